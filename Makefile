@@ -1,0 +1,37 @@
+# Targets only delegate; what they do is in scripts/ and in the commands.
+CONFIG ?= configs/demo.yaml
+ARGS ?=
+# Recipes must not inherit a virtual environment or paths of another checkout.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check fix bench clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: ## all of the set-up: environment, demo data, tiny models
+	@scripts/setup.sh dev demo
+
+run: ## run an evaluation: make run [CONFIG=configs/demo.yaml] [ARGS="--limit 2"]
+	@scripts/setup.sh run demo
+	@.venv/bin/warmbench run --config $(CONFIG) $(ARGS)
+
+test: ## the whole test suite: make test [ARGS="-k rounds"]
+	@scripts/setup.sh dev
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: ## linters and types
+	@scripts/setup.sh dev
+	@scripts/check.sh
+
+fix: ## format, and mend what can be mended
+	@scripts/setup.sh dev
+	@scripts/fix.sh
+
+bench: ## performance, as ratios
+	@scripts/setup.sh dev
+	@.venv/bin/python -m scripts.bench $(ARGS)
+
+clean: ## remove what was made: outputs and caches (not .venv)
+	@rm -rf outputs .mypy_cache .ruff_cache .pytest_cache .hypothesis

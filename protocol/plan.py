@@ -1,0 +1,43 @@
+"""What a launcher is asked to start: the plan that a scheduler (or a user's command) hands it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from protocol.messages import Id, ModelSpec, Residency, Role
+
+EXIT_TAKEN = 75
+"""The exit code of a launcher whose pool is up already (EX_TEMPFAIL of sysexits.h)."""
+
+Positive = Annotated[float, Meta(gt=0, le=86400)]
+
+
+class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One worker. ``device`` is ``cuda:N`` (N counts the visible GPUs) or ``cpu``.
+
+    ``command`` is what runs Python in the worker's environment: ``[sys.executable]``, or a ``conda run`` of another.
+    """
+
+    worker_id: Id
+    role: Role
+    device: Id
+    spec: ModelSpec
+    residency: Residency
+    command: Annotated[list[str], Meta(min_length=1)]
+    threads: Annotated[int, Meta(ge=1, le=1024)] = 1
+
+
+class PoolPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole pool. ``keep``: it stays when the last run has left."""
+
+    name: Id
+    workers: Annotated[list[WorkerPlan], Meta(min_length=1, max_length=256)]
+    transport: Literal["ipc", "tcp"] = "ipc"
+    load_in_parallel: bool = False
+    keep: bool = False
+    heartbeat_seconds: Positive = 1.0
+    dead_after_seconds: Positive = 10.0
+    job_timeout_seconds: Positive = 600.0
+    load_timeout_seconds: Positive = 1800.0

@@ -1,0 +1,167 @@
+"""The pool directory: where a warm worker is found.
+
+``$WARMBENCH_HOME/<pool>`` holds the launcher's card ``pool.json``, a card per worker, lock files, sockets and logs. It
+belongs to one user and nobody else may look inside: whoever can reach a socket there can use the workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from protocol.messages import Role
+from protocol.processes import is_alive
+
+POOL_CARD = "pool.json"
+_MAX_CARD_BYTES = 1 << 20
+_NAME = re.compile(r"[\w-][\w.-]*", re.UNICODE)
+_MAX_NAME_BYTES = 48
+
+Card = TypeVar("Card")
+
+
+class PoolError(Exception):
+    """A pool directory that can't be used, and why."""
+
+
+class ModelCard(Struct, frozen=True, kw_only=True):
+    """What a worker has loaded, in short."""
+
+    type: str | None
+    name: str | None
+    fingerprint: str
+
+
+class PoolCard(Struct, frozen=True, kw_only=True):
+    """The launcher's card. Times are seconds since the epoch."""
+
+    endpoint: str
+    pid: int
+    pid_create_time: float
+    protocol_version: int
+    version: str
+    started: float
+
+
+class WorkerCard(Struct, frozen=True, kw_only=True):
+    """A worker's card, written by the worker once its socket is bound and again when its model is loaded."""
+
+    worker_id: str
+    role: Role
+    incarnation: str
+    endpoint: str
+    pid: int
+    pid_create_time: float
+    device: str
+    model: ModelCard | None
+    protocol_version: int
+    version: str
+    started: float
+
+
+def home() -> Path:
+    """The folder of all pools: ``$WARMBENCH_HOME``, else a folder per user under /tmp (socket paths are short)."""
+    configured = os.environ.get("WARMBENCH_HOME")
+    return Path(configured).absolute() if configured else Path(f"/tmp/warmbench-{os.getuid()}")  # noqa: S108 - checked 0700
+
+
+def check_name(name: str) -> str:
+    """Return the name if it can name a pool.
+
+    Raises:
+        PoolError: it can't.
+    """
+    if not _NAME.fullmatch(name) or len(name.encode()) > _MAX_NAME_BYTES:
+        raise PoolError(
+            f"{name!r} can't name a pool: letters, digits, '-', '_' and '.' (not first), "
+            f"{_MAX_NAME_BYTES} bytes at most"
+        )
+    return name
+
+
+def private_folder(path: Path) -> Path:
+    """Make the folder with mode 0700, or check that it is the user's own and closed to others.
+
+    Raises:
+        PoolError: it belongs to somebody else, is open to others, or is no folder.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise PoolError(f"{path} is not a folder (a link is not accepted either)")
+    if found.st_uid != os.getuid():
+        raise PoolError(f"{path} belongs to user {found.st_uid}, not to you ({os.getuid()}): set WARMBENCH_HOME")
+    if found.st_mode & 0o077:
+        raise PoolError(f"{path} is open to others (mode {stat.S_IMODE(found.st_mode):04o}): chmod 700 it")
+    return path
+
+
+def pool_folder(name: str) -> Path:
+    """The folder of the pool of that name, made if need be.
+
+    Raises:
+        PoolError: the name or the folder can't be used.
+    """
+    return private_folder(private_folder(home()) / check_name(name))
+
+
+def write_card(path: Path, card: PoolCard | WorkerCard) -> None:
+    """Write by rename, so that a reader sees a whole card or none."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    temporary.rename(path)
+
+
+def read_pool_card(folder: Path) -> PoolCard | None:
+    """The card of the launcher that runs this pool, or None if none does (a dead one's card counts as none)."""
+    card = _read(folder / POOL_CARD, PoolCard)
+    return card if card and is_alive(card.pid, card.pid_create_time) else None
+
+
+def read_worker_cards(folder: Path) -> list[WorkerCard]:
+    """The cards of the living workers, by id."""
+    paths = sorted(path for path in folder.glob("*.json") if path.name != POOL_CARD)
+    cards = (_read(path, WorkerCard) for path in paths)
+    return [card for card in cards if card and is_alive(card.pid, card.pid_create_time)]
+
+
+def _read(path: Path, kind: type[Card]) -> Card | None:
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(_MAX_CARD_BYTES), type=kind)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def try_lock(path: Path) -> int | None:
+    """Take the lock file without waiting: a descriptor to keep open, or None if another process has it.
+
+    The kernel gives the lock back when the process ends, however it ends.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file, waiting for it if need be."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,147 @@
+"""All that touches ZeroMQ.
+
+Whoever owns a thing binds a ROUTER (``Listener``): a worker, a launcher. Whoever wants something of it connects a
+DEALER (``Link``), one for each life of the other side and never reused: a DEALER would hand what it had queued for a
+dead process to the next one that binds the same path. Sends never block and never queue without bound; a peer that
+does not read loses the message and is told so by ``False``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from protocol.codec import MAX_IMAGE_BYTES, Buffer, ProtocolError, decode, encode
+from protocol.messages import AnyMessage, Message
+
+MAX_SOCKET_PATH = 107
+"""Bytes of a Unix socket's path, a limit of the kernel's (sockaddr_un)."""
+
+_HIGH_WATER_MARK = 10_000
+_MAX_FRAMES = 1 + 2 * 256
+_LINGER_MS = 500
+
+
+def ipc_endpoint(path: Path) -> str:
+    """The endpoint of a socket file.
+
+    Raises:
+        ValueError: the path is too long for the kernel; the message says what to set instead.
+    """
+    size = len(os.fsencode(path))
+    if size > MAX_SOCKET_PATH:
+        raise ValueError(
+            f"the socket path {path} has {size} bytes, and the system allows {MAX_SOCKET_PATH}: "
+            "set WARMBENCH_HOME to a shorter folder, or choose a shorter pool name"
+        )
+    return f"ipc://{path}"
+
+
+class _Socket:
+    """What both ends share: limits, no blocking for ever, closing without hanging."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int) -> None:
+        self.socket = context.socket(kind)
+        self.socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_IMAGE_BYTES)
+        self.socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
+        self.socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
+
+    def _receive_frames(self) -> list[Buffer] | None:
+        """All frames of one message, or None if there is none. Surplus frames are read and thrown away."""
+        frames: list[Buffer] = []
+        try:
+            frame = self.socket.recv(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        while True:
+            if len(frames) <= _MAX_FRAMES:
+                frames.append(frame.buffer)
+            if not frame.more:
+                return frames
+            frame = self.socket.recv(copy=False)
+
+    def _send_frames(self, frames: Sequence[Buffer]) -> bool:
+        try:
+            self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+        except zmq.ZMQError as error:
+            if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                return False
+            raise
+        return True
+
+    def close(self) -> None:
+        """Close, giving what was just sent half a second to leave."""
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Listener(_Socket):
+    """The bound end. Peers are told apart by the identities that ZeroMQ gives them."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+        """Bind. ``tcp://127.0.0.1:*`` takes a free port; ``self.endpoint`` is the endpoint as it came out.
+
+        Raises:
+            zmq.ZMQError: the endpoint can't be bound.
+        """
+        super().__init__(context, zmq.ROUTER)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        try:
+            self.socket.bind(endpoint)
+        except zmq.ZMQError:
+            self.socket.close(0)
+            raise
+        self.endpoint = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def receive(self) -> tuple[bytes, AnyMessage, list[Buffer]] | None:
+        """The next message with its sender, or None if there is none now.
+
+        Raises:
+            ProtocolError: something arrived that is no message; it is gone, the next call reads on.
+        """
+        frames = self._receive_frames()
+        if frames is None:
+            return None
+        if len(frames) < 2:
+            raise ProtocolError("no frame behind the peer's identity")
+        message, images = decode(frames[1:])
+        return bytes(frames[0]), message, images
+
+    def send(self, peer: bytes, message: Message, images: Sequence[Buffer] = ()) -> bool:
+        """Send to a peer; False if it is gone or does not read."""
+        return self._send_frames([peer, *encode(message, images)])
+
+
+class Link(_Socket):
+    """The connecting end."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+        super().__init__(context, zmq.DEALER)
+        self.endpoint = endpoint
+        self.socket.connect(endpoint)
+
+    def receive(self) -> tuple[AnyMessage, list[Buffer]] | None:
+        """The next message, or None if there is none now.
+
+        Raises:
+            ProtocolError: something arrived that is no message; it is gone, the next call reads on.
+        """
+        frames = self._receive_frames()
+        return None if frames is None else decode(frames)
+
+    def send(self, message: Message, images: Sequence[Buffer] = ()) -> bool:
+        """Send; False if the other side has not read for so long that the queue is full."""
+        return self._send_frames(encode(message, images))

@@ -1,0 +1,8 @@
+"""``python -m scheduler`` is the command ``warmbench``."""
+
+import sys
+
+from scheduler.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

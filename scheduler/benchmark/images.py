@@ -1,0 +1,84 @@
+"""Looks at an encoded image without decoding it, and decodes it only where all of it must be known to be sound.
+
+One limit on pixels counts everywhere: Pillow's own first one, 2^30 / 4 / 3 = 89 478 485 (some 9400 x 9400). Pillow
+merely warns above it and errs above twice as many, by which time a file of 500 KB can have taken 670 MB.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+from scheduler.benchmark.model import PairError
+from scheduler.text import one_line
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""What is accepted; Pillow opens some forty more, many of them hardly maintained. Of animations the first frame."""
+
+MAX_PIXELS = 89_478_485
+
+_ORIENTATION = 0x0112
+_TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+def inspect_image(data: bytes, *, thorough: bool = False) -> tuple[int, int]:
+    """Return the image's ``(width, height)`` in pixels, upright (after its EXIF orientation).
+
+    The header is parsed and, for a PNG, every chunk's checksum is compared; ``thorough`` also decodes every pixel.
+
+    Raises:
+        PairError: ``image_too_large`` or ``bad_image``.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            size = _inspect_header(data)
+            if thorough:
+                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                    image.load()
+        except PairError:
+            raise
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise PairError("image_too_large", f"the image has more than {MAX_PIXELS} pixels: {error}") from error
+        except MemoryError as error:
+            raise PairError("image_too_large", "there is not enough memory to decode the image") from error
+        except UnidentifiedImageError as error:
+            raise PairError("bad_image", f"{_describe(data)} is no image of a known kind ({_names()})") from error
+        except Exception as error:  # Pillow's readers raise whatever they trip over, SyntaxError included
+            raise PairError(
+                "bad_image", f"the image is broken: {type(error).__name__}: {one_line(error, 200)}"
+            ) from error
+    return size
+
+
+def _inspect_header(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        width, height = image.size
+        if width < 1 or height < 1:
+            raise PairError("bad_image", f"the image is empty: {width} x {height} pixels")
+        if width * height > MAX_PIXELS:
+            raise PairError(
+                "image_too_large", f"the image has {width} x {height} pixels; at most {MAX_PIXELS} are accepted"
+            )
+        sideways = _is_sideways(image)
+        image.verify()
+    return (height, width) if sideways else (width, height)
+
+
+def _is_sideways(image: Image.Image) -> bool:
+    try:
+        # The base class's method: that of a PNG decodes the whole image first.
+        return Image.Image.getexif(image).get(_ORIENTATION) in _TURNED_SIDEWAYS
+    except Exception:  # noqa: BLE001 - broken metadata, on which Pillow raises anything, spoil no pixel
+        return False
+
+
+def _describe(data: bytes) -> str:
+    return f"{len(data)} bytes that begin with {data[:12]!r}" if data else "an empty file"
+
+
+def _names() -> str:
+    return ", ".join(FORMATS)

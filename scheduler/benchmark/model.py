@@ -1,0 +1,103 @@
+"""What a benchmark is once it is loaded: pairs, the bad ones among them, and what was noticed on the way.
+
+No image is kept in memory: a pair knows where its source image lies and reads it when asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+BadKind = Literal[
+    "no_instruction", "bad_base64", "bad_image", "image_too_large", "bad_field", "bad_id", "duplicate_id"
+]  # fmt: skip
+Format = Literal["json", "risebench"]
+
+
+class DataError(Exception):
+    """The data as a whole cannot be used: the file is missing, is no JSON, has another shape, lacks a category."""
+
+
+class PairError(Exception):
+    """One pair cannot be used, for a reason that has a kind."""
+
+    def __init__(self, kind: BadKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: BadKind = kind
+        self.message = message
+
+
+class Source(Protocol):
+    """Where a source image lies. ``size`` is its ``(width, height)`` in pixels, upright; ``sha256`` is of its bytes."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    def read(self) -> bytes:
+        """Return the image as it was encoded (PNG, JPEG, ...).
+
+        Raises:
+            PairError: it is no longer there, or no longer the one that was loaded.
+        """
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One item to edit and score. ``index`` counts all items of the data from 0, bad and unselected ones too."""
+
+    index: int
+    category: str
+    pair_id: str
+    instruction: str
+    description: str
+    source: Source
+    sha256: str
+    reference: str | None = None
+
+    @property
+    def key(self) -> str:
+        """``category/pair_id``, unique within a benchmark, bad pairs included."""
+        return f"{self.category}/{self.pair_id}"
+
+
+@dataclass(frozen=True)
+class BadPair:
+    """An item that cannot be used. Category and id are stand-ins (``#17``, ``p1#2``) where the data's can't be used."""
+
+    index: int
+    category: str
+    pair_id: str
+    kind: BadKind
+    message: str
+    instruction: str | None = None
+    description: str | None = None
+
+    @property
+    def key(self) -> str:
+        """``category/pair_id``, unique within a benchmark, good pairs included."""
+        return f"{self.category}/{self.pair_id}"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All selected items in the data's order; merging ``pairs`` and ``bad`` by ``index`` gives it back.
+
+    ``categories`` are those that hold a selected item, in the order of their first one. ``sha256`` covers everything
+    that was loaded: names, texts, the hashes of the images, and which items were bad.
+    """
+
+    path: str
+    format: Format
+    categories: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    bad: tuple[BadPair, ...]
+    warnings: tuple[str, ...]
+    sha256: str
+
+    @property
+    def items(self) -> tuple[Pair | BadPair, ...]:
+        """Good and bad ones together, in the data's order."""
+        return tuple(sorted((*self.pairs, *self.bad), key=lambda item: item.index))

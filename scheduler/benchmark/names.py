@@ -1,0 +1,63 @@
+"""Which ids and category names are accepted, and how an item is called whose own name can't be used.
+
+A name becomes part of a key (``category/pair_id``), of file names and of terminal lines. Format characters (Unicode
+category Cf: joiners, marks of direction) are accepted, since emoji and several scripts need them; whatever shows a
+name makes them visible. Halves of surrogate pairs are not: no UTF-8 file can hold them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+
+from scheduler.text import one_line
+
+MAX_NAME = 200
+
+
+def name_problem(name: str) -> str | None:
+    """What keeps this text from being an id or a category name, as the end of a sentence; null if nothing does."""
+    if not name:
+        return "is empty"
+    if len(name) > MAX_NAME:
+        return f"{shown(name)} has {len(name)} characters; at most {MAX_NAME} are accepted"
+    if name in {".", ".."}:
+        return f"{shown(name)} is the name of a folder"
+    if "/" in name or "\\" in name:
+        return f"{shown(name)} holds a slash or backslash"
+    categories = {unicodedata.category(character) for character in name}
+    if "Cc" in categories:
+        return f"{shown(name)} holds a control character"
+    if "Cs" in categories:
+        return f"{shown(name)} is not valid UTF-8 text"
+    return None
+
+
+def shown(name: str) -> str:
+    """The name in quotes, on one line and not long, for a message."""
+    return f"'{one_line(name, 60)}'"
+
+
+class PairIds:
+    """The ids of each category: who was first with one, and free ones for those who need another."""
+
+    def __init__(self) -> None:
+        self._positions: defaultdict[str, dict[str, int]] = defaultdict(dict)
+
+    def claim(self, category: str, pair_id: str, position: int) -> int | None:
+        """Give the id to the item at this position, or return the position of the one that has it."""
+        owner = self._positions[category].setdefault(pair_id, position)
+        return None if owner == position else owner
+
+    def stand_in(self, category: str, wanted: str, *, twice: bool) -> str:
+        """Return ``wanted``, or ``wanted#2``, ``#3``... if it is taken (for an id that came twice: always).
+
+        To be asked once all claims are made, so that no stand-in takes an id that the data gives to a later item.
+        """
+        taken = self._positions[category]
+        name, number = wanted, 1
+        while name in taken or (twice and number == 1):
+            number += 1
+            name = f"{wanted}#{number}"
+        taken[name] = -1
+        return name

@@ -1,0 +1,132 @@
+"""The command line. Whatever is heavy is imported only by the command that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protocol import VERSION
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scheduler.prepare import Prepared
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name and return its exit code."""
+    # What comes from data may hold anything; a terminal that can't show it must not end a run.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except KeyboardInterrupt:
+        print("interrupted before anything was run", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody to tell.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="warmbench",
+        description="Evaluates image-editing models: edits every pair of a benchmark, has a reward "
+        "model score the edits, writes reports.",
+    )
+    parser.add_argument("--version", action="version", version=f"warmbench {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="edit and score a benchmark, and write the reports",
+        description="Edits and scores a benchmark and writes the reports. Exit codes: 0 every pair was done; 2 the "
+        "config, the data or the command line is wrong, nothing was run; 3 finished, but some pairs could not be done; "
+        "1 aborted; 130 interrupted.",
+    )
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="the YAML file that says what to run")
+    run.add_argument("--data", type=Path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
+    run.add_argument("--categories", nargs="+", metavar="NAME", help="only these categories")
+    run.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs of each category")
+    run.add_argument("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs go")
+    run.add_argument("--pool", metavar="NAME", help="the pool to attach to or to launch")
+    run.add_argument("--keep-warm", action="store_true", help="leave the pool up when the run has ended")
+    run.add_argument("--no-launch", action="store_true", help="only attach to a pool that is up")
+    run.add_argument("--dry-run", action="store_true", help="check everything, load no model, run nothing")
+    run.add_argument("--debug", action="store_true", help="log everything")
+    run.set_defaults(command=_run)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return number
+
+
+def _run(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from scheduler.config import ConfigError, Overrides
+    from scheduler.prepare import prepare
+
+    console = Console(highlight=False)
+    overrides = Overrides(
+        data=options.data,
+        categories=tuple(options.categories) if options.categories else None,
+        limit=options.limit,
+        output_dir=options.output_dir,
+        pool_name=options.pool,
+        log_level="DEBUG" if options.debug else None,
+    )
+    try:
+        prepared = prepare(options.config, overrides, thorough=options.dry_run)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    if options.dry_run:
+        from scheduler.dry_run import show_dry_run
+
+        return 0 if show_dry_run(console, prepared) else 3
+    return _evaluate(console, prepared, options)
+
+
+def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace) -> int:
+    from scheduler.dry_run import counts
+    from scheduler.logs import configure_logging
+    from scheduler.run import Run, RunOptions
+    from scheduler.run_directory import RunDirectory
+
+    config, benchmark = prepared.config, prepared.benchmark
+    try:
+        directory = RunDirectory.create(config.evaluation.output_dir, config.evaluation.image_output_dir)
+        file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
+        log = configure_logging(config.logging.level, file, console, debug=options.debug)
+    except OSError as error:
+        print(f"the output can't be written: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    found = counts(prepared)
+    log.info("Config: %s, output: %s, run: %s", config.path, config.evaluation.output_dir, directory.stamp)
+    log.info("Loaded %d image pairs across %d categories", len(benchmark.items), len(found))
+    for name, count in found.items():
+        log.info("  %s: %d pairs", name, count)
+    for line in (*config.notices, *benchmark.warnings):
+        log.warning("%s", line)
+    for pair in benchmark.bad:
+        log.warning("%s can't be used (%s): %s", pair.key, pair.kind, pair.message)
+    run_options = RunOptions(keep_warm=options.keep_warm, no_launch=options.no_launch)
+    return Run(config, benchmark, prepared.layout, directory, console, run_options).execute()

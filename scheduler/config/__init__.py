@@ -1,0 +1,20 @@
+"""The configuration: the YAML file that says what a run evaluates, with what, and how.
+
+``load_config`` reads one and tells every mistake at once; ``requests`` says what it asks of the workers.
+"""
+
+from scheduler.config.document import Config
+from scheduler.config.environment import Environment, category_problems, check_environment
+from scheduler.config.loading import Overrides, load_config
+from scheduler.config.problems import ConfigError, Problem
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Environment",
+    "Overrides",
+    "Problem",
+    "category_problems",
+    "check_environment",
+    "load_config",
+]

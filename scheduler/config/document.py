@@ -1,0 +1,90 @@
+"""A config as the program sees it: all sections, every default filled in, nothing to be changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scheduler.config.editor_models import DiffusionModel
+from scheduler.config.prompts import Prompts
+from scheduler.config.reward_models import RewardModel
+from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
+from scheduler.config.values import Section
+from scheduler.config.yaml_values import PLAIN_WORDS
+
+
+@dataclass(frozen=True)
+class Config:
+    """The attributes mirror the YAML: ``config.diffusion_model.params.num_inference_steps``.
+
+    ``path`` is the file, ``notices`` are what the user should be told of it, a line each; neither counts when two
+    configs are compared. ``pool.name`` and ``logging.log_dir`` are always set.
+    """
+
+    benchmark: Benchmark
+    diffusion_model: DiffusionModel
+    reward_model: RewardModel
+    prompts: Prompts
+    evaluation: Evaluation
+    logging: Logging
+    pool: Pool
+    scheduler: Scheduler
+    path: Path = field(compare=False)
+    notices: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def pool_name(self) -> str:
+        """The pool that a run attaches to."""
+        return self.pool.name or self.path.stem
+
+    @property
+    def log_dir(self) -> Path:
+        """Where log files go."""
+        return self.logging.log_dir or self.evaluation.output_dir / "logs"
+
+    def as_resolved_yaml(self) -> str:
+        """The config with every default and built-in prompt written out; loading it again gives an equal config."""
+        plain = {
+            "benchmark": _plain(self.benchmark),
+            "diffusion_model": _plain_model(self.diffusion_model),
+            "reward_model": _plain_model(self.reward_model),
+            "prompts": self.prompts.as_plain(),
+            "evaluation": _plain(self.evaluation),
+            "logging": _plain(self.logging),
+            "pool": _plain(self.pool),
+            "scheduler": _plain(self.scheduler),
+        }
+        text: str = yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+        return text
+
+
+def _plain(section: Section) -> dict[str, Any]:
+    return section.model_dump(mode="json")
+
+
+def _plain_model(section: DiffusionModel | RewardModel) -> dict[str, Any]:
+    plain = section.model_dump(mode="json", serialize_as_any=True)
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what PyYAML would read as something else than text, and what our own reader would."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class asks for each value
+        return True
+
+
+for _tag, _pattern, _first in PLAIN_WORDS:
+    _Dumper.add_implicit_resolver(_tag, _pattern, _first)
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Prompts keep their lines; what a block can't hold exactly is quoted by PyYAML."""
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)

@@ -1,0 +1,186 @@
+"""Are the things there that a config names? Files, models, devices, environments, places to write to.
+
+Each check looks at one thing and knows nothing of the others, so that one that fails hides none. They work on any
+config, also on what is left of one that had mistakes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.config.class_paths import missing_class
+from scheduler.config.document import Config
+from scheduler.config.interpreters import nearest_environment, reward_python
+from scheduler.config.layout import BOTH_STAGES, Gpu, LayoutError, Stage, resolve_layout
+from scheduler.config.model_lookup import Role, missing_model
+from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
+from scheduler.config.reward_models import Qwen3VLSubprocessParams
+
+Found = Iterator[tuple[Location, Problem]]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What to check a config against.
+
+    ``data``: whether a benchmark is needed. ``more``: checks of the caller's own; each gets the config (with defaults
+    in place of what was wrong) and gives problems, such as those of the data's contents. ``hub``: the hub's address.
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    stages: tuple[Stage, ...] = BOTH_STAGES
+    data: bool = True
+    more: tuple[Callable[[Config], Iterable[Problem]], ...] = ()
+    hub: str | None = None
+
+
+def check_environment(
+    config: Config,
+    *,
+    gpus: Sequence[Gpu],
+    stages: Collection[Stage] = BOTH_STAGES,
+    data: bool = True,
+) -> list[Problem]:
+    """What is not there of all that the config names. Takes up to a few seconds where the hub has to be asked."""
+    return [problem for _, problem in environment_problems(config, Environment(tuple(gpus), tuple(stages), data))]
+
+
+def environment_problems(config: Config, environment: Environment) -> Found:
+    """The same, each problem with its key."""
+    if environment.data:
+        yield from _data(config)
+    if "edit" in environment.stages:
+        yield from _model(config, "editor", environment.hub)
+        yield from _optimizations(config)
+    if "score" in environment.stages:
+        yield from _model(config, "reward", environment.hub)
+        yield from _interpreter(config)
+    try:
+        resolve_layout(config, environment.gpus, stages=environment.stages)
+    except LayoutError as error:
+        yield from error.found
+    yield from _places_to_write(config)
+    for check in environment.more:
+        for problem in check(config):
+            yield tuple(problem.path.partition("[")[0].split(".")), problem
+
+
+def category_problems(config: Config, available: Sequence[str]) -> list[Problem]:
+    """The categories that the config asks for and the data, whose categories these are, lacks."""
+    wanted = config.benchmark.categories or ()
+    message = "the data has no category {}; it has {}"
+    return [
+        Problem("benchmark.categories", message.format(shown(name), listing(available)), did_you_mean(name, available))
+        for name in wanted
+        if name not in available
+    ]
+
+
+def _at(*location: str, message: str, hint: str | None = None) -> tuple[Location, Problem]:
+    return location, Problem(dotted(location), message, hint)
+
+
+def _data(config: Config) -> Found:
+    path = config.benchmark.data_path
+    if path is None:
+        yield _at(
+            "benchmark", "data_path", message="is missing: no benchmark is given", hint="write it, or give --data"
+        )
+    elif not path.exists():
+        near = nearest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else None
+        hint = f"did you mean `{path.parent / near}`?" if near else None
+        if "$" in str(path):
+            hint = "variables are not filled in; `--data` takes what the shell makes of them"
+        yield _at(
+            "benchmark", "data_path", message=f"there is no file {printable(str(path.absolute()), 400)}", hint=hint
+        )
+    elif not os.access(path, os.R_OK):
+        yield _at("benchmark", "data_path", message=f"{path} can't be read: no permission")
+
+
+def _model(config: Config, role: Role, hub: str | None) -> Found:
+    section = config.diffusion_model if role == "editor" else config.reward_model
+    name = "diffusion_model" if role == "editor" else "reward_model"
+    if section.class_path is not None:
+        if missing := missing_class(section.class_path):
+            yield _at(name, "class_path", message=f"{missing[0]} (for {section.class_path})", hint=missing[1])
+        return
+    if not section.holds_gpu or section.params.model_name is None:
+        return
+    if absent := missing_model(section.params.model_name, role, endpoint=hub):
+        yield _at(name, "params", "model_name", message=absent.message, hint=absent.hint)
+
+
+_NEEDED_PARTS = {
+    "first_block_cache": ("diffusers", "hooks/first_block_cache.py"),
+    "taylorseer_cache": ("diffusers", "hooks/taylorseer_cache.py"),
+    "fp8": ("diffusers", "hooks/layerwise_casting.py"),
+    "attention_backend": ("diffusers", "models/attention_dispatch.py"),
+    "cache_dit": ("cache_dit", ""),
+    "lightning_lora": ("peft", ""),
+}
+"""The package, and the file of it, that an option needs: seen without importing it."""
+
+
+def _optimizations(config: Config) -> Found:
+    if not config.diffusion_model.holds_gpu or config.diffusion_model.class_path is not None:
+        return
+    for name in config.diffusion_model.params.optimizations.switched_on():
+        package, part = _NEEDED_PARTS.get(name, ("diffusers", ""))
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            message = f"needs the package {package}, which is not installed"
+        elif not (Path(spec.origin).parent / part).exists():
+            message = f"the installed version of {package} does not have it"
+        else:
+            continue
+        yield _at(
+            "diffusion_model", "params", "optimizations", name, message=message, hint="install it, or leave this out"
+        )
+
+
+def _interpreter(config: Config) -> Found:
+    params = config.reward_model.params
+    if not isinstance(params, Qwen3VLSubprocessParams) or (params.conda_env is None and params.python is None):
+        return
+    try:
+        reward_python(config)
+    except FileNotFoundError as error:
+        key = "conda_env" if params.python is None else "python"
+        near = nearest_environment(params.conda_env) if params.conda_env else None
+        hint = f"did you mean `{near}`?" if near else "`python: PATH` names the Python of any environment"
+        yield _at("reward_model", "params", key, message=str(error), hint=hint)
+
+
+def _places_to_write(config: Config) -> Found:
+    places: list[tuple[tuple[str, str], Path | None]] = [
+        (("evaluation", "output_dir"), config.evaluation.output_dir),
+        (("evaluation", "image_output_dir"), config.evaluation.image_output_dir),
+        (("logging", "log_dir"), config.log_dir if config.logging.save_to_file else None),
+    ]
+    told: list[Path] = []
+    for location, folder in places:
+        if folder is None or any(folder.is_relative_to(other) for other in told):
+            continue
+        if reason := _cannot_write(folder):
+            told.append(folder)
+            yield _at(*location, message=f"{folder} {reason}", hint="name a folder that you may write to")
+
+
+def _cannot_write(folder: Path) -> str | None:
+    """Why a folder can't be written to, or made; tried with a nameless file, which leaves nothing behind."""
+    try:
+        there = folder.absolute()
+        while not there.exists():
+            there = there.parent
+        if not there.is_dir():
+            return f"can't be made: {there} is a file" if there != folder.absolute() else "is a file, not a folder"
+        with tempfile.TemporaryFile(dir=there):
+            return None
+    except (OSError, ValueError) as error:
+        return f"can't be written to: {getattr(error, 'strerror', None) or error}"

@@ -1,0 +1,83 @@
+"""The Python that a reward in an environment of its own runs in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from scheduler.config.document import Config
+from scheduler.config.problems import nearest
+from scheduler.config.reward_models import Qwen3VLSubprocessParams
+
+_USUAL_ROOTS = ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "~/micromamba", "~/.conda")
+_SYSTEM_ROOTS = ("/opt/conda", "/opt/miniconda3", "/opt/anaconda3", "/opt/miniforge3", "/usr/local/miniconda3")
+
+
+def reward_python(config: Config) -> Path:
+    """The Python that rewards are started with: that of ``python`` or ``conda_env``, else the one that runs now.
+
+    Raises:
+        FileNotFoundError: the conda environment or the file is not there.
+    """
+    params = config.reward_model.params
+    if not isinstance(params, Qwen3VLSubprocessParams):
+        return Path(sys.executable)
+    if params.python is not None:
+        if not (params.python.is_file() and os.access(params.python, os.X_OK)):
+            raise FileNotFoundError(f"{params.python} is no program")
+        return params.python.absolute()
+    found = conda_environments().get(params.conda_env or "")
+    if found is None:
+        raise FileNotFoundError(f"there is no conda environment {params.conda_env}")
+    return found
+
+
+def conda_environments() -> dict[str, Path]:
+    """The Python of every conda environment that can be found without running conda, by name."""
+    found: dict[str, Path] = {}
+    for name, folder in _environment_folders():
+        python = folder / "bin" / "python"
+        if name not in found and os.access(python, os.X_OK):
+            found[name] = python
+    return found
+
+
+def nearest_environment(name: str) -> str | None:
+    """The conda environment that was most likely meant."""
+    return nearest(name, conda_environments())
+
+
+def _environment_folders() -> Iterator[tuple[str, Path]]:
+    for folder in _environment_collections():
+        try:
+            yield from ((entry.name, entry) for entry in sorted(folder.iterdir()) if entry.is_dir())
+        except OSError:
+            continue
+    for root in _roots():
+        yield "base", root
+    listed = Path("~/.conda/environments.txt").expanduser()
+    if listed.is_file():
+        for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+            yield Path(line.strip()).name, Path(line.strip())
+
+
+def _environment_collections() -> Iterator[Path]:
+    for variable in ("CONDA_ENVS_PATH", "CONDA_ENVS_DIRS"):
+        yield from (Path(part).expanduser() for part in os.environ.get(variable, "").split(os.pathsep) if part)
+    yield from (root / "envs" for root in _roots())
+
+
+def _roots() -> Iterator[Path]:
+    if root := os.environ.get("MAMBA_ROOT_PREFIX"):
+        yield Path(root)
+    if active := os.environ.get("CONDA_PREFIX"):
+        folder = Path(active)
+        yield folder.parent.parent if folder.parent.name == "envs" else folder
+    for program in (os.environ.get("CONDA_EXE"), shutil.which("conda"), shutil.which("mamba")):
+        if program:
+            yield Path(program).resolve().parent.parent
+    yield from (Path(root).expanduser() for root in _USUAL_ROOTS)
+    yield from (Path(root) for root in _SYSTEM_ROOTS)

@@ -1,0 +1,141 @@
+"""Which worker gets which device: decided from the config and the visible GPUs alone.
+
+``cuda:N`` counts the visible GPUs. Each ``cpu`` entry is a device of its own; only equal CUDA indices are shared, and
+models that share a device take turns on it (``swap``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scheduler.config.document import Config
+from scheduler.config.editor_models import AnyDevices, ManyDevices, OneDevice, OwnEditor
+from scheduler.config.problems import ConfigError, Location, Problem, dotted
+from scheduler.config.values import DeviceId
+
+Stage = Literal["edit", "score"]
+BOTH_STAGES: tuple[Stage, ...] = ("edit", "score")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A visible GPU; ``index`` is CUDA's, ``memory_bytes`` its whole memory (0 if the driver does not say)."""
+
+    index: int
+    name: str
+    memory_bytes: int
+    uuid: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One device per worker process, ``cuda:N`` or ``cpu``; ``swap`` means that the stages take turns."""
+
+    editors: tuple[str, ...]
+    rewards: tuple[str, ...]
+    residency: Literal["resident", "swap"]
+
+
+class LayoutError(ConfigError):
+    """Devices that the config wants and that are not there; ``found`` has the key of each problem."""
+
+    def __init__(self, found: Sequence[tuple[Location, Problem]]) -> None:
+        super().__init__([problem for _, problem in found])
+        self.found = tuple(found)
+
+
+def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[Stage] = BOTH_STAGES) -> Layout:
+    """Give each worker process a device. A stage that is not run gets none.
+
+    Raises:
+        LayoutError: a device that the config names, or needs, is not among ``gpus``. (Simulated and identity models
+            hold no GPU and may name any.)
+    """
+    visible = [gpu.index for gpu in gpus]
+    missing: list[tuple[Location, Problem]] = []
+    editors: tuple[DeviceId, ...] | None = ()
+    rewards: tuple[DeviceId, ...] | None = ()
+    if "edit" in stages:
+        at, editors = _wanted_by_editor(config, visible)
+        missing += _not_there(at, editors, visible) if config.diffusion_model.holds_gpu else []
+    if "score" in stages:
+        at, rewards = _wanted_by_reward(config)
+        missing += _not_there(at, rewards, visible) if config.reward_model.holds_gpu else []
+    if editors is None and not visible:
+        at = ("diffusion_model", "params", "device_ids")
+        missing.append((at, Problem(dotted(at), "is left out, but no GPU is visible", "write `device_ids: [cpu]`")))
+    if missing:
+        raise LayoutError(missing)
+    if editors is None:
+        editors, rewards = _share_out(visible, rewards)
+    if rewards is None:
+        rewards = _automatic(config, visible, editors)
+    residency = config.scheduler.residency
+    if residency == "auto":
+        residency = "swap" if _indices(editors) & _indices(rewards) else "resident"
+    return Layout(tuple(map(_device_name, editors)), tuple(map(_device_name, rewards)), residency)
+
+
+def _wanted_by_editor(config: Config, visible: Sequence[int]) -> tuple[Location, tuple[DeviceId, ...] | None]:
+    """The key that decides, and the devices that it names; None for all GPUs that are left."""
+    section, params = config.diffusion_model, config.diffusion_model.params
+    base: Location = ("diffusion_model", "params")
+    if isinstance(params, ManyDevices):
+        return (*base, "device_ids"), params.device_ids
+    if isinstance(params, AnyDevices) and params.device_ids is not None:
+        return (*base, "device_ids"), params.device_ids
+    device = params.device if isinstance(params, (OneDevice, AnyDevices)) else None
+    if device is None:
+        device = "cuda" if isinstance(section, OwnEditor) and visible else "cpu"
+    return (*base, "device"), (_device_id(device),)
+
+
+def _wanted_by_reward(config: Config) -> tuple[Location, tuple[DeviceId, ...] | None]:
+    """The same for the reward; None for ``auto``."""
+    params = config.reward_model.params
+    base: Location = ("reward_model", "params")
+    if params.device_ids is not None:
+        return (*base, "device_ids"), params.device_ids
+    return (*base, "device"), None if params.device == "auto" else (_device_id(params.device),)
+
+
+def _not_there(
+    at: Location, wanted: Sequence[DeviceId] | None, visible: Sequence[int]
+) -> list[tuple[Location, Problem]]:
+    there = f"visible are {', '.join(f'cuda:{index}' for index in visible)}" if visible else "no GPU is visible"
+    hint = "`cpu` works everywhere; does CUDA_VISIBLE_DEVICES hide it?"
+    absent = [index for index in wanted or () if index != "cpu" and index not in visible]
+    return [(at, Problem(dotted(at), f"there is no cuda:{index}: {there}", hint)) for index in absent]
+
+
+def _share_out(
+    visible: Sequence[int], rewards: tuple[DeviceId, ...] | None
+) -> tuple[tuple[DeviceId, ...], tuple[DeviceId, ...] | None]:
+    """All GPUs for the editors but the reward's; where that leaves none, they share."""
+    if rewards is None and len(visible) > 1:
+        rewards = (visible[-1],)
+    left = tuple(index for index in visible if index not in (rewards or ()))
+    return left or tuple(visible), rewards
+
+
+def _automatic(config: Config, visible: Sequence[int], editors: Sequence[DeviceId]) -> tuple[DeviceId, ...]:
+    """A GPU that no editor uses, else one process on each of the editors' GPUs, and without GPUs the CPU."""
+    used = [index for index in editors if index != "cpu"]
+    real = config.reward_model.holds_gpu
+    free = [index for index in visible if index not in used]
+    shared = tuple(index for index in used if not real or index in visible)
+    return tuple(free[:1]) or shared or ("cpu",)
+
+
+def _indices(devices: Sequence[DeviceId]) -> set[DeviceId]:
+    return {device for device in devices if device != "cpu"}
+
+
+def _device_id(name: str) -> DeviceId:
+    return "cpu" if name == "cpu" else int(name.partition(":")[2] or 0)
+
+
+def _device_name(device: DeviceId) -> str:
+    return "cpu" if device == "cpu" else f"cuda:{device}"

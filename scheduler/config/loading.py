@@ -1,0 +1,197 @@
+"""Loads a config file and tells all of its problems at once.
+
+The steps: read the YAML, put the command line's values in, check each section by itself, then what does not go
+together, then (if asked) the world: files, models, devices. No step is skipped because an earlier one found something.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from scheduler.config.catalog import EDITOR_FAMILY, REWARD_FAMILY, SECTIONS, Family, hint_for_key
+from scheduler.config.document import Config
+from scheduler.config.editor_models import DiffusionModel
+from scheduler.config.environment import Environment, environment_problems
+from scheduler.config.model_choice import choose
+from scheduler.config.problems import ConfigError, Location, Problem, did_you_mean, dotted, listing, printable, shown
+from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
+from scheduler.config.reward_models import RewardModel
+from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
+from scheduler.config.validation import Checker, Findings
+from scheduler.config.values import Section, check_name
+from scheduler.config.yaml_source import Source, read_source
+
+Kind = TypeVar("Kind", bound=Section)
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line says instead of the file; None leaves the file's value."""
+
+    data: Path | None = None
+    categories: tuple[str, ...] | None = None
+    limit: int | None = None
+    output_dir: Path | None = None
+    editor_model: str | None = None
+    pool_name: str | None = None
+    residency: Literal["auto", "resident", "swap"] | None = None
+    max_failures: int | float | None = None
+    log_level: str | None = None
+
+
+_OVERRIDES: dict[str, tuple[Location, str]] = {
+    "data": (("benchmark", "data_path"), "--data"),
+    "categories": (("benchmark", "categories"), "--categories"),
+    "limit": (("benchmark", "limit"), "--limit"),
+    "output_dir": (("evaluation", "output_dir"), "--output-dir"),
+    "editor_model": (("diffusion_model", "params", "model_name"), "--editor-model"),
+    "pool_name": (("pool", "name"), "--pool"),
+    "residency": (("scheduler", "residency"), "--residency"),
+    "max_failures": (("scheduler", "max_failures"), "--max-failures"),
+    "log_level": (("logging", "level"), "--debug"),
+}
+
+
+def load_config(path: Path, overrides: Overrides | None = None, environment: Environment | None = None) -> Config:
+    """Load and check a config; with an ``environment`` also whether its files, models and devices are there.
+
+    Raises:
+        ConfigError: with every problem that the file, the command line's values and the environment have.
+    """
+    source = _with_overrides(read_source(path), overrides or Overrides())
+    findings = Findings(list(source.problems))
+    raw = _raw_sections(source, findings)
+    config = _build(source, raw, findings)
+    if environment is not None:
+        findings.problems.extend(_of_environment(config, environment, source, findings))
+    if findings.problems:
+        order = {name: index for index, name in enumerate(SECTIONS)}
+        problems = dict.fromkeys(findings.problems)
+        raise ConfigError(sorted(problems, key=lambda found: order.get(found.path.split(".")[0], -1)), path)
+    return config
+
+
+def _of_environment(config: Config, environment: Environment, source: Source, findings: Findings) -> list[Problem]:
+    problems = []
+    for location, problem in environment_problems(config, environment):
+        written = location in source.lines or location in source.options
+        guessed = (location[0], "type") in findings.wrong and not written
+        if not findings.hides(location) and not guessed:
+            problems.append(replace(problem, message=problem.message + source.where(location)))
+    return problems
+
+
+def _with_overrides(source: Source, overrides: Overrides) -> Source:
+    data, options = copy.deepcopy(source.data), {}
+    for item in fields(overrides):
+        value = getattr(overrides, item.name)
+        if value is None:
+            continue
+        location, option = _OVERRIDES[item.name]
+        holder = data
+        for part in location[:-1]:
+            if holder.get(str(part)) is None:
+                holder[str(part)] = {}
+            holder = holder[str(part)]
+            if not isinstance(holder, dict):
+                break
+        else:
+            holder[str(location[-1])] = list(value) if isinstance(value, tuple) else value
+            options[location] = option
+    return replace(source, data=data, options=options)
+
+
+def _raw_sections(source: Source, findings: Findings) -> dict[str, dict[str, Any]]:
+    """The sections that are mappings; what else stands at the top is reported."""
+    raw: dict[str, dict[str, Any]] = {}
+    for name, value in source.data.items():
+        where = source.where((name,))
+        if name not in SECTIONS:
+            hint = did_you_mean(name, SECTIONS) or hint_for_key(name, "", "")
+            message = f"unknown section{where}; known are {listing(list(SECTIONS))}"
+            findings.problems.append(Problem(dotted((name,)), message, hint))
+        elif value is None:
+            continue
+        elif not isinstance(value, dict):
+            findings.problems.append(Problem(name, f"must be a mapping, found {shown(value)}{where}"))
+            findings.wrong.add((name,))
+        else:
+            raw[name] = value
+    return raw
+
+
+def _build(source: Source, raw: Mapping[str, dict[str, Any]], findings: Findings) -> Config:
+    """The config as far as it is right, with defaults in place of what is wrong."""
+    notices: list[str] = []
+
+    def plain(name: str, kind: type[Kind]) -> Kind:
+        checker = Checker(kind, (name,), source)
+        return checker.check(raw.get(name, {}), findings) or kind.with_defaults()
+
+    def model(family: Family) -> Section:
+        chosen = choose(family, raw.get(family.section, {}), source, findings)
+        notices.extend(chosen.notices)
+        checker = Checker(chosen.kind, (family.section,), source, chosen.foreign)
+        return checker.check(chosen.raw, findings) or chosen.kind.with_defaults()
+
+    editor, reward = model(EDITOR_FAMILY), model(REWARD_FAMILY)
+    if not isinstance(editor, DiffusionModel) or not isinstance(reward, RewardModel):
+        raise TypeError("the families hold sections of another kind")
+    evaluation = plain("evaluation", Evaluation)
+    config = Config(
+        benchmark=plain("benchmark", Benchmark),
+        diffusion_model=editor,
+        reward_model=reward,
+        prompts=_prompts(source, raw.get("prompts", {}), findings),
+        evaluation=evaluation,
+        logging=plain("logging", Logging),
+        pool=plain("pool", Pool),
+        scheduler=plain("scheduler", Scheduler),
+        path=source.file,
+        notices=tuple(notices),
+    )
+    low, high = reward.params.score_range
+    if (low, high) != BUILTIN_SCALE and DEFAULT not in raw.get("prompts", {}):
+        said = f"reward_model.params.score_range is [{low:g}, {high:g}], but the built-in prompts ask for 0 to 10"
+        config = replace(config, notices=(*config.notices, said))
+    return _with_derived_defaults(config, findings)
+
+
+def _with_derived_defaults(config: Config, findings: Findings) -> Config:
+    """Fill in what one section takes from another, or from the file's name."""
+    logging = config.logging.model_copy(update={"log_dir": config.log_dir})
+    pool = config.pool
+    if pool.name is None:
+        checked = Checker(Pool, ("pool",), Source(config.path, {})).check(
+            {"name": config.path.stem}, named := Findings()
+        )
+        if not findings.hides(("pool", "name")):
+            hint = "write `pool: {name: ...}`, or give --pool"
+            findings.problems.extend(
+                Problem(found.path, f"the file's name is no name for a pool: {found.message}", hint)
+                for found in named.problems
+            )
+        pool = pool.model_copy(update={"name": checked.name if checked else None})
+    return replace(config, logging=logging, pool=pool)
+
+
+def _prompts(source: Source, raw: Mapping[str, Any], findings: Findings) -> Prompts:
+    own: dict[str, CategoryEntry] = {}
+    for category, entry in raw.items():
+        at: Location = ("prompts", category)
+        try:
+            check_name(category)
+        except ValueError as error:
+            findings.problems.append(
+                Problem(dotted(at), f"the category's name {printable(str(error))}{source.where(at)}")
+            )
+        if not isinstance(entry, dict):
+            message = f"must be a mapping with system_prompt and user_prompt_template, found {shown(entry)}"
+            findings.problems.append(Problem(dotted(at), message + source.where(at)))
+        elif checked := Checker(CategoryEntry, at, source).check(entry, findings):
+            own[category] = checked
+    return with_builtin(own)

@@ -1,0 +1,102 @@
+"""What is wrong with a config, said so that it can be put right: every problem names its key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.text import one_line
+
+Location = tuple[str | int, ...]
+"""Where something is in a document: ``("benchmark", "categories", 0)``."""
+
+_LONGEST_VALUE = 80
+_LONGEST_KEY = 100
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake. ``path`` is the key, from the top, with dots; ``hint`` is what to do about it, if that is known."""
+
+    path: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" + (f" - {self.hint}" if self.hint else "")
+
+
+class ConfigError(Exception):
+    """A config that can't be used, with all of its problems; ``str()`` is the text for the terminal."""
+
+    def __init__(self, problems: Iterable[Problem], file: Path | None = None) -> None:
+        self.problems = tuple(problems)
+        self.file = file
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        head = f"{self.file}: {count}" if self.file else f"config: {count}"
+        lines = [head]
+        for problem in self.problems:
+            lines.append(f"  {problem.path}: {problem.message}" if problem.path else f"  {problem.message}")
+            if problem.hint:
+                lines.append(f"      {problem.hint}")
+        return "\n".join(lines)
+
+
+def dotted(location: Location) -> str:
+    """The key's full path: ``benchmark.categories[0]``."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + printable(part)
+    return text
+
+
+def printable(text: str, longest: int = _LONGEST_KEY) -> str:
+    """The text on one line, cut where it is very long; what would act on a terminal is shown as an escape."""
+    return one_line(text, longest)
+
+
+def shown(value: object) -> str:
+    """A value of a config as its author would write it, cut where it is long."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"'{printable(value, _LONGEST_VALUE)}'"
+    if isinstance(value, dict):
+        return f"a mapping with {len(value)} keys" if len(value) != 1 else "a mapping with 1 key"
+    if isinstance(value, (list, tuple)):
+        whole = "[" + ", ".join(shown(item) for item in value[:9]) + (", ..." if len(value) > 9 else "") + "]"
+        return whole if len(whole) <= _LONGEST_VALUE else f"a list of {len(value)}"
+    return printable(str(value), _LONGEST_VALUE)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was most likely meant, if there is one; case and dashes do not count."""
+    plain = {_plain(candidate): candidate for candidate in known}
+    close = difflib.get_close_matches(_plain(word[:_LONGEST_KEY]), plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The nearest known word as a question."""
+    close = nearest(word, known)
+    return f"did you mean `{close}`?" if close else None
+
+
+def listing(words: Sequence[str]) -> str:
+    """What is allowed, as a list for a sentence, cut where it is long."""
+    cut = [printable(word) for word in words[:40]]
+    return ", ".join(cut) + (f" and {len(words) - 40} more" if len(words) > 40 else "")
+
+
+def _plain(word: str) -> str:
+    return word.casefold().replace("-", "_").replace(" ", "_")

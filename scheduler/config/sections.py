@@ -1,0 +1,150 @@
+"""The sections that do not depend on which models are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PlainValidator
+
+from protocol.pool import PoolError, check_name
+from scheduler.config.problems import shown
+from scheduler.config.values import CategoryName, Conflict, CountOrFraction, FilePath, Section
+
+Metric = Literal["mean", "std", "median", "min", "max", "ci95"]
+METRICS: tuple[Metric, ...] = ("mean", "std", "median", "min", "max", "ci95")
+_LOOPBACK = ("localhost", "127.", "[::1]", "::1")
+
+
+def _transport(value: object) -> str:
+    if value in ("ipc", "tcp"):
+        return str(value)
+    if isinstance(value, str) and value.startswith("tcp://"):
+        if value.removeprefix("tcp://").startswith(_LOOPBACK):
+            raise ValueError(f"must be ipc or tcp, found {shown(value)}: write tcp, workers choose ports on 127.0.0.1")
+        raise ValueError(f"must be ipc or tcp, and tcp works on loopback only; {shown(value)} is refused")
+    raise ValueError(f"must be ipc or tcp, found {shown(value)}")
+
+
+def _pool_name(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a name, found {shown(value)}")
+    try:
+        return check_name(value)
+    except PoolError as error:
+        raise ValueError(str(error)) from error
+
+
+def _twice(values: tuple[str, ...]) -> list[str]:
+    return sorted({value for value in values if values.count(value) > 1})
+
+
+class Benchmark(Section):
+    """What is evaluated."""
+
+    purpose: ClassVar[str] = "What is evaluated: the data, and how much of it."
+
+    data_path: FilePath | None = Field(
+        default=None, description="The benchmark: a JSON file, or a RISEBench folder; here or as `--data`."
+    )
+    categories: Annotated[tuple[CategoryName, ...], Field(strict=False, min_length=1, max_length=10_000)] | None = (
+        Field(default=None, description="The categories to evaluate; left out: all that the data has.")
+    )
+    limit: int | None = Field(
+        default=None, ge=1, le=10**9, description="The first so many pairs of each category; left out: all."
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        for name in _twice(self.categories or ()):
+            yield Conflict((("categories",),), f"{shown(name)} is there twice", "remove one of the two")
+
+
+class Evaluation(Section):
+    """What is reported, and where it goes."""
+
+    purpose: ClassVar[str] = "What is reported, and where it goes."
+
+    metrics: Annotated[tuple[Metric, ...], Field(strict=False, min_length=1)] = Field(
+        default=("mean", "std", "median", "min", "max"),
+        description="The statistics that the tables show: mean, std, median, min, max, ci95.",
+    )
+    output_dir: FilePath = Field(default=Path("outputs"), description="Where reports, logs and runs go.")
+    save_generated_images: bool = Field(
+        default=False, description="Keep the edits; false: each is removed once it is scored."
+    )
+    image_output_dir: FilePath | None = Field(
+        default=None, description="Where edits go, a folder per run; left out: into the run's own folder."
+    )
+    samples_per_pair: int = Field(default=1, ge=1, le=1000, description="Edits per pair, each with a seed of its own.")
+    reward_passes: int = Field(
+        default=1, ge=1, le=1000, description="How often each edit is scored; scores are averaged."
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        for name in _twice(self.metrics):
+            yield Conflict((("metrics",),), f"{name} is there twice", "remove one of the two")
+
+
+class Logging(Section):
+    """What the log holds."""
+
+    purpose: ClassVar[str] = "The log: how much, and where."
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="The least that is logged.")
+    save_to_file: bool = Field(default=True, description="Write a log file beside the terminal's output.")
+    log_dir: FilePath | None = Field(default=None, description="Where log files go; left out: `<output_dir>/logs`.")
+
+
+class Pool(Section):
+    """The workers that stay."""
+
+    purpose: ClassVar[str] = "The pool of workers that runs attach to."
+
+    name: Annotated[str, PlainValidator(_pool_name)] | None = Field(
+        default=None, description="The pool's name; left out: the name of the config file, without its ending."
+    )
+    transport: Annotated[Literal["ipc", "tcp"], PlainValidator(_transport)] = Field(
+        default="ipc", description="`ipc` (sockets in the pool's folder) or `tcp` (on loopback only)."
+    )
+    load_in_parallel: bool = Field(
+        default=False, description="Load all models at once; false: one after the other, which needs less host memory."
+    )
+
+
+class Scheduler(Section):
+    """How the run is driven."""
+
+    purpose: ClassVar[str] = "How a run is driven, and how patient it is."
+
+    residency: Literal["auto", "resident", "swap"] = Field(
+        default="auto",
+        description="`resident`: editors and rewards stay loaded, work at once; `swap`: edit all, switch, score all; "
+        "`auto`: swap if a device is shared.",
+    )
+    round_size: int = Field(default=1, ge=1, le=1000, description="Pairs per editor and round.")
+    max_failures: CountOrFraction | None = Field(
+        default=None, description="Abort above so many failed pairs: a count (5) or a fraction (0.05); left out: never."
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, le=100, description="Starts per pair and stage that may end in an error of the pair's own."
+    )
+    heartbeat_seconds: float = Field(
+        default=1.0, ge=0.01, le=3600, description="How often everybody says that they live."
+    )
+    dead_after_seconds: float = Field(
+        default=10.0, ge=0.02, le=86_400, description="After so long without a word a peer counts as dead."
+    )
+    job_timeout_seconds: float = Field(
+        default=600.0, ge=0.1, le=86_400, description="After so long without progress a worker counts as hung."
+    )
+    load_timeout_seconds: float = Field(
+        default=1800.0, ge=0.1, le=86_400, description="After so long a model that still loads counts as hung."
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.dead_after_seconds < 2 * self.heartbeat_seconds:
+            message = f"{self.dead_after_seconds:g} is less than two heartbeats ({self.heartbeat_seconds:g} s each)"
+            yield Conflict(
+                (("dead_after_seconds",), ("heartbeat_seconds",)), message, "healthy workers would count as dead"
+            )

@@ -1,0 +1,185 @@
+"""Checks one section so that no mistake hides another.
+
+What is wrong is reported, taken out, and the rest is checked again without it: so a section comes back wherever it can,
+with defaults in place of what was wrong, and the checks that need whole sections, or the world, can look at the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from scheduler.config.catalog import bounds, hint_for_key, nested_section
+from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, printable, shown
+from scheduler.config.values import Section
+from scheduler.config.yaml_source import Source
+
+Kind = TypeVar("Kind", bound=Section)
+
+_LOOKS_PLAIN = re.compile(r"(?i)true|false|[-+]?\d+(\.\d+)?")
+_WANTED = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "none_required": "left out",
+}
+_RANGE_ERRORS = frozenset({"greater_than_equal", "greater_than", "less_than_equal", "less_than"})
+_SIZES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "too_short": lambda ctx: f"must have at least {ctx['min_length']} entries",
+    "too_long": lambda ctx: f"must have at most {ctx['max_length']} entries",
+    "string_too_short": lambda ctx: f"must have at least {ctx['min_length']} characters",
+    "string_too_long": lambda ctx: f"must have at most {ctx['max_length']} characters",
+    "string_pattern_mismatch": lambda ctx: f"must match {ctx['pattern']}",
+}
+
+
+@dataclass
+class Findings:
+    """What was found so far: the problems, and where the values were that had to be passed over."""
+
+    problems: list[Problem] = field(default_factory=list)
+    wrong: set[Location] = field(default_factory=set)
+
+    def hides(self, location: Location) -> bool:
+        """Whether what is said about this location would only follow from something said already."""
+        return any(location[:end] in self.wrong for end in range(1, len(location) + 1))
+
+
+@dataclass(frozen=True)
+class Checker(Generic[Kind]):
+    """One section of one file. ``foreign`` are keys that can't be judged, since the section's type is unknown."""
+
+    kind: type[Kind]
+    at: Location
+    source: Source
+    foreign: frozenset[str] = frozenset()
+
+    def check(self, raw: Mapping[str, Any], findings: Findings) -> Kind | None:
+        """Return the section without what is wrong, or None where nothing usable is left; add what was found."""
+        data = copy.deepcopy(dict(raw))
+        for attempt in range(4):
+            try:
+                section = self.kind.model_validate(data)
+            except ValidationError as error:
+                errors = error.errors(include_url=False)
+                if attempt == 0:
+                    findings.problems.extend(problem for found in errors if (problem := self._problem(found)))
+                found_at = {_deepest(data, found["loc"]) for found in errors}
+                findings.wrong |= {(*self.at, *place) for place in found_at} if attempt == 0 else set()
+                _take_out(data, found_at)
+            else:
+                findings.problems.extend(self._conflicts(section, self.at, findings))
+                return section
+        return None
+
+    def _conflicts(self, section: Section, at: Location, findings: Findings) -> Iterator[Problem]:
+        for conflict in section.conflicts():
+            places = [(*at, *key) for key in conflict.keys]
+            if not any(findings.hides(place) for place in places):
+                yield Problem(dotted(places[0]), conflict.message + self.source.where(places[0]), conflict.hint)
+        for name, value in section:
+            below = value.items() if isinstance(value, dict) else [(None, value)]
+            for key, part in below:
+                if isinstance(part, Section):
+                    yield from self._conflicts(part, (*at, name) if key is None else (*at, name, key), findings)
+
+    def _problem(self, error: ErrorDetails) -> Problem | None:
+        location = (*self.at, *(part for part in error["loc"] if part != "[key]"))
+        if error["type"] == "extra_forbidden":
+            return self._unknown_key(error["loc"], location)
+        message, hint = self._explain(error, location)
+        return Problem(dotted(location), message + self.source.where(location), hint)
+
+    def _unknown_key(self, loc: Location, location: Location) -> Problem | None:
+        name = str(loc[-1])
+        if name in self.foreign:
+            return None
+        known = list(_section_at(self.kind, loc[:-1]).model_fields)
+        where = self.source.where(location)
+        hint = hint_for_key(name, str(self.at[0]), dotted(location[:-1])) or did_you_mean(name, known)
+        return Problem(dotted(location), f"unknown key{where}; known here: {listing(known)}", hint)
+
+    def _explain(self, error: ErrorDetails, location: Location) -> tuple[str, str | None]:
+        kind, value, context = error["type"], error["input"], error.get("ctx", {})
+        found = f", found {shown(value)}"
+        hint = self._hint(kind, value, location)
+        if kind == "value_error":
+            return str(context["error"]), hint
+        if kind == "literal_error":
+            allowed = re.findall(r"'([^']*)'", str(context["expected"]))
+            near = did_you_mean(value, allowed) if isinstance(value, str) else None
+            return f"must be one of {listing(allowed)}{found}", near or hint
+        if kind in _RANGE_ERRORS:
+            return f"must be {self._range(error)}{found}", hint
+        if kind in _SIZES:
+            return _SIZES[kind](context) + found, hint
+        if kind in _WANTED:
+            return f"must be {_WANTED[kind]}{found}", hint
+        return f"{printable(error['msg'], 200)}{found}", hint
+
+    def _range(self, error: ErrorDetails) -> str:
+        held = _field_at(self.kind, error["loc"])
+        low, high = bounds(held) if held else (None, None)
+        if low and high:
+            return f"{low} to {high}" if low[0].isdigit() and high[0].isdigit() else f"{low} and {high}"
+        return low or high or printable(error["msg"], 200)
+
+    def _hint(self, kind: str, value: object, location: Location) -> str | None:
+        word = self.source.words.get(location)
+        if isinstance(value, bool) and word is not None and kind != "bool_type":
+            if word.casefold() not in {"true", "false"}:
+                return f'YAML reads the bare word {word} as {shown(value)}: put it into quotes, "{word}"'
+            return None
+        if isinstance(value, (int, float)) and kind == "string_type":
+            return f'put it into quotes: "{word if word is not None else value}"'
+        if isinstance(value, str) and kind in _WANTED and _LOOKS_PLAIN.fullmatch(value):
+            return f"leave the quotes out: {value}"
+        if kind == "tuple_type" and isinstance(value, (str, int)):
+            return f"write it as a list: [{printable(str(value))}]"
+        return None
+
+
+def _section_at(kind: type[Section], loc: Location) -> type[Section]:
+    for part in loc:
+        held = kind.model_fields.get(str(part))
+        kind = (nested_section(held) if held else None) or kind
+    return kind
+
+
+def _field_at(kind: type[Section], loc: Location) -> FieldInfo | None:
+    return _section_at(kind, loc[:-1]).model_fields.get(str(loc[-1])) if loc else None
+
+
+def _deepest(data: Any, loc: Location) -> Location:
+    """The part of an error's place that is really in the data (a missing key is named all the same)."""
+    for depth, part in enumerate(loc):
+        there = part in data if isinstance(data, dict) else isinstance(data, list) and isinstance(part, int)
+        if not there:
+            return loc[: depth + 1] if isinstance(data, dict) and part != "[key]" else loc[:depth]
+        data = data[part]
+    return loc
+
+
+def _take_out(data: Any, places: set[Location]) -> None:
+    """Remove the places; those in lists from the end on, so that the others keep their index."""
+    for place in sorted(places, key=lambda place: [(isinstance(part, str), part) for part in place], reverse=True):
+        holder = data
+        for part in place[:-1]:
+            holder = holder[part]
+        if isinstance(holder, dict):
+            holder.pop(place[-1], None)
+        elif place:
+            del holder[place[-1]]

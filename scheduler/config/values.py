@@ -1,0 +1,140 @@
+"""The base of every section, and the kinds of value that several sections share."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from scheduler.config.problems import Location, shown
+
+MAX_SEED = 2**62
+MAX_CUDA_INDEX = 255
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Values that are right by themselves but not together. ``keys`` are relative to the section, main one first."""
+
+    keys: tuple[Location, ...]
+    message: str
+    hint: str | None = None
+
+
+class Section(BaseModel):
+    """A mapping of the config: nothing is converted, no key is unknown, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    purpose: ClassVar[str] = ""
+    """What the mapping is for, in one sentence, for the reference."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """What does not go together; asked even where other values of the file are wrong."""
+        return iter(())
+
+    @classmethod
+    def with_defaults(cls) -> Self:
+        """The section as it is when the file says nothing."""
+        return cls.model_validate({})
+
+
+DeviceId = int | Literal["cpu"]
+"""A CUDA index among the visible GPUs, or the CPU."""
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"must be a path, found {shown(value) if value != '' else 'an empty text'}")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"no home folder is known for {shown(value)}") from error
+
+
+FilePath = Annotated[Path, BeforeValidator(_path), PlainSerializer(str, return_type=str)]
+"""A path; ``~`` is expanded, and what is relative is relative to the working directory."""
+
+
+def _device_id(value: object) -> DeviceId:
+    if value == "cpu":
+        return "cpu"
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_CUDA_INDEX:
+        return value
+    index = re.fullmatch(r"(?:cuda:|gpu:?)?(\d{1,3})", value) if isinstance(value, str) else None
+    advice = f": write {index.group(1)}" if index else ""
+    raise ValueError(f"must be a CUDA index (0, 1, ...) or cpu, found {shown(value)}{advice}")
+
+
+DeviceIds = Annotated[
+    tuple[Annotated[DeviceId, PlainValidator(_device_id)], ...], Field(strict=False, min_length=1, max_length=256)
+]
+
+
+def _device_name(allowed: tuple[str, ...], value: object) -> str:
+    if isinstance(value, str) and (value in allowed or re.fullmatch(r"cuda:\d{1,3}", value)):
+        return value
+    advice = f": write cuda:{value}" if isinstance(value, int) and not isinstance(value, bool) else ""
+    raise ValueError(f"must be {', '.join(allowed)} or cuda:N, found {shown(value)}{advice}")
+
+
+EditorDevice = Annotated[str, PlainValidator(lambda value: _device_name(("cuda", "cpu"), value))]
+RewardDevice = Annotated[str, PlainValidator(lambda value: _device_name(("auto", "cuda", "cpu"), value))]
+
+
+def check_name(value: object) -> str:
+    """Return a category's name as text.
+
+    Raises:
+        ValueError: it can't name one.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"must be a name, found {shown(value)}")
+    if not 1 <= len(value) <= 200:
+        raise ValueError(f"must have 1 to 200 characters, found {len(value)}")
+    if value in {".", ".."} or any(char in "/\\" or unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        raise ValueError(f"must not be . or .., nor hold /, \\ or control characters, found {shown(value)}")
+    return value
+
+
+CategoryName = Annotated[str, PlainValidator(check_name)]
+"""A category as the data names it: text of 1 to 200 characters, or an integer, which becomes its digits."""
+
+
+def _whole_or_share(value: object) -> int | float:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**9:
+        return value
+    if isinstance(value, float) and 0.0 <= value <= 1.0:
+        return value
+    raise ValueError(f"must be a count (0, 1, 2, ...) or a fraction (0.0 to 1.0), found {shown(value)}")
+
+
+CountOrFraction = Annotated[int | float, PlainValidator(_whole_or_share)]
+"""An integer is a count, a number with a point a share of the whole."""
+
+
+def plain_problem(value: Any, depth: int = 0) -> str | None:
+    """Why a free parameter can't travel to a worker, or None: texts, finite numbers, lists and mappings can."""
+    if depth > 20:
+        return "is nested deeper than 20 levels"
+    if value is None or isinstance(value, (bool, str)):
+        return None
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**63 else f"must fit into 64 bits, found {shown(value)}"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"must be finite, found {shown(value)}"
+    if isinstance(value, dict):
+        return next((found for item in value.values() if (found := plain_problem(item, depth + 1))), None)
+    if isinstance(value, list):
+        return next((found for item in value if (found := plain_problem(item, depth + 1))), None)
+    return f"must be text, a number, a list or a mapping, found {type(value).__name__}"

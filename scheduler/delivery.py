@@ -1,0 +1,95 @@
+"""The aggregator's hands: images to disk, rows into the ledger, in a thread of its own.
+
+Everything that is waiting is written together and made durable by one fsync of the ledger; only then the run's loop is
+told. So a row never names an image that is not there, and nothing that depends on a row begins before it is safe.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.files import write_atomically
+from scheduler.ledger_rows import Row, encode_row
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something to be made durable: an image, if any, and the rows that tell of it; then ``done`` is posted."""
+
+    rows: Sequence[Row]
+    image: tuple[Path, bytes | memoryview] | None = None
+    remove: Path | None = None
+    done: Callable[[], None] | None = None
+
+
+class Delivery:
+    """The thread that owns the ledger's file."""
+
+    def __init__(
+        self, ledger: Path, post: Callable[[Callable[[], None]], None], failed: Callable[[OSError], None]
+    ) -> None:
+        """Open the ledger for appending. ``failed`` is posted, once, if the disk refuses; then nothing more is written.
+
+        Raises:
+            OSError: the ledger can't be opened.
+        """
+        self._file = ledger.open("ab")
+        self._post = post
+        self._failed = failed
+        self._broken = False
+        self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._folders: set[Path] = set()
+        self._thread = threading.Thread(target=self._work, name="delivery")
+        self._thread.start()
+
+    def put(self, item: Item) -> None:
+        """Have this written, after all that came before it."""
+        self._items.put(item)
+
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        self._items.put(None)
+        self._thread.join()
+        self._file.close()
+
+    def _work(self) -> None:
+        ended = False
+        while not ended:
+            taken = [self._items.get()]
+            while not self._items.empty():
+                taken.append(self._items.get_nowait())
+            ended = None in taken
+            items = [item for item in taken if item is not None]
+            if items and not self._broken:
+                self._write(items)
+
+    def _write(self, items: Sequence[Item]) -> None:
+        try:
+            for item in items:
+                if item.image is not None:
+                    self._write_image(*item.image)
+            self._file.write(b"".join(encode_row(row) for item in items for row in item.rows))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            for item in items:
+                if item.remove is not None:
+                    item.remove.unlink(missing_ok=True)
+        except OSError as error:
+            self._broken = True
+            problem = error
+            self._post(lambda: self._failed(problem))
+            return
+        for item in items:
+            if item.done is not None:
+                self._post(item.done)
+
+    def _write_image(self, path: Path, content: bytes | memoryview) -> None:
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        write_atomically(path, bytes(content))

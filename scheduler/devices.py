@@ -1,0 +1,79 @@
+"""Which GPUs there are.
+
+They are found through NVML, which needs no torch and touches no GPU's memory, and counted as CUDA does: with
+``CUDA_VISIBLE_DEVICES=4,5`` the first of two is ``cuda:0``. NVML counts in the order of the bus
+(``CUDA_DEVICE_ORDER=PCI_BUS_ID``); on a machine with different GPUs set that, or name them by UUID.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from scheduler.config.layout import BOTH_STAGES, Gpu, Layout, LayoutError, Stage, resolve_layout
+
+__all__ = ["BOTH_STAGES", "Gpu", "Layout", "LayoutError", "Stage", "resolve_layout", "select_visible", "visible_gpus"]
+
+
+def visible_gpus() -> tuple[Gpu, ...]:
+    """The GPUs that CUDA would show to a process started now; none where there is no driver."""
+    import pynvml  # type: ignore[import-untyped] # it has neither stubs nor py.typed
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        uuids = [_text(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+        chosen: list[Gpu] = []
+        for entry in select_visible(os.environ.get("CUDA_VISIBLE_DEVICES"), uuids):
+            try:
+                handle = handles[entry] if isinstance(entry, int) else pynvml.nvmlDeviceGetHandleByUUID(entry)
+                uuid = uuids[entry] if isinstance(entry, int) else entry
+                name = _text(pynvml.nvmlDeviceGetName(handle))
+            except pynvml.NVMLError:
+                break  # as CUDA: what comes behind an entry that names nothing is not visible
+            try:
+                memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+            except pynvml.NVMLError:
+                memory = 0
+            chosen.append(Gpu(len(chosen), name, memory, uuid))
+        return tuple(chosen)
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def select_visible(setting: str | None, uuids: Sequence[str]) -> list[int | str]:
+    """What ``CUDA_VISIBLE_DEVICES`` leaves of the GPUs with these UUIDs: positions, or the UUID of a MIG slice.
+
+    As CUDA reads it: the first entry that names nothing ends the list, and a GPU that is named twice empties it.
+    """
+    if setting is None:
+        return list(range(len(uuids)))
+    chosen: list[int | str] = []
+    for entry in (part.strip() for part in setting.split(",")):
+        position = _position(entry, uuids)
+        if position is None:
+            break
+        if position in chosen:
+            return []
+        chosen.append(position)
+    return chosen
+
+
+def _position(entry: str, uuids: Sequence[str]) -> int | str | None:
+    if number := re.match(r"\+?(\d{1,6})", entry):
+        index = int(number.group(1))
+        return index if index < len(uuids) else None
+    if entry.startswith("MIG-"):
+        return entry
+    if entry.startswith("GPU-") and entry != "GPU-":
+        found = [index for index, uuid in enumerate(uuids) if uuid.startswith(entry)]
+        return found[0] if len(found) == 1 else None
+    return None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,285 @@
+"""The edit stage: carries out what ``scheduler.rounds`` decides, and turns what editors answer into its events."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from protocol import messages as m
+from protocol.codec import Buffer
+from scheduler import rounds as r
+from scheduler.benchmark.model import Pair, PairError
+from scheduler.delivery import Item
+from scheduler.identity import edit_identity
+from scheduler.ledger_rows import EditedRow, FailedRow
+from scheduler.run_directory import RunDirectory
+from scheduler.services import EditedImage, Services, StageClock
+from scheduler.units import EditUnit
+
+log = logging.getLogger("warmbench")
+
+MAX_MESSAGE = 4000
+
+
+@dataclass(frozen=True)
+class EditSettings:
+    """What is the same for all edits of a run. The seed of a pair's n-th sample is ``seed + n``."""
+
+    parameters: Mapping[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    worker: str
+    incarnation: str
+    unit: EditUnit
+    round: int | None
+    attempt: int
+
+
+class EditStage:
+    """All edits of a run."""
+
+    def __init__(
+        self,
+        services: Services,
+        rounds: r.Rounds,
+        pairs: Mapping[str, Pair],
+        settings: EditSettings,
+        directory: RunDirectory,
+        on_edited: Callable[[EditUnit, EditedImage], None],
+    ) -> None:
+        self._services = services
+        self._rounds = rounds
+        self._pairs = pairs
+        self._settings = settings
+        self._directory = directory
+        self._on_edited = on_edited
+        self._jobs: dict[str, _Job] = {}
+        self.clock = StageClock()
+        self.done = 0
+        self.failed = 0
+        self.redundant = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every edit is delivered or has failed."""
+        return self._rounds.finished
+
+    @property
+    def stranded(self) -> bool:
+        """Whether edits wait and no editor is there."""
+        return self._rounds.stranded
+
+    @property
+    def round(self) -> int:
+        """The round that is worked on, from 0."""
+        return self._rounds.round
+
+    @property
+    def last_round(self) -> int:
+        """The last round's number, if nothing changes."""
+        return self._rounds.round + self._rounds.rounds_left()
+
+    def join(self, worker: str) -> None:
+        """An editor is ready."""
+        self._act(self._rounds.join(worker))
+
+    def lose(self, worker: str) -> None:
+        """An editor is gone."""
+        lost = [job for job in self._jobs.values() if job.worker == worker]
+        for job in lost:
+            del self._jobs[_name(job.unit, job.attempt)]
+        if lost:
+            log.warning("%s is gone; to be done by others: %s", worker, ", ".join(job.unit.key for job in lost))
+        self._act(self._rounds.lose(worker))
+
+    def drain(self) -> None:
+        """Begin nothing more."""
+        self._act(self._rounds.drain())
+
+    def handle(self, worker: str, message: m.AnyMessage, images: list[Buffer]) -> None:
+        """An answer of an editor's."""
+        match message:
+            case m.AtBarrier():
+                job = self._find(worker, message.job)
+                if job is not None:
+                    self.clock.worked(worker, message.started, message.finished)
+                    self._act(self._rounds.at_barrier(worker, job.unit))
+            case m.Edited():
+                self._on_result(worker, message, images[0])
+            case m.Failed():
+                self._on_failed(worker, message)
+            case m.Refused(job=name) if name is not None:
+                self._fail(worker, name, "edit", "refused", message.message, None, None)
+
+    # -- results
+
+    def _on_result(self, worker: str, message: m.Edited, image: Buffer) -> None:
+        job = self._jobs.pop(message.job, None)
+        client = self._services.worker(worker)
+        if job is None or client is None or client.model is None:
+            # Done by somebody else meanwhile, or from before a silence: the first result counts.
+            self.redundant += 1
+            self._acknowledge(worker, message.job)
+            return
+        unit, pair = job.unit, self._pairs[job.unit.key]
+        path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
+        row = EditedRow(
+            category=unit.category,
+            pair_id=unit.pair_id,
+            sample=unit.sample,
+            attempt=job.attempt,
+            worker=worker,
+            device=client.device,
+            round=job.round,
+            started=message.started,
+            finished=message.finished,
+            identity=self._identity(pair, unit, client.model.fingerprint),
+            image=self._directory.recorded(path),
+            sha256=message.sha256,
+            size=(message.width, message.height),
+            seed=self._settings.seed + unit.sample,
+        )
+
+        def durable() -> None:
+            self.done += 1
+            self._acknowledge(worker, message.job)
+            self._rounds.delivered(unit)
+            self._on_edited(unit, EditedImage(path, message.sha256))
+
+        self._services.deliver(Item([row], image=(path, image), done=durable))
+        self._act(self._rounds.received(worker, unit))
+
+    def _identity(self, pair: Pair, unit: EditUnit, fingerprint: str) -> str:
+        return edit_identity(
+            source_sha256=pair.sha256,
+            instruction=pair.instruction,
+            parameters=self._settings.parameters,
+            seed=self._settings.seed + unit.sample,
+            fingerprint=fingerprint,
+        )
+
+    def _on_failed(self, worker: str, message: m.Failed) -> None:
+        self._acknowledge(worker, message.job)
+        self._fail(worker, message.job, message.stage, message.kind, message.message, message.started, message.finished)
+
+    def _fail(
+        self,
+        worker: str,
+        name: str,
+        stage: m.Stage,
+        kind: str,
+        text: str,
+        started: float | None,
+        finished: float | None,
+    ) -> None:
+        job = self._jobs.pop(name, None)
+        if job is None:
+            return
+        # An image that is none stays none, and the worker itself has tried twice when memory ran out.
+        actions = self._rounds.failed(worker, job.unit, again=kind in ("error", "refused"))
+        log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)
+        client = self._services.worker(worker)
+        if r.GiveUp(job.unit) in actions:
+            self._record(
+                FailedRow(
+                    category=job.unit.category,
+                    pair_id=job.unit.pair_id,
+                    sample=job.unit.sample,
+                    attempt=job.attempt,
+                    worker=worker,
+                    device=client.device if client else None,
+                    round=job.round,
+                    started=started,
+                    finished=finished,
+                    stage=stage,
+                    kind=kind,
+                    message=text[:MAX_MESSAGE],
+                )
+            )
+        self._act(actions)
+
+    def _record(self, row: FailedRow) -> None:
+        self.failed += 1
+        self._services.deliver(Item([row]))
+        self._services.failure_recorded()
+
+    def _acknowledge(self, worker: str, name: str) -> None:
+        client = self._services.worker(worker)
+        if client is not None:
+            client.send(m.Ack(run=self._services.run, incarnation=client.incarnation, job=name))
+
+    # -- carrying out
+
+    def _act(self, actions: list[r.Action]) -> None:
+        for action in actions:
+            match action:
+                case r.Assign():
+                    self._assign(action)
+                case r.Release(worker, number):
+                    client = self._services.worker(worker)
+                    if client is not None:
+                        client.send(m.Release(run=self._services.run, incarnation=client.incarnation, round=number))
+                case r.Synced(number):
+                    self.clock.synced(time.time())
+                    log.info(
+                        "Round %d/%d done, %d editors synced ✓", number + 1, self.last_round + 1, self._rounds.editors
+                    )
+                case r.Withdraw(worker, unit):
+                    self._withdraw(worker, unit)
+                case r.GiveUp():
+                    pass  # recorded where the reason is known
+
+    def _assign(self, action: r.Assign) -> None:
+        client = self._services.worker(action.editor)
+        if client is None:
+            return
+        pair = self._pairs[action.unit.key]
+        name = _name(action.unit, action.attempt)
+        job = _Job(action.editor, client.incarnation, action.unit, action.round, action.attempt)
+        self._jobs[name] = job
+
+        def send(source: bytes | Exception) -> None:
+            if self._jobs.get(name) is not job:
+                return
+            if isinstance(source, Exception):
+                kind = source.kind if isinstance(source, PairError) else "bad_image"
+                self._fail(action.editor, name, "load", kind, str(source), None, None)
+                return
+            client.send(
+                m.Edit(
+                    run=self._services.run,
+                    incarnation=client.incarnation,
+                    epoch=self._services.epoch,
+                    job=name,
+                    key=pair.key,
+                    round=action.round,
+                    instruction=pair.instruction,
+                    seed=self._settings.seed + action.unit.sample,
+                    parameters=dict(self._settings.parameters),
+                ),
+                [source],
+            )
+
+        self._services.read(pair.source.read, send)
+
+    def _withdraw(self, worker: str, unit: EditUnit) -> None:
+        names = [name for name, job in self._jobs.items() if job.worker == worker and job.unit == unit]
+        for name in names:
+            del self._jobs[name]
+        client = self._services.worker(worker)
+        if client is not None:
+            client.send(m.Cancel(run=self._services.run, incarnation=client.incarnation, jobs=names))
+
+    def _find(self, worker: str, name: str) -> _Job | None:
+        job = self._jobs.get(name)
+        return job if job is not None and job.worker == worker else None
+
+
+def _name(unit: EditUnit, attempt: int) -> str:
+    return f"{unit.job}#{attempt}"

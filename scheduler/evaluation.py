@@ -1,0 +1,401 @@
+"""The loop of a run: one thread that hears the pool, the workers, its own helper threads and the user's signals.
+
+It decides nothing about who works on what (``rounds``, ``batches``) or where weights go (``residency``); it takes the
+run from waiting for the lease, over editing and scoring, to its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import psutil
+import zmq
+
+from protocol import messages as m
+from protocol.codec import Buffer, ProtocolError
+from protocol.mailbox import Mailbox
+from scheduler.delivery import Delivery, Item
+from scheduler.edit_stage import EditStage
+from scheduler.ledger_rows import Row
+from scheduler.pool_client import PoolClient
+from scheduler.pool_watch import PoolWatch
+from scheduler.residency import Wanted, next_moves, off_device, settled
+from scheduler.run_directory import RunDirectory
+from scheduler.score_stage import ScoreStage
+from scheduler.terminal.bars import StageBars
+from scheduler.worker_client import WorkerClient
+
+log = logging.getLogger("warmbench")
+
+T = TypeVar("T")
+
+_POLL_MS = 200
+_POOL_END_SECONDS = 20.0
+_READER_THREADS = 4
+
+
+class AbortedError(Exception):
+    """The run can't go on; what it has done is in the ledger."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How the loop runs. Seconds; ``max_failures`` counts pairs, None is no limit."""
+
+    run: str
+    swap: bool
+    keep_warm: bool
+    heartbeat_seconds: float
+    dead_after_seconds: float
+    max_failures: int | None
+    specs: Mapping[m.Role, m.ModelSpec]
+
+
+Phase = Literal["waiting", "editing", "switching", "scoring", "done"]
+
+
+class Evaluation:
+    """One run on one pool. Gives its stages what they need (``scheduler.services.Services``)."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        pool: PoolClient,
+        directory: RunDirectory,
+        settings: LoopSettings,
+        bars: StageBars,
+    ) -> None:
+        self._context = context
+        self._pool = pool
+        self._settings = settings
+        self._bars = bars
+        self._mailbox = Mailbox()
+        self._delivery = Delivery(directory.ledger, self._mailbox.post, self._on_disk_failure)
+        self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="reader")
+        self._workers: dict[str, WorkerClient] = {}
+        self._watch = PoolWatch(settings.specs)
+        self._epoch: int | None = None
+        self._phase: Phase = "waiting"
+        self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "away" if settings.swap else "device"}
+        self._signals = 0
+        self._failures = 0
+        self._error: AbortedError | None = None
+        self._switch_began = 0.0
+        self.switches = 0
+        self.switch_seconds = 0.0
+        self._edit: EditStage
+        self._score: ScoreStage
+
+    def use(self, edit: EditStage, score: ScoreStage) -> None:
+        """Set the two stages."""
+        self._edit, self._score = edit, score
+
+    # -- what the stages need
+
+    @property
+    def run(self) -> str:
+        """The run's id on the wire."""
+        return self._settings.run
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the run's lease."""
+        return self._epoch or 0
+
+    def worker(self, name: str) -> WorkerClient | None:
+        """The worker, if it lives."""
+        return self._workers.get(name)
+
+    def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
+        """Run ``function`` in a reader thread, then ``then`` in the loop's."""
+
+        def post(future: Future[T]) -> None:
+            error = future.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            self._mailbox.post(lambda: then(error if error is not None else future.result()))
+
+        self._readers.submit(function).add_done_callback(post)
+
+    def deliver(self, item: Item) -> None:
+        """Have this made durable."""
+        self._delivery.put(item)
+
+    def failure_recorded(self) -> None:
+        """A pair failed for good; too many of them end the run."""
+        self._failures += 1
+        limit = self._settings.max_failures
+        if limit is not None and self._failures > limit and self._error is None:
+            self._error = AbortedError(f"{self._failures} pairs failed, more than the limit of {limit}")
+
+    # -- the loop
+
+    def execute(self, last_rows: Callable[[], Sequence[Row]]) -> Literal["done", "interrupted"]:
+        """Run to the end. However it ends, ``last_rows`` go into the ledger last of all.
+
+        Raises:
+            AbortedError: it can't go on.
+            KeyboardInterrupt: the user wants it to stop now.
+        """
+        self._mailbox.wake_on_signals()
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        mode: m.LeaseMode = "exclusive" if self._settings.swap else "shared"
+        self._pool.request_lease(mode, keep_warm=self._settings.keep_warm)
+        try:
+            while self._phase != "done":
+                self._turn()
+            return "interrupted" if self._signals else "done"
+        except (AbortedError, KeyboardInterrupt):
+            if self._watch.alone(self.run) and not self._settings.keep_warm:
+                self._pool.stop(now=True)
+            raise
+        finally:
+            self._end(last_rows())
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _turn(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._mailbox.fileno(), select.POLLIN)
+        poller.register(self._pool.process, select.POLLIN)
+        poller.register(self._pool.link.socket, zmq.POLLIN)
+        for client in self._workers.values():
+            poller.register(client.link.socket, zmq.POLLIN)
+        ready = dict(poller.poll(_POLL_MS))
+        self._mailbox.run()
+        self._read_pool()
+        for client in tuple(self._workers.values()):
+            self._read_worker(client)
+        if self._pool.process in ready:
+            raise AbortedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
+        self._look_after_workers()
+        if self._error is not None:
+            raise self._error
+        if self._signals > 1:
+            raise KeyboardInterrupt
+        self._advance()
+        self._show()
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self._mailbox.post(self._drain)
+
+    def _drain(self) -> None:
+        log.warning("Interrupted: what is on the devices is finished first; interrupt again to stop now")
+        self._edit.drain()
+        self._score.drain()
+
+    def _on_disk_failure(self, error: OSError) -> None:
+        self._error = AbortedError(f"the results can't be written: {error}")
+
+    # -- the pool
+
+    def _read_pool(self) -> None:
+        while True:
+            try:
+                received = self._pool.link.receive()
+            except ProtocolError as error:
+                log.warning("the launcher sent what is no message: %s", error)
+                continue
+            if received is None:
+                return
+            match received[0]:
+                case m.PoolStatus() as status:
+                    self._on_status(status)
+                case m.Granted(epoch=epoch):
+                    self._on_granted(epoch)
+                case m.Waiting(holders=holders):
+                    log.info("Waiting for the pool: it is used by %s", ", ".join(holders))
+                case m.Refused(message=text):
+                    raise AbortedError(f"pool {self._pool.name} refuses: {text}")
+                case _:
+                    pass
+
+    def _on_granted(self, epoch: int) -> None:
+        self._epoch = epoch
+        if self._phase == "waiting":
+            self._phase = "editing"
+
+    def _on_status(self, status: m.PoolStatus) -> None:
+        for line in self._watch.update(status):
+            log.log(line.level, "%s", line.text)
+        problem = self._watch.hopeless()
+        if problem is not None:
+            raise AbortedError(problem)
+        for worker in status.workers:
+            client = self._workers.get(worker.worker_id)
+            if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
+                self._lose(client)
+                client = None
+            ready = worker.alive and worker.state is not None and worker.state.phase == "ready"
+            if client is None and ready and worker.endpoint is not None:
+                self._workers[worker.worker_id] = WorkerClient(
+                    self._context,
+                    worker,
+                    run=self.run,
+                    heartbeat_seconds=self._settings.heartbeat_seconds,
+                    dead_after_seconds=self._settings.dead_after_seconds,
+                )
+
+    # -- workers
+
+    def _read_worker(self, client: WorkerClient) -> None:
+        while True:
+            try:
+                received = client.link.receive()
+            except ProtocolError as error:
+                log.warning("%s sent what is no message: %s", client.name, error)
+                continue
+            if received is None:
+                return
+            message, images = received
+            if isinstance(message, m.RunMessage) and message.incarnation == client.incarnation:
+                self._handle(client, message, images)
+
+    def _handle(self, client: WorkerClient, message: m.AnyMessage, images: list[Buffer]) -> None:
+        client.heard(message.state if isinstance(message, m.Welcome | m.Heartbeat) else None)
+        match message:
+            case m.Welcome():
+                left_over = [*message.queued, *message.running, *message.unacknowledged]
+                if left_over:
+                    client.send(m.Cancel(run=self.run, incarnation=client.incarnation))
+                client.welcome = True
+            case m.Placed():
+                if message.error is not None:
+                    raise AbortedError(f"{client.name} could not move its model: {message.error}")
+                client.placed(message)
+                log.info("%s: model moved to %s in %.1f s", client.name, message.residency, message.seconds)
+            case m.Refused(kind="unknown_run"):
+                # It has not heard us for too long and has dropped all that we gave it.
+                if client.welcome:
+                    self._withdraw(client)
+                    client.hello()
+            case m.Heartbeat() | m.Goodbye():
+                pass
+            case _ if client.role == "editor":
+                self._edit.handle(client.name, message, images)
+            case _:
+                self._score.handle(client.name, message)
+
+    def _look_after_workers(self) -> None:
+        for client in tuple(self._workers.values()):
+            client.beat()
+            if client.silent and client.joined:
+                log.warning("%s was not heard for %g s", client.name, self._settings.dead_after_seconds)
+                self._withdraw(client)
+                client.hello()
+
+    def _withdraw(self, client: WorkerClient) -> None:
+        """Count on the worker no longer; when it is welcome again, it joins anew."""
+        if client.joined:
+            client.joined = False
+            if client.role == "editor":
+                self._edit.lose(client.name)
+            else:
+                self._score.lose(client.name)
+
+    def _lose(self, client: WorkerClient) -> None:
+        del self._workers[client.name]
+        self._withdraw(client)
+        client.link.close()
+
+    # -- the course of the run
+
+    def _advance(self) -> None:
+        if self._epoch is None:
+            if self._signals:
+                self._phase = "done"
+            return
+        if self._phase == "editing" and self._edit.finished:
+            self._edit_is_over()
+        self._settle()
+        if self._phase == "switching" and self._roles_settled():
+            self.switch_seconds += time.time() - self._switch_began
+            log.info("Model switch done in %.1f s", time.time() - self._switch_began)
+            self._phase = "scoring"
+        if self._phase == "scoring" and self._score.finished:
+            self._show()
+            self._bars.finish("score")
+            self._phase = "done"
+
+    def _edit_is_over(self) -> None:
+        self._show()
+        self._bars.finish("edit")
+        log.info("Edit stage completed: %d images, %d failed", self._edit.done, self._edit.failed)
+        self._score.close()
+        if self._settings.swap and not self._score.finished:
+            log.info("Model switch: editors leave the devices, rewards come onto them")
+            self._desired = {"editor": "away", "reward": "device"}
+            self._switch_began = time.time()
+            self.switches += 1
+            for client in self._workers.values():
+                client.joined = client.joined and client.role != "editor"
+            self._phase = "switching"
+        else:
+            self._phase = "scoring"
+
+    def _away(self) -> m.Residency:
+        models = [client.model for client in self._workers.values() if client.model is not None]
+        sizes = [model.size_bytes for model in models]
+        held = sum(
+            client.model.size_bytes
+            for client in self._workers.values()
+            if client.model is not None and client.residency == "host"
+        )
+        return off_device(sizes, psutil.virtual_memory().available + held)
+
+    def _settle(self) -> None:
+        welcome = {client.name: client for client in self._workers.values() if client.welcome}
+        placements = [client.placement for client in welcome.values()]
+        for name, residency in next_moves(placements, self._desired, self._away()):
+            welcome[name].place(residency, self.epoch)
+        for client in welcome.values():
+            on_device = client.residency == "device" and client.moving_to is None
+            if on_device and self._desired[client.role] == "device" and not client.joined:
+                client.joined = True
+                if client.role == "editor":
+                    self._edit.join(client.name)
+                else:
+                    self._score.join(client.name)
+
+    def _roles_settled(self) -> bool:
+        return settled([client.placement for client in self._workers.values()], self._desired)
+
+    def _show(self) -> None:
+        edit, score = self._edit, self._score
+        if self._phase in ("editing", "waiting"):
+            rounds = (edit.round + 1, edit.last_round + 1) if edit.round >= 0 else (None, None)
+            self._bars.update(
+                "edit", done=edit.done + edit.failed, failed=edit.failed, round=rounds[0], rounds=rounds[1]
+            )
+        self._bars.update("score", done=score.done + score.failed, failed=score.failed)
+
+    # -- the end
+
+    @property
+    def pool_workers(self) -> list[m.WorkerStatus]:
+        """The pool's workers, as last heard of."""
+        return self._watch.workers
+
+    def _end(self, last_rows: Sequence[Row]) -> None:
+        for client in self._workers.values():
+            client.leave("the run is over")
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._delivery.put(Item(last_rows))
+        self._delivery.close()
+        launched_for_this = self._watch.alone(self.run) and not self._settings.keep_warm
+        process = os.dup(self._pool.process)
+        self._pool.close()
+        if launched_for_this:
+            select.select([process], [], [], _POOL_END_SECONDS)
+        os.close(process)
+        self._mailbox.close()

@@ -1,0 +1,26 @@
+"""Writing a file so that a reader, or a machine that loses power, finds the old one or the whole new one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write under another name, make it durable (fsync), then rename.
+
+    Raises:
+        OSError: it can't be written; nothing is left behind.
+    """
+    # Not the name with a suffix: a name may have all of the 255 bytes that there are.
+    temporary = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

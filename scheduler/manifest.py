@@ -1,0 +1,122 @@
+"""Provenance: all that one needs to know to trust a report, or to make it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from scheduler.benchmark import Benchmark
+from scheduler.config import Config
+from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
+from scheduler.devices import Layout
+
+NOTE_FILE = "warmbench-note.txt"
+"""A model's folder may say in this file what a reader of its scores has to know."""
+
+_PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "numpy", "scipy")
+
+
+def build_manifest(config: Config, benchmark: Benchmark, layout: Layout, stamp: str) -> dict[str, Any]:
+    """What is known before the workers are: the rest comes with ``add_workers``."""
+    return {
+        "run": stamp,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": sys.argv,
+        "version": VERSION,
+        "protocol_version": PROTOCOL_VERSION,
+        "git_commit": _git_commit(),
+        "host": platform.node(),
+        "environment": {"python": platform.python_version(), **_versions()},
+        "config_file": str(config.path),
+        "data": {"path": benchmark.path, "format": benchmark.format, "sha256": benchmark.sha256},
+        "prompts_sha256": _hash(config.prompts.as_plain()),
+        "editor": {**_model(editor_spec(config)), "parameters": edit_parameters(config)},
+        "reward": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
+        "devices": {"editors": list(layout.editors), "rewards": list(layout.rewards)},
+        "residency": layout.residency,
+        "samples_per_pair": config.evaluation.samples_per_pair,
+        "reward_passes": config.evaluation.reward_passes,
+        "notes": notes(config),
+        "workers": [],
+    }
+
+
+def notes(config: Config) -> list[str]:
+    """What a reader of the report has to know first."""
+    found = []
+    for role, spec in (("editor", editor_spec(config)), ("reward", reward_spec(config))):
+        if spec.type == "simulated":
+            found.append(f"The {role} is simulated: it measures the scheduling, and its results carry no meaning.")
+        note = Path(spec.name) / NOTE_FILE if spec.name else None
+        if note is not None and note.is_file():
+            found.append(f"The {role}: {note.read_text(encoding='utf-8', errors='replace').strip()[:1000]}")
+    return found
+
+
+def add_workers(manifest: dict[str, Any], workers: Sequence[m.WorkerStatus]) -> None:
+    """Record who worked: devices, what was loaded, with which versions."""
+    manifest["workers"] = [
+        {
+            "worker_id": worker.worker_id,
+            "role": worker.role,
+            "device": worker.device,
+            "fingerprint": worker.state.model.fingerprint,
+            "size_bytes": worker.state.model.size_bytes,
+            "load_seconds": worker.state.model.load_seconds,
+            "versions": worker.state.model.versions,
+        }
+        for worker in workers
+        if worker.state is not None and worker.state.model is not None
+    ]
+
+
+def _model(spec: m.ModelSpec) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(spec)
+    return {"type": plain["type"] or plain["class_path"], "model_name": plain["name"], "load": plain["params"]}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git_commit() -> str | None:
+    """The commit of warmbench's own checkout, with ``+`` if files were changed since; null outside of one."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments],  # noqa: S607 - whichever git the user has
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=10,
+    ).stdout.strip()
+
+
+def _hash(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,121 @@
+"""A run's side of the pool: finding it or launching it, its lease, and how its workers stand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from protocol.plan import EXIT_TAKEN, PoolPlan
+from protocol.pool import PoolCard, pool_folder, read_pool_card
+from protocol.processes import create_time, open_pidfd
+from protocol.sockets import Link
+
+_LAUNCH_SECONDS = 30.0
+_LOG_LINES = 15
+
+
+class PoolUnavailableError(Exception):
+    """The pool can't be used: it is not up, did not come up, or speaks another protocol."""
+
+
+class PoolClient:
+    """The connection to a pool's launcher. ``process`` is a pidfd: readable as soon as the launcher is gone."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], name: str, folder: Path, card: PoolCard, run: str
+    ) -> None:
+        process = open_pidfd(card.pid, card.pid_create_time)
+        if process is None:
+            raise PoolUnavailableError(f"the launcher of pool {name} (pid {card.pid}) has just ended: try again")
+        self.process = process
+        self.name = name
+        self.folder = folder
+        self.link = Link(context, card.endpoint)
+        self._run = run
+        self._send(m.Hello(run=run, incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
+
+    def request_lease(self, mode: m.LeaseMode, *, keep_warm: bool) -> None:
+        """Ask for the lease; ``Granted`` or ``Waiting`` will come."""
+        self._send(
+            m.Lease(
+                run=self._run,
+                incarnation="any",
+                mode=mode,
+                pid=os.getpid(),
+                pid_create_time=create_time(os.getpid()),
+                keep_warm=keep_warm,
+            )
+        )
+
+    def stop(self, *, now: bool) -> None:
+        """End the pool."""
+        self._send(m.Stop(run=self._run, incarnation="any", now=now))
+
+    def close(self) -> None:
+        """Leave the pool; if it was launched for this run and nobody else uses it, it ends."""
+        self._send(m.Goodbye(run=self._run, incarnation="any", reason="the run is over"))
+        self.link.close()
+        os.close(self.process)
+
+    def _send(self, message: m.Message) -> None:
+        self.link.send(message)
+
+
+def find(name: str) -> tuple[Path, PoolCard | None]:
+    """The pool's folder, and its card if it is up.
+
+    Raises:
+        protocol.pool.PoolError: the name or the folder can't be used.
+    """
+    folder = pool_folder(name)
+    return folder, read_pool_card(folder)
+
+
+def launch(folder: Path, plan: PoolPlan) -> PoolCard:
+    """Start a launcher and return its card, or the card of another one that was faster.
+
+    Raises:
+        PoolUnavailableError: it did not come up; the message has the end of its log.
+    """
+    log = folder / "launcher.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers", "launch", "--folder", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(msgspec.json.encode(plan))
+    deadline = time.monotonic() + _LAUNCH_SECONDS
+    while time.monotonic() < deadline:
+        card = read_pool_card(folder)
+        if card is not None:
+            return card
+        code = process.poll()
+        if code is not None and code != EXIT_TAKEN:
+            break
+        time.sleep(0.02)
+    else:
+        process.kill()
+    raise PoolUnavailableError(f"the launcher of pool {plan.name} did not come up:\n{tail(log)}")
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, and where it is."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+    except OSError as error:
+        return f"(no log: {error})"
+    return "\n".join([*lines, f"(the whole log: {log})"])

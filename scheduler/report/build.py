@@ -1,0 +1,127 @@
+"""From the rows of a ledger to a report. The rows are read once, as a stream, and only what the report says is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scheduler.ledger_rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
+from scheduler.report.model import (
+    Expected,
+    Failure,
+    Group,
+    PairResult,
+    Performance,
+    Report,
+    StageName,
+    StagePerformance,
+)
+from scheduler.report.tally import PairTally
+from scheduler.statistics import describe, mean
+
+
+def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: Expected) -> Report:
+    """Build the report of a run, finished or not, from its ledger's rows and its manifest alone.
+
+    ``manifest["notes"]``, a list of texts, is what a reader has to know first (a simulated model, random weights).
+    The report is ``COMPLETE`` if there are pairs and every one did the stages that ``expected`` names.
+    """
+    tallies, stages = _read(rows, expected)
+    pairs: list[PairResult] = []
+    failures: list[Failure] = []
+    for tally in tallies:
+        pairs.append(tally.result(expected))
+        failures += tally.failures(expected)
+    categories = _by_category(pairs)
+    overall = _group(pairs)
+    means = [group.statistics.mean for group in categories.values() if group.statistics.mean is not None]
+    done = bool(pairs) and not overall.num_failed and not overall.num_missing
+    return Report(
+        status="COMPLETE" if done else "INCOMPLETE",
+        notes=tuple(str(note) for note in manifest.get("notes") or ()),
+        overall=overall,
+        macro_mean=mean(means) if means else None,
+        categories=categories,
+        failures=tuple(failures),
+        pairs=tuple(pairs),
+        scoring_methods=_methods(pairs),
+        performance=_performance(stages),
+        provenance=dict(manifest),
+    )
+
+
+def _read(rows: Iterable[Row], expected: Expected) -> tuple[list[PairTally], list[StageRow]]:
+    """Return the pairs in the order of their first ``planned`` rows, those never planned behind them."""
+    tallies: dict[tuple[str, str], PairTally] = {}
+    planned: dict[tuple[str, str], PairTally] = {}
+    stages: list[StageRow] = []
+    for row in rows:
+        if isinstance(row, StageRow):
+            stages.append(row)
+            continue
+        key = (row.category, row.pair_id)
+        tally = tallies.get(key)
+        if tally is None:
+            tally = tallies[key] = PairTally(*key)
+        match row:
+            case Planned():
+                planned.setdefault(key, tally)
+                tally.plan(row)
+            case EditedRow():
+                tally.edited(row, expected)
+            case ScoredRow():
+                tally.scored(row, expected)
+            case FailedRow():
+                tally.failed(row, expected)
+    return list((planned | tallies).values()), stages
+
+
+def _by_category(pairs: Sequence[PairResult]) -> dict[str, Group]:
+    members: dict[str, list[PairResult]] = {}
+    for pair in pairs:
+        members.setdefault(pair.category, []).append(pair)
+    return {category: _group(of_category) for category, of_category in members.items()}
+
+
+def _group(pairs: Sequence[PairResult]) -> Group:
+    counts = Counter(pair.status for pair in pairs)
+    return Group(
+        statistics=describe([pair.score for pair in pairs if pair.score is not None]),
+        num_pairs=len(pairs),
+        num_edited=counts["edited"],
+        num_failed=counts["failed"],
+        num_missing=counts["missing"],
+    )
+
+
+def _methods(pairs: Sequence[PairResult]) -> dict[str, int]:
+    counts = Counter(
+        score.method for pair in pairs if pair.status == "scored" for sample in pair.samples for score in sample.scores
+    )
+    return dict(sorted(counts.items()))
+
+
+def _performance(stages: Sequence[StageRow]) -> Performance:
+    return Performance(
+        edit=_stage_performance("edit", stages),
+        score=_stage_performance("score", stages),
+        rounds=sum(row.rounds for row in stages) if stages else None,
+        barrier_wait_seconds=sum(row.barrier_wait_seconds for row in stages) if stages else None,
+        model_switches=sum(row.model_switches for row in stages) if stages else None,
+        model_switch_seconds=sum(row.model_switch_seconds for row in stages) if stages else None,
+    )
+
+
+def _stage_performance(stage: StageName, stages: Sequence[StageRow]) -> StagePerformance:
+    parts = [row for row in stages if row.stage == stage]
+    if not parts:
+        return StagePerformance(wall_seconds=None, device_seconds=None, workers=None, efficiency=None)
+    device = sum(row.device_seconds for row in parts)
+    offered = sum(row.wall_seconds * row.workers for row in parts)
+    return StagePerformance(
+        wall_seconds=sum(row.wall_seconds for row in parts),
+        device_seconds=device,
+        workers=max(row.workers for row in parts),
+        efficiency=device / offered if offered > 0 else None,
+    )

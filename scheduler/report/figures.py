@@ -1,0 +1,55 @@
+"""How scores and their statistics are written for people, the same in the terminal and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scheduler.statistics import Description
+
+NOTHING = "—"
+DEFAULT_METRICS = ("mean", "std", "median", "min", "max")
+_LABELS = {"mean": "Mean", "std": "Std", "median": "Median", "min": "Min", "max": "Max", "ci95": "95% CI"}
+
+
+def chosen_metrics(metrics: Sequence[str]) -> list[str]:
+    """Return the metrics in their order, each once.
+
+    Raises:
+        ValueError: a metric is none of mean, std, median, min, max, ci95.
+    """
+    for metric in metrics:
+        if metric not in _LABELS:
+            raise ValueError(f"metrics: {metric!r} is none of {', '.join(_LABELS)}")
+    return list(dict.fromkeys(metrics))
+
+
+def metric_label(metric: str) -> str:
+    """The heading of a metric's column."""
+    return _LABELS[metric]
+
+
+def metric_text(description: Description, metric: str) -> str:
+    """One statistic as text."""
+    if metric == "ci95":
+        return interval_text(description.ci95)
+    value: float | None = getattr(description, metric)
+    return score_text(value)
+
+
+def score_text(value: float | None) -> str:
+    """Two decimals, as the size of a usual score asks for; significant digits where that says too little or much."""
+    if value is None:
+        return NOTHING
+    if value and not 0.01 <= abs(value) < 1e6:
+        return f"{value:.3g}"
+    return f"{value:.2f}"
+
+
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """``[low, high]``."""
+    return NOTHING if interval is None else f"[{score_text(interval[0])}, {score_text(interval[1])}]"
+
+
+def count_text(count: int | None) -> str:
+    """A count, or a dash."""
+    return NOTHING if count is None else str(count)

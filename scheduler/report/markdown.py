@@ -1,0 +1,188 @@
+"""The report as Markdown: the headings of the old system's report, and behind them what it could not say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scheduler.logs import format_duration
+from scheduler.report.figures import (
+    NOTHING,
+    chosen_metrics,
+    count_text,
+    interval_text,
+    metric_label,
+    metric_text,
+    score_text,
+)
+from scheduler.report.markdown_text import escape, table
+from scheduler.report.model import Group, Performance, Report
+
+MOST_FAILURES = 200
+MOST_PROVENANCE_LINES = 200
+LONGEST_MESSAGE = 300
+
+
+def render_markdown(report: Report, metrics: Sequence[str]) -> str:
+    """Return the report as Markdown. ``metrics`` are the statistics that the tables show, in that order.
+
+    Raises:
+        ValueError: an unknown metric.
+    """
+    chosen = chosen_metrics(metrics)
+    parts = [
+        _head(report),
+        _overall(report),
+        _categories(report, chosen),
+        _failures(report),
+        _scoring(report),
+        _performance(report.performance),
+        _provenance(report.provenance),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _head(report: Report) -> list[str]:
+    overall = report.overall
+    lines = ["# Image Edit Benchmark Evaluation Report", "", f"**Status: {report.status}**"]
+    if report.status == "INCOMPLETE":
+        lines[-1] += (
+            f" ({overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet)"
+        )
+    for note in report.notes:
+        lines += ["", f"> **Note:** {escape(note)}"]
+    return lines
+
+
+def _overall(report: Report) -> list[str]:
+    overall = report.overall
+    lines = [
+        "## Overall Statistics",
+        f"- Total Pairs: {overall.num_pairs}",
+        f"- Overall Mean Score: {score_text(overall.statistics.mean)}",
+        f"- Overall Std: {score_text(overall.statistics.std)}",
+        f"- 95% Confidence Interval of the Mean: {interval_text(overall.statistics.ci95)}",
+        f"- Mean of Category Means: {score_text(report.macro_mean)}",
+        f"- Scored Pairs: {overall.statistics.num_samples}",
+        f"- Failed Pairs: {overall.num_failed}",
+    ]
+    if overall.num_missing:
+        lines.append(f"- Pairs Not Done Yet: {overall.num_missing}")
+    if overall.num_edited:
+        lines.append(f"- Edited Pairs, No Score Asked For: {overall.num_edited}")
+    return lines
+
+
+def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
+    lines = ["## Category Statistics", ""]
+    named = [(escape(name, 100), group) for name, group in report.categories.items()]
+    rows = [_table_row(name, group, metrics) for name, group in [*named, ("**Overall**", report.overall)]]
+    headings = ["Category", *(metric_label(metric) for metric in metrics), "Count", "Failed", "Not Done"]
+    lines += table(headings, rows)
+    for name, group in named:
+        lines += ["", f"### {name}", *_category(group, metrics)]
+    return lines
+
+
+def _table_row(name: str, group: Group, metrics: Sequence[str]) -> list[str]:
+    counts = [group.statistics.num_samples, group.num_failed, group.num_missing]
+    return [name, *(metric_text(group.statistics, metric) for metric in metrics), *map(str, counts)]
+
+
+def _category(group: Group, metrics: Sequence[str]) -> list[str]:
+    shown = dict.fromkeys(["mean", "std", *metrics, "ci95"])
+    lines = [f"- {metric_label(metric)}: {metric_text(group.statistics, metric)}" for metric in shown]
+    lines.append(f"- Count: {group.statistics.num_samples}")
+    if group.num_failed:
+        lines.append(f"- Failed: {group.num_failed} of {group.num_pairs}")
+    if group.num_missing:
+        lines.append(f"- Not Done: {group.num_missing} of {group.num_pairs}")
+    if group.num_edited:
+        lines.append(f"- Edited, No Score Asked For: {group.num_edited} of {group.num_pairs}")
+    return lines
+
+
+def _failures(report: Report) -> list[str]:
+    if not report.failures:
+        return []
+    counts = Counter((failure.stage, failure.kind) for failure in report.failures)
+    lines = ["## Failures", ""]
+    lines += [f"- {stage}, {escape(kind, 100)}: {count}" for (stage, kind), count in counts.most_common()]
+    rows = [
+        [
+            escape(failure.category, 100),
+            escape(failure.pair_id, 200),
+            failure.stage,
+            escape(failure.kind, 100),
+            escape(failure.message, LONGEST_MESSAGE),
+        ]
+        for failure in report.failures[:MOST_FAILURES]
+    ]
+    lines += ["", *table(["Category", "Pair", "Stage", "Kind", "Message"], rows, left=5)]
+    if len(report.failures) > MOST_FAILURES:
+        lines += ["", f"The first {MOST_FAILURES} of {len(report.failures)}; the JSON report has every one."]
+    return lines
+
+
+def _scoring(report: Report) -> list[str]:
+    if not report.scoring_methods:
+        return []
+    lines = ["## How Scores Were Made"]
+    lines += [f"- {escape(method)}: {count} scores" for method, count in report.scoring_methods.items()]
+    return lines
+
+
+def _performance(performance: Performance) -> list[str]:
+    stages = [("Edit", performance.edit), ("Score", performance.score)]
+    switching = _duration(performance.model_switch_seconds)
+    rows = [
+        [
+            name,
+            _duration(stage.wall_seconds),
+            _duration(stage.device_seconds),
+            count_text(stage.workers),
+            NOTHING if stage.efficiency is None else f"{stage.efficiency:.1%}",
+        ]
+        for name, stage in stages
+    ]
+    return [
+        "## Performance",
+        "",
+        *table(["Stage", "Wall", "Device", "Workers", "Efficiency"], rows),
+        "",
+        f"- Rounds: {count_text(performance.rounds)}",
+        f"- Waiting at Barriers: {_duration(performance.barrier_wait_seconds)}",
+        f"- Model Switches: {count_text(performance.model_switches)} ({switching} in all)",
+    ]
+
+
+def _duration(seconds: float | None) -> str:
+    return NOTHING if seconds is None else format_duration(seconds)
+
+
+def _provenance(provenance: Mapping[str, Any]) -> list[str]:
+    found: list[tuple[str, object]] = []
+    for key, value in provenance.items():
+        if key != "notes":
+            _flatten(str(key), value, found)
+    if not found:
+        return []
+    lines = [f"- {escape(key, 100)}: {escape(value, 200)}" for key, value in found[:MOST_PROVENANCE_LINES]]
+    if len(found) > MOST_PROVENANCE_LINES:
+        lines.append(f"- and {len(found) - MOST_PROVENANCE_LINES} more, which the JSON report has")
+    return ["## Provenance", *lines]
+
+
+def _flatten(key: str, value: object, into: list[tuple[str, object]]) -> None:
+    """Name nested values as ``a.b.c``; lists of plain values stay on one line."""
+    if isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            _flatten(f"{key}.{name}", item, into)
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        for number, item in enumerate(value):
+            _flatten(f"{key}.{number}", item, into)
+    elif isinstance(value, list | tuple):
+        into.append((key, ", ".join(map(str, value)) if value else NOTHING))
+    else:
+        into.append((key, NOTHING if value is None or value == "" else value))

@@ -1,0 +1,68 @@
+"""Which weights to move where, and in which order. Decided without sockets, clocks or threads.
+
+On a device that an editor and a reward share, only one of them may be there at a time: a worker's weights go onto a
+device only when all others have left it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from protocol.messages import Residency, Role
+
+Wanted = Literal["device", "away"]
+"""Where a role's weights should be: on the device, or anywhere else."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a worker's weights are, and where they are going (None: nowhere)."""
+
+    worker: str
+    role: Role
+    device: str
+    residency: Residency
+    moving_to: Residency | None = None
+
+
+def next_moves(
+    workers: Iterable[Placement], desired: Mapping[Role, Wanted], away: Residency
+) -> list[tuple[str, Residency]]:
+    """The moves that can begin now. Weights that leave a device go to ``away``."""
+    all_workers = list(workers)
+    moves: list[tuple[str, Residency]] = []
+    for one in all_workers:
+        if one.moving_to is not None or _is_there(one, desired):
+            continue
+        if desired[one.role] == "away":
+            moves.append((one.worker, away))
+        elif not any(_occupies(other, one) for other in all_workers):
+            moves.append((one.worker, "device"))
+    return moves
+
+
+def settled(workers: Iterable[Placement], desired: Mapping[Role, Wanted]) -> bool:
+    """Whether every worker's weights are where they should be."""
+    return all(one.moving_to is None and _is_there(one, desired) for one in workers)
+
+
+def _is_there(one: Placement, desired: Mapping[Role, Wanted]) -> bool:
+    return (one.residency == "device") == (desired[one.role] == "device")
+
+
+def _occupies(other: Placement, one: Placement) -> bool:
+    """Whether the other worker's weights are in the way: two ``cpu`` entries never are one device."""
+    if other.worker == one.worker or other.role == one.role or not _same_device(other.device, one.device):
+        return False
+    return other.residency == "device" or other.moving_to == "device"
+
+
+def _same_device(first: str, second: str) -> bool:
+    return first == second and first.startswith("cuda")
+
+
+def off_device(model_bytes: Iterable[int], available_bytes: int) -> Residency:
+    """Where weights go when they leave a device: ``host`` if all of them fit into half of the free memory."""
+    return "host" if sum(model_bytes) <= available_bytes // 2 else "disk"

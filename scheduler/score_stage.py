@@ -1,0 +1,325 @@
+"""The score stage: carries out what ``scheduler.batches`` decides, and turns what rewards answer into its events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from protocol import messages as m
+from scheduler import batches as b
+from scheduler.benchmark.model import Pair, PairError
+from scheduler.config.prompts import CategoryPrompts
+from scheduler.delivery import Item
+from scheduler.edit_stage import MAX_MESSAGE
+from scheduler.identity import score_identity
+from scheduler.ledger_rows import FailedRow, ScoredRow
+from scheduler.services import EditedImage, Services, StageClock
+from scheduler.statistics import combine
+from scheduler.units import EditUnit, ScoreUnit
+
+log = logging.getLogger("warmbench")
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What is the same for all scores of a run. ``keep_images``: edits stay on disk when they are scored."""
+
+    parameters: Mapping[str, Any]
+    with_source: bool
+    low: float
+    passes: int
+    keep_images: bool
+
+
+@dataclass(frozen=True)
+class _Batch:
+    worker: str
+    number: int
+    units: tuple[ScoreUnit, ...]
+    attempts: tuple[int, ...]
+    prompts: tuple[tuple[m.Prompt, ...], ...]
+
+
+class ScoreStage:
+    """All scores of a run."""
+
+    def __init__(
+        self,
+        services: Services,
+        batches: b.Batches,
+        pairs: Mapping[str, Pair],
+        settings: ScoreSettings,
+        prompts_of: Callable[[str], CategoryPrompts],
+    ) -> None:
+        self._services = services
+        self._batches = batches
+        self._pairs = pairs
+        self._settings = settings
+        self._prompts_of = prompts_of
+        self._images: dict[EditUnit, EditedImage] = {}
+        self._passes_left: dict[EditUnit, int] = {}
+        self._jobs: dict[str, _Batch] = {}
+        self.clock = StageClock()
+        self.done = 0
+        self.failed = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every edit that was delivered is scored or has failed, and no more will come."""
+        return self._batches.finished
+
+    @property
+    def stranded(self) -> bool:
+        """Whether edits wait and no reward is there."""
+        return self._batches.stranded
+
+    def available(self, unit: EditUnit, image: EditedImage) -> None:
+        """An edit is delivered."""
+        self._images[unit] = image
+        self._passes_left[unit] = self._settings.passes
+        for number in range(self._settings.passes):
+            self._act(self._batches.available(ScoreUnit(unit, number)))
+
+    def close(self) -> None:
+        """No more edits will come."""
+        self._act(self._batches.close())
+
+    def join(self, worker: str) -> None:
+        """A reward is ready."""
+        self._act(self._batches.join(worker))
+
+    def lose(self, worker: str) -> None:
+        """A reward is gone."""
+        for name in [name for name, job in self._jobs.items() if job.worker == worker]:
+            log.warning("%s is gone; its batch of %d is scored by others", worker, len(self._jobs.pop(name).units))
+        self._act(self._batches.lose(worker))
+
+    def drain(self) -> None:
+        """Begin nothing more."""
+        self._act(self._batches.drain())
+
+    def handle(self, worker: str, message: m.AnyMessage) -> None:
+        """An answer of a reward's."""
+        match message:
+            case m.Scored():
+                self._on_scored(worker, message)
+            case m.Failed():
+                self._acknowledge(worker, message.job)
+                self._fail_batch(worker, message.job, message.kind, message.message)
+            case m.Refused(job=name) if name is not None:
+                self._fail_batch(worker, name, "refused", message.message)
+
+    # -- results
+
+    def _on_scored(self, worker: str, message: m.Scored) -> None:
+        batch = self._jobs.pop(message.job, None)
+        client = self._services.worker(worker)
+        if batch is None or client is None or client.model is None:
+            self._acknowledge(worker, message.job)
+            return
+        self.clock.worked(worker, message.started, message.finished)
+        answers = {item.item: item.judgements for item in message.items}
+        scores: list[float] = []
+        actions = self._batches.scored(worker, batch.number)
+        for unit, attempt, prompts in zip(batch.units, batch.attempts, batch.prompts, strict=True):
+            judgements = answers.get(unit.job, [])
+            row = self._row(unit, attempt, prompts, judgements, batch, client.device, message, client.model.fingerprint)
+            if isinstance(row, ScoredRow):
+                scores.append(row.score)
+                self._services.deliver(Item([row], done=self._durable(unit), remove=self._settle(unit)))
+                continue
+            retried = self._batches.unit_failed(unit, again=row.kind == "error")
+            if b.GiveUpScore(unit) in retried:
+                self._record(unit, row)
+            actions += retried
+        if scores:
+            mean = sum(scores) / len(scores)
+            log.info("Batch %d on %s: %d scored, avg_score=%.3f", batch.number + 1, worker, len(scores), mean)
+        sizes = message.batch_sizes
+        if len(sizes) > 1 and self._settings.parameters.get("use_batch_inference", True) and len(batch.units) > 1:
+            log.debug("Batch %d was worked on in parts of %s", batch.number + 1, sizes)
+        # The rows before it are safe once this one is: then the worker may forget the batch.
+        self._services.deliver(Item([], done=lambda: self._acknowledge(worker, message.job)))
+        self._act(actions)
+
+    def _row(
+        self,
+        unit: ScoreUnit,
+        attempt: int,
+        prompts: tuple[m.Prompt, ...],
+        judgements: list[m.Judgement],
+        batch: _Batch,
+        device: str,
+        message: m.Scored,
+        fingerprint: str,
+    ) -> ScoredRow | FailedRow:
+        low = self._settings.low
+        bad = next((one for one in judgements if one.score is None), None)
+        if bad is not None or len(judgements) != len(prompts):
+            kind = (bad.kind if bad else None) or "error"
+            reason = (bad.message if bad else None) or "the reward gave no judgement"
+            raw = f" - the reply was: {bad.response}" if bad and bad.response else ""
+            return self._failed_row(unit, attempt, batch, device, message, kind, f"{reason}{raw}")
+        by_aspect = {one.aspect: one.score for one in judgements if one.score is not None}
+        image = self._images[unit.edit]
+        pair = self._pairs[unit.key]
+        several = len(judgements) > 1 or judgements[0].aspect
+        return ScoredRow(
+            category=unit.edit.category,
+            pair_id=unit.edit.pair_id,
+            sample=unit.edit.sample,
+            pass_=unit.pass_,
+            attempt=attempt,
+            worker=batch.worker,
+            device=device,
+            batch=batch.number,
+            started=message.started,
+            finished=message.finished,
+            identity=score_identity(
+                image_sha256=image.sha256,
+                source_sha256=pair.sha256 if self._settings.with_source else None,
+                prompts=prompts,
+                parameters=self._settings.parameters,
+                pass_=unit.pass_,
+                fingerprint=fingerprint,
+            ),
+            score=combine(by_aspect, self._prompts_of(unit.edit.category).combine, low),
+            aspects=by_aspect if several else None,
+            response="\n".join(one.response for one in judgements if one.response is not None) or None,
+            method=judgements[0].method or "json",
+        )
+
+    def _failed_row(
+        self,
+        unit: ScoreUnit,
+        attempt: int,
+        batch: _Batch,
+        device: str | None,
+        message: m.Scored | None,
+        kind: str,
+        text: str,
+    ) -> FailedRow:
+        return FailedRow(
+            category=unit.edit.category,
+            pair_id=unit.edit.pair_id,
+            sample=unit.edit.sample,
+            pass_=unit.pass_,
+            attempt=attempt,
+            worker=batch.worker,
+            device=device,
+            batch=batch.number,
+            started=message.started if message else None,
+            finished=message.finished if message else None,
+            stage="score",
+            kind=kind,
+            message=text[:MAX_MESSAGE],
+        )
+
+    def _fail_batch(self, worker: str, name: str, kind: str, text: str) -> None:
+        batch = self._jobs.pop(name, None)
+        if batch is None:
+            return
+        log.warning("Batch %d of %d failed on %s (%s): %s", batch.number + 1, len(batch.units), worker, kind, text)
+        actions = self._batches.batch_failed(worker, batch.number, again=kind in ("error", "refused"))
+        client = self._services.worker(worker)
+        for unit, attempt in zip(batch.units, batch.attempts, strict=True):
+            if b.GiveUpScore(unit) in actions:
+                device = client.device if client else None
+                self._record(unit, self._failed_row(unit, attempt, batch, device, None, kind, text))
+        self._act(actions)
+
+    def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
+        log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
+        self.failed += 1
+        self._services.deliver(Item([row], remove=self._settle(unit)))
+        self._services.failure_recorded()
+
+    def _settle(self, unit: ScoreUnit) -> Any:
+        """The image's path if nobody needs the image any more."""
+        self._passes_left[unit.edit] -= 1
+        done = self._passes_left[unit.edit] == 0
+        return self._images[unit.edit].path if done and not self._settings.keep_images else None
+
+    def _durable(self, unit: ScoreUnit) -> Callable[[], None]:
+        def done() -> None:
+            self.done += 1
+            self._batches.delivered(unit)
+
+        return done
+
+    def _acknowledge(self, worker: str, name: str) -> None:
+        client = self._services.worker(worker)
+        if client is not None:
+            client.send(m.Ack(run=self._services.run, incarnation=client.incarnation, job=name))
+
+    # -- carrying out
+
+    def _act(self, actions: list[b.BatchAction]) -> None:
+        for action in actions:
+            match action:
+                case b.AssignBatch():
+                    self._assign(action)
+                case b.WithdrawBatch(worker, number):
+                    self._jobs.pop(_name(number), None)
+                    client = self._services.worker(worker)
+                    if client is not None:
+                        client.send(
+                            m.Cancel(run=self._services.run, incarnation=client.incarnation, jobs=[_name(number)])
+                        )
+                case b.GiveUpScore():
+                    pass  # recorded where the reason is known
+
+    def _assign(self, action: b.AssignBatch) -> None:
+        client = self._services.worker(action.reward)
+        if client is None:
+            return
+        name = _name(action.batch)
+        prompts = tuple(self._render(unit) for unit in action.units)
+        batch = _Batch(action.reward, action.batch, action.units, action.attempts, prompts)
+        self._jobs[name] = batch
+        images = [(self._images[unit.edit], self._pairs[unit.key]) for unit in action.units]
+        with_source = self._settings.with_source
+
+        def read() -> list[bytes]:
+            frames: list[bytes] = []
+            for image, pair in images:
+                frames.append(image.path.read_bytes())
+                if with_source:
+                    frames.append(pair.source.read())
+            return frames
+
+        def send(frames: list[bytes] | Exception) -> None:
+            if self._jobs.get(name) is not batch:
+                return
+            if isinstance(frames, Exception):
+                kind = frames.kind if isinstance(frames, PairError) else "bad_image"
+                self._fail_batch(action.reward, name, kind, str(frames))
+                return
+            items = [
+                m.ScoreItem(item=unit.job, key=unit.key, prompts=list(asked), with_source=with_source)
+                for unit, asked in zip(action.units, prompts, strict=True)
+            ]
+            client.send(
+                m.Score(
+                    run=self._services.run,
+                    incarnation=client.incarnation,
+                    epoch=self._services.epoch,
+                    job=name,
+                    items=items,
+                    parameters=dict(self._settings.parameters),
+                ),
+                frames,
+            )
+
+        self._services.read(read, send)
+
+    def _render(self, unit: ScoreUnit) -> tuple[m.Prompt, ...]:
+        pair = self._pairs[unit.key]
+        templates = self._prompts_of(unit.edit.category).templates
+        return tuple(template.render(pair.description, pair.instruction) for template in templates)
+
+
+def _name(batch: int) -> str:
+    return f"batch-{batch}"

@@ -1,0 +1,88 @@
+"""What the two stages need of the loop that runs them, and the records that pass between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from scheduler.delivery import Item
+from scheduler.ledger_rows import StageRow
+from scheduler.worker_client import WorkerClient
+
+T = TypeVar("T")
+
+
+class Services(Protocol):
+    """The loop, as its stages see it. All of it is called, and calls back, in the loop's thread."""
+
+    @property
+    def run(self) -> str:
+        """The run's id on the wire."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the run's lease."""
+
+    def worker(self, name: str) -> WorkerClient | None:
+        """The worker, if it lives."""
+
+    def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
+        """Run ``function`` in a thread that may wait for the disk, then ``then`` with its result or what it raised."""
+
+    def deliver(self, item: Item) -> None:
+        """Have this made durable."""
+
+    def failure_recorded(self) -> None:
+        """A pair failed for good."""
+
+
+@dataclass(frozen=True)
+class EditedImage:
+    """A delivered edit, ready to be scored."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass
+class StageClock:
+    """What a stage costs, summed up as results come in. Seconds; device times are the workers' own."""
+
+    started: float | None = None
+    finished: float | None = None
+    device_seconds: float = 0.0
+    barrier_wait_seconds: float = 0.0
+    workers: set[str] = field(default_factory=set)
+    rounds: int = 0
+    last_finished: dict[str, float] = field(default_factory=dict)
+
+    def worked(self, worker: str, started: float, finished: float) -> None:
+        """A device has done a job."""
+        self.started = started if self.started is None else min(self.started, started)
+        self.finished = finished if self.finished is None else max(self.finished, finished)
+        self.device_seconds += max(0.0, finished - started)
+        self.workers.add(worker)
+        self.last_finished[worker] = finished
+
+    def synced(self, now: float) -> None:
+        """A round is over: everybody has waited since it was done with it."""
+        self.rounds += 1
+        self.barrier_wait_seconds += sum(max(0.0, now - finished) for finished in self.last_finished.values())
+        self.last_finished.clear()
+
+    def row(self, stage: str, *, switches: int, switch_seconds: float, now: float) -> StageRow:
+        """The stage's row for the ledger."""
+        wall = (self.finished or 0.0) - (self.started or 0.0)
+        return StageRow(
+            stage="edit" if stage == "edit" else "score",
+            wall_seconds=wall,
+            device_seconds=self.device_seconds,
+            workers=len(self.workers),
+            rounds=self.rounds,
+            barrier_wait_seconds=self.barrier_wait_seconds,
+            model_switches=switches,
+            model_switch_seconds=switch_seconds,
+            finished=now,
+        )

@@ -1,0 +1,74 @@
+"""The table at the end of a run, as the old system drew it: a row per category and one for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from scheduler.report.figures import chosen_metrics, metric_label, metric_text
+from scheduler.report.model import Group, Report
+from scheduler.text import one_line
+
+LONGEST_CATEGORY = 40
+NARROWEST_CATEGORY = 8
+
+
+class _Count(NamedTuple):
+    heading: str
+    count: Callable[[Group], int]
+    style: str
+
+
+_COUNTS = (
+    _Count("Failed", lambda group: group.num_failed, "red"),
+    _Count("Not Done", lambda group: group.num_missing, "yellow"),
+    _Count("Edited", lambda group: group.num_edited, ""),
+)
+
+
+def final_table(report: Report, metrics: Sequence[str]) -> Table:
+    """Return the table. ``metrics`` are the columns between ``Category`` and ``Count``, in that order.
+
+    ``Failed``, ``Not Done`` and ``Edited`` (no score was asked for) appear where there is something to count in them.
+
+    Raises:
+        ValueError: an unknown metric.
+    """
+    chosen = chosen_metrics(metrics)
+    counts = [column for column in _COUNTS if column.count(report.overall)]
+    table = Table(box=box.SQUARE)
+    # Category names alone may be folded in a narrow terminal: half a number is worse than none.
+    table.add_column("Category", overflow="fold", min_width=NARROWEST_CATEGORY)
+    for heading in [*map(metric_label, chosen), "Count"]:
+        table.add_column(heading, justify="right", no_wrap=True, min_width=6)
+    for column in counts:
+        table.add_column(column.heading, justify="right", no_wrap=True, style=column.style)
+    for name, group in report.categories.items():
+        table.add_row(*_cells(name, group, chosen, counts))
+    table.add_section()
+    table.add_row(*_cells("Overall", report.overall, chosen, counts))
+    return table
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print ``final_table`` with every number whole, past the edge of a console that is too narrow for them."""
+    natural = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+    names = max((cell_len(str(cell)) for cell in table.columns[0].cells), default=0)
+    needed = natural - max(names - NARROWEST_CATEGORY, 0)
+    if needed > console.width:
+        table.width = needed
+    console.print(table, crop=False)
+
+
+def _cells(name: str, group: Group, metrics: Sequence[str], counts: Sequence[_Count]) -> list[Text]:
+    cells = [one_line(name, LONGEST_CATEGORY)]
+    cells += [metric_text(group.statistics, metric) for metric in metrics]
+    cells += [str(group.statistics.num_samples), *(str(column.count(group)) for column in counts)]
+    return [Text(cell) for cell in cells]

@@ -1,0 +1,106 @@
+"""A run's side of one worker: one connection for each of the worker's lives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import zmq
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from protocol.codec import Buffer
+from protocol.sockets import Link
+from scheduler.residency import Placement
+
+
+class WorkerClient:
+    """One life of a worker, as the run knows it. It is ``welcome`` once it has answered Hello."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        status: m.WorkerStatus,
+        *,
+        run: str,
+        heartbeat_seconds: float,
+        dead_after_seconds: float,
+    ) -> None:
+        assert status.endpoint is not None  # noqa: S101 - the caller waits for it
+        self.name = status.worker_id
+        self.role: m.Role = status.role
+        self.device = status.device
+        self.incarnation = status.incarnation
+        self.welcome = False
+        self.joined = False
+        self.residency: m.Residency = "disk"
+        self.moving_to: m.Residency | None = None
+        self.model: m.LoadedModel | None = None
+        self.state: m.WorkerState | None = None
+        self.link = Link(context, status.endpoint)
+        self._run = run
+        self._heartbeat_seconds = heartbeat_seconds
+        self._dead_after_seconds = dead_after_seconds
+        self._heard = time.monotonic()
+        self._beat = 0.0
+        self.hello()
+
+    def hello(self) -> None:
+        """Introduce the run, for the first time or after a silence."""
+        self.welcome = False
+        self.send(
+            m.Hello(
+                run=self._run,
+                incarnation=self.incarnation,
+                protocol_version=PROTOCOL_VERSION,
+                version=VERSION,
+                heartbeat_seconds=self._heartbeat_seconds,
+                dead_after_seconds=self._dead_after_seconds,
+            )
+        )
+
+    def send(self, message: m.Message, images: Sequence[Buffer] = ()) -> None:
+        """Send to the worker. What can't be sent is made good when the worker is heard again or declared dead."""
+        self.link.send(message, images)
+
+    def heard(self, state: m.WorkerState | None) -> None:
+        """The worker said something, and perhaps how it stands."""
+        self._heard = time.monotonic()
+        if state is not None:
+            self.state = state
+            self.model = state.model or self.model
+            if self.moving_to is None:
+                self.residency = state.residency
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was heard of it for too long."""
+        return time.monotonic() - self._heard > self._dead_after_seconds
+
+    def beat(self) -> None:
+        """Send a heartbeat if one is due."""
+        now = time.monotonic()
+        if self.welcome and now - self._beat >= self._heartbeat_seconds:
+            self._beat = now
+            self.send(m.Heartbeat(run=self._run, incarnation=self.incarnation))
+
+    def place(self, residency: m.Residency, epoch: int) -> None:
+        """Have the weights moved; ``Placed`` will come."""
+        self.moving_to = residency
+        self.send(m.Place(run=self._run, incarnation=self.incarnation, epoch=epoch, residency=residency))
+
+    def placed(self, message: m.Placed) -> None:
+        """The weights are there."""
+        self.moving_to = None
+        if message.error is None:
+            self.residency = message.residency
+
+    @property
+    def placement(self) -> Placement:
+        """Where its weights are."""
+        return Placement(self.name, self.role, self.device, self.residency, self.moving_to)
+
+    def leave(self, reason: str) -> None:
+        """Say goodbye and close."""
+        self.send(m.Goodbye(run=self._run, incarnation=self.incarnation, reason=reason))
+        self.link.close()

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Sets up what is missing: the environment in .venv, and with "demo" the demo's data and tiny models.
+# Usage: scripts/setup.sh [run|dev] [demo]      (default: run demo)
+# "run" is what an evaluation needs, "dev" adds the test tools. What is there and up to date is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kind=run demo=no
+[ $# -gt 0 ] || demo=yes
+for word in "$@"; do
+  case "$word" in
+    run | dev) kind=$word ;;
+    demo) demo=yes ;;
+    *) echo "usage: scripts/setup.sh [run|dev] [demo]" >&2; exit 2 ;;
+  esac
+done
+
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3.11 python3 python; do
+    if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "warmbench needs Python 3.11 or newer; none was found (set PYTHON=/path/to/python)" >&2
+  exit 1
+}
+
+if [ ! -x .venv/bin/python ]; then
+  python=$(find_python)
+  echo "Making the environment .venv with $("$python" --version)"
+  "$python" -m venv .venv
+fi
+
+# What is installed is named by what it was installed from; "dev" includes "run".
+wanted=$(cat pyproject.toml constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
+installed() { [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; }
+if ! installed dev && ! { [ "$kind" = run ] && installed run; }; then
+  extras=scheduler,editor,reward
+  [ "$kind" = run ] || extras=$extras,dev
+  echo "Installing [$extras] into .venv (a few minutes the first time)"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$extras]"
+  echo "$wanted" >".venv/installed-$kind"
+fi
+
+if [ "$demo" = yes ]; then
+  .venv/bin/python -m scripts.make_demo_data outputs/demo/benchmark.json
+  .venv/bin/python -m scripts.tiny_models outputs/tiny-models --only editor --only reward
+fi

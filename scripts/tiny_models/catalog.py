@@ -1,0 +1,103 @@
+"""Which tiny models there are, and whether a folder holds one that was built from this source with these libraries."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parents[2]
+_HERE = "scripts/tiny_models"
+_LIBRARIES = ("diffusers", "numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers")
+# Hidden, so that it is no part of the model's fingerprint.
+_STAMP = ".built.json"
+
+
+@dataclass(frozen=True)
+class TinyModel:
+    """One model: the function that writes it into a folder, and the source files on which its bytes depend."""
+
+    name: str
+    builder: str
+    sources: tuple[str, ...]
+
+    def build(self, folder: Path) -> None:
+        """Write the model into ``folder``, which is put in place whole: another process never sees half of it."""
+        module_name, _, function_name = self.builder.rpartition(".")
+        builder: Callable[[Path], None] = getattr(importlib.import_module(module_name), function_name)
+        _no_progress_bars()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = folder.with_name(f".{folder.name}-{os.getpid()}")
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            builder(fresh)
+            stamp = {**self._origin(), "files": _sizes(fresh)}
+            (fresh / _STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+            self._put_in_place(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def is_current(self, folder: Path) -> bool:
+        """Whether ``folder`` holds this model, whole, as it would be built now."""
+        try:
+            stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(stamp == {**self._origin(), "files": _sizes(folder)})
+
+    def _put_in_place(self, fresh: Path, folder: Path) -> None:
+        stale = folder.with_name(f".{folder.name}-{os.getpid()}-stale")
+        if folder.exists():
+            folder.rename(stale)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            # Another process was faster, which is as good if it built the same.
+            if not self.is_current(folder):
+                raise
+        finally:
+            shutil.rmtree(stale, ignore_errors=True)
+
+    def _origin(self) -> dict[str, Any]:
+        digest = hashlib.sha256()
+        for source in self.sources:
+            digest.update((_ROOT / source).read_bytes())
+        versions = {library: importlib.metadata.version(library) for library in _LIBRARIES}
+        return {"model": self.name, "source_sha256": digest.hexdigest(), "libraries": versions}
+
+
+def _no_progress_bars() -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _STAMP)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+_SHARED = (f"{_HERE}/tokenizer.py", f"{_HERE}/weights.py")
+_REWARD = (*_SHARED, f"{_HERE}/reward.py")
+_TRAINING = (
+    f"{_HERE}/reward_training.py",
+    "workers/processors.py",
+    "workers/rewards/conversations.py",
+    "workers/rewards/settings.py",
+)
+
+MODELS = {
+    model.name: model
+    for model in (
+        TinyModel("editor", "scripts.tiny_models.editor.build_editor", (*_SHARED, f"{_HERE}/editor.py")),
+        TinyModel("reward", "scripts.tiny_models.reward.build_reward", _REWARD),
+        TinyModel("reward-trained", "scripts.tiny_models.reward_training.build_trained_reward", (*_REWARD, *_TRAINING)),
+    )
+}

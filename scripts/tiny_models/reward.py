@@ -1,0 +1,117 @@
+"""A tiny Qwen3-VL, the real class with a hundred thousand weights, as the demo's and the tests' reward model.
+
+With random weights it runs, and its ``logits`` score is defined, but it says nothing that can be read. Trained for
+seconds (``reward_training``), it answers in the form that it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scripts.tiny_models.tokenizer import CHAT_TEMPLATE, build_tokenizer
+from scripts.tiny_models.weights import fill_weights
+
+PATCH = 16
+MERGE = 2
+REASON = "画面亮度"
+"""The trained model's reason, always: it can see no more than brightness."""
+
+_SEED = 20250923
+_HIDDEN = 64
+# Each character becomes one token or so; the tokenizer's bytes would make three of it.
+_LINES = (
+    "system\n你是一位专业的图像编辑质量评估专家。",
+    "user\n原始图像：编辑后的图像：原始图像描述：编辑指令：请评估编辑后的图像质量，",
+    "无论上文要求何种格式，现在只回答一个到之间的整数，不要输出其他内容。",
+    "请只用一个 JSON 对象给出你的评分，不要输出其他内容：其中分数是到之间的数字。",
+    f'assistant\n{{"score":7,"reason":"{REASON}"}}',
+)
+
+
+def build_reward(folder: Path) -> None:
+    """Write the model with random weights, its tokenizer and its processor into ``folder``; always the same bytes."""
+    tokenizer = reward_tokenizer()
+    save_reward(new_model(tokenizer), tokenizer, folder)
+
+
+def reward_tokenizer() -> Any:
+    """The tokenizer of both models; it knows the words of the questions and of the trained model's answer."""
+    return build_tokenizer(_LINES)
+
+
+def answer_with(score: int) -> str:
+    """What the trained model answers.
+
+    Without spaces every token of it tells the next one (``":`` and ``":"`` are two), which is easily learnt.
+    """
+    return f'{{"score":{score},"reason":"{REASON}"}}'
+
+
+def new_model(tokenizer: Any) -> Any:
+    """A model with random weights, float32, for the ids of that tokenizer."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    config = Qwen3VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": _HIDDEN,
+            "intermediate_size": 2 * _HIDDEN,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "max_position_embeddings": 32768,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        vision_config={
+            "depth": 1,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 2,
+            "patch_size": PATCH,
+            "spatial_merge_size": MERGE,
+            "temporal_patch_size": 2,
+            "out_hidden_size": _HIDDEN,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+        },
+        tie_word_embeddings=False,
+        **{
+            f"{name}_id": tokenizer.convert_tokens_to_ids(f"<|{name.removesuffix('_token')}|>")
+            for name in ("vision_start_token", "vision_end_token")
+        },
+        image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
+        video_token_id=tokenizer.convert_tokens_to_ids("<|video_pad|>"),
+    )
+    model = fill_weights(Qwen3VLForConditionalGeneration(config), _SEED)
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.pad_token_id]
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a model's folder as the hub has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+    preprocessor = {
+        "do_convert_rgb": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "image_std": [0.5, 0.5, 0.5],
+        "merge_size": MERGE,
+        "patch_size": PATCH,
+        "processor_class": "Qwen3VLProcessor",
+        "resample": 3,
+        "rescale_factor": 1 / 255,
+        "size": {"longest_edge": 512 * 512, "shortest_edge": 64 * 64},
+        "temporal_patch_size": 2,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n", encoding="utf-8")

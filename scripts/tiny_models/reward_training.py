@@ -1,0 +1,194 @@
+"""Trains the tiny reward, for seconds, until it answers as the prompts ask: with a JSON object that has a score.
+
+It learns from random pictures and random Chinese, Latin and digits, so that no text of a prompt matters to it, and its
+score is the picture's mean brightness (0 black, 10 white): a score that anybody can check by looking. Of two pictures
+it learns to judge the second, the edit.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from protocol.messages import Prompt
+from scripts.tiny_models.reward import REASON, answer_with, new_model, reward_tokenizer, save_reward
+from workers.interface import ScoreRequest
+from workers.processors import load_processor
+from workers.rewards.conversations import Conversation, first_question
+from workers.rewards.settings import read_settings
+
+_STEPS = 320
+_ROWS = 8
+_SEED = 1
+
+_LATIN = "abcdefghijklmnopqrstuvwxyzeeettaaooiinn      ,.ABCDEFGHIJKLMNOPQRSTUVWXYZ\n"
+_SIGNS = "，。：；、（）“”《》！？—…→↓✅⭐│├└─【】\n  -*#`|"
+_FORM = (
+    *(
+        '{"score":',
+        '{"score": 7, "reason": "',
+        '"reason":"',
+        '"}',
+        "reason",
+        "score",
+        REASON,
+        "JSON",
+        "0-10",
+        "0 到 10",
+    ),
+    *(
+        "请评估编辑后的图像质量",
+        "原始图像",
+        "编辑指令",
+        "只回答一个",
+        "之间的整数，",
+        "不要输出其他内容。",
+        "现在",
+        "\n\n",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A conversation and the score that is the answer to it."""
+
+    conversation: Conversation
+    score: int
+
+
+def build_trained_reward(folder: Path) -> None:
+    """Write the trained model into ``folder``. On one kind of machine these are always the same bytes."""
+    import torch
+
+    tokenizer = reward_tokenizer()
+    model = new_model(tokenizer)
+    save_reward(model, tokenizer, folder)  # the processor is made from files
+    processor = load_processor(str(folder))
+    processor.tokenizer.padding_side = "left"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the sums' order, and so the bytes, would depend on it
+    try:
+        _train(model, processor)
+    finally:
+        torch.set_num_threads(threads)
+    save_reward(model, tokenizer, folder)
+
+
+def brightness_score(image: Image.Image) -> int:
+    """What the trained model is taught to answer: the mean of all pixels' channels, as 0 to 10."""
+    return round(float(np.asarray(image.convert("RGB"), dtype=np.float64).mean()) / 25.5)
+
+
+def _train(model: Any, processor: Any) -> None:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    digits = [processor.tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=_STEPS, pct_start=0.15)
+    model.train()
+    for batch in _batches():
+        inputs, answers = _tensors(batch, processor)
+        logits = model(**inputs, logits_to_keep=answers.shape[1] + 1, use_cache=False).logits[:, :-1]
+        loss = cross_entropy(logits.flatten(0, 1), answers.flatten(), ignore_index=-100)
+        loss = loss + 0.3 * cross_entropy(_first(logits, answers)[:, digits], _leading_digits(batch))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    model.eval()
+
+
+def _first(logits: Any, answers: Any) -> Any:
+    """The logits at each answer's first token."""
+    starts = (answers == -100).sum(dim=1)
+    return logits[range(len(logits)), starts]
+
+
+def _leading_digits(batch: Sequence[Example]) -> Any:
+    """The first digit of each score, which ``logits`` scoring looks for in place of the brace that is said."""
+    import torch
+
+    return torch.tensor([int(str(example.score)[0]) for example in batch])
+
+
+def _tensors(batch: Sequence[Example], processor: Any) -> tuple[Any, Any]:
+    """The model's inputs, answers included, and the answers' tokens, right-aligned behind -100."""
+
+    texts = [
+        processor.apply_chat_template(list(example.conversation.turns), tokenize=False, add_generation_prompt=True)
+        + f"{answer_with(example.score)}<|im_end|>"
+        for example in batch
+    ]
+    images = [image for example in batch for image in example.conversation.images]
+    inputs = processor(text=texts, images=images, padding=True, return_tensors="pt")
+    lengths = [len(processor.tokenizer.encode(f"{answer_with(example.score)}<|im_end|>")) for example in batch]
+    answers = inputs["input_ids"][:, -max(lengths) :].clone()
+    for row, length in zip(answers, lengths, strict=True):
+        row[: len(row) - length] = -100
+    return inputs, answers
+
+
+def _batches() -> Iterator[list[Example]]:
+    """Most batches are short, for speed; every eighth has texts of the length of real prompts."""
+    chance = random.Random(_SEED)  # noqa: S311 - not for secrets
+    for step in range(_STEPS):
+        length = 600 if step % 8 == 7 else chance.choice([5, 20, 80])
+        yield [_example(chance, length) for _ in range(2 if length == 600 else _ROWS)]
+
+
+def _example(chance: random.Random, length: int) -> Example:
+    scoring = "logits" if chance.random() < 0.25 else "generate"
+    settings = read_settings({"compare_with_original": chance.random() < 0.3, "scoring": scoring})
+    image = _picture(chance)
+    request = ScoreRequest(
+        image=image,
+        source=_picture(chance) if settings.compare_with_original else None,
+        prompt=Prompt(system=_text(chance, length // 4) if chance.random() < 0.8 else "", user=_text(chance, length)),
+        key="training",
+        image_sha256="0" * 64,
+    )
+    return Example(first_question(request, settings), brightness_score(image))
+
+
+def _picture(chance: random.Random) -> Image.Image:
+    """A picture of any mean brightness: coarse coloured blocks around it."""
+    width, height = (chance.randrange(64, 160) for _ in range(2))
+    noise = np.random.default_rng(chance.randrange(2**32))
+    level, spread = chance.uniform(0, 255), chance.uniform(0, 80)
+    blocks = level + spread * noise.standard_normal((chance.randint(1, 6), chance.randint(1, 6), 3))
+    picture = Image.fromarray(np.clip(blocks, 0, 255).astype(np.uint8))
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _text(chance: random.Random, length: int) -> str:
+    """Text of random pieces, a few of them again and again: what repeats must not sway the answer either."""
+    pieces = [_piece(chance) for _ in range(chance.choice([3, 10, 40]))]
+    weights = [1 / (rank + 1) for rank in range(len(pieces))]
+    return "".join(chance.choices(pieces, weights, k=length))[:length]
+
+
+def _piece(chance: random.Random) -> str:
+    """A run of characters of one of the kinds that prompts have, or a bit of the answer's own form."""
+    kind, run = chance.random(), chance.randint(1, 20)
+    if kind < 0.3:
+        return "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(run))
+    if kind < 0.5:
+        return "".join(chance.choice(_LATIN) for _ in range(run))
+    if kind < 0.6:
+        return "".join(chr(chance.randrange(0x20, 0x7F)) for _ in range(run))
+    if kind < 0.7:
+        return "".join(chance.choice(_SIGNS) for _ in range(run))
+    if kind < 0.75:
+        return chr(chance.choice([chance.randrange(0x20, 0x7F), chance.randrange(0x2500, 0x2580)])) * run
+    if kind < 0.87:
+        return " " * chance.randint(0, 1) + str(chance.randrange(10 ** chance.randint(1, 4)))
+    return chance.choice(_FORM)

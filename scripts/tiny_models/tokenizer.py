@@ -1,0 +1,97 @@
+"""A small Qwen2 tokenizer: the real class and special tokens, over a byte-level BPE trained on the lines below.
+
+Bytes are its alphabet, so that any text goes through it and comes back, Chinese too. Digits are tokens of their own,
+as in the Qwen tokenizers. The words of the editing pipeline's system prompt are one token each, which makes that
+prompt 64 tokens long as with the real tokenizer: the pipeline cuts off exactly so many.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|object_ref_start|>",
+    "<|object_ref_end|>",
+    "<|box_start|>",
+    "<|box_end|>",
+    "<|quad_start|>",
+    "<|quad_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+
+# Each turn as Qwen VL models know it: text as it stands, each image as one placeholder that the processor expands.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif 'text' in part %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+_SYSTEM_PROMPT = (
+    "system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), then"
+    " explain how the user's text instruction should alter or modify the image. Generate a new image that meets the"
+    " user's requirements while maintaining consistency with the original input where appropriate."
+)
+_LINES = (_SYSTEM_PROMPT, "user\nassistant\nPicture: Score:")
+_MERGES = 1024
+
+
+def build_tokenizer(lines: Sequence[str] = ()) -> Any:
+    """Return a ``Qwen2Tokenizer``, the same one each time.
+
+    Args:
+        lines: more text to train on; each word in it becomes one token, up to about a thousand merges in all.
+    """
+    from transformers import Qwen2Tokenizer
+
+    vocabulary, merges = _train([*_LINES, *lines])
+    tokenizer = Qwen2Tokenizer(
+        vocab=vocabulary,
+        merges=merges,
+        eos_token="<|im_end|>",  # noqa: S106 - a token of text
+        pad_token="<|endoftext|>",  # noqa: S106
+        extra_special_tokens=list(SPECIAL_TOKENS),
+        model_max_length=131072,
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def save_tokenizer(folder: Path, lines: Sequence[str] = ()) -> Any:
+    """Build the tokenizer, write its files into ``folder``, and return it."""
+    tokenizer = build_tokenizer(lines)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _train(lines: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges of a BPE that makes one token of each word in ``lines``; a word is what Qwen splits off."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated", invert=False),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    size = len(alphabet) + _MERGES
+    trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=1, initial_alphabet=alphabet, show_progress=False)
+    bpe.train_from_iterator(lines, trainer)
+    model = json.loads(bpe.to_str())["model"]
+    return model["vocab"], [tuple(merge) for merge in model["merges"]]

@@ -1,0 +1,59 @@
+"""Report files: named by the run, strict JSON as people can read it, whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scheduler.report import DEFAULT_METRICS, Report, report_as_dict, write_reports
+from tests.scheduler.rows import edited, planned, report_of, scored
+
+STAMP = "20251023_230000"
+
+
+@pytest.fixture
+def report() -> Report:
+    return report_of([planned("1"), edited("1"), scored("1", 7.25, response="很好\u2028")])
+
+
+def test_both_files_carry_the_stamp_and_nothing_else_is_left(report: Report, tmp_path: Path) -> None:
+    paths = write_reports(report, tmp_path / "outputs", STAMP, DEFAULT_METRICS)
+
+    assert [path.name for path in paths] == [f"evaluation_report_{STAMP}.json", f"evaluation_report_{STAMP}.md"]
+    assert sorted(path.parent / path.name for path in (tmp_path / "outputs").iterdir()) == sorted(paths)
+
+
+def test_the_json_is_readable_and_says_what_the_report_says(report: Report, tmp_path: Path) -> None:
+    text = write_reports(report, tmp_path, STAMP, DEFAULT_METRICS)[0].read_text(encoding="utf-8")
+
+    assert json.loads(text) == report_as_dict(report)
+    assert '\n  "summary": {\n    "total_pairs": 1,\n' in text
+    assert '"物理": {' in text
+
+
+def test_a_second_report_of_the_same_run_replaces_the_first(report: Report, tmp_path: Path) -> None:
+    write_reports(report_of([]), tmp_path, STAMP, DEFAULT_METRICS)
+    path, _ = write_reports(report, tmp_path, STAMP, DEFAULT_METRICS)
+    assert json.loads(path.read_text(encoding="utf-8"))["status"] == "COMPLETE"
+
+
+def test_what_can_not_be_written_leaves_no_half_file(report: Report, tmp_path: Path) -> None:
+    (tmp_path / f"evaluation_report_{STAMP}.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_reports(report, tmp_path, STAMP, DEFAULT_METRICS)
+    assert [path.name for path in tmp_path.iterdir()] == [f"evaluation_report_{STAMP}.json"]
+
+
+@pytest.mark.parametrize("stamp", ["", "../x", "a/b", "a\\b", "a\nb"])
+def test_a_stamp_that_is_no_plain_name_writes_nothing(report: Report, tmp_path: Path, stamp: str) -> None:
+    with pytest.raises(ValueError, match="plain name"):
+        write_reports(report, tmp_path, stamp, DEFAULT_METRICS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_metric_writes_nothing(report: Report, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'variance'"):
+        write_reports(report, tmp_path, STAMP, ["variance"])
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,103 @@
+"""``python -m workers launch`` starts a pool from the plan on its standard input; ``worker`` is one of its workers."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import faulthandler
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from protocol.plan import EXIT_TAKEN, PoolPlan
+from protocol.pool import PoolError, private_folder, read_worker_cards, try_lock
+from protocol.processes import is_alive
+from protocol.sockets import ipc_endpoint
+
+_ORPHAN_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run the process that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    launch = commands.add_parser("launch")
+    launch.add_argument("--folder", type=Path, required=True)
+    worker = commands.add_parser("worker")
+    for option in ("worker-id", "role", "device", "local-device", "incarnation", "transport"):
+        worker.add_argument(f"--{option}", required=True)
+    for option in ("folder", "life-socket"):
+        worker.add_argument(f"--{option}", type=Path, required=True)
+    options = parser.parse_args()
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return run_launcher(options.folder) if options.command == "launch" else run_worker(options)
+
+
+def run_launcher(folder: Path) -> int:
+    """Be the launcher of the pool in this folder."""
+    from workers.launcher import Launcher
+
+    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=PoolPlan)
+    private_folder(folder)
+    lock = try_lock(folder / "launcher.lock")
+    if lock is None:
+        return EXIT_TAKEN
+    _clear(folder)
+    try:
+        Launcher(plan, folder).run()
+    except (PoolError, ValueError) as error:
+        logging.getLogger("warmbench.launcher").error("%s", error)
+        return 1
+    return 0
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier launcher left. Its workers notice that it is gone; one that doesn't is ended here."""
+    deadline = time.monotonic() + _ORPHAN_SECONDS
+    for card in read_worker_cards(folder):
+        while is_alive(card.pid, card.pid_create_time) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if is_alive(card.pid, card.pid_create_time):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(card.pid, signal.SIGKILL)
+    for pattern in ("*.json", "*.sock", ".*.json.*"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def run_worker(options: argparse.Namespace) -> int:
+    """Be one worker."""
+    from workers.worker import Identity, Worker
+
+    identity = Identity(options.worker_id, options.role, options.device, options.local_device, options.incarnation)
+    life = socket.socket(socket.AF_UNIX)
+    life.connect(str(options.life_socket))
+    endpoint = (
+        "tcp://127.0.0.1:*"
+        if options.transport == "tcp"
+        else ipc_endpoint(options.folder / f"{options.worker_id}-{options.incarnation}.sock")
+    )
+    worker = Worker(identity, endpoint, options.folder, life)
+    card = {
+        "worker_id": identity.worker_id,
+        "incarnation": identity.incarnation,
+        "pid": os.getpid(),
+        "endpoint": worker.endpoint,
+    }
+    life.send(json.dumps(card).encode())
+    worker.run()
+    # Not sys.exit: a thread may be deep inside a library, and would be waited for.
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What a model is, as one hash: every file that decides its answers, and every load parameter that can.
+
+Two checkpoints of one architecture differ in their weights alone, so the weights themselves are hashed. Their hashes
+are kept by path, inode, size and time of change, since 57 GB take a while to read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from protocol.messages import ModelSpec
+
+_CACHE_ENTRIES = 10_000
+
+
+def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
+    """The SHA-256, in hex, of a spec and its files. ``cache`` is a JSON file that may not exist yet.
+
+    The model's name is left out: the same files elsewhere are the same model.
+
+    Raises:
+        OSError: one of the files can't be read.
+    """
+    known = _read_cache(cache)
+    base = os.path.commonpath([str(Path(name).parent) for name in files]) if files else ""
+    hashes: dict[str, str] = {}
+    fresh: dict[str, str] = {}
+    for name in files:
+        status = Path(name).stat()
+        key = f"{name}|{status.st_ino}|{status.st_size}|{status.st_mtime_ns}"
+        fresh[key] = known.get(key) or _hash_file(Path(name))
+        hashes[os.path.relpath(name, base)] = fresh[key]
+    if fresh.keys() - known.keys():
+        _write_cache(cache, {**known, **fresh})
+    what = {
+        "role": spec.role,
+        "class": spec.class_path or _family(spec.type),
+        "name": None if files else spec.name,
+        "params": msgspec.to_builtins(spec.params),
+        "files": hashes,
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _family(kind: str | None) -> str | None:
+    """One name for the types that load the same model: where it runs does not change what it is."""
+    return {"multi_gpu_qwen_image_edit": "qwen_image_edit", "multi_gpu_qwen_edit": "qwen_image_edit"}.get(
+        kind or "", (kind or "").removesuffix("_subprocess") or None
+    )
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_cache(path: Path) -> Mapping[str, str]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def _write_cache(path: Path, entries: Mapping[str, str]) -> None:
+    newest = dict(list(entries.items())[-_CACHE_ENTRIES:])
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Only a cache: a disk that is full or read-only costs time, not the load.
+    with contextlib.suppress(OSError):
+        temporary.write_bytes(msgspec.json.encode(newest))
+        temporary.rename(path)

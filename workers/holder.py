@@ -1,0 +1,118 @@
+"""The model that a worker holds: loading it, moving it, dropping it, asking it. Used by the device thread alone."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Residency, Score, ScoredItem
+from protocol.pool import locked
+from workers.catalog import make_model
+from workers.device import free_memory
+from workers.fingerprint import fingerprint
+from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward
+from workers.payloads import ScoreInput
+
+
+@dataclass(frozen=True)
+class ScoreOutput:
+    """The judgements of a batch, by item, and the batch sizes that the device worked with."""
+
+    items: list[ScoredItem]
+    batch_sizes: list[int]
+
+
+class ModelHolder:
+    """At most one model, on the device, in host memory, or dropped."""
+
+    def __init__(self, device: str, pool_folder: Path) -> None:
+        self._device = device
+        self._pool_folder = pool_folder
+        self._model: Model | None = None
+        self._spec: ModelSpec | None = None
+        self._serial = True
+
+    def load(
+        self, spec: ModelSpec, residency: Residency, *, serial: bool, enter: Callable[[Phase], None]
+    ) -> LoadedModel:
+        """Drop what is there and load this. With ``serial``, one worker of the pool loads at a time.
+
+        Raises:
+            ModelError: it can't be loaded.
+        """
+        self._spec, self._serial = spec, serial
+        self._drop()
+        model = make_model(spec, self._device)
+        enter("waiting")
+        started = time.time()
+        with self._turn():
+            enter("loading")
+            started = time.time()
+            if residency != "disk":
+                model.load(residency)
+            files = model.weight_files()
+            # The cache is shared by all pools of this user.
+            found = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
+        self._model = model if residency != "disk" else None
+        return LoadedModel(
+            spec=spec,
+            fingerprint=found,
+            size_bytes=model.size_bytes(),
+            load_seconds=time.time() - started,
+            versions={"python": platform.python_version(), **model.versions()},
+        )
+
+    def place(self, residency: Residency) -> None:
+        """Move the weights; from ``disk`` they are read anew."""
+        if self._spec is None:
+            raise ModelError("not_ready", "no model was loaded yet")
+        if residency == "disk":
+            self._drop()
+        elif self._model is None:
+            model = make_model(self._spec, self._device)
+            with self._turn():
+                model.load(residency)
+            self._model = model
+        else:
+            self._model.place(residency)
+
+    def edit(self, message: Edit, image: Image.Image, progress: Progress) -> Image.Image:
+        """Make one edit."""
+        if not isinstance(self._model, Editor):
+            raise ModelError("not_ready", "no editor is loaded")
+        request = EditRequest(image, message.instruction, message.seed, message.key, message.parameters)
+        result = self._model.edit(request, progress)
+        if not isinstance(result, Image.Image):
+            raise ModelError("error", f"the editor gave back a {type(result).__name__}, not an image")
+        return result
+
+    def score(self, message: Score, inputs: list[ScoreInput], progress: Progress) -> ScoreOutput:
+        """Judge a batch. Items whose image could not be decoded keep that as their judgement."""
+        if not isinstance(self._model, Reward):
+            raise ModelError("not_ready", "no reward is loaded")
+        requests = [request for one in inputs for request in one.requests]
+        judgements: list[Judgement] = []
+        batch_sizes: list[int] = []
+        if requests:
+            scores = self._model.score(requests, message.parameters, progress)
+            judgements, batch_sizes = list(scores.judgements), list(scores.batch_sizes)
+        if len(judgements) != len(requests):
+            raise ModelError("error", f"the reward gave back {len(judgements)} judgements for {len(requests)} prompts")
+        answers = iter(judgements)
+        items = [
+            ScoredItem(item=one.item, judgements=one.failed or [next(answers) for _ in one.requests]) for one in inputs
+        ]
+        return ScoreOutput(items, batch_sizes)
+
+    def _drop(self) -> None:
+        self._model = None
+        free_memory()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return locked(self._pool_folder / "load.lock") if self._serial else nullcontext()

@@ -1,0 +1,113 @@
+"""Where a model's files are: a local folder, or a snapshot of the hub; and why not, in words that help.
+
+What the hub's cache already holds completely is used as it is, without asking the network: all workers of a pool, and
+all runs that attach to it, then see the same revision.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from pathlib import Path
+
+from workers.interface import ModelError
+
+RESULT_SUFFIXES = (".safetensors", ".json", ".txt", ".jinja", ".model")
+"""Weights, configs, vocabularies, chat templates: the files of a model that can change what it answers."""
+
+_ENTRY_FILES = ("model_index.json", "config.json")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_SIZED_QWEN3_VL = re.compile(r"Qwen/Qwen3-VL-(30B|235B)-(Instruct|Thinking)")
+_ACTIVE_PARAMETERS = {"30B": "A3B", "235B": "A22B"}
+_KNOWN_NAMES = (
+    *(f"Qwen/Qwen3-VL-{size}-Instruct" for size in ("2B", "4B", "8B", "32B", "30B-A3B", "235B-A22B")),
+    "Qwen/Qwen-Image-Edit",
+    "Qwen/Qwen-Image-Edit-2509",
+    "Qwen/Qwen-Image-Edit-2511",
+)
+
+
+def resolve_model(name: str) -> Path:
+    """Return the folder that holds the model, absolute; a hub name that is not cached yet is downloaded.
+
+    Raises:
+        ModelError: of kind ``model_not_found``; the message says what was tried and, if it can, the right name.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _checked(folder.absolute(), name)
+    if folder.exists() or folder.is_absolute() or name.startswith((".", "~")) or not _HUB_NAME.fullmatch(name):
+        found = "is a file" if folder.exists() else "does not exist"
+        raise ModelError("model_not_found", f"model {name!r}: the folder {folder.absolute()} {found}{_hint(name)}")
+    return _snapshot(name)
+
+
+def weight_files(folder: Path) -> list[str]:
+    """Return all files below ``folder`` that decide what the model answers: absolute paths, sorted.
+
+    Hidden files and folders are left out, such as a download's own bookkeeping.
+    """
+    return sorted(
+        str(path.absolute())
+        for path in folder.rglob("*")
+        if path.suffix in RESULT_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _snapshot(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    patterns = [f"*{suffix}" for suffix in RESULT_SUFFIXES]
+    try:
+        cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=patterns))
+        if not _missing_files(cached):
+            return cached
+    except (OSError, ValueError):
+        pass  # not cached, or only in part: the download below says what is wrong
+    try:
+        return _checked(Path(snapshot_download(name, allow_patterns=patterns)), name)
+    except GatedRepoError as error:
+        reason = "the hub asks for an accepted licence and a login (`hf auth login`)"
+        raise ModelError("model_not_found", f"model {name!r}: {reason}") from error
+    except RepositoryNotFoundError as error:
+        reason = "is neither a local folder nor a model on the hub"
+        raise ModelError("model_not_found", f"model {name!r} {reason}{_hint(name)}") from error
+    except LocalEntryNotFoundError as error:
+        reason = "is no local folder, not in the hub's cache, and the hub can't be reached"
+        raise ModelError("model_not_found", f"model {name!r} {reason}{_hint(name)}") from error
+    except (OSError, ValueError) as error:
+        raise ModelError("model_not_found", f"model {name!r}: the download failed: {error}{_hint(name)}") from error
+
+
+def _checked(folder: Path, name: str) -> Path:
+    if missing := _missing_files(folder):
+        few = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        raise ModelError("model_not_found", f"model {name!r}: the folder {folder} lacks {few}")
+    return folder
+
+
+def _missing_files(folder: Path) -> list[str]:
+    """What a folder lacks to be a model: an entry file, or shards that an index names."""
+    if not any((folder / entry).is_file() for entry in _ENTRY_FILES):
+        return [" or ".join(_ENTRY_FILES)]
+    missing = []
+    for index in sorted(folder.rglob("*.safetensors.index.json")):
+        try:
+            shards = {Path(shard) for shard in json.loads(index.read_bytes())["weight_map"].values()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            missing.append(f"a readable {index.name}")
+            continue
+        missing += [str(shard) for shard in sorted(shards) if not (index.parent / shard).is_file()]
+    return missing
+
+
+def _hint(name: str) -> str:
+    if match := _SIZED_QWEN3_VL.fullmatch(name):
+        size, kind = match.groups()
+        return f"; did you mean Qwen/Qwen3-VL-{size}-{_ACTIVE_PARAMETERS[size]}-{kind}?"
+    close = difflib.get_close_matches(name, _KNOWN_NAMES, n=1, cutoff=0.8)
+    return f"; did you mean {close[0]}?" if close and close[0] != name else ""

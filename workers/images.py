@@ -1,0 +1,18 @@
+"""What editors and rewards do alike with the images they are given."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Return ``image`` as RGB of the same size; what is transparent in it shows white.
+
+    Models see RGB only. Dropping the alpha channel instead would show them whatever colour lies hidden under
+    transparent pixels, often black, often noise.
+    """
+    if not image.has_transparency_data:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, rgba).convert("RGB")

@@ -1,0 +1,251 @@
+"""What a worker does next: its jobs, decided without sockets, clocks or threads.
+
+Every method is an event and returns the actions that follow from it; the worker's loop carries them out. A job goes
+``decoding -> ready -> running -> encoding -> undelivered`` and is forgotten when its result is acknowledged. One job
+is on the device at a time; where several runs have work, their jobs take turns. A job of a round starts only once that
+round is released, and decoding does not wait for that.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass, field
+
+
+class Place(enum.Enum):
+    """Where a job is."""
+
+    DECODING = "decoding"
+    READY = "ready"
+    RUNNING = "running"
+    ENCODING = "encoding"
+    UNDELIVERED = "undelivered"
+
+
+@dataclass(frozen=True)
+class JobKey:
+    """A job of a run."""
+
+    run: str
+    job: str
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Decode the job's images."""
+
+    key: JobKey
+
+
+@dataclass(frozen=True)
+class Start:
+    """Give the job to the device."""
+
+    key: JobKey
+
+
+@dataclass(frozen=True)
+class SayAtBarrier:
+    """Tell the run at once that the device is done with the job."""
+
+    key: JobKey
+    round: int | None
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Turn what the device made into a result."""
+
+    key: JobKey
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send the job's result; it is kept until it is acknowledged."""
+
+    key: JobKey
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Drop all that is kept of the job."""
+
+    key: JobKey
+
+
+Action = Decode | Start | SayAtBarrier | Encode | Send | Forget
+
+
+@dataclass
+class _Job:
+    round: int | None
+    place: Place = Place.DECODING
+
+
+@dataclass
+class _Run:
+    released: int = -1
+    jobs: dict[str, _Job] = field(default_factory=dict)
+
+    def startable(self) -> str | None:
+        """The first job that may start now, in the order of arrival."""
+        for name, job in self.jobs.items():
+            if job.place is Place.READY and (job.round is None or job.round <= self.released):
+                return name
+        return None
+
+    def named(self, *places: Place) -> list[str]:
+        return [name for name, job in self.jobs.items() if job.place in places]
+
+
+class Jobs:
+    """All jobs of one worker."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._turns: deque[str] = deque()
+        self._running: JobKey | None = None
+        self._abandoned = False
+        self._usable = False
+
+    @property
+    def running(self) -> JobKey | None:
+        """The job on the device."""
+        return self._running
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The runs that are attached."""
+        return tuple(self._runs)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no run has anything here."""
+        return self._running is None and not any(run.jobs for run in self._runs.values())
+
+    def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
+        """A run's jobs by where they are: queued, running, unacknowledged (done by the device, or failed)."""
+        found = self._runs[run]
+        return (
+            found.named(Place.DECODING, Place.READY),
+            found.named(Place.RUNNING),
+            found.named(Place.ENCODING, Place.UNDELIVERED),
+        )
+
+    # -- runs
+
+    def attach(self, run: str) -> list[Action]:
+        """A run said Hello, perhaps again: results that it may have missed are sent once more."""
+        if run not in self._runs:
+            self._runs[run] = _Run()
+            self._turns.append(run)
+            return []
+        return [Send(JobKey(run, name)) for name in self._runs[run].named(Place.UNDELIVERED)]
+
+    def drop(self, run: str) -> list[Action]:
+        """A run left or was not heard for too long. What the device is doing for it ends, its result goes nowhere."""
+        dropped = self._runs.pop(run, None)
+        if dropped is None:
+            return []
+        self._turns.remove(run)
+        if self._running is not None and self._running.run == run:
+            self._abandoned = True
+        return [Forget(JobKey(run, name)) for name in dropped.jobs]
+
+    # -- the device as a whole
+
+    def usable(self, usable: bool) -> list[Action]:
+        """The model is on the device and free to work from now on, or no longer."""
+        self._usable = usable
+        return self._start_next()
+
+    # -- jobs
+
+    def add(self, key: JobKey, round_: int | None) -> list[Action]:
+        """A job arrived. The same one again changes nothing, but its result, if there is one, is sent again."""
+        jobs = self._runs[key.run].jobs
+        if key.job in jobs:
+            return [Send(key)] if jobs[key.job].place is Place.UNDELIVERED else []
+        jobs[key.job] = _Job(round_)
+        return [Decode(key)]
+
+    def release(self, run: str, round_: int) -> list[Action]:
+        """Jobs of this round may start."""
+        self._runs[run].released = max(self._runs[run].released, round_)
+        return self._start_next()
+
+    def decoded(self, key: JobKey) -> list[Action]:
+        """The job's images are there."""
+        job = self._find(key)
+        if job is None:
+            return []
+        job.place = Place.READY
+        return self._start_next()
+
+    def decode_failed(self, key: JobKey) -> list[Action]:
+        """The job's images can't be had; that is its result."""
+        job = self._find(key)
+        if job is None:
+            return []
+        job.place = Place.UNDELIVERED
+        return [Send(key)]
+
+    def device_done(self, *, failed: bool) -> list[Action]:
+        """The device is done with the job that it had."""
+        key = self._running
+        assert key is not None, "the device ended a job that it was not given"  # noqa: S101 - a broken caller
+        self._running = None
+        job = None if self._abandoned else self._find(key)
+        self._abandoned = False
+        actions: list[Action] = []
+        if job is not None:
+            actions.append(SayAtBarrier(key, job.round))
+            job.place = Place.UNDELIVERED if failed else Place.ENCODING
+            # The next job is started before this one is encoded: the device comes first.
+            actions += [*self._start_next(), Send(key) if failed else Encode(key)]
+            return actions
+        return self._start_next()
+
+    def encoded(self, key: JobKey) -> list[Action]:
+        """The result can be sent."""
+        job = self._find(key)
+        if job is None:
+            return [Forget(key)]
+        job.place = Place.UNDELIVERED
+        return [Send(key)]
+
+    def acknowledged(self, key: JobKey) -> list[Action]:
+        """The run has the result."""
+        job = self._find(key)
+        if job is None or job.place is not Place.UNDELIVERED:
+            return []
+        del self._runs[key.run].jobs[key.job]
+        return [Forget(key)]
+
+    def cancel(self, run: str, names: list[str] | None) -> list[Action]:
+        """Drop what the device has not begun."""
+        jobs = self._runs[run].jobs
+        waiting = self._runs[run].named(Place.DECODING, Place.READY)
+        dropped = [name for name in waiting if names is None or name in names]
+        for name in dropped:
+            del jobs[name]
+        return [Forget(JobKey(run, name)) for name in dropped]
+
+    def _find(self, key: JobKey) -> _Job | None:
+        run = self._runs.get(key.run)
+        return run.jobs.get(key.job) if run else None
+
+    def _start_next(self) -> list[Action]:
+        if self._running is not None or not self._usable:
+            return []
+        for run in tuple(self._turns):
+            name = self._runs[run].startable()
+            if name is not None:
+                # Whoever got the device goes to the end of the line.
+                self._turns.remove(run)
+                self._turns.append(run)
+                self._running = JobKey(run, name)
+                self._runs[run].jobs[name].place = Place.RUNNING
+                return [Start(self._running)]
+        return []

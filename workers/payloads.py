@@ -1,0 +1,91 @@
+"""What goes with a job: its images decoded on the way in, its result encoded on the way out. Runs in codec threads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from protocol.codec import Buffer
+from protocol.messages import Edit, Edited, Failed, Judgement, Message, Score, Stage
+from workers.codecs import decode_image, encode_png
+from workers.interface import ModelError, ScoreRequest
+
+
+@dataclass(frozen=True)
+class ScoreInput:
+    """One item of a batch: its requests, or, if its image is no image, the judgements that say so."""
+
+    item: str
+    requests: list[ScoreRequest]
+    failed: list[Judgement] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A result, ready to be sent as often as need be."""
+
+    message: Message
+    images: Sequence[Buffer] = ()
+
+
+def decode_source(image: Buffer) -> Image.Image:
+    """The source of an edit. Raises ModelError."""
+    return decode_image(bytes(image))
+
+
+def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
+    """The images of a batch, and the requests that are made of them."""
+    remaining = iter(images)
+    inputs = []
+    for item in message.items:
+        edited = next(remaining)
+        source = next(remaining) if item.with_source else None
+        try:
+            image = decode_image(bytes(edited))
+            original = decode_image(bytes(source)) if source is not None else None
+        except ModelError as error:
+            failed = [
+                Judgement(aspect=prompt.aspect, kind=error.kind, message=str(error)[:1000]) for prompt in item.prompts
+            ]
+            inputs.append(ScoreInput(item.item, [], failed))
+            continue
+        digest = hashlib.sha256(edited).hexdigest()
+        requests = [ScoreRequest(image, original, prompt, item.key, digest) for prompt in item.prompts]
+        inputs.append(ScoreInput(item.item, requests))
+    return inputs
+
+
+def encode_edit(message: Edit, image: Image.Image, started: float, finished: float) -> Reply:
+    """The edit as the message and frame that deliver it."""
+    png = encode_png(image)
+    edited = Edited(
+        run=message.run,
+        incarnation=message.incarnation,
+        job=message.job,
+        started=started,
+        finished=finished,
+        width=image.width,
+        height=image.height,
+        sha256=hashlib.sha256(png).hexdigest(),
+    )
+    return Reply(edited, (png,))
+
+
+def failure(message: Edit | Score, error: ModelError, started: float | None, finished: float | None) -> Reply:
+    """The failure of a job as the message that delivers it."""
+    stage: Stage = "edit" if isinstance(message, Edit) else "score"
+    return Reply(
+        Failed(
+            run=message.run,
+            incarnation=message.incarnation,
+            job=message.job,
+            stage="load" if started is None else stage,
+            kind=error.kind[:100] or "error",
+            message=str(error)[:4000],
+            started=started,
+            finished=finished,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The models that score edits, and how their answers are read."""

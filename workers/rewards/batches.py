@@ -1,0 +1,121 @@
+"""Runs rows through a model in batches, in smaller ones where memory is short, singly where one row is at fault."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from workers.interface import ModelError
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+# What torch's CPU allocator and cuBLAS say, both as a plain RuntimeError.
+_OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RowFailure:
+    """Why one row has no result: kind ``oom``, the kind of a ``ModelError``, or ``error``."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Batched(Generic[Result]):
+    """A result or a failure for every row, in their order, and the sizes of the batches that worked."""
+
+    results: Sequence[Result | RowFailure]
+    sizes: Sequence[int]
+
+
+def run_in_batches(
+    rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[Row]], Sequence[Result]]
+) -> Batched[Result]:
+    """Call ``run`` with at most ``batch_size`` rows at a time; it returns a result for each.
+
+    Out of memory: the batches of this and all later rows are half as large, at last one row, which is tried once more
+    with the memory cleared. Any other exception: the rows of that batch run one at a time, so that only the one at
+    fault is lost.
+
+    Raises:
+        torch.AcceleratorError: the device itself is broken; nothing on it works any more in this process.
+    """
+    results: list[Result | RowFailure] = []
+    sizes: list[int] = []
+    size = batch_size
+    singly_until = 0
+    retried = False
+    while len(results) < len(rows):
+        start = len(results)
+        batch = rows[start : start + (1 if start < singly_until else size)]
+        outcome = _attempt(batch, run)
+        if not isinstance(outcome, RowFailure):
+            results += outcome
+            sizes.append(len(batch))
+            retried = False
+        elif outcome.kind == "oom" and len(batch) > 1:
+            size = len(batch) // 2
+            _log.warning("out of memory with %d rows: going on with batches of %d", len(batch), size)
+        elif outcome.kind == "oom" and not retried:
+            retried = True
+            _log.warning("out of memory with one row: trying it once more")
+        elif len(batch) > 1:
+            singly_until = start + len(batch)
+            _log.warning("a batch of %d rows failed (%s): its rows run one at a time", len(batch), outcome.message)
+        else:
+            results.append(outcome)
+            retried = False
+    return Batched(results, sizes)
+
+
+def _attempt(batch: Sequence[Row], run: Callable[[Sequence[Row]], Sequence[Result]]) -> Sequence[Result] | RowFailure:
+    """One try. Only text leaves it where it fails: a traceback would keep the tensors of the failed pass alive."""
+    try:
+        results = run(batch)
+    except Exception as error:  # one bad row must not lose the others
+        if _device_is_broken(error):
+            raise
+        failure = _failure(error)
+    else:
+        if len(results) != len(batch):
+            return RowFailure("error", f"{len(results)} results for {len(batch)} rows")
+        return results
+    if failure.kind == "oom":
+        _clear_memory()
+    return failure
+
+
+def _failure(error: Exception) -> RowFailure:
+    if isinstance(error, ModelError):
+        return RowFailure(error.kind, str(error))
+    return RowFailure("oom" if _is_out_of_memory(error) else "error", f"{type(error).__name__}: {error}")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        sign in str(error) for sign in _OUT_OF_MEMORY_SIGNS
+    )
+
+
+def _device_is_broken(error: Exception) -> bool:
+    import torch
+
+    broken = getattr(torch, "AcceleratorError", None)  # from torch 2.8 on
+    return broken is not None and isinstance(error, broken) and not _is_out_of_memory(error)
+
+
+def _clear_memory() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

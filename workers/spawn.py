@@ -1,0 +1,69 @@
+"""Starting a worker process: its environment, its command line, its log."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from protocol.plan import WorkerPlan
+
+
+def local_device(device: str) -> str:
+    """The device's name inside the worker, which sees one GPU alone."""
+    return "cuda:0" if device.startswith("cuda") else device
+
+
+def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker, complete before it starts: CUDA and OpenMP read theirs only once."""
+    result = dict(parent)
+    result["CUDA_VISIBLE_DEVICES"] = _visible(plan.device, parent.get("CUDA_VISIBLE_DEVICES"))
+    result["OMP_NUM_THREADS"] = result["MKL_NUM_THREADS"] = str(plan.threads)
+    result["TOKENIZERS_PARALLELISM"] = "false"
+    result["PYTHONUNBUFFERED"] = "1"
+    return result
+
+
+def _visible(device: str, parent: str | None) -> str:
+    """``cuda:N`` is the N-th of the GPUs that the launcher may see."""
+    if not device.startswith("cuda"):
+        return ""
+    index = int(device.partition(":")[2] or 0)
+    visible = [entry.strip() for entry in parent.split(",")] if parent else []
+    return visible[index] if index < len(visible) else str(index)
+
+
+def spawn(
+    plan: WorkerPlan, *, incarnation: str, folder: Path, life_socket: Path, transport: str
+) -> subprocess.Popen[bytes]:
+    """Start the process. Its output goes to ``<worker_id>.log`` in the pool's folder.
+
+    Raises:
+        OSError: the interpreter can't be started.
+    """
+    arguments = {
+        "--worker-id": plan.worker_id,
+        "--role": plan.role,
+        "--device": plan.device,
+        "--local-device": local_device(plan.device),
+        "--incarnation": incarnation,
+        "--folder": str(folder),
+        "--life-socket": str(life_socket),
+        "--transport": transport,
+    }
+    with log_path(folder, plan.worker_id).open("ab") as output:
+        return subprocess.Popen(
+            [*plan.command, "-m", "workers", "worker", *(part for pair in arguments.items() for part in pair)],
+            env=environment(plan, os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # A session of its own: Ctrl-C in a terminal reaches the scheduler only.
+            start_new_session=True,
+        )
+
+
+def log_path(folder: Path, worker_id: str) -> Path:
+    """Where a worker's output goes."""
+    return folder / f"{worker_id}.log"

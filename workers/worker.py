@@ -1,0 +1,509 @@
+"""A worker process: one device, one model, any number of runs.
+
+The main thread owns the socket and answers at once, whatever the device is doing; the device thread runs the model;
+codec threads decode the next image and encode the last one meanwhile. What is done next is decided in ``workers.jobs``,
+this file carries it out. Heavy imports happen on the device thread, after the first message can be answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from protocol.codec import Buffer, ProtocolError
+from protocol.mailbox import Mailbox
+from protocol.pool import ModelCard, WorkerCard, write_card
+from protocol.processes import create_time
+from protocol.sockets import Listener
+from workers import jobs as j
+from workers.device import Device, Outcome
+from workers.holder import ModelHolder
+from workers.interface import ModelError
+from workers.payloads import Reply, decode_batch, decode_source, encode_edit, failure
+
+log = logging.getLogger("warmbench.worker")
+
+LAUNCHER = "launcher"
+"""The run id under which the pool's launcher speaks; it never has jobs."""
+
+_MESSAGES_PER_TURN = 64
+_CODEC_THREADS = 2
+
+
+@dataclass
+class _Peer:
+    """A run on the other side of the socket. Times are those of the monotonic clock."""
+
+    identity: bytes
+    heard: float
+    heartbeat_seconds: float
+    dead_after_seconds: float
+    beat: float = 0.0
+
+
+@dataclass
+class _Payload:
+    """All that is kept of one job."""
+
+    message: m.Edit | m.Score
+    images: list[Buffer]
+    decoded: Any = None
+    outcome: Outcome | None = None
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a worker is."""
+
+    worker_id: str
+    role: m.Role
+    device: str
+    local_device: str
+    incarnation: str
+
+
+@dataclass
+class _Status:
+    """What heartbeats tell. Written by the device thread too: single values, no invariants between them."""
+
+    phase: m.Phase = "starting"
+    residency: m.Residency = "disk"
+    model: m.LoadedModel | None = None
+    error: str | None = None
+    step: int = 0
+    steps: int = 0
+    progress: int = 0
+    done: int = 0
+    epoch: int = 0
+
+
+class Worker:
+    """The loop of a worker process."""
+
+    def __init__(self, identity: Identity, endpoint: str, folder: Path, parent: socket.socket) -> None:
+        self._identity = identity
+        self._folder = folder
+        self._parent = parent
+        self._started = time.time()
+        self._created = create_time(os.getpid())
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._listener = Listener(self._context, endpoint)
+        self._jobs = j.Jobs()
+        self._payloads: dict[j.JobKey, _Payload] = {}
+        self._peers: dict[str, _Peer] = {}
+        self._status = _Status()
+        self._mailbox = Mailbox()
+        self._device = Device(self._post_outcome)
+        self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
+        self._holder = ModelHolder(identity.local_device, folder)
+        self._job_timeout = 600.0
+        self._moving = 0
+        self._ending = False
+        self._warned: set[str] = set()
+
+    @property
+    def endpoint(self) -> str:
+        """Where the worker is bound."""
+        return self._listener.endpoint
+
+    # -- the loop
+
+    def run(self) -> None:
+        """Work until told to end, or until the launcher is gone."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self._mailbox.post(self._end))
+        self._mailbox.wake_on_signals()
+        self._write_card()
+        poller = zmq.Poller()
+        poller.register(self._listener.socket, zmq.POLLIN)
+        poller.register(self._mailbox.fileno(), select.POLLIN)
+        poller.register(self._parent.fileno(), select.POLLIN)
+        while not (self._ending and self._jobs.running is None):
+            ready = dict(poller.poll(self._wait_ms()))
+            if self._parent.fileno() in ready and not self._parent.recv(64):
+                log.warning("the launcher is gone: ending")
+                break
+            self._mailbox.run()
+            self._read_messages()
+            self._look_after_peers()
+        for run in self._peers:
+            self._send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
+        self._listener.close()
+        self._context.term()
+
+    def _wait_ms(self) -> int:
+        shortest = min((peer.heartbeat_seconds for peer in self._peers.values()), default=1.0)
+        return max(10, int(shortest * 500))
+
+    def _post_outcome(self, outcome: Outcome) -> None:
+        self._mailbox.post(lambda: outcome.tag(outcome))
+
+    def _end(self) -> None:
+        self._ending = True
+        self._jobs.usable(False)
+
+    # -- messages in
+
+    def _read_messages(self) -> None:
+        for _ in range(_MESSAGES_PER_TURN):
+            try:
+                received = self._listener.receive()
+            except ProtocolError as error:
+                self._warn_once("garbage", f"dropped what is no message: {error}")
+                continue
+            if received is None:
+                return
+            self._handle(*received)
+
+    def _handle(self, identity: bytes, message: m.AnyMessage, images: list[Buffer]) -> None:
+        if isinstance(message, m.Hello):
+            self._on_hello(identity, message)
+            return
+        peer = self._peers.get(message.run)
+        if peer is None or peer.identity != identity or message.incarnation != self._identity.incarnation:
+            kind: m.RefusalKind = "unknown_run" if message.incarnation == self._identity.incarnation else "incarnation"
+            self._refuse(identity, message, kind, "say Hello first, and to this incarnation")
+            return
+        peer.heard = time.monotonic()
+        match message:
+            case m.Edit() | m.Score():
+                self._on_job(identity, message, images)
+            case m.Release():
+                self._act(self._jobs.release(message.run, message.round))
+            case m.Ack():
+                self._act(self._jobs.acknowledged(j.JobKey(message.run, message.job)))
+            case m.Cancel():
+                self._act(self._jobs.cancel(message.run, message.jobs))
+            case m.Load():
+                self._on_load(identity, message)
+            case m.Place():
+                self._on_place(identity, message)
+            case m.Goodbye():
+                self._drop(message.run)
+            case m.Heartbeat():
+                pass
+            case _:
+                self._refuse(identity, message, "invalid", f"{type(message).__name__} is nothing for a worker")
+
+    def _on_hello(self, identity: bytes, hello: m.Hello) -> None:
+        refusal = self._why_not(hello)
+        if refusal is not None:
+            self._refuse(identity, hello, *refusal)
+            return
+        self._peers[hello.run] = _Peer(identity, time.monotonic(), hello.heartbeat_seconds, hello.dead_after_seconds)
+        resend = self._jobs.attach(hello.run)
+        queued, running, unacknowledged = self._jobs.unfinished(hello.run)
+        welcome = m.Welcome(
+            run=hello.run,
+            incarnation=self._identity.incarnation,
+            worker_id=self._identity.worker_id,
+            role=self._identity.role,
+            device=self._identity.device,
+            protocol_version=PROTOCOL_VERSION,
+            version=VERSION,
+            state=self._state(),
+            queued=queued,
+            running=running,
+            unacknowledged=unacknowledged,
+        )
+        self._send(hello.run, welcome)
+        self._act(resend)
+
+    def _why_not(self, hello: m.Hello) -> tuple[m.RefusalKind, str] | None:
+        if hello.protocol_version != PROTOCOL_VERSION:
+            return "protocol_version", f"this worker speaks protocol {PROTOCOL_VERSION}, not {hello.protocol_version}"
+        if hello.incarnation != self._identity.incarnation:
+            return "incarnation", f"this is incarnation {self._identity.incarnation}"
+        model = self._status.model
+        if hello.fingerprint and model and hello.fingerprint != model.fingerprint:
+            return "fingerprint", f"this worker holds a model with fingerprint {model.fingerprint}"
+        return None
+
+    def _on_job(self, identity: bytes, message: m.Edit | m.Score, images: list[Buffer]) -> None:
+        wanted = "editor" if isinstance(message, m.Edit) else "reward"
+        if self._identity.role != wanted:
+            text = f"{self._identity.worker_id} is no {wanted}"
+            self._refuse(identity, message, "invalid", text, message.job)
+        elif message.epoch < self._status.epoch:
+            text = f"epoch {message.epoch} is over, it is {self._status.epoch} now"
+            self._refuse(identity, message, "epoch", text, message.job)
+        elif self._status.phase == "failed":
+            self._refuse(identity, message, "not_ready", self._status.error or "the model failed to load", message.job)
+        else:
+            self._status.epoch = message.epoch
+            key = j.JobKey(message.run, message.job)
+            self._payloads.setdefault(key, _Payload(message, images))
+            self._act(self._jobs.add(key, message.round if isinstance(message, m.Edit) else None))
+
+    def _on_load(self, identity: bytes, message: m.Load) -> None:
+        if message.epoch < self._status.epoch:
+            self._refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
+            return
+        self._status.epoch = message.epoch
+        self._job_timeout = message.job_timeout_seconds
+        self._begin_move()
+
+        def enter(phase: m.Phase) -> None:
+            self._device.watchdog.arm(message.load_timeout_seconds)
+            self._mailbox.post(lambda: self._enter(phase))
+
+        def load() -> m.LoadedModel:
+            return self._holder.load(message.spec, message.residency, serial=message.serial, enter=enter)
+
+        def loaded(outcome: Outcome) -> None:
+            self._status.model, self._status.error = outcome.value, outcome.error
+            if outcome.error:
+                log.error("the model was not loaded: %s", outcome.error)
+            else:
+                self._status.residency = message.residency
+            self._write_card()
+            self._end_move("failed" if outcome.error else "ready")
+
+        # Waiting for one's turn has no limit of its own: the pool's other loads have theirs.
+        self._device.submit(loaded, load, message.load_timeout_seconds)
+
+    def _on_place(self, identity: bytes, message: m.Place) -> None:
+        if message.epoch < self._status.epoch:
+            self._refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
+            return
+        self._status.epoch = message.epoch
+        self._begin_move()
+
+        def placed(outcome: Outcome) -> None:
+            if outcome.error is None:
+                self._status.residency = message.residency
+            answer = m.Placed(
+                run=message.run,
+                incarnation=message.incarnation,
+                epoch=message.epoch,
+                residency=message.residency,
+                seconds=outcome.finished - outcome.started,
+                error=outcome.error,
+            )
+            self._end_move("ready" if self._status.model is not None else self._status.phase)
+            self._send(message.run, answer)
+
+        self._device.submit(placed, lambda: self._holder.place(message.residency), self._job_timeout)
+
+    def _begin_move(self) -> None:
+        self._moving += 1
+        self._jobs.usable(False)
+
+    def _end_move(self, phase: m.Phase) -> None:
+        self._moving -= 1
+        self._enter(phase)
+        usable = self._moving == 0 and phase == "ready" and self._status.residency == "device"
+        self._act(self._jobs.usable(usable and not self._ending))
+
+    def _enter(self, phase: m.Phase) -> None:
+        self._status.phase = phase
+        for run in tuple(self._peers):
+            self._beat(run)
+
+    # -- carrying out
+
+    def _act(self, actions: list[j.Action]) -> None:
+        for action in actions:
+            match action:
+                case j.Decode(key):
+                    self._codecs.submit(self._decode, self._payloads[key]).add_done_callback(self._decoded(key))
+                case j.Start(key):
+                    self._start(key)
+                case j.SayAtBarrier(key, round_):
+                    self._say_at_barrier(key, round_)
+                case j.Encode(key):
+                    self._codecs.submit(self._encode, self._payloads[key]).add_done_callback(self._encoded(key))
+                case j.Send(key):
+                    self._send_reply(key)
+                case j.Forget(key):
+                    self._payloads.pop(key, None)
+
+    @staticmethod
+    def _decode(payload: _Payload) -> None:
+        if isinstance(payload.message, m.Edit):
+            payload.decoded = decode_source(payload.images[0])
+        else:
+            payload.decoded = decode_batch(payload.message, payload.images)
+        payload.images = []
+
+    def _decoded(self, key: j.JobKey) -> Callable[[Future[None]], None]:
+        def settle(error: ModelError | None) -> None:
+            payload = self._payloads.get(key)
+            if error is None or payload is None:
+                self._act(self._jobs.decoded(key))
+                return
+            payload.reply = failure(payload.message, error, None, None)
+            self._act(self._jobs.decode_failed(key))
+
+        return lambda future: self._mailbox.post(lambda: settle(_model_error(future)))
+
+    def _start(self, key: j.JobKey) -> None:
+        payload = self._payloads[key]
+        status = self._status
+        status.step = status.steps = 0
+
+        def progress(step: int, steps: int) -> None:
+            status.step, status.steps = step, steps
+            status.progress += 1
+            self._device.watchdog.progressed()
+
+        def work() -> Any:
+            if isinstance(payload.message, m.Edit):
+                return self._holder.edit(payload.message, payload.decoded, progress)
+            return self._holder.score(payload.message, payload.decoded, progress)
+
+        def done(outcome: Outcome) -> None:
+            status.done += 1
+            status.progress += 1
+            payload.outcome = outcome
+            payload.decoded = None
+            if outcome.error is not None:
+                error = ModelError(outcome.error_kind or "error", outcome.error)
+                payload.reply = failure(payload.message, error, outcome.started, outcome.finished)
+            self._act(self._jobs.device_done(failed=outcome.error is not None))
+
+        self._device.submit(done, work, self._job_timeout)
+
+    def _say_at_barrier(self, key: j.JobKey, round_: int | None) -> None:
+        outcome = self._payloads[key].outcome
+        assert outcome is not None  # noqa: S101 - set by ``done`` just before
+        self._send(
+            key.run,
+            m.AtBarrier(
+                run=key.run,
+                incarnation=self._identity.incarnation,
+                job=key.job,
+                round=round_,
+                started=outcome.started,
+                finished=outcome.finished,
+            ),
+        )
+
+    @staticmethod
+    def _encode(payload: _Payload) -> None:
+        outcome, message = payload.outcome, payload.message
+        assert outcome is not None  # noqa: S101 - the device is done with it
+        if isinstance(message, m.Edit):
+            payload.reply = encode_edit(message, outcome.value, outcome.started, outcome.finished)
+        else:
+            payload.reply = Reply(
+                m.Scored(
+                    run=message.run,
+                    incarnation=message.incarnation,
+                    job=message.job,
+                    started=outcome.started,
+                    finished=outcome.finished,
+                    items=outcome.value.items,
+                    batch_sizes=outcome.value.batch_sizes,
+                )
+            )
+        payload.outcome = replace(outcome, value=None)
+
+    def _encoded(self, key: j.JobKey) -> Callable[[Future[None]], None]:
+        def settle(error: ModelError | None) -> None:
+            payload = self._payloads.get(key)
+            if payload is not None and error is not None:
+                outcome = payload.outcome
+                times = (outcome.started, outcome.finished) if outcome else (None, None)
+                payload.reply = failure(payload.message, error, *times)
+            self._act(self._jobs.encoded(key))
+
+        return lambda future: self._mailbox.post(lambda: settle(_model_error(future)))
+
+    # -- messages out
+
+    def _send_reply(self, key: j.JobKey) -> None:
+        reply = self._payloads[key].reply
+        assert reply is not None  # noqa: S101 - the job is undelivered
+        self._send(key.run, reply.message, reply.images)
+
+    def _send(self, run: str, message: m.Message, images: Any = ()) -> None:
+        peer = self._peers.get(run)
+        if peer is not None:
+            self._listener.send(peer.identity, message, images)
+
+    def _refuse(
+        self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str, job: str | None = None
+    ) -> None:
+        incarnation = self._identity.incarnation
+        self._listener.send(
+            identity, m.Refused(run=message.run, incarnation=incarnation, kind=kind, message=text, job=job)
+        )
+
+    def _beat(self, run: str) -> None:
+        self._peers[run].beat = time.monotonic()
+        self._send(run, m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._state()))
+
+    def _look_after_peers(self) -> None:
+        now = time.monotonic()
+        for run, peer in tuple(self._peers.items()):
+            if now - peer.heard > peer.dead_after_seconds:
+                log.warning("run %s was not heard for %.1f s: dropped", run, now - peer.heard)
+                self._drop(run)
+            elif now - peer.beat >= peer.heartbeat_seconds:
+                self._beat(run)
+
+    def _drop(self, run: str) -> None:
+        self._peers.pop(run, None)
+        self._act(self._jobs.drop(run))
+
+    def _state(self) -> m.WorkerState:
+        status, running = self._status, self._jobs.running
+        return m.WorkerState(
+            phase=status.phase,
+            residency=status.residency,
+            model=status.model,
+            error=status.error,
+            running=running.job if running else None,
+            step=status.step,
+            steps=status.steps,
+            progress=status.progress,
+            done=status.done,
+            epoch=status.epoch,
+            runs=sum(run != LAUNCHER for run in self._peers),
+        )
+
+    def _write_card(self) -> None:
+        model = self._status.model
+        card = WorkerCard(
+            worker_id=self._identity.worker_id,
+            role=self._identity.role,
+            incarnation=self._identity.incarnation,
+            endpoint=self._listener.endpoint,
+            pid=os.getpid(),
+            pid_create_time=self._created,
+            device=self._identity.device,
+            model=ModelCard(type=model.spec.type, name=model.spec.name, fingerprint=model.fingerprint)
+            if model
+            else None,
+            protocol_version=PROTOCOL_VERSION,
+            version=VERSION,
+            started=self._started,
+        )
+        write_card(self._folder / f"{self._identity.worker_id}.json", card)
+
+    def _warn_once(self, what: str, text: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            log.warning("%s (said once)", text)
+
+
+def _model_error(future: Future[None]) -> ModelError | None:
+    error = future.exception()
+    if error is None or isinstance(error, ModelError):
+        return error
+    return ModelError("error", f"{type(error).__name__}: {error}")
