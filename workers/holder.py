@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -17,15 +16,7 @@ from workers.catalog import make_model
 from workers.device import free_memory
 from workers.fingerprint import fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward
-from workers.payloads import ScoreInput
-
-
-@dataclass(frozen=True)
-class ScoreOutput:
-    """The judgements of a batch, by item, and the batch sizes that the device worked with."""
-
-    items: list[ScoredItem]
-    batch_sizes: list[int]
+from workers.payloads import ScoreInput, ScoreOutput
 
 
 class ModelHolder:

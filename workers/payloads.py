@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from protocol.codec import Buffer
-from protocol.messages import Edit, Edited, Failed, Judgement, Message, Score, Stage
+from protocol.messages import Edit, Edited, Failed, Judgement, Message, Score, Scored, ScoredItem, Stage
 from workers.codecs import decode_image, encode_png
 from workers.interface import ModelError, ScoreRequest
 
@@ -21,6 +21,14 @@ class ScoreInput:
     item: str
     requests: list[ScoreRequest]
     failed: list[Judgement] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ScoreOutput:
+    """The judgements of a batch, by item, and the batch sizes that the device worked with."""
+
+    items: list[ScoredItem]
+    batch_sizes: list[int]
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,21 @@ def encode_edit(message: Edit, image: Image.Image, started: float, finished: flo
         sha256=hashlib.sha256(png).hexdigest(),
     )
     return Reply(edited, (png,))
+
+
+def encode_scores(message: Score, output: ScoreOutput, started: float, finished: float) -> Reply:
+    """The judgements of a batch as the message that delivers them."""
+    return Reply(
+        Scored(
+            run=message.run,
+            incarnation=message.incarnation,
+            job=message.job,
+            started=started,
+            finished=finished,
+            items=output.items,
+            batch_sizes=output.batch_sizes,
+        )
+    )
 
 
 def failure(message: Edit | Score, error: ModelError, started: float | None, finished: float | None) -> Reply:

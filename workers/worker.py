@@ -13,11 +13,9 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import zmq
 
@@ -31,8 +29,7 @@ from protocol.sockets import Listener
 from workers import jobs as j
 from workers.device import Device, Outcome
 from workers.holder import ModelHolder
-from workers.interface import ModelError
-from workers.payloads import Reply, decode_batch, decode_source, encode_edit, failure
+from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
 
@@ -40,7 +37,6 @@ LAUNCHER = "launcher"
 """The run id under which the pool's launcher speaks; it never has jobs."""
 
 _MESSAGES_PER_TURN = 64
-_CODEC_THREADS = 2
 
 
 @dataclass
@@ -52,17 +48,6 @@ class _Peer:
     heartbeat_seconds: float
     dead_after_seconds: float
     beat: float = 0.0
-
-
-@dataclass
-class _Payload:
-    """All that is kept of one job."""
-
-    message: m.Edit | m.Score
-    images: list[Buffer]
-    decoded: Any = None
-    outcome: Outcome | None = None
-    reply: Reply | None = None
 
 
 @dataclass(frozen=True)
@@ -78,16 +63,12 @@ class Identity:
 
 @dataclass
 class _Status:
-    """What heartbeats tell. Written by the device thread too: single values, no invariants between them."""
+    """What heartbeats tell, beside the workbench's activity."""
 
     phase: m.Phase = "starting"
     residency: m.Residency = "disk"
     model: m.LoadedModel | None = None
     error: str | None = None
-    step: int = 0
-    steps: int = 0
-    progress: int = 0
-    done: int = 0
     epoch: int = 0
 
 
@@ -102,15 +83,13 @@ class Worker:
         self._created = create_time(os.getpid())
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._listener = Listener(self._context, endpoint)
-        self._jobs = j.Jobs()
-        self._payloads: dict[j.JobKey, _Payload] = {}
         self._peers: dict[str, _Peer] = {}
         self._status = _Status()
         self._mailbox = Mailbox()
         self._device = Device(self._post_outcome)
-        self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
         self._holder = ModelHolder(identity.local_device, folder)
-        self._job_timeout = 600.0
+        self._bench = Workbench(self._mailbox, self._device, self._holder, self._send)
+        self._jobs = self._bench.jobs
         self._moving = 0
         self._ending = False
         self._warned: set[str] = set()
@@ -183,11 +162,11 @@ class Worker:
             case m.Edit() | m.Score():
                 self._on_job(identity, message, images)
             case m.Release():
-                self._act(self._jobs.release(message.run, message.round))
+                self._bench.act(self._jobs.release(message.run, message.round))
             case m.Ack():
-                self._act(self._jobs.acknowledged(j.JobKey(message.run, message.job)))
+                self._bench.act(self._jobs.acknowledged(j.JobKey(message.run, message.job)))
             case m.Cancel():
-                self._act(self._jobs.cancel(message.run, message.jobs))
+                self._bench.act(self._jobs.cancel(message.run, message.jobs))
             case m.Load():
                 self._on_load(identity, message)
             case m.Place():
@@ -221,7 +200,7 @@ class Worker:
             unacknowledged=unacknowledged,
         )
         self._send(hello.run, welcome)
-        self._act(resend)
+        self._bench.act(resend)
 
     def _why_not(self, hello: m.Hello) -> tuple[m.RefusalKind, str] | None:
         if hello.protocol_version != PROTOCOL_VERSION:
@@ -245,16 +224,14 @@ class Worker:
             self._refuse(identity, message, "not_ready", self._status.error or "the model failed to load", message.job)
         else:
             self._status.epoch = message.epoch
-            key = j.JobKey(message.run, message.job)
-            self._payloads.setdefault(key, _Payload(message, images))
-            self._act(self._jobs.add(key, message.round if isinstance(message, m.Edit) else None))
+            self._bench.add(message, images)
 
     def _on_load(self, identity: bytes, message: m.Load) -> None:
         if message.epoch < self._status.epoch:
             self._refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
             return
         self._status.epoch = message.epoch
-        self._job_timeout = message.job_timeout_seconds
+        self._bench.job_timeout = message.job_timeout_seconds
         self._begin_move()
 
         def enter(phase: m.Phase) -> None:
@@ -297,7 +274,7 @@ class Worker:
             self._end_move("ready" if self._status.model is not None else self._status.phase)
             self._send(message.run, answer)
 
-        self._device.submit(placed, lambda: self._holder.place(message.residency), self._job_timeout)
+        self._device.submit(placed, lambda: self._holder.place(message.residency), self._bench.job_timeout)
 
     def _begin_move(self) -> None:
         self._moving += 1
@@ -307,131 +284,16 @@ class Worker:
         self._moving -= 1
         self._enter(phase)
         usable = self._moving == 0 and phase == "ready" and self._status.residency == "device"
-        self._act(self._jobs.usable(usable and not self._ending))
+        self._bench.act(self._jobs.usable(usable and not self._ending))
 
     def _enter(self, phase: m.Phase) -> None:
         self._status.phase = phase
         for run in tuple(self._peers):
             self._beat(run)
 
-    # -- carrying out
-
-    def _act(self, actions: list[j.Action]) -> None:
-        for action in actions:
-            match action:
-                case j.Decode(key):
-                    self._codecs.submit(self._decode, self._payloads[key]).add_done_callback(self._decoded(key))
-                case j.Start(key):
-                    self._start(key)
-                case j.SayAtBarrier(key, round_):
-                    self._say_at_barrier(key, round_)
-                case j.Encode(key):
-                    self._codecs.submit(self._encode, self._payloads[key]).add_done_callback(self._encoded(key))
-                case j.Send(key):
-                    self._send_reply(key)
-                case j.Forget(key):
-                    self._payloads.pop(key, None)
-
-    @staticmethod
-    def _decode(payload: _Payload) -> None:
-        if isinstance(payload.message, m.Edit):
-            payload.decoded = decode_source(payload.images[0])
-        else:
-            payload.decoded = decode_batch(payload.message, payload.images)
-        payload.images = []
-
-    def _decoded(self, key: j.JobKey) -> Callable[[Future[None]], None]:
-        def settle(error: ModelError | None) -> None:
-            payload = self._payloads.get(key)
-            if error is None or payload is None:
-                self._act(self._jobs.decoded(key))
-                return
-            payload.reply = failure(payload.message, error, None, None)
-            self._act(self._jobs.decode_failed(key))
-
-        return lambda future: self._mailbox.post(lambda: settle(_model_error(future)))
-
-    def _start(self, key: j.JobKey) -> None:
-        payload = self._payloads[key]
-        status = self._status
-        status.step = status.steps = 0
-
-        def progress(step: int, steps: int) -> None:
-            status.step, status.steps = step, steps
-            status.progress += 1
-            self._device.watchdog.progressed()
-
-        def work() -> Any:
-            if isinstance(payload.message, m.Edit):
-                return self._holder.edit(payload.message, payload.decoded, progress)
-            return self._holder.score(payload.message, payload.decoded, progress)
-
-        def done(outcome: Outcome) -> None:
-            status.done += 1
-            status.progress += 1
-            payload.outcome = outcome
-            payload.decoded = None
-            if outcome.error is not None:
-                error = ModelError(outcome.error_kind or "error", outcome.error)
-                payload.reply = failure(payload.message, error, outcome.started, outcome.finished)
-            self._act(self._jobs.device_done(failed=outcome.error is not None))
-
-        self._device.submit(done, work, self._job_timeout)
-
-    def _say_at_barrier(self, key: j.JobKey, round_: int | None) -> None:
-        outcome = self._payloads[key].outcome
-        assert outcome is not None  # noqa: S101 - set by ``done`` just before
-        self._send(
-            key.run,
-            m.AtBarrier(
-                run=key.run,
-                incarnation=self._identity.incarnation,
-                job=key.job,
-                round=round_,
-                started=outcome.started,
-                finished=outcome.finished,
-            ),
-        )
-
-    @staticmethod
-    def _encode(payload: _Payload) -> None:
-        outcome, message = payload.outcome, payload.message
-        assert outcome is not None  # noqa: S101 - the device is done with it
-        if isinstance(message, m.Edit):
-            payload.reply = encode_edit(message, outcome.value, outcome.started, outcome.finished)
-        else:
-            payload.reply = Reply(
-                m.Scored(
-                    run=message.run,
-                    incarnation=message.incarnation,
-                    job=message.job,
-                    started=outcome.started,
-                    finished=outcome.finished,
-                    items=outcome.value.items,
-                    batch_sizes=outcome.value.batch_sizes,
-                )
-            )
-        payload.outcome = replace(outcome, value=None)
-
-    def _encoded(self, key: j.JobKey) -> Callable[[Future[None]], None]:
-        def settle(error: ModelError | None) -> None:
-            payload = self._payloads.get(key)
-            if payload is not None and error is not None:
-                outcome = payload.outcome
-                times = (outcome.started, outcome.finished) if outcome else (None, None)
-                payload.reply = failure(payload.message, error, *times)
-            self._act(self._jobs.encoded(key))
-
-        return lambda future: self._mailbox.post(lambda: settle(_model_error(future)))
-
     # -- messages out
 
-    def _send_reply(self, key: j.JobKey) -> None:
-        reply = self._payloads[key].reply
-        assert reply is not None  # noqa: S101 - the job is undelivered
-        self._send(key.run, reply.message, reply.images)
-
-    def _send(self, run: str, message: m.Message, images: Any = ()) -> None:
+    def _send(self, run: str, message: m.Message, images: Sequence[Buffer] = ()) -> None:
         peer = self._peers.get(run)
         if peer is not None:
             self._listener.send(peer.identity, message, images)
@@ -459,20 +321,20 @@ class Worker:
 
     def _drop(self, run: str) -> None:
         self._peers.pop(run, None)
-        self._act(self._jobs.drop(run))
+        self._bench.act(self._jobs.drop(run))
 
     def _state(self) -> m.WorkerState:
-        status, running = self._status, self._jobs.running
+        status, running, activity = self._status, self._jobs.running, self._bench.activity
         return m.WorkerState(
             phase=status.phase,
             residency=status.residency,
             model=status.model,
             error=status.error,
             running=running.job if running else None,
-            step=status.step,
-            steps=status.steps,
-            progress=status.progress,
-            done=status.done,
+            step=activity.step,
+            steps=activity.steps,
+            progress=activity.progress,
+            done=activity.done,
             epoch=status.epoch,
             runs=sum(run != LAUNCHER for run in self._peers),
         )
@@ -500,10 +362,3 @@ class Worker:
         if what not in self._warned:
             self._warned.add(what)
             log.warning("%s (said once)", text)
-
-
-def _model_error(future: Future[None]) -> ModelError | None:
-    error = future.exception()
-    if error is None or isinstance(error, ModelError):
-        return error
-    return ModelError("error", f"{type(error).__name__}: {error}")

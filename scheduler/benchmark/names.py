@@ -43,6 +43,7 @@ class PairIds:
 
     def __init__(self) -> None:
         self._positions: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._last_numbers: dict[tuple[str, str], int] = {}  # or a thousand equal ids would take a million look-ups
 
     def claim(self, category: str, pair_id: str, position: int) -> int | None:
         """Give the id to the item at this position, or return the position of the one that has it."""
@@ -55,9 +56,11 @@ class PairIds:
         To be asked once all claims are made, so that no stand-in takes an id that the data gives to a later item.
         """
         taken = self._positions[category]
-        name, number = wanted, 1
-        while name in taken or (twice and number == 1):
+        number = self._last_numbers.get((category, wanted), 1)
+        name = wanted
+        while name in taken or (twice and name == wanted):
             number += 1
             name = f"{wanted}#{number}"
+        self._last_numbers[category, wanted] = number
         taken[name] = -1
         return name

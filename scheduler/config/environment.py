@@ -13,11 +13,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol import VERSION
 from scheduler.config.class_paths import missing_class
 from scheduler.config.document import Config
 from scheduler.config.interpreters import nearest_environment, reward_python
 from scheduler.config.layout import BOTH_STAGES, Gpu, LayoutError, Stage, resolve_layout
 from scheduler.config.model_lookup import Role, missing_model
+from scheduler.config.optimizations import IMPLEMENTED
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
 from scheduler.config.reward_models import Qwen3VLSubprocessParams
 
@@ -131,17 +133,22 @@ def _optimizations(config: Config) -> Found:
     if not config.diffusion_model.holds_gpu or config.diffusion_model.class_path is not None:
         return
     for name in config.diffusion_model.params.optimizations.switched_on():
-        package, part = _NEEDED_PARTS.get(name, ("diffusers", ""))
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            message = f"needs the package {package}, which is not installed"
-        elif not (Path(spec.origin).parent / part).exists():
-            message = f"the installed version of {package} does not have it"
-        else:
-            continue
-        yield _at(
-            "diffusion_model", "params", "optimizations", name, message=message, hint="install it, or leave this out"
-        )
+        message = _cannot_optimize(name)
+        if message is not None:
+            at = ("diffusion_model", "params", "optimizations", name)
+            yield _at(*at, message=message, hint="leave it out")
+
+
+def _cannot_optimize(name: str) -> str | None:
+    if name not in IMPLEMENTED:
+        return f"the editors of warmbench {VERSION} do not have it"
+    package, part = _NEEDED_PARTS.get(name, ("diffusers", ""))
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return f"needs the package {package}, which is not installed"
+    if not (Path(spec.origin).parent / part).exists():
+        return f"the installed version of {package} does not have it"
+    return None
 
 
 def _interpreter(config: Config) -> Found:

@@ -9,11 +9,14 @@ from pydantic import Field
 
 from scheduler.config.values import Conflict, Section
 
+IMPLEMENTED: frozenset[str] = frozenset()
+"""Those that the editors of this version have; the others are refused by name before a run begins."""
+
 _CACHES = ("first_block_cache", "taylorseer_cache", "cache_dit")
 
 
 class Optimizations(Section):
-    """All are off by default but the prompt embeddings, which are exact."""
+    """All are off by default."""
 
     purpose: ClassVar[str] = "What makes an editor faster; reports say which were on, and whether they change pixels."
 
@@ -30,7 +33,7 @@ class Optimizations(Section):
         description="Exact. The attention backend as diffusers names it, such as `flash` or `_native_cudnn`.",
     )
     keep_prompt_embeddings: bool = Field(
-        default=True, description="Exact. Keep the embeddings of the negative prompt and of instructions seen before."
+        default=False, description="Exact. Keep the embeddings of the negative prompt and of instructions seen before."
     )
     first_block_cache: float | None = Field(
         default=None,

@@ -23,7 +23,7 @@ from workers.processors import load_processor
 from workers.rewards.conversations import Conversation, first_question
 from workers.rewards.settings import read_settings
 
-_STEPS = 320
+_STEPS = 250
 _ROWS = 8
 _SEED = 1
 
@@ -94,6 +94,8 @@ def _train(model: Any, processor: Any) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=_STEPS, pct_start=0.15)
     model.train()
+    for layer in model.model.language_model.layers:
+        layer.self_attn.attention_dropout = 0.3
     for batch in _batches():
         inputs, answers = _tensors(batch, processor)
         logits = model(**inputs, logits_to_keep=answers.shape[1] + 1, use_cache=False).logits[:, :-1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from workers.hub import resolve_model, weight_files
 from workers.interface import ModelError
@@ -20,8 +20,8 @@ def write(path: Path, text: str = "{}") -> None:
 @pytest.fixture
 def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hub cache with nothing in it, and a hub that nobody answers for."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     return tmp_path / "hub"
 
 
@@ -61,7 +61,7 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
 def test_an_index_that_is_no_index_is_named(tmp_path: Path) -> None:
     write(tmp_path / "config.json")
     write(tmp_path / "model.safetensors.index.json", "[]")
-    with pytest.raises(ModelError, match="a readable model.safetensors.index.json"):
+    with pytest.raises(ModelError, match=r"a readable model.safetensors.index.json"):
         resolve_model(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""The reward model on the real classes, tiny: what it sees, how its replies are read, and what happens when it fails."""
+"""The reward on the real classes, tiny: what it sees, how its replies are read, and what happens when it fails."""
 
 from __future__ import annotations
 

@@ -118,11 +118,9 @@ _NUMBERS = st.one_of(
 _PIECES = st.one_of(
     st.text(max_size=8),
     _NUMBERS,
-    st.sampled_from(
-        ['{"score":', '{"评分": ', '"score": ', "Score: ", "评分：", "得分=", "{", "}", '"', "\\", ",", "/10", "分", " out of 10",
-         "```json\n", "```", "<think>", "</think>", "[", "]", "(", "-", ".", "\n", " "]
-    ),
-)  # fmt: skip
+    st.sampled_from(['{"score":', '{"评分": ', '"score": ', "Score: ", "评分：", "得分=", "/10", "分", " out of 10"]),
+    st.sampled_from(["```json\n", "```", "<think>", "</think>", *'{}"\\,[](-.\n ']),
+)
 _REPLIES = st.lists(_PIECES, max_size=20).map("".join)
 
 

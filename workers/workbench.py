@@ -1,0 +1,175 @@
+"""Carries out what ``workers.jobs`` decides: decodes, has the device work, encodes, sends, keeps results until safe.
+
+All methods run in the worker's loop; codec and device threads get pieces of work and post their ends back to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from protocol import messages as m
+from protocol.codec import Buffer
+from protocol.mailbox import Mailbox
+from workers import jobs as j
+from workers.device import Device, Outcome
+from workers.holder import ModelHolder
+from workers.interface import ModelError
+from workers.payloads import Reply, decode_batch, decode_source, encode_edit, encode_scores, failure
+
+_CODEC_THREADS = 2
+
+Send = Callable[[str, m.Message, Sequence[Buffer]], None]
+
+
+@dataclass
+class Activity:
+    """What the device is at. Written by the device thread: single values, no invariants between them."""
+
+    step: int = 0
+    steps: int = 0
+    progress: int = 0
+    done: int = 0
+
+
+@dataclass
+class _Payload:
+    """All that is kept of one job."""
+
+    message: m.Edit | m.Score
+    images: list[Buffer]
+    decoded: Any = None
+    outcome: Outcome | None = None
+    reply: Reply | None = None
+
+
+class Workbench:
+    """The jobs of one worker and all that goes with them."""
+
+    def __init__(self, mailbox: Mailbox, device: Device, holder: ModelHolder, send: Send) -> None:
+        self.jobs = j.Jobs()
+        self.activity = Activity()
+        self.job_timeout = 600.0
+        self._payloads: dict[j.JobKey, _Payload] = {}
+        self._mailbox = mailbox
+        self._device = device
+        self._holder = holder
+        self._send = send
+        self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
+
+    def add(self, message: m.Edit | m.Score, images: list[Buffer]) -> None:
+        """A job arrived."""
+        key = j.JobKey(message.run, message.job)
+        self._payloads.setdefault(key, _Payload(message, images))
+        self.act(self.jobs.add(key, message.round if isinstance(message, m.Edit) else None))
+
+    def act(self, actions: list[j.Action]) -> None:
+        """Carry out what follows from an event."""
+        for action in actions:
+            match action:
+                case j.Decode(key):
+                    self._in_codec_thread(key, _decode, self._decoded)
+                case j.Start(key):
+                    self._start(key)
+                case j.SayAtBarrier(key, round_):
+                    self._say_at_barrier(key, round_)
+                case j.Encode(key):
+                    self._in_codec_thread(key, _encode, self._encoded)
+                case j.Send(key):
+                    reply = self._payloads[key].reply
+                    assert reply is not None, "sent before it was made"  # noqa: S101 - jobs.py orders it so
+                    self._send(key.run, reply.message, reply.images)
+                case j.Forget(key):
+                    self._payloads.pop(key, None)
+
+    def _in_codec_thread(
+        self,
+        key: j.JobKey,
+        work: Callable[[_Payload], None],
+        then: Callable[[j.JobKey, _Payload, ModelError | None], None],
+    ) -> None:
+        payload = self._payloads[key]
+
+        def ended(future: Future[None]) -> None:
+            error = _as_model_error(future.exception())
+            self._mailbox.post(lambda: then(key, payload, error))
+
+        self._codecs.submit(work, payload).add_done_callback(ended)
+
+    def _decoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
+        if error is None:
+            self.act(self.jobs.decoded(key))
+        else:
+            payload.reply = failure(payload.message, error, None, None)
+            self.act(self.jobs.decode_failed(key))
+
+    def _start(self, key: j.JobKey) -> None:
+        payload, activity = self._payloads[key], self.activity
+        activity.step = activity.steps = 0
+
+        def progress(step: int, steps: int) -> None:
+            activity.step, activity.steps = step, steps
+            activity.progress += 1
+            self._device.watchdog.progressed()
+
+        def work() -> Any:
+            if isinstance(payload.message, m.Edit):
+                return self._holder.edit(payload.message, payload.decoded, progress)
+            return self._holder.score(payload.message, payload.decoded, progress)
+
+        def done(outcome: Outcome) -> None:
+            activity.done += 1
+            activity.progress += 1
+            payload.outcome, payload.decoded = outcome, None
+            if outcome.error is not None:
+                error = ModelError(outcome.error_kind or "error", outcome.error)
+                payload.reply = failure(payload.message, error, outcome.started, outcome.finished)
+            self.act(self.jobs.device_done(failed=outcome.error is not None))
+
+        self._device.submit(done, work, self.job_timeout)
+
+    def _say_at_barrier(self, key: j.JobKey, round_: int | None) -> None:
+        payload = self._payloads[key]
+        assert payload.outcome is not None, "at the barrier before the device was done"  # noqa: S101 - set just before
+        message = m.AtBarrier(
+            run=key.run,
+            incarnation=payload.message.incarnation,
+            job=key.job,
+            round=round_,
+            started=payload.outcome.started,
+            finished=payload.outcome.finished,
+        )
+        self._send(key.run, message, ())
+
+    def _encoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
+        if error is not None:
+            outcome = payload.outcome
+            times = (outcome.started, outcome.finished) if outcome else (None, None)
+            payload.reply = failure(payload.message, error, *times)
+        self.act(self.jobs.encoded(key))
+
+
+def _decode(payload: _Payload) -> None:
+    if isinstance(payload.message, m.Edit):
+        payload.decoded = decode_source(payload.images[0])
+    else:
+        payload.decoded = decode_batch(payload.message, payload.images)
+    payload.images = []
+
+
+def _encode(payload: _Payload) -> None:
+    outcome, message = payload.outcome, payload.message
+    assert outcome is not None, "encoded before the device was done"  # noqa: S101 - jobs.py orders it so
+    if isinstance(message, m.Edit):
+        payload.reply = encode_edit(message, outcome.value, outcome.started, outcome.finished)
+    else:
+        payload.reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
+    payload.outcome = replace(outcome, value=None)
+
+
+def _as_model_error(error: BaseException | None) -> ModelError | None:
+    if error is None or isinstance(error, ModelError):
+        return error
+    return ModelError("error", f"{type(error).__name__}: {error}")
