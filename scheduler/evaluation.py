@@ -317,11 +317,11 @@ class Evaluation:
             return
         if self._phase == "editing" and self._edit.finished:
             self._edit_is_over()
-        self._settle()
         if self._phase == "switching" and self._roles_settled():
             self.switch_seconds += time.time() - self._switch_began
             log.info("Model switch done in %.1f s", time.time() - self._switch_began)
             self._phase = "scoring"
+        self._settle()
         if self._phase == "scoring" and self._score.finished:
             self._show()
             self._bars.finish("score")
@@ -360,7 +360,9 @@ class Evaluation:
             welcome[name].place(residency, self.epoch)
         for client in welcome.values():
             on_device = client.residency == "device" and client.moving_to is None
-            if on_device and self._desired[client.role] == "device" and not client.joined:
+            # While roles change, nobody begins before everybody is there: the first would take all the work.
+            may_join = self._desired[client.role] == "device" and self._phase != "switching"
+            if on_device and may_join and not client.joined:
                 client.joined = True
                 if client.role == "editor":
                     self._edit.join(client.name)

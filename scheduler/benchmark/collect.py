@@ -57,12 +57,18 @@ class Collector:
         self._seen: Counter[str] = Counter()
         self._taken: Counter[str] = Counter()
         self._repeated: dict[str, None] = {}
+        self._sections = 0
         self._left_out = 0
         self._recognized = False
         self.items = 0
 
     def open_section(self, section: Section) -> None:
-        """Note a category of data in sections, which may be empty."""
+        """Note a category of data in sections, which may be empty.
+
+        Raises:
+            DataError: there are too many.
+        """
+        self._sections += 1
         if section.name in self._seen:
             self._repeated[section.name] = None
         self._note(section)
@@ -131,7 +137,7 @@ class Collector:
 
     def _note(self, section: Section) -> None:
         self._seen[section.name] += 0
-        if len(self._seen) > MAX_CATEGORIES:
+        if max(len(self._seen), self._sections) > MAX_CATEGORIES:
             raise DataError(f"there are more than {MAX_CATEGORIES} categories")
 
     def _count(self, section: Section) -> None:

@@ -98,7 +98,10 @@ def _walk(cursor: Cursor, names: FieldNames, collector: Collector, progress: Cal
             section = _section(cursor, key, number)
             kind = cursor.next_kind()
             if kind != "list":
-                raise DataError(f"category {shown(section.name)} holds a JSON {kind}; expected a list of pairs")
+                raise DataError(
+                    f"under {shown(section.name)} it holds a JSON {kind}; expected {{category: [pair, ...]}} or one "
+                    "list of all pairs (JSON Lines is not read)"
+                )
             collector.open_section(section)
             _walk_list(cursor, collector, section, progress)
     else:

@@ -23,8 +23,9 @@ from workers.processors import load_processor
 from workers.rewards.conversations import Conversation, first_question
 from workers.rewards.settings import read_settings
 
-_STEPS = 250
-_ROWS = 8
+_STEPS = 280
+_LENGTHS = (5, 20, 80, 200, 500, 1000)
+_CHARACTERS = 700
 _SEED = 1
 
 _LATIN = "abcdefghijklmnopqrstuvwxyzeeettaaooiinn      ,.ABCDEFGHIJKLMNOPQRSTUVWXYZ\n"
@@ -94,8 +95,6 @@ def _train(model: Any, processor: Any) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=_STEPS, pct_start=0.15)
     model.train()
-    for layer in model.model.language_model.layers:
-        layer.self_attn.attention_dropout = 0.3
     for batch in _batches():
         inputs, answers = _tensors(batch, processor)
         logits = model(**inputs, logits_to_keep=answers.shape[1] + 1, use_cache=False).logits[:, :-1]
@@ -140,11 +139,11 @@ def _tensors(batch: Sequence[Example], processor: Any) -> tuple[Any, Any]:
 
 
 def _batches() -> Iterator[list[Example]]:
-    """Most batches are short, for speed; every eighth has texts of the length of real prompts."""
+    """Batches of about the same cost: many short texts, or one of the length of real prompts."""
     chance = random.Random(_SEED)  # noqa: S311 - not for secrets
-    for step in range(_STEPS):
-        length = 600 if step % 8 == 7 else chance.choice([5, 20, 80])
-        yield [_example(chance, length) for _ in range(2 if length == 600 else _ROWS)]
+    for _ in range(_STEPS):
+        length = chance.choice(_LENGTHS)
+        yield [_example(chance, length) for _ in range(max(1, _CHARACTERS // (length + 40)))]
 
 
 def _example(chance: random.Random, length: int) -> Example:

@@ -1,0 +1,200 @@
+"""Running warmbench as its users do: a process of its own, real workers, real sockets, and a look at what is left."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from PIL import Image
+
+TIMEOUT = 240
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    output: str
+
+
+class Bench:
+    """A user's working directory with a WARMBENCH_HOME of its own, short enough for socket paths."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder = folder
+        self.home = home
+        self.output = folder / "outputs"
+        self.environment = {**os.environ, "WARMBENCH_HOME": str(home), "COLUMNS": "200", "CI": "1", "NO_COLOR": "1"}
+
+    def config(self, name: str = "bench", **sections: Any) -> Path:
+        """Write a config; ``evaluation.output_dir`` is set."""
+        sections.setdefault("evaluation", {})
+        sections["evaluation"] = {"output_dir": str(self.output), **sections["evaluation"]}
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(sections, allow_unicode=True), encoding="utf-8")
+        return path
+
+    def simulated(
+        self,
+        data: Path,
+        *,
+        editor: Mapping[str, Any] | None = None,
+        reward: Mapping[str, Any] | None = None,
+        **sections: Any,
+    ) -> Path:
+        """A config with simulated models: two editors, one reward, milliseconds of work, edits kept."""
+        return self.config(
+            benchmark={"data_path": str(data)},
+            diffusion_model={
+                "type": "simulated",
+                "params": {"device_ids": ["cpu", "cpu"], "latency_ms": 5, **(editor or {})},
+            },
+            reward_model={
+                "type": "simulated",
+                "params": {"device": "cpu", "latency_ms": 5, "batch_size": 4, **(reward or {})},
+            },
+            **{"evaluation": {"save_generated_images": True}, **sections},
+        )
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "scheduler", *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+    def run(self, *arguments: str | Path) -> Result:
+        """Run a command to its end."""
+        with self.start(*arguments) as process:
+            try:
+                output, _ = process.communicate(timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return Result(process.returncode, output)
+
+    def run_config(self, config: Path, *arguments: str | Path) -> Result:
+        """``warmbench run``."""
+        return self.run("run", "--config", config, *arguments)
+
+    # -- what a run leaves
+
+    def run_folder(self) -> Path:
+        """The folder of the newest run."""
+        return max((self.output / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+    def report(self) -> dict[str, Any]:
+        """The newest report."""
+        newest = max(self.output.glob("evaluation_report_*.json"), key=lambda path: path.stat().st_mtime_ns)
+        report: dict[str, Any] = json.loads(newest.read_text(encoding="utf-8"))
+        return report
+
+    def rows(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The newest run's ledger."""
+        lines = (self.run_folder() / "results.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        return [row for row in rows if event is None or row["event"] == event]
+
+    def hashes(self) -> dict[str, str]:
+        """Pair key to the hash of its edit."""
+        return {f"{row['category']}/{row['pair_id']}": row["sha256"] for row in self.rows("edited")}
+
+    def processes(self) -> list[psutil.Process]:
+        """Launchers and workers of this bench's pools that live."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if str(self.home) in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def left_over(self) -> list[str]:
+        """What a run that is over should not have left: processes, sockets, cards."""
+        files = [str(path) for pattern in ("*/*.sock", "*/*.json") for path in self.home.glob(pattern)]
+        return files + [" ".join(process.cmdline()) for process in self.processes()]
+
+    def end_everything(self) -> None:
+        """After a test, however it ended: kill what is left."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def bench(folder: Path) -> Iterator[Bench]:
+    """A bench that leaves nothing behind."""
+    made = Bench(folder, Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")))
+    try:
+        yield made
+    finally:
+        made.end_everything()
+
+
+def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+    """An image whose corners tell which way is up, and whose colours tell their order: red, green, blue, white."""
+    image = Image.new(mode, size, (90, 120, 150, 255)[: len(mode)])
+    half = (size[0] // 2, size[1] // 2)
+    for place, colour in (
+        ((0, 0), (255, 0, 0, 255)),
+        ((half[0], 0), (0, 255, 0, 255)),
+        ((0, half[1]), (0, 0, 255, 255)),
+        (half, (255, 255, 255, 0)),
+    ):
+        image.paste(colour[: len(mode)], (*place, place[0] + size[0] // 4, place[1] + size[1] // 4))
+    return image
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> str:
+    """The image as base64."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def pair(number: int | str, image: str, instruction: str | None = None) -> dict[str, Any]:
+    """A pair of the JSON format."""
+    return {
+        "pair_id": str(number),
+        "original_image_b64": image,
+        "original_description": f"picture {number}",
+        "edit_instruction": f"change it, {number}" if instruction is None else instruction,
+    }
+
+
+def write_data(path: Path, categories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
+    """Write a benchmark."""
+    path.write_text(json.dumps(categories, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def small_benchmark(path: Path, *, pairs: int = 4, size: tuple[int, int] = (48, 32)) -> Path:
+    """Two categories of so many pairs, every image different."""
+    categories: dict[str, list[dict[str, Any]]] = {}
+    for name in ("物理", "spatial"):
+        categories[name] = []
+        for number in range(pairs):
+            image = picture((size[0] + number, size[1]))
+            image.putpixel((1, 1), (number, len(name), 7))
+            categories[name].append(pair(number, encoded(image)))
+    return write_data(path, categories)

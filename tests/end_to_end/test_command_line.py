@@ -1,0 +1,188 @@
+"""What the command line checks, says and answers before anything is run."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.end_to_end.harness import Bench, encoded, pair, picture, small_benchmark, write_data
+
+
+def test_the_scheduler_never_imports_torch_and_help_imports_next_to_nothing() -> None:
+    program = (
+        "import sys, scheduler.cli\n"
+        "try: scheduler.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'diffusers', 'numpy', 'rich', 'pydantic', 'zmq', 'PIL'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "import scheduler.run, scheduler.prepare, scheduler.dry_run\n"
+        "assert not {'torch', 'transformers', 'diffusers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_dry_run_tells_what_would_be_done_and_does_nothing(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"))
+    result = user.run_config(config, "--dry-run", "--limit", "3", "--categories", "物理")
+
+    assert result.code == 0, result.output
+    assert "物理: 3 pairs" in result.output
+    assert "spatial" not in result.output
+    assert not user.output.exists()
+    assert user.left_over() == []
+
+
+def test_every_mistake_of_a_config_is_named_at_once(user: Bench, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json")
+    config: dict[str, Any] = {
+        "benchmark": {"data_path": str(data), "categories": ["物理", "spatiel"], "limmit": 3},
+        "diffusion_model": {
+            "type": "multi_gpu_qwen_image_edit",
+            "params": {
+                "model_name": str(tmp_path / "no-model"),
+                "device_ids": [97],
+                "num_inference_steps": "many",
+                "true_cfg": 4.0,
+            },
+        },
+        "reward_model": {
+            "type": "qwen3_vl",
+            "params": {"model_name": str(tmp_path / "no-reward"), "device": "cpu", "batch_size": 0, "scoring": "guess"},
+        },
+        "prompts": {"物理": {"system_prompt": "s", "user_prompt_template": "look at {image}"}},
+        "evaluation": {"metrics": ["mean", "mode"], "output_dir": str(tmp_path / "out")},
+        "logging": {"level": "LOUD"},
+        "schedular": {"round_size": 2},
+    }
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    result = user.run_config(path, "--dry-run")
+
+    assert result.code == 2
+    for named in (
+        "benchmark.categories",
+        "benchmark.limmit",
+        "no-model",
+        "97",
+        "num_inference_steps",
+        "true_cfg",
+        "no-reward",
+        "batch_size",
+        "scoring",
+        "{image}",
+        "mode",
+        "logging.level",
+        "schedular",
+    ):
+        assert named in result.output, f"{named} is not named in:\n{result.output}"
+    assert "scheduler" in result.output, "the nearest known section is named"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_and_a_missing_option_are_usage_errors(user: Bench, tmp_path: Path) -> None:
+    assert user.run("run").code == 2
+    assert user.run_config(tmp_path / "nowhere.yaml").code == 2
+    no_data = user.simulated(tmp_path / "nowhere.json")
+    result = user.run_config(no_data)
+    assert result.code == 2
+    assert "nowhere.json" in result.output
+    assert user.run_config(no_data, "--limit", "0").code == 2
+
+
+def bomb(width: int, height: int) -> str:
+    """A PNG of a few bytes whose header claims a huge image."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return base64.b64encode(start + b"\0\0\0\0IEND\xaeB`\x82").decode()
+
+
+def broken_benchmark(path: Path) -> Path:
+    """Three good pairs, and one of each kind of broken one."""
+    buffer = io.BytesIO()
+    picture((200, 200)).save(buffer, "JPEG")
+    cut_jpeg = base64.b64encode(buffer.getvalue()[: len(buffer.getvalue()) // 2]).decode()
+    cut_png = base64.b64encode(base64.b64decode(encoded(picture((200, 200))))[:-60]).decode()
+    good = encoded(picture((32, 32)))
+    no_instruction = pair("no-instruction", good)
+    del no_instruction["edit_instruction"]
+    return write_data(
+        path,
+        {
+            "good": [pair(number, good) for number in range(3)],
+            "broken": [
+                pair("bad-base64", "%%%not base64%%%"),
+                pair("cut-png", cut_png),
+                pair("cut-jpeg", cut_jpeg),
+                pair("text-file", base64.b64encode(b"this is no image at all").decode()),
+                no_instruction,
+                pair("empty-instruction", good, "   "),
+                pair("twice", good),
+                pair("twice", good),
+                pair("bomb", bomb(50_000, 50_000)),
+                pair("../../x", good),
+                {**pair("x", good), "edit_instruction": ["a", "list"]},
+            ],
+        },
+    )
+
+
+BROKEN = {
+    "bad-base64": "bad_base64",
+    "cut-png": "bad_image",
+    "cut-jpeg": "bad_image",
+    "text-file": "bad_image",
+    "no-instruction": "no_instruction",
+    "empty-instruction": "no_instruction",
+    "twice#2": "duplicate_id",
+    "bomb": "image_too_large",
+    "x": "bad_field",
+}
+
+
+def test_a_dry_run_lists_every_broken_pair_with_its_kind(user: Bench, tmp_path: Path) -> None:
+    result = user.run_config(user.simulated(broken_benchmark(tmp_path / "data.json")), "--dry-run")
+
+    assert result.code == 3
+    for pair_id, kind in BROKEN.items():
+        assert f"broken/{pair_id}: {kind}" in result.output
+    assert "bad_id" in result.output
+    assert "../../x" in result.output
+    assert "10 of 14 pairs can't be used" in result.output
+
+
+def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: Bench, tmp_path: Path) -> None:
+    result = user.run_config(user.simulated(broken_benchmark(tmp_path / "data.json")))
+
+    assert result.code == 3, result.output
+    report = user.report()
+    assert report["status"] == "INCOMPLETE"
+    assert report["category_statistics"]["good"]["num_samples"] == 3
+    assert report["category_statistics"]["broken"]["num_samples"] == 1, "the first of two alike counts"
+    assert report["category_statistics"]["broken"]["num_failed"] == 10
+    kinds = {failure["pair_id"]: (failure["stage"], failure["kind"]) for failure in report["failures"]}
+    assert len(report["failures"]) == 10
+    for pair_id, kind in BROKEN.items():
+        assert kinds[pair_id] == ("load", kind)
+    written = {path.name for path in tmp_path.rglob("*") if "outputs" in path.parts or path.parent == tmp_path}
+    assert "x" not in written
+    assert not (tmp_path.parent / "x.png").exists()
+    assert json.dumps(report)
+
+
+def test_data_of_another_shape_is_told_apart_from_broken_pairs(user: Bench, tmp_path: Path) -> None:
+    for content in ("[1, 2, 3", '"text"', "{}", "not json"):
+        path = tmp_path / "odd.json"
+        path.write_text(content)
+        result = user.run_config(user.simulated(path))
+        assert result.code == 2, f"{content}: {result.output}"
+        assert "odd.json" in result.output
