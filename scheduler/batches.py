@@ -91,9 +91,10 @@ class Batches:
         self._closed = True
         return self._fill()
 
-    def join(self, name: str) -> list[BatchAction]:
-        """A reward is there."""
-        self._rewards.setdefault(name, _Reward())
+    def join(self, *names: str) -> list[BatchAction]:
+        """Rewards are there. Those that come together share what waits; one alone would take its next batch too."""
+        for name in names:
+            self._rewards.setdefault(name, _Reward())
         return self._fill()
 
     def lose(self, name: str) -> list[BatchAction]:

@@ -358,16 +358,19 @@ class Evaluation:
         placements = [client.placement for client in welcome.values()]
         for name, residency in next_moves(placements, self._desired, self._away()):
             welcome[name].place(residency, self.epoch)
-        for client in welcome.values():
-            on_device = client.residency == "device" and client.moving_to is None
-            # While roles change, nobody begins before everybody is there: the first would take all the work.
-            may_join = self._desired[client.role] == "device" and self._phase != "switching"
-            if on_device and may_join and not client.joined:
-                client.joined = True
-                if client.role == "editor":
-                    self._edit.join(client.name)
-                else:
-                    self._score.join(client.name)
+        # While roles change, nobody begins before everybody is there: the first would take more than its share.
+        if self._phase == "switching":
+            return
+        joining = [client for client in welcome.values() if not client.joined and self._in_service(client)]
+        for client in joining:
+            client.joined = True
+            if client.role == "editor":
+                self._edit.join(client.name)
+        self._score.join(*(client.name for client in joining if client.role == "reward"))
+
+    def _in_service(self, client: WorkerClient) -> bool:
+        on_device = client.residency == "device" and client.moving_to is None
+        return on_device and self._desired[client.role] == "device"
 
     def _roles_settled(self) -> bool:
         return settled([client.placement for client in self._workers.values()], self._desired)

@@ -86,9 +86,9 @@ class ScoreStage:
         """No more edits will come."""
         self._act(self._batches.close())
 
-    def join(self, worker: str) -> None:
-        """A reward is ready."""
-        self._act(self._batches.join(worker))
+    def join(self, *workers: str) -> None:
+        """Rewards are ready."""
+        self._act(self._batches.join(*workers))
 
     def lose(self, worker: str) -> None:
         """A reward is gone."""

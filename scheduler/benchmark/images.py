@@ -69,6 +69,8 @@ def _inspect_header(data: bytes) -> tuple[int, int]:
 
 
 def _is_sideways(image: Image.Image) -> bool:
+    if image.format == "TIFF":  # Pillow has already turned its size
+        return False
     try:
         # The base class's method: that of a PNG decodes the whole image first.
         return Image.Image.getexif(image).get(_ORIENTATION) in _TURNED_SIDEWAYS

@@ -83,6 +83,7 @@ def test_text_behind_the_padding_is_refused_also_across_chunks() -> None:
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_any_bytes_are_either_decoded_or_bad_base64(text: bytes, step: int) -> None:
     try:
-        decode(text, step)
+        outcome = "decoded" if decode(text, step) else "nothing"
     except PairError as error:
-        assert error.kind == "bad_base64"
+        outcome = error.kind
+    assert outcome in {"decoded", "bad_base64"}
