@@ -18,7 +18,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=1024)]
 Text = Annotated[str, Meta(max_length=4_000_000)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 Role = Literal["editor", "reward"]
 Residency = Literal["device", "host", "disk"]
@@ -311,7 +311,7 @@ class Lease(RunMessage, frozen=True, kw_only=True):
     """
 
     mode: LeaseMode
-    pid: Annotated[int, Meta(ge=1)]
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     pid_create_time: Seconds
     keep_warm: bool = False
 

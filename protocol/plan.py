@@ -11,6 +11,9 @@ from protocol.messages import Id, ModelSpec, Residency, Role
 EXIT_TAKEN = 75
 """The exit code of a launcher whose pool is up already (EX_TEMPFAIL of sysexits.h)."""
 
+WorkerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
+"""It names files: a worker's card, socket and log."""
+
 Positive = Annotated[float, Meta(gt=0, le=86400)]
 
 
@@ -20,7 +23,7 @@ class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``command`` is what runs Python in the worker's environment: ``[sys.executable]``, or a ``conda run`` of another.
     """
 
-    worker_id: Id
+    worker_id: WorkerId
     role: Role
     device: Id
     spec: ModelSpec

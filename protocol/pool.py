@@ -92,16 +92,24 @@ def private_folder(path: Path) -> Path:
     """Make the folder with mode 0700, or check that it is the user's own and closed to others.
 
     Raises:
-        PoolError: it belongs to somebody else, is open to others, or is no folder.
+        PoolError: it belongs to somebody else, is open to others, is no folder, or can't be made.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700, parents=True)
+        found = path.lstat()
+    except (OSError, ValueError) as error:
+        raise PoolError(
+            f"{path} can't be made: {error}: set WARMBENCH_HOME to a folder that you may write to"
+        ) from None
     if not stat.S_ISDIR(found.st_mode):
         raise PoolError(f"{path} is not a folder (a link is not accepted either)")
     if found.st_uid != os.getuid():
         raise PoolError(f"{path} belongs to user {found.st_uid}, not to you ({os.getuid()}): set WARMBENCH_HOME")
     if found.st_mode & 0o077:
         raise PoolError(f"{path} is open to others (mode {stat.S_IMODE(found.st_mode):04o}): chmod 700 it")
+    if found.st_mode & 0o700 != 0o700:
+        raise PoolError(f"{path} is closed to yourself (mode {stat.S_IMODE(found.st_mode):04o}): chmod 700 it")
     return path
 
 
@@ -135,10 +143,13 @@ def read_worker_cards(folder: Path) -> list[WorkerCard]:
 
 
 def _read(path: Path, kind: type[Card]) -> Card | None:
+    """The card in this file, or None for whatever else may lie there."""
+    if not path.is_file():  # opening a pipe would wait for a writer
+        return None
     try:
         with path.open("rb") as file:
             return msgspec.json.decode(file.read(_MAX_CARD_BYTES), type=kind)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
 
 

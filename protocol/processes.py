@@ -5,6 +5,7 @@ A process is meant by its pid *and* the time of its creation: pids are used agai
 
 from __future__ import annotations
 
+import errno
 import os
 
 import psutil
@@ -21,7 +22,7 @@ def create_time(pid: int) -> float:
     """
     try:
         return psutil.Process(pid).create_time()
-    except psutil.Error as error:
+    except (psutil.Error, ValueError) as error:  # ValueError: a negative pid
         raise ProcessLookupError(f"no process {pid}") from error
 
 
@@ -30,7 +31,7 @@ def is_alive(pid: int, created: float) -> bool:
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - created) < _CLOCK_TOLERANCE and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+    except (psutil.Error, ValueError):
         return False
 
 
@@ -38,8 +39,13 @@ def open_pidfd(pid: int, created: float) -> int | None:
     """A descriptor that turns readable when this very process ends, or None if it has ended."""
     try:
         descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OverflowError:
         return None
+    except OSError as error:
+        # EINVAL and ENOENT: no pid at all, or that of a thread.
+        if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
+            return None
+        raise
     # Only now is the pid pinned; what was true before the call need not be.
     if not is_alive(pid, created):
         os.close(descriptor)

@@ -129,9 +129,18 @@ class Link(_Socket):
     """The connecting end."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+        """Connect; it need not be bound yet.
+
+        Raises:
+            zmq.ZMQError: this is no endpoint.
+        """
         super().__init__(context, zmq.DEALER)
         self.endpoint = endpoint
-        self.socket.connect(endpoint)
+        try:
+            self.socket.connect(endpoint)
+        except zmq.ZMQError:
+            self.socket.close(0)
+            raise
 
     def receive(self) -> tuple[AnyMessage, list[Buffer]] | None:
         """The next message, or None if there is none now.

@@ -22,7 +22,7 @@ from scheduler.config import Config
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
 from scheduler.devices import Layout
 
-NOTE_FILE = "warmbench-note.txt"
+NOTE_FILE = ".warmbench-note.txt"
 """A model's folder may say in this file what a reader of its scores has to know."""
 
 _PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "numpy", "scipy")

@@ -7,12 +7,17 @@ import sys
 from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from scheduler.config import Config
+from scheduler.config.interpreters import reward_python
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.devices import Layout
 
 
 def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
-    """The pool of a config: ``editor-0`` and on, ``reward-0`` and on, in the order of the layout's devices."""
+    """The pool of a config: ``editor-0`` and on, ``reward-0`` and on, in the order of the layout's devices.
+
+    Raises:
+        FileNotFoundError: the reward's environment is not there.
+    """
     away: m.Residency = "host" if layout.residency == "swap" else "device"
     editor, reward = editor_spec(config), reward_spec(config)
     threads = config.diffusion_model.params.threads_per_worker
@@ -35,8 +40,8 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             device=device,
             spec=reward,
             residency=away,
-            command=reward_command(config),
-            threads=getattr(config.reward_model.params, "threads_per_worker", 1),
+            command=[str(reward_python(config))],
+            threads=config.reward_model.params.threads_per_worker,
         )
         for number, device in enumerate(layout.rewards)
     ]
@@ -52,14 +57,3 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
         job_timeout_seconds=times.job_timeout_seconds,
         load_timeout_seconds=times.load_timeout_seconds,
     )
-
-
-def reward_command(config: Config) -> list[str]:
-    """What runs Python for the reward: ours, or that of the environment that the config names."""
-    params = config.reward_model.params
-    python, conda_env = getattr(params, "python", None), getattr(params, "conda_env", None)
-    if python:
-        return [str(python)]
-    if conda_env:
-        return ["conda", "run", "--no-capture-output", "-n", conda_env, "python"]
-    return [sys.executable]

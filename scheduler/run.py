@@ -167,10 +167,9 @@ class Run:
             round_size=config.scheduler.round_size,
             max_attempts=config.scheduler.max_attempts,
         )
-        batch_size = reward.batch_size if reward.use_batch_inference else 1
         score = ScoreStage(
             evaluation,
-            Batches(batch_size=batch_size, max_attempts=config.scheduler.max_attempts),
+            Batches(batch_size=reward.effective_batch_size, max_attempts=config.scheduler.max_attempts),
             pairs,
             ScoreSettings(
                 parameters=score_parameters(config),

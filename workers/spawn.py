@@ -19,6 +19,8 @@ def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
     """The environment of a worker, complete before it starts: CUDA and OpenMP read theirs only once."""
     result = dict(parent)
     result["CUDA_VISIBLE_DEVICES"] = _visible(plan.device, parent.get("CUDA_VISIBLE_DEVICES"))
+    # As the scheduler counts them, through NVML.
+    result["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     result["OMP_NUM_THREADS"] = result["MKL_NUM_THREADS"] = str(plan.threads)
     result["TOKENIZERS_PARALLELISM"] = "false"
     result["PYTHONUNBUFFERED"] = "1"

@@ -23,8 +23,8 @@ from io import FileIO
 from typing import NoReturn
 
 MAX_DEPTH = 100
-MAX_VALUES = 10_000_000
-"""So that no file keeps the reader busy for minutes: a hundred thousand pairs with a hundred fields each."""
+MAX_VALUES = 5_000_000
+"""So that no file keeps the reader busy for minutes; a hundred thousand pairs may have some twenty fields each."""
 MAX_NUMBER = 4300  # characters; Python's own limit for the digits of an integer
 
 _WINDOW = 1 << 20
@@ -168,7 +168,8 @@ class Cursor:
         Raises:
             ValueError: it has a wrong escape.
         """
-        text: str = json.loads('"' + self.raw(piece).decode("utf-8", "surrogateescape") + '"', strict=False)
+        raw = self.raw(piece).decode("utf-8", "surrogateescape")
+        text: str = json.loads(f'"{raw}"', strict=False) if "\\" in raw else raw
         return text
 
     # -- the bytes ----------------------------------------------------------------------------------------------------

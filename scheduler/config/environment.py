@@ -93,6 +93,8 @@ def _data(config: Config) -> Found:
         yield _at(
             "benchmark", "data_path", message="is missing: no benchmark is given", hint="write it, or give --data"
         )
+    elif (error := _cannot_look(path)) is not None:
+        yield _at("benchmark", "data_path", message=f"{printable(str(path))} can't be looked at: {error}")
     elif not path.exists():
         near = nearest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else None
         hint = f"did you mean `{path.parent / near}`?" if near else None
@@ -103,6 +105,16 @@ def _data(config: Config) -> Found:
         )
     elif not os.access(path, os.R_OK):
         yield _at("benchmark", "data_path", message=f"{path} can't be read: no permission")
+
+
+def _cannot_look(path: Path) -> str | None:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return None if isinstance(error, NotADirectoryError) else error.strerror
+    return None
 
 
 def _model(config: Config, role: Role, hub: str | None) -> Found:

@@ -26,7 +26,7 @@ def reward_python(config: Config) -> Path:
     if not isinstance(params, Qwen3VLSubprocessParams):
         return Path(sys.executable)
     if params.python is not None:
-        if not (params.python.is_file() and os.access(params.python, os.X_OK)):
+        if not os.access(params.python, os.X_OK) or params.python.is_dir():
             raise FileNotFoundError(f"{params.python} is no program")
         return params.python.absolute()
     found = conda_environments().get(params.conda_env or "")

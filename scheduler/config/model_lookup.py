@@ -59,7 +59,10 @@ def local_folder(name: str) -> str:
 def missing_model(name: str, role: Role, *, endpoint: str | None = None) -> Missing | None:
     """Say why the model can't be loaded, or None if it is here, cached, or on the hub (``endpoint``)."""
     if is_local(name):
-        return _missing_folder(name, role)
+        try:
+            return _missing_folder(name, role)
+        except (OSError, RuntimeError, ValueError) as error:
+            return Missing(f"the folder '{printable(name)}' can't be looked at: {printable(str(error), 120)}")
     if not _HUB_NAME.fullmatch(name):
         return Missing(f"'{printable(name)}' is neither a folder nor a name on the hub (owner/name)", _hint(name))
     from huggingface_hub import constants, try_to_load_from_cache

@@ -83,7 +83,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was most likely meant, if there is one; case and dashes do not count."""
     plain = {_plain(candidate): candidate for candidate in known}
     close = difflib.get_close_matches(_plain(word[:_LONGEST_KEY]), plain, n=1, cutoff=0.6)
-    return plain[close[0]] if close else None
+    if close:
+        return plain[close[0]]
+    part = _plain(word)
+    longer = [candidate for candidate in plain if len(part) > 2 and part in candidate]
+    return plain[longer[0]] if len(longer) == 1 else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

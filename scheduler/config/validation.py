@@ -74,11 +74,11 @@ class Checker(Generic[Kind]):
             try:
                 section = self.kind.model_validate(data)
             except ValidationError as error:
-                errors = error.errors(include_url=False)
+                errors = _without_followers(error.errors(include_url=False))
                 if attempt == 0:
                     findings.problems.extend(problem for found in errors if (problem := self._problem(found)))
                 found_at = {_deepest(data, found["loc"]) for found in errors}
-                findings.wrong |= {(*self.at, *place) for place in found_at} if attempt == 0 else set()
+                findings.wrong |= {(*self.at, *place) for place in found_at}
                 _take_out(data, found_at)
             else:
                 findings.problems.extend(self._conflicts(section, self.at, findings))
@@ -150,6 +150,17 @@ class Checker(Generic[Kind]):
         if kind == "tuple_type" and isinstance(value, (str, int)):
             return f"write it as a list: [{printable(str(value))}]"
         return None
+
+
+def _without_followers(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a list is too short, if that is so only because its entries are wrong."""
+    places = [error["loc"] for error in errors]
+
+    def follows(error: ErrorDetails) -> bool:
+        loc = error["loc"]
+        return error["type"] == "too_short" and any(place[: len(loc)] == loc != place for place in places)
+
+    return [error for error in errors if not follows(error)]
 
 
 def _section_at(kind: type[Section], loc: Location) -> type[Section]:

@@ -145,7 +145,7 @@ class _Measure:
             raise _broken(self._file, f"line {line}: nested deeper than {MAX_DEPTH} levels")
         if nodes > MAX_NODES or characters > MAX_CHARACTERS:
             raise _broken(
-                self._file, f"line {line}: its aliases expand to more than {MAX_NODES} values or 8 MiB of text"
+                self._file, f"line {line}: more than {MAX_NODES} values or 8 MiB of text once its aliases expand"
             )
         return nodes, characters, height
 

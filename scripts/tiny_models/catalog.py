@@ -18,6 +18,8 @@ _HERE = "scripts/tiny_models"
 _LIBRARIES = ("diffusers", "numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers")
 # Hidden, so that it is no part of the model's fingerprint.
 _STAMP = ".built.json"
+# Reports made with the model print what it says.
+_NOTE = ".warmbench-note.txt"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class TinyModel:
     name: str
     builder: str
     sources: tuple[str, ...]
+    note: str
 
     def build(self, folder: Path) -> None:
         """Write the model into ``folder``, which is put in place whole: another process never sees half of it."""
@@ -38,6 +41,7 @@ class TinyModel:
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             builder(fresh)
+            (fresh / _NOTE).write_text(self.note + "\n", encoding="utf-8")
             stamp = {**self._origin(), "files": _sizes(fresh)}
             (fresh / _STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
             self._put_in_place(fresh, folder)
@@ -70,7 +74,7 @@ class TinyModel:
         for source in self.sources:
             digest.update((_ROOT / source).read_bytes())
         versions = {library: importlib.metadata.version(library) for library in _LIBRARIES}
-        return {"model": self.name, "source_sha256": digest.hexdigest(), "libraries": versions}
+        return {"model": self.name, "note": self.note, "source_sha256": digest.hexdigest(), "libraries": versions}
 
 
 def _no_progress_bars() -> None:
@@ -93,11 +97,14 @@ _TRAINING = (
     "workers/rewards/settings.py",
 )
 
+_RANDOM = "it is a tiny model of random weights, so that its results carry no meaning."
+_TRAINED = "it is a tiny model that was trained for seconds to answer in form, so that its results carry no meaning."
+
 MODELS = {
     model.name: model
     for model in (
-        TinyModel("editor", "scripts.tiny_models.editor.build_editor", (*_SHARED, f"{_HERE}/editor.py")),
-        TinyModel("reward", "scripts.tiny_models.reward.build_reward", _REWARD),
-        TinyModel("reward-trained", "scripts.tiny_models.reward_training.build_trained_reward", (*_REWARD, *_TRAINING)),
+        TinyModel("editor", "scripts.tiny_models.editor.build_editor", (*_SHARED, f"{_HERE}/editor.py"), _RANDOM),
+        TinyModel("reward", "scripts.tiny_models.reward.build_reward", _REWARD, _RANDOM),
+        TinyModel("reward-trained", "scripts.tiny_models.reward_training.build_trained_reward", (*_REWARD, *_TRAINING), _TRAINED),
     )
 }

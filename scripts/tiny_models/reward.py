@@ -7,6 +7,7 @@ seconds (``reward_training``), it answers in the form that it is asked for.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,12 @@ def new_model(tokenizer: Any) -> Any:
 
 
 def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a model's folder as the hub has it."""
+    """Write a model's folder as the hub has it, in the older form that transformers 4.57 and 5 both read."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    _rewrite(folder / "config.json", _older_config)
+    _rewrite(folder / "tokenizer_config.json", _older_tokenizer_config)
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     preprocessor = {
         "do_convert_rgb": True,
@@ -115,3 +118,19 @@ def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
         "temporal_patch_size": 2,
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n", encoding="utf-8")
+
+
+def _older_config(config: dict[str, Any]) -> None:
+    rope = config["text_config"].pop("rope_parameters")
+    config["text_config"] |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
+    del config["vision_config"]["rope_parameters"]
+
+
+def _older_tokenizer_config(config: dict[str, Any]) -> None:
+    config["additional_special_tokens"] = config.pop("extra_special_tokens")
+
+
+def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -30,7 +30,18 @@ def test_every_pair_is_edited_and_scored_once_and_nothing_is_left_running(user: 
 def test_the_ledger_holds_what_the_contract_names(user: Bench, tmp_path: Path) -> None:
     user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=2)))
 
-    common = {"event", "category", "pair_id", "sample", "attempt", "worker", "device", "started", "finished", "identity"}
+    common = {
+        "event",
+        "category",
+        "pair_id",
+        "sample",
+        "attempt",
+        "worker",
+        "device",
+        "started",
+        "finished",
+        "identity",
+    }
     edited, scored = user.rows("edited")[0], user.rows("scored")[0]
     assert set(edited) == common | {"round", "image", "sha256", "size", "seed"}
     assert set(scored) == common | {"batch", "score", "aspects", "response", "method", "pass"}
@@ -119,7 +130,9 @@ def test_the_edits_do_not_depend_on_workers_or_barriers(
     assert user.run_config(user.simulated(data)).code == 0
     expected = user.hashes()
 
-    config = user.simulated(data, editor={"device_ids": ["cpu"] * editors, "enable_batch_sync": synchronized, "sigma": 1})
+    config = user.simulated(
+        data, editor={"device_ids": ["cpu"] * editors, "enable_batch_sync": synchronized, "sigma": 1}
+    )
     assert user.run_config(config).code == 0
 
     assert user.hashes() == expected

@@ -36,7 +36,8 @@ def pair(pair_id: object = "p1", **changes: object) -> dict[str, object]:
 
 def write_json(folder: Path, content: object, name: str = "pairs.json") -> Path:
     path = folder / name
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    # Halves of surrogate pairs become escapes, which are JSON's as well.
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -63,7 +63,7 @@ diffusion_model:
   params: {{model_name: x, device_ids: [0, 1], dtype: float16, seed: 3, optimizations: {{fp8: true}}, height: 64}}
 reward_model:
   type: simulated
-  params: {{conda_env: none_such, scoring: logits, device: "cuda:3", per_item_ms: 2, latency_ms: 5, faults: {{oom: [a/b]}}}}
+  params: {{conda_env: none_such, scoring: logits, device: "cuda:3", per_item_ms: 2, faults: {{oom: [a/b]}}}}
 """
     for editor in ("simulated", "identity"):
         config = load(tmp_path, text.format(editor=editor))

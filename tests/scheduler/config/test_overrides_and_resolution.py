@@ -87,8 +87,14 @@ def test_configs_that_differ_are_not_equal(tmp_path: Path) -> None:
     )
 
 
-WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn", "Co"), exclude_characters="{}/\\\ufffe\uffff"), min_size=1, max_size=20)
-TEXTS = st.one_of(WORDS, st.sampled_from(["no", "1e-3", "2024-01-01", "010", "~", " ", "a: b", "x\n  y\n", "\ny", "- a"]))
+WORDS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Cn", "Co"), exclude_characters="{}/\\\ufffe\uffff"),
+    min_size=1,
+    max_size=20,
+)
+TEXTS = st.one_of(
+    WORDS, st.sampled_from(["no", "1e-3", "2024-01-01", "010", "~", " ", "a: b", "x\n  y\n", "\ny", "- a"])
+)
 PROMPTS = st.dictionaries(
     WORDS.filter(lambda name: name not in {".", ".."}),
     st.fixed_dictionaries({"system_prompt": TEXTS, "user_prompt_template": TEXTS}),

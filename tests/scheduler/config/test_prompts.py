@@ -25,7 +25,9 @@ prompts:
 
 
 def test_filling_in_happens_once() -> None:
-    template = PromptTemplate("", "{edit_instruction}", "{original_description}|{edit_instruction}|{{edit_instruction}}")
+    template = PromptTemplate(
+        "", "{edit_instruction}", "{original_description}|{edit_instruction}|{{edit_instruction}}"
+    )
     rendered = template.render("{edit_instruction} {{x}} {0}", "{original_description}")
     assert rendered == Prompt(
         system="{original_description}",
@@ -37,7 +39,9 @@ def test_a_missing_description_is_an_empty_text() -> None:
     assert PromptTemplate("", "", "[{original_description}]").render(None, "x").user == "[]"
 
 
-@given(st.text(), st.text(), st.lists(st.sampled_from(["{{", "}}", "{original_description}", "{edit_instruction}", "a"])))
+@given(
+    st.text(), st.text(), st.lists(st.sampled_from(["{{", "}}", "{original_description}", "{edit_instruction}", "a"]))
+)
 def test_filling_in_is_plain_replacement_piece_by_piece(description: str, instruction: str, pieces: list[str]) -> None:
     meaning = {"{{": "{", "}}": "}", "{original_description}": description, "{edit_instruction}": instruction, "a": "a"}
     rendered = PromptTemplate("", "", "".join(pieces)).render(description, instruction)
@@ -91,7 +95,11 @@ def test_any_other_brace_is_an_error_with_its_position(tmp_path: Path, template:
         ("c: {system_prompt: x}", "prompts.c.user_prompt_template", "is missing"),
         ("c: {user_prompt_template: x}", "prompts.c.system_prompt", "is missing"),
         ("c: {system_prompt: x, user_prompt_template: ''}", "prompts.c.user_prompt_template", "is empty"),
-        ("c: {system_prompt: x, user_prompt_templat: y, user_prompt_template: z}", "prompts.c.user_prompt_templat", "un"),
+        (
+            "c: {system_prompt: x, user_prompt_templat: y, user_prompt_template: z}",
+            "prompts.c.user_prompt_templat",
+            "un",
+        ),
         ("c: {aspects: {a: {system_prompt: x}}}", "prompts.c.aspects.a.user_prompt_template", "is missing"),
         ("c: {aspects: {a/b: {system_prompt: '', user_prompt_template: x}}}", "prompts.c.aspects.a/b", "must not be"),
         ("c: {system_prompt: x, user_prompt_template: y, combine: min}", "prompts.c.combine", "without `aspects`"),

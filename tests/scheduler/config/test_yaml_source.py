@@ -45,7 +45,7 @@ def test_what_cannot_be_read_says_what_and_where(tmp_path: Path, text: str, mess
 def test_a_file_that_is_not_utf8_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes("a: 1\nb: 物理\n".encode("gb18030"))
-    with pytest.raises(ConfigError, match="byte 0x.. in line 2"):
+    with pytest.raises(ConfigError, match=r"byte 0x\w\w in line 2"):
         read_source(path)
 
 
@@ -61,7 +61,7 @@ def test_aliases_that_expand_hugely_are_refused_in_little_memory(tmp_path: Path,
     layers = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]" for n in range(1, 12)]
     path = write(tmp_path, "\n".join(layers))
     tracemalloc.start()
-    with pytest.raises(ConfigError, match="aliases expand to more than"):
+    with pytest.raises(ConfigError, match="once its aliases expand"):
         read_source(path)
     assert tracemalloc.get_traced_memory()[1] < 50 << 20
     tracemalloc.stop()

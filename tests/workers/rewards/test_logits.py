@@ -85,7 +85,7 @@ def reward(request: pytest.FixtureRequest) -> Qwen3VLReward:
 
 
 def requests() -> list[ScoreRequest]:
-    """Edits of several sizes with prompts of several lengths; the last ones are white, where the answer is 10."""
+    """Edits of several sizes with prompts of several lengths."""
     what = [((90, 64), 30, 3), ((64, 128), 100, 40), ((160, 100), 180, 12), ((70, 70), 255, 1), ((128, 64), 255, 25)]
     return [
         ScoreRequest(

@@ -1,0 +1,154 @@
+"""The whole of a run on the real diffusers and transformers classes, over tiny models: in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.harness import Bench, Result, bench, encoded, pair, picture, small_benchmark, write_data
+
+pytestmark = pytest.mark.slow
+
+
+def real(
+    user: Bench,
+    data: Path,
+    models: tuple[Path, Path],
+    *,
+    editor: Mapping[str, Any] | None = None,
+    reward: Mapping[str, Any] | None = None,
+    **sections: Any,
+) -> Path:
+    """A config with the tiny models, small and quick."""
+    return user.config(
+        benchmark={"data_path": str(data)},
+        diffusion_model={
+            "type": "multi_gpu_qwen_image_edit",
+            "params": {
+                "model_name": str(models[0]),
+                "device_ids": ["cpu", "cpu"],
+                "dtype": "float32",
+                "num_inference_steps": 2,
+                "height": 128,
+                "width": 160,
+                **(editor or {}),
+            },
+        },
+        reward_model={
+            "type": "qwen3_vl",
+            "params": {
+                "model_name": str(models[1]),
+                "device": "cpu",
+                "dtype": "float32",
+                "scoring": "logits",
+                "max_pixels": 12544,
+                **(reward or {}),
+            },
+        },
+        **sections,
+    )
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One user for all tests here, with pools that stay warm: the real libraries take seconds to import."""
+    with bench(tmp_path_factory.mktemp("real")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def models(tiny_editor_path: Path, tiny_reward_path: Path) -> tuple[Path, Path]:
+    return tiny_editor_path, tiny_reward_path
+
+
+def run_warm(user: Bench, config: Path, pool: str = "plain") -> Result:
+    return user.run_config(config, "--keep-warm", "--pool", pool)
+
+
+def scores(user: Bench) -> dict[str, float]:
+    return {f"{pair['category']}/{pair['pair_id']}": pair["score"] for pair in user.report()["pairs"]}
+
+
+def test_all_pairs_are_edited_and_scored_and_nothing_is_left(
+    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+) -> None:
+    result = user.run_config(real(user, small_benchmark(tmp_path / "data.json"), models))
+
+    assert result.code == 0, result.output
+    report = user.report()
+    assert report["status"] == "COMPLETE"
+    assert report["provenance"]["scoring_methods"] == {"logits": 8}
+    assert any("random weights" in note for note in report["notes"]), "such scores carry no meaning, and it says so"
+    assert all(0 <= score <= 10 for score in scores(user).values())
+    versions = report["provenance"]["workers"][0]["versions"]
+    assert {"python", "torch", "diffusers", "transformers"} <= set(versions)
+    assert user.left_over() == []
+
+
+def test_the_edits_are_the_same_however_many_workers_and_in_any_order(
+    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+) -> None:
+    pairs = [pair(number, encoded(picture((40 + 4 * number, 40)))) for number in range(5)]
+    data = write_data(tmp_path / "data.json", {"c": pairs})
+    assert run_warm(user, real(user, data, models)).code == 0
+    expected, first_scores = user.hashes(), scores(user)
+    assert len(set(expected.values())) == 5
+
+    backwards = write_data(tmp_path / "backwards.json", {"c": pairs[::-1]})
+    for source, settings, pool in (
+        (backwards, {"enable_batch_sync": False}, "plain"),
+        (backwards, {"device_ids": ["cpu"], "enable_batch_sync": True}, "one"),
+        (data, {"device_ids": ["cpu", "cpu", "cpu"]}, "three"),
+    ):
+        assert run_warm(user, real(user, source, models, editor=settings), pool).code == 0
+        assert user.hashes() == expected, f"{settings}"
+        assert scores(user) == pytest.approx(first_scores, abs=1e-4), "batches may differ, scores may not"
+
+
+def test_models_are_moved_off_and_onto_the_device_when_the_stages_take_turns(
+    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    assert run_warm(user, real(user, data, models)).code == 0
+    hashes, expected = user.hashes(), scores(user)
+
+    result = run_warm(user, real(user, data, models, scheduler={"residency": "swap"}))
+
+    assert result.code == 0, result.output
+    assert user.hashes() == hashes
+    assert scores(user) == pytest.approx(expected, abs=1e-4)
+    assert user.report()["performance"]["model_switches"] == 1
+
+
+def test_the_reward_sees_the_source_too_when_it_compares(
+    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    assert run_warm(user, real(user, data, models)).code == 0
+    alone = scores(user)
+    assert run_warm(user, real(user, data, models, reward={"compare_with_original": True})).code == 0
+
+    assert scores(user) != alone
+
+
+def test_replies_are_generated_and_read_and_what_cannot_be_read_is_no_score(
+    user: Bench, tmp_path: Path, tiny_editor_path: Path, tiny_trained_reward_path: Path
+) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    models = (tiny_editor_path, tiny_trained_reward_path)
+    settings = {"scoring": "generate", "max_new_tokens": 48, "batch_size": 2}
+    result = run_warm(user, real(user, data, models, reward=settings), "generate")
+
+    assert result.code == 0, result.output
+    rows = user.rows("scored")
+    assert {row["method"] for row in rows} == {"json"}
+    assert all("score" in row["response"] for row in rows)
+
+    result = run_warm(user, real(user, data, models, reward={**settings, "max_new_tokens": 2}), "generate")
+
+    assert result.code == 3, result.output
+    assert {failure["kind"] for failure in user.report()["failures"]} == {"unreadable_reply"}
+    assert user.report()["summary"]["overall_mean"] is None

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from scheduler.benchmark import DataError, collect, load_benchmark
+from tests.scheduler.benchmark.make import pair, write_bytes, write_json
+
+
+def refused(path: Path) -> str:
+    """The message of the refusal, which has to begin with the path."""
+    with pytest.raises(DataError) as caught:
+        load_benchmark(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    assert refused(tmp_path / "no.json") == "there is no such file or folder"
+    assert refused(Path("a\0b")).startswith("cannot be read")
+    (tmp_path / "loop").symlink_to("loop")
+    assert refused(tmp_path / "loop").startswith("cannot be read")
+
+
+def test_a_folder_needs_its_list(tmp_path: Path) -> None:
+    assert refused(tmp_path) == "there is no data_total.json in this folder"
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refused(tmp_path / "pipe") == "this is neither a file nor a folder"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"\0" * 100, "expected a value"),
+        (b"pair_id,edit_instruction\n1,x\n", "expected a value (at byte 0, found b'pair_id,edit_instruc')"),
+        (zlib.compress(b"[]"), "expected a value"),
+        ('{"a": []}'.encode("utf-16"), "save it as UTF-8"),
+        (b"[" * 100_000, "nested more than 100 deep"),
+        (b'{"a": [{"edit_instruction": "x", "more": ' + b"[" * 100_000, "nested more than 100 deep"),
+        (b'{"a": [{"pair_id": ' + b"1" * 10_000 + b"}]}", "a number has more than 4300 characters"),
+        (b"5", "it holds a JSON number; expected a list of pairs or an object"),
+        (b'"text"', "it holds a JSON text"),
+        (b"null", "it holds a JSON null"),
+        (b"[]", "there is no pair in it"),
+        (b"{}", "there is no pair in it"),
+        (b'{"a": [], "b": []}', "there is no pair in it"),
+        (b'{"a": {"pair_id": 1}}', "under 'a' it holds a JSON object"),
+        (b'{"pair_id": 1}\n{"pair_id": 2}\n', "JSON Lines is not read"),
+        (b"[1, 2, 3]", "none of its 3 items has original_image_b64 or edit_instruction"),
+        (b'{"images": [{"id": 1, "file_name": "x.png"}]}', "none of its 1 items has"),
+        (b'[{"index": 1, "image": "a.png", "instruction": "x"}]', "(a RISEBench list is named data_total.json)"),
+    ],
+    ids=lambda value: value.decode("ascii", "replace")[:20] if isinstance(value, bytes) else "",
+)
+def test_a_file_of_another_shape_is_told_with_what_was_found(tmp_path: Path, content: bytes, message: str) -> None:
+    assert message in refused(write_bytes(tmp_path, content))
+
+
+def test_a_file_that_was_cut_off_is_never_half_loaded(tmp_path: Path) -> None:
+    content = json.dumps({"c": [pair("a"), pair("b")]}).encode()
+    for length in range(0, len(content), 7):
+        assert "JSON" in refused(write_bytes(tmp_path, content[:length]))
+
+
+def test_text_behind_the_end_is_refused(tmp_path: Path) -> None:
+    content = json.dumps([pair("a", category="c")]).encode()
+    assert "more text follows behind the end" in refused(write_bytes(tmp_path, content + b"\n" + content))
+
+
+def test_too_many_pairs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "MAX_PAIRS", 3)
+    assert len(load_benchmark(write_json(tmp_path, {"c": [pair(number) for number in range(3)]})).pairs) == 3
+    assert refused(write_json(tmp_path, {"c": [pair(number) for number in range(4)]})) == "there are more than 3 pairs"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"a": [], "b": [], "c": []}',
+        '{"a": [], "a": [], "a": []}',
+        '[{"category": 1}, {"category": 2}, {"category": 3}]',
+    ],
+)
+def test_too_many_categories_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setattr(collect, "MAX_CATEGORIES", 2)
+    assert refused(write_bytes(tmp_path, content.encode())) == "there are more than 2 categories"
+
+
+def test_a_file_whose_pairs_are_all_bad_is_still_a_benchmark(tmp_path: Path) -> None:
+    benchmark = load_benchmark(write_json(tmp_path, {"c": [pair("a", edit_instruction="")]}))
+    assert (len(benchmark.pairs), len(benchmark.bad)) == (0, 1)
