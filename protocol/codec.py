@@ -26,11 +26,14 @@ MAX_MAP_BYTES = 16 * 2**20
 MAX_IMAGE_BYTES = 256 * 2**20
 """The largest image frame; also the largest base64 string that a benchmark may hold."""
 
-MAX_LENGTH = 16_384
+MAX_LENGTH = 8192
 """The most entries of one list or map. msgpack makes room for a list as long as it says it is, at every level."""
 
 MAX_VALUES = 200_000
 """The most values of a map with all that is in it: one byte on the wire can be a dict of 64 bytes in memory."""
+
+MAX_DEPTH = 32
+"""The most levels of lists and maps in each other: whoever compares or writes a message goes down them by recursion."""
 
 Buffer = bytes | memoryview
 
@@ -112,10 +115,11 @@ def _read(head: Buffer) -> AnyMessage:
         # The class is looked up here because msgspec takes 60 times as long to find it in the union.
         kind = _CLASSES.get(plain.get("type") if isinstance(plain, dict) else None)
         if kind is None:
-            raise ProtocolError("no map, or one of a type that is not part of the protocol")
+            raise ProtocolError("no map, or one whose type is not part of the protocol")
+        _check_depth(plain)
         return msgspec.convert(plain, kind)
     except (ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
-        raise ProtocolError(f"no message: {error or type(error).__name__}"[:500]) from None
+        raise ProtocolError((str(error) or type(error).__name__)[:500]) from None
 
 
 class _Builder:
@@ -148,6 +152,16 @@ class _Builder:
                 raise ValueError(f"a value of type {kind.__name__}")
             if kind is float and not math.isfinite(value):
                 raise ValueError(f"{value} for a number")
+
+
+def _check_depth(plain: dict[str, Any]) -> None:
+    level: list[Any] = [plain]
+    for _ in range(MAX_DEPTH):
+        entries = (one.values() if type(one) is dict else one for one in level)
+        level = [value for values in entries for value in values if type(value) in (list, dict)]
+        if not level:
+            return
+    raise ValueError(f"lists and maps in each other more than {MAX_DEPTH} deep")
 
 
 def _refuse_extension(code: int, _data: bytes) -> NoReturn:

@@ -101,8 +101,10 @@ class Batches:
         """A reward is gone."""
         reward = self._rewards.pop(name, None)
         if reward is not None and not self._draining:
-            lost = [unit for units in reward.batches.values() for unit in units]
-            self._queue.extendleft(reversed(lost))
+            on_device, *ahead = reward.batches.values() or [()]
+            # What it was at may be what killed it: that is done alone from now on.
+            self._alone.extendleft(reversed(on_device))
+            self._queue.extendleft(reversed([unit for units in ahead for unit in units]))
         return self._fill()
 
     def scored(self, name: str, batch: int) -> list[BatchAction]:
@@ -127,8 +129,9 @@ class Batches:
         reward = self._rewards.get(name)
         units = reward.batches.pop(batch, ()) if reward else ()
         # A failure of many says nothing of any one of them: only when alone does it count against a unit.
-        if len(units) > 1 and not self._draining:
-            self._alone.extend(units)
+        if len(units) > 1:
+            if not self._draining:
+                self._alone.extend(units)
             return self._fill()
         return [action for unit in units for action in self._retry(unit, again=again)] + self._fill()
 
@@ -146,10 +149,12 @@ class Batches:
 
     def _retry(self, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
         self._errors[unit] = self._errors.get(unit, 0) + 1
-        if again and self._errors[unit] < self._max_attempts and not self._draining:
+        if not again or self._errors[unit] >= self._max_attempts:
+            return [GiveUpScore(unit)]
+        # While draining, what might have been tried anew is left undone, not given up.
+        if not self._draining:
             self._alone.append(unit)
-            return []
-        return [GiveUpScore(unit)]
+        return []
 
     def _fill(self) -> list[BatchAction]:
         actions: list[BatchAction] = []

@@ -9,25 +9,25 @@ from __future__ import annotations
 import logging
 import os
 import select
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-import psutil
 import zmq
 
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
 from protocol.mailbox import Mailbox
+from scheduler.crew import Crew, MoveFailedError
 from scheduler.delivery import Delivery, Item
 from scheduler.edit_stage import EditStage
+from scheduler.interrupts import Interrupts
 from scheduler.ledger_rows import Row
 from scheduler.pool_client import PoolClient
 from scheduler.pool_watch import PoolWatch
-from scheduler.residency import Wanted, next_moves, off_device, settled
+from scheduler.residency import Wanted
 from scheduler.run_directory import RunDirectory
 from scheduler.score_stage import ScoreStage
 from scheduler.terminal.bars import StageBars
@@ -72,20 +72,29 @@ class Evaluation:
         directory: RunDirectory,
         settings: LoopSettings,
         bars: StageBars,
+        interrupts: Interrupts,
     ) -> None:
         self._context = context
         self._pool = pool
         self._settings = settings
         self._bars = bars
+        self._interrupts = interrupts
         self._mailbox = Mailbox()
         self._delivery = Delivery(directory.ledger, self._mailbox.post, self._on_disk_failure)
         self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="reader")
-        self._workers: dict[str, WorkerClient] = {}
+        self._crew = Crew(
+            context,
+            run=settings.run,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            dead_after_seconds=settings.dead_after_seconds,
+            on_message=self._on_message,
+            on_withdrawn=self._on_withdrawn,
+        )
         self._watch = PoolWatch(settings.specs)
         self._epoch: int | None = None
         self._phase: Phase = "waiting"
         self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "away" if settings.swap else "device"}
-        self._signals = 0
+        self._draining = False
         self._failures = 0
         self._error: AbortedError | None = None
         self._switch_began = 0.0
@@ -112,7 +121,7 @@ class Evaluation:
 
     def worker(self, name: str) -> WorkerClient | None:
         """The worker, if it lives."""
-        return self._workers.get(name)
+        return self._crew.get(name)
 
     def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Run ``function`` in a reader thread, then ``then`` in the loop's."""
@@ -146,50 +155,46 @@ class Evaluation:
             KeyboardInterrupt: the user wants it to stop now.
         """
         self._mailbox.wake_on_signals()
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         mode: m.LeaseMode = "exclusive" if self._settings.swap else "shared"
         self._pool.request_lease(mode, keep_warm=self._settings.keep_warm)
         try:
             while self._phase != "done":
                 self._turn()
-            return "interrupted" if self._signals else "done"
+            return "interrupted" if self._draining else "done"
         except (AbortedError, KeyboardInterrupt):
             if self._watch.alone(self.run) and not self._settings.keep_warm:
                 self._pool.stop(now=True)
             raise
         finally:
             self._end(last_rows())
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _turn(self) -> None:
         poller = zmq.Poller()
         poller.register(self._mailbox.fileno(), select.POLLIN)
         poller.register(self._pool.process, select.POLLIN)
         poller.register(self._pool.link.socket, zmq.POLLIN)
-        for client in self._workers.values():
+        for client in self._crew:
             poller.register(client.link.socket, zmq.POLLIN)
         ready = dict(poller.poll(_POLL_MS))
         self._mailbox.run()
         self._read_pool()
-        for client in tuple(self._workers.values()):
-            self._read_worker(client)
         if self._pool.process in ready:
             raise AbortedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
-        self._look_after_workers()
+        try:
+            self._crew.attend()
+        except MoveFailedError as error:
+            raise AbortedError(str(error)) from error
         if self._error is not None:
             raise self._error
-        if self._signals > 1:
+        if self._interrupts.count > 1:
             raise KeyboardInterrupt
+        if self._interrupts.count and not self._draining:
+            self._drain()
         self._advance()
         self._show()
 
-    def _on_signal(self, _number: int, _frame: object) -> None:
-        self._signals += 1
-        if self._signals == 1:
-            self._mailbox.post(self._drain)
-
     def _drain(self) -> None:
+        self._draining = True
         log.warning("Interrupted: what is on the devices is finished first; interrupt again to stop now")
         self._edit.drain()
         self._score.drain()
@@ -231,101 +236,50 @@ class Evaluation:
         problem = self._watch.hopeless()
         if problem is not None:
             raise AbortedError(problem)
-        for worker in status.workers:
-            client = self._workers.get(worker.worker_id)
-            if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
-                self._lose(client)
-                client = None
-            ready = worker.alive and worker.state is not None and worker.state.phase == "ready"
-            if client is None and ready and worker.endpoint is not None:
-                self._workers[worker.worker_id] = WorkerClient(
-                    self._context,
-                    worker,
-                    run=self.run,
-                    heartbeat_seconds=self._settings.heartbeat_seconds,
-                    dead_after_seconds=self._settings.dead_after_seconds,
-                )
+        self._crew.update(status)
 
     # -- workers
 
-    def _read_worker(self, client: WorkerClient) -> None:
-        while True:
-            try:
-                received = client.link.receive()
-            except ProtocolError as error:
-                log.warning("%s sent what is no message: %s", client.name, error)
-                continue
-            if received is None:
-                return
-            message, images = received
-            if isinstance(message, m.RunMessage) and message.incarnation == client.incarnation:
-                self._handle(client, message, images)
+    def _on_message(self, client: WorkerClient, message: m.AnyMessage, images: list[Buffer]) -> None:
+        if client.role == "editor":
+            self._edit.handle(client.name, message, images)
+        else:
+            self._score.handle(client.name, message)
 
-    def _handle(self, client: WorkerClient, message: m.AnyMessage, images: list[Buffer]) -> None:
-        client.heard(message.state if isinstance(message, m.Welcome | m.Heartbeat) else None)
-        match message:
-            case m.Welcome():
-                left_over = [*message.queued, *message.running, *message.unacknowledged]
-                if left_over:
-                    client.send(m.Cancel(run=self.run, incarnation=client.incarnation))
-                client.welcome = True
-            case m.Placed():
-                if message.error is not None:
-                    raise AbortedError(f"{client.name} could not move its model: {message.error}")
-                client.placed(message)
-                log.info("%s: model moved to %s in %.1f s", client.name, message.residency, message.seconds)
-            case m.Refused(kind="unknown_run"):
-                # It has not heard us for too long and has dropped all that we gave it.
-                if client.welcome:
-                    self._withdraw(client)
-                    client.hello()
-            case m.Heartbeat() | m.Goodbye():
-                pass
-            case _ if client.role == "editor":
-                self._edit.handle(client.name, message, images)
-            case _:
-                self._score.handle(client.name, message)
-
-    def _look_after_workers(self) -> None:
-        for client in tuple(self._workers.values()):
-            client.beat()
-            if client.silent and client.joined:
-                log.warning("%s was not heard for %g s", client.name, self._settings.dead_after_seconds)
-                self._withdraw(client)
-                client.hello()
-
-    def _withdraw(self, client: WorkerClient) -> None:
-        """Count on the worker no longer; when it is welcome again, it joins anew."""
-        if client.joined:
-            client.joined = False
-            if client.role == "editor":
-                self._edit.lose(client.name)
-            else:
-                self._score.lose(client.name)
-
-    def _lose(self, client: WorkerClient) -> None:
-        del self._workers[client.name]
-        self._withdraw(client)
-        client.link.close()
+    def _on_withdrawn(self, client: WorkerClient) -> None:
+        if client.role == "editor":
+            self._edit.lose(client.name)
+        else:
+            self._score.lose(client.name)
 
     # -- the course of the run
 
     def _advance(self) -> None:
         if self._epoch is None:
-            if self._signals:
+            if self._draining:
                 self._phase = "done"
             return
         if self._phase == "editing" and self._edit.finished:
             self._edit_is_over()
-        if self._phase == "switching" and self._roles_settled():
-            self.switch_seconds += time.time() - self._switch_began
-            log.info("Model switch done in %.1f s", time.time() - self._switch_began)
+        self._crew.settle(self._desired, self.epoch)
+        if self._phase == "switching" and self._crew.settled(self._desired):
+            seconds = time.time() - self._switch_began
+            self.switch_seconds += seconds
+            log.info("Model switch done in %.1f s", seconds)
             self._phase = "scoring"
-        self._settle()
+        # While roles change, nobody begins before everybody is there: the first would take more than its share.
+        if self._phase != "switching":
+            self._take_in(self._crew.join(self._desired))
         if self._phase == "scoring" and self._score.finished:
             self._show()
             self._bars.finish("score")
             self._phase = "done"
+
+    def _take_in(self, joining: Sequence[WorkerClient]) -> None:
+        for client in joining:
+            if client.role == "editor":
+                self._edit.join(client.name)
+        self._score.join(*(client.name for client in joining if client.role == "reward"))
 
     def _edit_is_over(self) -> None:
         self._show()
@@ -337,43 +291,10 @@ class Evaluation:
             self._desired = {"editor": "away", "reward": "device"}
             self._switch_began = time.time()
             self.switches += 1
-            for client in self._workers.values():
-                client.joined = client.joined and client.role != "editor"
+            self._crew.dismiss("editor")
             self._phase = "switching"
         else:
             self._phase = "scoring"
-
-    def _away(self) -> m.Residency:
-        models = [client.model for client in self._workers.values() if client.model is not None]
-        sizes = [model.size_bytes for model in models]
-        held = sum(
-            client.model.size_bytes
-            for client in self._workers.values()
-            if client.model is not None and client.residency == "host"
-        )
-        return off_device(sizes, psutil.virtual_memory().available + held)
-
-    def _settle(self) -> None:
-        welcome = {client.name: client for client in self._workers.values() if client.welcome}
-        placements = [client.placement for client in welcome.values()]
-        for name, residency in next_moves(placements, self._desired, self._away()):
-            welcome[name].place(residency, self.epoch)
-        # While roles change, nobody begins before everybody is there: the first would take more than its share.
-        if self._phase == "switching":
-            return
-        joining = [client for client in welcome.values() if not client.joined and self._in_service(client)]
-        for client in joining:
-            client.joined = True
-            if client.role == "editor":
-                self._edit.join(client.name)
-        self._score.join(*(client.name for client in joining if client.role == "reward"))
-
-    def _in_service(self, client: WorkerClient) -> bool:
-        on_device = client.residency == "device" and client.moving_to is None
-        return on_device and self._desired[client.role] == "device"
-
-    def _roles_settled(self) -> bool:
-        return settled([client.placement for client in self._workers.values()], self._desired)
 
     def _show(self) -> None:
         edit, score = self._edit, self._score
@@ -392,8 +313,7 @@ class Evaluation:
         return self._watch.workers
 
     def _end(self, last_rows: Sequence[Row]) -> None:
-        for client in self._workers.values():
-            client.leave("the run is over")
+        self._crew.leave()
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._delivery.put(Item(last_rows))
         self._delivery.close()

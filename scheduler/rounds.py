@@ -4,7 +4,7 @@ Every method is an event and returns the actions that follow. Synchronized, all 
 each has its units of round k and, ahead of time, those of round k+1, which it may decode but not start. When everybody
 alive is done with round k, round k+1 is released. A round never waits for a number of replies, only for the editors
 that live; what a dead editor had goes to the front of the queue, and a round once opened is never extended. Free
-running, an editor has one unit to work on and one ahead, and never waits for another.
+running, an editor has one unit to work on and ``round_size`` ahead, and never waits for another.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ Action = Assign | Release | Synced | Withdraw | GiveUp
 
 @dataclass
 class _Editor:
-    """``holding``: what the device is not done with, with its round; ``at_barrier``: done, but not delivered."""
+    """``holding``: what the device is not done with, in the order in which it was sent, with its round (running free:
+    -1); ``at_barrier``: done, but not delivered."""
 
     holding: dict[EditUnit, int] = field(default_factory=dict)
     at_barrier: dict[EditUnit, None] = field(default_factory=dict)
@@ -110,8 +111,8 @@ class Rounds:
         return bool(self._queue) and not self._editors
 
     def rounds_left(self) -> int:
-        """How many rounds there will be after this one, if nobody dies or joins and nothing fails."""
-        if not self._editors:
+        """How many rounds there will be after this one, if nobody dies or joins and nothing fails; free running, 0."""
+        if not self._editors or not self._synchronized:
             return 0
         ahead = sum(editor.in_round(self._round + 1) for editor in self._editors.values())
         waiting = len(self._queue) + ahead
@@ -119,15 +120,14 @@ class Rounds:
 
     # -- editors
 
-    def join(self, name: str) -> list[Action]:
-        """An editor is there, for the first time or again; it takes part from the next round on."""
-        if name in self._editors:
-            return []
-        self._editors[name] = _Editor()
-        actions = self._pump()
-        if self._synchronized and self._open:
-            actions += self._fill(name, self._round + 1)
-        return actions
+    def join(self, *names: str) -> list[Action]:
+        """Editors are there, for the first time or again; they take part from the next round on.
+
+        Those that come together share that round; of those that come one by one, the first has round 0 to itself.
+        """
+        for name in names:
+            self._editors.setdefault(name, _Editor())
+        return self._pump()
 
     def lose(self, name: str) -> list[Action]:
         """An editor is gone. What it had not delivered is done by others, first of all."""
@@ -159,15 +159,18 @@ class Rounds:
         self._landing.discard(unit)
 
     def failed(self, name: str, unit: EditUnit, *, again: bool) -> list[Action]:
-        """The editor could not do the unit. With ``again`` it is tried anew, up to ``max_attempts`` times in all."""
+        """The editor could not do the unit. With ``again`` it is tried anew, up to ``max_attempts`` times in all.
+
+        While draining nothing is tried anew; what might have been is left undone, not given up.
+        """
         if not self._take(name, unit):
             return []
         self._errors[unit] = self._errors.get(unit, 0) + 1
         actions: list[Action] = []
-        if again and self._errors[unit] < self._max_attempts and not self._draining:
-            self._queue.append(unit)
-        else:
+        if not again or self._errors[unit] >= self._max_attempts:
             actions.append(GiveUp(unit))
+        elif not self._draining:
+            self._queue.append(unit)
         return actions + self._pump()
 
     def drain(self) -> list[Action]:
@@ -176,11 +179,9 @@ class Rounds:
         self._queue.clear()
         actions: list[Action] = []
         for name, editor in self._editors.items():
-            if self._synchronized:
-                later = [unit for unit, number in editor.holding.items() if number > self._round]
-            else:
-                later = list(editor.holding)[self._round_size :]
-            for unit in later:
+            # An editor works in the order in which it was sent units: only the first can be on its device.
+            released = [unit for unit, number in editor.holding.items() if number <= self._round]
+            for unit in [unit for unit in editor.holding if unit not in released[:1]]:
                 del editor.holding[unit]
                 actions.append(Withdraw(name, unit))
         return actions
@@ -203,29 +204,27 @@ class Rounds:
         return self._next_round() if self._synchronized else self._fill_all()
 
     def _next_round(self) -> list[Action]:
-        if any(number <= self._round for editor in self._editors.values() for number in editor.holding.values()):
-            return []
+        following = self._round + 1
+        if any(number < following for editor in self._editors.values() for number in editor.holding.values()):
+            return self._fill_round(following)
         actions: list[Action] = []
         if self._open:
             actions.append(Synced(self._round))
             self._open = False
-        following = self._round + 1
-        for name in self._editors:
-            actions += self._fill(name, following)
+        actions += self._fill_round(following)
         if not any(editor.holding for editor in self._editors.values()):
             return actions
         self._round, self._open = following, True
         actions += [Release(name, following) for name in self._editors]
-        for name in self._editors:
-            actions += self._fill(name, following + 1)
-        return actions
+        return actions + self._fill_round(following + 1)
 
-    def _fill(self, name: str, number: int) -> list[Action]:
-        """Give the editor as many units of this round as it may have and there are."""
+    def _fill_round(self, number: int) -> list[Action]:
+        """A round that is not open yet takes what there is: everybody gets one unit before anybody gets a second."""
         actions: list[Action] = []
-        editor = self._editors[name]
-        while self._queue and editor.in_round(number) < self._round_size:
-            actions.append(self._assign(name, number))
+        for level in range(self._round_size):
+            for name, editor in self._editors.items():
+                if self._queue and editor.in_round(number) <= level:
+                    actions.append(self._assign(name, number))
         return actions
 
     def _fill_all(self) -> list[Action]:
@@ -239,6 +238,6 @@ class Rounds:
 
     def _assign(self, name: str, number: int | None) -> Assign:
         unit = self._queue.popleft()
-        self._editors[name].holding[unit] = 0 if number is None else number
+        self._editors[name].holding[unit] = -1 if number is None else number
         self._starts[unit] = self._starts.get(unit, 0) + 1
         return Assign(name, unit, number, self._starts[unit])

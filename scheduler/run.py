@@ -23,6 +23,7 @@ from scheduler.delivery import Item
 from scheduler.devices import Layout
 from scheduler.edit_stage import EditSettings, EditStage
 from scheduler.evaluation import AbortedError, Evaluation, LoopSettings
+from scheduler.interrupts import Interrupts
 from scheduler.ledger_rows import FailedRow, Planned, Row, decode_row
 from scheduler.logs import format_duration
 from scheduler.manifest import add_workers, build_manifest
@@ -79,7 +80,9 @@ class Run:
         self._directory.write_json("manifest.json", self._manifest)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            ending = self._evaluate(context)
+            # Before anything is launched: whatever the user interrupts, the pool is left in order.
+            with Interrupts() as interrupts:
+                ending = self._evaluate(context, interrupts)
         except (PoolUnavailableError, PoolError) as error:
             log.error("%s", error)
             return EXIT_USAGE if self._options.no_launch else EXIT_ABORTED
@@ -94,7 +97,7 @@ class Run:
 
     # -- the evaluation
 
-    def _evaluate(self, context: zmq.Context[zmq.Socket[bytes]]) -> Ending:
+    def _evaluate(self, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts) -> Ending:
         pool = self._attach(context)
         units = [
             EditUnit(pair.category, pair.pair_id, sample)
@@ -104,7 +107,7 @@ class Run:
         passes = self._config.evaluation.reward_passes
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
-            evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars)
+            evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts)
             edit, score = self._stages(evaluation, units)
             evaluation.use(edit, score)
             for row in self._planned():

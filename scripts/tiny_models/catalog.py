@@ -105,6 +105,8 @@ MODELS = {
     for model in (
         TinyModel("editor", "scripts.tiny_models.editor.build_editor", (*_SHARED, f"{_HERE}/editor.py"), _RANDOM),
         TinyModel("reward", "scripts.tiny_models.reward.build_reward", _REWARD, _RANDOM),
-        TinyModel("reward-trained", "scripts.tiny_models.reward_training.build_trained_reward", (*_REWARD, *_TRAINING), _TRAINED),
+        TinyModel(
+            "reward-trained", "scripts.tiny_models.reward_training.build_trained_reward", _REWARD + _TRAINING, _TRAINED
+        ),
     )
 }

@@ -1,0 +1,177 @@
+"""The workers of a run: found through the launcher's reports, joined, listened to, lost, and moved between stages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+
+import psutil
+import zmq
+
+from protocol import messages as m
+from protocol.codec import Buffer, ProtocolError
+from scheduler.residency import Placement, Wanted, next_moves, off_device, settled
+from scheduler.worker_client import WorkerClient
+
+log = logging.getLogger("warmbench")
+
+OnMessage = Callable[[WorkerClient, m.AnyMessage, list[Buffer]], None]
+
+
+class MoveFailedError(Exception):
+    """A worker could not move its model."""
+
+
+class Crew:
+    """All workers that the run is connected to.
+
+    ``on_message`` gets what a worker says of its jobs; ``on_withdrawn`` is told of a worker that had joined and can no
+    longer be counted on.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        *,
+        run: str,
+        heartbeat_seconds: float,
+        dead_after_seconds: float,
+        on_message: OnMessage,
+        on_withdrawn: Callable[[WorkerClient], None],
+    ) -> None:
+        self._context = context
+        self._run = run
+        self._heartbeat_seconds = heartbeat_seconds
+        self._dead_after_seconds = dead_after_seconds
+        self._on_message = on_message
+        self._on_withdrawn = on_withdrawn
+        self._clients: dict[str, WorkerClient] = {}
+
+    def get(self, name: str) -> WorkerClient | None:
+        """The worker, if it lives."""
+        return self._clients.get(name)
+
+    def __iter__(self) -> Iterator[WorkerClient]:
+        return iter(tuple(self._clients.values()))
+
+    def update(self, status: m.PoolStatus) -> None:
+        """Connect to the workers that are ready, and part with the lives that are over."""
+        for worker in status.workers:
+            client = self._clients.get(worker.worker_id)
+            if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
+                self._lose(client)
+                client = None
+            ready = worker.alive and worker.state is not None and worker.state.phase == "ready"
+            if client is None and ready and worker.endpoint is not None:
+                self._clients[worker.worker_id] = WorkerClient(
+                    self._context,
+                    worker,
+                    run=self._run,
+                    heartbeat_seconds=self._heartbeat_seconds,
+                    dead_after_seconds=self._dead_after_seconds,
+                )
+
+    def attend(self) -> None:
+        """Read what the workers said, send heartbeats, and notice who has fallen silent.
+
+        Raises:
+            MoveFailedError: a model could not be moved.
+        """
+        for client in self:
+            self._read(client)
+            client.beat()
+            if client.silent and client.joined:
+                log.warning("%s was not heard for %g s", client.name, self._dead_after_seconds)
+                self._withdraw(client)
+                client.hello()
+
+    def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> None:
+        """Begin all moves that can begin, towards where the weights should be."""
+        for name, residency in next_moves(self._placements(), desired, self._away()):
+            self._clients[name].place(residency, epoch)
+
+    def settled(self, desired: Mapping[m.Role, Wanted]) -> bool:
+        """Whether all weights are where they should be."""
+        return settled(self._placements(), desired)
+
+    def join(self, desired: Mapping[m.Role, Wanted]) -> list[WorkerClient]:
+        """Those that are ready to work and had not joined; from now on they have."""
+        joining = [
+            client
+            for client in self
+            if client.welcome
+            and not client.joined
+            and client.residency == "device"
+            and client.moving_to is None
+            and desired[client.role] == "device"
+        ]
+        for client in joining:
+            client.joined = True
+        return joining
+
+    def dismiss(self, role: m.Role) -> None:
+        """The role has nothing more to do: its workers are no longer counted on, and nobody is told."""
+        for client in self:
+            client.joined = client.joined and client.role != role
+
+    def leave(self) -> None:
+        """Say goodbye to all."""
+        for client in self:
+            client.leave("the run is over")
+        self._clients.clear()
+
+    def _placements(self) -> list[Placement]:
+        return [client.placement for client in self if client.welcome]
+
+    def _away(self) -> m.Residency:
+        models = [(client.model.size_bytes, client.residency) for client in self if client.model is not None]
+        held = sum(size for size, residency in models if residency == "host")
+        return off_device((size for size, _ in models), psutil.virtual_memory().available + held)
+
+    def _read(self, client: WorkerClient) -> None:
+        # A message may end the connection that it came by.
+        while self._clients.get(client.name) is client:
+            try:
+                received = client.link.receive()
+            except ProtocolError as error:
+                log.warning("%s sent what is no message: %s", client.name, error)
+                continue
+            if received is None:
+                return
+            message, images = received
+            if isinstance(message, m.RunMessage) and message.incarnation == client.incarnation:
+                self._handle(client, message, images)
+
+    def _handle(self, client: WorkerClient, message: m.AnyMessage, images: list[Buffer]) -> None:
+        client.heard(message.state if isinstance(message, m.Welcome | m.Heartbeat) else None)
+        match message:
+            case m.Welcome():
+                if message.queued or message.running or message.unacknowledged:
+                    # From before a silence: all of it was given to others meanwhile.
+                    client.send(m.Cancel(run=self._run, incarnation=client.incarnation))
+                client.welcome = True
+            case m.Placed(error=error) if error is not None:
+                raise MoveFailedError(f"{client.name} could not move its model: {error}")
+            case m.Placed():
+                client.placed(message)
+                log.info("%s: model moved to %s in %.1f s", client.name, message.residency, message.seconds)
+            case m.Refused(kind="unknown_run"):
+                # It has not heard us for too long and has dropped all that we gave it.
+                if client.welcome:
+                    self._withdraw(client)
+                    client.hello()
+            case m.Heartbeat() | m.Goodbye():
+                pass
+            case _:
+                self._on_message(client, message, images)
+
+    def _withdraw(self, client: WorkerClient) -> None:
+        """Count on the worker no longer; when it is welcome again, it joins anew."""
+        if client.joined:
+            client.joined = False
+            self._on_withdrawn(client)
+
+    def _lose(self, client: WorkerClient) -> None:
+        del self._clients[client.name]
+        self._withdraw(client)
+        client.link.close()

@@ -1,0 +1,141 @@
+"""Every message survives the wire as it was, with its images."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol import codec
+from protocol import messages as m
+from protocol.codec import decode, encode
+from tests.protocol.struct_types import sample, values_of
+
+CLASSES: tuple[type[m.Message], ...] = get_args(m.AnyMessage)
+
+
+def _concrete(kind: type[m.Message]) -> set[type[m.Message]]:
+    children = [child for child in kind.__subclasses__() if child.__module__ == m.__name__]
+    return set().union(*map(_concrete, children)) if children else {kind}
+
+
+def _sample(kind: type[m.Message]) -> tuple[m.Message, list[codec.Buffer]]:
+    message = msgspec.convert(sample(msgspec.inspect.type_info(kind)), kind)
+    return message, [f"image {number}".encode() for number in range(message.image_frames)]
+
+
+def test_the_union_of_all_messages_forgets_none() -> None:
+    assert _concrete(m.Message) == set(CLASSES)
+    assert len({kind.__struct_config__.tag for kind in CLASSES}) == len(CLASSES)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_message_with_every_field_set_arrives_as_it_was(kind: type[m.Message]) -> None:
+    message, images = _sample(kind)
+    assert decode(encode(message, images)) == (message, images)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_random_messages_arrive_as_they_were(kind: type[m.Message]) -> None:
+    @settings(max_examples=20, deadline=None)
+    @given(values_of(msgspec.inspect.type_info(kind)), st.data())
+    def check(message: m.Message, data: st.DataObject) -> None:
+        count = message.image_frames
+        images: list[codec.Buffer] = list(data.draw(st.lists(st.binary(max_size=20), min_size=count, max_size=count)))
+        received, received_images = decode(encode(message, images))
+        assert type(received) is kind
+        assert received == message
+        assert received_images == images
+
+    check()
+
+
+def test_frames_may_be_views_of_memory_that_belongs_to_another() -> None:
+    message, images = _sample(m.Score)
+    frames = [memoryview(frame) for frame in encode(message, images)]
+    received, received_images = decode(frames)
+    assert received == message
+    assert [bytes(image) for image in received_images] == images
+
+
+def test_an_image_is_handed_on_without_a_copy() -> None:
+    message, _ = _sample(m.Edit)
+    image = memoryview(bytearray(b"pixels"))
+    assert decode(encode(message, [image]))[1][0] is image
+
+
+def test_a_full_batch_of_256_items_with_sources_arrives() -> None:
+    item = m.ScoreItem(item="i", key="k", prompts=[m.Prompt(system="s", user="u")] * 32, with_source=True)
+    score = m.Score(run="r", incarnation="i", epoch=1, job="j", items=[item] * m.MAX_BATCH, parameters={})
+    images: list[codec.Buffer] = [b"png"] * 512
+    assert decode(encode(score, images)) == (score, images)
+
+
+@pytest.mark.parametrize("images", [[], [b"one", b"two"]])
+def test_encode_refuses_another_number_of_images_than_announced(images: list[codec.Buffer]) -> None:
+    message, _ = _sample(m.Edit)
+    with pytest.raises(ValueError, match=f"Edit has 1 image frames, not {len(images)}"):
+        encode(message, images)
+
+
+def test_encode_refuses_an_image_over_the_limit_counted_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_IMAGE_BYTES", 1000)
+    message, _ = _sample(m.Edit)
+    pixels = memoryview(bytearray(1004)).cast("I")  # 251 elements
+    with pytest.raises(ValueError, match="an image has 1004 bytes, over the limit of 1000"):
+        encode(message, [pixels])
+
+
+def test_encode_refuses_a_map_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_MAP_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"this Goodbye can't be sent: a map of \d+ bytes, over the limit of 1000"):
+        encode(m.Goodbye(run="r", incarnation="i", reason="x" * 1000))
+
+
+def _nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        float("nan"),
+        float("-inf"),
+        b"bytes",
+        memoryview(b"view"),
+        2**64,
+        "\ud800",
+        {1: 2},
+        object(),
+        date(2026, 1, 1),
+        _nested(codec.MAX_DEPTH),
+    ],
+    ids=["NaN", "infinity", "bytes", "view", "65 bits", "surrogate", "key", "object", "date", "too deep"],
+)
+def test_encode_refuses_in_free_fields_what_is_not_json(value: object) -> None:
+    spec = m.ModelSpec(role="editor", params={"name": value})
+    load = m.Load(run="r", incarnation="i", epoch=1, spec=spec, residency="device")
+    with pytest.raises(ValueError, match="this Load can't be sent"):
+        encode(load)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Failed(run="r", incarnation="i", job="j", stage="edit", kind="k" * 101, message=""),
+        m.Release(run="r", incarnation="i", round=-1),
+        m.Ack(run="", incarnation="i", job="j"),
+        m.Placed(run="r", incarnation="i", epoch=1, residency="disk", seconds=-0.5),
+        m.Scored(run="r", incarnation="i", job="j", started=0, finished=1, items=[], batch_sizes=[-1]),
+    ],
+)
+def test_encode_refuses_what_the_other_side_would_refuse(message: m.Message) -> None:
+    with pytest.raises(ValueError, match=f"this {type(message).__name__} can't be sent"):
+        encode(message)

@@ -1,0 +1,254 @@
+"""One worker under its launcher, over all of its lives: started, made to load, watched, started again, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import zmq
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from protocol.codec import ProtocolError
+from protocol.plan import PoolPlan, WorkerPlan
+from protocol.sockets import Link
+from workers.spawn import log_path, spawn
+from workers.supervision import GiveUp, Supervision
+from workers.worker import LAUNCHER
+
+log = logging.getLogger("warmbench.launcher")
+
+_END_SECONDS = 10.0
+"""How long a worker that has nothing to do may take to end."""
+
+
+@dataclass
+class _Life:
+    """One process of the worker's, from its start to its death. ``pid`` is the worker's own, once it has said it."""
+
+    popen: subprocess.Popen[bytes]
+    pidfd: int
+    pid: int
+    socket: socket.socket | None = None
+    link: Link | None = None
+    beat: float = 0.0
+    kill_at: float | None = None
+
+
+class ManagedWorker:
+    """A worker of the pool. ``changed`` is set when there is something to tell; who tells it resets it."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], pool: PoolPlan, plan: WorkerPlan, folder: Path, life_socket: Path
+    ) -> None:
+        self.plan = plan
+        self.incarnation = ""
+        self.state: m.WorkerState | None = None
+        self.changed = False
+        self._context = context
+        self._pool = pool
+        self._folder = folder
+        self._life_socket = life_socket
+        self._supervision = Supervision()
+        self._life: _Life | None = None
+        self._pid = 0
+        self._started = 0.0
+        self._restart_at: float | None = None
+        self._gave_up = False
+        self._exit_code: int | None = None
+        self._stopping = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._life is not None
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Have the loop woken by whatever this worker does."""
+        if self._life is not None:
+            poller.register(self._life.pidfd, select.POLLIN)
+            if self._life.link is not None:
+                poller.register(self._life.link.socket, zmq.POLLIN)
+
+    def start(self) -> None:
+        """Begin a life."""
+        self.incarnation = uuid.uuid4().hex[:12]
+        self.state, self._restart_at, self._exit_code = None, None, None
+        self._started = time.time()
+        self.changed = True
+        try:
+            popen = spawn(
+                self.plan,
+                incarnation=self.incarnation,
+                folder=self._folder,
+                life_socket=self._life_socket,
+                transport=self._pool.transport,
+            )
+        except OSError as error:
+            log.error("%s can't be started with %s: %s", self.plan.worker_id, self.plan.command[0], error)
+            self._gave_up, self._exit_code = True, 127
+            return
+        self._pid = popen.pid
+        self._life = _Life(popen, os.pidfd_open(popen.pid), popen.pid)
+        log.info("%s started on %s (pid %d)", self.plan.worker_id, self.plan.device, popen.pid)
+
+    def greet(self, connection: socket.socket, pid: int, endpoint: str) -> None:
+        """The process is there: join it for life, say Hello, have it load its model."""
+        life = self._life
+        if life is None:
+            connection.close()
+            return
+        life.socket, life.pid, self._pid = connection, pid, pid
+        life.link = Link(self._context, endpoint)
+        life.link.send(
+            m.Hello(
+                run=LAUNCHER,
+                incarnation=self.incarnation,
+                protocol_version=PROTOCOL_VERSION,
+                version=VERSION,
+                heartbeat_seconds=self._pool.heartbeat_seconds,
+                # The socket that joins them for life tells of a death; silence alone never does.
+                dead_after_seconds=86400.0,
+            )
+        )
+        life.link.send(
+            m.Load(
+                run=LAUNCHER,
+                incarnation=self.incarnation,
+                epoch=0,
+                spec=self.plan.spec,
+                residency=self.plan.residency,
+                serial=not self._pool.load_in_parallel,
+                job_timeout_seconds=self._pool.job_timeout_seconds,
+                load_timeout_seconds=self._pool.load_timeout_seconds,
+            )
+        )
+
+    def attend(self) -> None:
+        """Read what it said; notice its death; send heartbeats; kill it if it does not end; start it again when due."""
+        now = time.monotonic()
+        life = self._life
+        if life is None:
+            if self._restart_at is not None and now >= self._restart_at and not self._stopping:
+                self.start()
+            return
+        self._read(life)
+        code = life.popen.poll()
+        if code is not None:
+            self._on_death(life, code)
+        elif life.kill_at is not None and now > life.kill_at:
+            log.warning("%s did not end: killed", self.plan.worker_id)
+            self._kill(life)
+            life.kill_at = now + _END_SECONDS
+        elif life.link is not None and now - life.beat > self._pool.heartbeat_seconds:
+            life.beat = now
+            life.link.send(m.Heartbeat(run=LAUNCHER, incarnation=self.incarnation))
+
+    def stop(self, *, now: bool) -> None:
+        """End it: after what it is doing, or at once."""
+        self._stopping = True
+        life = self._life
+        if life is None:
+            return
+        if now:
+            self._kill(life)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(life.pid, signal.SIGTERM)
+        busy = self.state is not None and self.state.running is not None
+        life.kill_at = time.monotonic() + (self._pool.job_timeout_seconds if busy and not now else _END_SECONDS)
+
+    def clean_up(self) -> None:
+        """The launcher ends: no process and no trace of it stays."""
+        if self._life is not None:
+            self._kill(self._life)
+            self._life.popen.wait()
+            self._close(self._life)
+        self._remove_traces()
+
+    def status(self) -> m.WorkerStatus:
+        """How it stands."""
+        link = self._life.link if self._life else None
+        return m.WorkerStatus(
+            worker_id=self.plan.worker_id,
+            role=self.plan.role,
+            device=self.plan.device,
+            pid=self._pid,
+            alive=self.alive,
+            incarnation=self.incarnation,
+            endpoint=link.endpoint if link else None,
+            exit_code=self._exit_code,
+            gave_up=self._gave_up,
+            log=str(log_path(self._folder, self.plan.worker_id)),
+            started=self._started,
+            state=self.state,
+        )
+
+    def _read(self, life: _Life) -> None:
+        while life.link is not None:
+            try:
+                received = life.link.receive()
+            except ProtocolError as error:
+                log.warning("%s sent what is no message: %s", self.plan.worker_id, error)
+                continue
+            if received is None:
+                return
+            message = received[0]
+            if isinstance(message, m.Welcome | m.Heartbeat) and message.state is not None:
+                self._note(message.state)
+            elif isinstance(message, m.Refused):
+                log.error("%s refused: %s", self.plan.worker_id, message.message)
+
+    def _note(self, state: m.WorkerState) -> None:
+        before, self.state = self.state, state
+        if before is None or (before.phase, before.residency) != (state.phase, state.residency):
+            self.changed = True
+            log.info("%s is %s", self.plan.worker_id, state.phase)
+
+    def _on_death(self, life: _Life, code: int) -> None:
+        self._life, self._exit_code = None, code
+        self._close(life)
+        self._remove_traces()
+        self.changed = True
+        if self._stopping:
+            return
+        finished = self.state is not None and self.state.done > 0
+        decision = self._supervision.died(finished_a_pair=finished)
+        if isinstance(decision, GiveUp):
+            self._gave_up = True
+            log.error("%s died %d times in a row: left dead", self.plan.worker_id, decision.deaths)
+        else:
+            self._restart_at = time.monotonic() + decision.delay
+            log.warning("%s died (%s); again in %.1f s", self.plan.worker_id, describe_exit(code), decision.delay)
+
+    @staticmethod
+    def _kill(life: _Life) -> None:
+        # Two processes where the worker's Python is run by another program, such as conda.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(life.pid, signal.SIGKILL)
+        life.popen.kill()
+
+    @staticmethod
+    def _close(life: _Life) -> None:
+        for closable in (life.link, life.socket):
+            if closable is not None:
+                closable.close()
+        os.close(life.pidfd)
+
+    def _remove_traces(self) -> None:
+        for name in (f"{self.plan.worker_id}.json", f"{self.plan.worker_id}-{self.incarnation}.sock"):
+            (self._folder / name).unlink(missing_ok=True)
+
+
+def describe_exit(code: int) -> str:
+    """``exit code 1``, or ``SIGKILL``."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
