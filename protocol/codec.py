@@ -29,8 +29,11 @@ MAX_IMAGE_BYTES = 256 * 2**20
 MAX_LENGTH = 8192
 """The most entries of one list or map. msgpack makes room for a list as long as it says it is, at every level."""
 
-MAX_VALUES = 200_000
-"""The most values of a map with all that is in it: one byte on the wire can be a dict of 64 bytes in memory."""
+MAX_VALUES = 100_000
+"""The most values of a map with all that is in it: one byte on the wire can be a dict of 64 bytes in memory.
+
+The largest message, the scores of a full batch with 32 prompts each, has 60,000.
+"""
 
 MAX_DEPTH = 32
 """The most levels of lists and maps in each other: whoever compares or writes a message goes down them by recursion."""

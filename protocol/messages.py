@@ -51,12 +51,17 @@ class LoadedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class WorkerState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A worker at this moment. ``progress`` grows with every step of device work and never falls."""
+    """A worker at this moment.
+
+    ``progress`` grows with every step of device work and never falls. ``stale``: the files that the model was loaded
+    from are no longer what they were.
+    """
 
     phase: Phase
     residency: Residency = "disk"
     model: LoadedModel | None = None
     error: Text | None = None
+    stale: bool = False
     running: Id | None = None
     step: Count = 0
     steps: Count = 0
@@ -342,13 +347,14 @@ class Status(RunMessage, frozen=True, kw_only=True):
 
 
 class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker as its launcher sees it."""
+    """One worker as its launcher sees it. ``spec`` is what it holds or is about to load."""
 
     worker_id: Id
     role: Role
     device: Id
     pid: Count
     alive: bool
+    spec: ModelSpec
     incarnation: Id
     endpoint: Annotated[str, Meta(max_length=4096)] | None = None
     exit_code: int | None = None
@@ -359,11 +365,12 @@ class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PoolStatus(RunMessage, frozen=True, kw_only=True):
-    """The launcher's answer to ``Status``."""
+    """The launcher's answer to ``Status``, and its news. ``keep``: the pool stays when its last run has left."""
 
     workers: list[WorkerStatus]
     holders: list[Id]
     waiting: list[Id]
+    keep: bool
     stopping: bool
 
 

@@ -2,7 +2,8 @@
 
 Units arrive as their edits are delivered. A reward that is free takes what there is; ahead of time it gets another
 batch only if that is full, or if no more units will come. What a dead reward had is scored by others, first of all;
-the units of a batch that failed as a whole are tried one at a time, so that one cannot spoil the others again.
+the units of a batch that failed as a whole, or at which a reward died, are tried one at a time, so that one cannot
+spoil the others again.
 """
 
 from __future__ import annotations
@@ -101,10 +102,10 @@ class Batches:
         """A reward is gone."""
         reward = self._rewards.pop(name, None)
         if reward is not None and not self._draining:
-            on_device, *ahead = reward.batches.values() or [()]
-            # What it was at may be what killed it: that is done alone from now on.
-            self._alone.extendleft(reversed(on_device))
-            self._queue.extendleft(reversed([unit for units in ahead for unit in units]))
+            for place, units in reversed(list(enumerate(reward.batches.values()))):
+                # What it was at may be what killed it, and who was to be tried alone still is.
+                queue = self._alone if place == 0 or len(units) == 1 else self._queue
+                queue.extendleft(reversed(units))
         return self._fill()
 
     def scored(self, name: str, batch: int) -> list[BatchAction]:

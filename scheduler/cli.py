@@ -62,12 +62,28 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--categories", nargs="+", metavar="NAME", help="only these categories")
     run.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs of each category")
     run.add_argument("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs go")
+    run.add_argument("--editor-model", metavar="NAME", help="another checkpoint: a folder, or a name on the hub")
     run.add_argument("--pool", metavar="NAME", help="the pool to attach to or to launch")
     run.add_argument("--keep-warm", action="store_true", help="leave the pool up when the run has ended")
     run.add_argument("--no-launch", action="store_true", help="only attach to a pool that is up")
     run.add_argument("--dry-run", action="store_true", help="check everything, load no model, run nothing")
     run.add_argument("--debug", action="store_true", help="log everything")
     run.set_defaults(command=_run)
+    workers = commands.add_parser("workers", help="the pool, without a run: start, status, stop")
+    actions = workers.add_subparsers(required=True, metavar="ACTION")
+    for name, text in (
+        ("start", "launch the pool, show each load, return when all workers are ready"),
+        ("status", "show how every worker stands"),
+        ("stop", "end the pool when its workers have finished what they are doing"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the pool's config")
+        action.add_argument("--pool", metavar="NAME", help="the pool's name, if it is not the config's")
+        action.set_defaults(command=_workers, action=name, foreground=False, now=False)
+        if name == "start":
+            action.add_argument("--foreground", action="store_true", help="stay, and stop the pool when interrupted")
+        if name == "stop":
+            action.add_argument("--now", action="store_true", help="do not wait for what the workers are doing")
     return parser
 
 
@@ -90,6 +106,7 @@ def _run(options: argparse.Namespace) -> int:
         categories=tuple(options.categories) if options.categories else None,
         limit=options.limit,
         output_dir=options.output_dir,
+        editor_model=options.editor_model,
         pool_name=options.pool,
         log_level="DEBUG" if options.debug else None,
     )
@@ -103,6 +120,34 @@ def _run(options: argparse.Namespace) -> int:
 
         return 0 if show_dry_run(console, prepared) else 3
     return _evaluate(console, prepared, options)
+
+
+def _workers(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from protocol.pool import PoolError
+    from scheduler import pool_commands
+    from scheduler.config import ConfigError, Environment, Overrides, load_config
+    from scheduler.devices import resolve_layout, visible_gpus
+    from scheduler.pool_client import PoolUnavailableError
+
+    console = Console(highlight=False)
+    overrides = Overrides(pool_name=options.pool)
+    try:
+        if options.action == "start":
+            gpus = visible_gpus()
+            config = load_config(options.config, overrides, Environment(gpus=gpus, data=False))
+            return pool_commands.start(console, config, resolve_layout(config, gpus), foreground=options.foreground)
+        config = load_config(options.config, overrides)
+        if options.action == "status":
+            return pool_commands.status(console, config.pool_name)
+        return pool_commands.stop(console, config.pool_name, now=options.now)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except (PoolError, PoolUnavailableError) as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import zmq
 
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
+from scheduler.matching import usable
 from scheduler.residency import Placement, Wanted, next_moves, off_device, settled
 from scheduler.worker_client import WorkerClient
 
@@ -34,6 +35,7 @@ class Crew:
         context: zmq.Context[zmq.Socket[bytes]],
         *,
         run: str,
+        specs: Mapping[m.Role, m.ModelSpec],
         heartbeat_seconds: float,
         dead_after_seconds: float,
         on_message: OnMessage,
@@ -41,6 +43,7 @@ class Crew:
     ) -> None:
         self._context = context
         self._run = run
+        self._specs = specs
         self._heartbeat_seconds = heartbeat_seconds
         self._dead_after_seconds = dead_after_seconds
         self._on_message = on_message
@@ -55,14 +58,13 @@ class Crew:
         return iter(tuple(self._clients.values()))
 
     def update(self, status: m.PoolStatus) -> None:
-        """Connect to the workers that are ready, and part with the lives that are over."""
+        """Connect to the workers that have the run's models loaded, and part with the lives that are over."""
         for worker in status.workers:
             client = self._clients.get(worker.worker_id)
             if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
                 self._lose(client)
                 client = None
-            ready = worker.alive and worker.state is not None and worker.state.phase == "ready"
-            if client is None and ready and worker.endpoint is not None:
+            if client is None and usable(worker, self._specs):
                 self._clients[worker.worker_id] = WorkerClient(
                     self._context,
                     worker,

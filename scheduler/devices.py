@@ -18,7 +18,7 @@ __all__ = ["BOTH_STAGES", "Gpu", "Layout", "LayoutError", "Stage", "resolve_layo
 
 def visible_gpus() -> tuple[Gpu, ...]:
     """The GPUs that CUDA would show to a process started now; none where there is no driver."""
-    import pynvml  # type: ignore[import-untyped] # it has neither stubs nor py.typed
+    import pynvml
 
     try:
         pynvml.nvmlInit()

@@ -25,6 +25,7 @@ from scheduler.delivery import Delivery, Item
 from scheduler.edit_stage import EditStage
 from scheduler.interrupts import Interrupts
 from scheduler.ledger_rows import Row
+from scheduler.matching import away_from_device, mismatches
 from scheduler.pool_client import PoolClient
 from scheduler.pool_watch import PoolWatch
 from scheduler.residency import Wanted
@@ -85,13 +86,15 @@ class Evaluation:
         self._crew = Crew(
             context,
             run=settings.run,
+            specs=settings.specs,
             heartbeat_seconds=settings.heartbeat_seconds,
             dead_after_seconds=settings.dead_after_seconds,
             on_message=self._on_message,
             on_withdrawn=self._on_withdrawn,
         )
-        self._watch = PoolWatch(settings.specs)
+        self._watch = PoolWatch(tuple(settings.specs))
         self._epoch: int | None = None
+        self._lease: m.LeaseMode | None = None
         self._phase: Phase = "waiting"
         self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "away" if settings.swap else "device"}
         self._draining = False
@@ -155,14 +158,12 @@ class Evaluation:
             KeyboardInterrupt: the user wants it to stop now.
         """
         self._mailbox.wake_on_signals()
-        mode: m.LeaseMode = "exclusive" if self._settings.swap else "shared"
-        self._pool.request_lease(mode, keep_warm=self._settings.keep_warm)
         try:
             while self._phase != "done":
                 self._turn()
             return "interrupted" if self._draining else "done"
         except (AbortedError, KeyboardInterrupt):
-            if self._watch.alone(self.run) and not self._settings.keep_warm:
+            if self._watch.ends_with(self.run) and not self._settings.keep_warm:
                 self._pool.stop(now=True)
             raise
         finally:
@@ -216,8 +217,8 @@ class Evaluation:
             match received[0]:
                 case m.PoolStatus() as status:
                     self._on_status(status)
-                case m.Granted(epoch=epoch):
-                    self._on_granted(epoch)
+                case m.Granted() as granted:
+                    self._on_granted(granted)
                 case m.Waiting(holders=holders):
                     log.info("Waiting for the pool: it is used by %s", ", ".join(holders))
                 case m.Refused(message=text):
@@ -225,10 +226,38 @@ class Evaluation:
                 case _:
                     pass
 
-    def _on_granted(self, epoch: int) -> None:
-        self._epoch = epoch
+    def _needed_lease(self, status: m.PoolStatus) -> m.LeaseMode:
+        """Exclusive for as long as this run has to load or move models."""
+        loads = mismatches(status, self._settings.specs)
+        moves = self._settings.swap or away_from_device(status)
+        return "exclusive" if loads or moves else "shared"
+
+    def _request_lease(self, mode: m.LeaseMode) -> None:
+        self._lease = mode
+        self._pool.request_lease(mode, keep_warm=self._settings.keep_warm)
+
+    def _on_granted(self, granted: m.Granted) -> None:
+        status = self._watch.status
+        if granted.mode != self._lease or status is None:
+            return
+        if granted.mode == "shared" and self._needed_lease(status) == "exclusive":
+            # Somebody else has loaded or moved models while this run waited.
+            self._epoch = None
+            self._request_lease("exclusive")
+            return
+        self._epoch = granted.epoch
+        if granted.mode == "exclusive":
+            self._load_in_place(status)
         if self._phase == "waiting":
             self._phase = "editing"
+
+    def _load_in_place(self, status: m.PoolStatus) -> None:
+        for role, spec in self._settings.specs.items():
+            wrong = [found for found in mismatches(status, self._settings.specs) if found.role == role]
+            for found in wrong:
+                log.info("%s: loading the run's model in place: %s", found.worker_id, found.why)
+            if wrong:
+                self._pool.reload([found.worker_id for found in wrong], spec, self.epoch)
 
     def _on_status(self, status: m.PoolStatus) -> None:
         for line in self._watch.update(status):
@@ -237,6 +266,11 @@ class Evaluation:
         if problem is not None:
             raise AbortedError(problem)
         self._crew.update(status)
+        if self._lease is None:
+            self._request_lease(self._needed_lease(status))
+        elif self._lease == "exclusive" and self._epoch is not None and self._needed_lease(status) == "shared":
+            # All is loaded and in its place: others may use it at the same time.
+            self._request_lease("shared")
 
     # -- workers
 
@@ -317,10 +351,10 @@ class Evaluation:
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._delivery.put(Item(last_rows))
         self._delivery.close()
-        launched_for_this = self._watch.alone(self.run) and not self._settings.keep_warm
+        pool_ends = self._watch.ends_with(self.run) and not self._settings.keep_warm
         process = os.dup(self._pool.process)
         self._pool.close()
-        if launched_for_this:
+        if pool_ends:
             select.select([process], [], [], _POOL_END_SECONDS)
         os.close(process)
         self._mailbox.close()

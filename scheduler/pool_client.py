@@ -56,6 +56,10 @@ class PoolClient:
             )
         )
 
+    def reload(self, worker_ids: list[str], spec: m.ModelSpec, epoch: int) -> None:
+        """Have these workers load this in place of what they hold."""
+        self._send(m.Reload(run=self._run, incarnation="any", epoch=epoch, worker_ids=worker_ids, spec=spec))
+
     def stop(self, *, now: bool) -> None:
         """End the pool."""
         self._send(m.Stop(run=self._run, incarnation="any", now=now))

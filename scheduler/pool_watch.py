@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-
-import msgspec
 
 from protocol import messages as m
 
@@ -22,8 +20,9 @@ class Line:
 class PoolWatch:
     """The pool as its launcher last told of it."""
 
-    def __init__(self, specs: Mapping[m.Role, m.ModelSpec]) -> None:
-        self._specs = specs
+    def __init__(self, roles: Collection[m.Role]) -> None:
+        """Watch for a run that needs workers of these roles."""
+        self._roles = roles
         self._status: m.PoolStatus | None = None
         self._told: set[tuple[str, str, str]] = set()
         self._ready: set[str] = set()
@@ -58,17 +57,23 @@ class PoolWatch:
             return "ready", logging.INFO, f"model loaded [{len(self._ready)}/{total}] ({size} in {seconds:.1f} s)"
         return "", 0, ""
 
-    def alone(self, run: str) -> bool:
-        """Whether no other run uses the pool or waits for it."""
+    @property
+    def status(self) -> m.PoolStatus | None:
+        """The last report."""
+        return self._status
+
+    def ends_with(self, run: str) -> bool:
+        """Whether the pool ends when this run leaves: it is not to be kept, and nobody else uses it or waits for it."""
         if self._status is None:
             return True
-        return not [other for other in (*self._status.holders, *self._status.waiting) if other != run]
+        others = [other for other in (*self._status.holders, *self._status.waiting) if other != run]
+        return not others and not self._status.keep
 
     def hopeless(self) -> str | None:
-        """Why the run can't go on: a role without a worker that works or may come, or with another model."""
+        """Why the run can't go on: a role without a worker that works or may come."""
         if self._status is None:
             return None
-        for role, spec in self._specs.items():
+        for role in self._roles:
             workers = [worker for worker in self._status.workers if worker.role == role]
             if not workers:
                 return f"the pool has no {role}"
@@ -76,11 +81,6 @@ class PoolWatch:
                 first = workers[0]
                 reason = first.state.error if first.state and first.state.error else f"exit code {first.exit_code}"
                 return f"no {role} is left: {first.worker_id}: {reason} (its log: {first.log})"
-            for worker in workers:
-                model = worker.state.model if worker.state else None
-                if model is not None and model.spec != spec:
-                    difference = _difference(model.spec, spec)
-                    return f"{worker.worker_id} holds another model than this run asks for: {difference}"
         return None
 
     @property
@@ -92,14 +92,6 @@ class PoolWatch:
 def _lost(worker: m.WorkerStatus) -> bool:
     failed = worker.state is not None and worker.state.phase == "failed"
     return worker.gave_up or (worker.alive and failed)
-
-
-def _difference(has: m.ModelSpec, asked: m.ModelSpec) -> str:
-    first, second = msgspec.to_builtins(has), msgspec.to_builtins(asked)
-    flat = [(key, first[key], second[key]) for key in first if key != "params"]
-    names = sorted(first["params"].keys() | second["params"].keys())
-    flat += [(f"params.{name}", first["params"].get(name), second["params"].get(name)) for name in names]
-    return ", ".join(f"{key} is {old!r}, not {new!r}" for key, old, new in flat if old != new)
 
 
 def _size(count: int) -> str:

@@ -1,7 +1,7 @@
 """Which weights to move where, and in which order. Decided without sockets, clocks or threads.
 
-On a device that an editor and a reward share, only one of them may be there at a time: a worker's weights go onto a
-device only when all others have left it.
+Where an editor and a reward share a device and only one of them is wanted there, a worker's weights go onto it only
+when the other's have left. (Both are wanted there only if the user says ``residency: resident`` of a shared device.)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def next_moves(
             continue
         if desired[one.role] == "away":
             moves.append((one.worker, away))
-        elif not any(_occupies(other, one) for other in all_workers):
+        elif not any(_occupies(other, one) and desired[other.role] == "away" for other in all_workers):
             moves.append((one.worker, "device"))
     return moves
 

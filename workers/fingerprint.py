@@ -32,9 +32,7 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
     base = os.path.commonpath([str(Path(name).parent) for name in files]) if files else ""
     hashes: dict[str, str] = {}
     fresh: dict[str, str] = {}
-    for name in files:
-        status = Path(name).stat()
-        key = f"{name}|{status.st_ino}|{status.st_size}|{status.st_mtime_ns}"
+    for name, key in zip(files, file_stamps(files), strict=True):
         fresh[key] = known.get(key) or _hash_file(Path(name))
         hashes[os.path.relpath(name, base)] = fresh[key]
     if fresh.keys() - known.keys():
@@ -47,6 +45,19 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
         "files": hashes,
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def file_stamps(files: Sequence[str]) -> list[str]:
+    """What tells quickly whether files are still the same: path, inode, size and time of change of each.
+
+    Raises:
+        OSError: one of the files is gone.
+    """
+    stamps = []
+    for name in files:
+        status = Path(name).stat()
+        stamps.append(f"{name}|{status.st_ino}|{status.st_size}|{status.st_mtime_ns}")
+    return stamps
 
 
 def _family(kind: str | None) -> str | None:

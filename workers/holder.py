@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Re
 from protocol.pool import locked
 from workers.catalog import make_model
 from workers.device import free_memory
-from workers.fingerprint import fingerprint
+from workers.fingerprint import file_stamps, fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward
 from workers.payloads import ScoreInput, ScoreOutput
 
@@ -28,28 +28,40 @@ class ModelHolder:
         self._model: Model | None = None
         self._spec: ModelSpec | None = None
         self._serial = True
+        self._files: Sequence[str] = ()
+        self._stamps: Sequence[str] = ()
 
     def load(
         self, spec: ModelSpec, residency: Residency, *, serial: bool, enter: Callable[[Phase], None]
     ) -> LoadedModel:
-        """Drop what is there and load this. With ``serial``, one worker of the pool loads at a time.
+        """Load this in place of what is there. With ``serial``, one worker of the pool loads at a time.
+
+        A model of the same class may take the new weights into the place of the old ones; else it is dropped first.
 
         Raises:
             ModelError: it can't be loaded.
         """
-        self._spec, self._serial = spec, serial
-        self._drop()
+        kept, self._model = self._model, None
+        self._spec, self._serial, self._files, self._stamps = spec, serial, (), ()
         model = make_model(spec, self._device)
+        if type(kept) is not type(model) or residency == "disk":
+            kept = None
+        free_memory()
         enter("waiting")
-        started = time.time()
         with self._turn():
             enter("loading")
             started = time.time()
-            if residency != "disk":
+            if kept is not None and kept.replace(spec):
+                model = kept
+                model.place(residency)
+            elif residency != "disk":
+                kept = None
+                free_memory()
                 model.load(residency)
-            files = model.weight_files()
+            self._files = model.weight_files()
+            self._stamps = file_stamps(self._files)
             # The cache is shared by all pools of this user.
-            found = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
+            found = fingerprint(spec, self._files, self._pool_folder.parent / ".fingerprints.json")
         self._model = model if residency != "disk" else None
         return LoadedModel(
             spec=spec,
@@ -72,6 +84,14 @@ class ModelHolder:
             self._model = model
         else:
             self._model.place(residency)
+
+    def is_stale(self) -> bool:
+        """Whether the files that were loaded have changed since. Cheap, and safe from any thread."""
+        files, stamps = self._files, self._stamps
+        try:
+            return file_stamps(files) != list(stamps)
+        except OSError:
+            return True
 
     def edit(self, message: Edit, image: Image.Image, progress: Progress) -> Image.Image:
         """Make one edit."""

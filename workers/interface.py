@@ -79,6 +79,17 @@ class Model(abc.ABC):
     def place(self, residency: Residency) -> None:  # noqa: B027 - a model without weights has nothing to move
         """Move the weights to ``device`` or ``host``. (For ``disk`` the worker drops the object and loads anew.)"""
 
+    def replace(self, spec: ModelSpec) -> bool:  # noqa: ARG002 - what those that can do it need
+        """Take another checkpoint's weights into the place of the loaded ones, wherever those are.
+
+        Returns False, with nothing changed, where that can't be done (another architecture, another dtype); the model
+        is then dropped and loaded anew. After True, ``self.spec`` is the new one.
+
+        Raises:
+            ModelError: the checkpoint can't be read; the model is not usable any more.
+        """
+        return False
+
     def weight_files(self) -> Sequence[str]:
         """The files (absolute paths) whose bytes decide what this model answers; they make its fingerprint."""
         return ()

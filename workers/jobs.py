@@ -178,7 +178,7 @@ class Jobs:
     def decoded(self, key: JobKey) -> list[Action]:
         """The job's images are there."""
         job = self._find(key)
-        if job is None:
+        if job is None or job.place is not Place.DECODING:
             return []
         job.place = Place.READY
         return self._start_next()
@@ -186,7 +186,7 @@ class Jobs:
     def decode_failed(self, key: JobKey) -> list[Action]:
         """The job's images can't be had; that is its result."""
         job = self._find(key)
-        if job is None:
+        if job is None or job.place is not Place.DECODING:
             return []
         job.place = Place.UNDELIVERED
         return [Send(key)]
@@ -210,8 +210,8 @@ class Jobs:
     def encoded(self, key: JobKey) -> list[Action]:
         """The result can be sent."""
         job = self._find(key)
-        if job is None:
-            return [Forget(key)]
+        if job is None or job.place is not Place.ENCODING:
+            return []
         job.place = Place.UNDELIVERED
         return [Send(key)]
 

@@ -169,6 +169,8 @@ class Launcher:
                 self._send_status(message.run)
             case m.Lease() if message.run in self._clients:
                 self._on_lease(message)
+            case m.Reload() if message.run in self._clients:
+                self._on_reload(identity, message)
             case m.Status() if message.run in self._clients:
                 self._send_status(message.run)
             case m.Goodbye():
@@ -194,6 +196,17 @@ class Launcher:
         self._keep = self._keep or message.keep_warm
         self._tell(self._leases.request(message.run, message.mode))
 
+    def _on_reload(self, identity: bytes, message: m.Reload) -> None:
+        if not self._leases.is_exclusive(message.run, message.epoch):
+            text = f"reloading needs the exclusive lease, which run {message.run} (epoch {message.epoch}) does not have"
+            refusal = m.Refused(run=message.run, incarnation=self._life, kind="epoch", message=text)
+            self._listener.send(identity, refusal)
+            return
+        for worker_id in message.worker_ids:
+            if worker_id in self._workers:
+                log.info("run %s has %s load %s", message.run, worker_id, message.spec.name or message.spec.type)
+                self._workers[worker_id].reload(message.spec, message.epoch)
+
     def _leave(self, run: str) -> None:
         client = self._clients.pop(run, None)
         if client is not None and client.process is not None:
@@ -207,6 +220,8 @@ class Launcher:
                 continue
             answer: m.Message
             if isinstance(action, Grant):
+                # What it is granted may have changed since it last heard.
+                self._send_status(action.run)
                 answer = m.Granted(run=action.run, incarnation=self._life, epoch=action.epoch, mode=action.mode)
             else:
                 answer = m.Waiting(run=action.run, incarnation=self._life, holders=list(action.holders))
@@ -230,6 +245,7 @@ class Launcher:
             workers=[worker.status() for worker in self._workers.values()],
             holders=list(self._leases.holders),
             waiting=list(self._leases.waiting),
+            keep=self._keep,
             stopping=self._stopping,
         )
         self._listener.send(self._clients[run].identity, status)

@@ -40,6 +40,7 @@ class Leases:
         self._epoch = 0
         self._holders: dict[str, LeaseMode] = {}
         self._waiting: deque[tuple[str, LeaseMode]] = deque()
+        self._told: dict[str, tuple[str, ...]] = {}
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -51,42 +52,58 @@ class Leases:
         """The runs that wait for it, in the order in which they came."""
         return tuple(run for run, _ in self._waiting)
 
+    def is_exclusive(self, run: str, epoch: int) -> bool:
+        """Whether the run alone has the lease, and speaks of this very one."""
+        return self._holders.get(run) == "exclusive" and epoch == self._epoch
+
     @property
     def unused(self) -> bool:
         """Whether nobody has the lease or waits for it."""
         return not self._holders and not self._waiting
 
     def request(self, run: str, mode: LeaseMode) -> list[Action]:
-        """A run asks; asking again for the same changes nothing. Asking for the other mode gives the first up."""
+        """A run asks; asking again for the same changes nothing.
+
+        An exclusive lease becomes a shared one on the spot. A shared one is given up for an exclusive one, and the run
+        waits for its turn.
+        """
         if self._holders.get(run) == mode:
             return [Grant(run, mode, self._epoch)]
+        if self._holders.get(run) == "exclusive":
+            self._holders[run] = mode
+            return [Grant(run, mode, self._epoch), *self._grant_next()]
         if (run, mode) not in self._waiting:
-            granted = self.leave(run)
+            self._remove(run)
             self._waiting.append((run, mode))
-        else:
-            granted = []
-        granted += self._grant_next()
-        if run not in self._holders:
-            granted.append(Wait(run, self._blockers(run)))
-        return granted
+        # Who asks is answered, even if there is nothing new.
+        self._told.pop(run, None)
+        return self._grant_next()
 
     def leave(self, run: str) -> list[Action]:
         """A run is done, or gone."""
-        held = self._holders.pop(run, None)
-        waited = len(self._waiting)
+        self._remove(run)
+        return self._grant_next()
+
+    def _remove(self, run: str) -> None:
+        self._holders.pop(run, None)
+        self._told.pop(run, None)
         self._waiting = deque(entry for entry in self._waiting if entry[0] != run)
-        return self._grant_next() if held or len(self._waiting) < waited else []
 
     def _grant_next(self) -> list[Action]:
+        """Grant what can be granted, and tell those that still wait if they wait for others than they were told."""
         actions: list[Action] = []
         while self._waiting and self._fits(self._waiting[0][1]):
             run, mode = self._waiting.popleft()
             if not self._holders:
                 self._epoch += 1
             self._holders[run] = mode
+            self._told.pop(run, None)
             actions.append(Grant(run, mode, self._epoch))
-        if actions:
-            actions += [Wait(run, self._blockers(run)) for run, _ in self._waiting]
+        for run in self.waiting:
+            blockers = self._blockers(run)
+            if self._told.get(run) != blockers:
+                self._told[run] = blockers
+                actions.append(Wait(run, blockers))
         return actions
 
     def _fits(self, mode: LeaseMode) -> bool:

@@ -14,6 +14,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import zmq
 
 from protocol import PROTOCOL_VERSION, VERSION
@@ -120,11 +121,29 @@ class ManagedWorker:
                 dead_after_seconds=86400.0,
             )
         )
+        self._load(life, epoch=0)
+
+    def reload(self, spec: m.ModelSpec, epoch: int) -> None:
+        """Have it hold this model from now on, also after a restart."""
+        self.plan = msgspec.structs.replace(self.plan, spec=spec)
+        self.changed = True
+        if self._life is not None:
+            if self.state is not None:
+                # What it said of the old model must not be taken for the new one.
+                self.state = msgspec.structs.replace(self.state, phase="waiting", model=None, error=None)
+            self._load(self._life, epoch)
+        elif self._gave_up:
+            self._gave_up, self._supervision = False, Supervision()
+            self.start()
+
+    def _load(self, life: _Life, epoch: int) -> None:
+        if life.link is None:
+            return  # it has not said yet that it is there; then it will be told
         life.link.send(
             m.Load(
                 run=LAUNCHER,
                 incarnation=self.incarnation,
-                epoch=0,
+                epoch=epoch,
                 spec=self.plan.spec,
                 residency=self.plan.residency,
                 serial=not self._pool.load_in_parallel,
@@ -184,6 +203,7 @@ class ManagedWorker:
             device=self.plan.device,
             pid=self._pid,
             alive=self.alive,
+            spec=self.plan.spec,
             incarnation=self.incarnation,
             endpoint=link.endpoint if link else None,
             exit_code=self._exit_code,

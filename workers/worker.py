@@ -330,6 +330,7 @@ class Worker:
             residency=status.residency,
             model=status.model,
             error=status.error,
+            stale=self._holder.is_stale(),
             running=running.job if running else None,
             step=activity.step,
             steps=activity.steps,

@@ -143,7 +143,7 @@ def test_models_that_share_devices_are_switched_once(user: Bench, tmp_path: Path
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"device_ids": [0, 1]},
-        reward={"device": "auto", "device_ids": [0, 1]},
+        reward={"device": "auto", "device_ids": [0, 1], "batch_size": 1, "latency_ms": 150},
     )
     result = user.run_config(config)
 

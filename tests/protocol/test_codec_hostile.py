@@ -91,14 +91,14 @@ _msgpack_values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_msgpack_values)
 def test_random_msgpack_is_refused(value: object) -> None:
     with pytest.raises(ProtocolError):
         decode([_pack(value)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_damaged_message_is_refused_or_is_another_whole_message(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([m.Welcome, m.Edited, m.Scored, m.Load, m.Lease]))
@@ -208,6 +208,6 @@ def test_free_fields_may_be_nested_up_to_a_depth() -> None:
 
     inside = codec.MAX_DEPTH - 3  # the message, its spec, the spec's parameters
     decode([load(inside)])
-    for depth in (inside + 1, 500, 1000, 2000):
+    for depth in (inside + 1, 400):
         with pytest.raises(ProtocolError):
             decode([load(depth)])

@@ -68,11 +68,23 @@ def test_an_image_is_handed_on_without_a_copy() -> None:
     assert decode(encode(message, [image]))[1][0] is image
 
 
-def test_a_full_batch_of_256_items_with_sources_arrives() -> None:
+def test_the_largest_batch_and_its_scores_arrive() -> None:
     item = m.ScoreItem(item="i", key="k", prompts=[m.Prompt(system="s", user="u")] * 32, with_source=True)
     score = m.Score(run="r", incarnation="i", epoch=1, job="j", items=[item] * m.MAX_BATCH, parameters={})
     images: list[codec.Buffer] = [b"png"] * 512
     assert decode(encode(score, images)) == (score, images)
+    judgement = m.Judgement(aspect="a", score=7.5, method="json", response="7.5", message="m")
+    scored_item = m.ScoredItem(item="i", judgements=[judgement] * 32)
+    scored = m.Scored(
+        run="r",
+        incarnation="i",
+        job="j",
+        started=1,
+        finished=2,
+        items=[scored_item] * m.MAX_BATCH,
+        batch_sizes=[1] * 256,
+    )
+    assert decode(encode(scored)) == (scored, [])
 
 
 @pytest.mark.parametrize("images", [[], [b"one", b"two"]])

@@ -1,0 +1,35 @@
+"""How much memory a process uses: of the host, and of the GPUs (through NVML, without torch)."""
+
+from __future__ import annotations
+
+import psutil
+
+
+def host_memory(pid: int) -> int | None:
+    """Resident bytes; None if the process is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return None
+
+
+def device_memory(pid: int) -> int | None:
+    """Bytes on all GPUs together; None where there is no GPU or the driver does not tell."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        total = None
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
+                if process.pid == pid and process.usedGpuMemory is not None:
+                    total = (total or 0) + int(process.usedGpuMemory)
+        return total
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()

@@ -1,0 +1,68 @@
+"""``python -m scripts.bench``: the command line of the bench."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from scripts.bench.results import announce, machine, raw_file, table
+from scripts.bench.settings import EDITORS, Settings
+from scripts.bench.suite import FIGURES, run_suite
+from scripts.bench.workplace import BenchError, workplace
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print one table, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    settings = Settings(pairs=options.pairs, repeat=options.repeat)
+    only = options.only or FIGURES
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with raw_file(options.output_dir) as (path, record), workplace() as place:
+            conditions = {**asdict(settings), **machine()}
+            record({"figure": "conditions", **conditions})
+            ratios = run_suite(place, settings, announce(console, record), only)
+            for ratio in ratios:
+                record({"figure": ratio.figure, "summary": asdict(ratio)})
+    except BenchError as error:
+        console.print(f"not measured: {error}", markup=False)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        console.print("interrupted; nothing was left running")
+        return EXIT_INTERRUPTED
+    title = f"{settings.pairs} pairs, {EDITORS} editors, {conditions['cores']} cores, best of {settings.repeat}"
+    console.print(table(ratios, title))
+    console.print(f"raw figures: {path}", soft_wrap=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
+    defaults = Settings()
+    parser.add_argument(
+        "--pairs", type=_positive, default=defaults.pairs, help=f"per throughput run (default {defaults.pairs})"
+    )
+    parser.add_argument("--repeat", type=_positive, default=defaults.repeat, help="runs of each; the best counts")
+    parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone; may be given again")
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs/bench"), help="for the raw figures")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""What a bench leaves: raw numbers as JSON lines, and one table."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from scripts.bench.settings import Ratio, Record
+
+_PEER = "thread pool"
+
+
+@contextmanager
+def raw_file(folder: Path) -> Iterator[tuple[Path, Record]]:
+    """A new file in this folder, named by the time, and what adds a line to it; each line is there at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _new(folder, time.strftime("%Y%m%d_%H%M%S"))
+    with path.open("w", encoding="utf-8") as file:
+
+        def record(numbers: Mapping[str, Any]) -> None:
+            file.write(json.dumps(numbers, ensure_ascii=False) + "\n")
+            file.flush()
+
+        yield path, record
+
+
+def _new(folder: Path, stamp: str) -> Path:
+    number = 1
+    while True:
+        path = folder / (f"{stamp}.jsonl" if number == 1 else f"{stamp}_{number}.jsonl")
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def machine() -> dict[str, Any]:
+    """On what it was measured. A load above a few tenths means that something else was at work."""
+    return {
+        "machine": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def table(ratios: Sequence[Ratio], title: str) -> Table:
+    """All figures. The last column sets the share beside that of the old system's way, a thread per device."""
+    result = Table(title=title, title_justify="left")
+    for heading in ("figure", "who"):
+        result.add_column(heading, no_wrap=True)
+    for heading in ("ratio", "devices busy", "/ threads"):
+        result.add_column(heading, justify="right", no_wrap=True)
+    result.add_column("the ratio is")
+    threads = {ratio.figure: ratio.value for ratio in ratios if ratio.who == _PEER}
+    previous = None
+    for ratio in ratios:
+        new = ratio.figure != previous
+        if new and previous is not None:
+            result.add_section()
+        previous = ratio.figure
+        busy = "" if ratio.busy is None else f"{ratio.busy:.3f}"
+        beside = f"{ratio.value / threads[ratio.figure]:.2f}" if ratio.figure in threads else ""
+        meaning = ratio.meaning if new else ""
+        result.add_row(ratio.figure if new else "", ratio.who, f"{ratio.value:.3f}", busy, beside, meaning)
+    return result
+
+
+def announce(console: Console, record: Record) -> Record:
+    """``record``, and a line on the console for each measurement."""
+
+    def both(numbers: Mapping[str, Any]) -> None:
+        record(numbers)
+        what = ", ".join(str(numbers[key]) for key in ("figure", "who") if key in numbers)
+        console.print(f"measured: {what}", style="dim")
+
+    return both

@@ -1,0 +1,59 @@
+"""Figures 3 and 4: what the second stage costs, on devices of its own and on shared ones."""
+
+from __future__ import annotations
+
+from scripts.bench.pictures import PictureBenchmark
+from scripts.bench.settings import EDITORS, Ratio, Record, Settings
+from scripts.bench.throughput import CPUS, POOL, SWAP
+from scripts.bench.workplace import FinishedRun, Workplace
+
+CATEGORIES = 5
+_BATCH = 4
+_SCORE_SHARE = 0.75
+"""How long the score stage takes beside the edit stage: less, so that the edits are the longer stage."""
+
+
+def measure_overlap(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
+    """Figure 3: edits and scores at once, against the longer of the two alone."""
+    batch_ms = _SCORE_SHARE * settings.latency_ms * _BATCH / EDITORS
+    editor = {**CPUS, "latency_ms": settings.latency_ms, "enable_batch_sync": False}
+    reward = {"device": "cpu", "latency_ms": batch_ms, "batch_size": _BATCH}
+    resident = {"scheduler": {"residency": "resident"}}
+    best = 0.0
+    for number in range(settings.repeat):
+        walls = {}
+        for who, sections in (("apart", SWAP), ("overlapped", resident)):
+            run = place.run(
+                data.path, "--keep-warm", "--no-launch", pool=POOL, editor=editor, reward=reward, sections=sections
+            )
+            walls[who] = {stage: _wall(run, *events) for stage, events in _STAGES.items()}
+            record({"figure": "overlap", "who": who, "repeat": number, **walls[who]})
+            place.clear()
+        best = max(best, max(walls["apart"]["edit"], walls["apart"]["score"]) / walls["overlapped"]["both"])
+    return [Ratio("overlap", "warmbench, resident", best, "longer stage alone / both stages overlapped")]
+
+
+_STAGES = {"edit": ("edited",), "score": ("scored",), "both": ("edited", "scored")}
+
+
+def _wall(run: FinishedRun, *events: str) -> float:
+    """Seconds from the first start to the last end of a device in these rows."""
+    rows = [row for event in events for row in run.of(event)]
+    return max(float(row["finished"]) for row in rows) - min(float(row["started"]) for row in rows)
+
+
+def measure_switches(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
+    """Figure 4: how often all devices change from one model to the other, on a benchmark of five categories."""
+    devices = [0, 1]
+    run = place.run(
+        data.path,
+        pool="shared",
+        editor={"device_ids": devices, "latency_ms": settings.latency_ms / 10},
+        reward={"device_ids": devices, "latency_ms": settings.latency_ms / 10, "batch_size": _BATCH},
+    )
+    performance = run.report["performance"]
+    place.clear()
+    before = 2 * CATEGORIES - 1
+    record({"figure": "switches", "switches": performance["model_switches"], "old_system": before, **performance})
+    meaning = f"model switches / the old system's {before}: to score and back for each of {CATEGORIES} categories"
+    return [Ratio("switches", "warmbench, swap", performance["model_switches"] / before, meaning)]

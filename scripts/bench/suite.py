@@ -1,0 +1,44 @@
+"""The five figures, in order, and what each of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal, get_args
+
+from scripts.bench.pictures import write_benchmark
+from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
+from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
+from scripts.bench.throughput import POOL, measure_spread, measure_throughput, warm_up
+from scripts.bench.warm_start import measure_warm_start
+from scripts.bench.workplace import Workplace
+
+Figure = Literal["throughput", "spread", "overlap", "switches", "warm-start"]
+FIGURES: tuple[Figure, ...] = get_args(Figure)
+
+_ON_ONE_POOL = {"throughput": measure_throughput, "spread": measure_spread, "overlap": measure_overlap}
+_FEW = 4
+"""Pairs per category where their number does not matter."""
+
+
+def run_suite(place: Workplace, settings: Settings, record: Record, only: Collection[Figure] = FIGURES) -> list[Ratio]:
+    """Measure these figures; ``record`` takes the raw numbers as they come.
+
+    Raises:
+        BenchError: a run failed.
+    """
+    ratios: list[Ratio] = []
+    wanted = [name for name in FIGURES if name in only]
+    if any(name in _ON_ONE_POOL for name in wanted):
+        data = write_benchmark(place.folder / "many.json", categories=1, pairs=settings.pairs, size=IMAGE_SIZE)
+        warm_up(place, data)
+        for name, measure in _ON_ONE_POOL.items():
+            if name in wanted:
+                ratios += measure(place, data, settings, record)
+        place.stop(POOL)
+    if "switches" in wanted or "warm-start" in wanted:
+        few = write_benchmark(place.folder / "few.json", categories=CATEGORIES, pairs=_FEW, size=IMAGE_SIZE)
+        if "switches" in wanted:
+            ratios += measure_switches(place, few, settings, record)
+        if "warm-start" in wanted:
+            ratios += measure_warm_start(place, few, settings, record)
+    return ratios

@@ -1,0 +1,171 @@
+"""A place where runs are measured as their users start them, and of which nothing stays behind.
+
+It has a WARMBENCH_HOME of its own, so pools that the user has up are neither used nor touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import psutil
+import yaml
+
+from protocol.pool import read_pool_card, read_worker_cards
+
+_READY_SECONDS = 120.0
+_POLL_SECONDS = 0.02
+_END_SECONDS = 20.0
+_TAIL_LINES = 15
+
+
+class BenchError(Exception):
+    """A run did not end as it should have, so there is nothing to be measured."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is over. ``launched`` is when its process was started, in epoch seconds."""
+
+    launched: float
+    folder: Path
+    report: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+
+    def of(self, event: str) -> list[Mapping[str, Any]]:
+        """The rows of the ledger that tell of this."""
+        return [row for row in self.rows if row["event"] == event]
+
+
+class Workplace:
+    """A folder for configs, data and outputs, and the pools that run from it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._home = folder / "home"
+        self._home.mkdir(mode=0o700)
+        self._environment = {**os.environ, "WARMBENCH_HOME": str(self._home), "OMP_NUM_THREADS": "1", "CI": "1"}
+        self._environment.pop("CUDA_VISIBLE_DEVICES", None)
+        self._runs = 0
+
+    def run(
+        self,
+        data: Path,
+        *options: str,
+        pool: str,
+        editor: Mapping[str, Any],
+        reward: Mapping[str, Any],
+        sections: Mapping[str, Any] = MappingProxyType({}),
+    ) -> FinishedRun:
+        """Run ``warmbench run`` with simulated models to its end; their ``params`` are ``editor`` and ``reward``.
+
+        ``sections`` are the config's other ones.
+
+        Raises:
+            BenchError: its exit code is not 0.
+        """
+        self._runs += 1
+        output = self.folder / f"run-{self._runs}"
+        config = self.folder / f"run-{self._runs}.yaml"
+        content = {
+            "benchmark": {"data_path": str(data)},
+            "diffusion_model": {"type": "simulated", "params": dict(editor)},
+            "reward_model": {"type": "simulated", "params": dict(reward)},
+            "evaluation": {"output_dir": str(output), "save_generated_images": True},
+            **sections,
+        }
+        config.write_text(yaml.safe_dump(content), encoding="utf-8")
+        launched = time.time()
+        self._command("run", "--config", str(config), "--pool", pool, *options)
+        return _read(output, launched)
+
+    def wait_until_ready(self, pool: str, workers: int) -> None:
+        """Return when so many workers of the pool have loaded their models.
+
+        Raises:
+            BenchError: it takes too long.
+        """
+        deadline = time.monotonic() + _READY_SECONDS
+        while sum(card.model is not None for card in read_worker_cards(self._home / pool)) < workers:
+            if time.monotonic() > deadline:
+                raise BenchError(f"pool {pool}: not all of its {workers} workers were ready in {_READY_SECONDS:g} s")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self, pool: str) -> None:
+        """End the pool, if it is up."""
+        card = read_pool_card(self._home / pool)
+        if card is not None:
+            with contextlib.suppress(psutil.Error):
+                launcher = psutil.Process(card.pid)
+                launcher.terminate()
+                launcher.wait(_END_SECONDS)
+
+    def clear(self) -> None:
+        """Drop the runs that were measured: their images are many."""
+        for path in self.folder.glob("run-*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def end_everything(self) -> None:
+        """Kill whatever was started here and still runs, and remove the folder."""
+        processes = self._processes()
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(processes, timeout=_END_SECONDS)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _processes(self) -> list[psutil.Process]:
+        """The commands, launchers and workers of this place: all of them have its folder on their command line."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if str(self.folder) in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
+
+    def _command(self, *arguments: str) -> None:
+        # A session of its own: Ctrl-C reaches the bench alone, which then ends everything.
+        finished = subprocess.run(
+            [sys.executable, "-m", "scheduler", *arguments],
+            cwd=Path(__file__).resolve().parents[2],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            check=False,
+        )
+        if finished.returncode:
+            end = "\n".join(finished.stdout.splitlines()[-_TAIL_LINES:])
+            raise BenchError(f"`warmbench {' '.join(arguments)}` ended with exit code {finished.returncode}:\n{end}")
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Workplace]:
+    """A place that is gone when the block ends, however it ends."""
+    # Under /tmp and short: a socket's path has at most 107 bytes.
+    place = Workplace(Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")))
+    try:
+        yield place
+    finally:
+        place.end_everything()
+
+
+def _read(output: Path, launched: float) -> FinishedRun:
+    (folder,) = (output / "runs").iterdir()
+    (report,) = output.glob("evaluation_report_*.json")
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+    return FinishedRun(launched, folder, json.loads(report.read_text(encoding="utf-8")), rows)

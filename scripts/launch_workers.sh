@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Starts the pool of a config on this node, shows each load, and returns when all workers are ready.
+# Usage: scripts/launch_workers.sh CONFIG [--pool NAME] [--foreground]
+set -euo pipefail
+if [ $# -lt 1 ] || [ "${1#-}" != "$1" ]; then
+  echo "usage: scripts/launch_workers.sh CONFIG [--pool NAME] [--foreground]" >&2
+  exit 2
+fi
+config=$1
+shift
+# The checkout's own environment if it is there, else whichever warmbench is installed.
+warmbench="$(dirname "$0")/../.venv/bin/warmbench"
+[ -x "$warmbench" ] || warmbench=warmbench
+exec "$warmbench" workers start --config "$config" "$@"

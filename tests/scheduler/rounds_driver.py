@@ -1,0 +1,241 @@
+"""Drives ``Rounds`` as editors do that finish, fail, answer late, die and come back at any moment, and checks all that
+must hold in between. What is expected comes from what editors were told, never from the inside of ``Rounds``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from hypothesis import note
+
+from scheduler.rounds import Action, Assign, GiveUp, Release, Rounds, Synced, Withdraw
+from scheduler.units import EditUnit
+from tests.adversary import Adversary
+
+
+@dataclass
+class Editor:
+    """One life of an editor. ``given``: what its device is not done with, and the round; ``told``: released rounds."""
+
+    given: dict[EditUnit, int | None] = field(default_factory=dict)
+    at_barrier: list[EditUnit] = field(default_factory=list)
+    told: int = -1
+
+    def startable(self) -> EditUnit | None:
+        """What the device is at: the first unit that may start."""
+        return next((unit for unit, number in self.given.items() if number is None or number <= self.told), None)
+
+    def has(self, number: int | None) -> int:
+        return sum(found == number for found in self.given.values())
+
+
+class RoundsDriver:
+    """All editors of a run and what became of its units."""
+
+    def __init__(
+        self, adversary: Adversary, *, units: int, synchronized: bool, round_size: int, max_attempts: int
+    ) -> None:
+        self.units = [EditUnit("shapes", str(number)) for number in range(units)]
+        self.editors: dict[str, Editor] = {}
+        self.delivered: Counter[EditUnit] = Counter()
+        self.given_up: Counter[EditUnit] = Counter()
+        self.opened: list[int] = []
+        self.synced: list[int] = []
+        self.draining = False
+        self.rounds = Rounds(self.units, synchronized=synchronized, round_size=round_size, max_attempts=max_attempts)
+        self.adversary = adversary
+        self._synchronized, self._round_size, self._max_attempts = synchronized, round_size, max_attempts
+        self._landing: list[EditUnit] = []
+        self._waiting = set(self.units)
+        self._urgent: set[EditUnit] = set()
+        self._starts: Counter[EditUnit] = Counter()
+        self._errors: Counter[EditUnit] = Counter()
+
+    # -- events
+
+    def join(self, *names: str) -> None:
+        known = set(self.editors)
+        note(f"join {' '.join(names)}")
+        for name in names:
+            self.editors.setdefault(name, Editor())
+        actions = self.rounds.join(*names)
+        self._check(actions)
+        assert actions == [] or not known.issuperset(names), "joining twice changes nothing"
+
+    def lose(self, name: str) -> None:
+        note(f"lose {name}")
+        gone = self.editors.pop(name)
+        if not self.draining:
+            lost = {*gone.given, *gone.at_barrier}
+            self._waiting |= lost
+            self._urgent |= lost
+        self._check(self.rounds.lose(name))
+
+    def say_at_barrier(self, name: str) -> None:
+        unit = self.editors[name].startable()
+        assert unit is not None
+        note(f"at_barrier {name} {unit.pair_id}")
+        del self.editors[name].given[unit]
+        self.editors[name].at_barrier.append(unit)
+        self._check(self.rounds.at_barrier(name, unit))
+
+    def receive(self, name: str, unit: EditUnit) -> None:
+        note(f"received {name} {unit.pair_id}")
+        self._take(name, unit)
+        self._landing.append(unit)
+        self._check(self.rounds.received(name, unit))
+
+    def deliver(self, unit: EditUnit) -> None:
+        note(f"delivered {unit.pair_id}")
+        self._landing.remove(unit)
+        self.delivered[unit] += 1
+        self.rounds.delivered(unit)
+        self._check([])
+
+    def fail(self, name: str, unit: EditUnit, *, again: bool) -> None:
+        note(f"failed {name} {unit.pair_id} {again=}")
+        self._take(name, unit)
+        self._errors[unit] += 1
+        hopeless = not again or self._errors[unit] == self._max_attempts
+        if not hopeless and not self.draining:
+            self._waiting.add(unit)
+        actions = self.rounds.failed(name, unit, again=again)
+        assert (GiveUp(unit) in actions) == hopeless
+        self._check(actions)
+
+    def say_what_is_not_so(self, name: str, unit: EditUnit) -> None:
+        """A late or repeated message about a unit that this editor does not have."""
+        editor = self.editors.get(name, Editor())
+        if unit in editor.given or unit in editor.at_barrier:
+            return
+        note(f"stale {name} {unit.pair_id}")
+        assert self.rounds.at_barrier(name, unit) == []
+        assert self.rounds.received(name, unit) == []
+        assert self.rounds.failed(name, unit, again=False) == []
+        self._check([])
+
+    def drain(self) -> None:
+        note("drain")
+        begun = {name: editor.startable() for name, editor in self.editors.items()}
+        expected = {
+            (name, unit) for name, editor in self.editors.items() for unit in editor.given if unit != begun[name]
+        }
+        actions = self.rounds.drain()
+        assert {(a.editor, a.unit) for a in actions if isinstance(a, Withdraw)} == expected
+        self.draining = True
+        self._waiting.clear()
+        self._urgent.clear()
+        self._check(actions)
+
+    # -- what may come next
+
+    def trouble(self) -> None:
+        """Something happens that is not as it should be, or somebody comes."""
+        here, away = sorted(self.editors), sorted(set("abcd") - set(self.editors))
+        held = [(name, unit) for name in here for unit in (*self.editors[name].given, *self.editors[name].at_barrier)]
+        happenings: list[Callable[[], None]] = [
+            partial(self.say_what_is_not_so, self.adversary.pick("abcd"), self.adversary.pick(self.units))
+        ]
+        happenings += [partial(self.join, *away[:2]), partial(self.join, *away[:1])] if away else []
+        happenings += [partial(self.fail, name, unit, again=again) for name, unit in held for again in (True, False)]
+        # A worker may also be found to live after all, or come twice.
+        happenings += [partial(self.lose, name) for name in here] + [partial(self.join, name) for name in here]
+        self.adversary.pick(happenings)()
+
+    def progress(self) -> bool:
+        """Something happens that is as it should be; False if there is nothing left to happen."""
+        happenings: list[Callable[[], None]] = []
+        for name, editor in self.editors.items():
+            if editor.startable() is not None:
+                happenings.append(partial(self.say_at_barrier, name))
+            happenings += [partial(self.receive, name, unit) for unit in editor.at_barrier]
+        happenings += [partial(self.deliver, unit) for unit in self._landing]
+        if happenings:
+            self.adversary.pick(happenings)()
+        return bool(happenings)
+
+    # -- what must hold
+
+    @property
+    def outstanding(self) -> list[EditUnit]:
+        """All that living editors have, and what is not on disk yet."""
+        held = [unit for editor in self.editors.values() for unit in (*editor.given, *editor.at_barrier)]
+        return held + self._landing
+
+    def _take(self, name: str, unit: EditUnit) -> None:
+        editor = self.editors[name]
+        if unit in editor.given:
+            del editor.given[unit]
+        else:
+            editor.at_barrier.remove(unit)
+
+    def _check(self, actions: list[Action]) -> None:
+        released: dict[str, int] = {}
+        for action in actions:
+            note(action)
+            match action:
+                case Assign():
+                    self._on_assign(action)
+                case Release(name, number):
+                    assert self.editors[name].told < number, "a round is released to an editor once, and in order"
+                    self.editors[name].told = released[name] = number
+                case Synced(number):
+                    assert self.synced == self.opened[:-1], "synced in order, each round once"
+                    assert number == self.opened[-1]
+                    self._check_all_are_done_with(number)
+                    self.synced.append(number)
+                case Withdraw(name, unit):
+                    del self.editors[name].given[unit]
+                case GiveUp(unit):
+                    self.given_up[unit] += 1
+        if released:
+            self._on_opened(released)
+        self._check_state()
+
+    def _on_assign(self, action: Assign) -> None:
+        unit, editor, number = action.unit, self.editors[action.editor], action.round
+        assert unit in self._waiting, "assigned although it is done, given up, or with somebody else"
+        assert unit in self._urgent or not self._urgent, "what dead editors had comes first"
+        self._waiting.discard(unit)
+        self._urgent.discard(unit)
+        self._starts[unit] += 1
+        assert action.attempt == self._starts[unit]
+        assert (number is not None) == self._synchronized
+        assert number is None or number > self.rounds.round or number == self.rounds.round not in self.opened, (
+            "a round once opened is never extended"
+        )
+        editor.given[unit] = number
+        size = self._round_size if self._synchronized else self._round_size + 1
+        assert editor.has(number) <= size
+        assert all(other.has(number) >= editor.has(number) - 1 for other in self.editors.values()), (
+            "everybody has as much before anybody has more"
+        )
+
+    def _on_opened(self, released: dict[str, int]) -> None:
+        assert released == dict.fromkeys(self.editors, self.rounds.round)
+        self._check_all_are_done_with(self.rounds.round - 1)
+        assert self.synced == self.opened, "the round before is over"
+        self.opened.append(self.rounds.round)
+        assert self.opened == list(range(len(self.opened)))
+
+    def _check_all_are_done_with(self, last: int) -> None:
+        for name, editor in self.editors.items():
+            assert all(number is None or number > last for number in editor.given.values()), f"{name} is not done"
+
+    def _check_state(self) -> None:
+        rounds = self.rounds
+        assert rounds.editors == len(self.editors)
+        assert rounds.finished == (not self._waiting and not self.outstanding)
+        assert rounds.stranded == (bool(self._waiting) and not self.editors)
+        if not self.editors or self.draining:
+            return
+        if self._synchronized:
+            busy = any(editor.startable() is not None for editor in self.editors.values())
+            assert busy or not self._waiting, "units wait, somebody lives, and nobody works"
+            given = [number for editor in self.editors.values() for number in editor.given.values()]
+            assert all(number in {rounds.round, rounds.round + 1} for number in given)
+        else:
+            assert not self._waiting or all(editor.has(None) > self._round_size for editor in self.editors.values())

@@ -1,0 +1,175 @@
+"""Who scores what, in which batches."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.batches import AssignBatch, Batches, GiveUpScore, WithdrawBatch
+from scheduler.units import EditUnit, ScoreUnit
+from tests.adversary import CHOICES, THOROUGH, Adversary
+from tests.scheduler.batches_driver import BatchesDriver
+
+
+def scores(count: int) -> list[ScoreUnit]:
+    return [ScoreUnit(EditUnit("shapes", str(number))) for number in range(count)]
+
+
+def with_waiting(batches: Batches, units: list[ScoreUnit]) -> Batches:
+    for unit in units:
+        assert batches.available(unit) == []
+    return batches
+
+
+# -- as examples
+
+
+def test_a_free_reward_takes_what_there_is_and_gets_only_full_batches_ahead() -> None:
+    one, two, three = scores(3)
+    batches = Batches(batch_size=2)
+    batches.join("a")
+    assert batches.available(one) == [AssignBatch("a", 0, (one,), (1,))]
+    assert batches.available(two) == []
+    assert batches.available(three) == [AssignBatch("a", 1, (two, three), (1, 1))]
+
+
+def test_when_no_more_units_will_come_the_last_batch_need_not_be_full() -> None:
+    one, two = scores(2)
+    batches = Batches(batch_size=2)
+    batches.join("a")
+    batches.available(one)
+    batches.available(two)
+    assert batches.close() == [AssignBatch("a", 1, (two,), (1,))]
+
+
+def test_rewards_that_come_together_share_what_waits() -> None:
+    units = scores(5)
+    batches = with_waiting(Batches(batch_size=2), units)
+    assert batches.join("a", "b") == [
+        AssignBatch("a", 0, tuple(units[:2]), (1, 1)),
+        AssignBatch("b", 1, tuple(units[2:4]), (1, 1)),
+    ]
+
+
+def test_the_units_of_a_batch_that_failed_are_tried_one_at_a_time_and_none_of_them_is_blamed() -> None:
+    one, two, three = scores(3)
+    batches = with_waiting(Batches(batch_size=3, max_attempts=1), [one, two, three])
+    batches.join("a")
+    assert batches.batch_failed("a", 0, again=False) == [
+        AssignBatch("a", 1, (one,), (2,)),
+        AssignBatch("a", 2, (two,), (2,)),
+    ]
+    assert batches.batch_failed("a", 1, again=True) == [GiveUpScore(one), AssignBatch("a", 3, (three,), (2,))]
+
+
+def test_what_a_reward_was_at_when_it_died_is_done_alone_and_the_rest_in_batches_as_before() -> None:
+    one, two, three, four = scores(4)
+    batches = with_waiting(Batches(batch_size=2), [one, two, three, four])
+    batches.join("a")
+    batches.close()
+    assert batches.lose("a") == []
+    assert batches.stranded
+    assert batches.join("b") == [AssignBatch("b", 2, (one,), (2,)), AssignBatch("b", 3, (two,), (2,))]
+    assert batches.scored("b", 2) == [AssignBatch("b", 4, (three, four), (2, 2))]
+
+
+def test_who_was_to_be_tried_alone_still_is_when_the_reward_dies_before_it_begins() -> None:
+    one, two = scores(2)
+    batches = with_waiting(Batches(batch_size=2), [one, two])
+    batches.join("a")
+    batches.batch_failed("a", 0, again=True)
+    batches.lose("a")
+    assert batches.join("b") == [AssignBatch("b", 3, (one,), (3,)), AssignBatch("b", 4, (two,), (3,))]
+
+
+def test_a_unit_that_got_no_score_is_tried_again_up_to_its_last_attempt() -> None:
+    (one,) = scores(1)
+    batches = with_waiting(Batches(batch_size=2, max_attempts=2), [one])
+    batches.join("a")
+    batches.close()
+    batches.scored("a", 0)
+    assert batches.unit_failed(one, again=True) == [AssignBatch("a", 1, (one,), (2,))]
+    batches.scored("a", 1)
+    assert batches.unit_failed(one, again=True) == [GiveUpScore(one)]
+    assert batches.finished
+
+
+def test_draining_takes_back_what_was_sent_ahead_and_gives_nothing_up_that_could_be_tried_again() -> None:
+    units = scores(5)
+    batches = with_waiting(Batches(batch_size=2), units)
+    batches.join("a")
+    assert batches.drain() == [WithdrawBatch("a", 1)]
+    assert batches.batch_failed("a", 0, again=False) == []
+    assert batches.finished
+
+
+def test_it_is_not_finished_before_the_last_row_is_in_the_ledger() -> None:
+    (one,) = scores(1)
+    batches = with_waiting(Batches(batch_size=2), [one])
+    batches.join("a")
+    batches.close()
+    batches.scored("a", 0)
+    assert not batches.finished
+    batches.delivered(one)
+    assert batches.finished
+
+
+# -- whatever happens
+
+
+def drive(driver: BatchesDriver) -> None:
+    while not driver.adversary.tired:
+        if driver.adversary.chance(3):
+            driver.trouble()
+        else:
+            driver.progress()
+
+
+RUNS = given(choices=CHOICES, count=st.integers(0, 16), batch_size=st.integers(1, 4), max_attempts=st.integers(1, 3))
+
+
+@RUNS
+@THOROUGH
+def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
+    choices: bytes, count: int, batch_size: int, max_attempts: int
+) -> None:
+    driver = BatchesDriver(Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts)
+    drive(driver)
+    if not driver.rewards:
+        driver.join("a")
+    while driver.progress():
+        pass
+    assert driver.batches.finished
+    assert len(driver.available) == count
+    assert (driver.delivered + driver.given_up) == dict.fromkeys(driver.available, 1)
+
+
+@RUNS
+@THOROUGH
+def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
+    choices: bytes, count: int, batch_size: int, max_attempts: int
+) -> None:
+    half = len(choices) // 2
+    driver = BatchesDriver(Adversary(choices[:half]), units=count, batch_size=batch_size, max_attempts=max_attempts)
+    drive(driver)
+    driver.drain()
+    driver.adversary = Adversary(choices[half:])
+    drive(driver)
+    while driver.progress():
+        pass
+    assert driver.batches.finished
+    assert max((driver.delivered + driver.given_up).values(), default=1) == 1
+
+
+@RUNS
+@THOROUGH
+def test_without_trouble_all_is_scored_at_the_first_attempt(
+    choices: bytes, count: int, batch_size: int, max_attempts: int
+) -> None:
+    driver = BatchesDriver(Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts)
+    driver.join("a", "b")
+    while driver.progress():
+        pass
+    assert driver.batches.finished
+    assert driver.delivered == dict.fromkeys(driver.available, 1)
+    assert driver.batches.batches <= max(1, count)

@@ -1,0 +1,257 @@
+"""Who edits what, and when."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from scheduler.rounds import Assign, GiveUp, Release, Rounds, Synced, Withdraw
+from scheduler.units import EditUnit
+from tests.adversary import CHOICES, THOROUGH, Adversary
+from tests.scheduler.rounds_driver import RoundsDriver
+
+
+def units(count: int) -> list[EditUnit]:
+    return [EditUnit("shapes", str(number)) for number in range(count)]
+
+
+# -- as examples
+
+
+def test_each_editor_gets_a_unit_of_this_round_and_one_of_the_next_ahead_of_time() -> None:
+    one, two, three, four, five, six, _ = pairs = units(7)
+    rounds = Rounds(pairs)
+    assert rounds.join("a", "b", "c") == [
+        Assign("a", one, 0, 1),
+        Assign("b", two, 0, 1),
+        Assign("c", three, 0, 1),
+        Release("a", 0),
+        Release("b", 0),
+        Release("c", 0),
+        Assign("a", four, 1, 1),
+        Assign("b", five, 1, 1),
+        Assign("c", six, 1, 1),
+    ]
+    assert rounds.rounds_left() == 2
+
+
+def test_the_next_round_is_released_when_the_last_editor_is_at_the_barrier() -> None:
+    one, two, three, four, five = pairs = units(5)
+    rounds = Rounds(pairs)
+    rounds.join("a", "b")
+    assert rounds.at_barrier("b", two) == []
+    assert rounds.at_barrier("a", one) == [
+        Synced(0),
+        Release("a", 1),
+        Release("b", 1),
+        Assign("a", five, 2, 1),
+    ]
+    assert rounds.received("a", one) == []  # the image comes later, and holds up nobody
+    rounds.delivered(one)
+    assert not rounds.finished
+    assert rounds.at_barrier("a", three) == []
+    assert rounds.at_barrier("b", four) == [Synced(1), Release("a", 2), Release("b", 2)]
+
+
+def test_a_round_does_not_wait_for_an_editor_that_dies_and_what_it_had_comes_first() -> None:
+    one, two, three, four, five, six, seven = pairs = units(7)
+    rounds = Rounds(pairs)
+    rounds.join("a", "b", "c")
+    rounds.at_barrier("a", one)
+    rounds.at_barrier("b", two)
+    assert rounds.lose("c") == [
+        Synced(0),
+        Release("a", 1),
+        Release("b", 1),
+        Assign("a", three, 2, 2),
+        Assign("b", six, 2, 2),
+    ]
+    assert rounds.at_barrier("a", four) == []
+    assert rounds.at_barrier("b", five) == [Synced(1), Release("a", 2), Release("b", 2), Assign("a", seven, 3, 1)]
+
+
+def test_what_a_dead_editor_had_at_the_barrier_is_done_again_unless_its_image_arrived() -> None:
+    one, two, three, four = pairs = units(4)
+    rounds = Rounds(pairs, round_size=2)
+    rounds.join("a")
+    for unit in (one, two):
+        rounds.at_barrier("a", unit)
+    rounds.received("a", one)
+    assert rounds.lose("a") == [Synced(1)]
+    assert rounds.stranded
+    again = [action.unit for action in rounds.join("b") if isinstance(action, Assign)]
+    assert again == [two, three, four]
+
+
+def test_an_editor_that_comes_in_the_middle_of_a_round_takes_part_in_the_next() -> None:
+    one, two, three, four = pairs = units(4)
+    rounds = Rounds(pairs)
+    rounds.join("a")
+    assert rounds.join("b") == [Assign("b", three, 1, 1)]
+    assert rounds.at_barrier("a", one) == [
+        Synced(0),
+        Release("a", 1),
+        Release("b", 1),
+        Assign("a", four, 2, 1),
+    ]
+    assert rounds.at_barrier("a", two) == []
+
+
+def test_a_short_round_is_shared_out_evenly() -> None:
+    pairs = units(4)
+    rounds = Rounds(pairs, round_size=4)
+    given = [action.editor for action in rounds.join("a", "b") if isinstance(action, Assign)]
+    assert given == ["a", "b", "a", "b"]
+
+
+def test_a_unit_is_given_up_after_its_last_attempt() -> None:
+    (one,) = units(1)
+    rounds = Rounds([one], max_attempts=2)
+    rounds.join("a")
+    assert rounds.failed("a", one, again=True) == [Synced(0), Assign("a", one, 1, 2), Release("a", 1)]
+    assert rounds.failed("a", one, again=True) == [GiveUp(one), Synced(1)]
+    assert rounds.finished
+
+
+def test_an_error_that_will_not_go_away_is_not_tried_again() -> None:
+    one, _ = pairs = units(2)
+    rounds = Rounds(pairs)
+    rounds.join("a")
+    assert rounds.failed("a", one, again=False)[0] == GiveUp(one)
+
+
+def test_a_failure_while_draining_does_not_give_up_what_could_have_been_tried_again() -> None:
+    one, two, _ = pairs = units(3)
+    rounds = Rounds(pairs)
+    rounds.join("a", "b")
+    rounds.drain()
+    assert rounds.failed("a", one, again=True) == []
+    assert rounds.failed("b", two, again=False) == [GiveUp(two), Synced(0)]
+    assert rounds.finished
+
+
+def test_draining_takes_back_all_that_is_not_on_a_device() -> None:
+    one, two, three, four = pairs = units(4)
+    for synchronized in (True, False):
+        rounds = Rounds(pairs, synchronized=synchronized, round_size=2)
+        rounds.join("a")
+        rounds.at_barrier("a", one)
+        withdrawn = [action.unit for action in rounds.drain() if isinstance(action, Withdraw)]
+        assert withdrawn == [three, four]
+        rounds.at_barrier("a", two)
+        for unit in (one, two):
+            rounds.received("a", unit)
+            rounds.delivered(unit)
+        assert rounds.finished
+
+
+def test_running_free_an_editor_never_waits_for_another() -> None:
+    one, two, three, four, five = pairs = units(5)
+    rounds = Rounds(pairs, synchronized=False)
+    assert rounds.join("a", "b") == [
+        Assign("a", one, None, 1),
+        Assign("b", two, None, 1),
+        Assign("a", three, None, 1),
+        Assign("b", four, None, 1),
+    ]
+    assert rounds.at_barrier("a", one) == [Assign("a", five, None, 1)]
+
+
+def test_without_units_there_is_nothing_to_do() -> None:
+    rounds = Rounds([])
+    assert rounds.join("a") == []
+    assert rounds.finished
+    assert not rounds.stranded
+
+
+# -- whatever happens
+
+RUNS = given(
+    choices=CHOICES,
+    count=st.integers(1, 14),
+    synchronized=st.booleans(),
+    round_size=st.integers(1, 3),
+    max_attempts=st.integers(1, 3),
+)
+
+
+def drive(choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int) -> RoundsDriver:
+    """A run with all the trouble that there can be, up to where the trouble ends; somebody lives then."""
+    adversary = Adversary(choices)
+    driver = RoundsDriver(
+        adversary, units=count, synchronized=synchronized, round_size=round_size, max_attempts=max_attempts
+    )
+    driver.join(*"abc"[: adversary.pick([2, 1, 3])])
+    while not adversary.tired:
+        if adversary.chance(3):
+            driver.trouble()
+        else:
+            driver.progress()
+    if not driver.editors:
+        driver.join("a")
+    return driver
+
+
+@RUNS
+@THOROUGH
+def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
+    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int
+) -> None:
+    driver = drive(choices, count, synchronized, round_size, max_attempts)
+    last = driver.rounds.round + driver.rounds.rounds_left()
+    while driver.progress():
+        pass
+    assert driver.rounds.finished
+    assert (driver.delivered + driver.given_up) == dict.fromkeys(driver.units, 1)
+    if synchronized:
+        assert driver.rounds.round == last, "without trouble there are as many rounds as were foretold"
+        assert driver.synced == driver.opened
+    event(f"rounds: {len(driver.opened)}")
+
+
+@RUNS
+@THOROUGH
+def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
+    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int
+) -> None:
+    half = len(choices) // 2
+    driver = drive(choices[:half], count, synchronized, round_size, max_attempts)
+    driver.drain()
+    driver.adversary = Adversary(choices[half:])
+    while not driver.adversary.tired:
+        if driver.adversary.chance(3):
+            driver.trouble()
+        else:
+            driver.progress()
+    while driver.progress():
+        pass
+    assert driver.rounds.finished
+    assert max((driver.delivered + driver.given_up).values(), default=1) == 1
+
+
+@given(count=st.integers(0, 60), editors=st.integers(1, 6), round_size=st.integers(1, 4), choices=CHOICES)
+@THOROUGH
+def test_without_trouble_there_are_no_more_rounds_than_needed(
+    count: int, editors: int, round_size: int, choices: bytes
+) -> None:
+    driver = RoundsDriver(Adversary(choices), units=count, synchronized=True, round_size=round_size, max_attempts=1)
+    driver.join(*"abcdef"[:editors])
+    while driver.progress():
+        pass
+    assert len(driver.opened) == math.ceil(count / (editors * round_size))
+
+
+@given(count=st.integers(1, 60), editors=st.integers(1, 6), round_size=st.integers(1, 4))
+@THOROUGH
+def test_of_editors_that_come_one_by_one_the_first_has_a_round_to_itself(
+    count: int, editors: int, round_size: int
+) -> None:
+    driver = RoundsDriver(Adversary(b""), units=count, synchronized=True, round_size=round_size, max_attempts=1)
+    for name in "abcdef"[:editors]:
+        driver.join(name)
+    while driver.progress():
+        pass
+    left = max(0, count - round_size)
+    assert len(driver.opened) == 1 + math.ceil(left / (editors * round_size))
