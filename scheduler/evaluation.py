@@ -25,7 +25,7 @@ from scheduler.delivery import Delivery, Item
 from scheduler.edit_stage import EditStage
 from scheduler.interrupts import Interrupts
 from scheduler.ledger_rows import Row
-from scheduler.matching import away_from_device, mismatches
+from scheduler.matching import away_from_device, devices, mismatches, shares_devices
 from scheduler.pool_client import PoolClient
 from scheduler.pool_watch import PoolWatch
 from scheduler.residency import Wanted
@@ -49,10 +49,16 @@ class AbortedError(Exception):
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How the loop runs. Seconds; ``max_failures`` counts pairs, None is no limit."""
+    """How the loop runs. Seconds; ``max_failures`` counts pairs, None is no limit.
+
+    ``devices`` and ``swap`` are what the config asks for; a pool that is up may have other devices, which then decide
+    on ``swap`` if ``swap_if_shared``.
+    """
 
     run: str
     swap: bool
+    swap_if_shared: bool
+    devices: Mapping[m.Role, tuple[str, ...]]
     keep_warm: bool
     heartbeat_seconds: float
     dead_after_seconds: float
@@ -96,11 +102,13 @@ class Evaluation:
         self._epoch: int | None = None
         self._lease: m.LeaseMode | None = None
         self._phase: Phase = "waiting"
-        self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "away" if settings.swap else "device"}
+        self._swap = settings.swap
+        self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "device"}
         self._draining = False
         self._failures = 0
         self._error: AbortedError | None = None
         self._switch_began = 0.0
+        self.devices = settings.devices
         self.switches = 0
         self.switch_seconds = 0.0
         self._edit: EditStage
@@ -229,8 +237,22 @@ class Evaluation:
     def _needed_lease(self, status: m.PoolStatus) -> m.LeaseMode:
         """Exclusive for as long as this run has to load or move models."""
         loads = mismatches(status, self._settings.specs)
-        moves = self._settings.swap or away_from_device(status)
+        moves = self._swap or away_from_device(status)
         return "exclusive" if loads or moves else "shared"
+
+    def _take_as_it_is(self, status: m.PoolStatus) -> None:
+        found = devices(status)
+        if found == self._settings.devices:
+            return
+        self.devices = found
+        if self._settings.swap_if_shared:
+            self._swap = shares_devices(found)
+        log.warning(
+            "Pool %s has other devices than the config (editors on %s, rewards on %s): it is used as it is",
+            self._pool.name,
+            ", ".join(found["editor"]),
+            ", ".join(found["reward"]),
+        )
 
     def _request_lease(self, mode: m.LeaseMode) -> None:
         self._lease = mode
@@ -250,6 +272,7 @@ class Evaluation:
             self._load_in_place(status)
         if self._phase == "waiting":
             self._phase = "editing"
+            self._desired["reward"] = "away" if self._swap else "device"
 
     def _load_in_place(self, status: m.PoolStatus) -> None:
         for role, spec in self._settings.specs.items():
@@ -267,6 +290,7 @@ class Evaluation:
             raise AbortedError(problem)
         self._crew.update(status)
         if self._lease is None:
+            self._take_as_it_is(status)
             self._request_lease(self._needed_lease(status))
         elif self._lease == "exclusive" and self._epoch is not None and self._needed_lease(status) == "shared":
             # All is loaded and in its place: others may use it at the same time.
@@ -320,7 +344,7 @@ class Evaluation:
         self._bars.finish("edit")
         log.info("Edit stage completed: %d images, %d failed", self._edit.done, self._edit.failed)
         self._score.close()
-        if self._settings.swap and not self._score.finished:
+        if self._swap and not self._score.finished:
             log.info("Model switch: editors leave the devices, rewards come onto them")
             self._desired = {"editor": "away", "reward": "device"}
             self._switch_began = time.time()

@@ -42,6 +42,17 @@ def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
     return state.model.spec == specs.get(worker.role)
 
 
+def devices(status: m.PoolStatus) -> dict[m.Role, tuple[str, ...]]:
+    """The devices of the pool's editors and rewards."""
+    editors = tuple(worker.device for worker in status.workers if worker.role == "editor")
+    return {"editor": editors, "reward": tuple(worker.device for worker in status.workers if worker.role == "reward")}
+
+
+def shares_devices(found: Mapping[m.Role, tuple[str, ...]]) -> bool:
+    """Whether an editor and a reward are on one GPU; each ``cpu`` is a device of its own."""
+    return any(device.startswith("cuda") and device in found["reward"] for device in found["editor"])
+
+
 def away_from_device(status: m.PoolStatus) -> bool:
     """Whether any loaded model is not on its device."""
     return any(worker.state is not None and _is_away(worker.state) for worker in status.workers)

@@ -38,7 +38,7 @@ def next_moves(
             continue
         if desired[one.role] == "away":
             moves.append((one.worker, away))
-        elif not any(_occupies(other, one) and desired[other.role] == "away" for other in all_workers):
+        elif not any(desired[other.role] == "away" and _occupies(other, one.device) for other in all_workers):
             moves.append((one.worker, "device"))
     return moves
 
@@ -52,15 +52,10 @@ def _is_there(one: Placement, desired: Mapping[Role, Wanted]) -> bool:
     return (one.residency == "device") == (desired[one.role] == "device")
 
 
-def _occupies(other: Placement, one: Placement) -> bool:
-    """Whether the other worker's weights are in the way: two ``cpu`` entries never are one device."""
-    if other.worker == one.worker or other.role == one.role or not _same_device(other.device, one.device):
-        return False
-    return other.residency == "device" or other.moving_to == "device"
-
-
-def _same_device(first: str, second: str) -> bool:
-    return first == second and first.startswith("cuda")
+def _occupies(worker: Placement, device: str) -> bool:
+    """Whether the worker's weights are on the device or on their way: two ``cpu`` entries never are one device."""
+    there = worker.residency == "device" or worker.moving_to == "device"
+    return there and worker.device == device and device.startswith("cuda")
 
 
 def off_device(model_bytes: Iterable[int], available_bytes: int) -> Residency:

@@ -122,6 +122,7 @@ class Run:
                 log.warning("Stopped at once")
                 ending = "interrupted"
         add_workers(self._manifest, evaluation.pool_workers)
+        self._manifest["devices"] = {f"{role}s": list(found) for role, found in evaluation.devices.items()}
         self._directory.write_json("manifest.json", self._manifest)
         return ending
 
@@ -151,6 +152,8 @@ class Run:
         return LoopSettings(
             run=self._wire_id,
             swap=self._layout.residency == "swap",
+            swap_if_shared=times.residency == "auto",
+            devices={"editor": self._layout.editors, "reward": self._layout.rewards},
             keep_warm=self._options.keep_warm,
             heartbeat_seconds=times.heartbeat_seconds,
             dead_after_seconds=times.dead_after_seconds,

@@ -25,12 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(pairs=options.pairs, repeat=options.repeat)
     only = options.only or FIGURES
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with raw_file(options.output_dir) as (path, record), workplace() as place:
             conditions = {**asdict(settings), **machine()}
-            record({"figure": "conditions", **conditions})
+            record({"figure": "conditions", "at": "start", **conditions})
             ratios = run_suite(place, settings, announce(console, record), only)
+            record({"figure": "conditions", "at": "end", **machine()})
             for ratio in ratios:
                 record({"figure": ratio.figure, "summary": asdict(ratio)})
     except BenchError as error:
@@ -43,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(table(ratios, title))
     console.print(f"raw figures: {path}", soft_wrap=True)
     return 0
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -56,24 +56,22 @@ def machine() -> dict[str, Any]:
 
 
 def table(ratios: Sequence[Ratio], title: str) -> Table:
-    """All figures. The last column sets the share beside that of the old system's way, a thread per device."""
-    result = Table(title=title, title_justify="left")
+    """All figures, and below them of what each is the ratio. ``/ threads`` is the share beside the thread pool's."""
+    meanings = dict.fromkeys(f"{ratio.figure}: {ratio.meaning}" for ratio in ratios)
+    result = Table(title=title, title_justify="left", caption="\n".join(meanings), caption_justify="left")
     for heading in ("figure", "who"):
         result.add_column(heading, no_wrap=True)
     for heading in ("ratio", "devices busy", "/ threads"):
         result.add_column(heading, justify="right", no_wrap=True)
-    result.add_column("the ratio is")
     threads = {ratio.figure: ratio.value for ratio in ratios if ratio.who == _PEER}
-    previous = None
+    previous = ratios[0].figure if ratios else None
     for ratio in ratios:
-        new = ratio.figure != previous
-        if new and previous is not None:
+        if ratio.figure != previous:
             result.add_section()
         previous = ratio.figure
         busy = "" if ratio.busy is None else f"{ratio.busy:.3f}"
         beside = f"{ratio.value / threads[ratio.figure]:.2f}" if ratio.figure in threads else ""
-        meaning = ratio.meaning if new else ""
-        result.add_row(ratio.figure if new else "", ratio.who, f"{ratio.value:.3f}", busy, beside, meaning)
+        result.add_row(ratio.figure, ratio.who, f"{ratio.value:.3f}", busy, beside)
     return result
 
 

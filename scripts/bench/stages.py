@@ -30,7 +30,7 @@ def measure_overlap(place: Workplace, data: PictureBenchmark, settings: Settings
             record({"figure": "overlap", "who": who, "repeat": number, **walls[who]})
             place.clear()
         best = max(best, max(walls["apart"]["edit"], walls["apart"]["score"]) / walls["overlapped"]["both"])
-    return [Ratio("overlap", "warmbench, resident", best, "longer stage alone / both stages overlapped")]
+    return [Ratio("overlap", "warmbench, resident", best, "the longer stage alone / both stages overlapped")]
 
 
 _STAGES = {"edit": ("edited",), "score": ("scored",), "both": ("edited", "scored")}
@@ -55,5 +55,5 @@ def measure_switches(place: Workplace, data: PictureBenchmark, settings: Setting
     place.clear()
     before = 2 * CATEGORIES - 1
     record({"figure": "switches", "switches": performance["model_switches"], "old_system": before, **performance})
-    meaning = f"model switches / the old system's {before}: to score and back for each of {CATEGORIES} categories"
+    meaning = f"model switches / the old system's {before} ({CATEGORIES} categories); less is better"
     return [Ratio("switches", "warmbench, swap", performance["model_switches"] / before, meaning)]

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from scripts.bench.pictures import write_benchmark
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
-from scripts.bench.throughput import POOL, measure_spread, measure_throughput, warm_up
+from scripts.bench.throughput import CPUS, POOL, REWARD, measure_spread, measure_throughput
 from scripts.bench.warm_start import measure_warm_start
 from scripts.bench.workplace import Workplace
 
@@ -30,7 +30,7 @@ def run_suite(place: Workplace, settings: Settings, record: Record, only: Collec
     wanted = [name for name in FIGURES if name in only]
     if any(name in _ON_ONE_POOL for name in wanted):
         data = write_benchmark(place.folder / "many.json", categories=1, pairs=settings.pairs, size=IMAGE_SIZE)
-        warm_up(place, data)
+        place.start(data.path, pool=POOL, editor=CPUS, reward=REWARD)
         for name, measure in _ON_ONE_POOL.items():
             if name in wanted:
                 ratios += measure(place, data, settings, record)

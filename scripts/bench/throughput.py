@@ -51,12 +51,6 @@ def measure_spread(place: Workplace, data: PictureBenchmark, settings: Settings,
     return _measure(place, Task("spread", data, parameters), settings.repeat, record, barriers=False)
 
 
-def warm_up(place: Workplace, data: PictureBenchmark) -> None:
-    """Have the pool of figures 1 to 3 up and loaded; all of them measure what a warm pool does."""
-    place.run(data.path, "--keep-warm", "--limit", "1", pool=POOL, editor=CPUS, reward=REWARD, sections=SWAP)
-    place.wait_until_ready(POOL, EDITORS + 1)
-
-
 def spans_of(run: FinishedRun) -> list[Span]:
     """When each edit was on its device, and when its image got its name on disk (the change time of the file)."""
     spans = []
@@ -101,4 +95,4 @@ def _in_turns(names: Sequence[str], number: int) -> Sequence[str]:
 
 def _ratio(figure: str, who: str, found: Sequence[Throughput]) -> Ratio:
     best = max(found, key=lambda one: one.share)
-    return Ratio(figure, who, best.share, "ideal wall / wall until the last image is delivered", busy=best.busy)
+    return Ratio(figure, who, best.share, "the ideal wall / the wall until the last image is delivered", busy=best.busy)

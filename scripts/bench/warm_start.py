@@ -31,9 +31,7 @@ def measure_warm_start(place: Workplace, data: PictureBenchmark, settings: Setti
             place.clear()
         place.stop(POOL)
         best = min(best, seconds["warm"] / seconds["cold"])
-    meaning = (
-        f"wait for the first pair, pool kept warm / pool launched (models that load in {settings.load_seconds:g} s)"
-    )
+    meaning = "the wait for the first pair, pool kept warm / pool launched; less is better"
     return [Ratio("warm-start", "warmbench, --keep-warm", best, meaning)]
 
 

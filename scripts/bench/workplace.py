@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,8 @@ from typing import Any
 import psutil
 import yaml
 
-from protocol.pool import read_pool_card, read_worker_cards
+from protocol.pool import read_pool_card
 
-_READY_SECONDS = 120.0
-_POLL_SECONDS = 0.02
 _END_SECONDS = 20.0
 _TAIL_LINES = 15
 
@@ -75,32 +74,19 @@ class Workplace:
         Raises:
             BenchError: its exit code is not 0.
         """
-        self._runs += 1
-        output = self.folder / f"run-{self._runs}"
-        config = self.folder / f"run-{self._runs}.yaml"
-        content = {
-            "benchmark": {"data_path": str(data)},
-            "diffusion_model": {"type": "simulated", "params": dict(editor)},
-            "reward_model": {"type": "simulated", "params": dict(reward)},
-            "evaluation": {"output_dir": str(output), "save_generated_images": True},
-            **sections,
-        }
-        config.write_text(yaml.safe_dump(content), encoding="utf-8")
+        config, output = self._config(data, editor, reward, sections)
         launched = time.time()
         self._command("run", "--config", str(config), "--pool", pool, *options)
         return _read(output, launched)
 
-    def wait_until_ready(self, pool: str, workers: int) -> None:
-        """Return when so many workers of the pool have loaded their models.
+    def start(self, data: Path, *, pool: str, editor: Mapping[str, Any], reward: Mapping[str, Any]) -> None:
+        """Launch a pool and return when all of its workers are ready.
 
         Raises:
-            BenchError: it takes too long.
+            BenchError: it did not come up.
         """
-        deadline = time.monotonic() + _READY_SECONDS
-        while sum(card.model is not None for card in read_worker_cards(self._home / pool)) < workers:
-            if time.monotonic() > deadline:
-                raise BenchError(f"pool {pool}: not all of its {workers} workers were ready in {_READY_SECONDS:g} s")
-            time.sleep(_POLL_SECONDS)
+        config, _ = self._config(data, editor, reward, {})
+        self._command("workers", "start", "--config", str(config), "--pool", pool)
 
     def stop(self, pool: str) -> None:
         """End the pool, if it is up."""
@@ -118,19 +104,38 @@ class Workplace:
 
     def end_everything(self) -> None:
         """Kill whatever was started here and still runs, and remove the folder."""
-        processes = self._processes()
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(processes, timeout=_END_SECONDS)
+        deadline = time.monotonic() + _END_SECONDS
+        # Again and again: a launcher may have started another worker just before it was killed.
+        while (processes := self._processes()) and time.monotonic() < deadline:
+            for process in processes:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(processes, timeout=_END_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _config(
+        self, data: Path, editor: Mapping[str, Any], reward: Mapping[str, Any], sections: Mapping[str, Any]
+    ) -> tuple[Path, Path]:
+        """Write a config with an output folder of its own, and return the paths of both."""
+        self._runs += 1
+        output = self.folder / f"run-{self._runs}"
+        config = output.with_suffix(".yaml")
+        content = {
+            "benchmark": {"data_path": str(data)},
+            "diffusion_model": {"type": "simulated", "params": dict(editor)},
+            "reward_model": {"type": "simulated", "params": dict(reward)},
+            "evaluation": {"output_dir": str(output), "save_generated_images": True},
+            **sections,
+        }
+        config.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return config, output
 
     def _processes(self) -> list[psutil.Process]:
         """The commands, launchers and workers of this place: all of them have its folder on their command line."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if str(self.folder) in " ".join(process.cmdline()):
+                if any(str(self.folder) in part for part in process.cmdline()):
                     found.append(process)
         return found
 
@@ -161,7 +166,20 @@ def workplace() -> Iterator[Workplace]:
     try:
         yield place
     finally:
-        place.end_everything()
+        with _uninterrupted():
+            place.end_everything()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C has been heard, or is not needed any more: what remains is quick, and must be done."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    earlier = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, earlier, strict=True):
+            signal.signal(number, handler)
 
 
 def _read(output: Path, launched: float) -> FinishedRun:

@@ -79,7 +79,7 @@ class BatchesDriver:
         self._check(self.batches.scored(name, number))
         for unit in units[:bad]:
             self._delivering.remove(unit)
-            self._fail(unit, lambda again, unit=unit: self.batches.unit_failed(unit, again=again))
+            self._fail(unit, partial(self.batches.unit_failed, unit))
 
     def deliver(self, unit: ScoreUnit) -> None:
         note(f"delivered {unit.job}")
@@ -91,14 +91,14 @@ class BatchesDriver:
         units = self.rewards[name].pop(number)
         note(f"batch_failed {name} {number}")
         if len(units) == 1:
-            self._fail(units[0], lambda again: self.batches.batch_failed(name, number, again=again))
+            self._fail(units[0], partial(self.batches.batch_failed, name, number))
             return
         if not self.draining:
             self._waiting.update(units)
             self._alone.update(units)
         self._check(self.batches.batch_failed(name, number, again=self.adversary.pick([True, False])))
 
-    def _fail(self, unit: ScoreUnit, tell: Callable[[bool], list[BatchAction]]) -> None:
+    def _fail(self, unit: ScoreUnit, tell: Callable[..., list[BatchAction]]) -> None:
         again = self.adversary.pick([True, True, False])
         note(f"{unit.job} failed {again=}")
         self._errors[unit] += 1
@@ -106,7 +106,7 @@ class BatchesDriver:
         if not hopeless and not self.draining:
             self._waiting.add(unit)
             self._alone.add(unit)
-        actions = tell(again)
+        actions = tell(again=again)
         assert (GiveUpScore(unit) in actions) == hopeless
         self._check(actions)
 

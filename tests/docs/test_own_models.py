@@ -1,0 +1,126 @@
+"""The example of ``docs/own-models.md`` is taken out of that very document and run, as its reader would."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from PIL import Image
+
+from tests.end_to_end.harness import Bench, bench, encoded, pair, write_data
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own-models.md"
+_FILE = re.compile(r"^File `([^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CONFIG = "my_models.yaml"
+_SOURCES = {"dark": (40, 40, 40), "coloured": (120, 60, 30), "light": (150, 160, 150)}
+_ALMOST_WHITE = (253, 253, 253)
+
+
+def example() -> dict[str, str]:
+    """The document's files, by name."""
+    return dict(_FILE.findall(DOCUMENT.read_text(encoding="utf-8")))
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Bench]:
+    """Somebody who has put the document's files into a folder, beside a benchmark."""
+    for name, content in example().items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    colours = {**_SOURCES, "almost-white": _ALMOST_WHITE}
+    pairs = [pair(name, encoded(Image.new("RGB", (24, 16), colour))) for name, colour in colours.items()]
+    write_data(tmp_path / "benchmark.json", {"brighter": pairs})
+    with bench(tmp_path) as made:
+        yield made
+
+
+def module_of(folder: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("my_models_of_the_document", folder / "my_models.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_document_has_the_files_that_it_names() -> None:
+    assert set(example()) == {"my_models.py", "my_checkpoint/brightness.json", _CONFIG}
+
+
+def test_the_dry_run_of_the_example_finds_nothing_wrong(reader: Bench) -> None:
+    result = reader.run("run", "--config", _CONFIG, "--dry-run")
+
+    assert result.code == 0, result.output
+    assert "my_models.Brightener" in result.output
+    assert "my_models.BrighterReward" in result.output
+
+
+def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader: Bench) -> None:
+    result = reader.run("run", "--config", _CONFIG)
+
+    assert result.code == 3, result.output
+    report = reader.report()
+    scores = {found["pair_id"]: found["score"] for found in report["pairs"] if found["score"] is not None}
+    assert scores == pytest.approx(expected_scores(reader.folder, factor=1.5))
+    assert [(found["pair_id"], found["stage"], found["kind"]) for found in report["failures"]] == [
+        ("almost-white", "score", "too_bright")
+    ]
+    assert report["summary"]["overall_mean"] == pytest.approx(sum(scores.values()) / 3)
+    assert reader.left_over() == []
+
+
+def test_another_checkpoint_is_another_fingerprint_and_other_scores(reader: Bench) -> None:
+    assert reader.run("run", "--config", _CONFIG).code == 3
+    before = {worker["worker_id"]: worker["fingerprint"] for worker in reader.report()["provenance"]["workers"]}
+    (reader.folder / "my_checkpoint" / "brightness.json").write_text(json.dumps({"factor": 1.2}))
+
+    assert reader.run("run", "--config", _CONFIG).code == 3
+
+    after = {worker["worker_id"]: worker["fingerprint"] for worker in reader.report()["provenance"]["workers"]}
+    assert before["editor-0"] == before["editor-1"] != after["editor-0"]
+    assert before["reward-0"] == after["reward-0"]
+    scores = {found["pair_id"]: found["score"] for found in reader.report()["pairs"] if found["score"] is not None}
+    assert scores == pytest.approx(expected_scores(reader.folder, factor=1.2))
+
+
+def test_a_class_that_is_not_there_is_told_with_the_nearest_name_before_anything_starts(reader: Bench) -> None:
+    config = reader.folder / _CONFIG
+    config.write_text(config.read_text().replace("my_models.Brightener", "my_models.Brightner"))
+    result = reader.run("run", "--config", _CONFIG)
+
+    assert result.code == 2
+    assert "Brightener" in result.output
+    assert not reader.output.exists()
+
+
+def test_a_class_of_the_wrong_kind_and_a_broken_checkpoint_end_the_run_with_the_reason(reader: Bench) -> None:
+    checkpoint = reader.folder / "my_checkpoint" / "brightness.json"
+    checkpoint.write_text("{}")
+    result = reader.run("run", "--config", _CONFIG)
+    assert result.code == 1, result.output
+    assert "is no checkpoint of a Brightener" in result.output
+
+    config = reader.folder / _CONFIG
+    config.write_text(config.read_text().replace("my_models.Brightener", "my_models.BrighterReward"))
+    result = reader.run("run", "--config", _CONFIG)
+    assert result.code == 1, result.output
+    assert "derive it from workers.interface.Editor" in result.output
+
+
+def expected_scores(folder: Path, *, factor: float) -> dict[str, float]:
+    """What the document's own functions make of the sources: the run must neither lose nor change anything."""
+    module = module_of(folder)
+    scores = {}
+    for name, colour in _SOURCES.items():
+        source = edited = Image.new("RGB", (24, 16), colour)
+        for _ in range(4):
+            edited = module.ImageEnhance.Brightness(edited).enhance(factor ** (1 / 4))
+        before, after = module.brightness(source), module.brightness(edited)
+        scores[name] = 10 * (after - before) / (255 - before)
+    return scores

@@ -1,0 +1,311 @@
+"""Pools that outlive runs: started, attached to, shared, moved to another checkpoint, killed in every way, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from protocol.pool import read_worker_cards
+from tests.end_to_end.harness import TIMEOUT, Bench, Result, small_benchmark
+from tests.waiting import wait_until
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "launch_workers.sh"
+
+
+def pool_folder(user: Bench, config: Path) -> Path:
+    return user.home / config.stem
+
+
+def pids(user: Bench, config: Path) -> dict[str, int]:
+    """Each worker's pid, by its card."""
+    return {card.worker_id: card.pid for card in read_worker_cards(pool_folder(user, config))}
+
+
+def finished(process: subprocess.Popen[str]) -> Result:
+    with process:
+        output, _ = process.communicate(timeout=TIMEOUT)
+    return Result(process.returncode, output)
+
+
+def pairs(user: Bench) -> dict[str, Any]:
+    """What the newest report says of each pair, without times, workers and attempts."""
+    told = {}
+    for pair in user.report()["pairs"]:
+        samples = [(sample["sha256"], sample["score"]) for sample in pair["samples"]]
+        told[f"{pair['category']}/{pair['pair_id']}"] = (pair["status"], pair["score"], samples)
+    return told
+
+
+def test_a_pool_is_started_looked_at_used_and_stopped(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"))
+    started = subprocess.run(
+        [SCRIPT, config],
+        env=user.environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    assert "All 3 workers are ready" in started.stdout
+    assert "warmbench run" in started.stdout, "it says how to attach"
+
+    again = user.run("workers", "start", "--config", config)
+    assert again.code == 0
+    assert "nothing was started" in again.output
+
+    before = pids(user, config)
+    assert user.run_config(config).code == 0
+    assert user.run_config(config, "--no-launch").code == 0
+    assert pids(user, config) == before, "the workers are still the same processes"
+
+    status = user.run("workers", "status", "--config", config)
+    assert status.code == 0
+    for word in ("editor-0", "editor-1", "reward-0", "simulated", "device", "ready"):
+        assert word in status.output
+
+    stopped = user.run("workers", "stop", "--config", config)
+    assert stopped.code == 0
+    assert user.left_over() == []
+    assert user.run("workers", "status", "--config", config).code == 1
+    assert user.run("workers", "stop", "--config", config).code == 0
+
+
+def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: Bench, tmp_path: Path) -> None:
+    result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json")), "--no-launch")
+
+    assert result.code == 2
+    assert "is not up" in result.output
+
+
+def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: Bench, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os\n"
+        "from workers.interface import Editor, ModelError\n"
+        "class Moody(Editor):\n"
+        "    def load(self, residency):\n"
+        "        try:\n"
+        "            os.mkdir('first-one-fails')\n"
+        "        except FileExistsError:\n"
+        "            return\n"
+        "        raise ModelError('load', 'not today')\n"
+        "    def edit(self, request, progress):\n"
+        "        return request.image\n"
+    )
+    config = user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json"))},
+        diffusion_model={"class_path": "mine.Moody", "params": {"device_ids": ["cpu", "cpu"]}},
+        reward_model={"type": "simulated", "params": {"device": "cpu"}},
+    )
+    started = user.run("workers", "start", "--config", config)
+
+    assert started.code == 1
+    assert "not today" in started.output
+    assert ".log" in started.output
+    assert user.run_config(config).code == 0, "the other editor is enough"
+    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.left_over() == []
+
+
+def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_stays(user: Bench, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    config = user.simulated(data, editor={"model_name": "first"})
+    assert user.run_config(config, "--keep-warm").code == 0
+    before = pids(user, config)
+
+    identities = set()
+    for name in ("first", "second", "first", "third"):
+        result = user.run_config(config, "--editor-model", name, "--keep-warm")
+        assert result.code == 0, result.output
+        assert pids(user, config) == before
+        identities.add((name, user.rows("edited")[0]["identity"]))
+        loaded = [line for line in result.output.splitlines() if "in place" in line]
+        assert all("editor" in line and "model_name" in line for line in loaded)
+    assert len(identities) == 3, "the same checkpoint gives the same identity, another one another"
+
+
+def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: Bench, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    config = user.simulated(data)
+    assert user.run_config(config, "--keep-warm").code == 0
+    settings = {"num_inference_steps": 7, "true_cfg_scale": 2.0, "seed": 5}
+    result = user.run_config(user.simulated(data, editor=settings, reward={"batch_size": 2}))
+
+    assert result.code == 0
+    assert "in place" not in result.output
+
+
+def test_two_runs_at_once_get_what_each_gets_alone(user: Bench, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=8)
+    config = user.simulated(data, editor={"latency_ms": 40})
+    assert user.run("workers", "start", "--config", config).code == 0
+    commands = [("--categories", "物理"), ("--categories", "spatial")]
+    alone = []
+    for number, options in enumerate(commands):
+        user.output = tmp_path / f"alone-{number}"
+        assert user.run_config(config, *options, "--output-dir", user.output).code == 0
+        alone.append(pairs(user))
+
+    both = [
+        user.start("run", "--config", config, *options, "--output-dir", tmp_path / f"both-{number}")
+        for number, options in enumerate(commands)
+    ]
+    for number, process in enumerate(both):
+        result = finished(process)
+        assert result.code == 0, result.output
+        user.output = tmp_path / f"both-{number}"
+        assert pairs(user) == alone[number]
+    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.left_over() == []
+
+
+def test_one_run_that_ends_badly_does_not_disturb_the_other(user: Bench, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=10)
+    config = user.simulated(data, editor={"latency_ms": 60})
+    assert user.run("workers", "start", "--config", config).code == 0
+    steady = user.start("run", "--config", config, "--output-dir", tmp_path / "steady")
+    for number, number_of_signal in enumerate((signal.SIGKILL, signal.SIGINT)):
+        user.output = tmp_path / f"victim-{number}"
+        victim = user.start("run", "--config", config, "--output-dir", user.output)
+        wait_until(lambda: list(user.output.glob("runs/*/images/*/*.png")))
+        victim.send_signal(number_of_signal)
+        finished(victim)
+    result = finished(steady)
+
+    assert result.code == 0, result.output
+    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.left_over() == []
+
+
+def swapping(user: Bench, data: Path) -> Path:
+    return user.simulated(
+        data,
+        editor={"device_ids": [0, 1], "latency_ms": 30},
+        reward={"device": "auto", "device_ids": [0, 1], "latency_ms": 30},
+        scheduler={"dead_after_seconds": 3, "heartbeat_seconds": 0.5},
+    )
+
+
+@pytest.mark.slow
+def test_runs_that_move_models_take_turns_and_outlive_each_others_troubles(user: Bench, tmp_path: Path) -> None:
+    config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=10))
+    assert user.run("workers", "start", "--config", config).code == 0
+    runs = [user.start("run", "--config", config, "--output-dir", tmp_path / f"run-{number}") for number in range(3)]
+
+    def first_edit(number: int) -> bool:
+        return bool(list((tmp_path / f"run-{number}").glob("runs/*/images/*/*.png")))
+
+    wait_until(lambda: any(first_edit(number) for number in range(3)))
+    holder = next(number for number in range(3) if first_edit(number))
+    stopped, killed = [number for number in range(3) if number != holder]
+    runs[holder].send_signal(signal.SIGSTOP)
+    runs[killed].kill()
+    finished(runs[killed])
+    pause = subprocess.Popen(["sleep", "5"])  # longer than dead_after_seconds
+    pause.wait()
+    runs[holder].send_signal(signal.SIGCONT)
+    for number in (holder, stopped):
+        result = finished(runs[number])
+        assert result.code == 0, result.output
+    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.left_over() == []
+
+
+@pytest.mark.slow
+def test_three_runs_that_move_models_finish_one_after_the_other_and_say_for_whom_they_wait(
+    user: Bench, tmp_path: Path
+) -> None:
+    config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=3))
+    runs = [user.start("run", "--config", config, "--output-dir", tmp_path / f"run-{number}") for number in range(3)]
+    results = [finished(process) for process in runs]
+
+    assert [result.code for result in results] == [0, 0, 0], results
+    assert sum("Waiting for the pool: it is used by" in result.output for result in results) == 2
+    spans = []
+    for number in range(3):
+        user.output = tmp_path / f"run-{number}"
+        rows = [*user.rows("edited"), *user.rows("scored")]
+        spans.append((min(row["started"] for row in rows), max(row["finished"] for row in rows)))
+    spans.sort()
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
+    wait_until(lambda: user.left_over() == [])
+
+
+def test_of_two_launchers_at_once_one_wins_and_both_runs_finish(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"))
+    starts = [user.start("workers", "start", "--config", config) for _ in range(2)]
+    results = [finished(process) for process in starts]
+
+    assert [result.code for result in results] == [0, 0], results
+    assert len([process for process in user.processes() if "launch" in process.cmdline()]) == 1
+    assert len(pids(user, config)) == 3
+    assert user.run_config(config).code == 0
+    assert user.run("workers", "stop", "--config", config).code == 0
+
+
+@pytest.mark.parametrize("victims", ["launcher", "everybody", "workers"])
+@pytest.mark.parametrize("when", ["idle", "loading"])
+def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
+    user: Bench, tmp_path: Path, victims: str, when: str
+) -> None:
+    loading = when == "loading"
+    settings = {"load_seconds": 0.5 if loading else 0.0}
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), editor=settings)
+    for _ in range(3):
+        start = user.start("workers", "start", "--config", config)
+        if loading:
+            wait_until(lambda: len(user.processes()) >= 4)
+        else:
+            assert finished(start).code == 0
+        for process in user.processes():
+            _kill_if(process, victims)
+        if loading:
+            finished(start)
+        if victims == "workers":
+            assert user.run_config(config).code == 0, "they are started again"
+            assert user.run("workers", "stop", "--config", config).code == 0
+        wait_until(lambda: user.processes() == [])
+    assert user.run_config(config).code == 0
+    assert user.left_over() == []
+
+
+def _kill_if(process: psutil.Process, victims: str) -> None:
+    """Kill the process if it is meant. Others may end meanwhile, because of those that were killed."""
+    with contextlib.suppress(psutil.Error):
+        is_launcher = "launch" in process.cmdline()
+        if victims == "everybody" or is_launcher == (victims == "launcher"):
+            process.kill()
+
+
+def test_a_pool_in_the_foreground_ends_when_interrupted(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"))
+    process = user.start("workers", "start", "--config", config, "--foreground")
+    wait_until(lambda: len(pids(user, config)) == 3)
+    assert user.run_config(config).code == 0
+    process.send_signal(signal.SIGTERM)
+    result = finished(process)
+
+    assert result.code == 0, result.output
+    assert user.left_over() == []
+
+
+def test_a_config_with_other_devices_uses_the_pool_as_it_is_with_a_warning(user: Bench, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json")
+    config = user.simulated(data)
+    assert user.run_config(config, "--keep-warm").code == 0
+    content = yaml.safe_load(config.read_text())
+    content["diffusion_model"]["params"]["device_ids"] = ["cpu"] * 4
+    config.write_text(yaml.safe_dump(content))
+    result = user.run_config(config)
+
+    assert result.code == 0
+    assert result.output.count("other devices") == 1
+    assert {row["worker"] for row in user.rows("edited")} <= {"editor-0", "editor-1"}

@@ -1,0 +1,159 @@
+"""The bench measures what it says, on pools of its own, and cleans up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from scripts.bench.__main__ import main
+from scripts.bench.peers import thread_pool, thread_pool_with_codecs
+from scripts.bench.pictures import write_benchmark
+from scripts.bench.results import machine, raw_file, table
+from scripts.bench.settings import Ratio, Settings
+from scripts.bench.suite import FIGURES, run_suite
+from scripts.bench.timing import Span, ideal_wall, throughput
+from scripts.bench.workplace import BenchError, workplace
+from tests.waiting import wait_until
+from workers.codecs import decode_image
+from workers.simulation import Simulation
+
+TINY = Settings(pairs=12, latency_ms=5, spread_latency_ms=5, load_seconds=1)
+
+
+def processes_with(text: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(text in part for part in process.cmdline()):
+                found.append(process)
+    return found
+
+
+def config_of_child(pid: int) -> str | None:
+    """The config of the run that this process has started, once there is one."""
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.Error, ValueError):
+            return child.cmdline()[child.cmdline().index("--config") + 1]
+    return None
+
+
+def test_the_ideal_of_equal_times_is_pairs_by_devices_times_the_time() -> None:
+    assert ideal_wall([0.2] * 12, 6) == pytest.approx(0.4)
+    assert ideal_wall([0.2] * 13, 6) == pytest.approx(0.6), "the last one alone takes as long as a full round"
+
+
+def test_the_ideal_of_unequal_times_gives_the_next_pair_to_who_is_free_first() -> None:
+    assert ideal_wall([3, 1, 1, 1], 2) == 3
+    assert ideal_wall([1, 1, 3], 2) == 4
+
+
+def test_a_share_counts_the_encoding_that_comes_after_the_devices_and_busy_does_not() -> None:
+    spans = [Span(10.0, 11.0, 11.5), Span(10.0, 11.0, 12.0), Span(11.0, 12.0, 12.5)]
+    found = throughput(spans, 2, ideal_seconds=2.0)
+
+    assert found.device_wall_seconds == 2.0
+    assert found.busy == pytest.approx(0.75)
+    assert found.share == pytest.approx(2.0 / 2.5)
+
+
+def test_the_benchmark_holds_the_pictures_that_it_names(tmp_path: Path) -> None:
+    made = write_benchmark(tmp_path / "data.json", categories=2, pairs=3, size=32)
+
+    written = json.loads(made.path.read_text(encoding="utf-8"))
+    assert [len(pairs) for pairs in written.values()] == [3, 3]
+    assert list(made.pairs) == [f"{name}/{pair['pair_id']}" for name, pairs in written.items() for pair in pairs]
+    assert {decode_image(image).size for image in made.pairs.values()} == {(32, 32)}
+    assert len(set(made.pairs.values())) == 6
+
+
+@pytest.mark.parametrize("peer", [thread_pool, thread_pool_with_codecs])
+def test_a_peer_does_every_pair_and_holds_each_device_as_long_as_the_product_does(tmp_path: Path, peer: object) -> None:
+    made = write_benchmark(tmp_path / "data.json", categories=1, pairs=7, size=16)
+    assert callable(peer)
+    spans: list[Span] = peer(made.pairs, {"latency_ms": 2, "sigma": 0.4}, 3)
+
+    times = Simulation(latency_ms=2, sigma=0.4)
+    held = sum(times.edit_seconds(key, (16, 16)) for key in made.pairs)
+    assert len(spans) == 7
+    assert sum(span.finished - span.started for span in spans) >= held - 1e-3
+    assert all(span.started <= span.finished <= span.delivered for span in spans)
+
+
+def test_two_benches_of_one_second_write_two_files(tmp_path: Path) -> None:
+    with raw_file(tmp_path) as (first, record), raw_file(tmp_path) as (second, _):
+        record({"figure": "conditions", **machine()})
+        assert first != second
+        assert json.loads(first.read_text(encoding="utf-8"))["cores"] >= 1
+
+
+def test_the_table_sets_every_share_beside_the_thread_pools() -> None:
+    ratios = [
+        Ratio("spread", "warmbench, no barrier", 0.96, "a / b", busy=0.97),
+        Ratio("spread", "thread pool", 0.8, "a / b", busy=0.9),
+        Ratio("switches", "warmbench, swap", 1 / 9, "c / d"),
+    ]
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(table(ratios, "title"))
+
+    text = capture.get()
+    assert "1.20" in text
+    assert "0.111" in text
+    assert "spread: a / b" in text
+
+
+def test_a_run_that_fails_is_told_with_the_end_of_its_output(tmp_path: Path) -> None:
+    with workplace() as place, pytest.raises(BenchError, match="exit code 2"):
+        place.run(tmp_path / "nothing.json", pool="p", editor={"device": "cpu"}, reward={"device": "cpu"})
+    assert not place.folder.exists()
+
+
+def test_a_figure_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "nothing", "--output-dir", str(tmp_path)])
+    assert "invalid choice: 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
+    raw: list[str] = []
+    with workplace() as place:
+        ratios = run_suite(place, TINY, lambda numbers: raw.append(json.dumps(numbers)))
+
+    assert list(dict.fromkeys(ratio.figure for ratio in ratios)) == list(FIGURES)
+    shares = [ratio for ratio in ratios if ratio.figure in ("throughput", "spread")]
+    assert [ratio.who for ratio in shares].count("thread pool") == 2
+    assert all(0 < ratio.value <= 1.05 and 0 < (ratio.busy or 0) <= 1.05 for ratio in shares)
+    others = {ratio.figure: ratio.value for ratio in ratios if ratio not in shares}
+    assert others["switches"] == pytest.approx(1 / 9)
+    assert others["overlap"] > 0
+    assert 0 < others["warm-start"] <= 1.05
+    assert len(raw) == 4 + 3 + 2 + 1 + 2
+    assert not place.folder.exists()
+    assert processes_with(str(place.folder)) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_pools_and_removes_the_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.bench", "--only", "warm-start", "--output-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as bench:
+        try:
+            wait_until(lambda: config_of_child(bench.pid))
+            folder = Path(config_of_child(bench.pid) or "").parent
+            wait_until(lambda: any("worker" in process.cmdline() for process in processes_with(str(folder))))
+            bench.send_signal(signal.SIGINT)
+            output, _ = bench.communicate(timeout=60)
+        finally:
+            bench.kill()
+
+    assert bench.returncode == 130, output
+    assert not folder.exists()
+    assert processes_with(str(folder)) == []

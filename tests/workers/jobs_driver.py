@@ -1,0 +1,228 @@
+"""Drives ``Jobs`` as the workbench does (payloads that are kept, codec threads that end late, one device) for runs that
+send, repeat, release, cancel, vanish and come back at any moment, and checks all that must hold in between.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from hypothesis import note
+
+from tests.adversary import Adversary
+from workers.jobs import Action, Decode, Encode, Forget, JobKey, Jobs, Place, SayAtBarrier, Send, Start
+
+WAITING = (Place.DECODING, Place.READY)
+
+
+@dataclass(eq=False)
+class Payload:
+    """One job, from when it arrived until all of it is dropped."""
+
+    key: JobKey
+    round: int | None
+    place: Place = Place.DECODING
+    at_barrier: bool = False
+
+
+@dataclass
+class Run:
+    """``passed_over``: how often each other run got the device while this one could have had it."""
+
+    released: int = -1
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
+class JobsDriver:
+    """One worker, and the runs that use it."""
+
+    def __init__(self, adversary: Adversary) -> None:
+        self.adversary = adversary
+        self.jobs = Jobs()
+        self.runs: dict[str, Run] = {}
+        self.payloads: dict[JobKey, Payload] = {}
+        self.sent: Counter[JobKey] = Counter()
+        self._usable = False
+        self._device: Payload | None = None
+        self._codec: list[tuple[Payload, Place]] = []
+
+    # -- what runs do
+
+    def attach(self, run: str) -> None:
+        note(f"{run} attaches")
+        self.runs.setdefault(run, Run())
+        missed = [payload.key for payload in self._of(run) if payload.place is Place.UNDELIVERED]
+        actions = self.jobs.attach(run)
+        assert actions == [Send(key) for key in missed], "what it may have missed is sent again"
+        self._act(actions)
+
+    def drop(self, run: str) -> None:
+        note(f"{run} is dropped")
+        gone = [payload.key for payload in self._of(run)]
+        self.runs.pop(run, None)
+        actions = self.jobs.drop(run)
+        assert actions == [Forget(key) for key in gone], "nothing is done for a run that is gone"
+        self._act(actions)
+        assert self.jobs.drop(run) == []
+
+    def add(self, key: JobKey, round_: int | None) -> None:
+        note(f"{key} arrives, round {round_}")
+        known = self.payloads.get(key)
+        self.payloads.setdefault(key, Payload(key, round_))
+        actions = self.jobs.add(key, round_)
+        if known is None:
+            assert actions == [Decode(key)]
+        else:
+            assert actions == ([Send(key)] if known.place is Place.UNDELIVERED else []), "it has it already"
+        self._act(actions)
+
+    def release(self, run: str, round_: int) -> None:
+        note(f"{run} releases round {round_}")
+        self.runs[run].released = max(round_, self.runs[run].released)
+        self._act(self.jobs.release(run, round_))
+
+    def acknowledge(self, key: JobKey) -> None:
+        note(f"{key} is acknowledged")
+        payload = self.payloads.get(key)
+        done = payload is not None and payload.place is Place.UNDELIVERED
+        actions = self.jobs.acknowledged(key)
+        assert actions == ([Forget(key)] if done else [])
+        self._act(actions)
+
+    def cancel(self, run: str, names: list[str] | None) -> None:
+        note(f"{run} cancels {names}")
+        waiting = [payload.key for payload in self._of(run) if payload.place in WAITING]
+        actions = self.jobs.cancel(run, names)
+        assert actions == [Forget(key) for key in waiting if names is None or key.job in names]
+        self._act(actions)
+
+    # -- what threads and the device do
+
+    def set_usable(self, usable: bool) -> None:
+        note(f"usable: {usable}")
+        self._usable = usable
+        self._act(self.jobs.usable(usable))
+
+    def end_codec(self, work: tuple[Payload, Place], *, failed: bool = False) -> None:
+        self._codec.remove(work)
+        payload, kind = work
+        note(f"{kind.value} of {payload.key} ended, {failed=}")
+        if self.payloads.get(payload.key) is not payload:
+            return  # the job is gone; what has its name now is another one
+        if kind is Place.ENCODING:
+            payload.place = Place.UNDELIVERED
+            self._act(self.jobs.encoded(payload.key))
+            return
+        payload.place = Place.UNDELIVERED if failed else Place.READY
+        self._act(self.jobs.decode_failed(payload.key) if failed else self.jobs.decoded(payload.key))
+
+    def end_device(self, *, failed: bool = False) -> None:
+        payload = self._device
+        assert payload is not None
+        note(f"the device is done with {payload.key}, {failed=}")
+        self._device = None
+        live = self.payloads.get(payload.key) is payload
+        if live:
+            payload.place = Place.UNDELIVERED if failed else Place.ENCODING
+        actions = self.jobs.device_done(failed=failed)
+        first = actions[:1] if live else []
+        assert first == ([SayAtBarrier(payload.key, payload.round)] if live else []), "the barrier comes first"
+        self._act(actions)
+        assert payload.at_barrier == live
+
+    # -- what may come next
+
+    def trouble(self) -> None:
+        """Something that a run in order would not do, or need not do."""
+        run, job = self.adversary.pick("abc"), self.adversary.pick("1234")
+        happenings: list[Callable[[], None]] = [partial(self.attach, run), partial(self.drop, run)]
+        if run in self.runs:
+            happenings += [partial(self.acknowledge, JobKey(run, job))]
+            happenings += [partial(self.cancel, run, names) for names in ([job], None)]
+        happenings += [partial(self.end_codec, work, failed=True) for work in self._codec if work[1] is Place.DECODING]
+        happenings += [partial(self.end_device, failed=True)] if self._device else []
+        happenings += [partial(self.set_usable, not self._usable)]
+        self.adversary.pick(happenings)()
+
+    def ask(self) -> None:
+        """A run sends something, perhaps what it has sent before."""
+        run = self.adversary.pick(sorted(self.runs))
+        job, round_ = self.adversary.pick("1234"), self.adversary.pick([None, 0, 1, 2])
+        happenings = [partial(self.add, JobKey(run, job), round_), partial(self.release, run, round_ or 0)]
+        self.adversary.pick(happenings)()
+
+    def progress(self) -> bool:
+        """Something ends that was begun, or a result is acknowledged; False if there is nothing of that."""
+        happenings: list[Callable[[], None]] = [self.end_device] if self._device else []
+        happenings += [partial(self.end_codec, work) for work in self._codec]
+        results = [key for key, payload in self.payloads.items() if payload.place is Place.UNDELIVERED]
+        happenings += [partial(self.acknowledge, key) for key in results]
+        if happenings:
+            self.adversary.pick(happenings)()
+        return bool(happenings)
+
+    # -- what must hold
+
+    def _of(self, run: str) -> list[Payload]:
+        return [payload for key, payload in self.payloads.items() if key.run == run]
+
+    def _startable(self, run: str) -> list[Payload]:
+        ready = [payload for payload in self._of(run) if payload.place is Place.READY]
+        return [payload for payload in ready if payload.round is None or payload.round <= self.runs[run].released]
+
+    def _act(self, actions: list[Action]) -> None:
+        for action in actions:
+            note(action)
+            match action:
+                case Decode(key):
+                    self._codec.append((self.payloads[key], Place.DECODING))
+                case Start(key):
+                    self._on_start(key)
+                case SayAtBarrier(key, round_):
+                    payload = self.payloads[key]
+                    assert not payload.at_barrier
+                    assert round_ == payload.round
+                    payload.at_barrier = True
+                case Encode(key):
+                    assert self.payloads[key].place is Place.ENCODING
+                    assert (self.payloads[key], Place.ENCODING) not in self._codec
+                    self._codec.append((self.payloads[key], Place.ENCODING))
+                case Send(key):
+                    assert self.payloads[key].place is Place.UNDELIVERED, "sent before there is a result"
+                    self.sent[key] += 1
+                case Forget(key):
+                    del self.payloads[key]
+        self._check_state()
+
+    def _on_start(self, key: JobKey) -> None:
+        assert self._device is None, "two jobs on one device"
+        assert self._usable
+        assert self.payloads[key] is self._startable(key.run)[0], "released, decoded, and the first of its run"
+        for name, run in self.runs.items():
+            if name != key.run and self._startable(name):
+                run.passed_over[key.run] += 1
+                assert run.passed_over[key.run] == 1, f"{name} waits for more than one job of {key.run}"
+        self._device = self.payloads[key]
+        self._device.place = Place.RUNNING
+        self.runs[key.run].passed_over.clear()
+
+    def _check_state(self) -> None:
+        jobs = self.jobs
+        assert set(jobs.runs) == set(self.runs)
+        assert jobs.running == (self._device.key if self._device else None)
+        assert jobs.idle == (self._device is None and not self.payloads)
+        for name, run in self.runs.items():
+            assert jobs.unfinished(name) == (
+                self._names(name, *WAITING),
+                self._names(name, Place.RUNNING),
+                self._names(name, Place.ENCODING, Place.UNDELIVERED),
+            )
+            startable = self._startable(name)
+            assert not (startable and self._usable and self._device is None), "it could work, and does not"
+            if not startable:
+                run.passed_over.clear()
+
+    def _names(self, run: str, *places: Place) -> list[str]:
+        return [payload.key.job for payload in self._of(run) if payload.place in places]

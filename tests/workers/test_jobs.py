@@ -1,0 +1,156 @@
+"""What a worker does next."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from tests.adversary import CHOICES, THOROUGH, Adversary
+from tests.workers.jobs_driver import JobsDriver
+from workers.jobs import Decode, Encode, Forget, JobKey, Jobs, SayAtBarrier, Send, Start
+
+ONE, TWO, THREE = (JobKey("run", name) for name in ("1", "2", "3"))
+
+
+def ready(*keys: JobKey, round_: int | None = None) -> Jobs:
+    """A worker on whose device nothing may start yet, with these jobs decoded."""
+    jobs = Jobs()
+    for key in keys:
+        jobs.attach(key.run)
+        assert jobs.add(key, round_) == [Decode(key)]
+        assert jobs.decoded(key) == []
+    return jobs
+
+
+# -- as examples
+
+
+def test_the_life_of_a_job() -> None:
+    jobs = Jobs()
+    jobs.attach("run")
+    jobs.usable(True)
+    assert jobs.add(ONE, 0) == [Decode(ONE)]
+    assert jobs.decoded(ONE) == []
+    assert jobs.release("run", 0) == [Start(ONE)]
+    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, 0), Encode(ONE)]
+    assert jobs.encoded(ONE) == [Send(ONE)]
+    assert jobs.acknowledged(ONE) == [Forget(ONE)]
+    assert jobs.idle
+
+
+def test_the_device_goes_on_before_its_last_work_is_encoded() -> None:
+    jobs = ready(ONE, TWO)
+    jobs.usable(True)
+    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
+
+
+def test_a_job_of_the_next_round_is_decoded_but_does_not_start() -> None:
+    jobs = ready(ONE, round_=1)
+    assert jobs.usable(True) == []
+    assert jobs.release("run", 0) == []
+    assert jobs.release("run", 1) == [Start(ONE)]
+    assert jobs.release("run", 0) == []
+
+
+def test_what_can_not_be_decoded_is_sent_as_a_failure_without_waiting_for_its_round() -> None:
+    jobs = Jobs()
+    jobs.attach("run")
+    jobs.add(ONE, 7)
+    assert jobs.decode_failed(ONE) == [Send(ONE)]
+
+
+def test_runs_take_turns() -> None:
+    keys = [JobKey(run, job) for run in "ab" for job in "12"]
+    jobs = ready(*keys)
+    order = [action.key for action in jobs.usable(True) if isinstance(action, Start)]
+    for _ in keys:
+        order += [action.key for action in jobs.device_done(failed=False) if isinstance(action, Start)]
+    assert order == [keys[0], keys[2], keys[1], keys[3]]
+
+
+def test_a_result_is_kept_and_sent_again_until_it_is_acknowledged() -> None:
+    jobs = ready(ONE)
+    jobs.usable(True)
+    jobs.device_done(failed=True)
+    assert jobs.attach("run") == [Send(ONE)]
+    assert jobs.add(ONE, None) == [Send(ONE)]
+    assert jobs.unfinished("run") == ([], [], ["1"])
+    jobs.acknowledged(ONE)
+    assert jobs.acknowledged(ONE) == []
+    assert jobs.attach("run") == []
+
+
+def test_when_a_run_is_dropped_its_work_on_the_device_ends_in_silence_and_the_device_goes_on() -> None:
+    other = JobKey("other", "1")
+    jobs = ready(ONE, TWO, other)
+    jobs.usable(True)
+    assert jobs.drop("run") == [Forget(ONE), Forget(TWO)]
+    assert jobs.running == ONE
+    assert jobs.device_done(failed=False) == [Start(other)]
+
+
+def test_a_run_that_comes_back_can_use_the_same_names_again() -> None:
+    jobs = ready(ONE)
+    jobs.usable(True)
+    jobs.drop("run")
+    jobs.attach("run")
+    assert jobs.add(ONE, None) == [Decode(ONE)]
+    assert jobs.device_done(failed=False) == []
+    assert jobs.decoded(ONE) == [Start(ONE)]
+
+
+def test_an_encoding_that_ends_after_its_run_was_dropped_changes_nothing() -> None:
+    jobs = ready(ONE)
+    jobs.usable(True)
+    jobs.device_done(failed=False)
+    jobs.drop("run")
+    assert jobs.encoded(ONE) == []
+    jobs.attach("run")
+    jobs.add(ONE, None)
+    assert jobs.encoded(ONE) == []
+    assert jobs.unfinished("run") == (["1"], [], [])
+
+
+def test_only_what_has_not_begun_can_be_cancelled() -> None:
+    jobs = ready(ONE, TWO, THREE)
+    jobs.usable(True)
+    assert jobs.cancel("run", ["1", "2"]) == [Forget(TWO)]
+    assert jobs.cancel("run", None) == [Forget(THREE)]
+    assert jobs.unfinished("run") == ([], ["1"], [])
+
+
+def test_nothing_starts_while_the_model_is_away() -> None:
+    jobs = ready(ONE, TWO)
+    jobs.usable(True)
+    jobs.usable(False)
+    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, None), Encode(ONE)]
+    assert jobs.usable(True) == [Start(TWO)]
+
+
+# -- whatever happens
+
+
+@given(choices=CHOICES)
+@THOROUGH
+def test_whatever_runs_do_each_job_has_one_life_and_the_device_never_idles_without_need(choices: bytes) -> None:
+    driver = JobsDriver(Adversary(choices))
+    driver.set_usable(True)
+    driver.attach("a")
+    driver.attach("b")
+    while not driver.adversary.tired:
+        kind = driver.adversary.pick(["progress", "ask", "ask", "progress", "ask", "trouble"])
+        if kind == "trouble":
+            driver.trouble()
+        elif kind == "ask" and driver.runs:
+            driver.ask()
+        else:
+            driver.progress()
+    # From here on all goes well: what was sent is released, done, sent and acknowledged.
+    driver.set_usable(True)
+    for run in driver.runs:
+        driver.release(run, 2)
+    left = set(driver.payloads)
+    while driver.progress():
+        pass
+    assert driver.jobs.idle
+    assert not driver.payloads
+    assert left <= set(driver.sent)
