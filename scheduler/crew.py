@@ -96,6 +96,11 @@ class Crew:
         """Whether all weights are where they should be."""
         return settled(self._placements(), desired)
 
+    @property
+    def all_welcome(self) -> bool:
+        """Whether everybody that answers at all has answered: those of a warm pool are to begin together."""
+        return all(client.welcome or client.silent for client in self)
+
     def join(self, desired: Mapping[m.Role, Wanted]) -> list[WorkerClient]:
         """Those that are ready to work and had not joined; from now on they have."""
         joining = [

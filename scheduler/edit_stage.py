@@ -85,9 +85,9 @@ class EditStage:
         """The last round's number, if nothing changes."""
         return self._rounds.round + self._rounds.rounds_left()
 
-    def join(self, worker: str) -> None:
-        """An editor is ready."""
-        self._act(self._rounds.join(worker))
+    def join(self, *workers: str) -> None:
+        """Editors are ready."""
+        self._act(self._rounds.join(*workers))
 
     def lose(self, worker: str) -> None:
         """An editor is gone."""

@@ -326,7 +326,7 @@ class Evaluation:
             log.info("Model switch done in %.1f s", seconds)
             self._phase = "scoring"
         # While roles change, nobody begins before everybody is there: the first would take more than its share.
-        if self._phase != "switching":
+        if self._phase != "switching" and self._crew.all_welcome:
             self._take_in(self._crew.join(self._desired))
         if self._phase == "scoring" and self._score.finished:
             self._show()
@@ -334,9 +334,7 @@ class Evaluation:
             self._phase = "done"
 
     def _take_in(self, joining: Sequence[WorkerClient]) -> None:
-        for client in joining:
-            if client.role == "editor":
-                self._edit.join(client.name)
+        self._edit.join(*(client.name for client in joining if client.role == "editor"))
         self._score.join(*(client.name for client in joining if client.role == "reward"))
 
     def _edit_is_over(self) -> None:

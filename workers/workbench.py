@@ -99,6 +99,8 @@ class Workbench:
         self._codecs.submit(work, payload).add_done_callback(ended)
 
     def _decoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
+        if self._payloads.get(key) is not payload:
+            return  # dropped meanwhile, and perhaps given again
         if error is None:
             self.act(self.jobs.decoded(key))
         else:
@@ -144,6 +146,8 @@ class Workbench:
         self._send(key.run, message, ())
 
     def _encoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
+        if self._payloads.get(key) is not payload:
+            return
         if error is not None:
             outcome = payload.outcome
             times = (outcome.started, outcome.finished) if outcome else (None, None)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.end_to_end.harness import Bench, bench, encoded, pair, write_data
+from tests.waiting import wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own-models.md"
 _FILE = re.compile(r"^File `([^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -66,27 +67,30 @@ def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader
 
     assert result.code == 3, result.output
     report = reader.report()
-    scores = {found["pair_id"]: found["score"] for found in report["pairs"] if found["score"] is not None}
-    assert scores == pytest.approx(expected_scores(reader.folder, factor=1.5))
+    found_scores = scores(reader)
+    assert found_scores == pytest.approx(expected_scores(reader.folder, factor=1.5))
     assert [(found["pair_id"], found["stage"], found["kind"]) for found in report["failures"]] == [
         ("almost-white", "score", "too_bright")
     ]
-    assert report["summary"]["overall_mean"] == pytest.approx(sum(scores.values()) / 3)
+    assert report["summary"]["overall_mean"] == pytest.approx(sum(found_scores.values()) / 3)
     assert reader.left_over() == []
 
 
-def test_another_checkpoint_is_another_fingerprint_and_other_scores(reader: Bench) -> None:
-    assert reader.run("run", "--config", _CONFIG).code == 3
-    before = {worker["worker_id"]: worker["fingerprint"] for worker in reader.report()["provenance"]["workers"]}
+def test_warm_workers_load_another_checkpoint_and_it_has_another_fingerprint(reader: Bench) -> None:
+    assert reader.run("run", "--config", _CONFIG, "--keep-warm").code == 3
+    before = fingerprints(reader)
     (reader.folder / "my_checkpoint" / "brightness.json").write_text(json.dumps({"factor": 1.2}))
+    wait_until(lambda: "stale" in reader.run("workers", "status", "--config", _CONFIG).output)
 
-    assert reader.run("run", "--config", _CONFIG).code == 3
+    result = reader.run("run", "--config", _CONFIG, "--no-launch")
 
-    after = {worker["worker_id"]: worker["fingerprint"] for worker in reader.report()["provenance"]["workers"]}
-    assert before["editor-0"] == before["editor-1"] != after["editor-0"]
+    assert result.code == 3, result.output
+    after = fingerprints(reader)
+    assert before["editor-0"] == before["editor-1"] != after["editor-0"] == after["editor-1"]
     assert before["reward-0"] == after["reward-0"]
-    scores = {found["pair_id"]: found["score"] for found in reader.report()["pairs"] if found["score"] is not None}
-    assert scores == pytest.approx(expected_scores(reader.folder, factor=1.2))
+    assert scores(reader) == pytest.approx(expected_scores(reader.folder, factor=1.2))
+    assert reader.run("workers", "stop", "--config", _CONFIG).code == 0
+    assert reader.left_over() == []
 
 
 def test_a_class_that_is_not_there_is_told_with_the_nearest_name_before_anything_starts(reader: Bench) -> None:
@@ -113,14 +117,22 @@ def test_a_class_of_the_wrong_kind_and_a_broken_checkpoint_end_the_run_with_the_
     assert "derive it from workers.interface.Editor" in result.output
 
 
+def scores(reader: Bench) -> dict[str, float]:
+    return {found["pair_id"]: found["score"] for found in reader.report()["pairs"] if found["score"] is not None}
+
+
+def fingerprints(reader: Bench) -> dict[str, str]:
+    return {worker["worker_id"]: worker["fingerprint"] for worker in reader.report()["provenance"]["workers"]}
+
+
 def expected_scores(folder: Path, *, factor: float) -> dict[str, float]:
     """What the document's own functions make of the sources: the run must neither lose nor change anything."""
     module = module_of(folder)
-    scores = {}
+    expected = {}
     for name, colour in _SOURCES.items():
         source = edited = Image.new("RGB", (24, 16), colour)
         for _ in range(4):
             edited = module.ImageEnhance.Brightness(edited).enhance(factor ** (1 / 4))
         before, after = module.brightness(source), module.brightness(edited)
-        scores[name] = 10 * (after - before) / (255 - before)
-    return scores
+        expected[name] = 10 * (after - before) / (255 - before)
+    return expected

@@ -12,6 +12,7 @@ from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
 from workers.editors.qwen_image_loading import load_pipeline
+from workers.editors.qwen_image_replacement import replace_weights
 from workers.hub import resolve_model, weight_files
 from workers.images import flatten
 from workers.interface import Editor, EditRequest, ModelError, Progress
@@ -38,6 +39,15 @@ class QwenImageEditEditor(Editor):
     def load(self, residency: Residency) -> None:
         self._pipeline = None
         self._pipeline = load_pipeline(self._folder(), self.spec.params, self.device, residency)
+
+    def replace(self, spec: ModelSpec) -> bool:
+        if self._pipeline is None or spec.params != self.spec.params or not spec.name:
+            return False
+        folder = resolve_model(spec.name)
+        pipeline, self._pipeline = self._pipeline, None
+        self._pipeline = replace_weights(pipeline, folder, spec.params)
+        self.spec, self._found = spec, folder
+        return True
 
     def place(self, residency: Residency) -> None:
         """Move all components; leaving a GPU gives its memory back to other processes."""

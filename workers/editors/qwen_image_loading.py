@@ -15,7 +15,7 @@ from workers.processors import load_processor
 PIPELINES = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline")
 DTYPES = ("bfloat16", "float16", "float32")
 
-_MODULES = ("text_encoder", "transformer", "vae")
+MODULES = ("text_encoder", "transformer", "vae")
 _LIBRARIES = ("diffusers", "transformers")
 
 
@@ -29,14 +29,14 @@ def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residenc
             (the files are damaged or incomplete, or are another kind of pipeline).
     """
     dtype = _checked_params(params)
-    index = _read_index(folder)
+    index = read_index(folder)
     _check_device(device)
     import torch
 
     torch.set_num_threads(params.get("threads_per_worker", 1))
     _keep_quiet()
     try:
-        return _assemble(folder, index, getattr(torch, dtype), device if residency == "device" else "cpu")
+        return _load_all(folder, index, getattr(torch, dtype), device if residency == "device" else "cpu")
     except ModelError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -62,7 +62,7 @@ def _checked_params(params: Mapping[str, Any]) -> str:
     return str(dtype)
 
 
-def _read_index(folder: Path) -> dict[str, Any]:
+def read_index(folder: Path) -> dict[str, Any]:
     """The pipeline's own list of its components, found to name nothing but what is expected."""
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
     if found not in PIPELINES:
         expected = " or ".join(PIPELINES)
         raise ModelError("load", f"editor model {folder} is of the class {found!r}; this editor runs {expected}")
-    for name in _MODULES:
+    for name in MODULES:
         library, class_name = [*(index.get(name) or []), None, None][:2]
         if library not in _LIBRARIES or not isinstance(class_name, str):
             raise ModelError("load", f"editor model {folder}: model_index.json names no usable class for {name}")
@@ -90,10 +90,14 @@ def _check_device(device: str) -> None:
         raise ModelError("load", f"device {device}: torch {torch.__version__} sees no GPU here (it is {build})")
 
 
-def _assemble(folder: Path, index: Mapping[str, Any], dtype: Any, device: str) -> Any:
+def _load_all(folder: Path, index: Mapping[str, Any], dtype: Any, device: str) -> Any:
+    return assemble(folder, {name: load_module(folder, name, index[name], dtype, device) for name in MODULES})
+
+
+def assemble(folder: Path, modules: Mapping[str, Any]) -> Any:
+    """The pipeline of ``folder`` around modules that are loaded."""
     from diffusers import DiffusionPipeline
 
-    modules = {name: _load_module(folder, name, index[name], dtype, device) for name in _MODULES}
     processor = load_processor(str(folder), subfolder="processor")
     pipeline = DiffusionPipeline.from_pretrained(str(folder), processor=processor, local_files_only=True, **modules)
     pipeline.set_progress_bar_config(disable=True)
@@ -101,11 +105,11 @@ def _assemble(folder: Path, index: Mapping[str, Any], dtype: Any, device: str) -
     return pipeline
 
 
-def _load_module(folder: Path, name: str, class_path: list[str], dtype: Any, device: str) -> Any:
+def load_module(folder: Path, name: str, class_path: list[str], dtype: Any, device: Any) -> Any:
     """One component, loaded by itself: the pipeline would go on with random weights where some are missing."""
     module_class = getattr(importlib.import_module(class_path[0]), class_path[1])
     # A device map lets each tensor go straight from the file to the device.
-    straight = {} if device == "cpu" else {"device_map": {"": device}}
+    straight = {} if str(device) == "cpu" else {"device_map": {"": device}}
     module, found = module_class.from_pretrained(
         str(folder / name),
         dtype=dtype,
@@ -130,6 +134,9 @@ def _tell_where_images_are(text_encoder: Any) -> None:
 
     if "mm_token_type_ids" not in inspect.signature(text_encoder.forward).parameters:
         return
+    if getattr(text_encoder, "_warmbench_hooked", False):
+        return  # a module that has been taken over from another pipeline
+    text_encoder._warmbench_hooked = True
     image_token = text_encoder.config.image_token_id
 
     def add(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -1,0 +1,90 @@
+"""Puts another checkpoint's weights into a pipeline that is loaded: same process, same memory, same CUDA context.
+
+A component of the same class and configuration takes the new weights tensor by tensor from the memory-mapped
+safetensors, so that at no time there are two copies of it. One that differs, or whose file names its weights otherwise
+than the module does (older checkpoints of the text encoder), is dropped and read anew by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workers.editors.qwen_image_loading import MODULES, assemble, load_module, read_index
+from workers.interface import ModelError
+
+_CONFIG = "config.json"
+
+
+def replace_weights(pipeline: Any, folder: Path, params: Mapping[str, Any]) -> Any:
+    """Return a pipeline with the checkpoint of ``folder``, made of the modules of ``pipeline`` where they fit.
+
+    Raises:
+        ModelError: the checkpoint can't be read; ``pipeline`` is then of no use any more.
+    """
+    import torch
+
+    index = read_index(folder)
+    modules: dict[str, Any] = {}
+    try:
+        for name in MODULES:
+            module = getattr(pipeline, name)
+            device, files = module.device, weight_map(folder / name)
+            if _same_kind(module, index[name], folder / name) and _same_weights(module, files):
+                _copy(module, files)
+            else:
+                setattr(pipeline, name, None)
+                del module
+                module = load_module(folder, name, index[name], getattr(torch, params.get("dtype", "bfloat16")), device)
+            modules[name] = module
+        return assemble(folder, modules)
+    except ModelError:
+        raise
+    except Exception as error:
+        # Damaged files raise whatever the library that reads them raises.
+        raise ModelError("load", f"editor model {folder} can't be loaded: {type(error).__name__}: {error}") from error
+
+
+def weight_map(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
+    """Each weight in the component's safetensors: the file it is in, and its shape."""
+    from safetensors import safe_open
+
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118 - no mapping, though it looks like one
+                found[key] = (path, tuple(file.get_slice(key).get_shape()))
+    return found
+
+
+def _same_kind(module: Any, class_path: list[str], folder: Path) -> bool:
+    """Whether the component would be built the same: its class, and its configuration but for where it came from."""
+    if type(module).__name__ != class_path[1]:
+        return False
+    config = module.config
+    has = json.loads(config.to_json_string() if hasattr(config, "to_json_string") else json.dumps(dict(config)))
+    wanted = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    return all(has.get(key) == value for key, value in wanted.items() if _decides(key))
+
+
+def _decides(key: str) -> bool:
+    return not key.startswith("_") and key not in ("dtype", "torch_dtype", "transformers_version", "architectures")
+
+
+def _same_weights(module: Any, files: Mapping[str, tuple[Path, tuple[int, ...]]]) -> bool:
+    state = module.state_dict()
+    return {key: tuple(tensor.shape) for key, tensor in state.items()} == {key: at[1] for key, at in files.items()}
+
+
+def _copy(module: Any, files: Mapping[str, tuple[Path, tuple[int, ...]]]) -> None:
+    import torch
+    from safetensors import safe_open
+
+    state = module.state_dict()
+    with torch.no_grad():
+        for path in sorted({at[0] for at in files.values()}):
+            with safe_open(path, framework="pt") as file:
+                for key in file.keys():  # noqa: SIM118 - no mapping, though it looks like one
+                    state[key].copy_(file.get_tensor(key))
