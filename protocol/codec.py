@@ -27,7 +27,7 @@ MAX_IMAGE_BYTES = 256 * 2**20
 """The largest image frame; also the largest base64 string that a benchmark may hold."""
 
 MAX_LENGTH = 8192
-"""The most entries of one list or map. msgpack makes room for a list as long as it says it is, at every level."""
+"""The most entries of one list or map: msgpack may make room for as many as a list says it has, at every level."""
 
 MAX_VALUES = 100_000
 """The most values of a map with all that is in it: one byte on the wire can be a dict of 64 bytes in memory.

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import msgspec
+from setproctitle import setproctitle
 
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import PoolError, private_folder, read_worker_cards, try_lock
@@ -43,6 +44,7 @@ def main() -> int:
 
 def run_launcher(folder: Path) -> int:
     """Be the launcher of the pool in this folder."""
+    setproctitle(f"warmbench: launcher of {folder}")
     from workers.launcher import Launcher
 
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=PoolPlan)
@@ -75,6 +77,7 @@ def _clear(folder: Path) -> None:
 
 def run_worker(options: argparse.Namespace) -> int:
     """Be one worker."""
+    setproctitle(f"warmbench: {options.worker_id} on {options.device} of {options.folder}")
     from workers.worker import Identity, Worker
 
     identity = Identity(options.worker_id, options.role, options.device, options.local_device, options.incarnation)

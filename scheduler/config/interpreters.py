@@ -1,4 +1,4 @@
-"""The Python that a reward in an environment of its own runs in."""
+"""How the Python of a reward in an environment of its own is started."""
 
 from __future__ import annotations
 
@@ -15,24 +15,42 @@ from scheduler.config.reward_models import Qwen3VLSubprocessParams
 _USUAL_ROOTS = ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "~/micromamba", "~/.conda")
 _SYSTEM_ROOTS = ("/opt/conda", "/opt/miniconda3", "/opt/anaconda3", "/opt/miniforge3", "/usr/local/miniconda3")
 
+_ALONE = "-s"
+"""Without the packages of ``~/.local``, which every conda environment would else take before its own."""
 
-def reward_python(config: Config) -> Path:
-    """The Python that rewards are started with: that of ``python`` or ``conda_env``, else the one that runs now.
+
+def isolated_reward(config: Config) -> Qwen3VLSubprocessParams | None:
+    """The parameters of a reward in an environment of its own, as far as they say which; else None."""
+    params = config.reward_model.params
+    if isinstance(params, Qwen3VLSubprocessParams) and (params.python or params.conda_env):
+        return params
+    return None
+
+
+def reward_command(config: Config) -> list[str]:
+    """The command that rewards are started with, to which Python's own arguments are added.
+
+    It is the interpreter that ``python`` or ``conda_env`` names; ``conda run`` where only conda knows the environment,
+    or perhaps does not know it either; and the Python that runs now for a reward without an environment of its own.
 
     Raises:
         FileNotFoundError: the conda environment or the file is not there.
     """
-    params = config.reward_model.params
-    if not isinstance(params, Qwen3VLSubprocessParams):
-        return Path(sys.executable)
+    params = isolated_reward(config)
+    if params is None:
+        return [sys.executable]
     if params.python is not None:
         if not os.access(params.python, os.X_OK) or params.python.is_dir():
             raise FileNotFoundError(f"{params.python} is no program")
-        return params.python.absolute()
-    found = conda_environments().get(params.conda_env or "")
-    if found is None:
-        raise FileNotFoundError(f"there is no conda environment {params.conda_env}")
-    return found
+        return [str(params.python.absolute()), _ALONE]
+    name = params.conda_env or ""
+    found = conda_environments().get(name)
+    if found is not None:
+        return [str(found), _ALONE]
+    conda = shutil.which("conda") or os.environ.get("CONDA_EXE")
+    if conda is not None:
+        return [conda, "run", "--no-capture-output", "-n", name, "python", _ALONE]
+    raise FileNotFoundError(f"there is no conda environment {name}")
 
 
 def conda_environments() -> dict[str, Path]:

@@ -76,6 +76,7 @@ def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader
     assert reader.left_over() == []
 
 
+@pytest.mark.slow
 def test_warm_workers_load_another_checkpoint_and_it_has_another_fingerprint(reader: Bench) -> None:
     assert reader.run("run", "--config", _CONFIG, "--keep-warm").code == 3
     before = fingerprints(reader)

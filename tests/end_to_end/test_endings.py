@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 
 def role_processes(user: Bench, name: str) -> list[psutil.Process]:
-    return [process for process in user.processes() if name in process.cmdline()]
+    return [process for process in user.processes() if name in " ".join(process.cmdline())]
 
 
 def edits_done(user: Bench, count: int) -> bool:

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 import zmq
 
+from protocol.sockets import Link, Listener, ipc_endpoint
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
@@ -21,11 +25,24 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+def context() -> Iterator[Context]:
     """A ZeroMQ context that has to end once the test has closed its sockets: the test fails if it hangs."""
-    made: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    made: Context = zmq.Context()
     yield made
     ended = threading.Thread(target=made.term, daemon=True)
     ended.start()
     ended.join(10)
     assert not ended.is_alive(), "the context does not end: a socket was left open"
+
+
+@pytest.fixture(params=["ipc", "tcp"])
+def endpoint(request: pytest.FixtureRequest, short_folder: Path) -> str:
+    """Where to bind."""
+    return ipc_endpoint(short_folder / "worker.sock") if request.param == "ipc" else "tcp://127.0.0.1:*"
+
+
+@pytest.fixture
+def pair(context: Context, endpoint: str) -> Iterator[tuple[Listener, Link]]:
+    """Both ends of a connection."""
+    with Listener(context, endpoint) as listener, Link(context, listener.endpoint) as link:
+        yield listener, link

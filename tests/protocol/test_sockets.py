@@ -4,54 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zmq
 
 from protocol import messages as m
-from protocol import sockets
-from protocol.codec import ProtocolError, encode
+from protocol.codec import encode
 from protocol.sockets import MAX_SOCKET_PATH, Link, Listener, ipc_endpoint
+from tests.protocol.connections import ack, edited, say_and_hear, wait_for_message
 from tests.waiting import wait_until
 
 Context = zmq.Context[zmq.Socket[bytes]]
-
-
-@pytest.fixture(params=["ipc", "tcp"])
-def endpoint(request: pytest.FixtureRequest, short_folder: Path) -> str:
-    """Where to bind."""
-    return ipc_endpoint(short_folder / "worker.sock") if request.param == "ipc" else "tcp://127.0.0.1:*"
-
-
-@pytest.fixture
-def pair(context: Context, endpoint: str) -> Iterator[tuple[Listener, Link]]:
-    """Both ends of a connection."""
-    with Listener(context, endpoint) as listener, Link(context, listener.endpoint) as link:
-        yield listener, link
-
-
-def _ack(job: str) -> m.Ack:
-    return m.Ack(run="r", incarnation="i", job=job)
-
-
-def _edited(job: str) -> m.Edited:
-    return m.Edited(run="r", incarnation="i", job=job, started=1, finished=2, width=3, height=4, sha256="0" * 64)
-
-
-def _wait(end: Listener | Link) -> None:
-    assert end.socket.poll(10_000), "nothing arrived"
-
-
-def _heard(listener: Listener, link: Link, job: str) -> bytes:
-    """Have the link say something; return what the listener calls it."""
-    assert link.send(_ack(job))
-    _wait(listener)
-    received = listener.receive()
-    assert received is not None
-    assert received[1] == _ack(job)
-    return received[0]
 
 
 def test_messages_with_images_arrive_whole_and_in_order_both_ways(pair: tuple[Listener, Link]) -> None:
@@ -60,20 +24,20 @@ def test_messages_with_images_arrive_whole_and_in_order_both_ways(pair: tuple[Li
     sizes = [0, 1, 100, 65_535, 65_536, 300_000] * 4
     images = [hashlib.shake_128(bytes([number])).digest(size) for number, size in enumerate(sizes)]
     for number, image in enumerate(images):
-        assert link.send(_edited(str(number)), [image])
+        assert link.send(edited(str(number)), [image])
     for number, image in enumerate(images):
-        _wait(listener)
+        wait_for_message(listener)
         received = listener.receive()
         assert received is not None
         peer, message, (frame,) = received
-        assert message == _edited(str(number))
+        assert message == edited(str(number))
         assert bytes(frame) == image
         assert listener.send(peer, message, [frame])
     for number, image in enumerate(images):
-        _wait(link)
+        wait_for_message(link)
         answer = link.receive()
         assert answer is not None
-        assert answer[0] == _edited(str(number))
+        assert answer[0] == edited(str(number))
         assert bytes(answer[1][0]) == image
     assert listener.receive() is None
     assert link.receive() is None
@@ -85,7 +49,7 @@ def test_the_largest_batch_arrives_whole(pair: tuple[Listener, Link]) -> None:
     score = m.Score(run="r", incarnation="i", epoch=1, job="j", items=[item] * m.MAX_BATCH, parameters={})
     images = [str(number).encode() for number in range(512)]
     assert link.send(score, images)
-    _wait(listener)
+    wait_for_message(listener)
     received = listener.receive()
     assert received is not None
     assert received[1] == score
@@ -95,131 +59,55 @@ def test_the_largest_batch_arrives_whole(pair: tuple[Listener, Link]) -> None:
 def test_peers_are_told_apart(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, first = pair
     with Link(context, listener.endpoint) as second:
-        names = _heard(listener, first, "1"), _heard(listener, second, "2")
+        names = say_and_hear(listener, first, "1"), say_and_hear(listener, second, "2")
         assert names[0] != names[1]
-        assert listener.send(names[1], _ack("for the second"))
-        _wait(second)
-        assert second.receive() == (_ack("for the second"), [])
+        assert listener.send(names[1], ack("for the second"))
+        wait_for_message(second)
+        assert second.receive() == (ack("for the second"), [])
         assert first.receive() is None
 
 
 def test_sending_to_a_peer_that_was_never_there_gives_false(pair: tuple[Listener, Link]) -> None:
     listener, _ = pair
-    assert listener.send(b"nobody", _ack("1")) is False
-    assert listener.send(b"", _edited("1"), [b"image"]) is False
+    assert listener.send(b"nobody", ack("1")) is False
+    assert listener.send(b"", edited("1"), [b"image"]) is False
 
 
 def test_sending_to_a_peer_that_is_gone_gives_false(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, link = pair
     with Link(context, listener.endpoint) as leaver:
-        peer = _heard(listener, leaver, "1")
+        peer = say_and_hear(listener, leaver, "1")
     # ZeroMQ learns of it in its own time; until then what is sent is lost, and never an error.
-    wait_until(lambda: listener.send(peer, _edited("1"), [b"image"]) is False, seconds=10)
-    _heard(listener, link, "the others are still heard")
+    wait_until(lambda: listener.send(peer, edited("1"), [b"image"]) is False, seconds=10)
+    say_and_hear(listener, link, "the others are still heard")
 
 
 def test_a_listener_is_told_false_when_a_peer_does_not_read(pair: tuple[Listener, Link]) -> None:
     listener, link = pair
-    peer = _heard(listener, link, "1")
-    frames = [peer, *encode(_ack("x" * 1000))]
+    peer = say_and_hear(listener, link, "1")
+    frames = [peer, *encode(ack("x" * 1000))]
     sent = 0
     while sent < 200_000 and listener._send_frames(frames):
         sent += 1
     assert 10_000 <= sent < 200_000
-    assert listener.send(peer, _ack("1")) is False
+    assert listener.send(peer, ack("1")) is False
 
 
 def test_a_link_to_nobody_is_told_false_once_its_queue_is_full(context: Context, short_folder: Path) -> None:
     with Link(context, ipc_endpoint(short_folder / "nobody.sock")) as link:
-        frames = encode(_ack("1"))
+        frames = encode(ack("1"))
         sent = 0
         while sent < 50_000 and link._send_frames(frames):
             sent += 1
         assert 10_000 <= sent < 50_000
-        assert link.send(_edited("1"), [b"image"]) is False
+        assert link.send(edited("1"), [b"image"]) is False
         link.socket.setsockopt(zmq.LINGER, 0)  # that closing waits for is tested below
-
-
-GARBAGE = [
-    [b""],
-    [b"garbage"],
-    [b"", b""],
-    [b"\xff" * 1000, b"image"],
-    [*encode(_ack("1")), b"an image too many"],
-    [*encode(_edited("1"), [b"image"])[:1]],
-]
-
-
-@pytest.mark.parametrize("frames", GARBAGE, ids=lambda frames: repr(frames)[:30])
-def test_a_listener_reads_on_behind_garbage(context: Context, pair: tuple[Listener, Link], frames: list[bytes]) -> None:
-    listener, link = pair
-    with context.socket(zmq.DEALER) as stranger:
-        stranger.connect(listener.endpoint)
-        stranger.send_multipart(frames)
-        stranger.send_multipart(encode(_ack("behind")))
-        _wait(listener)
-        with pytest.raises(ProtocolError):
-            listener.receive()
-        _wait(listener)
-        received = listener.receive()
-        assert received is not None
-        assert received[1] == _ack("behind")
-        _heard(listener, link, "the others are still heard")
-
-
-@pytest.mark.parametrize("frames", GARBAGE, ids=lambda frames: repr(frames)[:30])
-def test_a_link_reads_on_behind_garbage(context: Context, endpoint: str, frames: list[bytes]) -> None:
-    with context.socket(zmq.ROUTER) as stranger:
-        stranger.bind(endpoint)
-        with Link(context, stranger.getsockopt_string(zmq.LAST_ENDPOINT)) as link:
-            assert link.send(_ack("1"))
-            assert stranger.poll(10_000)
-            peer = stranger.recv_multipart()[0]
-            stranger.send_multipart([peer, *frames])
-            stranger.send_multipart([peer, *encode(_ack("behind"))])
-            _wait(link)
-            with pytest.raises(ProtocolError):
-                link.receive()
-            _wait(link)
-            assert link.receive() == (_ack("behind"), [])
-
-
-def test_surplus_frames_are_thrown_away_as_they_are_read(context: Context, pair: tuple[Listener, Link]) -> None:
-    listener, _ = pair
-    with context.socket(zmq.DEALER) as stranger:
-        stranger.connect(listener.endpoint)
-        stranger.send_multipart([*encode(_ack("1")), *[b"surplus"] * 5000])
-        stranger.send_multipart(encode(_ack("behind")))
-        _wait(listener)
-        with pytest.raises(ProtocolError, match=r"Ack with 51\d image frames, not 0"):
-            listener.receive()
-        _wait(listener)
-        received = listener.receive()
-        assert received is not None
-        assert received[1] == _ack("behind")
-
-
-def test_an_oversized_frame_never_arrives_and_the_others_are_still_heard(
-    context: Context, endpoint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sockets, "MAX_IMAGE_BYTES", 1000)
-    with Listener(context, endpoint) as listener, Link(context, listener.endpoint) as link:
-        with context.socket(zmq.DEALER) as stranger:
-            stranger.setsockopt(zmq.LINGER, 0)
-            gone = stranger.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-            stranger.connect(listener.endpoint)
-            stranger.send_multipart([encode(_edited("1"), [b""])[0], b"x" * 1001])
-            assert gone.poll(10_000), "the sender is not cut off"
-            stranger.disable_monitor()
-            gone.close()
-        _heard(listener, link, "the others are still heard")
-        assert listener.receive() is None
 
 
 def test_closing_with_unsent_messages_does_not_hang(short_folder: Path) -> None:
     context: Context = zmq.Context()
     link = Link(context, ipc_endpoint(short_folder / "nobody.sock"))
-    assert link.send(_edited("1"), [b"image" * 100_000])
+    assert link.send(edited("1"), [b"image" * 100_000])
     began = time.monotonic()
     link.close()
     context.term()
@@ -230,7 +118,7 @@ def test_what_was_sent_just_before_closing_arrives(context: Context, pair: tuple
     listener, _ = pair
     with Link(context, listener.endpoint) as leaver:
         leaver.send(m.Goodbye(run="r", incarnation="i", reason="done"))
-    _wait(listener)
+    wait_for_message(listener)
     received = listener.receive()
     assert received is not None
     assert isinstance(received[1], m.Goodbye)
@@ -265,7 +153,7 @@ def _path_of_size(folder: Path, size: int) -> Path:
 def test_the_longest_path_that_the_kernel_allows_can_be_bound(context: Context, short_folder: Path) -> None:
     endpoint = ipc_endpoint(_path_of_size(short_folder, MAX_SOCKET_PATH))
     with Listener(context, endpoint) as listener, Link(context, listener.endpoint) as link:
-        _heard(listener, link, "1")
+        say_and_hear(listener, link, "1")
 
 
 def test_too_long_a_socket_path_says_what_to_do(short_folder: Path) -> None:
@@ -279,8 +167,8 @@ def test_two_links_from_two_contexts_do_not_disturb_each_other(pair: tuple[Liste
     listener, _ = pair
     other: Context = zmq.Context()
     with Link(other, listener.endpoint) as link:
-        peer = _heard(listener, link, "1")
-        assert listener.send(peer, _ack("back"))
-        _wait(link)
-        assert link.receive() == (_ack("back"), [])
+        peer = say_and_hear(listener, link, "1")
+        assert listener.send(peer, ack("back"))
+        wait_for_message(link)
+        assert link.receive() == (ack("back"), [])
     other.term()

@@ -1,0 +1,57 @@
+"""What a reward's environment holds: a program, run by that environment's Python, that prints it as one line of JSON.
+
+It needs nothing but the standard library, and any Python 3 can read it, so that one that is too old can say so.
+torch and transformers, which take seconds to import, are only looked for.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+
+MARK = "warmbench-environment: "
+"""What the line begins with: conda and a user's own start-up files may print as well."""
+
+IMPORTED = ("msgpack", "msgspec", "zmq", "psutil", "PIL", "numpy", "protocol", "workers.worker")
+FOUND = ("torch", "transformers", "accelerate")
+OURS = ("protocol", "workers.worker")
+
+
+def main() -> None:
+    """Look, and print the line."""
+    # The folder of a script comes first on the path, the current one with ``-m``, which is how workers are started.
+    sys.path[0] = os.getcwd()  # noqa: PTH109 - as plain as can be
+    report = {
+        "python": ".".join(str(part) for part in sys.version_info[:3]),
+        "executable": sys.executable,
+        "imports": {name: _imported(name) for name in IMPORTED},
+        "found": {name: _found(name) for name in FOUND},
+        "protocol_version": getattr(sys.modules.get("protocol"), "PROTOCOL_VERSION", None),
+        "protocol_file": getattr(sys.modules.get("protocol"), "__file__", None),
+    }
+    print(MARK + json.dumps(report))
+
+
+def _imported(name: str) -> "dict[str, object]":
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - a broken package raises what it likes
+        missing = isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]
+        return {"state": "missing" if missing else "broken", "error": "%s: %s" % (type(error).__name__, error)}  # noqa: UP031
+    return {"state": "there"}
+
+
+def _found(name: str) -> "dict[str, object]":
+    if importlib.util.find_spec(name) is None:
+        return {"state": "missing"}
+    try:
+        from importlib import metadata
+
+        return {"state": "there", "version": metadata.version(name)}
+    except Exception:  # noqa: BLE001 - a copy without metadata, or a Python that can't read any
+        return {"state": "there", "version": None}
+
+
+if __name__ == "__main__":
+    main()
