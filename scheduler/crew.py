@@ -49,6 +49,8 @@ class Crew:
         self._on_message = on_message
         self._on_withdrawn = on_withdrawn
         self._clients: dict[str, WorkerClient] = {}
+        self._fingerprints: dict[m.Role, str] = {}
+        self._strange: set[tuple[str, str]] = set()
 
     def get(self, name: str) -> WorkerClient | None:
         """The worker, if it lives."""
@@ -103,18 +105,30 @@ class Crew:
 
     def join(self, desired: Mapping[m.Role, Wanted]) -> list[WorkerClient]:
         """Those that are ready to work and had not joined; from now on they have."""
-        joining = [
-            client
-            for client in self
-            if client.welcome
-            and not client.joined
-            and client.residency == "device"
-            and client.moving_to is None
-            and desired[client.role] == "device"
-        ]
-        for client in joining:
-            client.joined = True
+        joining = []
+        for client in self:
+            on_device = client.residency == "device" and client.moving_to is None
+            in_turn = client.welcome and not client.joined and desired[client.role] == "device"
+            if on_device and in_turn and self._is_like_the_others(client):
+                client.joined = True
+                joining.append(client)
         return joining
+
+    def begun(self, role: m.Role) -> bool:
+        """Whether anybody of this role ever joined."""
+        return role in self._fingerprints
+
+    def _is_like_the_others(self, client: WorkerClient) -> bool:
+        """One run is made with one editor and one reward, also if a model's files change while it goes on."""
+        if client.model is None:
+            return False
+        fingerprint = self._fingerprints.setdefault(client.role, client.model.fingerprint)
+        if fingerprint == client.model.fingerprint:
+            return True
+        if (client.name, client.incarnation) not in self._strange:
+            self._strange.add((client.name, client.incarnation))
+            log.error("%s has loaded other weights than this run began with: it is not used", client.name)
+        return False
 
     def dismiss(self, role: m.Role) -> None:
         """The role has nothing more to do: its workers are no longer counted on, and nobody is told."""
@@ -156,6 +170,10 @@ class Crew:
                 if message.queued or message.running or message.unacknowledged:
                     # From before a silence: all of it was given to others meanwhile.
                     client.send(m.Cancel(run=self._run, incarnation=client.incarnation))
+                if message.state.stale and not client.joined and not self.begun(client.role):
+                    # The launcher will hear of it too, and the run then has the model loaded anew.
+                    self._lose(client)
+                    return
                 client.welcome = True
             case m.Placed(error=error) if error is not None:
                 raise MoveFailedError(f"{client.name} could not move its model: {error}")

@@ -254,6 +254,10 @@ class Evaluation:
             ", ".join(found["reward"]),
         )
 
+    def _has_late_mismatch(self, status: m.PoolStatus) -> bool:
+        """Whether a role that has not begun turns out to hold another model; one that has begun goes on as it is."""
+        return any(not self._crew.begun(found.role) for found in mismatches(status, self._settings.specs))
+
     def _request_lease(self, mode: m.LeaseMode) -> None:
         self._lease = mode
         self._pool.request_lease(mode, keep_warm=self._settings.keep_warm)
@@ -295,6 +299,9 @@ class Evaluation:
         elif self._lease == "exclusive" and self._epoch is not None and self._needed_lease(status) == "shared":
             # All is loaded and in its place: others may use it at the same time.
             self._request_lease("shared")
+        elif self._lease == "shared" and self._epoch is not None and self._has_late_mismatch(status):
+            self._epoch = None
+            self._request_lease("exclusive")
 
     # -- workers
 

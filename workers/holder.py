@@ -48,6 +48,7 @@ class ModelHolder:
             kept = None
         free_memory()
         enter("waiting")
+        model.prepare()
         with self._turn():
             enter("loading")
             started = time.time()

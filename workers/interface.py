@@ -68,6 +68,9 @@ class Model(abc.ABC):
         self.spec = spec
         self.device = device
 
+    def prepare(self) -> None:  # noqa: B027 - a model without heavy libraries has nothing to prepare
+        """Import what is heavy. Workers do this side by side, and only then wait for their turn to read weights."""
+
     @abc.abstractmethod
     def load(self, residency: Residency) -> None:
         """Read the weights, straight to ``device`` or into ``host`` memory.

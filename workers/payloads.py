@@ -56,7 +56,8 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
             original = decode_image(bytes(source)) if source is not None else None
         except ModelError as error:
             failed = [
-                Judgement(aspect=prompt.aspect, kind=error.kind, message=str(error)[:1000]) for prompt in item.prompts
+                Judgement(aspect=prompt.aspect, kind=error.kind, message=sendable(str(error)))
+                for prompt in item.prompts
             ]
             inputs.append(ScoreInput(item.item, [], failed))
             continue
@@ -97,6 +98,11 @@ def encode_scores(message: Score, output: ScoreOutput, started: float, finished:
     )
 
 
+def sendable(text: str) -> str:
+    """A text of any origin as one that can be sent: not too long, and without lone surrogates."""
+    return text[:4000].encode(errors="backslashreplace").decode()
+
+
 def failure(message: Edit | Score, error: ModelError, started: float | None, finished: float | None) -> Reply:
     """The failure of a job as the message that delivers it."""
     stage: Stage = "edit" if isinstance(message, Edit) else "score"
@@ -107,7 +113,7 @@ def failure(message: Edit | Score, error: ModelError, started: float | None, fin
             job=message.job,
             stage="load" if started is None else stage,
             kind=error.kind[:100] or "error",
-            message=str(error)[:4000],
+            message=sendable(str(error)),
             started=started,
             finished=finished,
         )

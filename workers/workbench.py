@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol import messages as m
-from protocol.codec import Buffer
+from protocol.codec import Buffer, encode
 from protocol.mailbox import Mailbox
 from workers import jobs as j
 from workers.device import Device, Outcome
@@ -171,6 +171,8 @@ def _encode(payload: _Payload) -> None:
     else:
         payload.reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
     payload.outcome = replace(outcome, value=None)
+    # What can't be sent, such as a score that is not a number, is found here, where it fails this job alone.
+    encode(payload.reply.message, payload.reply.images)
 
 
 def _as_model_error(error: BaseException | None) -> ModelError | None:

@@ -29,6 +29,7 @@ from protocol.sockets import Listener
 from workers import jobs as j
 from workers.device import Device, Outcome
 from workers.holder import ModelHolder
+from workers.payloads import sendable
 from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
@@ -242,7 +243,8 @@ class Worker:
             return self._holder.load(message.spec, message.residency, serial=message.serial, enter=enter)
 
         def loaded(outcome: Outcome) -> None:
-            self._status.model, self._status.error = outcome.value, outcome.error
+            self._status.model = outcome.value
+            self._status.error = sendable(outcome.error) if outcome.error else None
             if outcome.error:
                 log.error("the model was not loaded: %s", outcome.error)
             else:
@@ -268,8 +270,8 @@ class Worker:
                 incarnation=message.incarnation,
                 epoch=message.epoch,
                 residency=message.residency,
-                seconds=outcome.finished - outcome.started,
-                error=outcome.error,
+                seconds=max(0.0, outcome.finished - outcome.started),
+                error=sendable(outcome.error) if outcome.error else None,
             )
             self._end_move("ready" if self._status.model is not None else self._status.phase)
             self._send(message.run, answer)

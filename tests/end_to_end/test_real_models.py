@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from protocol.pool import read_worker_cards
+from scripts.tiny_models.editor import build_editor
 from tests.end_to_end.harness import Bench, Result, bench, encoded, pair, picture, small_benchmark, write_data
 
 pytestmark = pytest.mark.slow
@@ -132,6 +135,47 @@ def test_the_reward_sees_the_source_too_when_it_compares(
     assert run_warm(user, real(user, data, models, reward={"compare_with_original": True})).code == 0
 
     assert scores(user) != alone
+
+
+def test_checkpoint_after_checkpoint_runs_in_the_same_processes(
+    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+) -> None:
+    other = tmp_path / "other-checkpoint"
+    build_editor(other, seed=1)
+    config = real(user, small_benchmark(tmp_path / "data.json", pairs=1), models)
+    assert run_warm(user, config).code == 0
+    first = user.hashes()
+    pids = {card.worker_id: card.pid for card in read_worker_cards(user.home / "plain")}
+
+    second: dict[str, str] = {}
+    for checkpoint in (other, models[0], other, models[0]):
+        result = user.run_config(config, "--keep-warm", "--pool", "plain", "--editor-model", checkpoint)
+        assert result.code == 0, result.output
+        assert "reward-0: loading" not in result.output, "the reward stays as it is"
+        if checkpoint == other:
+            assert user.hashes() not in ({}, first)
+            second = second or user.hashes()
+        assert user.hashes() == (first if checkpoint == models[0] else second)
+    assert {card.worker_id: card.pid for card in read_worker_cards(user.home / "plain")} == pids
+
+
+def test_weights_that_change_on_disk_are_loaded_anew(user: Bench, tmp_path: Path, models: tuple[Path, Path]) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(models[0], folder)
+    config = real(user, small_benchmark(tmp_path / "data.json", pairs=1), (folder, models[1]))
+    # All editors have loaded before anything changes.
+    assert user.run("workers", "start", "--config", config, "--pool", "changing").code == 0
+    assert run_warm(user, config, "changing").code == 0
+    first = user.hashes()
+    for path in sorted(folder.glob("*/*.safetensors")):
+        path.unlink()
+    build_editor(tmp_path / "fresh", seed=1)
+    shutil.copytree(tmp_path / "fresh", folder, dirs_exist_ok=True)
+    result = run_warm(user, config, "changing")
+
+    assert result.code == 0, result.output
+    assert "files have changed" in result.output
+    assert user.hashes() != first, "what is reported is what lies in the folder now"
 
 
 def test_replies_are_generated_and_read_and_what_cannot_be_read_is_no_score(

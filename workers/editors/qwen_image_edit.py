@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
-from workers.editors.qwen_image_loading import load_pipeline
+from workers.editors.qwen_image_loading import load_pipeline, prepare_imports
 from workers.editors.qwen_image_replacement import replace_weights
 from workers.hub import resolve_model, weight_files
 from workers.images import flatten
@@ -35,6 +35,9 @@ class QwenImageEditEditor(Editor):
         super().__init__(spec, device)
         self._pipeline: Any = None
         self._found: Path | None = None
+
+    def prepare(self) -> None:
+        prepare_imports()
 
     def load(self, residency: Residency) -> None:
         self._pipeline = None

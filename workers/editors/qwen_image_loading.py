@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 from collections.abc import Mapping
@@ -17,6 +18,18 @@ DTYPES = ("bfloat16", "float16", "float32")
 
 MODULES = ("text_encoder", "transformer", "vae")
 _LIBRARIES = ("diffusers", "transformers")
+
+
+def prepare_imports() -> None:
+    """Import all that loading needs; failing imports are told when it loads."""
+    with contextlib.suppress(ImportError):
+        from diffusers import (  # noqa: F401
+            AutoencoderKLQwenImage,
+            QwenImageEditPipeline,
+            QwenImageEditPlusPipeline,
+            QwenImageTransformer2DModel,
+        )
+        from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer  # noqa: F401
 
 
 def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residency: Residency) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,12 @@ from workers.rewards.generation import greedy
 DTYPES = ("bfloat16", "float16", "float32", "auto")
 
 _log = logging.getLogger(__name__)
+
+
+def prepare_imports() -> None:
+    """Import all that loading needs; failing imports are told when it loads."""
+    with contextlib.suppress(ImportError):
+        from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration  # noqa: F401
 
 
 def load_model(folder: str, params: Mapping[str, Any], device: str, residency: Residency) -> Any:

@@ -18,7 +18,7 @@ from workers.rewards.batches import run_in_batches
 from workers.rewards.conversations import Conversation, first_question, refuse_special_tokens, second_question
 from workers.rewards.generation import Reply, Steps, generate_replies
 from workers.rewards.judgements import by_numbers, by_replies, read
-from workers.rewards.loading import load_model
+from workers.rewards.loading import load_model, prepare_imports
 from workers.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
 from workers.rewards.replies import Unreadable
 from workers.rewards.settings import RewardSettings, read_settings
@@ -35,6 +35,9 @@ class Qwen3VLReward(Reward):
         self._files: Sequence[str] = ()
         self._name = ""
         self._processors: dict[tuple[int | None, int | None], Any] = {}
+
+    def prepare(self) -> None:
+        prepare_imports()
 
     def load(self, residency: Residency) -> None:
         """Read weights and processor. ``device`` reads each tensor straight to the device, without a copy on the host.
