@@ -151,16 +151,24 @@ def _workers(options: argparse.Namespace) -> int:
 
 
 def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace) -> int:
+    from protocol.pool import PoolError
     from scheduler.dry_run import counts
     from scheduler.logs import configure_logging
+    from scheduler.pool_client import find
     from scheduler.run import Run, RunOptions
     from scheduler.run_directory import RunDirectory
 
     config, benchmark = prepared.config, prepared.benchmark
     try:
+        if options.no_launch and find(config.pool_name)[1] is None:
+            print(f"pool {config.pool_name} is not up, and --no-launch was given", file=sys.stderr)
+            return EXIT_USAGE
         directory = RunDirectory.create(config.evaluation.output_dir, config.evaluation.image_output_dir)
         file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
         log = configure_logging(config.logging.level, file, console, debug=options.debug)
+    except PoolError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
     except OSError as error:
         print(f"the output can't be written: {error}", file=sys.stderr)
         return EXIT_USAGE

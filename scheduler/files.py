@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write under another name, make it durable (fsync), then rename.
+def write_atomically(path: Path, content: bytes, *, sync_folder: bool = False) -> None:
+    """Write under another name, make that durable (fsync), then rename.
+
+    ``sync_folder`` makes the rename durable too, which an image does not need: one that a power cut took is noticed,
+    and made again.
 
     Raises:
         OSError: it can't be written; nothing is left behind.
@@ -20,7 +23,13 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if sync_folder:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from scheduler.files import write_atomically
 from scheduler.report.json_form import report_as_json
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Report
@@ -31,29 +31,6 @@ def write_reports(report: Report, output_dir: Path, stamp: str, metrics: Sequenc
     paths = []
     for suffix, content in contents.items():
         path = output_dir / f"evaluation_report_{stamp}.{suffix}"
-        write_atomically(path, content)
+        write_atomically(path, content, sync_folder=True)
         paths.append(path)
     return paths[0], paths[1]
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put the content on disk (fsync) under a name of its own, then in the place of ``path``.
-
-    Raises:
-        OSError: it can't be written; ``path`` is as it was.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -84,6 +84,7 @@ def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: Bench, tm
 
     assert result.code == 2
     assert "is not up" in result.output
+    assert not user.output.exists(), "nothing was run, and nothing is left"
 
 
 def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: Bench, tmp_path: Path) -> None:
