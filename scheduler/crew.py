@@ -27,7 +27,7 @@ class Crew:
     """All workers that the run is connected to.
 
     ``on_message`` gets what a worker says of its jobs; ``on_withdrawn`` is told of a worker that had joined and can no
-    longer be counted on.
+    longer be counted on, and whether it died.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Crew:
         heartbeat_seconds: float,
         dead_after_seconds: float,
         on_message: OnMessage,
-        on_withdrawn: Callable[[WorkerClient], None],
+        on_withdrawn: Callable[[WorkerClient, bool], None],
     ) -> None:
         self._context = context
         self._run = run
@@ -64,7 +64,10 @@ class Crew:
         for worker in status.workers:
             client = self._clients.get(worker.worker_id)
             if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
-                self._lose(client)
+                # What it said before it died tells what it had done, and so what it died of.
+                self._read(client)
+                if worker.worker_id in self._clients:
+                    self._lose(client)
                 client = None
             if client is None and usable(worker, self._specs):
                 self._clients[worker.worker_id] = WorkerClient(
@@ -86,7 +89,7 @@ class Crew:
             client.beat()
             if client.silent and client.joined:
                 log.warning("%s was not heard for %g s", client.name, self._dead_after_seconds)
-                self._withdraw(client)
+                self._withdraw(client, died=False)
                 client.hello()
 
     def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> None:
@@ -99,9 +102,9 @@ class Crew:
         return settled(self._placements(), desired)
 
     @property
-    def all_welcome(self) -> bool:
-        """Whether everybody that answers at all has answered: those of a warm pool are to begin together."""
-        return all(client.welcome or client.silent for client in self)
+    def gathered(self) -> bool:
+        """Whether everybody that answers at all has answered and is in its place: they are to begin together."""
+        return all((client.welcome and client.moving_to is None) or client.silent for client in self)
 
     def join(self, desired: Mapping[m.Role, Wanted]) -> list[WorkerClient]:
         """Those that are ready to work and had not joined; from now on they have."""
@@ -183,20 +186,20 @@ class Crew:
             case m.Refused(kind="unknown_run"):
                 # It has not heard us for too long and has dropped all that we gave it.
                 if client.welcome:
-                    self._withdraw(client)
+                    self._withdraw(client, died=False)
                     client.hello()
             case m.Heartbeat() | m.Goodbye():
                 pass
             case _:
                 self._on_message(client, message, images)
 
-    def _withdraw(self, client: WorkerClient) -> None:
+    def _withdraw(self, client: WorkerClient, *, died: bool) -> None:
         """Count on the worker no longer; when it is welcome again, it joins anew."""
         if client.joined:
             client.joined = False
-            self._on_withdrawn(client)
+            self._on_withdrawn(client, died)
 
     def _lose(self, client: WorkerClient) -> None:
         del self._clients[client.name]
-        self._withdraw(client)
+        self._withdraw(client, died=True)
         client.link.close()

@@ -289,10 +289,12 @@ class Evaluation:
     def _on_status(self, status: m.PoolStatus) -> None:
         for line in self._watch.update(status):
             log.log(line.level, "%s", line.text)
-        problem = self._watch.hopeless()
+        self._crew.update(status)
+        # With the last death of a role its last unit may have been given up: then nobody of it is needed any more.
+        over: dict[m.Role, bool] = {"editor": self._edit.finished, "reward": self._score.finished}
+        problem = self._watch.hopeless([role for role in over if not over[role]])
         if problem is not None:
             raise AbortedError(problem)
-        self._crew.update(status)
         if self._lease is None:
             self._take_as_it_is(status)
             self._request_lease(self._needed_lease(status))
@@ -311,11 +313,11 @@ class Evaluation:
         else:
             self._score.handle(client.name, message)
 
-    def _on_withdrawn(self, client: WorkerClient) -> None:
+    def _on_withdrawn(self, client: WorkerClient, died: bool) -> None:
         if client.role == "editor":
-            self._edit.lose(client.name)
+            self._edit.lose(client.name, died=died)
         else:
-            self._score.lose(client.name)
+            self._score.lose(client.name, died=died)
 
     # -- the course of the run
 
@@ -333,7 +335,7 @@ class Evaluation:
             log.info("Model switch done in %.1f s", seconds)
             self._phase = "scoring"
         # While roles change, nobody begins before everybody is there: the first would take more than its share.
-        if self._phase != "switching" and self._crew.all_welcome:
+        if self._phase != "switching" and self._crew.gathered:
             self._take_in(self._crew.join(self._desired))
         if self._phase == "scoring" and self._score.finished:
             self._show()

@@ -1,0 +1,84 @@
+"""What a model is, as one hash."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from protocol.messages import ModelSpec
+from workers.fingerprint import file_stamps, fingerprint
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    (folder / "part").mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "part" / "weights.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*") if path.is_file())
+
+
+def spec(name: Path | str = "m", **params: object) -> ModelSpec:
+    return ModelSpec(role="editor", type="qwen_image_edit", name=str(name), params={"dtype": "float32", **params})
+
+
+def test_the_same_files_elsewhere_are_the_same_model(model: Path, tmp_path: Path) -> None:
+    first = fingerprint(spec(model), files(model), tmp_path / "cache")
+    moved = model.rename(tmp_path / "moved")
+    assert fingerprint(spec(moved), files(moved), tmp_path / "cache") == first
+
+
+def test_other_weights_other_parameters_and_other_classes_are_other_models(model: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    found = {
+        fingerprint(spec(), files(model), cache),
+        fingerprint(spec(threads_per_worker=2), files(model), cache),
+        fingerprint(msgspec.structs.replace(spec(), type=None, class_path="a.B"), files(model), cache),
+    }
+    (model / "part" / "weights.safetensors").write_bytes(b"WEIGHTS")
+    found.add(fingerprint(spec(), files(model), cache))
+    assert len(found) == 4
+
+
+def test_where_it_runs_does_not_change_what_a_model_is(model: Path, tmp_path: Path) -> None:
+    one = fingerprint(spec(), files(model), tmp_path / "cache")
+    many = msgspec.structs.replace(spec(), type="multi_gpu_qwen_image_edit")
+    assert fingerprint(many, files(model), tmp_path / "cache") == one
+
+
+def test_a_file_is_read_again_only_when_it_has_changed(model: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = fingerprint(spec(), files(model), cache)
+    weights = model / "part" / "weights.safetensors"
+    status = weights.stat()
+    with weights.open("r+b") as file:
+        file.write(b"WEIGHTS")
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert fingerprint(spec(), files(model), cache) == first, "same inode, size and time: taken from the cache"
+    os.utime(weights)
+    assert fingerprint(spec(), files(model), cache) != first
+
+
+def test_a_damaged_cache_costs_time_only(model: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = fingerprint(spec(), files(model), cache)
+    for content in (b"", b"[1]", b"\xff", b'{"a": 1}'):
+        cache.write_bytes(content)
+        assert fingerprint(spec(), files(model), cache) == first
+
+
+def test_a_model_without_files_is_told_apart_by_its_name(tmp_path: Path) -> None:
+    assert fingerprint(spec("a"), [], tmp_path / "cache") != fingerprint(spec("b"), [], tmp_path / "cache")
+
+
+def test_a_stamp_changes_with_the_file(model: Path) -> None:
+    before = file_stamps(files(model))
+    (model / "config.json").write_text("{ }")
+    assert file_stamps(files(model)) != before

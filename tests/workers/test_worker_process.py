@@ -1,0 +1,288 @@
+"""A worker process as its clients meet it: what it answers, refuses, keeps, forgets, and when it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import zmq
+from PIL import Image
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from protocol.sockets import Link
+from tests.waiting import wait_until
+
+INCARNATION = "life-1"
+Kind = TypeVar("Kind", bound=m.Message)
+
+
+def picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (10, 20, 30)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Client:
+    """A run's connection."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, run: str) -> None:
+        self.run = run
+        self.link = Link(context, endpoint)
+
+    def send(self, message: type[m.Message], images: Any = (), **fields: Any) -> None:
+        defaults = {"run": self.run, "incarnation": INCARNATION}
+        self.link.send(message(**{**defaults, **fields}), images)
+
+    def hello(self, **fields: Any) -> None:
+        self.send(m.Hello, **{"protocol_version": PROTOCOL_VERSION, "version": VERSION, **fields})
+
+    def load(self, **fields: Any) -> None:
+        spec = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0})
+        self.send(m.Load, **{"epoch": 1, "spec": spec, "residency": "device", **fields})
+
+    def edit(self, job: str = "job", **fields: Any) -> None:
+        settings: dict[str, Any] = {
+            "key": f"c/{job}",
+            "round": None,
+            "instruction": "i",
+            "seed": 0,
+            "parameters": {},
+            "epoch": 1,
+        }
+        self.send(m.Edit, [picture()], **{"job": job, **settings, **fields})
+
+    def expect(self, kind: type[Kind], matching: Callable[[Kind], bool] = lambda _: True) -> Kind:
+        """The next message of this kind; others are passed over."""
+        while True:
+            assert self.link.socket.poll(20_000), f"no {kind.__name__} came"
+            received = self.link.receive()
+            if received is not None and isinstance(received[0], kind) and matching(received[0]):
+                return received[0]
+
+    def silent_about(self, kind: type[m.Message]) -> None:
+        """Nothing of this kind comes before the answer to a Hello that is sent now."""
+        self.hello()
+        while True:
+            assert self.link.socket.poll(20_000)
+            received = self.link.receive()
+            assert received is not None
+            assert not isinstance(received[0], kind)
+            if isinstance(received[0], m.Welcome):
+                return
+
+
+class Place:
+    """A worker process and the launcher's end of its life."""
+
+    def __init__(self, folder: Path) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(folder / "life.sock"))
+        listener.listen(1)
+        options = {
+            "--worker-id": "editor-0",
+            "--role": "editor",
+            "--device": "cpu",
+            "--local-device": "cpu",
+            "--incarnation": INCARNATION,
+            "--transport": "ipc",
+            "--folder": str(folder),
+            "--life-socket": str(folder / "life.sock"),
+        }
+        command = [sys.executable, "-m", "workers", "worker", *(part for pair in options.items() for part in pair)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.life, _ = listener.accept()
+        listener.close()
+        self.endpoint = json.loads(self.life.recv(4096))["endpoint"]
+
+        self.clients: list[Client] = []
+
+    def client(self, run: str) -> Client:
+        self.clients.append(Client(self.context, self.endpoint, run))
+        return self.clients[-1]
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
+    made = Place(folder)
+    yield made
+    made.process.kill()
+    made.process.wait()
+    made.life.close()
+    for client in made.clients:
+        client.link.close()
+    made.context.term()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def run(place: Place) -> Client:
+    """A run that the worker knows, with a model that is loaded."""
+    client = place.client("run")
+    client.hello(heartbeat_seconds=0.1)
+    client.expect(m.Welcome)
+    client.load()
+    client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == "ready")
+    return client
+
+
+def test_it_answers_before_anything_is_loaded(place: Place) -> None:
+    client = place.client("run")
+    client.hello()
+    welcome = client.expect(m.Welcome)
+    assert (welcome.worker_id, welcome.role, welcome.state.phase) == ("editor-0", "editor", "starting")
+    assert (welcome.queued, welcome.running, welcome.unacknowledged) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"), [({"protocol_version": 999}, "protocol_version"), ({"incarnation": "another"}, "incarnation")]
+)
+def test_a_stranger_is_refused_with_the_reason(place: Place, fields: dict[str, Any], kind: str) -> None:
+    client = place.client("run")
+    client.hello(**fields)
+    assert client.expect(m.Refused).kind == kind
+
+
+def test_who_has_not_said_hello_is_told_to(place: Place) -> None:
+    client = place.client("run")
+    client.edit()
+    assert client.expect(m.Refused).kind == "unknown_run"
+
+
+def test_another_model_than_the_one_expected_is_refused_at_the_handshake(run: Client) -> None:
+    run.hello(fingerprint="0" * 64)
+    assert run.expect(m.Refused).kind == "fingerprint"
+
+
+def test_the_barrier_comes_before_the_image_and_the_image_until_it_is_acknowledged(run: Client) -> None:
+    run.edit()
+    at_barrier = run.expect(m.AtBarrier)
+    edited = run.expect(m.Edited)
+    assert at_barrier.finished == edited.finished >= edited.started
+    run.hello()
+    assert run.expect(m.Welcome).unacknowledged == ["job"]
+    assert run.expect(m.Edited) == edited, "sent again"
+    run.send(m.Ack, job="job")
+    run.silent_about(m.Edited)
+
+
+def test_a_job_of_a_round_waits_for_its_release(run: Client) -> None:
+    run.edit("first", round=0)
+    run.edit("second", round=1)
+    run.send(m.Release, round=0)
+    assert run.expect(m.AtBarrier).job == "first"
+    run.silent_about(m.AtBarrier)
+    run.send(m.Release, round=1)
+    run.send(m.Release, round=1)
+    assert run.expect(m.AtBarrier).job == "second"
+
+
+def test_an_image_that_is_none_fails_that_job_alone(run: Client) -> None:
+    run.send(
+        m.Edit,
+        [b"no image"],
+        job="bad",
+        key="c/bad",
+        round=None,
+        instruction="i",
+        seed=0,
+        parameters={},
+        epoch=1,
+    )
+    run.edit("good")
+    failed = run.expect(m.Failed)
+    assert (failed.job, failed.stage, failed.kind) == ("bad", "load", "bad_image")
+    assert run.expect(m.Edited).job == "good"
+
+
+def test_an_order_of_an_earlier_lease_is_refused(run: Client) -> None:
+    run.edit("new", epoch=5)
+    run.expect(m.Edited)
+    run.edit("old", epoch=4)
+    refused = run.expect(m.Refused)
+    assert (refused.kind, refused.job) == ("epoch", "old")
+    run.send(m.Place, epoch=4, residency="host")
+    assert run.expect(m.Refused).kind == "epoch"
+
+
+def test_work_for_the_other_role_is_refused(run: Client) -> None:
+    item = m.ScoreItem(item="i", key="c/1", prompts=[m.Prompt(system="", user="u")], with_source=False)
+    run.send(m.Score, [picture()], job="scores", items=[item], parameters={}, epoch=1)
+    assert run.expect(m.Refused).kind == "invalid"
+    run.send(m.Granted, epoch=1, mode="shared")
+    assert run.expect(m.Refused).kind == "invalid"
+
+
+def test_garbage_changes_nothing(place: Place, run: Client) -> None:
+    with place.context.socket(zmq.DEALER) as stranger:
+        stranger.connect(place.endpoint)
+        for frames in ([b""], [b"\xff" * 100], [b"\x81\xa4type\xa4Edit"], [b"{}"] * 50, [os.urandom(10_000)]):
+            stranger.send_multipart(frames)
+        run.edit()
+        assert run.expect(m.Edited).job == "job"
+
+
+def test_a_run_that_falls_silent_is_dropped_and_has_to_say_hello_again(place: Place, run: Client) -> None:
+    quiet = place.client("quiet")
+    quiet.hello(dead_after_seconds=0.5, heartbeat_seconds=0.1)
+    quiet.expect(m.Welcome)
+
+    def forgotten() -> bool:
+        run.hello()
+        return run.expect(m.Welcome).state.runs == 1
+
+    wait_until(forgotten)
+    quiet.send(m.Heartbeat)
+    assert quiet.expect(m.Refused).kind == "unknown_run"
+
+
+def test_the_model_is_moved_and_work_waits_for_it(run: Client) -> None:
+    run.send(m.Place, epoch=2, residency="host")
+    assert run.expect(m.Placed).residency == "host"
+    run.edit(epoch=2)
+    run.silent_about(m.AtBarrier)
+    run.send(m.Place, epoch=2, residency="device")
+    assert run.expect(m.AtBarrier).job == "job"
+
+
+def test_it_comes_back_from_disk(run: Client) -> None:
+    for residency in ("disk", "device"):
+        run.send(m.Place, epoch=2, residency=residency)
+        placed = run.expect(m.Placed)
+        assert (placed.residency, placed.error) == (residency, None)
+    run.edit(epoch=2)
+    assert run.expect(m.Edited).job == "job"
+
+
+def test_it_ends_when_its_launcher_is_gone(place: Place, run: Client) -> None:
+    run.edit(parameters={"latency_ms": 60_000})
+    place.life.close()
+    assert place.process.wait(timeout=20) == 0
+
+
+def test_told_to_end_it_finishes_what_it_is_doing_and_says_goodbye(place: Place, run: Client) -> None:
+    run.edit(parameters={"latency_ms": 500})
+    run.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.running == "job")
+    place.process.send_signal(signal.SIGTERM)
+    assert run.expect(m.AtBarrier).job == "job"
+    run.expect(m.Goodbye)
+    assert place.process.wait(timeout=20) == 0
+
+
+def test_ctrl_c_in_the_terminal_is_not_for_a_worker(place: Place, run: Client) -> None:
+    place.process.send_signal(signal.SIGINT)
+    run.edit()
+    assert run.expect(m.Edited).job == "job"
