@@ -2,8 +2,9 @@
 
 Units arrive as their edits are delivered. A reward that is free takes what there is; ahead of time it gets another
 batch only if that is full, or if no more units will come. What a dead reward had is scored by others, first of all;
-the units of a batch that failed as a whole, or at which a reward died, are tried one at a time, so that one cannot
-spoil the others again.
+the units of a batch that failed as a whole are tried one at a time, so that one cannot spoil the others again. Those
+of a batch at which a reward died are tried alone, see ``scheduler.suspects``: by a reward that has nothing else, and
+gets nothing more until they are scored.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from scheduler.suspects import Suspects
 from scheduler.units import ScoreUnit
 
 
@@ -34,9 +36,10 @@ class WithdrawBatch:
 
 @dataclass(frozen=True)
 class GiveUpScore:
-    """The unit has failed for good."""
+    """The unit has failed for good. ``deaths``, if any, is the reason: the rewards that died alone with its pair."""
 
     unit: ScoreUnit
+    deaths: tuple[str, ...] = ()
 
 
 BatchAction = AssignBatch | WithdrawBatch | GiveUpScore
@@ -44,7 +47,11 @@ BatchAction = AssignBatch | WithdrawBatch | GiveUpScore
 
 @dataclass
 class _Reward:
+    """``alone``: what it has is a suspect; ``proven``: it has scored something in this life."""
+
     batches: dict[int, tuple[ScoreUnit, ...]] = field(default_factory=dict)
+    alone: bool = False
+    proven: bool = False
 
 
 class Batches:
@@ -56,7 +63,9 @@ class Batches:
         self._batch_size = batch_size
         self._max_attempts = max_attempts
         self._queue: deque[ScoreUnit] = deque()
-        self._alone: deque[ScoreUnit] = deque()
+        self._singles: deque[ScoreUnit] = deque()
+        self._failed: set[ScoreUnit] = set()
+        self._suspects: Suspects[ScoreUnit] = Suspects()
         self._rewards: dict[str, _Reward] = {}
         self._delivering: set[ScoreUnit] = set()
         self._closed = False
@@ -73,16 +82,18 @@ class Batches:
     @property
     def finished(self) -> bool:
         """Whether nothing is left and nothing more will come."""
-        waiting = self._queue or self._alone or self._delivering
-        return self._closed and not waiting and not any(reward.batches for reward in self._rewards.values())
+        busy = self._delivering or any(reward.batches for reward in self._rewards.values())
+        return self._closed and not (self._waiting or busy)
 
     @property
     def stranded(self) -> bool:
         """Whether units wait and there is nobody to score them."""
-        return bool(self._queue or self._alone) and not self._rewards
+        return self._waiting and not self._rewards
 
     def available(self, unit: ScoreUnit) -> list[BatchAction]:
         """The unit's edit is delivered."""
+        if self._suspects.is_poison(unit):
+            return [GiveUpScore(unit, self._suspects.deaths(unit))]
         if not self._draining:
             self._queue.append(unit)
         return self._fill()
@@ -98,21 +109,32 @@ class Batches:
             self._rewards.setdefault(name, _Reward())
         return self._fill()
 
-    def lose(self, name: str) -> list[BatchAction]:
-        """A reward is gone."""
+    def lose(self, name: str, *, died: bool) -> list[BatchAction]:
+        """A reward is gone. With ``died`` it is dead, and what it was at may be why; else it was only silent."""
         reward = self._rewards.pop(name, None)
-        if reward is not None and not self._draining:
-            for place, units in reversed(list(enumerate(reward.batches.values()))):
-                # What it was at may be what killed it, and who was to be tried alone still is.
-                queue = self._alone if place == 0 or len(units) == 1 else self._queue
-                queue.extendleft(reversed(units))
-        return self._fill()
+        if reward is None:
+            return []
+        again = [unit for units in reward.batches.values() for unit in units]
+        poisoned: list[ScoreUnit] = []
+        if died:
+            aftermath = self._suspects.died(name, again, next(iter(reward.batches.values()), ()))
+            again, poisoned = aftermath.others, aftermath.poisoned
+        elif reward.alone:
+            self._suspects.put_back(again)
+            again = []
+        if self._draining:
+            self._suspects.clear()
+        else:
+            for unit in reversed(again):
+                (self._singles if unit in self._failed else self._queue).appendleft(unit)
+        return self._give_up(poisoned) + self._fill()
 
     def scored(self, name: str, batch: int) -> list[BatchAction]:
         """The batch's judgements arrived; each unit is told apart by ``delivered`` or ``unit_failed``."""
-        reward = self._rewards.get(name)
-        units = reward.batches.pop(batch, ()) if reward else ()
+        units = self._take(name, batch)
         self._delivering.update(units)
+        if units:
+            self._rewards[name].proven = True
         return self._fill()
 
     def delivered(self, unit: ScoreUnit) -> list[BatchAction]:
@@ -127,12 +149,12 @@ class Batches:
 
     def batch_failed(self, name: str, batch: int, *, again: bool) -> list[BatchAction]:
         """The whole batch failed."""
-        reward = self._rewards.get(name)
-        units = reward.batches.pop(batch, ()) if reward else ()
+        units = self._take(name, batch)
         # A failure of many says nothing of any one of them: only when alone does it count against a unit.
         if len(units) > 1:
+            self._failed.update(units)
             if not self._draining:
-                self._alone.extend(units)
+                self._singles.extend(units)
             return self._fill()
         return [action for unit in units for action in self._retry(unit, again=again)] + self._fill()
 
@@ -140,7 +162,8 @@ class Batches:
         """Begin nothing more; what is on the devices is finished."""
         self._draining = self._closed = True
         self._queue.clear()
-        self._alone.clear()
+        self._singles.clear()
+        self._suspects.clear()
         actions: list[BatchAction] = []
         for name, reward in self._rewards.items():
             for batch in list(reward.batches)[1:]:
@@ -148,33 +171,75 @@ class Batches:
                 actions.append(WithdrawBatch(name, batch))
         return actions
 
+    # -- inside
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._queue or self._singles or self._suspects)
+
+    def _take(self, name: str, batch: int) -> tuple[ScoreUnit, ...]:
+        reward = self._rewards.get(name)
+        if reward is None or batch not in reward.batches:
+            return ()
+        reward.alone = False
+        return reward.batches.pop(batch)
+
+    def _give_up(self, poisoned: list[ScoreUnit]) -> list[BatchAction]:
+        if not poisoned:
+            return []
+        waiting = [unit for unit in (*self._singles, *self._queue) if self._suspects.is_poison(unit)]
+        self._singles = deque(unit for unit in self._singles if unit not in waiting)
+        self._queue = deque(unit for unit in self._queue if unit not in waiting)
+        return [GiveUpScore(unit, self._suspects.deaths(unit)) for unit in (*poisoned, *waiting)]
+
     def _retry(self, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
         self._errors[unit] = self._errors.get(unit, 0) + 1
         if not again or self._errors[unit] >= self._max_attempts:
             return [GiveUpScore(unit)]
         # While draining, what might have been tried anew is left undone, not given up.
+        self._failed.add(unit)
         if not self._draining:
-            self._alone.append(unit)
+            self._singles.append(unit)
         return []
 
     def _fill(self) -> list[BatchAction]:
+        """Everybody gets a batch before anybody gets one ahead."""
         actions: list[BatchAction] = []
         for level in range(self._AHEAD):
             for name, reward in self._rewards.items():
-                while len(reward.batches) <= level:
-                    units = self._next_units(ahead=level > 0)
-                    if not units:
-                        break
+                units = self._next_for(name, reward, level)
+                if units:
                     actions.append(self._assign(name, reward, units))
         return actions
 
+    def _next_for(self, name: str, reward: _Reward, level: int) -> tuple[ScoreUnit, ...]:
+        if reward.alone:
+            return ()
+        if self._suspects and not reward.batches and self._may_try(reward):
+            reward.alone = True
+            return (self._suspects.take(),)
+        if len(reward.batches) > level or name in self._kept_free():
+            return ()
+        return self._next_units(ahead=level > 0)
+
     def _next_units(self, *, ahead: bool) -> tuple[ScoreUnit, ...]:
-        if self._alone:
-            return (self._alone.popleft(),)
+        if self._singles:
+            return (self._singles.popleft(),)
         if ahead and len(self._queue) < self._batch_size and not self._closed:
             return ()
         size = min(self._batch_size, len(self._queue))
         return tuple(self._queue.popleft() for _ in range(size))
+
+    def _may_try(self, reward: _Reward) -> bool:
+        return reward.proven or not (self._queue or self._singles)
+
+    def _kept_free(self) -> set[str]:
+        if not self._suspects:
+            return set()
+        rewards = self._rewards.items()
+        return self._suspects.kept_free(
+            {name: len(reward.batches) for name, reward in rewards if not reward.alone and self._may_try(reward)}
+        )
 
     def _assign(self, name: str, reward: _Reward, units: tuple[ScoreUnit, ...]) -> AssignBatch:
         number = self._next_batch

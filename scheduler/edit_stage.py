@@ -13,15 +13,15 @@ from protocol.codec import Buffer
 from scheduler import rounds as r
 from scheduler.benchmark.model import Pair, PairError
 from scheduler.delivery import Item
+from scheduler.edit_rows import EditJob, failed_edit
 from scheduler.identity import edit_identity
-from scheduler.ledger_rows import EditedRow, FailedRow
+from scheduler.ledger_rows import FailedRow
 from scheduler.run_directory import RunDirectory
 from scheduler.services import EditedImage, Services, StageClock
+from scheduler.suspects import poison_message
 from scheduler.units import EditUnit
 
 log = logging.getLogger("warmbench")
-
-MAX_MESSAGE = 4000
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,6 @@ class EditSettings:
 
     parameters: Mapping[str, Any]
     seed: int
-
-
-@dataclass(frozen=True)
-class _Job:
-    worker: str
-    incarnation: str
-    unit: EditUnit
-    round: int | None
-    attempt: int
 
 
 class EditStage:
@@ -59,7 +50,7 @@ class EditStage:
         self._settings = settings
         self._directory = directory
         self._on_edited = on_edited
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, EditJob] = {}
         self.clock = StageClock()
         self.done = 0
         self.failed = 0
@@ -89,14 +80,21 @@ class EditStage:
         """Editors are ready."""
         self._act(self._rounds.join(*workers))
 
-    def lose(self, worker: str) -> None:
-        """An editor is gone."""
-        lost = [job for job in self._jobs.values() if job.worker == worker]
-        for job in lost:
-            del self._jobs[_name(job.unit, job.attempt)]
+    def lose(self, worker: str, *, died: bool) -> None:
+        """An editor is gone: with ``died`` it is dead, else it was not heard for too long."""
+        lost = {job.unit: job for job in self._jobs.values() if job.worker == worker}
+        for job in lost.values():
+            del self._jobs[job.name]
         if lost:
-            log.warning("%s is gone; to be done by others: %s", worker, ", ".join(job.unit.key for job in lost))
-        self._act(self._rounds.lose(worker))
+            what = "died" if died else "fell silent"
+            log.warning("%s %s; it had %s", worker, what, ", ".join(unit.key for unit in lost))
+        actions = self._rounds.lose(worker, died=died)
+        for action in actions:
+            if isinstance(action, r.GiveUp):
+                text = poison_message(action.deaths)
+                log.error("%s: %s", action.unit.key, text)
+                self._record(failed_edit(action.unit, lost.get(action.unit), "edit", "poison", text))
+        self._act(actions)
 
     def drain(self) -> None:
         """Begin nothing more."""
@@ -129,14 +127,7 @@ class EditStage:
             return
         unit, pair = job.unit, self._pairs[job.unit.key]
         path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
-        row = EditedRow(
-            category=unit.category,
-            pair_id=unit.pair_id,
-            sample=unit.sample,
-            attempt=job.attempt,
-            worker=worker,
-            device=client.device,
-            round=job.round,
+        row = job.edited(
             started=message.started,
             finished=message.finished,
             identity=self._identity(pair, unit, client.model.fingerprint),
@@ -184,24 +175,8 @@ class EditStage:
         # An image that is none stays none, and the worker itself has tried twice when memory ran out.
         actions = self._rounds.failed(worker, job.unit, again=kind in ("error", "refused"))
         log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)
-        client = self._services.worker(worker)
         if r.GiveUp(job.unit) in actions:
-            self._record(
-                FailedRow(
-                    category=job.unit.category,
-                    pair_id=job.unit.pair_id,
-                    sample=job.unit.sample,
-                    attempt=job.attempt,
-                    worker=worker,
-                    device=client.device if client else None,
-                    round=job.round,
-                    started=started,
-                    finished=finished,
-                    stage=stage,
-                    kind=kind,
-                    message=text[:MAX_MESSAGE],
-                )
-            )
+            self._record(failed_edit(job.unit, job, stage, kind, text, started=started, finished=finished))
         self._act(actions)
 
     def _record(self, row: FailedRow) -> None:
@@ -240,8 +215,8 @@ class EditStage:
         if client is None:
             return
         pair = self._pairs[action.unit.key]
-        name = _name(action.unit, action.attempt)
-        job = _Job(action.editor, client.incarnation, action.unit, action.round, action.attempt)
+        job = EditJob(action.editor, client.incarnation, client.device, action.unit, action.round, action.attempt)
+        name = job.name
         self._jobs[name] = job
 
         def send(source: bytes | Exception) -> None:
@@ -276,10 +251,6 @@ class EditStage:
         if client is not None:
             client.send(m.Cancel(run=self._services.run, incarnation=client.incarnation, jobs=names))
 
-    def _find(self, worker: str, name: str) -> _Job | None:
+    def _find(self, worker: str, name: str) -> EditJob | None:
         job = self._jobs.get(name)
         return job if job is not None and job.worker == worker else None
-
-
-def _name(unit: EditUnit, attempt: int) -> str:
-    return f"{unit.job}#{attempt}"

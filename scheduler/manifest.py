@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def build_manifest(config: Config, benchmark: Benchmark, layout: Layout, stamp: 
         "reward_passes": config.evaluation.reward_passes,
         "notes": notes(config),
         "workers": [],
+        "version_differences": {},
     }
 
 
@@ -66,7 +67,7 @@ def notes(config: Config) -> list[str]:
 
 
 def add_workers(manifest: dict[str, Any], workers: Sequence[m.WorkerStatus]) -> None:
-    """Record who worked: devices, what was loaded, with which versions."""
+    """Record who worked: devices, what was loaded, with which versions, and which of those are not the same for all."""
     manifest["workers"] = [
         {
             "worker_id": worker.worker_id,
@@ -80,6 +81,25 @@ def add_workers(manifest: dict[str, Any], workers: Sequence[m.WorkerStatus]) -> 
         for worker in workers
         if worker.state is not None and worker.state.model is not None
     ]
+    manifest["version_differences"] = version_differences(manifest["environment"], manifest["workers"])
+
+
+def version_differences(
+    scheduler: Mapping[str, str], workers: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, str]]:
+    """The packages that a worker has in another version than another, or than the scheduler; Python counts as one.
+
+    Gives package to role (or ``scheduler``) to version; several within a role are joined with commas.
+    """
+    found: dict[str, dict[str, set[str]]] = {}
+    for side, versions in [("scheduler", scheduler), *((worker["role"], worker["versions"]) for worker in workers)]:
+        for package, version in versions.items():
+            found.setdefault(package, {}).setdefault(side, set()).add(version)
+    return {
+        package: {side: ", ".join(sorted(versions)) for side, versions in sides.items()}
+        for package, sides in sorted(found.items())
+        if len(set().union(*sides.values())) > 1
+    }
 
 
 def _model(spec: m.ModelSpec) -> dict[str, Any]:

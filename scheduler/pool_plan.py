@@ -7,7 +7,7 @@ import sys
 from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from scheduler.config import Config
-from scheduler.config.interpreters import reward_python
+from scheduler.config.interpreters import reward_command
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.devices import Layout
 
@@ -40,7 +40,7 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             device=device,
             spec=reward,
             residency=away,
-            command=[str(reward_python(config))],
+            command=reward_command(config),
             threads=config.reward_model.params.threads_per_worker,
         )
         for number, device in enumerate(layout.rewards)

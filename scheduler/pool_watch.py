@@ -69,11 +69,11 @@ class PoolWatch:
         others = [other for other in (*self._status.holders, *self._status.waiting) if other != run]
         return not others and not self._status.keep
 
-    def hopeless(self) -> str | None:
-        """Why the run can't go on: a role without a worker that works or may come."""
+    def hopeless(self, needed: Collection[m.Role]) -> str | None:
+        """Why the run can't go on: one of the roles that are still needed has no worker that works or may come."""
         if self._status is None:
             return None
-        for role in self._roles:
+        for role in (role for role in self._roles if role in needed):
             workers = [worker for worker in self._status.workers if worker.role == role]
             if not workers:
                 return f"the pool has no {role}"

@@ -5,6 +5,9 @@ each has its units of round k and, ahead of time, those of round k+1, which it m
 alive is done with round k, round k+1 is released. A round never waits for a number of replies, only for the editors
 that live; what a dead editor had goes to the front of the queue, and a round once opened is never extended. Free
 running, an editor has one unit to work on and ``round_size`` ahead, and never waits for another.
+
+What a dead editor was at is tried alone, see ``scheduler.suspects``: an editor that has nothing else takes it, in a
+round as usual, and gets nothing more until its image has arrived.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from scheduler.suspects import Suspects
 from scheduler.units import EditUnit
 
 
@@ -51,9 +55,10 @@ class Withdraw:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """The unit has failed for good."""
+    """The unit has failed for good. ``deaths``, if any, is the reason: the editors that died alone with its pair."""
 
     unit: EditUnit
+    deaths: tuple[str, ...] = ()
 
 
 Action = Assign | Release | Synced | Withdraw | GiveUp
@@ -62,10 +67,17 @@ Action = Assign | Release | Synced | Withdraw | GiveUp
 @dataclass
 class _Editor:
     """``holding``: what the device is not done with, in the order in which it was sent, with its round (running free:
-    -1); ``at_barrier``: done, but not delivered."""
+    -1); ``at_barrier``: done, but not delivered; ``alone``: what it has is a suspect; ``proven``: it has done something
+    in this life."""
 
     holding: dict[EditUnit, int] = field(default_factory=dict)
     at_barrier: dict[EditUnit, None] = field(default_factory=dict)
+    alone: bool = False
+    proven: bool = False
+
+    @property
+    def units(self) -> list[EditUnit]:
+        return [*self.at_barrier, *self.holding]
 
     def in_round(self, number: int) -> int:
         return sum(found == number for found in self.holding.values())
@@ -78,6 +90,7 @@ class Rounds:
         self, units: Iterable[EditUnit], *, synchronized: bool = True, round_size: int = 1, max_attempts: int = 3
     ) -> None:
         self._queue = deque(units)
+        self._suspects: Suspects[EditUnit] = Suspects()
         self._synchronized = synchronized
         self._round_size = round_size
         self._max_attempts = max_attempts
@@ -102,20 +115,23 @@ class Rounds:
     @property
     def finished(self) -> bool:
         """Whether nothing is left: no unit waits, and all that were assigned are delivered or failed."""
-        busy = any(editor.holding or editor.at_barrier for editor in self._editors.values())
-        return not (self._queue or self._landing or busy)
+        busy = any(editor.units for editor in self._editors.values())
+        return not (self._queue or self._suspects or self._landing or busy)
 
     @property
     def stranded(self) -> bool:
         """Whether units wait and there is nobody to do them."""
-        return bool(self._queue) and not self._editors
+        return bool(self._queue or self._suspects) and not self._editors
 
     def rounds_left(self) -> int:
-        """How many rounds there will be after this one, if nobody dies or joins and nothing fails; free running, 0."""
+        """How many rounds there will be after this one, if nobody dies or joins and nothing fails; free running, 0.
+
+        While suspects wait it is a guess: each takes an editor for a round.
+        """
         if not self._editors or not self._synchronized:
             return 0
         ahead = sum(editor.in_round(self._round + 1) for editor in self._editors.values())
-        waiting = len(self._queue) + ahead
+        waiting = len(self._queue) + len(self._suspects) * self._round_size + ahead
         return -(-waiting // (len(self._editors) * self._round_size))
 
     # -- editors
@@ -129,14 +145,29 @@ class Rounds:
             self._editors.setdefault(name, _Editor())
         return self._pump()
 
-    def lose(self, name: str) -> list[Action]:
-        """An editor is gone. What it had not delivered is done by others, first of all."""
+    def lose(self, name: str, *, died: bool) -> list[Action]:
+        """An editor is gone. What it had not delivered is done by others, first of all.
+
+        With ``died`` it is dead, and what it was at may be why; else it was only silent, which is no unit's fault.
+        """
         editor = self._editors.pop(name, None)
         if editor is None:
             return []
-        if not self._draining:
-            self._queue.extendleft(reversed([*editor.at_barrier, *editor.holding]))
-        return self._pump()
+        again = editor.units
+        poisoned: list[EditUnit] = []
+        if died:
+            released = [unit for unit, number in editor.holding.items() if number <= self._round]
+            # An editor works in the order in which it was sent units: only the first can be on its device.
+            aftermath = self._suspects.died(name, again, released[:1])
+            again, poisoned = aftermath.others, aftermath.poisoned
+        elif editor.alone:
+            self._suspects.put_back(again)
+            again = []
+        if self._draining:
+            self._suspects.clear()
+        else:
+            self._queue.extendleft(reversed(again))
+        return self._give_up(poisoned) + self._pump()
 
     # -- units
 
@@ -146,6 +177,7 @@ class Rounds:
         if editor is None or editor.holding.pop(unit, None) is None:
             return []
         editor.at_barrier[unit] = None
+        editor.proven = True
         return self._pump()
 
     def received(self, name: str, unit: EditUnit) -> list[Action]:
@@ -177,6 +209,7 @@ class Rounds:
         """Begin nothing more; what is on the devices is finished."""
         self._draining = True
         self._queue.clear()
+        self._suspects.clear()
         actions: list[Action] = []
         for name, editor in self._editors.items():
             # An editor works in the order in which it was sent units: only the first can be on its device.
@@ -190,54 +223,88 @@ class Rounds:
 
     def _take(self, name: str, unit: EditUnit) -> bool:
         editor = self._editors.get(name)
-        if editor is None:
+        if editor is None or unit not in editor.units:
             return False
-        if unit in editor.holding:
-            del editor.holding[unit]
-            return True
-        if unit in editor.at_barrier:
-            del editor.at_barrier[unit]
-            return True
-        return False
+        editor.holding.pop(unit, None)
+        editor.at_barrier.pop(unit, None)
+        editor.alone = False
+        return True
+
+    def _give_up(self, poisoned: list[EditUnit]) -> list[Action]:
+        if not poisoned:
+            return []
+        waiting = [unit for unit in self._queue if self._suspects.is_poison(unit)]
+        self._queue = deque(unit for unit in self._queue if unit not in waiting)
+        return [GiveUp(unit, self._suspects.deaths(unit)) for unit in (*poisoned, *waiting)]
 
     def _pump(self) -> list[Action]:
-        return self._next_round() if self._synchronized else self._fill_all()
+        return self._next_round() if self._synchronized else self._fill(None, self._round_size + 1)
 
     def _next_round(self) -> list[Action]:
         following = self._round + 1
         if any(number < following for editor in self._editors.values() for number in editor.holding.values()):
-            return self._fill_round(following)
+            return self._fill(following, self._round_size)
         actions: list[Action] = []
         if self._open:
             actions.append(Synced(self._round))
             self._open = False
-        actions += self._fill_round(following)
-        if not any(editor.holding for editor in self._editors.values()):
+        actions += self._fill(following, self._round_size)
+        if self._awaits_an_image() or not any(editor.holding for editor in self._editors.values()):
             return actions
         self._round, self._open = following, True
         actions += [Release(name, following) for name in self._editors]
-        return actions + self._fill_round(following + 1)
+        return actions + self._fill(following + 1, self._round_size)
 
-    def _fill_round(self, number: int) -> list[Action]:
-        """A round that is not open yet takes what there is: everybody gets one unit before anybody gets a second."""
+    def _awaits_an_image(self) -> bool:
+        """Whether an editor could take part in the round if only its last image were here: a moment for all, which
+        saves it from a whole round without work.
+        """
+        if not (self._queue or self._suspects):
+            return False
+        kept_free = self._kept_free()
+        return any(
+            editor.at_barrier and not editor.holding and (editor.alone or name in kept_free)
+            for name, editor in self._editors.items()
+        )
+
+    def _fill(self, number: int | None, depth: int) -> list[Action]:
+        """Everybody gets one unit before anybody gets a second; ``depth`` in all, counting those of round ``number``.
+
+        (A round is filled before it is opened; running free, an editor has one to work on and the others ahead.)
+        """
         actions: list[Action] = []
-        for level in range(self._round_size):
+        for level in range(depth):
             for name, editor in self._editors.items():
-                if self._queue and editor.in_round(number) <= level:
-                    actions.append(self._assign(name, number))
+                unit = self._next_for(name, editor, -1 if number is None else number, level)
+                if unit is not None:
+                    actions.append(self._assign(name, unit, number))
         return actions
 
-    def _fill_all(self) -> list[Action]:
-        """Running free: everybody gets something to do before anybody gets something ahead."""
-        actions: list[Action] = []
-        for level in range(self._round_size + 1):
-            for name, editor in self._editors.items():
-                if self._queue and len(editor.holding) <= level:
-                    actions.append(self._assign(name, None))
-        return actions
+    def _next_for(self, name: str, editor: _Editor, number: int, level: int) -> EditUnit | None:
+        if editor.alone:
+            return None
+        if self._suspects and not editor.units and self._may_try(editor):
+            editor.alone = True
+            return self._suspects.take()
+        if self._queue and editor.in_round(number) <= level and name not in self._kept_free():
+            return self._queue.popleft()
+        return None
 
-    def _assign(self, name: str, number: int | None) -> Assign:
-        unit = self._queue.popleft()
+    def _may_try(self, editor: _Editor) -> bool:
+        return editor.proven or not self._queue
+
+    def _kept_free(self) -> set[str]:
+        if not self._suspects:
+            return set()
+        return self._suspects.kept_free(
+            {
+                name: len(editor.units)
+                for name, editor in self._editors.items()
+                if not editor.alone and self._may_try(editor)
+            }
+        )
+
+    def _assign(self, name: str, unit: EditUnit, number: int | None) -> Assign:
         self._editors[name].holding[unit] = -1 if number is None else number
         self._starts[unit] = self._starts.get(unit, 0) + 1
         return Assign(name, unit, number, self._starts[unit])

@@ -12,11 +12,10 @@ from scheduler import batches as b
 from scheduler.benchmark.model import Pair, PairError
 from scheduler.config.prompts import CategoryPrompts
 from scheduler.delivery import Item
-from scheduler.edit_stage import MAX_MESSAGE
-from scheduler.identity import score_identity
 from scheduler.ledger_rows import FailedRow, ScoredRow
+from scheduler.score_rows import ScoreRows, SentBatch, SentUnit, failed_score
 from scheduler.services import EditedImage, Services, StageClock
-from scheduler.statistics import combine
+from scheduler.suspects import poison_message
 from scheduler.units import EditUnit, ScoreUnit
 
 log = logging.getLogger("warmbench")
@@ -31,15 +30,6 @@ class ScoreSettings:
     low: float
     passes: int
     keep_images: bool
-
-
-@dataclass(frozen=True)
-class _Batch:
-    worker: str
-    number: int
-    units: tuple[ScoreUnit, ...]
-    attempts: tuple[int, ...]
-    prompts: tuple[tuple[m.Prompt, ...], ...]
 
 
 class ScoreStage:
@@ -57,10 +47,12 @@ class ScoreStage:
         self._batches = batches
         self._pairs = pairs
         self._settings = settings
-        self._prompts_of = prompts_of
+        self._rows = ScoreRows(
+            pairs, prompts_of, parameters=settings.parameters, with_source=settings.with_source, low=settings.low
+        )
         self._images: dict[EditUnit, EditedImage] = {}
         self._passes_left: dict[EditUnit, int] = {}
-        self._jobs: dict[str, _Batch] = {}
+        self._jobs: dict[str, SentBatch] = {}
         self.clock = StageClock()
         self.done = 0
         self.failed = 0
@@ -80,7 +72,9 @@ class ScoreStage:
         self._images[unit] = image
         self._passes_left[unit] = self._settings.passes
         for number in range(self._settings.passes):
-            self._act(self._batches.available(ScoreUnit(unit, number)))
+            actions = self._batches.available(ScoreUnit(unit, number))
+            self._record_poison(actions, {})
+            self._act(actions)
 
     def close(self) -> None:
         """No more edits will come."""
@@ -90,11 +84,17 @@ class ScoreStage:
         """Rewards are ready."""
         self._act(self._batches.join(*workers))
 
-    def lose(self, worker: str) -> None:
-        """A reward is gone."""
-        for name in [name for name, job in self._jobs.items() if job.worker == worker]:
-            log.warning("%s is gone; its batch of %d is scored by others", worker, len(self._jobs.pop(name).units))
-        self._act(self._batches.lose(worker))
+    def lose(self, worker: str, *, died: bool) -> None:
+        """A reward is gone: with ``died`` it is dead, else it was not heard for too long."""
+        lost = {name: batch for name, batch in self._jobs.items() if batch.worker == worker}
+        for name, batch in lost.items():
+            del self._jobs[name]
+            what = "died" if died else "fell silent"
+            log.warning("%s %s; it had batch %d of %d", worker, what, batch.number + 1, len(batch.units))
+        had = {sent.unit: batch for batch in lost.values() for sent in batch.units}
+        actions = self._batches.lose(worker, died=died)
+        self._record_poison(actions, had)
+        self._act(actions)
 
     def drain(self) -> None:
         """Begin nothing more."""
@@ -123,9 +123,10 @@ class ScoreStage:
         answers = {item.item: item.judgements for item in message.items}
         scores: list[float] = []
         actions = self._batches.scored(worker, batch.number)
-        for unit, attempt, prompts in zip(batch.units, batch.attempts, batch.prompts, strict=True):
-            judgements = answers.get(unit.job, [])
-            row = self._row(unit, attempt, prompts, judgements, batch, client.device, message, client.model.fingerprint)
+        for sent in batch.units:
+            unit, judgements = sent.unit, answers.get(sent.unit.job, [])
+            image, fingerprint = self._images[unit.edit], client.model.fingerprint
+            row = self._rows.judged(batch, sent, image, judgements, message, fingerprint)
             if isinstance(row, ScoredRow):
                 scores.append(row.score)
                 self._services.deliver(Item([row], done=self._durable(unit), remove=self._settle(unit)))
@@ -144,91 +145,22 @@ class ScoreStage:
         self._services.deliver(Item([], done=lambda: self._acknowledge(worker, message.job)))
         self._act(actions)
 
-    def _row(
-        self,
-        unit: ScoreUnit,
-        attempt: int,
-        prompts: tuple[m.Prompt, ...],
-        judgements: list[m.Judgement],
-        batch: _Batch,
-        device: str,
-        message: m.Scored,
-        fingerprint: str,
-    ) -> ScoredRow | FailedRow:
-        low = self._settings.low
-        bad = next((one for one in judgements if one.score is None), None)
-        if bad is not None or len(judgements) != len(prompts):
-            kind = (bad.kind if bad else None) or "error"
-            reason = (bad.message if bad else None) or "the reward gave no judgement"
-            raw = f" - the reply was: {bad.response}" if bad and bad.response else ""
-            return self._failed_row(unit, attempt, batch, device, message, kind, f"{reason}{raw}")
-        by_aspect = {one.aspect: one.score for one in judgements if one.score is not None}
-        image = self._images[unit.edit]
-        pair = self._pairs[unit.key]
-        several = len(judgements) > 1 or judgements[0].aspect
-        return ScoredRow(
-            category=unit.edit.category,
-            pair_id=unit.edit.pair_id,
-            sample=unit.edit.sample,
-            pass_=unit.pass_,
-            attempt=attempt,
-            worker=batch.worker,
-            device=device,
-            batch=batch.number,
-            started=message.started,
-            finished=message.finished,
-            identity=score_identity(
-                image_sha256=image.sha256,
-                source_sha256=pair.sha256 if self._settings.with_source else None,
-                prompts=prompts,
-                parameters=self._settings.parameters,
-                pass_=unit.pass_,
-                fingerprint=fingerprint,
-            ),
-            score=combine(by_aspect, self._prompts_of(unit.edit.category).combine, low),
-            aspects=by_aspect if several else None,
-            response="\n".join(one.response for one in judgements if one.response is not None) or None,
-            method=judgements[0].method or "json",
-        )
-
-    def _failed_row(
-        self,
-        unit: ScoreUnit,
-        attempt: int,
-        batch: _Batch,
-        device: str | None,
-        message: m.Scored | None,
-        kind: str,
-        text: str,
-    ) -> FailedRow:
-        return FailedRow(
-            category=unit.edit.category,
-            pair_id=unit.edit.pair_id,
-            sample=unit.edit.sample,
-            pass_=unit.pass_,
-            attempt=attempt,
-            worker=batch.worker,
-            device=device,
-            batch=batch.number,
-            started=message.started if message else None,
-            finished=message.finished if message else None,
-            stage="score",
-            kind=kind,
-            message=text[:MAX_MESSAGE],
-        )
-
     def _fail_batch(self, worker: str, name: str, kind: str, text: str) -> None:
         batch = self._jobs.pop(name, None)
         if batch is None:
             return
         log.warning("Batch %d of %d failed on %s (%s): %s", batch.number + 1, len(batch.units), worker, kind, text)
         actions = self._batches.batch_failed(worker, batch.number, again=kind in ("error", "refused"))
-        client = self._services.worker(worker)
-        for unit, attempt in zip(batch.units, batch.attempts, strict=True):
-            if b.GiveUpScore(unit) in actions:
-                device = client.device if client else None
-                self._record(unit, self._failed_row(unit, attempt, batch, device, None, kind, text))
+        for sent in batch.units:
+            if b.GiveUpScore(sent.unit) in actions:
+                self._record(sent.unit, failed_score(sent.unit, batch, kind, text))
         self._act(actions)
+
+    def _record_poison(self, actions: list[b.BatchAction], had: Mapping[ScoreUnit, SentBatch]) -> None:
+        for action in actions:
+            if isinstance(action, b.GiveUpScore) and action.deaths:
+                row = failed_score(action.unit, had.get(action.unit), "poison", poison_message(action.deaths))
+                self._record(action.unit, row)
 
     def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
@@ -276,8 +208,11 @@ class ScoreStage:
         if client is None:
             return
         name = _name(action.batch)
-        prompts = tuple(self._render(unit) for unit in action.units)
-        batch = _Batch(action.reward, action.batch, action.units, action.attempts, prompts)
+        units = tuple(
+            SentUnit(unit, attempt, self._rows.prompts(unit))
+            for unit, attempt in zip(action.units, action.attempts, strict=True)
+        )
+        batch = SentBatch(action.reward, client.device, action.batch, units)
         self._jobs[name] = batch
         images = [(self._images[unit.edit], self._pairs[unit.key]) for unit in action.units]
         with_source = self._settings.with_source
@@ -298,8 +233,8 @@ class ScoreStage:
                 self._fail_batch(action.reward, name, kind, str(frames))
                 return
             items = [
-                m.ScoreItem(item=unit.job, key=unit.key, prompts=list(asked), with_source=with_source)
-                for unit, asked in zip(action.units, prompts, strict=True)
+                m.ScoreItem(item=sent.unit.job, key=sent.unit.key, prompts=list(sent.prompts), with_source=with_source)
+                for sent in units
             ]
             client.send(
                 m.Score(
@@ -314,11 +249,6 @@ class ScoreStage:
             )
 
         self._services.read(read, send)
-
-    def _render(self, unit: ScoreUnit) -> tuple[m.Prompt, ...]:
-        pair = self._pairs[unit.key]
-        templates = self._prompts_of(unit.edit.category).templates
-        return tuple(template.render(pair.description, pair.instruction) for template in templates)
 
 
 def _name(batch: int) -> str:

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import metadata
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +18,11 @@ from workers.device import free_memory
 from workers.fingerprint import file_stamps, fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward
 from workers.payloads import ScoreInput, ScoreOutput
+
+
+def _wire_versions() -> dict[str, str]:
+    """The packages of which the scheduler's environment has its own, and which both have to agree on."""
+    return {name: metadata.version(name) for name in ("pyzmq", "msgpack", "msgspec")}
 
 
 class ModelHolder:
@@ -69,7 +75,7 @@ class ModelHolder:
             fingerprint=found,
             size_bytes=model.size_bytes(),
             load_seconds=time.time() - started,
-            versions={"python": platform.python_version(), **model.versions()},
+            versions={"python": platform.python_version(), **_wire_versions(), **model.versions()},
         )
 
     def place(self, residency: Residency) -> None:

@@ -48,7 +48,10 @@ class _Payload:
 class Workbench:
     """The jobs of one worker and all that goes with them."""
 
-    def __init__(self, mailbox: Mailbox, device: Device, holder: ModelHolder, send: Send) -> None:
+    def __init__(
+        self, mailbox: Mailbox, device: Device, holder: ModelHolder, send: Send, first_done: Callable[[], None]
+    ) -> None:
+        """``first_done`` is called when the device is done with its first job, before it gets the next one."""
         self.jobs = j.Jobs()
         self.activity = Activity()
         self.job_timeout = 600.0
@@ -57,6 +60,7 @@ class Workbench:
         self._device = device
         self._holder = holder
         self._send = send
+        self._first_done = first_done
         self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
 
     def add(self, message: m.Edit | m.Score, images: list[Buffer]) -> None:
@@ -124,6 +128,8 @@ class Workbench:
         def done(outcome: Outcome) -> None:
             activity.done += 1
             activity.progress += 1
+            if activity.done == 1:
+                self._first_done()
             payload.outcome, payload.decoded = outcome, None
             if outcome.error is not None:
                 error = ModelError(outcome.error_kind or "error", outcome.error)

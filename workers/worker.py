@@ -89,7 +89,7 @@ class Worker:
         self._mailbox = Mailbox()
         self._device = Device(self._post_outcome)
         self._holder = ModelHolder(identity.local_device, folder)
-        self._bench = Workbench(self._mailbox, self._device, self._holder, self._send)
+        self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._tell_launcher)
         self._jobs = self._bench.jobs
         self._moving = 0
         self._ending = False
@@ -311,6 +311,12 @@ class Worker:
     def _beat(self, run: str) -> None:
         self._peers[run].beat = time.monotonic()
         self._send(run, m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._state()))
+
+    def _tell_launcher(self) -> None:
+        # Deaths are counted from the last life that got anything done: the launcher should hear of it before the next
+        # job can end this one.
+        if LAUNCHER in self._peers:
+            self._beat(LAUNCHER)
 
     def _look_after_peers(self) -> None:
         now = time.monotonic()

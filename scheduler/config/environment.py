@@ -16,12 +16,11 @@ from pathlib import Path
 from protocol import VERSION
 from scheduler.config.class_paths import missing_class
 from scheduler.config.document import Config
-from scheduler.config.interpreters import nearest_environment, reward_python
 from scheduler.config.layout import BOTH_STAGES, Gpu, LayoutError, Stage, resolve_layout
 from scheduler.config.model_lookup import Role, missing_model
 from scheduler.config.optimizations import IMPLEMENTED
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
-from scheduler.config.reward_models import Qwen3VLSubprocessParams
+from scheduler.config.reward_environment import reward_environment_problems
 
 Found = Iterator[tuple[Location, Problem]]
 
@@ -61,7 +60,8 @@ def environment_problems(config: Config, environment: Environment) -> Found:
         yield from _optimizations(config)
     if "score" in environment.stages:
         yield from _model(config, "reward", environment.hub)
-        yield from _interpreter(config)
+        for problem in reward_environment_problems(config):
+            yield tuple(problem.path.split(".")), problem
     try:
         resolve_layout(config, environment.gpus, stages=environment.stages)
     except LayoutError as error:
@@ -161,19 +161,6 @@ def _cannot_optimize(name: str) -> str | None:
     if not (Path(spec.origin).parent / part).exists():
         return f"the installed version of {package} does not have it"
     return None
-
-
-def _interpreter(config: Config) -> Found:
-    params = config.reward_model.params
-    if not isinstance(params, Qwen3VLSubprocessParams) or (params.conda_env is None and params.python is None):
-        return
-    try:
-        reward_python(config)
-    except FileNotFoundError as error:
-        key = "conda_env" if params.python is None else "python"
-        near = nearest_environment(params.conda_env) if params.conda_env else None
-        hint = f"did you mean `{near}`?" if near else "`python: PATH` names the Python of any environment"
-        yield _at("reward_model", "params", key, message=str(error), hint=hint)
 
 
 def _places_to_write(config: Config) -> Found:

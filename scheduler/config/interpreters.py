@@ -48,7 +48,7 @@ def reward_command(config: Config) -> list[str]:
     if found is not None:
         return [str(found), _ALONE]
     conda = shutil.which("conda") or os.environ.get("CONDA_EXE")
-    if conda is not None:
+    if conda:
         return [conda, "run", "--no-capture-output", "-n", name, "python", _ALONE]
     raise FileNotFoundError(f"there is no conda environment {name}")
 

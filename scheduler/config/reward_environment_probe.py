@@ -13,9 +13,11 @@ import sys
 MARK = "warmbench-environment: "
 """What the line begins with: conda and a user's own start-up files may print as well."""
 
-IMPORTED = ("msgpack", "msgspec", "zmq", "psutil", "PIL", "numpy", "protocol", "workers.worker")
+IMPORTED = (
+    *("msgpack", "msgspec", "zmq", "psutil", "setproctitle", "PIL", "numpy"),
+    *("protocol", "workers.__main__", "workers.worker"),
+)
 FOUND = ("torch", "transformers", "accelerate")
-OURS = ("protocol", "workers.worker")
 
 
 def main() -> None:
@@ -37,7 +39,7 @@ def _imported(name: str) -> "dict[str, object]":
     try:
         importlib.import_module(name)
     except Exception as error:  # noqa: BLE001 - a broken package raises what it likes
-        missing = isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError) and error.name in (name, name.partition(".")[0])
         return {"state": "missing" if missing else "broken", "error": "%s: %s" % (type(error).__name__, error)}  # noqa: UP031
     return {"state": "there"}
 

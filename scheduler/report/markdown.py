@@ -185,4 +185,4 @@ def _flatten(key: str, value: object, into: list[tuple[str, object]]) -> None:
     elif isinstance(value, list | tuple):
         into.append((key, ", ".join(map(str, value)) if value else NOTHING))
     else:
-        into.append((key, NOTHING if value is None or value == "" else value))
+        into.append((key, NOTHING if value is None or value in ("", {}) else value))

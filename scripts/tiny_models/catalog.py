@@ -73,8 +73,15 @@ class TinyModel:
         digest = hashlib.sha256()
         for source in self.sources:
             digest.update((_ROOT / source).read_bytes())
-        versions = {library: importlib.metadata.version(library) for library in _LIBRARIES}
-        return {"model": self.name, "note": self.note, "source_sha256": digest.hexdigest(), "libraries": versions}
+        origin = {"model": self.name, "note": self.note, "source_sha256": digest.hexdigest()}
+        return {**origin, "libraries": {library: _version(library) for library in _LIBRARIES}}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:  # a reward's own environment has no diffusers
+        return None
 
 
 def _no_progress_bars() -> None:

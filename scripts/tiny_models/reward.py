@@ -64,7 +64,8 @@ def new_model(tokenizer: Any) -> Any:
             "num_key_value_heads": 2,
             "head_dim": 16,
             "max_position_embeddings": 32768,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
+            "rope_theta": 10000.0,
+            "rope_scaling": {"rope_type": "default", "mrope_section": [4, 2, 2]},
             "pad_token_id": tokenizer.pad_token_id,
         },
         vision_config={
@@ -121,13 +122,15 @@ def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def _older_config(config: dict[str, Any]) -> None:
-    rope = config["text_config"].pop("rope_parameters")
-    config["text_config"] |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
-    del config["vision_config"]["rope_parameters"]
+    rope = config["text_config"].pop("rope_parameters", None)
+    if rope is not None:
+        config["text_config"] |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
+    config["vision_config"].pop("rope_parameters", None)
 
 
 def _older_tokenizer_config(config: dict[str, Any]) -> None:
-    config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    if "additional_special_tokens" not in config:
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
 
 
 def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -8,6 +8,7 @@ prompt 64 tokens long as with the real tokenizer: the pipeline cuts off exactly 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,15 +56,12 @@ def build_tokenizer(lines: Sequence[str] = ()) -> Any:
     Args:
         lines: more text to train on; each word in it becomes one token, up to about a thousand merges in all.
     """
-    from transformers import Qwen2Tokenizer
-
     vocabulary, merges = _train([*_LINES, *lines])
-    tokenizer = Qwen2Tokenizer(
-        vocab=vocabulary,
-        merges=merges,
+    tokenizer = _tokenizer(
+        vocabulary,
+        merges,
         eos_token="<|im_end|>",  # noqa: S106 - a token of text
         pad_token="<|endoftext|>",  # noqa: S106
-        extra_special_tokens=list(SPECIAL_TOKENS),
         model_max_length=131072,
     )
     tokenizer.chat_template = CHAT_TEMPLATE
@@ -75,6 +73,21 @@ def save_tokenizer(folder: Path, lines: Sequence[str] = ()) -> Any:
     tokenizer = build_tokenizer(lines)
     tokenizer.save_pretrained(folder)
     return tokenizer
+
+
+def _tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]], **settings: Any) -> Any:
+    import transformers
+
+    if int(transformers.__version__.partition(".")[0]) >= 5:
+        special = list(SPECIAL_TOKENS)
+        return transformers.Qwen2Tokenizer(vocab=vocabulary, merges=merges, extra_special_tokens=special, **settings)
+    # Before version 5 it is made from files alone.
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "vocab.json"), Path(folder, "merges.txt")
+        files[0].write_text(json.dumps(vocabulary), encoding="utf-8")
+        files[1].write_text("".join(f"{left} {right}\n" for left, right in merges), encoding="utf-8")
+        special = list(SPECIAL_TOKENS)
+        return transformers.Qwen2TokenizerFast(*map(str, files), additional_special_tokens=special, **settings)
 
 
 def _train(lines: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:

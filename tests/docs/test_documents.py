@@ -42,11 +42,12 @@ def inline(text: str) -> list[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command of the console blocks, without comments."""
-    for block in fences(text, "console"):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                yield shlex.split(line[2:], comments=True)
+    """The words of each command of the console and shell blocks, without comments."""
+    typed = [line[2:] for block in fences(text, "console") for line in block.splitlines() if line.startswith("$ ")]
+    typed += [line for block in fences(text, "bash") for line in block.splitlines()]
+    for line in typed:
+        if words := shlex.split(line, comments=True):
+            yield words
 
 
 def anchors(path: Path) -> set[str]:

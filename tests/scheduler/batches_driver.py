@@ -11,6 +11,7 @@ from functools import partial
 from hypothesis import note
 
 from scheduler.batches import AssignBatch, BatchAction, Batches, GiveUpScore, WithdrawBatch
+from scheduler.suspects import DEATHS_ALONE
 from scheduler.units import EditUnit, ScoreUnit
 from tests.adversary import Adversary
 
@@ -20,7 +21,9 @@ Held = dict[int, tuple[ScoreUnit, ...]]
 class BatchesDriver:
     """All rewards of a run and what became of its units."""
 
-    def __init__(self, adversary: Adversary, *, units: int, batch_size: int, max_attempts: int) -> None:
+    def __init__(
+        self, adversary: Adversary, *, units: int, batch_size: int, max_attempts: int, passes: int = 1
+    ) -> None:
         self.adversary = adversary
         self.batches = Batches(batch_size=batch_size, max_attempts=max_attempts)
         self.rewards: dict[str, Held] = {}
@@ -29,12 +32,19 @@ class BatchesDriver:
         self.given_up: Counter[ScoreUnit] = Counter()
         self.draining = False
         self._batch_size, self._max_attempts = batch_size, max_attempts
-        self._to_come = [ScoreUnit(EditUnit("shapes", str(number))) for number in range(units)]
+        self.units = [ScoreUnit(EditUnit("shapes", str(number // passes)), number % passes) for number in range(units)]
+        self._to_come = list(self.units)
         self._closed = False
         self._delivering: list[ScoreUnit] = []
         self._waiting: set[ScoreUnit] = set()
         self._urgent: set[ScoreUnit] = set()
-        self._alone: set[ScoreUnit] = set()
+        self._singles: set[ScoreUnit] = set()
+        self.suspects: set[ScoreUnit] = set()
+        self.deaths: Counter[str] = Counter()
+        self._trying: set[str] = set()
+        self._proven: set[str] = set()
+        self._beside: set[ScoreUnit] = set()
+        self._deaths: dict[str, tuple[str, ...]] = {}
         self._batches_made = 0
         self._starts: Counter[ScoreUnit] = Counter()
         self._errors: Counter[ScoreUnit] = Counter()
@@ -50,10 +60,14 @@ class BatchesDriver:
             return
         unit = self._to_come.pop(0)
         note(f"available {unit.job}")
+        actions = self.batches.available(unit)
         if not self.draining:
             self.available.append(unit)
+        if self._is_poison(unit):
+            assert actions == [GiveUpScore(unit, self._deaths[unit.key])]
+        elif not self.draining:
             self._waiting.add(unit)
-        self._check(self.batches.available(unit))
+        self._check(actions)
 
     def join(self, *names: str) -> None:
         note(f"join {' '.join(names)}")
@@ -61,14 +75,38 @@ class BatchesDriver:
             self.rewards.setdefault(name, {})
         self._check(self.batches.join(*names))
 
-    def lose(self, name: str) -> None:
-        note(f"lose {name}")
-        for place, units in enumerate(self.rewards.pop(name).values()):
-            if not self.draining:
-                self._waiting.update(units)
-                self._urgent.update(units)
-                self._alone.update(units if place == 0 else ())
-        self._check(self.batches.lose(name))
+    def lose(self, name: str, *, died: bool) -> None:
+        note(f"lose {name} {died=}")
+        batches = list(self.rewards.pop(name).values())
+        units = {unit for batch in batches for unit in batch}
+        suspects = self._suspects_of(name, batches) if died else units if name in self._trying else set()
+        self.deaths[name] += died
+        self._trying.discard(name)
+        self._proven.discard(name)
+        if not self.draining:
+            self._waiting |= units
+            self._urgent |= units - suspects
+            self.suspects |= suspects
+        poisoned = {unit for unit in self._waiting | suspects if died and self._is_poison(unit)}
+        actions = self.batches.lose(name, died=died)
+        given_up = {action.unit: action.deaths for action in actions if isinstance(action, GiveUpScore)}
+        assert given_up == {unit: self._deaths[unit.key] for unit in poisoned}
+        for waiting in (self._waiting, self._urgent, self.suspects):
+            waiting.difference_update(poisoned)
+        self._check(actions)
+
+    def _suspects_of(self, name: str, batches: list[tuple[ScoreUnit, ...]]) -> set[ScoreUnit]:
+        """What may have killed it. A death counts against the pair if the reward had nothing else."""
+        units = [unit for batch in batches for unit in batch]
+        if len(units) == 1:
+            self._deaths[units[0].key] = (*self._deaths.get(units[0].key, ()), name)
+            return set(units)
+        suspects = {unit for unit in units if unit in self._beside or unit in batches[0]}
+        self._beside.update(set(units) - suspects)
+        return suspects
+
+    def _is_poison(self, unit: ScoreUnit) -> bool:
+        return len(self._deaths.get(unit.key, ())) >= DEATHS_ALONE
 
     def score(self, name: str, bad: int) -> None:
         """The reward's first batch comes back; some units in it got no score, and some of these never will."""
@@ -76,6 +114,8 @@ class BatchesDriver:
         units = self.rewards[name].pop(number)
         note(f"scored {name} {number}, without a score: {bad}")
         self._delivering += units
+        self._trying.discard(name)
+        self._proven.add(name)
         self._check(self.batches.scored(name, number))
         for unit in units[:bad]:
             self._delivering.remove(unit)
@@ -90,12 +130,13 @@ class BatchesDriver:
     def fail(self, name: str, number: int) -> None:
         units = self.rewards[name].pop(number)
         note(f"batch_failed {name} {number}")
+        self._trying.discard(name)
         if len(units) == 1:
             self._fail(units[0], partial(self.batches.batch_failed, name, number))
             return
         if not self.draining:
             self._waiting.update(units)
-            self._alone.update(units)
+            self._singles.update(units)
         self._check(self.batches.batch_failed(name, number, again=self.adversary.pick([True, False])))
 
     def _fail(self, unit: ScoreUnit, tell: Callable[..., list[BatchAction]]) -> None:
@@ -105,7 +146,7 @@ class BatchesDriver:
         hopeless = not again or self._errors[unit] == self._max_attempts
         if not hopeless and not self.draining:
             self._waiting.add(unit)
-            self._alone.add(unit)
+            self._singles.add(unit)
         actions = tell(again=again)
         assert (GiveUpScore(unit) in actions) == hopeless
         self._check(actions)
@@ -127,6 +168,7 @@ class BatchesDriver:
         self.draining = self._closed = True
         self._waiting.clear()
         self._urgent.clear()
+        self.suspects.clear()
         self._check(actions)
 
     # -- what may come next
@@ -141,17 +183,22 @@ class BatchesDriver:
         ]
         happenings += [partial(self.fail, name, number) for name in here for number in self.rewards[name]]
         happenings += [partial(self.score, name, self.adversary.pick([1, 2, 3])) for name in here if self.rewards[name]]
-        happenings += [partial(self.lose, name) for name in here]
+        happenings += [partial(self.lose, name, died=died) for name in here for died in (True, False)]
         self.adversary.pick(happenings)()
 
     def progress(self) -> bool:
         """Something happens that is as it should be; False if there is nothing left to happen."""
-        happenings: list[Callable[[], None]] = [self.arrive] if not self._closed or self._to_come else []
+        happenings = self.arrivals
         happenings += [partial(self.score, name, 0) for name, held in self.rewards.items() if held]
-        happenings += [partial(self.deliver, unit) for unit in self._delivering]
         if happenings:
             self.adversary.pick(happenings)()
         return bool(happenings)
+
+    @property
+    def arrivals(self) -> list[Callable[[], None]]:
+        """What may come from elsewhere: another edit, or the end of all edits; a row in the ledger."""
+        arrivals: list[Callable[[], None]] = [self.arrive] if not self._closed or self._to_come else []
+        return arrivals + [partial(self.deliver, unit) for unit in self._delivering]
 
     # -- what must hold
 
@@ -171,8 +218,9 @@ class BatchesDriver:
         assert batches.finished == (self._closed and not (self._waiting or self._delivering or busy))
         assert batches.stranded == (bool(self._waiting) and not self.rewards)
         assert not self._waiting or all(self.rewards.values()), "units wait, and a reward has nothing to do"
-        enough = len(self._waiting) >= (1 if self._closed else self._batch_size)
-        assert not enough or all(len(held) == 2 for held in self.rewards.values()), "ready, but not sent ahead"
+        enough = len(self._waiting - self.suspects) >= (1 if self._closed else self._batch_size)
+        not_full = sum(len(held) < 2 for name, held in self.rewards.items() if name not in self._trying)
+        assert not enough or not_full <= len(self.suspects), "ready, but not sent ahead"
 
     def _on_assign(self, action: AssignBatch) -> None:
         units, held = set(action.units), self.rewards[action.reward]
@@ -180,7 +228,14 @@ class BatchesDriver:
         assert 1 <= len(action.units) <= self._batch_size
         assert len(units) == len(action.units)
         assert units <= self._waiting, "assigned although it is scored, given up, or with somebody else"
-        alone = bool(units & self._alone)
+        assert action.reward not in self._trying, "nothing more beside a suspect"
+        if units & self.suspects:
+            assert not held, "a suspect is tried alone"
+            proven = action.reward in self._proven
+            assert proven or self._waiting == self.suspects, "who has done nothing yet does something else first"
+            self.suspects -= units
+            self._trying.add(action.reward)
+        alone = bool(units & self._singles) or action.reward in self._trying
         assert not alone or len(units) == 1, "what failed, or died, with others is done alone"
         assert alone or units & self._urgent or not self._urgent, "what dead rewards had comes first"
         if held:

@@ -12,17 +12,25 @@ from functools import partial
 from hypothesis import note
 
 from scheduler.rounds import Action, Assign, GiveUp, Release, Rounds, Synced, Withdraw
+from scheduler.suspects import DEATHS_ALONE
 from scheduler.units import EditUnit
 from tests.adversary import Adversary
 
 
 @dataclass
 class Editor:
-    """One life of an editor. ``given``: what its device is not done with, and the round; ``told``: released rounds."""
+    """One life of an editor. ``given``: what its device is not done with, and the round; ``told``: released rounds;
+    ``alone``: what it has is a suspect; ``proven``: it has done something."""
 
     given: dict[EditUnit, int | None] = field(default_factory=dict)
     at_barrier: list[EditUnit] = field(default_factory=list)
     told: int = -1
+    alone: bool = False
+    proven: bool = False
+
+    @property
+    def units(self) -> list[EditUnit]:
+        return [*self.at_barrier, *self.given]
 
     def startable(self) -> EditUnit | None:
         """What the device is at: the first unit that may start."""
@@ -36,21 +44,32 @@ class RoundsDriver:
     """All editors of a run and what became of its units."""
 
     def __init__(
-        self, adversary: Adversary, *, units: int, synchronized: bool, round_size: int, max_attempts: int
+        self,
+        adversary: Adversary,
+        *,
+        units: int,
+        synchronized: bool,
+        round_size: int,
+        max_attempts: int,
+        samples: int = 1,
     ) -> None:
-        self.units = [EditUnit("shapes", str(number)) for number in range(units)]
+        self.units = [EditUnit("shapes", str(number // samples), number % samples) for number in range(units)]
         self.editors: dict[str, Editor] = {}
         self.delivered: Counter[EditUnit] = Counter()
         self.given_up: Counter[EditUnit] = Counter()
         self.opened: list[int] = []
         self.synced: list[int] = []
+        self.deaths: Counter[str] = Counter()
         self.draining = False
         self.rounds = Rounds(self.units, synchronized=synchronized, round_size=round_size, max_attempts=max_attempts)
         self.adversary = adversary
         self._synchronized, self._round_size, self._max_attempts = synchronized, round_size, max_attempts
-        self._landing: list[EditUnit] = []
+        self.landing: list[EditUnit] = []
         self._waiting = set(self.units)
         self._urgent: set[EditUnit] = set()
+        self.suspects: set[EditUnit] = set()
+        self._beside: set[EditUnit] = set()
+        self._deaths: dict[str, tuple[str, ...]] = {}
         self._starts: Counter[EditUnit] = Counter()
         self._errors: Counter[EditUnit] = Counter()
 
@@ -65,14 +84,36 @@ class RoundsDriver:
         self._check(actions)
         assert actions == [] or not known.issuperset(names), "joining twice changes nothing"
 
-    def lose(self, name: str) -> None:
-        note(f"lose {name}")
+    def lose(self, name: str, *, died: bool) -> None:
+        note(f"lose {name} {died=}")
         gone = self.editors.pop(name)
+        self.deaths[name] += died
+        suspects = self._suspects_of(name, gone) if died else set(gone.units if gone.alone else ())
         if not self.draining:
-            lost = {*gone.given, *gone.at_barrier}
-            self._waiting |= lost
-            self._urgent |= lost
-        self._check(self.rounds.lose(name))
+            self._waiting.update(gone.units)
+            self._urgent.update(set(gone.units) - suspects)
+            self.suspects |= suspects
+        poisoned = {
+            unit for unit in (self._waiting | suspects) if died and len(self._deaths.get(unit.key, ())) >= DEATHS_ALONE
+        }
+        actions = self.rounds.lose(name, died=died)
+        given_up = [action for action in actions if isinstance(action, GiveUp)]
+        assert {action.unit for action in given_up} == poisoned
+        assert all(action.deaths == self._deaths[action.unit.key] for action in given_up)
+        self._waiting -= poisoned
+        self._urgent -= poisoned
+        self.suspects -= poisoned
+        self._check(actions)
+
+    def _suspects_of(self, name: str, gone: Editor) -> set[EditUnit]:
+        """What may have killed it. A death counts against the pair if the editor had nothing else."""
+        if len(gone.units) == 1:
+            key = gone.units[0].key
+            self._deaths[key] = (*self._deaths.get(key, ()), name)
+            return set(gone.units)
+        suspects = {unit for unit in gone.units if unit in self._beside or unit == gone.startable()}
+        self._beside.update(set(gone.units) - suspects)
+        return suspects
 
     def say_at_barrier(self, name: str) -> None:
         unit = self.editors[name].startable()
@@ -80,17 +121,18 @@ class RoundsDriver:
         note(f"at_barrier {name} {unit.pair_id}")
         del self.editors[name].given[unit]
         self.editors[name].at_barrier.append(unit)
+        self.editors[name].proven = True
         self._check(self.rounds.at_barrier(name, unit))
 
     def receive(self, name: str, unit: EditUnit) -> None:
         note(f"received {name} {unit.pair_id}")
         self._take(name, unit)
-        self._landing.append(unit)
+        self.landing.append(unit)
         self._check(self.rounds.received(name, unit))
 
     def deliver(self, unit: EditUnit) -> None:
         note(f"delivered {unit.pair_id}")
-        self._landing.remove(unit)
+        self.landing.remove(unit)
         self.delivered[unit] += 1
         self.rounds.delivered(unit)
         self._check([])
@@ -109,7 +151,7 @@ class RoundsDriver:
     def say_what_is_not_so(self, name: str, unit: EditUnit) -> None:
         """A late or repeated message about a unit that this editor does not have."""
         editor = self.editors.get(name, Editor())
-        if unit in editor.given or unit in editor.at_barrier:
+        if unit in editor.units:
             return
         note(f"stale {name} {unit.pair_id}")
         assert self.rounds.at_barrier(name, unit) == []
@@ -128,6 +170,7 @@ class RoundsDriver:
         self.draining = True
         self._waiting.clear()
         self._urgent.clear()
+        self.suspects.clear()
         self._check(actions)
 
     # -- what may come next
@@ -135,14 +178,15 @@ class RoundsDriver:
     def trouble(self) -> None:
         """Something happens that is not as it should be, or somebody comes."""
         here, away = sorted(self.editors), sorted(set("abcd") - set(self.editors))
-        held = [(name, unit) for name in here for unit in (*self.editors[name].given, *self.editors[name].at_barrier)]
+        held = [(name, unit) for name in here for unit in self.editors[name].units]
         happenings: list[Callable[[], None]] = [
             partial(self.say_what_is_not_so, self.adversary.pick("abcd"), self.adversary.pick(self.units))
         ]
         happenings += [partial(self.join, *away[:2]), partial(self.join, *away[:1])] if away else []
         happenings += [partial(self.fail, name, unit, again=again) for name, unit in held for again in (True, False)]
         # A worker may also be found to live after all, or come twice.
-        happenings += [partial(self.lose, name) for name in here] + [partial(self.join, name) for name in here]
+        happenings += [partial(self.lose, name, died=died) for name in here for died in (True, False)]
+        happenings += [partial(self.join, name) for name in here]
         self.adversary.pick(happenings)()
 
     def progress(self) -> bool:
@@ -152,7 +196,7 @@ class RoundsDriver:
             if editor.startable() is not None:
                 happenings.append(partial(self.say_at_barrier, name))
             happenings += [partial(self.receive, name, unit) for unit in editor.at_barrier]
-        happenings += [partial(self.deliver, unit) for unit in self._landing]
+        happenings += [partial(self.deliver, unit) for unit in self.landing]
         if happenings:
             self.adversary.pick(happenings)()
         return bool(happenings)
@@ -162,8 +206,7 @@ class RoundsDriver:
     @property
     def outstanding(self) -> list[EditUnit]:
         """All that living editors have, and what is not on disk yet."""
-        held = [unit for editor in self.editors.values() for unit in (*editor.given, *editor.at_barrier)]
-        return held + self._landing
+        return [unit for editor in self.editors.values() for unit in editor.units] + self.landing
 
     def _take(self, name: str, unit: EditUnit) -> None:
         editor = self.editors[name]
@@ -171,6 +214,7 @@ class RoundsDriver:
             del editor.given[unit]
         else:
             editor.at_barrier.remove(unit)
+        editor.alone = False
 
     def _check(self, actions: list[Action]) -> None:
         released: dict[str, int] = {}
@@ -198,7 +242,14 @@ class RoundsDriver:
     def _on_assign(self, action: Assign) -> None:
         unit, editor, number = action.unit, self.editors[action.editor], action.round
         assert unit in self._waiting, "assigned although it is done, given up, or with somebody else"
-        assert unit in self._urgent or not self._urgent, "what dead editors had comes first"
+        if unit in self.suspects:
+            assert not editor.units, "a suspect is tried alone"
+            assert editor.proven or self._waiting == self.suspects, "who has done nothing yet does something else first"
+            self.suspects.discard(unit)
+            editor.alone = True
+        else:
+            assert not editor.alone, "nothing more beside a suspect"
+            assert unit in self._urgent or not self._urgent, "what dead editors had comes first"
         self._waiting.discard(unit)
         self._urgent.discard(unit)
         self._starts[unit] += 1
@@ -210,8 +261,10 @@ class RoundsDriver:
         editor.given[unit] = number
         size = self._round_size if self._synchronized else self._round_size + 1
         assert editor.has(number) <= size
-        assert all(other.has(number) >= editor.has(number) - 1 for other in self.editors.values()), (
-            "everybody has as much before anybody has more"
+        others = [other for other in self.editors.values() if not other.alone]
+        passed_over = sum(other.has(number) < editor.has(number) - 1 for other in others)
+        assert passed_over <= len(self.suspects), (
+            "everybody has as much before anybody has more, or waits for a suspect"
         )
 
     def _on_opened(self, released: dict[str, int]) -> None:
@@ -232,10 +285,16 @@ class RoundsDriver:
         assert rounds.stranded == (bool(self._waiting) and not self.editors)
         if not self.editors or self.draining:
             return
+        assert not self.suspects or all(editor.units for editor in self.editors.values()), "a suspect waits for nothing"
         if self._synchronized:
             busy = any(editor.startable() is not None for editor in self.editors.values())
-            assert busy or not self._waiting, "units wait, somebody lives, and nobody works"
+            image_awaited = any(
+                editor.at_barrier and not editor.given and (editor.alone or self.suspects)
+                for editor in self.editors.values()
+            )
+            assert busy or image_awaited or not self._waiting, "units wait, somebody lives, and nobody works"
             given = [number for editor in self.editors.values() for number in editor.given.values()]
             assert all(number in {rounds.round, rounds.round + 1} for number in given)
-        else:
-            assert not self._waiting or all(editor.has(None) > self._round_size for editor in self.editors.values())
+        elif self._waiting != self.suspects:
+            not_full = [editor for editor in self.editors.values() if editor.has(None) <= self._round_size]
+            assert sum(not editor.alone for editor in not_full) <= len(self.suspects)

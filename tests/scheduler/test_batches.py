@@ -67,10 +67,36 @@ def test_what_a_reward_was_at_when_it_died_is_done_alone_and_the_rest_in_batches
     batches = with_waiting(Batches(batch_size=2), [one, two, three, four])
     batches.join("a")
     batches.close()
-    assert batches.lose("a") == []
+    assert batches.lose("a", died=True) == []
     assert batches.stranded
-    assert batches.join("b") == [AssignBatch("b", 2, (one,), (2,)), AssignBatch("b", 3, (two,), (2,))]
-    assert batches.scored("b", 2) == [AssignBatch("b", 4, (three, four), (2, 2))]
+    assert batches.join("b") == [AssignBatch("b", 2, (three, four), (2, 2))]
+    assert batches.scored("b", 2) == [AssignBatch("b", 3, (one,), (2,))]
+    assert batches.scored("b", 3) == [AssignBatch("b", 4, (two,), (2,))]
+
+
+def test_the_batches_of_a_reward_that_was_only_silent_are_scored_by_others_as_before() -> None:
+    one, two, three, four = scores(4)
+    batches = with_waiting(Batches(batch_size=2), [one, two, three, four])
+    batches.join("a")
+    batches.close()
+    batches.lose("a", died=False)
+    assert batches.join("b") == [AssignBatch("b", 2, (one, two), (2, 2)), AssignBatch("b", 3, (three, four), (2, 2))]
+
+
+def test_a_unit_that_kills_two_rewards_while_alone_is_given_up_with_all_passes_of_its_pair() -> None:
+    one, again = ScoreUnit(EditUnit("shapes", "1"), 0), ScoreUnit(EditUnit("shapes", "1"), 1)
+    batches = with_waiting(Batches(batch_size=2), [one, again])
+    batches.join("a", "b")
+    batches.lose("b", died=True)
+    assert batches.lose("a", died=True) == []
+    assert batches.join("a") == [AssignBatch("a", 1, (one,), (2,))]
+    batches.lose("a", died=True)
+    batches.join("b")
+    assert batches.lose("b", died=True) == [GiveUpScore(one, ("a", "b")), GiveUpScore(again, ("a", "b"))]
+    late = ScoreUnit(EditUnit("shapes", "1", 1))
+    assert batches.available(late) == [GiveUpScore(late, ("a", "b"))]
+    batches.close()
+    assert batches.finished
 
 
 def test_who_was_to_be_tried_alone_still_is_when_the_reward_dies_before_it_begins() -> None:
@@ -78,7 +104,7 @@ def test_who_was_to_be_tried_alone_still_is_when_the_reward_dies_before_it_begin
     batches = with_waiting(Batches(batch_size=2), [one, two])
     batches.join("a")
     batches.batch_failed("a", 0, again=True)
-    batches.lose("a")
+    batches.lose("a", died=False)
     assert batches.join("b") == [AssignBatch("b", 3, (one,), (3,)), AssignBatch("b", 4, (two,), (3,))]
 
 
@@ -125,15 +151,23 @@ def drive(driver: BatchesDriver) -> None:
             driver.progress()
 
 
-RUNS = given(choices=CHOICES, count=st.integers(0, 16), batch_size=st.integers(1, 4), max_attempts=st.integers(1, 3))
+RUNS = given(
+    choices=CHOICES,
+    count=st.integers(0, 16),
+    batch_size=st.integers(1, 4),
+    max_attempts=st.integers(1, 3),
+    passes=st.integers(1, 2),
+)
 
 
 @RUNS
 @THOROUGH
 def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
-    choices: bytes, count: int, batch_size: int, max_attempts: int
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int
 ) -> None:
-    driver = BatchesDriver(Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts)
+    driver = BatchesDriver(
+        Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts, passes=passes
+    )
     drive(driver)
     if not driver.rewards:
         driver.join("a")
@@ -147,10 +181,12 @@ def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
 @RUNS
 @THOROUGH
 def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
-    choices: bytes, count: int, batch_size: int, max_attempts: int
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int
 ) -> None:
     half = len(choices) // 2
-    driver = BatchesDriver(Adversary(choices[:half]), units=count, batch_size=batch_size, max_attempts=max_attempts)
+    driver = BatchesDriver(
+        Adversary(choices[:half]), units=count, batch_size=batch_size, max_attempts=max_attempts, passes=passes
+    )
     drive(driver)
     driver.drain()
     driver.adversary = Adversary(choices[half:])
@@ -164,9 +200,11 @@ def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
 @RUNS
 @THOROUGH
 def test_without_trouble_all_is_scored_at_the_first_attempt(
-    choices: bytes, count: int, batch_size: int, max_attempts: int
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int
 ) -> None:
-    driver = BatchesDriver(Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts)
+    driver = BatchesDriver(
+        Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts, passes=passes
+    )
     driver.join("a", "b")
     while driver.progress():
         pass

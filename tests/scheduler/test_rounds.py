@@ -61,7 +61,7 @@ def test_a_round_does_not_wait_for_an_editor_that_dies_and_what_it_had_comes_fir
     rounds.join("a", "b", "c")
     rounds.at_barrier("a", one)
     rounds.at_barrier("b", two)
-    assert rounds.lose("c") == [
+    assert rounds.lose("c", died=False) == [
         Synced(0),
         Release("a", 1),
         Release("b", 1),
@@ -79,7 +79,7 @@ def test_what_a_dead_editor_had_at_the_barrier_is_done_again_unless_its_image_ar
     for unit in (one, two):
         rounds.at_barrier("a", unit)
     rounds.received("a", one)
-    assert rounds.lose("a") == [Synced(1)]
+    assert rounds.lose("a", died=False) == [Synced(1)]
     assert rounds.stranded
     again = [action.unit for action in rounds.join("b") if isinstance(action, Assign)]
     assert again == [two, three, four]
@@ -174,14 +174,22 @@ RUNS = given(
     synchronized=st.booleans(),
     round_size=st.integers(1, 3),
     max_attempts=st.integers(1, 3),
+    samples=st.integers(1, 2),
 )
 
 
-def drive(choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int) -> RoundsDriver:
+def drive(
+    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int, samples: int
+) -> RoundsDriver:
     """A run with all the trouble that there can be, up to where the trouble ends; somebody lives then."""
     adversary = Adversary(choices)
     driver = RoundsDriver(
-        adversary, units=count, synchronized=synchronized, round_size=round_size, max_attempts=max_attempts
+        adversary,
+        units=count,
+        synchronized=synchronized,
+        round_size=round_size,
+        max_attempts=max_attempts,
+        samples=samples,
     )
     driver.join(*"abc"[: adversary.pick([2, 1, 3])])
     while not adversary.tired:
@@ -197,16 +205,17 @@ def drive(choices: bytes, count: int, synchronized: bool, round_size: int, max_a
 @RUNS
 @THOROUGH
 def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
-    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int
+    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int, samples: int
 ) -> None:
-    driver = drive(choices, count, synchronized, round_size, max_attempts)
+    driver = drive(choices, count, synchronized, round_size, max_attempts, samples)
     last = driver.rounds.round + driver.rounds.rounds_left()
+    foretold = not driver.suspects and not any(editor.alone for editor in driver.editors.values())
     while driver.progress():
         pass
     assert driver.rounds.finished
     assert (driver.delivered + driver.given_up) == dict.fromkeys(driver.units, 1)
     if synchronized:
-        assert driver.rounds.round == last, "without trouble there are as many rounds as were foretold"
+        assert driver.rounds.round == last or not foretold, "without trouble there are as many rounds as were foretold"
         assert driver.synced == driver.opened
     event(f"rounds: {len(driver.opened)}")
 
@@ -214,10 +223,10 @@ def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
 @RUNS
 @THOROUGH
 def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
-    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int
+    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int, samples: int
 ) -> None:
     half = len(choices) // 2
-    driver = drive(choices[:half], count, synchronized, round_size, max_attempts)
+    driver = drive(choices[:half], count, synchronized, round_size, max_attempts, samples)
     driver.drain()
     driver.adversary = Adversary(choices[half:])
     while not driver.adversary.tired:

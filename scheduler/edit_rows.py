@@ -1,0 +1,84 @@
+"""The ledger's rows of the edit stage: made of what was sent to an editor and what came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage
+from scheduler.units import EditUnit
+
+MAX_MESSAGE = 4000
+"""Characters of a failure's message that the ledger keeps."""
+
+
+@dataclass(frozen=True)
+class EditJob:
+    """One attempt at an edit, as it was sent to one life of an editor."""
+
+    worker: str
+    incarnation: str
+    device: str
+    unit: EditUnit
+    round: int | None
+    attempt: int
+
+    @property
+    def name(self) -> str:
+        """The job's name on the wire."""
+        return f"{self.unit.job}#{self.attempt}"
+
+    def edited(
+        self,
+        *,
+        started: float,
+        finished: float,
+        identity: str,
+        image: str,
+        sha256: str,
+        size: tuple[int, int],
+        seed: int,
+    ) -> EditedRow:
+        """The row of a delivered edit."""
+        return EditedRow(
+            category=self.unit.category,
+            pair_id=self.unit.pair_id,
+            sample=self.unit.sample,
+            attempt=self.attempt,
+            worker=self.worker,
+            device=self.device,
+            round=self.round,
+            started=started,
+            finished=finished,
+            identity=identity,
+            image=image,
+            sha256=sha256,
+            size=size,
+            seed=seed,
+        )
+
+
+def failed_edit(
+    unit: EditUnit,
+    job: EditJob | None,
+    stage: FailureStage,
+    kind: str,
+    message: str,
+    *,
+    started: float | None = None,
+    finished: float | None = None,
+) -> FailedRow:
+    """The row of an edit that is given up; ``job`` is its last attempt, None if nobody had it when it was given up."""
+    return FailedRow(
+        category=unit.category,
+        pair_id=unit.pair_id,
+        sample=unit.sample,
+        attempt=job.attempt if job else None,
+        worker=job.worker if job else None,
+        device=job.device if job else None,
+        round=job.round if job else None,
+        started=started,
+        finished=finished,
+        stage=stage,
+        kind=kind,
+        message=message[:MAX_MESSAGE],
+    )
