@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 
+import psutil
+
 from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from scheduler.config import Config
 from scheduler.config.interpreters import reward_command
+from scheduler.config.model_lookup import weight_bytes
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.devices import Layout
+from scheduler.residency import off_device
 
 
 def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
@@ -18,8 +22,8 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
     Raises:
         FileNotFoundError: the reward's environment is not there.
     """
-    away: m.Residency = "host" if layout.residency == "swap" else "device"
     editor, reward = editor_spec(config), reward_spec(config)
+    resting = _away(layout, editor, reward) if layout.residency == "swap" else "device"
     threads = config.diffusion_model.params.threads_per_worker
     workers = [
         WorkerPlan(
@@ -27,7 +31,7 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             role="editor",
             device=device,
             spec=editor,
-            residency=away,
+            residency=resting,
             command=[sys.executable],
             threads=threads,
         )
@@ -39,7 +43,7 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             role="reward",
             device=device,
             spec=reward,
-            residency=away,
+            residency=resting,
             command=reward_command(config),
             threads=config.reward_model.params.threads_per_worker,
         )
@@ -57,3 +61,19 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
         job_timeout_seconds=times.job_timeout_seconds,
         load_timeout_seconds=times.load_timeout_seconds,
     )
+
+
+def _away(layout: Layout, editor: m.ModelSpec, reward: m.ModelSpec) -> m.Residency:
+    """Where models wait for their turn on a shared device: in host memory if all of them fit, else on disk."""
+    sizes = [_size(editor)] * len(layout.editors) + [_size(reward)] * len(layout.rewards)
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        return "disk"
+    return off_device(known, psutil.virtual_memory().available)
+
+
+def _size(spec: m.ModelSpec) -> int | None:
+    """Bytes of the model's weights; 0 for a model without any, None where nobody knows."""
+    if spec.type in ("simulated", "identity"):
+        return 0
+    return weight_bytes(spec.name, spec.role) if spec.name else None

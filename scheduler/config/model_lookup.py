@@ -56,6 +56,20 @@ def local_folder(name: str) -> str:
     return str(Path(name).expanduser().absolute()) if is_local(name) else name
 
 
+def weight_bytes(name: str, role: Role) -> int | None:
+    """The size of a model's safetensors, in its folder or in the hub's cache; None if they are not there yet."""
+    if is_local(name):
+        folder = Path(name).expanduser()
+    else:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(name, ENTRY_FILES[role])
+        if not isinstance(found, str):
+            return None
+        folder = Path(found).parent
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+
 def missing_model(name: str, role: Role, *, endpoint: str | None = None) -> Missing | None:
     """Say why the model can't be loaded, or None if it is here, cached, or on the hub (``endpoint``)."""
     if is_local(name):
