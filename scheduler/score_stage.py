@@ -90,7 +90,7 @@ class ScoreStage:
         for name, batch in lost.items():
             del self._jobs[name]
             what = "died" if died else "fell silent"
-            log.warning("%s %s; it had batch %d of %d", worker, what, batch.number + 1, len(batch.units))
+            log.warning("%s %s; it had batch %d, of size %d", worker, what, batch.number + 1, len(batch.units))
         had = {sent.unit: batch for batch in lost.values() for sent in batch.units}
         actions = self._batches.lose(worker, died=died)
         self._record_poison(actions, had)

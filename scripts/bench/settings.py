@@ -25,6 +25,7 @@ class Settings:
     spread_latency_ms: float = 100.0
     spread_sigma: float = 0.4
     load_seconds: float = 3.0
+    isolation_batch_ms: float = 1000.0
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""The five figures, in order, and what each of them needs."""
+"""The six figures, in order, and what each of them needs."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Literal, get_args
 
+from scripts.bench.isolation import measure_isolation
 from scripts.bench.pictures import write_benchmark
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
@@ -12,7 +13,7 @@ from scripts.bench.throughput import CPUS, POOL, REWARD, measure_spread, measure
 from scripts.bench.warm_start import measure_warm_start
 from scripts.bench.workplace import Workplace
 
-Figure = Literal["throughput", "spread", "overlap", "switches", "warm-start"]
+Figure = Literal["throughput", "spread", "overlap", "switches", "warm-start", "isolation"]
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 
 _ON_ONE_POOL = {"throughput": measure_throughput, "spread": measure_spread, "overlap": measure_overlap}
@@ -41,4 +42,8 @@ def run_suite(place: Workplace, settings: Settings, record: Record, only: Collec
             ratios += measure_switches(place, few, settings, record)
         if "warm-start" in wanted:
             ratios += measure_warm_start(place, few, settings, record)
+    if "isolation" in wanted:
+        half = max(_FEW, settings.pairs // 2)
+        fewer = write_benchmark(place.folder / "half.json", categories=1, pairs=half, size=IMAGE_SIZE)
+        ratios += measure_isolation(place, fewer, settings, record)
     return ratios

@@ -20,9 +20,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import psutil
 import yaml
 
+from protocol.plan import PoolPlan
 from protocol.pool import read_pool_card
 
 _END_SECONDS = 20.0
@@ -57,6 +59,7 @@ class Workplace:
         self._environment = {**os.environ, "WARMBENCH_HOME": str(self._home), "OMP_NUM_THREADS": "1", "CI": "1"}
         self._environment.pop("CUDA_VISIBLE_DEVICES", None)
         self._runs = 0
+        self._launched: list[subprocess.Popen[bytes]] = []
 
     def run(
         self,
@@ -88,6 +91,38 @@ class Workplace:
         config, _ = self._config(data, editor, reward, {})
         self._command("workers", "start", "--config", str(config), "--pool", pool)
 
+    def launch(self, plan: PoolPlan) -> None:
+        """Launch a pool from a plan; its workers load while the caller goes on.
+
+        Raises:
+            BenchError: it did not come up.
+        """
+        folder = self._home / plan.name
+        folder.mkdir(mode=0o700)
+        with (folder / "launcher.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "workers", "launch", "--folder", str(folder)],
+                cwd=Path(__file__).resolve().parents[2],
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._launched.append(process)
+        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+        with process.stdin as pipe:
+            pipe.write(msgspec.json.encode(plan))
+        deadline = time.monotonic() + _END_SECONDS
+        while read_pool_card(folder) is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"pool {plan.name} did not come up: see {folder / 'launcher.log'}")
+            time.sleep(0.05)
+
+    def write_config(self, data: Path, editor: Mapping[str, Any], reward: Mapping[str, Any]) -> Path:
+        """Write a config with simulated models and return its path."""
+        return self._config(data, editor, reward, {})[0]
+
     def stop(self, pool: str) -> None:
         """End the pool, if it is up."""
         card = read_pool_card(self._home / pool)
@@ -96,6 +131,8 @@ class Workplace:
                 launcher = psutil.Process(card.pid)
                 launcher.terminate()
                 launcher.wait(_END_SECONDS)
+        for process in self._launched:
+            process.poll()
 
     def clear(self) -> None:
         """Drop the runs that were measured: their images are many."""
@@ -111,6 +148,8 @@ class Workplace:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
             psutil.wait_procs(processes, timeout=_END_SECONDS)
+        for launched in self._launched:
+            launched.wait(_END_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _config(

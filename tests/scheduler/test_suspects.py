@@ -9,7 +9,8 @@ from functools import partial
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from scheduler.rounds import Assign, GiveUp, Rounds
+from scheduler.batches import AssignBatch, Batches
+from scheduler.rounds import Assign, GiveUp, Release, Rounds, Synced
 from scheduler.suspects import Aftermath, Suspects
 from scheduler.units import EditUnit, ScoreUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
@@ -78,6 +79,38 @@ def test_a_suspect_is_tried_while_other_editors_go_on() -> None:
     assert rounds.received("b", five) == [Assign("b", one, None, 2)]
     assert rounds.at_barrier("a", three) == [Assign("a", seven, None, 1)]
     assert rounds.at_barrier("a", six) == []
+
+
+def test_a_round_waits_for_the_image_that_an_editor_must_hand_over_before_it_tries_a_suspect() -> None:
+    one, two, three, four, five, six = pairs = units(6)
+    rounds = Rounds(pairs)
+    rounds.join("a", "b")
+    rounds.lose("a", died=True)
+    assert rounds.join("a") == [Assign("a", three, 1, 2)]
+    assert rounds.at_barrier("b", two) == [Synced(0), Release("b", 1), Release("a", 1), Assign("a", five, 2, 1)]
+    rounds.received("b", two)
+    assert rounds.at_barrier("b", four) == []
+    assert rounds.at_barrier("a", three) == [Synced(1)]
+    assert rounds.received("a", three) == []
+    assert rounds.received("b", four) == [
+        Assign("b", one, 2, 2),
+        Release("b", 2),
+        Release("a", 2),
+        Assign("a", six, 3, 1),
+    ]
+
+
+def test_a_reward_is_not_given_more_until_it_has_tried_a_suspect() -> None:
+    one, two, three, four, five = scores = [ScoreUnit(unit) for unit in units(5)]
+    batches = Batches(batch_size=1)
+    for unit in scores:
+        batches.available(unit)
+    batches.join("a")
+    batches.lose("a", died=True)
+    assert batches.join("a") == [AssignBatch("a", 2, (two,), (2,)), AssignBatch("a", 3, (three,), (1,))]
+    assert batches.scored("a", 2) == []
+    assert batches.scored("a", 3) == [AssignBatch("a", 4, (one,), (2,))]
+    assert batches.scored("a", 4) == [AssignBatch("a", 5, (four,), (1,)), AssignBatch("a", 6, (five,), (1,))]
 
 
 def test_a_pair_that_kills_while_alone_is_given_up_and_the_reason_names_the_workers() -> None:

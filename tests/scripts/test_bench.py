@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 from workers.codecs import decode_image
 from workers.simulation import Simulation
 
-TINY = Settings(pairs=12, latency_ms=5, spread_latency_ms=5, load_seconds=1)
+TINY = Settings(pairs=12, latency_ms=5, spread_latency_ms=5, load_seconds=1, isolation_batch_ms=20)
 
 
 def processes_with(text: str) -> list[psutil.Process]:
@@ -136,7 +136,8 @@ def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
     assert others["switches"] == pytest.approx(1 / 9)
     assert others["overlap"] > 0
     assert 0 < others["warm-start"] <= 1.05
-    assert len(raw) == 4 + 3 + 2 + 1 + 2
+    assert others["isolation"] > 0
+    assert len(raw) == 4 + 3 + 2 + 1 + 2 + 2
     assert not place.folder.exists()
     assert processes_with(str(place.folder)) == []
 

@@ -1,0 +1,71 @@
+"""Figure 6: what it costs that the reward lives in another environment than the scheduler and the editors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import msgspec
+
+from scheduler.config import load_config
+from scheduler.config.layout import resolve_layout
+from scheduler.pool_plan import pool_plan
+from scripts.bench.pictures import PictureBenchmark
+from scripts.bench.settings import Ratio, Record, Settings
+from scripts.bench.workplace import BenchError, FinishedRun, Workplace
+
+_ROOT = Path(__file__).resolve().parents[2]
+_POOLS = {"same": "here", "other": "apart"}
+_BATCH = 4
+
+
+def measure_isolation(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
+    """The wall time of a run whose reward is the longer stage, its reward here and in an environment of its own."""
+    editor = {"device_ids": ["cpu", "cpu"], "latency_ms": settings.latency_ms / 4}
+    reward = {"device": "cpu", "batch_size": _BATCH, "latency_ms": settings.isolation_batch_ms}
+    pythons = {"same": Path(sys.executable), "other": _make_environment(place.folder / "env")}
+    for who, pool in _POOLS.items():
+        _launch(place, place.write_config(data.path, editor, reward), pool, pythons[who])
+    walls: dict[str, list[float]] = {who: [] for who in _POOLS}
+    for number in range(settings.repeat):
+        for who, pool in _POOLS.items():
+            run = place.run(data.path, "--no-launch", "--keep-warm", pool=pool, editor=editor, reward=reward)
+            walls[who].append(_wall(run))
+            record({"figure": "isolation", "who": who, "repeat": number, "wall_seconds": walls[who][-1]})
+            place.clear()
+    for pool in _POOLS.values():
+        place.stop(pool)
+    ratio = min(walls["other"]) / min(walls["same"])
+    return [Ratio("isolation", "warmbench, reward elsewhere", ratio, "the wall time / that with one environment")]
+
+
+def _make_environment(folder: Path) -> Path:
+    """An environment with what a worker needs and no more; return its Python."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    pins = str(_ROOT / "constraints.txt")
+    command = [str(python), "-m", "pip", "install", "--quiet", "-c", pins, "-e", str(_ROOT), "pillow", "numpy"]
+    finished = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    if finished.returncode:
+        raise BenchError(f"the second environment could not be made:\n{finished.stderr[-2000:]}")
+    return python
+
+
+def _launch(place: Workplace, config_path: Path, pool: str, python: Path) -> None:
+    """Launch the pool that the config asks for, but for the reward's Python."""
+    config = load_config(config_path)
+    plan = pool_plan(config, resolve_layout(config, ()), keep=True)
+    workers = [
+        msgspec.structs.replace(worker, command=[str(python)]) if worker.role == "reward" else worker
+        for worker in plan.workers
+    ]
+    place.launch(msgspec.structs.replace(plan, name=pool, workers=workers))
+
+
+def _wall(run: FinishedRun) -> float:
+    rows = [*run.of("edited"), *run.of("scored")]
+    return max(float(row["finished"]) for row in rows) - min(float(row["started"]) for row in rows)
