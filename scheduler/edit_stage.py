@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ class EditStage:
         self._jobs: dict[str, EditJob] = {}
         self.clock = StageClock()
         self.done = 0
+        self.done_by: Counter[str] = Counter()
         self.failed = 0
         self.redundant = 0
 
@@ -139,6 +141,7 @@ class EditStage:
 
         def durable() -> None:
             self.done += 1
+            self.done_by[worker] += 1
             self._acknowledge(worker, message.job)
             self._rounds.delivered(unit)
             self._on_edited(unit, EditedImage(path, message.sha256))

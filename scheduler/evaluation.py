@@ -349,7 +349,8 @@ class Evaluation:
     def _edit_is_over(self) -> None:
         self._show()
         self._bars.finish("edit")
-        log.info("Edit stage completed: %d images, %d failed", self._edit.done, self._edit.failed)
+        shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
+        log.info("Edit stage completed: %d images (%s), %d failed", self._edit.done, shares, self._edit.failed)
         self._score.close()
         if self._swap and not self._score.finished:
             log.info("Model switch: editors leave the devices, rewards come onto them")
