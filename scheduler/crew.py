@@ -19,8 +19,16 @@ log = logging.getLogger("warmbench")
 OnMessage = Callable[[WorkerClient, m.AnyMessage, list[Buffer]], None]
 
 
-class MoveFailedError(Exception):
+class CrewError(Exception):
+    """The workers can't be used any more."""
+
+
+class MoveFailedError(CrewError):
     """A worker could not move its model."""
+
+
+class LeaseLostError(CrewError):
+    """Somebody else has the pool now."""
 
 
 class Crew:
@@ -82,12 +90,12 @@ class Crew:
         """Read what the workers said, send heartbeats, and notice who has fallen silent.
 
         Raises:
-            MoveFailedError: a model could not be moved.
+            CrewError: a model could not be moved, or the lease is lost.
         """
         for client in self:
             self._read(client)
             client.beat()
-            if client.silent and client.joined:
+            if client.silent and client.welcome:
                 log.warning("%s was not heard for %g s", client.name, self._dead_after_seconds)
                 self._withdraw(client, died=False)
                 client.hello()
@@ -110,12 +118,24 @@ class Crew:
         """Those that are ready to work and had not joined; from now on they have."""
         joining = []
         for client in self:
-            on_device = client.residency == "device" and client.moving_to is None
-            in_turn = client.welcome and not client.joined and desired[client.role] == "device"
-            if on_device and in_turn and self._is_like_the_others(client):
+            in_turn = not client.joined and desired[client.role] == "device"
+            if in_turn and self._can_work(client) and self._is_like_the_others(client):
                 client.joined = True
                 joining.append(client)
         return joining
+
+    def _can_work(self, client: WorkerClient) -> bool:
+        """Whether it has this run's model, ready and on its device."""
+        state = client.state
+        if not client.welcome or client.moving_to is not None or state is None or state.model is None:
+            return False
+        right = state.phase == "ready" and state.model.spec == self._specs.get(client.role)
+        return right and client.residency == "device" and not (state.stale and not self.begun(client.role))
+
+    @property
+    def strange(self) -> frozenset[tuple[str, str]]:
+        """The lives (worker and incarnation) that have loaded other weights than this run began with."""
+        return frozenset(self._strange)
 
     def begun(self, role: m.Role) -> bool:
         """Whether anybody of this role ever joined."""
@@ -138,11 +158,18 @@ class Crew:
         for client in self:
             client.joined = client.joined and client.role != role
 
-    def leave(self) -> None:
-        """Say goodbye to all."""
+    def leave(self, reason: str) -> None:
+        """Say goodbye to all. Nobody is told: that is for ``give_up``."""
         for client in self:
-            client.leave("the run is over")
+            client.leave(reason)
         self._clients.clear()
+
+    def give_up(self, reason: str) -> None:
+        """Say goodbye to all, for now; what they had is to be done later."""
+        leaving = list(self)
+        self.leave(reason)
+        for client in leaving:
+            self._withdraw(client, died=False)
 
     def _placements(self) -> list[Placement]:
         return [client.placement for client in self if client.welcome]
@@ -183,8 +210,13 @@ class Crew:
             case m.Placed():
                 client.placed(message)
                 log.info("%s: model moved to %s in %.1f s", client.name, message.residency, message.seconds)
-            case m.Refused(kind="unknown_run"):
-                # It has not heard us for too long and has dropped all that we gave it.
+            case m.Refused(kind="invalid", message=text):
+                raise CrewError(f"{client.name} does not understand this run: {text}")
+            case m.Refused(kind="epoch", message=text):
+                raise LeaseLostError(f"{client.name} takes no more orders of this run: {text}")
+            case m.Refused():
+                # It has dropped what we gave it, or can't do it; it is asked how it stands before it gets more.
+                log.debug("%s refused (%s): %s", client.name, message.kind, message.message)
                 if client.welcome:
                     self._withdraw(client, died=False)
                     client.hello()

@@ -6,6 +6,7 @@ told. So a row never names an image that is not there, and nothing that depends 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -31,7 +32,7 @@ class Delivery:
     """The thread that owns the ledger's file."""
 
     def __init__(
-        self, ledger: Path, post: Callable[[Callable[[], None]], None], failed: Callable[[OSError], None]
+        self, ledger: Path, post: Callable[[Callable[[], None]], None], failed: Callable[[Exception], None]
     ) -> None:
         """Open the ledger for appending. ``failed`` is posted, once, if the disk refuses; then nothing more is written.
 
@@ -55,7 +56,9 @@ class Delivery:
         """Write what is left and end the thread."""
         self._items.put(None)
         self._thread.join()
-        self._file.close()
+        # What a full disk did not take is tried once more here, and is known by then.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _work(self) -> None:
         ended = False
@@ -79,7 +82,7 @@ class Delivery:
             for item in items:
                 if item.remove is not None:
                     item.remove.unlink(missing_ok=True)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run must hear of it, or it waits for ever
             self._broken = True
             problem = error
             self._post(lambda: self._failed(problem))

@@ -114,8 +114,6 @@ class EditStage:
                 self._on_result(worker, message, images[0])
             case m.Failed():
                 self._on_failed(worker, message)
-            case m.Refused(job=name) if name is not None:
-                self._fail(worker, name, "edit", "refused", message.message, None, None)
 
     # -- results
 
@@ -176,7 +174,7 @@ class EditStage:
         if job is None:
             return
         # An image that is none stays none, and the worker itself has tried twice when memory ran out.
-        actions = self._rounds.failed(worker, job.unit, again=kind in ("error", "refused"))
+        actions = self._rounds.failed(worker, job.unit, again=kind == "error")
         log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)
         if r.GiveUp(job.unit) in actions:
             self._record(failed_edit(job.unit, job, stage, kind, text, started=started, finished=finished))
@@ -185,7 +183,8 @@ class EditStage:
     def _record(self, row: FailedRow) -> None:
         self.failed += 1
         self._services.deliver(Item([row]))
-        self._services.failure_recorded()
+        if row.stage != "load":
+            self._services.failure_recorded(f"{row.category}/{row.pair_id}")
 
     def _acknowledge(self, worker: str, name: str) -> None:
         client = self._services.worker(worker)

@@ -20,7 +20,7 @@ import zmq
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
 from protocol.mailbox import Mailbox
-from scheduler.crew import Crew, MoveFailedError
+from scheduler.crew import Crew, CrewError
 from scheduler.delivery import Delivery, Item
 from scheduler.edit_stage import EditStage
 from scheduler.interrupts import Interrupts
@@ -98,14 +98,15 @@ class Evaluation:
             on_message=self._on_message,
             on_withdrawn=self._on_withdrawn,
         )
-        self._watch = PoolWatch(tuple(settings.specs))
+        self._watch = PoolWatch(settings.specs)
         self._epoch: int | None = None
         self._lease: m.LeaseMode | None = None
         self._phase: Phase = "waiting"
         self._swap = settings.swap
         self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "device"}
         self._draining = False
-        self._failures = 0
+        self._failed_pairs: set[str] = set()
+        self._reloaded: set[str] = set()
         self._error: AbortedError | None = None
         self._switch_began = 0.0
         self.devices = settings.devices
@@ -149,12 +150,12 @@ class Evaluation:
         """Have this made durable."""
         self._delivery.put(item)
 
-    def failure_recorded(self) -> None:
-        """A pair failed for good; too many of them end the run."""
-        self._failures += 1
-        limit = self._settings.max_failures
-        if limit is not None and self._failures > limit and self._error is None:
-            self._error = AbortedError(f"{self._failures} pairs failed, more than the limit of {limit}")
+    def failure_recorded(self, key: str) -> None:
+        """Something of this pair failed for good; too many such pairs end the run."""
+        self._failed_pairs.add(key)
+        count, limit = len(self._failed_pairs), self._settings.max_failures
+        if limit is not None and count > limit and self._error is None:
+            self._error = AbortedError(f"{count} pairs failed, more than the limit of {limit}")
 
     # -- the loop
 
@@ -186,12 +187,12 @@ class Evaluation:
             poller.register(client.link.socket, zmq.POLLIN)
         ready = dict(poller.poll(_POLL_MS))
         self._mailbox.run()
-        self._read_pool()
-        if self._pool.process in ready:
-            raise AbortedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
         try:
+            self._read_pool()
+            if self._pool.process in ready:
+                raise AbortedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
             self._crew.attend()
-        except MoveFailedError as error:
+        except CrewError as error:
             raise AbortedError(str(error)) from error
         if self._error is not None:
             raise self._error
@@ -208,7 +209,7 @@ class Evaluation:
         self._edit.drain()
         self._score.drain()
 
-    def _on_disk_failure(self, error: OSError) -> None:
+    def _on_disk_failure(self, error: Exception) -> None:
         self._error = AbortedError(f"the results can't be written: {error}")
 
     # -- the pool
@@ -236,9 +237,8 @@ class Evaluation:
 
     def _needed_lease(self, status: m.PoolStatus) -> m.LeaseMode:
         """Exclusive for as long as this run has to load or move models."""
-        loads = mismatches(status, self._settings.specs)
         moves = self._swap or away_from_device(status)
-        return "exclusive" if loads or moves else "shared"
+        return "exclusive" if moves or self._has_late_mismatch(status) else "shared"
 
     def _take_as_it_is(self, status: m.PoolStatus) -> None:
         found = devices(status)
@@ -266,21 +266,31 @@ class Evaluation:
         status = self._watch.status
         if granted.mode != self._lease or status is None:
             return
-        if granted.mode == "shared" and self._needed_lease(status) == "exclusive":
+        begun = self._crew.begun("editor") or self._crew.begun("reward")
+        if granted.mode == "shared" and not begun and self._needed_lease(status) == "exclusive":
             # Somebody else has loaded or moved models while this run waited.
-            self._epoch = None
-            self._request_lease("exclusive")
+            self._give_up_lease_for("exclusive")
             return
         self._epoch = granted.epoch
         if granted.mode == "exclusive":
             self._load_in_place(status)
+        self._crew.update(status)
         if self._phase == "waiting":
             self._phase = "editing"
             self._desired["reward"] = "away" if self._swap else "device"
 
+    def _give_up_lease_for(self, mode: m.LeaseMode) -> None:
+        """Without the lease this run has nothing to do with the workers, whose models may change meanwhile."""
+        self._crew.give_up("the run waits for the exclusive lease")
+        self._epoch = None
+        self._request_lease(mode)
+
     def _load_in_place(self, status: m.PoolStatus) -> None:
+        """Have wrong models replaced, each once and only before its role has begun."""
+        late = [found for found in mismatches(status, self._settings.specs) if not self._crew.begun(found.role)]
         for role, spec in self._settings.specs.items():
-            wrong = [found for found in mismatches(status, self._settings.specs) if found.role == role]
+            wrong = [found for found in late if found.role == role and found.worker_id not in self._reloaded]
+            self._reloaded.update(found.worker_id for found in wrong)
             for found in wrong:
                 log.info("%s: loading the run's model in place: %s", found.worker_id, found.why)
             if wrong:
@@ -289,21 +299,27 @@ class Evaluation:
     def _on_status(self, status: m.PoolStatus) -> None:
         for line in self._watch.update(status):
             log.log(line.level, "%s", line.text)
-        self._crew.update(status)
-        # With the last death of a role its last unit may have been given up: then nobody of it is needed any more.
-        over: dict[m.Role, bool] = {"editor": self._edit.finished, "reward": self._score.finished}
-        problem = self._watch.hopeless([role for role in over if not over[role]])
-        if problem is not None:
-            raise AbortedError(problem)
         if self._lease is None:
             self._take_as_it_is(status)
             self._request_lease(self._needed_lease(status))
-        elif self._lease == "exclusive" and self._epoch is not None and self._needed_lease(status) == "shared":
+        if self._epoch is None:
+            if status.stopping:
+                raise AbortedError(f"pool {self._pool.name} is being stopped; start the run again")
+            return  # what the workers hold is still somebody else's business
+        self._crew.update(status)
+        # With the last death of a role its last unit may have been given up: then nobody of it is needed any more.
+        over: dict[m.Role, bool] = {"editor": self._edit.finished, "reward": self._score.finished}
+        problem = self._watch.hopeless([role for role in over if not over[role]], self._crew.strange)
+        if problem is not None:
+            raise AbortedError(problem)
+        needed = self._needed_lease(status)
+        if self._lease == "exclusive" and needed == "exclusive":
+            self._load_in_place(status)
+        elif self._lease == "exclusive":
             # All is loaded and in its place: others may use it at the same time.
             self._request_lease("shared")
-        elif self._lease == "shared" and self._epoch is not None and self._has_late_mismatch(status):
-            self._epoch = None
-            self._request_lease("exclusive")
+        elif self._has_late_mismatch(status):
+            self._give_up_lease_for("exclusive")
 
     # -- workers
 
@@ -374,12 +390,17 @@ class Evaluation:
     # -- the end
 
     @property
+    def swap(self) -> bool:
+        """Whether the stages take turns on the devices."""
+        return self._swap
+
+    @property
     def pool_workers(self) -> list[m.WorkerStatus]:
         """The pool's workers, as last heard of."""
         return self._watch.workers
 
     def _end(self, last_rows: Sequence[Row]) -> None:
-        self._crew.leave()
+        self._crew.leave("the run is over")
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._delivery.put(Item(last_rows))
         self._delivery.close()

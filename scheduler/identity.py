@@ -25,12 +25,16 @@ def score_identity(
     source_sha256: str | None,
     prompts: Sequence[Prompt],
     parameters: Mapping[str, Any],
+    combine: str | None,
     pass_: int,
     fingerprint: str,
 ) -> str:
-    """The identity of a judgement. ``source_sha256`` is None unless the reward sees the source too."""
+    """The identity of a judgement.
+
+    ``source_sha256`` is None unless the reward sees the source too, ``combine`` unless there are several aspects.
+    """
     asked = msgspec.to_builtins(list(prompts))
-    return _hash(["score", image_sha256, source_sha256, asked, dict(parameters), pass_, fingerprint])
+    return _hash(["score", image_sha256, source_sha256, asked, combine, dict(parameters), pass_, fingerprint])
 
 
 def _hash(what: list[Any]) -> str:

@@ -20,6 +20,7 @@ from protocol.processes import create_time, open_pidfd
 from protocol.sockets import Link
 
 _LAUNCH_SECONDS = 30.0
+_TAKEN_PAUSE = 0.5
 _LOG_LINES = 15
 
 
@@ -91,6 +92,26 @@ def launch(folder: Path, plan: PoolPlan) -> PoolCard:
         PoolUnavailableError: it did not come up; the message has the end of its log.
     """
     log = folder / "launcher.log"
+    deadline = time.monotonic() + _LAUNCH_SECONDS
+    process = _start(folder, plan, log)
+    while time.monotonic() < deadline:
+        card = read_pool_card(folder)
+        if card is not None:
+            return card
+        code = process.poll()
+        if code == EXIT_TAKEN:
+            # Another launcher has the pool: it will show its card, or it is just ending.
+            time.sleep(_TAKEN_PAUSE)
+            process = _start(folder, plan, log)
+        elif code is not None:
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise PoolUnavailableError(f"the launcher of pool {plan.name} did not come up:\n{tail(log)}")
+
+
+def _start(folder: Path, plan: PoolPlan, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "workers", "launch", "--folder", str(folder)],
@@ -102,18 +123,7 @@ def launch(folder: Path, plan: PoolPlan) -> PoolCard:
     assert process.stdin is not None  # noqa: S101 - a pipe was asked for
     with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
         pipe.write(msgspec.json.encode(plan))
-    deadline = time.monotonic() + _LAUNCH_SECONDS
-    while time.monotonic() < deadline:
-        card = read_pool_card(folder)
-        if card is not None:
-            return card
-        code = process.poll()
-        if code is not None and code != EXIT_TAKEN:
-            break
-        time.sleep(0.02)
-    else:
-        process.kill()
-    raise PoolUnavailableError(f"the launcher of pool {plan.name} did not come up:\n{tail(log)}")
+    return process
 
 
 def tail(log: Path) -> str:

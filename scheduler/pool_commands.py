@@ -100,7 +100,7 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
 
 def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrupts) -> bool:
     """Show every load until none is under way; return whether any worker has no model."""
-    watch = PoolWatch(("editor", "reward"))
+    watch = PoolWatch()
     while not interrupts.count:
         status = session.next_status()
         if status is None:

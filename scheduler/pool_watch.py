@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from protocol import messages as m
@@ -20,9 +20,9 @@ class Line:
 class PoolWatch:
     """The pool as its launcher last told of it."""
 
-    def __init__(self, roles: Collection[m.Role]) -> None:
-        """Watch for a run that needs workers of these roles."""
-        self._roles = roles
+    def __init__(self, specs: Mapping[m.Role, m.ModelSpec] | None = None) -> None:
+        """Watch for a run that needs these models; without any, just to tell what is new."""
+        self._specs = specs or {}
         self._status: m.PoolStatus | None = None
         self._told: set[tuple[str, str, str]] = set()
         self._ready: set[str] = set()
@@ -69,15 +69,23 @@ class PoolWatch:
         others = [other for other in (*self._status.holders, *self._status.waiting) if other != run]
         return not others and not self._status.keep
 
-    def hopeless(self, needed: Collection[m.Role]) -> str | None:
-        """Why the run can't go on: one of the roles that are still needed has no worker that works or may come."""
+    def hopeless(self, needed: Collection[m.Role], strange: Collection[tuple[str, str]] = ()) -> str | None:
+        """Why the run can't go on: one of the roles that are still needed has no worker that works or may come.
+
+        ``strange`` are lives (worker and incarnation) that have loaded other weights than the run began with.
+        """
         if self._status is None:
             return None
-        for role in (role for role in self._roles if role in needed):
+        for role, spec in self._specs.items():
+            if role not in needed:
+                continue
             workers = [worker for worker in self._status.workers if worker.role == role]
             if not workers:
                 return f"the pool has no {role}"
-            if all(_lost(worker) for worker in workers):
+            odd = [worker for worker in workers if (worker.worker_id, worker.incarnation) in strange]
+            if odd and all(worker in odd or _lost(worker, spec) for worker in workers):
+                return f"no {role} is left with the weights that this run began with: the model's files have changed"
+            if all(_lost(worker, spec) for worker in workers):
                 first = workers[0]
                 reason = first.state.error if first.state and first.state.error else f"exit code {first.exit_code}"
                 return f"no {role} is left: {first.worker_id}: {reason} (its log: {first.log})"
@@ -89,8 +97,9 @@ class PoolWatch:
         return self._status.workers if self._status else []
 
 
-def _lost(worker: m.WorkerStatus) -> bool:
-    failed = worker.state is not None and worker.state.phase == "failed"
+def _lost(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:
+    """Whether it has died for good, or could not load this model. One that could not load another may load this one."""
+    failed = worker.state is not None and worker.state.phase == "failed" and worker.spec == spec
     return worker.gave_up or (worker.alive and failed)
 
 

@@ -87,7 +87,8 @@ class Run:
             log.error("%s", error)
             return EXIT_USAGE if self._options.no_launch else EXIT_ABORTED
         finally:
-            context.term()
+            # Closes what an exception left open, too; a moment for the last messages to leave.
+            context.destroy(linger=500)
         report = self._report()
         if ending == "aborted":
             return EXIT_ABORTED
@@ -122,8 +123,12 @@ class Run:
                 log.warning("Stopped at once")
                 ending = "interrupted"
         add_workers(self._manifest, evaluation.pool_workers)
+        self._manifest["residency"] = "swap" if evaluation.swap else "resident"
         self._manifest["devices"] = {f"{role}s": list(found) for role, found in evaluation.devices.items()}
-        self._directory.write_json("manifest.json", self._manifest)
+        try:
+            self._directory.write_json("manifest.json", self._manifest)
+        except OSError as error:
+            log.error("The manifest can't be written: %s", error)
         return ending
 
     def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> PoolClient:
@@ -180,7 +185,7 @@ class Run:
             ScoreSettings(
                 parameters=score_parameters(config),
                 with_source=reward.compare_with_original,
-                low=float(reward.score_range[0]),
+                score_range=(float(reward.score_range[0]), float(reward.score_range[1])),
                 passes=config.evaluation.reward_passes,
                 keep_images=config.evaluation.save_generated_images,
             ),

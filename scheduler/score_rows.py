@@ -37,7 +37,7 @@ class SentBatch:
 
 
 class ScoreRows:
-    """Makes the rows. ``low`` is the low end of the score range, ``with_source`` whether the reward sees the source."""
+    """Makes the rows. ``score_range`` is lowest and highest score, ``with_source`` whether the reward sees sources."""
 
     def __init__(
         self,
@@ -46,13 +46,13 @@ class ScoreRows:
         *,
         parameters: Mapping[str, Any],
         with_source: bool,
-        low: float,
+        score_range: tuple[float, float],
     ) -> None:
         self._pairs = pairs
         self._prompts_of = prompts_of
         self._parameters = parameters
         self._with_source = with_source
-        self._low = low
+        self._low, self._high = score_range
 
     def prompts(self, unit: ScoreUnit) -> tuple[m.Prompt, ...]:
         """What the reward is asked about the edit."""
@@ -70,17 +70,23 @@ class ScoreRows:
         fingerprint: str,
     ) -> ScoredRow | FailedRow:
         """The row of a unit whose batch was worked on: a score, or the reason why this one got none."""
-        bad = next((one for one in judgements if one.score is None), None)
-        if bad is not None or len(judgements) != len(sent.prompts):
-            kind = (bad.kind if bad else None) or "error"
-            reason = (bad.message if bad else None) or "the reward gave no judgement"
-            raw = f" - the reply was: {bad.response}" if bad and bad.response else ""
-            return failed_score(
-                sent.unit, batch, kind, f"{reason}{raw}", started=message.started, finished=message.finished
-            )
-        by_aspect = {one.aspect: one.score for one in judgements if one.score is not None}
-        several = len(judgements) > 1 or judgements[0].aspect
+
+        def failed(kind: str, text: str) -> FailedRow:
+            return failed_score(sent.unit, batch, kind, text, started=message.started, finished=message.finished)
+
+        if len(judgements) != len(sent.prompts):
+            return failed("error", f"the reward gave {len(judgements)} judgements for {len(sent.prompts)} prompts")
+        scores: dict[str, float] = {}
+        for prompt, one in zip(sent.prompts, judgements, strict=True):
+            if one.score is None:
+                raw = f" - the reply was: {one.response}" if one.response else ""
+                return failed(one.kind or "error", f"{one.message or 'the reward gave no judgement'}{raw}")
+            if not self._low <= one.score <= self._high:
+                return failed("out_of_range", f"a score of {one.score}, outside of {self._low:g} to {self._high:g}")
+            scores[prompt.aspect] = one.score
         edit = sent.unit.edit
+        several = len(scores) > 1 or "" not in scores
+        rule = self._prompts_of(edit.category).combine
         return ScoredRow(
             category=edit.category,
             pair_id=edit.pair_id,
@@ -97,13 +103,14 @@ class ScoreRows:
                 source_sha256=self._pairs[edit.key].sha256 if self._with_source else None,
                 prompts=sent.prompts,
                 parameters=self._parameters,
+                combine=rule if several else None,
                 pass_=sent.unit.pass_,
                 fingerprint=fingerprint,
             ),
-            score=combine(by_aspect, self._prompts_of(edit.category).combine, self._low),
-            aspects=by_aspect if several else None,
+            score=combine(scores, rule, self._low),
+            aspects=scores if several else None,
             response="\n".join(one.response for one in judgements if one.response is not None) or None,
-            method=judgements[0].method or "json",
+            method=judgements[0].method or "own",
         )
 
 

@@ -27,7 +27,7 @@ class ScoreSettings:
 
     parameters: Mapping[str, Any]
     with_source: bool
-    low: float
+    score_range: tuple[float, float]
     passes: int
     keep_images: bool
 
@@ -48,7 +48,11 @@ class ScoreStage:
         self._pairs = pairs
         self._settings = settings
         self._rows = ScoreRows(
-            pairs, prompts_of, parameters=settings.parameters, with_source=settings.with_source, low=settings.low
+            pairs,
+            prompts_of,
+            parameters=settings.parameters,
+            with_source=settings.with_source,
+            score_range=settings.score_range,
         )
         self._images: dict[EditUnit, EditedImage] = {}
         self._passes_left: dict[EditUnit, int] = {}
@@ -108,8 +112,6 @@ class ScoreStage:
             case m.Failed():
                 self._acknowledge(worker, message.job)
                 self._fail_batch(worker, message.job, message.kind, message.message)
-            case m.Refused(job=name) if name is not None:
-                self._fail_batch(worker, name, "refused", message.message)
 
     # -- results
 
@@ -150,7 +152,7 @@ class ScoreStage:
         if batch is None:
             return
         log.warning("Batch %d of %d failed on %s (%s): %s", batch.number + 1, len(batch.units), worker, kind, text)
-        actions = self._batches.batch_failed(worker, batch.number, again=kind in ("error", "refused"))
+        actions = self._batches.batch_failed(worker, batch.number, again=kind == "error")
         for sent in batch.units:
             if b.GiveUpScore(sent.unit) in actions:
                 self._record(sent.unit, failed_score(sent.unit, batch, kind, text))
@@ -166,7 +168,7 @@ class ScoreStage:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
         self.failed += 1
         self._services.deliver(Item([row], remove=self._settle(unit)))
-        self._services.failure_recorded()
+        self._services.failure_recorded(unit.key)
 
     def _settle(self, unit: ScoreUnit) -> Any:
         """The image's path if nobody needs the image any more."""
@@ -236,17 +238,19 @@ class ScoreStage:
                 m.ScoreItem(item=sent.unit.job, key=sent.unit.key, prompts=list(sent.prompts), with_source=with_source)
                 for sent in units
             ]
-            client.send(
-                m.Score(
-                    run=self._services.run,
-                    incarnation=client.incarnation,
-                    epoch=self._services.epoch,
-                    job=name,
-                    items=items,
-                    parameters=dict(self._settings.parameters),
-                ),
-                frames,
+            message = m.Score(
+                run=self._services.run,
+                incarnation=client.incarnation,
+                epoch=self._services.epoch,
+                job=name,
+                items=items,
+                parameters=dict(self._settings.parameters),
             )
+            try:
+                client.send(message, frames)
+            except ValueError as error:
+                # Over the limits of a message: a smaller batch, at last of one, may be within them.
+                self._fail_batch(action.reward, name, "too_large", str(error))
 
         self._services.read(read, send)
 

@@ -34,8 +34,8 @@ class Services(Protocol):
     def deliver(self, item: Item) -> None:
         """Have this made durable."""
 
-    def failure_recorded(self) -> None:
-        """A pair failed for good."""
+    def failure_recorded(self, key: str) -> None:
+        """Something of this pair failed for good."""
 
 
 @dataclass(frozen=True)

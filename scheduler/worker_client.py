@@ -46,8 +46,9 @@ class WorkerClient:
         self.hello()
 
     def hello(self) -> None:
-        """Introduce the run, for the first time or after a silence."""
+        """Introduce the run, for the first time or after a silence; what was under way then is not known any more."""
         self.welcome = False
+        self.moving_to = None
         self.send(
             m.Hello(
                 run=self._run,

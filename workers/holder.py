@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from importlib import metadata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -14,41 +12,39 @@ from PIL import Image
 from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Residency, Score, ScoredItem
 from protocol.pool import locked
 from workers.catalog import make_model
-from workers.device import free_memory
-from workers.fingerprint import file_stamps, fingerprint
+from workers.device import Watchdog, free_memory
+from workers.fingerprint import fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward
+from workers.loaded import FileStamps, describe, stamp, stamps_before_loading
 from workers.payloads import ScoreInput, ScoreOutput
-
-
-def _wire_versions() -> dict[str, str]:
-    """The packages of which the scheduler's environment has its own, and which both have to agree on."""
-    return {name: metadata.version(name) for name in ("pyzmq", "msgpack", "msgspec")}
 
 
 class ModelHolder:
     """At most one model, on the device, in host memory, or dropped."""
 
-    def __init__(self, device: str, pool_folder: Path) -> None:
+    def __init__(self, device: str, pool_folder: Path, watchdog: Watchdog) -> None:
         self._device = device
         self._pool_folder = pool_folder
+        self._watchdog = watchdog
         self._model: Model | None = None
         self._spec: ModelSpec | None = None
         self._serial = True
-        self._files: Sequence[str] = ()
-        self._stamps: Sequence[str] = ()
+        self._timeout = 0.0
+        self._stamps: FileStamps = {}
 
     def load(
-        self, spec: ModelSpec, residency: Residency, *, serial: bool, enter: Callable[[Phase], None]
+        self, spec: ModelSpec, residency: Residency, *, serial: bool, timeout: float, enter: Callable[[Phase], None]
     ) -> LoadedModel:
         """Load this in place of what is there. With ``serial``, one worker of the pool loads at a time.
 
-        A model of the same class may take the new weights into the place of the old ones; else it is dropped first.
+        ``timeout`` is in seconds; waiting for one's turn does not count. A model of the same class may take the new
+        weights into the place of the old ones; else it is dropped first.
 
         Raises:
             ModelError: it can't be loaded.
         """
         kept, self._model = self._model, None
-        self._spec, self._serial, self._files, self._stamps = spec, serial, (), ()
+        self._spec, self._serial, self._timeout, self._stamps = spec, serial, timeout, {}
         model = make_model(spec, self._device)
         if type(kept) is not type(model) or residency == "disk":
             kept = None
@@ -57,7 +53,8 @@ class ModelHolder:
         model.prepare()
         with self._turn():
             enter("loading")
-            started = time.time()
+            started = time.monotonic()
+            before = stamps_before_loading(model)
             if kept is not None and kept.replace(spec):
                 model = kept
                 model.place(residency)
@@ -65,18 +62,18 @@ class ModelHolder:
                 kept = None
                 free_memory()
                 model.load(residency)
-            self._files = model.weight_files()
-            self._stamps = file_stamps(self._files)
+            files = model.weight_files()
+            stamps = stamp(files)
             # The cache is shared by all pools of this user.
-            found = fingerprint(spec, self._files, self._pool_folder.parent / ".fingerprints.json")
+            found = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
+            # What was read, what was hashed and what is there now have to be the same.
+            if stamp(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
+                text = "its files changed while they were loaded: wait until they are written, then load it again"
+                raise ModelError("stale", f"model {spec.name!r}: {text}")
+        loaded = describe(model, spec, found, max(0.0, time.monotonic() - started))
+        self._stamps = stamps
         self._model = model if residency != "disk" else None
-        return LoadedModel(
-            spec=spec,
-            fingerprint=found,
-            size_bytes=model.size_bytes(),
-            load_seconds=time.time() - started,
-            versions={"python": platform.python_version(), **_wire_versions(), **model.versions()},
-        )
+        return loaded
 
     def place(self, residency: Residency) -> None:
         """Move the weights; from ``disk`` they are read anew."""
@@ -85,20 +82,28 @@ class ModelHolder:
         if residency == "disk":
             self._drop()
         elif self._model is None:
+            self._watchdog.arm(self._timeout)
             model = make_model(self._spec, self._device)
             with self._turn():
+                self._refuse_if_stale()
                 model.load(residency)
+                self._refuse_if_stale()
             self._model = model
         else:
             self._model.place(residency)
 
     def is_stale(self) -> bool:
         """Whether the files that were loaded have changed since. Cheap, and safe from any thread."""
-        files, stamps = self._files, self._stamps
+        stamps = self._stamps
         try:
-            return file_stamps(files) != list(stamps)
+            return stamp(tuple(stamps)) != stamps
         except OSError:
             return True
+
+    def _refuse_if_stale(self) -> None:
+        if self.is_stale():
+            name = self._spec.name if self._spec else None
+            raise ModelError("stale", f"model {name!r}: its files changed since it was loaded: load it again")
 
     def edit(self, message: Edit, image: Image.Image, progress: Progress) -> Image.Image:
         """Make one edit."""
@@ -132,5 +137,14 @@ class ModelHolder:
         self._model = None
         free_memory()
 
-    def _turn(self) -> AbstractContextManager[None]:
-        return locked(self._pool_folder / "load.lock") if self._serial else nullcontext()
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One's turn to read weights. Waiting for it has no limit: the pool's other loads have theirs."""
+        if not self._serial:
+            self._watchdog.arm(self._timeout)
+            yield
+            return
+        self._watchdog.disarm()
+        with locked(self._pool_folder / "load.lock"):
+            self._watchdog.arm(self._timeout)
+            yield

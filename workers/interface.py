@@ -94,7 +94,11 @@ class Model(abc.ABC):
         return False
 
     def weight_files(self) -> Sequence[str]:
-        """The files (absolute paths) whose bytes decide what this model answers; they make its fingerprint."""
+        """The files (absolute paths) whose bytes decide what this model answers; they make its fingerprint.
+
+        Asked before and after loading, to notice files that change meanwhile; only what it says afterwards has to be
+        complete.
+        """
         return ()
 
     def size_bytes(self) -> int:

@@ -124,6 +124,12 @@ class Jobs:
         """Whether no run has anything here."""
         return self._running is None and not any(run.jobs for run in self._runs.values())
 
+    @property
+    def outstanding(self) -> bool:
+        """Whether the device has begun anything whose result is not yet safe with its run."""
+        begun = (Place.RUNNING, Place.ENCODING, Place.UNDELIVERED)
+        return self._running is not None or any(run.named(*begun) for run in self._runs.values())
+
     def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
         """A run's jobs by where they are: queued, running, unacknowledged (done by the device, or failed)."""
         found = self._runs[run]

@@ -37,12 +37,19 @@ log = logging.getLogger("warmbench.launcher")
 _FIRST_LEASE_SECONDS = 60.0
 """A pool that nobody uses in this time, and that is not to be kept, ends: whoever started it is gone."""
 
+_SILENT_SECONDS = 60.0
+"""How long a client that nothing reaches is kept. Silence alone tells nothing: who watches a pool only listens."""
+
 
 @dataclass
 class _Client:
-    """A run, or a command, on the control socket. ``process`` is a pidfd, there once the client asked for the lease."""
+    """A run, or a command, on the control socket. ``process`` is a pidfd, there once the client asked for the lease.
+
+    ``heard`` is when it last said something, on the monotonic clock.
+    """
 
     identity: bytes
+    heard: float
     process: int | None = None
 
 
@@ -158,14 +165,15 @@ class Launcher:
             self._handle(received[0], received[1])
 
     def _handle(self, identity: bytes, message: m.AnyMessage) -> None:
+        if message.run in self._clients:
+            self._clients[message.run].heard = time.monotonic()
         match message:
             case m.Hello(protocol_version=version) if version != PROTOCOL_VERSION:
                 text = f"this pool speaks protocol {PROTOCOL_VERSION}, not {version}: stop it and start it anew"
-                refusal = m.Refused(run=message.run, incarnation=self._life, kind="protocol_version", message=text)
-                self._listener.send(identity, refusal)
+                self._refuse(identity, message, "protocol_version", text)
             case m.Hello():
                 earlier = self._clients.get(message.run)
-                self._clients[message.run] = _Client(identity, earlier.process if earlier else None)
+                self._clients[message.run] = _Client(identity, time.monotonic(), earlier.process if earlier else None)
                 self._send_status(message.run)
             case m.Lease() if message.run in self._clients:
                 self._on_lease(message)
@@ -181,15 +189,15 @@ class Launcher:
                 pass
             case _:
                 text = f"{type(message).__name__} is nothing for a launcher, or comes before Hello"
-                self._listener.send(
-                    identity, m.Refused(run=message.run, incarnation=self._life, kind="invalid", message=text)
-                )
+                self._refuse(identity, message, "invalid", text)
 
     def _on_lease(self, message: m.Lease) -> None:
         client = self._clients[message.run]
         if client.process is None:
             client.process = open_pidfd(message.pid, message.pid_create_time)
             if client.process is None:
+                text = f"the process {message.pid} of run {message.run} is not there any more"
+                self._refuse(client.identity, message, "invalid", text)
                 self._leave(message.run)
                 return
         self._leased = True
@@ -199,13 +207,15 @@ class Launcher:
     def _on_reload(self, identity: bytes, message: m.Reload) -> None:
         if not self._leases.is_exclusive(message.run, message.epoch):
             text = f"reloading needs the exclusive lease, which run {message.run} (epoch {message.epoch}) does not have"
-            refusal = m.Refused(run=message.run, incarnation=self._life, kind="epoch", message=text)
-            self._listener.send(identity, refusal)
+            self._refuse(identity, message, "epoch", text)
             return
         for worker_id in message.worker_ids:
             if worker_id in self._workers:
                 log.info("run %s has %s load %s", message.run, worker_id, message.spec.name or message.spec.type)
                 self._workers[worker_id].reload(message.spec, message.epoch)
+
+    def _refuse(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
+        self._listener.send(identity, m.Refused(run=message.run, incarnation=self._life, kind=kind, message=text))
 
     def _leave(self, run: str) -> None:
         client = self._clients.pop(run, None)
@@ -220,7 +230,8 @@ class Launcher:
                 continue
             answer: m.Message
             if isinstance(action, Grant):
-                # What it is granted may have changed since it last heard.
+                # The others are to know who has it, and what it is granted may have changed since it last heard.
+                self._changed = True
                 self._send_status(action.run)
                 answer = m.Granted(run=action.run, incarnation=self._life, epoch=action.epoch, mode=action.mode)
             else:
@@ -235,10 +246,19 @@ class Launcher:
             self._changed, self._announced = False, now
             for worker in self._workers.values():
                 worker.changed = False
-            for run in self._clients:
-                self._send_status(run)
+            for run in tuple(self._clients):
+                if not self._send_status(run):
+                    self._forget_if_gone(run)
 
-    def _send_status(self, run: str) -> None:
+    def _forget_if_gone(self, run: str) -> None:
+        """Forget a client that nothing reaches, and that has no process to tell of its end."""
+        client = self._clients[run]
+        if client.process is None and time.monotonic() - client.heard > _SILENT_SECONDS:
+            log.info("client %s is gone without a goodbye", run)
+            self._leave(run)
+
+    def _send_status(self, run: str) -> bool:
+        """Tell a client how the pool stands; False if it is gone or does not read."""
         status = m.PoolStatus(
             run=run,
             incarnation=self._life,
@@ -248,7 +268,7 @@ class Launcher:
             keep=self._keep,
             stopping=self._stopping,
         )
-        self._listener.send(self._clients[run].identity, status)
+        return self._listener.send(self._clients[run].identity, status)
 
     # -- the end
 
@@ -272,5 +292,8 @@ class Launcher:
         (self._folder / POOL_CARD).unlink(missing_ok=True)
         self._listener.close()
         self._context.term()
+        self._mailbox.close()
+        for connection in (self._life_socket, *self._strangers.values()):
+            connection.close()
         for path in (self._life_path, self._folder / f"pool-{self._life}.sock"):
             path.unlink(missing_ok=True)

@@ -31,18 +31,27 @@ log = logging.getLogger("warmbench.launcher")
 _END_SECONDS = 10.0
 """How long a worker that has nothing to do may take to end."""
 
+_GREETING_SECONDS = 120.0
+"""How long a process may take to say that it is there: an environment on a slow disk is slow to import from."""
+
 
 @dataclass
 class _Life:
-    """One process of the worker's, from its start to its death. ``pid`` is the worker's own, once it has said it."""
+    """One process of the worker's, from its start to its death. ``pid`` is the worker's own, once it has said it.
+
+    ``refusal`` is its first answer where it refused the launcher's Hello.
+    """
 
     popen: subprocess.Popen[bytes]
     pidfd: int
     pid: int
+    greet_by: float
     socket: socket.socket | None = None
     link: Link | None = None
     beat: float = 0.0
     kill_at: float | None = None
+    welcome: bool = False
+    refusal: str | None = None
 
 
 class ManagedWorker:
@@ -66,6 +75,7 @@ class ManagedWorker:
         self._restart_at: float | None = None
         self._gave_up = False
         self._exit_code: int | None = None
+        self._reload_epoch = 0
         self._stopping = False
 
     @property
@@ -83,6 +93,7 @@ class ManagedWorker:
     def start(self) -> None:
         """Begin a life."""
         self.incarnation = uuid.uuid4().hex[:12]
+        self._reload_epoch = 0
         self.state, self._restart_at, self._exit_code = None, None, None
         self._started = time.time()
         self.changed = True
@@ -99,7 +110,7 @@ class ManagedWorker:
             self._gave_up, self._exit_code = True, 127
             return
         self._pid = popen.pid
-        self._life = _Life(popen, os.pidfd_open(popen.pid), popen.pid)
+        self._life = _Life(popen, os.pidfd_open(popen.pid), popen.pid, time.monotonic() + _GREETING_SECONDS)
         log.info("%s started on %s (pid %d)", self.plan.worker_id, self.plan.device, popen.pid)
 
     def greet(self, connection: socket.socket, pid: int, endpoint: str) -> None:
@@ -126,6 +137,7 @@ class ManagedWorker:
     def reload(self, spec: m.ModelSpec, epoch: int) -> None:
         """Have it hold this model from now on, also after a restart."""
         self.plan = msgspec.structs.replace(self.plan, spec=spec)
+        self._reload_epoch = epoch if self._life is not None else 0
         self.changed = True
         if self._life is not None:
             if self.state is not None:
@@ -168,6 +180,10 @@ class ManagedWorker:
             log.warning("%s did not end: killed", self.plan.worker_id)
             self._kill(life)
             life.kill_at = now + _END_SECONDS
+        elif life.link is None and now > life.greet_by:
+            log.error("%s has not said in %g s that it is there: killed", self.plan.worker_id, _GREETING_SECONDS)
+            self._kill(life)
+            life.greet_by = now + _END_SECONDS
         elif life.link is not None and now - life.beat > self._pool.heartbeat_seconds:
             life.beat = now
             life.link.send(m.Heartbeat(run=LAUNCHER, incarnation=self.incarnation))
@@ -224,11 +240,18 @@ class ManagedWorker:
                 return
             message = received[0]
             if isinstance(message, m.Welcome | m.Heartbeat) and message.state is not None:
+                life.welcome = True
                 self._note(message.state)
             elif isinstance(message, m.Refused):
                 log.error("%s refused: %s", self.plan.worker_id, message.message)
+                if not life.welcome:
+                    # It will never load anything: nobody is to wait for it.
+                    life.refusal = life.refusal or message.message
+                    self._note(m.WorkerState(phase="failed", error=life.refusal, epoch=self._reload_epoch))
 
     def _note(self, state: m.WorkerState) -> None:
+        if state.epoch < self._reload_epoch:
+            return  # said before it heard that it is to load another model
         before, self.state = self.state, state
         if before is None or (before.phase, before.residency) != (state.phase, state.residency):
             self.changed = True

@@ -69,6 +69,17 @@ class Workbench:
         self._payloads.setdefault(key, _Payload(message, images))
         self.act(self.jobs.add(key, message.round if isinstance(message, m.Edit) else None))
 
+    def turn_away(self, kind: m.RefusalKind, text: str, *, before_epoch: int | None = None) -> None:
+        """Refuse and forget what the device has not begun; with ``before_epoch``, what was given under earlier ones."""
+        queued = [j.JobKey(run, name) for run in self.jobs.runs for name in self.jobs.unfinished(run)[0]]
+        for key in queued:
+            message = self._payloads[key].message
+            if before_epoch is None or message.epoch < before_epoch:
+                self.act(self.jobs.cancel(key.run, [key.job]))
+                incarnation = message.incarnation
+                refused = m.Refused(run=key.run, incarnation=incarnation, kind=kind, message=text, job=key.job)
+                self._send(key.run, refused, ())
+
     def act(self, actions: list[j.Action]) -> None:
         """Carry out what follows from an event."""
         for action in actions:

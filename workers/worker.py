@@ -39,6 +39,9 @@ LAUNCHER = "launcher"
 
 _MESSAGES_PER_TURN = 64
 
+_DELIVERY_SECONDS = 5.0
+"""How long a worker that is told to end stays for the acknowledgement of what it has finished."""
+
 
 @dataclass
 class _Peer:
@@ -88,11 +91,12 @@ class Worker:
         self._status = _Status()
         self._mailbox = Mailbox()
         self._device = Device(self._post_outcome)
-        self._holder = ModelHolder(identity.local_device, folder)
+        self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
         self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._tell_launcher)
         self._jobs = self._bench.jobs
         self._moving = 0
         self._ending = False
+        self._end_by: float | None = None
         self._warned: set[str] = set()
 
     @property
@@ -112,7 +116,7 @@ class Worker:
         poller.register(self._listener.socket, zmq.POLLIN)
         poller.register(self._mailbox.fileno(), select.POLLIN)
         poller.register(self._parent.fileno(), select.POLLIN)
-        while not (self._ending and self._jobs.running is None):
+        while not self._is_over():
             ready = dict(poller.poll(self._wait_ms()))
             if self._parent.fileno() in ready and not self._parent.recv(64):
                 log.warning("the launcher is gone: ending")
@@ -125,8 +129,15 @@ class Worker:
         self._listener.close()
         self._context.term()
 
+    def _is_over(self) -> bool:
+        """Told to end, done on the device, and what was done is safe, or nobody takes it."""
+        if not self._ending or self._jobs.running is not None:
+            return False
+        self._end_by = self._end_by or time.monotonic() + _DELIVERY_SECONDS
+        return not self._jobs.outstanding or time.monotonic() > self._end_by
+
     def _wait_ms(self) -> int:
-        shortest = min((peer.heartbeat_seconds for peer in self._peers.values()), default=1.0)
+        shortest = min((1.0, *(peer.heartbeat_seconds for peer in self._peers.values())))
         return max(10, int(shortest * 500))
 
     def _post_outcome(self, outcome: Outcome) -> None:
@@ -233,26 +244,28 @@ class Worker:
             return
         self._status.epoch = message.epoch
         self._bench.job_timeout = message.job_timeout_seconds
-        self._begin_move()
+        self._begin_move(message.epoch)
 
         def enter(phase: m.Phase) -> None:
-            self._device.watchdog.arm(message.load_timeout_seconds)
             self._mailbox.post(lambda: self._enter(phase))
 
         def load() -> m.LoadedModel:
-            return self._holder.load(message.spec, message.residency, serial=message.serial, enter=enter)
+            timeout = message.load_timeout_seconds
+            return self._holder.load(
+                message.spec, message.residency, serial=message.serial, timeout=timeout, enter=enter
+            )
 
         def loaded(outcome: Outcome) -> None:
             self._status.model = outcome.value
             self._status.error = sendable(outcome.error) if outcome.error else None
             if outcome.error:
                 log.error("the model was not loaded: %s", outcome.error)
+                self._bench.turn_away("not_ready", self._status.error or "the model failed to load")
             else:
                 self._status.residency = message.residency
             self._write_card()
             self._end_move("failed" if outcome.error else "ready")
 
-        # Waiting for one's turn has no limit of its own: the pool's other loads have theirs.
         self._device.submit(loaded, load, message.load_timeout_seconds)
 
     def _on_place(self, identity: bytes, message: m.Place) -> None:
@@ -260,7 +273,7 @@ class Worker:
             self._refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
             return
         self._status.epoch = message.epoch
-        self._begin_move()
+        self._begin_move(message.epoch)
 
         def placed(outcome: Outcome) -> None:
             if outcome.error is None:
@@ -278,9 +291,11 @@ class Worker:
 
         self._device.submit(placed, lambda: self._holder.place(message.residency), self._bench.job_timeout)
 
-    def _begin_move(self) -> None:
+    def _begin_move(self, epoch: int) -> None:
         self._moving += 1
         self._jobs.usable(False)
+        # What was given under an earlier lease must not run on what the new one has put here.
+        self._bench.turn_away("epoch", f"it is epoch {epoch} now", before_epoch=epoch)
 
     def _end_move(self, phase: m.Phase) -> None:
         self._moving -= 1

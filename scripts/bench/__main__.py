@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(pairs=options.pairs, repeat=options.repeat)
     only = options.only or FIGURES
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Set, not left as it is: a shell that starts a command in the background has it ignore Ctrl-C.
+        signal.signal(number, _interrupt)
     try:
         with raw_file(options.output_dir) as (path, record), workplace() as place:
             conditions = {**asdict(settings), **machine()}

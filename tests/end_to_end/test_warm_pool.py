@@ -67,10 +67,14 @@ def test_a_pool_is_started_looked_at_used_and_stopped(user: Bench, tmp_path: Pat
     assert user.run_config(config, "--no-launch").code == 0
     assert pids(user, config) == before, "the workers are still the same processes"
 
-    status = user.run("workers", "status", "--config", config)
-    assert status.code == 0
+    def status() -> Result:
+        return user.run("workers", "status", "--config", config)
+
+    # What a worker is at is known from its last heartbeat.
+    wait_until(lambda: "working" not in status().output)
+    assert status().code == 0
     for word in ("editor-0", "editor-1", "reward-0", "simulated", "device", "ready"):
-        assert word in status.output
+        assert word in status().output
 
     stopped = user.run("workers", "stop", "--config", config)
     assert stopped.code == 0
@@ -127,7 +131,8 @@ def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_sta
         result = user.run_config(config, "--editor-model", name, "--keep-warm")
         assert result.code == 0, result.output
         assert pids(user, config) == before
-        identities.add((name, user.rows("edited")[0]["identity"]))
+        one = next(row for row in user.rows("edited") if (row["category"], row["pair_id"]) == ("物理", "1"))
+        identities.add((name, one["identity"]))
         loaded = [line for line in result.output.splitlines() if "in place" in line]
         assert all("editor" in line and "model_name" in line for line in loaded)
     assert len(identities) == 3, "the same checkpoint gives the same identity, another one another"

@@ -118,6 +118,20 @@ def test_only_what_has_not_begun_can_be_cancelled() -> None:
     assert jobs.unfinished("run") == ([], ["1"], [])
 
 
+def test_a_result_is_outstanding_from_its_start_until_it_is_acknowledged() -> None:
+    jobs = ready(ONE)
+    outstanding = [jobs.outstanding]
+    jobs.usable(True)
+    outstanding.append(jobs.outstanding)
+    jobs.device_done(failed=False)
+    outstanding.append(jobs.outstanding)
+    jobs.encoded(ONE)
+    outstanding.append(jobs.outstanding)
+    jobs.acknowledged(ONE)
+    outstanding.append(jobs.outstanding)
+    assert outstanding == [False, True, True, True, False]
+
+
 def test_nothing_starts_while_the_model_is_away() -> None:
     jobs = ready(ONE, TWO)
     jobs.usable(True)

@@ -21,6 +21,7 @@ from PIL import Image
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
+from protocol.pool import locked
 from protocol.sockets import Link
 from tests.waiting import wait_until
 
@@ -87,6 +88,7 @@ class Place:
     """A worker process and the launcher's end of its life."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(folder / "life.sock"))
@@ -278,8 +280,86 @@ def test_told_to_end_it_finishes_what_it_is_doing_and_says_goodbye(place: Place,
     run.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.running == "job")
     place.process.send_signal(signal.SIGTERM)
     assert run.expect(m.AtBarrier).job == "job"
+    assert run.expect(m.Edited).job == "job"
+    with pytest.raises(subprocess.TimeoutExpired):
+        place.process.wait(timeout=0.5)
+    run.send(m.Ack, job="job")
+    run.expect(m.Goodbye)
+    assert place.process.wait(timeout=2) == 0
+
+
+def test_told_to_end_it_does_not_wait_for_ever_for_a_run_that_takes_nothing(place: Place, run: Client) -> None:
+    run.edit()
+    run.expect(m.Edited)
+    place.process.send_signal(signal.SIGTERM)
     run.expect(m.Goodbye)
     assert place.process.wait(timeout=20) == 0
+
+
+def beats(client: Client, count: int, phase: m.Phase) -> None:
+    """So many heartbeats that tell of this phase; they come every tenth of a second."""
+    for _ in range(count):
+        client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == phase)
+
+
+def test_waiting_for_ones_turn_to_load_has_no_limit(place: Place) -> None:
+    client = place.client("run")
+    client.hello(heartbeat_seconds=0.1)
+    with locked(place.folder / "load.lock"):
+        client.load(load_timeout_seconds=0.8)
+        beats(client, 14, "waiting")
+    beats(client, 1, "ready")
+
+
+def test_coming_back_from_disk_waits_for_its_turn_and_has_the_time_of_a_load(place: Place) -> None:
+    client = place.client("run")
+    client.hello(heartbeat_seconds=0.1)
+    spec = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0.9})
+    client.load(spec=spec, residency="disk", load_timeout_seconds=60, job_timeout_seconds=0.4)
+    beats(client, 1, "ready")
+    with locked(place.folder / "load.lock"):
+        client.send(m.Place, epoch=1, residency="device")
+        beats(client, 8, "ready")
+    assert client.expect(m.Placed).error is None
+
+
+def test_a_load_that_hangs_ends_the_worker(place: Place) -> None:
+    client = place.client("run")
+    client.hello()
+    client.load(
+        spec=m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 60}), load_timeout_seconds=0.5
+    )
+    assert place.process.wait(timeout=20) == 1
+
+
+def test_jobs_that_wait_for_a_model_that_does_not_load_are_refused(place: Place) -> None:
+    client = place.client("run")
+    client.hello()
+    with locked(place.folder / "load.lock"):
+        client.load(spec=m.ModelSpec(role="editor", type="simulated", params={"load_seconds": "long"}))
+        client.edit()
+        client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == "waiting")
+        client.hello()
+        client.expect(m.Welcome, lambda welcome: welcome.queued == ["job"])
+    refused = client.expect(m.Refused)
+    assert (refused.kind, refused.job) == ("not_ready", "job")
+    client.hello()
+    assert client.expect(m.Welcome).queued == []
+
+
+def test_what_was_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(place: Place, run: Client) -> None:
+    run.edit("old", round=1)
+    run.edit("running", parameters={"latency_ms": 300})
+    run.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.running == "running")
+    other = place.client("other")
+    other.hello()
+    other.edit("new", round=1, epoch=2)
+    other.send(m.Place, epoch=2, residency="device")
+    refused = run.expect(m.Refused)
+    assert (refused.kind, refused.job) == ("epoch", "old")
+    assert run.expect(m.Edited).job == "running", "what the device is at is finished"
+    other.send(m.Release, round=1)
+    assert other.expect(m.Edited).job == "new"
 
 
 def test_ctrl_c_in_the_terminal_is_not_for_a_worker(place: Place, run: Client) -> None:

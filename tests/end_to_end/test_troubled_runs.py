@@ -1,0 +1,175 @@
+"""What goes wrong between runs and workers, and must not go wrong in the results."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.end_to_end.harness import TIMEOUT, Bench, Result, small_benchmark
+from tests.waiting import wait_until
+
+
+def finished(process: subprocess.Popen[str]) -> Result:
+    with process:
+        output, _ = process.communicate(timeout=TIMEOUT)
+    return Result(process.returncode, output)
+
+
+def edits_of(output: Path) -> list[Path]:
+    return list(output.glob("runs/*/images/*/*.png"))
+
+
+def worker(user: Bench, name: str) -> psutil.Process:
+    (found,) = [process for process in user.processes() if f"{name} on" in " ".join(process.cmdline())]
+    return found
+
+
+def pause(seconds: float) -> None:
+    """Let a stalled process be stalled for so long: that is what is tested, not a wait for something to come about."""
+    subprocess.run(["sleep", str(seconds)], check=True)
+
+
+@pytest.mark.slow
+def test_runs_that_wait_for_each_others_checkpoints_each_get_their_own(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(
+        small_benchmark(tmp_path / "data.json", pairs=6), editor={"latency_ms": 60, "model_name": "X"}
+    )
+    alone = {}
+    for name in ("X", "Y"):
+        user.output = tmp_path / f"alone-{name}"
+        assert user.run_config(config, "--editor-model", name, "--output-dir", user.output).code == 0
+        alone[name] = {(row["category"], row["pair_id"]): row["identity"] for row in user.rows("edited")}
+    assert user.run("workers", "start", "--config", config).code == 0
+
+    names = ("X", "Y", "X", "Y", "X")
+    runs = []
+    for number, name in enumerate(names):
+        options = ("--editor-model", name, "--output-dir", tmp_path / f"run-{number}", "--keep-warm")
+        runs.append(user.start("run", "--config", config, *options))
+    results = [finished(process) for process in runs]
+
+    assert [result.code for result in results] == [0] * len(names), results
+    for number, name in enumerate(names):
+        user.output = tmp_path / f"run-{number}"
+        made = {(row["category"], row["pair_id"]): row["identity"] for row in user.rows("edited")}
+        assert made == alone[name], f"run {number} was made with {name} alone"
+
+
+@pytest.fixture
+def swapping(user: Bench, tmp_path: Path) -> Path:
+    """A run that edits, then moves models for a second, then scores."""
+    return user.simulated(
+        small_benchmark(tmp_path / "data.json", pairs=4),
+        editor={"device_ids": [0, 1], "latency_ms": 30, "place_seconds": 1.0},
+        reward={"device": "auto", "device_ids": [0, 1], "latency_ms": 30, "place_seconds": 1.0},
+        scheduler={"dead_after_seconds": 1.5, "heartbeat_seconds": 0.2},
+    )
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_stalls_while_models_move_goes_on_where_it_was(user: Bench, swapping: Path) -> None:
+    process = user.start("run", "--config", swapping)
+    wait_until(lambda: len(edits_of(user.output)) == 8)
+    process.send_signal(signal.SIGSTOP)
+    pause(3)
+    process.send_signal(signal.SIGCONT)
+    result = finished(process)
+
+    assert result.code == 0, result.output
+    assert user.report()["status"] == "COMPLETE"
+
+
+@pytest.mark.slow
+def test_a_reward_that_stalls_before_the_switch_does_not_hold_up_the_others(user: Bench, swapping: Path) -> None:
+    process = user.start("run", "--config", swapping)
+    wait_until(lambda: len(edits_of(user.output)) >= 2)
+    stalled = worker(user, "reward-1")
+    stalled.suspend()
+    result = finished(process)
+
+    assert result.code == 0, result.output
+    assert {row["worker"] for row in user.rows("scored")} == {"reward-0"}
+
+
+OWN_REWARD = """
+from workers.interface import Reward, Scores
+from protocol.messages import Judgement
+
+class Answers(Reward):
+    def load(self, residency):
+        pass
+    def score(self, requests, parameters, progress):
+        values = {"first": 2.0, "second": 8.0, "odd": float(parameters.get("odd", 5.0))}
+        return Scores([Judgement(score=values[request.prompt.aspect]) for request in requests])
+"""
+
+
+def with_own_reward(user: Bench, tmp_path: Path, aspects: tuple[str, ...], **params: object) -> Path:
+    (tmp_path / "mine.py").write_text(OWN_REWARD)
+    prompt = {"system_prompt": "s", "user_prompt_template": "u"}
+    return user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=2))},
+        diffusion_model={"type": "simulated", "params": {"device": "cpu", "latency_ms": 1}},
+        reward_model={"class_path": "mine.Answers", "params": {"device": "cpu", **params}},
+        prompts={name: {"aspects": dict.fromkeys(aspects, prompt), "combine": "mean"} for name in ("物理", "spatial")},
+    )
+
+
+def test_aspects_are_what_was_asked_whatever_the_reward_calls_them(user: Bench, tmp_path: Path) -> None:
+    result = user.run_config(with_own_reward(user, tmp_path, ("first", "second")))
+
+    assert result.code == 0, result.output
+    assert {row["score"] for row in user.rows("scored")} == {5.0}
+    assert user.rows("scored")[0]["aspects"] == {"first": 2.0, "second": 8.0}
+
+
+@pytest.mark.parametrize("odd", [-1.0, 11.0])
+def test_a_score_out_of_range_is_a_failure_and_not_a_score(user: Bench, tmp_path: Path, odd: float) -> None:
+    result = user.run_config(with_own_reward(user, tmp_path, ("odd",), odd=odd))
+
+    assert result.code == 3, result.output
+    assert {failure["kind"] for failure in user.report()["failures"]} == {"out_of_range"}
+
+
+def test_a_reward_that_answers_with_no_number_fails_its_pairs_and_not_the_run(user: Bench, tmp_path: Path) -> None:
+    result = user.run_config(with_own_reward(user, tmp_path, ("odd",), odd=".nan"))
+
+    assert result.code == 3, result.output
+    assert user.report()["overall"]["num_failed"] == 4
+
+
+def test_a_pair_counts_once_against_the_limit_however_many_samples_fail(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(
+        small_benchmark(tmp_path / "data.json"),
+        editor={"faults": {"error": ["物理/1"]}},
+        evaluation={"samples_per_pair": 3},
+        scheduler={"max_failures": 1},
+    )
+    assert user.run_config(config).code == 3
+
+
+def test_a_pool_whose_model_did_not_load_can_be_given_another(user: Bench, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from workers.interface import Editor, ModelError\n"
+        "class Picky(Editor):\n"
+        "    def load(self, residency):\n"
+        "        if self.spec.name == 'bad':\n"
+        "            raise ModelError('load', 'this one is bad')\n"
+        "    def edit(self, request, progress):\n"
+        "        return request.image\n"
+    )
+    config = user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json"))},
+        diffusion_model={"class_path": "mine.Picky", "params": {"device": "cpu", "model_name": "bad"}},
+        reward_model={"type": "simulated", "params": {"device": "cpu"}},
+    )
+    assert user.run("workers", "start", "--config", config).code == 1
+    assert user.run_config(config).code == 1
+    result = user.run_config(config, "--editor-model", "good")
+
+    assert result.code == 0, result.output
+    assert user.run("workers", "stop", "--config", config).code == 0

@@ -1,0 +1,139 @@
+"""The model that a worker holds: what is refused at its load, and when its files are no longer what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from protocol.messages import LoadedModel, ModelSpec, Residency
+from workers.device import Watchdog
+from workers.holder import ModelHolder
+from workers.interface import Editor, EditRequest, ModelError, Progress
+
+
+class FileEditor(Editor):
+    """A user's editor with one file. Its params say what is wrong with it."""
+
+    def load(self, residency: Residency) -> None:
+        content = Path(self.spec.params["file"]).read_bytes()
+        if self.spec.params.get("changes"):
+            rewrite(Path(self.spec.params["file"]), content + b"!")
+
+    def weight_files(self) -> Sequence[str]:
+        return (self.spec.params["file"],)
+
+    def size_bytes(self) -> int:
+        size: int = self.spec.params.get("size", 7)  # a user's class may give anything
+        return size
+
+    def versions(self) -> Mapping[str, str]:
+        versions: Mapping[str, str] = self.spec.params.get("versions", {})
+        return versions
+
+    def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
+        return request.image
+
+
+class LateEditor(FileEditor):
+    """It knows its file only once it is loaded."""
+
+    _files: Sequence[str] = ()
+
+    def load(self, residency: Residency) -> None:
+        super().load(residency)
+        self._files = (self.spec.params["file"],)
+
+    def weight_files(self) -> Sequence[str]:
+        return self._files
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    path.with_suffix(".new").write_bytes(content)
+    path.with_suffix(".new").rename(path)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder / "config.json"
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> ModelHolder:
+    (tmp_path / "pool").mkdir()
+    return ModelHolder("cpu", tmp_path / "pool", Watchdog())
+
+
+def load(
+    holder: ModelHolder, file: Path, *, kind: type[Editor] = FileEditor, to: Residency = "host", **params: Any
+) -> LoadedModel:
+    spec = ModelSpec(
+        role="editor",
+        class_path=f"{__name__}.{kind.__name__}",
+        name=str(file.parent),
+        params={"file": str(file), **params},
+    )
+    try:
+        return holder.load(spec, to, serial=True, timeout=60, enter=lambda phase: None)
+    finally:
+        holder._watchdog.disarm()
+
+
+def place(holder: ModelHolder, residency: Residency) -> None:
+    try:
+        holder.place(residency)
+    finally:
+        holder._watchdog.disarm()
+
+
+@pytest.mark.parametrize("kind", [FileEditor, LateEditor])
+def test_files_that_change_while_they_are_read_fail_the_load(
+    holder: ModelHolder, file: Path, kind: type[Editor]
+) -> None:
+    with pytest.raises(ModelError, match="changed while they were loaded") as caught:
+        load(holder, file, kind=kind, changes=True)
+    assert caught.value.kind == "stale"
+    assert load(holder, file, kind=kind).size_bytes == 7, "once they are left alone, they are loaded"
+
+
+def test_files_that_changed_on_disk_are_not_taken_for_those_that_were_loaded(holder: ModelHolder, file: Path) -> None:
+    load(holder, file)
+    place(holder, "disk")
+    place(holder, "host")
+    place(holder, "disk")
+    rewrite(file, b"{} ")
+    assert holder.is_stale()
+    with pytest.raises(ModelError, match="changed since it was loaded") as caught:
+        place(holder, "host")
+    assert caught.value.kind == "stale"
+
+
+def test_files_that_change_while_they_come_back_from_disk_are_refused_too(holder: ModelHolder, file: Path) -> None:
+    load(holder, file, to="disk", changes=True)
+    with pytest.raises(ModelError, match="changed since it was loaded"):
+        place(holder, "host")
+
+
+def test_what_a_users_model_says_of_itself_is_made_fit_to_be_told(holder: ModelHolder, file: Path) -> None:
+    loaded = load(holder, file, size=12.0, versions={"mine": 3})
+    assert loaded.size_bytes == 12
+    assert type(loaded.size_bytes) is int
+    assert loaded.versions["mine"] == "3"
+
+
+@pytest.mark.parametrize(
+    "params", [{"size": -1}, {"size": "large"}, {"size": float("inf")}, {"versions": 3}, {"versions": {"a": "\ud800"}}]
+)
+def test_what_can_not_be_told_of_a_model_fails_its_load(
+    holder: ModelHolder, file: Path, params: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match="of FileEditor is not usable") as caught:
+        load(holder, file, **params)
+    assert caught.value.kind == "config"
+    assert load(holder, file).size_bytes == 7

@@ -1,0 +1,119 @@
+"""The launcher as its clients meet it: turned by hand, over real sockets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import zmq
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from protocol.plan import PoolPlan, WorkerPlan
+from protocol.processes import create_time
+from protocol.sockets import Link
+from tests.waiting import wait_until
+from workers import launcher as launcher_module
+from workers.launcher import Launcher
+
+SILENT = [sys.executable, "-c", "import signal; signal.pause()"]
+Kind = TypeVar("Kind", bound=m.Message)
+
+
+class Pool:
+    """A launcher whose worker is a process that says nothing, and its clients."""
+
+    def __init__(self, folder: Path) -> None:
+        spec = m.ModelSpec(role="editor", type="simulated")
+        worker = WorkerPlan(
+            worker_id="editor-0", role="editor", device="cpu", spec=spec, residency="device", command=SILENT
+        )
+        # An hour between heartbeats: what is told is told because something has changed.
+        plan = PoolPlan(name="pool", workers=[worker], keep=True, heartbeat_seconds=3600)
+        self.launcher = Launcher(plan, folder)
+        for managed in self.launcher._workers.values():
+            managed.start()
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.links: dict[str, Link] = {}
+
+    def client(self, run: str) -> None:
+        self.links[run] = Link(self.context, self.launcher._listener.endpoint)
+        self.send(run, m.Hello, protocol_version=PROTOCOL_VERSION, version=VERSION)
+        self.expect(run, m.PoolStatus)
+
+    def send(self, run: str, kind: type[m.Message], **fields: Any) -> None:
+        self.links[run].send(kind(**{"run": run, "incarnation": "any", **fields}))
+
+    def expect(self, run: str, kind: type[Kind], matching: Callable[[Kind], bool] = lambda _: True) -> Kind:
+        found: list[Kind] = []
+
+        def came() -> bool:
+            self.launcher._turn()
+            while (received := self.links[run].receive()) is not None:
+                if isinstance(received[0], kind) and matching(received[0]):
+                    found.append(received[0])
+                    return True
+            return False
+
+        wait_until(came, seconds=20)
+        return found[0]
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
+    made = Pool(folder)
+    yield made
+    for link in made.links.values():
+        link.close()
+    made.context.term()
+    made.launcher._clean_up()
+    shutil.rmtree(folder)
+
+
+def test_a_lease_for_a_process_that_is_gone_is_refused_with_the_reason(pool: Pool) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        created = create_time(process.pid)
+    pool.client("run")
+    pool.send("run", m.Lease, mode="shared", pid=process.pid, pid_create_time=created)
+    refused = pool.expect("run", m.Refused)
+    assert refused.kind == "invalid"
+    assert f"the process {process.pid} of run run is not there any more" in refused.message
+
+
+def test_all_clients_hear_at_once_who_has_the_lease(pool: Pool) -> None:
+    pool.client("watcher")
+    pool.client("run")
+    pool.send("run", m.Lease, mode="shared", pid=os.getpid(), pid_create_time=create_time(os.getpid()))
+    assert pool.expect("watcher", m.PoolStatus, lambda status: status.holders == ["run"]).waiting == []
+
+
+def test_a_client_that_went_away_without_a_word_is_forgotten_and_one_that_listens_is_not(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run in ("gone", "listens"):
+        pool.client(run)
+    pool.links.pop("gone").close()
+
+    def announce_until(condition: Callable[[], bool]) -> None:
+        def announced() -> bool:
+            pool.launcher._changed = True
+            pool.launcher._turn()
+            return condition()
+
+        wait_until(announced, seconds=20)
+
+    announce_until(lambda: not pool.launcher._send_status("gone"))
+    announce_until(lambda: "gone" in pool.launcher._clients)
+    monkeypatch.setattr(launcher_module, "_SILENT_SECONDS", 0.0)
+    announce_until(lambda: "gone" not in pool.launcher._clients)
+    assert list(pool.launcher._clients) == ["listens"]
+    pool.launcher._changed = True
+    pool.expect("listens", m.PoolStatus)

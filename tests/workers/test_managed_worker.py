@@ -1,0 +1,89 @@
+"""One worker under its launcher: a process that never says that it is there, and one that will not be led."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from protocol import messages as m
+from protocol.plan import PoolPlan, WorkerPlan
+from protocol.sockets import Listener, ipc_endpoint
+from tests.waiting import wait_until
+from workers import managed_worker
+from workers.managed_worker import ManagedWorker
+
+SILENT = [sys.executable, "-c", "import signal; signal.pause()"]
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    made: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    yield made
+    made.term()
+
+
+@pytest.fixture
+def worker(context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path) -> Iterator[ManagedWorker]:
+    """A worker whose process is there and says nothing."""
+    spec = m.ModelSpec(role="editor", type="simulated")
+    plan = WorkerPlan(worker_id="editor-0", role="editor", device="cpu", spec=spec, residency="device", command=SILENT)
+    made = ManagedWorker(context, PoolPlan(name="pool", workers=[plan]), plan, tmp_path, tmp_path / "life.sock")
+    yield made
+    made.clean_up()
+
+
+def test_a_process_that_never_greets_is_killed_and_counts_as_a_death(
+    worker: ManagedWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(managed_worker, "_GREETING_SECONDS", 0.2)
+    worker.start()
+    worker.attend()
+    assert worker.alive
+
+    def dead() -> bool:
+        worker.attend()
+        return not worker.alive
+
+    wait_until(dead)
+    assert worker.status().exit_code == -9
+    assert "has not said in 0.2 s that it is there: killed" in caplog.text
+    first = worker.incarnation
+
+    def again() -> bool:
+        worker.attend()
+        return worker.incarnation != first
+
+    wait_until(again)
+
+
+def test_a_worker_that_refuses_the_launcher_has_failed_with_its_reason(
+    worker: ManagedWorker, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
+) -> None:
+    worker.start()
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with theirs, Listener(context, ipc_endpoint(tmp_path / "w.sock")) as listener:
+        worker.greet(ours, worker.status().pid, listener.endpoint)
+        for kind, text in ((m.Hello, "this worker speaks protocol 0"), (m.Load, "say Hello first")):
+            assert listener.socket.poll(20_000)
+            received = listener.receive()
+            assert received is not None
+            assert isinstance(received[1], kind)
+            refused = m.Refused(
+                run=received[1].run, incarnation=worker.incarnation, kind="protocol_version", message=text
+            )
+            listener.send(received[0], refused)
+
+        def told() -> bool:
+            worker.attend()
+            return worker.state is not None
+
+        wait_until(told)
+        worker.attend()
+    assert worker.state is not None
+    assert (worker.state.phase, worker.state.error) == ("failed", "this worker speaks protocol 0")
+    assert worker.changed

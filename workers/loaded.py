@@ -1,0 +1,69 @@
+"""What is told of a model that was loaded, and whether its files are still those that were read."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from protocol.codec import encode
+from protocol.messages import Heartbeat, LoadedModel, ModelSpec, WorkerState
+from workers.fingerprint import file_stamps
+from workers.hub import weight_files
+from workers.interface import Model, ModelError
+
+FileStamps = Mapping[str, str]
+"""Each file's stamp (see ``file_stamps``), by its path."""
+
+
+def stamp(files: Sequence[str]) -> FileStamps:
+    """The stamps of these files as they are now.
+
+    Raises:
+        OSError: one of them is gone.
+    """
+    return dict(zip(files, file_stamps(files), strict=True))
+
+
+def stamps_before_loading(model: Model) -> FileStamps:
+    """The stamps of the files that the model is about to read, as far as they can be told before it has read them."""
+    try:
+        # Some models know their files only once they are loaded; those of a local folder can be seen without them.
+        return stamp(model.weight_files() or _files_of_folder(model.spec.name))
+    except Exception:  # noqa: BLE001 - a user's model may raise anything here; loading it says what is wrong
+        return {}
+
+
+def _files_of_folder(name: str | None) -> Sequence[str]:
+    folder = Path(name or "").expanduser().absolute()
+    is_model = any((folder / entry).is_file() for entry in ("model_index.json", "config.json"))
+    return weight_files(folder) if name and is_model else ()
+
+
+def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: float) -> LoadedModel:
+    """What heartbeats tell of the model.
+
+    Raises:
+        ModelError: kind ``config``: its ``size_bytes`` or ``versions`` gives what can't be told.
+    """
+    try:
+        versions = {str(name): str(version) for name, version in dict(model.versions()).items()}
+        loaded = LoadedModel(
+            spec=spec,
+            fingerprint=fingerprint,
+            size_bytes=int(model.size_bytes()),
+            load_seconds=load_seconds,
+            versions={"python": platform.python_version(), **_wire_versions(), **versions},
+        )
+        # A heartbeat that can't be sent would end the worker; what is wrong is found here, where it fails the load.
+        encode(Heartbeat(run="any", incarnation="any", state=WorkerState(phase="ready", model=loaded)))
+    except (TypeError, ValueError, OverflowError) as error:
+        text = f"size_bytes() or versions() of {type(model).__name__} is not usable: {error}"
+        raise ModelError("config", text) from error
+    return loaded
+
+
+def _wire_versions() -> dict[str, str]:
+    """The packages of which the scheduler's environment has its own, and which both have to agree on."""
+    return {name: metadata.version(name) for name in ("pyzmq", "msgpack", "msgspec")}
