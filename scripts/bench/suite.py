@@ -1,4 +1,4 @@
-"""The six figures, in order, and what each of them needs."""
+"""The seven figures, in order, and what each of them needs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from scripts.bench.pictures import write_benchmark
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
 from scripts.bench.throughput import CPUS, POOL, REWARD, measure_spread, measure_throughput
-from scripts.bench.warm_start import measure_warm_start
+from scripts.bench.warm_start import measure_warm_start, measure_warm_start_real
 from scripts.bench.workplace import Workplace
 
-Figure = Literal["throughput", "spread", "overlap", "switches", "warm-start", "isolation"]
+Figure = Literal["throughput", "spread", "overlap", "switches", "warm-start", "warm-start-real", "isolation"]
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 
 _ON_ONE_POOL = {"throughput": measure_throughput, "spread": measure_spread, "overlap": measure_overlap}
+_ON_FEW_PAIRS = {
+    "switches": measure_switches,
+    "warm-start": measure_warm_start,
+    "warm-start-real": measure_warm_start_real,
+}
 _FEW = 4
 """Pairs per category where their number does not matter."""
 
@@ -36,12 +41,11 @@ def run_suite(place: Workplace, settings: Settings, record: Record, only: Collec
             if name in wanted:
                 ratios += measure(place, data, settings, record)
         place.stop(POOL)
-    if "switches" in wanted or "warm-start" in wanted:
+    on_few = {name: measure for name, measure in _ON_FEW_PAIRS.items() if name in wanted}
+    if on_few:
         few = write_benchmark(place.folder / "few.json", categories=CATEGORIES, pairs=_FEW, size=IMAGE_SIZE)
-        if "switches" in wanted:
-            ratios += measure_switches(place, few, settings, record)
-        if "warm-start" in wanted:
-            ratios += measure_warm_start(place, few, settings, record)
+        for measure in on_few.values():
+            ratios += measure(place, few, settings, record)
     if "isolation" in wanted:
         half = max(_FEW, settings.pairs // 2)
         fewer = write_benchmark(place.folder / "half.json", categories=1, pairs=half, size=IMAGE_SIZE)

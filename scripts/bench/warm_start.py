@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from scripts.bench.pictures import PictureBenchmark
 from scripts.bench.settings import Ratio, Record, Settings
 from scripts.bench.workplace import FinishedRun, Workplace
-
-POOL = "warm"
+from scripts.tiny_models.catalog import MODELS
 
 
 def measure_warm_start(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
@@ -14,6 +16,48 @@ def measure_warm_start(place: Workplace, data: PictureBenchmark, settings: Setti
 
     All models load at once, which is the cold run's best case.
     """
+    editor = {"device_ids": ["cpu", "cpu"], "latency_ms": 20, "load_seconds": settings.load_seconds}
+    reward = {"device": "cpu", "latency_ms": 20, "load_seconds": settings.load_seconds}
+    return [_measure(place, data, settings, record, ("warm-start", "warmbench, --keep-warm"), editor, reward)]
+
+
+def measure_warm_start_real(
+    place: Workplace, data: PictureBenchmark, settings: Settings, record: Record
+) -> list[Ratio]:
+    """The same with the real diffusers and transformers classes, over the tiny models."""
+    for name in ("editor", "reward"):
+        MODELS[name].build(place.folder / name)
+    real = {"dtype": "float32", "num_inference_steps": 2}
+    editor = {
+        "type": "multi_gpu_qwen_image_edit",
+        "model_name": str(place.folder / "editor"),
+        "device_ids": ["cpu", "cpu"],
+        "height": 128,
+        "width": 128,
+        **real,
+    }
+    reward = {
+        "type": "qwen3_vl",
+        "model_name": str(place.folder / "reward"),
+        "device": "cpu",
+        "dtype": "float32",
+        "scoring": "logits",
+        "max_pixels": 12544,
+    }
+    figure = ("warm-start-real", "warmbench, tiny real models")
+    return [_measure(place, data, settings, record, figure, editor, reward)]
+
+
+def _measure(
+    place: Workplace,
+    data: PictureBenchmark,
+    settings: Settings,
+    record: Record,
+    figure: tuple[str, str],
+    editor: Mapping[str, Any],
+    reward: Mapping[str, Any],
+) -> Ratio:
+    name, who_measured = figure
     best = float("inf")
     for number in range(settings.repeat):
         seconds = {}
@@ -21,18 +65,20 @@ def measure_warm_start(place: Workplace, data: PictureBenchmark, settings: Setti
             run = place.run(
                 data.path,
                 "--keep-warm",
-                pool=POOL,
-                editor={"device_ids": ["cpu", "cpu"], "latency_ms": 20, "load_seconds": settings.load_seconds},
-                reward={"device": "cpu", "latency_ms": 20, "load_seconds": settings.load_seconds},
+                "--limit",
+                "1",
+                pool=name,
+                editor=editor,
+                reward=reward,
                 sections={"pool": {"load_in_parallel": True}},
             )
             seconds[who] = _until_first_pair(run)
-            record({"figure": "warm-start", "who": who, "repeat": number, "seconds": seconds[who]})
+            record({"figure": name, "who": who, "repeat": number, "seconds": seconds[who]})
             place.clear()
-        place.stop(POOL)
+        place.stop(name)
         best = min(best, seconds["warm"] / seconds["cold"])
     meaning = "the wait for the first pair, pool kept warm / pool launched; less is better"
-    return [Ratio("warm-start", "warmbench, --keep-warm", best, meaning)]
+    return Ratio(name, who_measured, best, meaning)
 
 
 def _until_first_pair(run: FinishedRun) -> float:

@@ -161,8 +161,8 @@ class Workplace:
         config = output.with_suffix(".yaml")
         content = {
             "benchmark": {"data_path": str(data)},
-            "diffusion_model": {"type": "simulated", "params": dict(editor)},
-            "reward_model": {"type": "simulated", "params": dict(reward)},
+            "diffusion_model": _model(editor),
+            "reward_model": _model(reward),
             "evaluation": {"output_dir": str(output), "save_generated_images": True},
             **sections,
         }
@@ -219,6 +219,12 @@ def _uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, earlier, strict=True):
             signal.signal(number, handler)
+
+
+def _model(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's section: simulated, unless ``params`` names a ``type``."""
+    own = dict(params)
+    return {"type": own.pop("type", "simulated"), "params": own}
 
 
 def _read(output: Path, launched: float) -> FinishedRun:

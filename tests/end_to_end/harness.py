@@ -130,8 +130,11 @@ class Bench:
 
     def left_over(self) -> list[str]:
         """What a run that is over should not have left: processes, sockets, cards."""
-        files = [str(path) for pattern in ("*/*.sock", "*/*.json") for path in self.home.glob(pattern)]
-        return files + [" ".join(process.cmdline()) for process in self.processes()]
+        left = [str(path) for pattern in ("*/*.sock", "*/*.json") for path in self.home.glob(pattern)]
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                left.append(" ".join(process.cmdline()))
+        return left
 
     def end_everything(self) -> None:
         """After a test, however it ended: kill what is left."""

@@ -136,8 +136,9 @@ def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
     assert others["switches"] == pytest.approx(1 / 9)
     assert others["overlap"] > 0
     assert 0 < others["warm-start"] <= 1.05
+    assert 0 < others["warm-start-real"] <= 1.05
     assert others["isolation"] > 0
-    assert len(raw) == 4 + 3 + 2 + 1 + 2 + 2
+    assert len(raw) == 4 + 3 + 2 + 1 + 2 + 2 + 2
     assert not place.folder.exists()
     assert processes_with(str(place.folder)) == []
 

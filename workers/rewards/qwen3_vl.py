@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from protocol.messages import ModelSpec, Residency
@@ -63,9 +64,14 @@ class Qwen3VLReward(Reward):
             torch.cuda.empty_cache()
 
     def weight_files(self) -> Sequence[str]:
+        if not self._files and self.spec.name:
+            return weight_files(resolve_model(self.spec.name))
         return self._files
 
     def size_bytes(self) -> int:
+        """The size of the weights, as loaded; before that, of their files."""
+        if self._model is None:
+            return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
         tensors = [*self._model.parameters(), *self._model.buffers()]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 

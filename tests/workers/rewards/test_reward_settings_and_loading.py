@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from protocol.messages import ModelSpec
 from tests.workers.rewards.reward_requests import LOGITS, asked, grey, loaded, score
 from workers.interface import ModelError
 from workers.rewards.qwen3_vl import Qwen3VLReward
@@ -118,3 +119,9 @@ def test_a_missing_model_is_told_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no-such-model") as caught:
         loaded(tmp_path / "no-such-model")
     assert caught.value.kind == "model_not_found"
+
+
+def test_before_it_is_loaded_its_files_and_their_size_are_known(tiny_reward_path: Path) -> None:
+    reward = Qwen3VLReward(ModelSpec(role="reward", type="qwen3_vl", name=str(tiny_reward_path)), "cpu")
+    assert str(tiny_reward_path / "model.safetensors") in reward.weight_files()
+    assert reward.size_bytes() == (tiny_reward_path / "model.safetensors").stat().st_size
