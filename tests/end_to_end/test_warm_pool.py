@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -16,6 +17,9 @@ import yaml
 from protocol.pool import read_worker_cards
 from tests.end_to_end.harness import TIMEOUT, Bench, Result, small_benchmark
 from tests.waiting import wait_until
+
+LOOPS = int(os.environ.get("WARMBENCH_TEST_LOOPS", "3"))
+"""How often each kind of killing is tried in a row."""
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "launch_workers.sh"
 
@@ -152,24 +156,26 @@ def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: Bench, t
 def test_two_runs_at_once_get_what_each_gets_alone(user: Bench, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=8)
     config = user.simulated(data, editor={"latency_ms": 40})
-    assert user.run("workers", "start", "--config", config).code == 0
-    commands = [("--categories", "物理"), ("--categories", "spatial")]
+    assert user.run("workers", "start", "--config", config, "--pool", "shared").code == 0
+    other = user.simulated(data, editor={"latency_ms": 40, "seed": 7}, name="other")
+    commands = [(config, "--categories", "物理"), (other, "--categories", "spatial")]
     alone = []
-    for number, options in enumerate(commands):
+    for number, (path, *options) in enumerate(commands):
         user.output = tmp_path / f"alone-{number}"
-        assert user.run_config(config, *options, "--output-dir", user.output).code == 0
+        assert user.run_config(path, *options, "--pool", "shared", "--output-dir", user.output).code == 0
         alone.append(pairs(user))
 
     both = [
-        user.start("run", "--config", config, *options, "--output-dir", tmp_path / f"both-{number}")
-        for number, options in enumerate(commands)
+        user.start("run", "--config", path, *options, "--pool", "shared", "--output-dir", tmp_path / f"both-{number}")
+        for number, (path, *options) in enumerate(commands)
     ]
     for number, process in enumerate(both):
         result = finished(process)
         assert result.code == 0, result.output
         user.output = tmp_path / f"both-{number}"
         assert pairs(user) == alone[number]
-    assert user.run("workers", "stop", "--config", config).code == 0
+        assert {row["seed"] for row in user.rows("edited")} == {7 * number}
+    assert user.run("workers", "stop", "--config", config, "--pool", "shared").code == 0
     assert user.left_over() == []
 
 
@@ -265,7 +271,7 @@ def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
     loading = when == "loading"
     settings = {"load_seconds": 0.5 if loading else 0.0}
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), editor=settings)
-    for _ in range(3):
+    for _ in range(LOOPS):
         start = user.start("workers", "start", "--config", config)
         if loading:
             wait_until(lambda: len(user.processes()) >= 4)

@@ -17,9 +17,9 @@ def planned(pair_id: str) -> Planned:
     return Planned(category="c", pair_id=pair_id, source_sha256=None, instruction=None, description=None)
 
 
-def open_delivery(folder: Path) -> tuple[Delivery, Posts, list[OSError]]:
+def open_delivery(folder: Path) -> tuple[Delivery, Posts, list[Exception]]:
     posts: Posts = queue.SimpleQueue()
-    failures: list[OSError] = []
+    failures: list[Exception] = []
     return Delivery(folder / "results.jsonl", posts.put, failures.append), posts, failures
 
 
