@@ -22,7 +22,7 @@ from scheduler.config.requests import edit_parameters, editor_spec, reward_spec,
 from scheduler.delivery import Item
 from scheduler.devices import Layout
 from scheduler.edit_stage import EditSettings, EditStage
-from scheduler.evaluation import AbortedError, Evaluation, LoopSettings
+from scheduler.evaluation import Evaluation
 from scheduler.interrupts import Interrupts
 from scheduler.ledger_rows import FailedRow, Planned, Row, decode_row
 from scheduler.logs import format_duration
@@ -33,6 +33,7 @@ from scheduler.report import Expected, Report, build_report, write_reports
 from scheduler.rounds import Rounds
 from scheduler.run_directory import RunDirectory
 from scheduler.score_stage import ScoreSettings, ScoreStage
+from scheduler.services import AbortedError, LoopSettings
 from scheduler.terminal import StageBars, print_summary
 from scheduler.units import EditUnit
 
@@ -122,9 +123,9 @@ class Run:
             except KeyboardInterrupt:
                 log.warning("Stopped at once")
                 ending = "interrupted"
-        add_workers(self._manifest, evaluation.pool_workers)
-        self._manifest["residency"] = "swap" if evaluation.swap else "resident"
-        self._manifest["devices"] = {f"{role}s": list(found) for role, found in evaluation.devices.items()}
+        add_workers(self._manifest, evaluation.tenancy.workers)
+        self._manifest["residency"] = "swap" if evaluation.tenancy.swap else "resident"
+        self._manifest["devices"] = {f"{role}s": list(found) for role, found in evaluation.tenancy.devices.items()}
         try:
             self._directory.write_json("manifest.json", self._manifest)
         except OSError as error:

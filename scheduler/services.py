@@ -1,17 +1,41 @@
-"""What the two stages need of the loop that runs them, and the records that pass between them."""
+"""What the parts of a run's loop share: its settings, its end, what the two stages need of it and pass on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from protocol import messages as m
 from scheduler.delivery import Item
 from scheduler.ledger_rows import StageRow
 from scheduler.worker_client import WorkerClient
 
 T = TypeVar("T")
+
+
+class AbortedError(Exception):
+    """The run can't go on; what it has done is in the ledger."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How the loop runs. Seconds; ``max_failures`` counts pairs, None is no limit.
+
+    ``devices`` and ``swap`` are what the config asks for; a pool that is up may have other devices, which then decide
+    on ``swap`` if ``swap_if_shared``.
+    """
+
+    run: str
+    swap: bool
+    swap_if_shared: bool
+    devices: Mapping[m.Role, tuple[str, ...]]
+    keep_warm: bool
+    heartbeat_seconds: float
+    dead_after_seconds: float
+    max_failures: int | None
+    specs: Mapping[m.Role, m.ModelSpec]
 
 
 class Services(Protocol):

@@ -1,0 +1,162 @@
+"""A run's stay in a pool: what it hears of the launcher, the lease it needs, and the models it has loaded in place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+
+import zmq
+
+from protocol import messages as m
+from protocol.codec import ProtocolError
+from scheduler.crew import Crew
+from scheduler.matching import away_from_device, devices, mismatches, shares_devices
+from scheduler.pool_client import PoolClient
+from scheduler.pool_watch import PoolWatch
+from scheduler.services import AbortedError, LoopSettings
+
+log = logging.getLogger("warmbench")
+
+
+class Tenancy:
+    """The run and the pool. ``epoch`` is that of its lease, None while it has none and is to keep off the workers.
+
+    ``swap`` and ``devices`` are the config's until the pool turns out to be another.
+    """
+
+    def __init__(
+        self, pool: PoolClient, crew: Crew, settings: LoopSettings, needed: Callable[[], Collection[m.Role]]
+    ) -> None:
+        """``needed`` tells which roles still have something to do."""
+        self.epoch: int | None = None
+        self.swap = settings.swap
+        self.devices = settings.devices
+        self._pool = pool
+        self._crew = crew
+        self._settings = settings
+        self._needed = needed
+        self._watch = PoolWatch(settings.specs)
+        self._lease: m.LeaseMode | None = None
+        self._reloaded: set[str] = set()
+
+    @property
+    def workers(self) -> list[m.WorkerStatus]:
+        """The pool's workers, as last heard of."""
+        return self._watch.workers
+
+    @property
+    def ends_with_run(self) -> bool:
+        """Whether the pool ends when this run leaves."""
+        return self._watch.ends_with(self._settings.run) and not self._settings.keep_warm
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Have the loop woken by whatever the launcher says."""
+        poller.register(self._pool.link.socket, zmq.POLLIN)
+
+    def read(self) -> None:
+        """Hear what the launcher says, and do what follows.
+
+        Raises:
+            AbortedError: the run can't go on in this pool.
+        """
+        while True:
+            try:
+                received = self._pool.link.receive()
+            except ProtocolError as error:
+                log.warning("the launcher sent what is no message: %s", error)
+                continue
+            if received is None:
+                return
+            match received[0]:
+                case m.PoolStatus() as status:
+                    self._on_status(status)
+                case m.Granted() as granted:
+                    self._on_granted(granted)
+                case m.Waiting(holders=holders):
+                    log.info("Waiting for the pool: it is used by %s", ", ".join(holders))
+                case m.Refused(message=text):
+                    raise AbortedError(f"pool {self._pool.name} refuses: {text}")
+                case _:
+                    pass
+
+    def _needed_lease(self, status: m.PoolStatus) -> m.LeaseMode:
+        """Exclusive for as long as this run has to load or move models."""
+        moves = self.swap or away_from_device(status)
+        return "exclusive" if moves or self._has_late_mismatch(status) else "shared"
+
+    def _take_as_it_is(self, status: m.PoolStatus) -> None:
+        found = devices(status)
+        if found == self._settings.devices:
+            return
+        self.devices = found
+        if self._settings.swap_if_shared:
+            self.swap = shares_devices(found)
+        log.warning(
+            "Pool %s has other devices than the config (editors on %s, rewards on %s): it is used as it is",
+            self._pool.name,
+            ", ".join(found["editor"]),
+            ", ".join(found["reward"]),
+        )
+
+    def _has_late_mismatch(self, status: m.PoolStatus) -> bool:
+        """Whether a role that has not begun turns out to hold another model; one that has begun goes on as it is."""
+        return any(not self._crew.begun(found.role) for found in mismatches(status, self._settings.specs))
+
+    def _request_lease(self, mode: m.LeaseMode) -> None:
+        self._lease = mode
+        self._pool.request_lease(mode, keep_warm=self._settings.keep_warm)
+
+    def _on_granted(self, granted: m.Granted) -> None:
+        status = self._watch.status
+        if granted.mode != self._lease or status is None:
+            return
+        begun = self._crew.begun("editor") or self._crew.begun("reward")
+        if granted.mode == "shared" and not begun and self._needed_lease(status) == "exclusive":
+            # Somebody else has loaded or moved models while this run waited.
+            self._give_up_lease_for("exclusive")
+            return
+        self.epoch = granted.epoch
+        if granted.mode == "exclusive":
+            self._load_in_place(status, granted.epoch)
+        self._crew.update(status)
+
+    def _give_up_lease_for(self, mode: m.LeaseMode) -> None:
+        """Without the lease this run has nothing to do with the workers, whose models may change meanwhile."""
+        self._crew.give_up("the run waits for the exclusive lease")
+        self.epoch = None
+        self._request_lease(mode)
+
+    def _load_in_place(self, status: m.PoolStatus, epoch: int) -> None:
+        """Have wrong models replaced, each once and only before its role has begun."""
+        late = [found for found in mismatches(status, self._settings.specs) if not self._crew.begun(found.role)]
+        for role, spec in self._settings.specs.items():
+            wrong = [found for found in late if found.role == role and found.worker_id not in self._reloaded]
+            self._reloaded.update(found.worker_id for found in wrong)
+            for found in wrong:
+                log.info("%s: loading the run's model in place: %s", found.worker_id, found.why)
+            if wrong:
+                self._pool.reload([found.worker_id for found in wrong], spec, epoch)
+
+    def _on_status(self, status: m.PoolStatus) -> None:
+        for line in self._watch.update(status):
+            log.log(line.level, "%s", line.text)
+        if self._lease is None:
+            self._take_as_it_is(status)
+            self._request_lease(self._needed_lease(status))
+        if self.epoch is None:
+            if status.stopping:
+                raise AbortedError(f"pool {self._pool.name} is being stopped; start the run again")
+            return  # what the workers hold is still somebody else's business
+        self._crew.update(status)
+        # With the last death of a role its last unit may have been given up: then nobody of it is needed any more.
+        problem = self._watch.hopeless(self._needed(), self._crew.strange)
+        if problem is not None:
+            raise AbortedError(problem)
+        needed = self._needed_lease(status)
+        if self._lease == "exclusive" and needed == "exclusive":
+            self._load_in_place(status, self.epoch)
+        elif self._lease == "exclusive":
+            # All is loaded and in its place: others may use it at the same time.
+            self._request_lease("shared")
+        elif self._has_late_mismatch(status):
+            self._give_up_lease_for("exclusive")
