@@ -115,7 +115,9 @@ def test_editors_and_reward_work_together_with_different_versions_of_transformer
     assert report["summary"]["total_pairs"] == 4
     of = {worker["worker_id"]: worker["versions"] for worker in report["provenance"]["workers"]}
     ours, theirs = metadata.version("transformers"), PINNED["transformers"]
-    assert [of[name]["transformers"] for name in ("editor-0", "editor-1", "reward-0")] == [ours, ours, theirs]
+    # An editor that was ready last may have come too late for so few pairs.
+    assert {versions["transformers"] for name, versions in of.items() if name.startswith("editor")} == {ours}
+    assert of["reward-0"]["transformers"] == theirs
     assert {"python", "torch", "pyzmq", "msgpack"} <= set(of["reward-0"])
     differences = report["provenance"]["version_differences"]
     assert differences["transformers"] == {"editor": ours, "reward": theirs}
