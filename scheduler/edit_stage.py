@@ -56,17 +56,11 @@ class EditStage:
         self.done = 0
         self.done_by: Counter[str] = Counter()
         self.failed = 0
-        self.redundant = 0
 
     @property
     def finished(self) -> bool:
         """Whether every edit is delivered or has failed."""
         return self._rounds.finished
-
-    @property
-    def stranded(self) -> bool:
-        """Whether edits wait and no editor is there."""
-        return self._rounds.stranded
 
     @property
     def round(self) -> int:
@@ -122,7 +116,6 @@ class EditStage:
         client = self._services.worker(worker)
         if job is None or client is None or client.model is None:
             # Done by somebody else meanwhile, or from before a silence: the first result counts.
-            self.redundant += 1
             self._acknowledge(worker, message.job)
             return
         unit, pair = job.unit, self._pairs[job.unit.key]

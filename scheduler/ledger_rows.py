@@ -7,7 +7,7 @@ depends on.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -121,9 +121,3 @@ def decode_row(line: bytes) -> Row:
         msgspec.ValidationError: it is JSON, but no row.
     """
     return _decoder.decode(line)
-
-
-def row_as_dict(row: Row) -> dict[str, Any]:
-    """The row as plain types, with its ``event``."""
-    result: dict[str, Any] = msgspec.to_builtins(row)
-    return result

@@ -66,11 +66,6 @@ class ScoreStage:
         """Whether every edit that was delivered is scored or has failed, and no more will come."""
         return self._batches.finished
 
-    @property
-    def stranded(self) -> bool:
-        """Whether edits wait and no reward is there."""
-        return self._batches.stranded
-
     def available(self, unit: EditUnit, image: EditedImage) -> None:
         """An edit is delivered."""
         self._images[unit] = image

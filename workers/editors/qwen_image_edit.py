@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
+from workers.device import free_memory
 from workers.editors.qwen_image_loading import load_pipeline, prepare_imports
 from workers.editors.qwen_image_replacement import replace_weights
 from workers.hub import resolve_model, weight_files
@@ -62,7 +62,7 @@ class QwenImageEditEditor(Editor):
             return
         self._pipeline.to(self.device if residency == "device" else "cpu", silence_dtype_warnings=True)
         if residency == "host":
-            _free_memory()
+            free_memory()
 
     def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
         import torch
@@ -76,7 +76,7 @@ class QwenImageEditEditor(Editor):
         finally:
             self._reset()
         # Raised out here, where the traceback is gone: it would keep the tensors of every frame alive.
-        _free_memory()
+        free_memory()
         raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
 
     def weight_files(self) -> Sequence[str]:
@@ -151,11 +151,3 @@ class QwenImageEditEditor(Editor):
         import torch
 
         return (part for part in self._pipeline.components.values() if isinstance(part, torch.nn.Module))
-
-
-def _free_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
