@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(given)
+    options.given = given
     try:
         code: int = options.command(options)
     except KeyboardInterrupt:
@@ -66,6 +68,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--pool", metavar="NAME", help="the pool to attach to or to launch")
     run.add_argument("--keep-warm", action="store_true", help="leave the pool up when the run has ended")
     run.add_argument("--no-launch", action="store_true", help="only attach to a pool that is up")
+    run.add_argument(
+        "--resume", metavar="RUN", help="go on with this run of the output folder: its id, or latest for the newest"
+    )
+    run.add_argument(
+        "--max-failures",
+        type=_limit,
+        metavar="N",
+        help="abort above so many failed pairs: a count (5) or a fraction (0.05)",
+    )
     run.add_argument("--dry-run", action="store_true", help="check everything, load no model, run nothing")
     run.add_argument("--debug", action="store_true", help="log everything")
     run.set_defaults(command=_run)
@@ -94,11 +105,19 @@ def _positive(text: str) -> int:
     return number
 
 
+def _limit(text: str) -> int | float:
+    try:
+        return int(text) if text.isascii() and text.isdigit() else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a count nor a fraction") from None
+
+
 def _run(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from scheduler.config import ConfigError, Overrides
     from scheduler.prepare import prepare
+    from scheduler.run_directory import NoSuchRunError
 
     console = Console(highlight=False)
     overrides = Overrides(
@@ -108,6 +127,7 @@ def _run(options: argparse.Namespace) -> int:
         output_dir=options.output_dir,
         editor_model=options.editor_model,
         pool_name=options.pool,
+        max_failures=options.max_failures,
         log_level="DEBUG" if options.debug else None,
     )
     try:
@@ -118,7 +138,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run:
         from scheduler.dry_run import show_dry_run
 
-        return 0 if show_dry_run(console, prepared) else 3
+        try:
+            return 0 if show_dry_run(console, prepared, options.resume) else 3
+        except NoSuchRunError as error:
+            print(error, file=sys.stderr)
+            return EXIT_USAGE
     return _evaluate(console, prepared, options)
 
 
@@ -153,26 +177,30 @@ def _workers(options: argparse.Namespace) -> int:
 def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace) -> int:
     from protocol.pool import PoolError
     from scheduler.dry_run import counts
+    from scheduler.ledger import LedgerBusyError
     from scheduler.logs import configure_logging
     from scheduler.pool_client import find
     from scheduler.run import Run, RunOptions
-    from scheduler.run_directory import RunDirectory
+    from scheduler.run_directory import NoSuchRunError, RunDirectory
 
     config, benchmark = prepared.config, prepared.benchmark
     try:
         if options.no_launch and find(config.pool_name)[1] is None:
             print(f"pool {config.pool_name} is not up, and --no-launch was given", file=sys.stderr)
             return EXIT_USAGE
-        directory = RunDirectory.create(config.evaluation.output_dir, config.evaluation.image_output_dir)
+        folders = (config.evaluation.output_dir, config.evaluation.image_output_dir)
+        directory = RunDirectory.reopen(*folders, options.resume) if options.resume else RunDirectory.create(*folders)
         file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
         log = configure_logging(config.logging.level, file, console, debug=options.debug)
-    except PoolError as error:
+    except (PoolError, NoSuchRunError, LedgerBusyError) as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     except OSError as error:
         print(f"the output can't be written: {error}", file=sys.stderr)
         return EXIT_USAGE
     found = counts(prepared)
+    if options.resume:
+        log.info("Resuming %s", directory.stamp)
     log.info("Config: %s, output: %s, run: %s", config.path, config.evaluation.output_dir, directory.stamp)
     log.info("Loaded %d image pairs across %d categories", len(benchmark.items), len(found))
     for name, count in found.items():
@@ -181,5 +209,10 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
         log.warning("%s", line)
     for pair in benchmark.bad:
         log.warning("%s can't be used (%s): %s", pair.key, pair.kind, pair.message)
-    run_options = RunOptions(keep_warm=options.keep_warm, no_launch=options.no_launch)
+    run_options = RunOptions(
+        keep_warm=options.keep_warm,
+        no_launch=options.no_launch,
+        resume=options.resume is not None,
+        arguments=tuple(options.given),
+    )
     return Run(config, benchmark, prepared.layout, directory, console, run_options).execute()

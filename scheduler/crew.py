@@ -126,11 +126,14 @@ class Crew:
 
     def _can_work(self, client: WorkerClient) -> bool:
         """Whether it has this run's model, ready and on its device."""
+        return self._has_model(client) and client.moving_to is None and client.residency == "device"
+
+    def _has_model(self, client: WorkerClient) -> bool:
         state = client.state
-        if not client.welcome or client.moving_to is not None or state is None or state.model is None:
+        if not client.welcome or state is None or state.model is None:
             return False
         right = state.phase == "ready" and state.model.spec == self._specs.get(client.role)
-        return right and client.residency == "device" and not (state.stale and not self.begun(client.role))
+        return right and not (state.stale and not self.begun(client.role))
 
     @property
     def strange(self) -> frozenset[tuple[str, str]]:
@@ -138,8 +141,17 @@ class Crew:
         return frozenset(self._strange)
 
     def begun(self, role: m.Role) -> bool:
-        """Whether anybody of this role ever joined."""
+        """Whether the run has begun with this role: from then on its model is settled."""
         return role in self._fingerprints
+
+    def fingerprint(self, role: m.Role) -> str | None:
+        """That of the role's model: of the first worker that has it loaded and answers; None as long as none does."""
+        if role not in self._fingerprints:
+            for client in self:
+                if client.role == role and self._has_model(client):
+                    self._is_like_the_others(client)
+                    break
+        return self._fingerprints.get(role)
 
     def _is_like_the_others(self, client: WorkerClient) -> bool:
         """One run is made with one editor and one reward, also if a model's files change while it goes on."""

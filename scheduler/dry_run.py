@@ -7,11 +7,16 @@ from rich.text import Text
 
 from scheduler.manifest import notes
 from scheduler.prepare import Prepared
+from scheduler.run_directory import find_run
 from scheduler.text import one_line
 
 
-def show_dry_run(console: Console, prepared: Prepared) -> bool:
-    """Print the plan and every bad pair; return whether all pairs are good."""
+def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None) -> bool:
+    """Print the plan and every bad pair; return whether all pairs are good.
+
+    Raises:
+        scheduler.run_directory.NoSuchRunError: there is no such run to resume.
+    """
     config, benchmark, layout = prepared.config, prepared.benchmark, prepared.layout
     editor, reward = config.diffusion_model, config.reward_model
     lines = [
@@ -22,6 +27,7 @@ def show_dry_run(console: Console, prepared: Prepared) -> bool:
         f"Reward: {reward.type or reward.class_path} {reward.params.model_name or ''} on {', '.join(layout.rewards)}",
         f"Residency: {layout.residency}",
         f"Output: {config.evaluation.output_dir}",
+        *([f"Resumes: {find_run(config.evaluation.output_dir, resume)}"] if resume else []),
         *(f"Note: {note}" for note in notes(config)),
         *(f"Notice: {notice}" for notice in config.notices),
         *(f"Warning: {warning}" for warning in benchmark.warnings),

@@ -64,6 +64,7 @@ def failed_edit(
     kind: str,
     message: str,
     *,
+    identity: str | None,
     started: float | None = None,
     finished: float | None = None,
 ) -> FailedRow:
@@ -78,6 +79,7 @@ def failed_edit(
         round=job.round if job else None,
         started=started,
         finished=finished,
+        identity=identity,
         stage=stage,
         kind=kind,
         message=message[:MAX_MESSAGE],

@@ -5,62 +5,57 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 from protocol import messages as m
 from protocol.codec import Buffer
 from scheduler import rounds as r
-from scheduler.benchmark.model import Pair, PairError
+from scheduler.benchmark.model import PairError
 from scheduler.delivery import Item
 from scheduler.edit_rows import EditJob, failed_edit
-from scheduler.identity import edit_identity
 from scheduler.ledger_rows import FailedRow
 from scheduler.run_directory import RunDirectory
 from scheduler.services import EditedImage, Services, StageClock
 from scheduler.suspects import poison_message
+from scheduler.task import Task
 from scheduler.units import EditUnit
 
 log = logging.getLogger("warmbench")
 
 
-@dataclass(frozen=True)
-class EditSettings:
-    """What is the same for all edits of a run. The seed of a pair's n-th sample is ``seed + n``."""
-
-    parameters: Mapping[str, Any]
-    seed: int
-
-
 class EditStage:
-    """All edits of a run."""
+    """All edits of a run. ``reused`` were made by an earlier part of the run."""
 
     def __init__(
         self,
         services: Services,
-        rounds: r.Rounds,
-        pairs: Mapping[str, Pair],
-        settings: EditSettings,
+        task: Task,
         directory: RunDirectory,
         on_edited: Callable[[EditUnit, EditedImage], None],
     ) -> None:
         self._services = services
-        self._rounds = rounds
-        self._pairs = pairs
-        self._settings = settings
+        self._task = task
         self._directory = directory
         self._on_edited = on_edited
+        self._rounds = r.Rounds(())
+        self._begun = False
         self._jobs: dict[str, EditJob] = {}
         self.clock = StageClock()
         self.done = 0
         self.done_by: Counter[str] = Counter()
         self.failed = 0
+        self.reused = 0
+
+    def begin(self, rounds: r.Rounds, *, reused: int) -> None:
+        """It is known what is to be edited."""
+        self._rounds = rounds
+        self._begun = True
+        self.reused = reused
 
     @property
     def finished(self) -> bool:
         """Whether every edit is delivered or has failed."""
-        return self._rounds.finished
+        return self._begun and self._rounds.finished
 
     @property
     def round(self) -> int:
@@ -89,7 +84,8 @@ class EditStage:
             if isinstance(action, r.GiveUp):
                 text = poison_message(action.deaths)
                 log.error("%s: %s", action.unit.key, text)
-                self._record(failed_edit(action.unit, lost.get(action.unit), "edit", "poison", text))
+                identity = self._identity(action.unit)
+                self._record(failed_edit(action.unit, lost.get(action.unit), "edit", "poison", text, identity=identity))
         self._act(actions)
 
     def drain(self) -> None:
@@ -114,20 +110,20 @@ class EditStage:
     def _on_result(self, worker: str, message: m.Edited, image: Buffer) -> None:
         job = self._jobs.pop(message.job, None)
         client = self._services.worker(worker)
-        if job is None or client is None or client.model is None:
+        if job is None or client is None:
             # Done by somebody else meanwhile, or from before a silence: the first result counts.
             self._acknowledge(worker, message.job)
             return
-        unit, pair = job.unit, self._pairs[job.unit.key]
+        unit = job.unit
         path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
         row = job.edited(
             started=message.started,
             finished=message.finished,
-            identity=self._identity(pair, unit, client.model.fingerprint),
+            identity=self._identity(unit),
             image=self._directory.recorded(path),
             sha256=message.sha256,
             size=(message.width, message.height),
-            seed=self._settings.seed + unit.sample,
+            seed=self._task.seed_of(unit),
         )
 
         def durable() -> None:
@@ -140,14 +136,8 @@ class EditStage:
         self._services.deliver(Item([row], image=(path, image), done=durable))
         self._act(self._rounds.received(worker, unit))
 
-    def _identity(self, pair: Pair, unit: EditUnit, fingerprint: str) -> str:
-        return edit_identity(
-            source_sha256=pair.sha256,
-            instruction=pair.instruction,
-            parameters=self._settings.parameters,
-            seed=self._settings.seed + unit.sample,
-            fingerprint=fingerprint,
-        )
+    def _identity(self, unit: EditUnit) -> str:
+        return self._task.edit_identity(unit, self._services.fingerprint("editor"))
 
     def _on_failed(self, worker: str, message: m.Failed) -> None:
         self._acknowledge(worker, message.job)
@@ -170,7 +160,10 @@ class EditStage:
         actions = self._rounds.failed(worker, job.unit, again=kind == "error")
         log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)
         if r.GiveUp(job.unit) in actions:
-            self._record(failed_edit(job.unit, job, stage, kind, text, started=started, finished=finished))
+            identity = self._identity(job.unit)
+            self._record(
+                failed_edit(job.unit, job, stage, kind, text, identity=identity, started=started, finished=finished)
+            )
         self._act(actions)
 
     def _record(self, row: FailedRow) -> None:
@@ -209,7 +202,7 @@ class EditStage:
         client = self._services.worker(action.editor)
         if client is None:
             return
-        pair = self._pairs[action.unit.key]
+        pair = self._task.pairs[action.unit.key]
         job = EditJob(action.editor, client.incarnation, client.device, action.unit, action.round, action.attempt)
         name = job.name
         self._jobs[name] = job
@@ -230,8 +223,8 @@ class EditStage:
                     key=pair.key,
                     round=action.round,
                     instruction=pair.instruction,
-                    seed=self._settings.seed + action.unit.sample,
-                    parameters=dict(self._settings.parameters),
+                    seed=self._task.seed_of(action.unit),
+                    parameters=dict(self._task.edit_parameters),
                 ),
                 [source],
             )

@@ -12,6 +12,7 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Literal, TypeVar
 
 import zmq
@@ -19,13 +20,14 @@ import zmq
 from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
+from scheduler.agenda import Agenda
 from scheduler.crew import Crew, CrewError
 from scheduler.delivery import Delivery, Item
 from scheduler.edit_stage import EditStage
 from scheduler.interrupts import Interrupts
-from scheduler.ledger_rows import Row
 from scheduler.pool_client import PoolClient
 from scheduler.residency import Wanted
+from scheduler.resume import Remaining
 from scheduler.run_directory import RunDirectory
 from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, LoopSettings
@@ -42,7 +44,9 @@ _POOL_END_SECONDS = 20.0
 _READER_THREADS = 4
 
 
-Phase = Literal["waiting", "editing", "switching", "scoring", "done"]
+_ROWS_AT_ONCE = 1000
+
+Phase = Literal["planning", "waiting", "editing", "switching", "scoring", "done"]
 
 
 class Evaluation:
@@ -75,7 +79,8 @@ class Evaluation:
             on_withdrawn=self._on_withdrawn,
         )
         self._tenancy = Tenancy(pool, self._crew, settings, self._needed_roles)
-        self._phase: Phase = "waiting"
+        self._phase: Phase = "planning"
+        self._drawing_up = False
         self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "device"}
         self._draining = False
         self._failed_pairs: set[str] = set()
@@ -85,10 +90,13 @@ class Evaluation:
         self.switch_seconds = 0.0
         self._edit: EditStage
         self._score: ScoreStage
+        self._agenda: Agenda
+        self._begun: set[m.Role] = set()
+        self._told: set[str] = set()
 
-    def use(self, edit: EditStage, score: ScoreStage) -> None:
-        """Set the two stages."""
-        self._edit, self._score = edit, score
+    def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda) -> None:
+        """Set the two stages, and what they are to do."""
+        self._edit, self._score, self._agenda = edit, score, agenda
 
     @property
     def tenancy(self) -> Tenancy:
@@ -110,6 +118,13 @@ class Evaluation:
     def worker(self, name: str) -> WorkerClient | None:
         """The worker, if it lives."""
         return self._crew.get(name)
+
+    def fingerprint(self, role: m.Role) -> str:
+        """That of the role's model, for the whole run."""
+        found = self._crew.fingerprint(role)
+        if found is None:
+            raise AbortedError(f"no {role} has ever told which model it has")
+        return found
 
     def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Run ``function`` in a reader thread, then ``then`` in the loop's."""
@@ -135,8 +150,8 @@ class Evaluation:
 
     # -- the loop
 
-    def execute(self, last_rows: Callable[[], Sequence[Row]]) -> Literal["done", "interrupted"]:
-        """Run to the end. However it ends, ``last_rows`` go into the ledger last of all.
+    def execute(self) -> Literal["done", "interrupted"]:
+        """Run to the end.
 
         Raises:
             AbortedError: it can't go on.
@@ -152,7 +167,7 @@ class Evaluation:
                 self._pool.stop(now=True)
             raise
         finally:
-            self._end(last_rows())
+            self._end()
 
     def _turn(self) -> None:
         poller = zmq.Poller()
@@ -208,10 +223,40 @@ class Evaluation:
 
     # -- the course of the run
 
+    def _plan(self) -> None:
+        """Have it worked out what there is to do, as soon as that can be known."""
+        known = {role: self._crew.fingerprint(role) for role in self._agenda.needs}
+        fingerprints = {role: found for role, found in known.items() if found is not None}
+        if not self._drawing_up and len(fingerprints) == len(known):
+            self._drawing_up = True
+            self.read(lambda: self._agenda.draw_up(fingerprints), self._on_drawn_up)
+
+    def _on_drawn_up(self, remaining: Remaining | Exception) -> None:
+        if isinstance(remaining, Exception):
+            self._error = AbortedError(f"what the run has done so far can't be read: {remaining}")
+            return
+        rows = iter(remaining.rows)
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            self.deliver(Item(some))
+        for path in remaining.removable:
+            self.deliver(Item([], remove=path))
+
+        def adopt() -> None:
+            try:
+                self._agenda.adopt(remaining, self._edit, self._score, self._bars, self._tenancy)
+            except OSError as error:
+                self._on_disk_failure(error)
+                return
+            self._phase = "waiting"
+
+        self.deliver(Item([], done=adopt))
+
     def _advance(self) -> None:
-        if self._tenancy.epoch is None:
-            if self._draining:
-                self._phase = "done"
+        if self._phase == "planning":
+            self._plan()
+        if self._draining and (self._tenancy.epoch is None or self._phase in ("planning", "waiting")):
+            self._phase = "done"
+        if self._tenancy.epoch is None or self._phase in ("planning", "done"):
             return
         if self._phase == "waiting":
             self._phase = "editing"
@@ -233,6 +278,10 @@ class Evaluation:
             self._phase = "done"
 
     def _take_in(self, joining: Sequence[WorkerClient]) -> None:
+        for role in {client.role for client in joining}:
+            if role not in self._begun:
+                self._begun.add(role)
+                self._agenda.begun(self._tenancy)
         self._edit.join(*(client.name for client in joining if client.role == "editor"))
         self._score.join(*(client.name for client in joining if client.role == "reward"))
 
@@ -241,32 +290,56 @@ class Evaluation:
         self._bars.finish("edit")
         shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
         log.info("Edit stage completed: %d images (%s), %d failed", self._edit.done, shares, self._edit.failed)
+        self._tell_stage("edit")
         self._score.close()
         if self._tenancy.swap and not self._score.finished:
             log.info("Model switch: editors leave the devices, rewards come onto them")
             self._desired = {"editor": "away", "reward": "device"}
             self._switch_began = time.time()
-            self.switches += 1
+            # Without editors on the devices, the rewards' way there is the first placement, and no switch.
+            self.switches += "editor" in self._begun
             self._crew.dismiss("editor")
             self._phase = "switching"
         else:
             self._phase = "scoring"
 
+    def _tell_stage(self, stage: Literal["edit", "score"]) -> None:
+        """Write a stage's row, once, if anything was done in it."""
+        clock = self._edit.clock if stage == "edit" else self._score.clock
+        if stage in self._told or not clock.workers:
+            return
+        self._told.add(stage)
+        switched = stage == "score"
+        row = clock.row(
+            stage,
+            switches=self.switches if switched else 0,
+            switch_seconds=self.switch_seconds if switched else 0.0,
+            now=time.time(),
+        )
+        self.deliver(Item([row]))
+
     def _show(self) -> None:
         edit, score = self._edit, self._score
+        if not self._agenda.adopted:
+            return
         if self._phase in ("editing", "waiting"):
             rounds = (edit.round + 1, edit.last_round + 1) if edit.round >= 0 else (None, None)
             self._bars.update(
-                "edit", done=edit.done + edit.failed, failed=edit.failed, round=rounds[0], rounds=rounds[1]
+                "edit",
+                done=edit.reused + edit.done + edit.failed,
+                failed=edit.failed,
+                round=rounds[0],
+                rounds=rounds[1],
             )
-        self._bars.update("score", done=score.done + score.failed, failed=score.failed)
+        self._bars.update("score", done=score.reused + score.done + score.failed, failed=score.failed)
 
     # -- the end
 
-    def _end(self, last_rows: Sequence[Row]) -> None:
+    def _end(self) -> None:
         self._crew.leave("the run is over")
         self._readers.shutdown(wait=True, cancel_futures=True)
-        self._delivery.put(Item(last_rows))
+        self._tell_stage("edit")
+        self._tell_stage("score")
         self._delivery.close()
         pool_ends = self._tenancy.ends_with_run
         process = os.dup(self._pool.process)

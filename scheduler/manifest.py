@@ -84,6 +84,36 @@ def add_workers(manifest: dict[str, Any], workers: Sequence[m.WorkerStatus]) -> 
     manifest["version_differences"] = version_differences(manifest["environment"], manifest["workers"])
 
 
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What decides results and is not in both manifests alike, a line each: ``changed: editor.parameters.seed 1 -> 2``.
+
+    Versions are told where results could differ by them: those of the workers.
+    """
+    first, second = _facts(before), _facts(now)
+    names = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+    return [f"changed: {name} {_short(first.get(name))} -> {_short(second.get(name))}" for name in names]
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"data": (manifest.get("data") or {}).get("sha256")}
+    found |= {name: manifest.get(name) for name in ("prompts_sha256", "samples_per_pair", "reward_passes")}
+    for role in ("editor", "reward"):
+        for name, value in (manifest.get(role) or {}).items():
+            if isinstance(value, dict):
+                found |= {f"{role}.{name}.{key}": one for key, one in value.items()}
+            else:
+                found[f"{role}.{name}"] = value
+    for worker in manifest.get("workers") or ():
+        found[f"{worker['role']}.fingerprint"] = worker["fingerprint"]
+        found |= {f"{worker['role']}.versions.{package}": version for package, version in worker["versions"].items()}
+    return found
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def version_differences(
     scheduler: Mapping[str, str], workers: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, str]]:

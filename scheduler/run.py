@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import shlex
+import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 import zmq
 from rich.console import Console
 
 from protocol.pool import PoolError
+from scheduler.agenda import Agenda
 from scheduler.batches import Batches
-from scheduler.benchmark import BadPair, Benchmark, Pair
+from scheduler.benchmark import Benchmark
 from scheduler.config import Config
-from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
-from scheduler.delivery import Item
+from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.devices import Layout
-from scheduler.edit_stage import EditSettings, EditStage
+from scheduler.edit_stage import EditStage
 from scheduler.evaluation import Evaluation
 from scheduler.interrupts import Interrupts
-from scheduler.ledger_rows import FailedRow, Planned, Row, decode_row
+from scheduler.ledger import cut_torn_line, read_ledger
 from scheduler.logs import format_duration
-from scheduler.manifest import add_workers, build_manifest
 from scheduler.pool_client import PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool_plan import pool_plan
+from scheduler.record import Record
 from scheduler.report import Expected, Report, build_report, write_reports
-from scheduler.rounds import Rounds
 from scheduler.run_directory import RunDirectory
-from scheduler.score_stage import ScoreSettings, ScoreStage
+from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, LoopSettings
+from scheduler.task import build_task
 from scheduler.terminal import StageBars, print_summary
-from scheduler.units import EditUnit
 
 log = logging.getLogger("warmbench")
 
@@ -46,10 +47,14 @@ Ending = Literal["done", "interrupted", "aborted"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the command line says beside the config."""
+    """What the command line says beside the config: ``arguments`` is all of it, for the way to resume. ``resume``: the
+    directory is that of an earlier part of the run.
+    """
 
     keep_warm: bool = False
     no_launch: bool = False
+    resume: bool = False
+    arguments: tuple[str, ...] = ()
 
 
 class Run:
@@ -71,14 +76,23 @@ class Run:
         self._console = console
         self._options = options
         self._started = time.monotonic()
-        self._manifest = build_manifest(config, benchmark, layout, directory.stamp)
+        self._record = Record(config, benchmark, layout, directory, resumed=options.resume)
+        evaluation = config.evaluation
+        self._expected = Expected(samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes)
+        self._task = build_task(config, benchmark)
+        self._agenda = Agenda(
+            config, benchmark, self._task, directory, self._record, self._expected, resume=options.resume
+        )
         # The id on the wire is unique also among runs of other output folders.
         self._wire_id = f"{directory.stamp}-{uuid.uuid4().hex[:6]}"
 
     def execute(self) -> int:
         """Run, write the reports, and return the exit code."""
-        (self._directory.path / "config.yaml").write_text(self._config.as_resolved_yaml(), encoding="utf-8")
-        self._directory.write_json("manifest.json", self._manifest)
+        try:
+            self._open_ledger()
+        except OSError as error:
+            log.error("The run directory can't be used: %s", error)
+            return EXIT_ABORTED
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             # Before anything is launched: whatever the user interrupts, the pool is left in order.
@@ -86,50 +100,52 @@ class Run:
                 ending = self._evaluate(context, interrupts)
         except (PoolUnavailableError, PoolError) as error:
             log.error("%s", error)
-            return EXIT_USAGE if self._options.no_launch else EXIT_ABORTED
+            return EXIT_USAGE if self._options.no_launch else self._not_over(EXIT_ABORTED)
         finally:
             # Closes what an exception left open, too; a moment for the last messages to leave.
             context.destroy(linger=500)
         report = self._report()
         if ending == "aborted":
-            return EXIT_ABORTED
+            return self._not_over(EXIT_ABORTED)
         if ending == "interrupted":
-            return EXIT_INTERRUPTED
-        return EXIT_COMPLETE if report.status == "COMPLETE" else EXIT_INCOMPLETE
+            return self._not_over(EXIT_INTERRUPTED)
+        return EXIT_COMPLETE if report is not None and report.status == "COMPLETE" else EXIT_INCOMPLETE
+
+    def _open_ledger(self) -> None:
+        if self._options.resume:
+            torn = cut_torn_line(self._directory.ledger)
+            if torn:
+                log.warning("The ledger's last line was torn (%d bytes): cut off", torn)
+        else:
+            self._record.write()
+
+    def _not_over(self, code: int) -> int:
+        log.warning("To go on: %s", resume_command(self._options.arguments, self._directory.stamp))
+        return code
 
     # -- the evaluation
 
     def _evaluate(self, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts) -> Ending:
         pool = self._attach(context)
-        units = [
-            EditUnit(pair.category, pair.pair_id, sample)
-            for pair in self._benchmark.pairs
-            for sample in range(self._config.evaluation.samples_per_pair)
-        ]
-        passes = self._config.evaluation.reward_passes
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
             evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts)
-            edit, score = self._stages(evaluation, units)
-            evaluation.use(edit, score)
-            for row in self._planned():
-                evaluation.deliver(Item([row]))
-            bars.start("edit", len(units))
-            bars.start("score", len(units) * passes)
+            reward, limits = self._config.reward_model.params, self._config.scheduler
+            batches = Batches(batch_size=reward.effective_batch_size, max_attempts=limits.max_attempts)
+            keep = self._config.evaluation.save_generated_images
+            score = ScoreStage(evaluation, self._task, batches, keep_images=keep)
+            edit = EditStage(evaluation, self._task, self._directory, score.available)
+            evaluation.use(edit, score, self._agenda)
             try:
-                ending = evaluation.execute(lambda: self._stage_rows(evaluation, edit, score))
+                ending = evaluation.execute()
             except AbortedError as error:
                 log.error("Aborted: %s", error)
             except KeyboardInterrupt:
                 log.warning("Stopped at once")
                 ending = "interrupted"
-        add_workers(self._manifest, evaluation.tenancy.workers)
-        self._manifest["residency"] = "swap" if evaluation.tenancy.swap else "resident"
-        self._manifest["devices"] = {f"{role}s": list(found) for role, found in evaluation.tenancy.devices.items()}
-        try:
-            self._directory.write_json("manifest.json", self._manifest)
-        except OSError as error:
-            log.error("The manifest can't be written: %s", error)
+        if self._agenda.adopted:
+            self._record.note_pool(evaluation.tenancy)
+            self._record.rewrite_manifest()
         return ending
 
     def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> PoolClient:
@@ -167,69 +183,15 @@ class Run:
             specs={"editor": editor_spec(self._config), "reward": reward_spec(self._config)},
         )
 
-    def _stages(self, evaluation: Evaluation, units: list[EditUnit]) -> tuple[EditStage, ScoreStage]:
-        config = self._config
-        editor, reward = config.diffusion_model.params, config.reward_model.params
-        pairs = {pair.key: pair for pair in self._benchmark.pairs}
-        mode = "rounds with barriers" if editor.enable_batch_sync else "free running, no barriers"
-        log.info("Synchronization: %s, round size %d", mode, config.scheduler.round_size)
-        rounds = Rounds(
-            units,
-            synchronized=editor.enable_batch_sync,
-            round_size=config.scheduler.round_size,
-            max_attempts=config.scheduler.max_attempts,
-        )
-        score = ScoreStage(
-            evaluation,
-            Batches(batch_size=reward.effective_batch_size, max_attempts=config.scheduler.max_attempts),
-            pairs,
-            ScoreSettings(
-                parameters=score_parameters(config),
-                with_source=reward.compare_with_original,
-                score_range=(float(reward.score_range[0]), float(reward.score_range[1])),
-                passes=config.evaluation.reward_passes,
-                keep_images=config.evaluation.save_generated_images,
-            ),
-            config.prompts.for_category,
-        )
-        settings = EditSettings(edit_parameters(config), editor.seed)
-        edit = EditStage(evaluation, rounds, pairs, settings, self._directory, score.available)
-        return edit, score
-
-    def _planned(self) -> Iterator[Row]:
-        for item in self._benchmark.items:
-            yield _planned_row(item)
-            if isinstance(item, BadPair):
-                yield FailedRow(
-                    category=item.category,
-                    pair_id=item.pair_id,
-                    sample=None,
-                    stage="load",
-                    kind=item.kind,
-                    message=item.message,
-                )
-
-    @staticmethod
-    def _stage_rows(evaluation: Evaluation, edit: EditStage, score: ScoreStage) -> list[Row]:
-        now = time.time()
-        rows: list[Row] = []
-        if edit.clock.workers:
-            rows.append(edit.clock.row("edit", switches=0, switch_seconds=0.0, now=now))
-        if score.clock.workers:
-            rows.append(
-                score.clock.row(
-                    "score", switches=evaluation.switches, switch_seconds=evaluation.switch_seconds, now=now
-                )
-            )
-        return rows
-
     # -- the reports
 
-    def _report(self) -> Report:
+    def _report(self) -> Report | None:
         evaluation = self._config.evaluation
-        expected = Expected(samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes)
-        with self._directory.ledger.open("rb") as file:
-            report = build_report(_rows(file), manifest=self._manifest, expected=expected)
+        if self._options.resume and not self._agenda.adopted:
+            log.warning("Nothing was done: the reports stay as they are")
+            return None
+        manifest, rows = self._record.manifest, read_ledger(self._directory.ledger)
+        report = build_report(rows, manifest=manifest, expected=self._expected)
         for category, group in report.categories.items():
             mean = "-" if group.statistics.mean is None else f"{group.statistics.mean:.3f}"
             log.info("%s: %d of %d scored, mean %s", category, group.statistics.num_samples, group.num_pairs, mean)
@@ -246,22 +208,13 @@ class Run:
         return report
 
 
-def _planned_row(item: Pair | BadPair) -> Planned:
-    return Planned(
-        category=item.category,
-        pair_id=item.pair_id,
-        source_sha256=item.sha256 if isinstance(item, Pair) else None,
-        instruction=item.instruction,
-        description=item.description,
-    )
-
-
-def _rows(lines: Any) -> Iterator[Row]:
-    """The ledger's rows. A last line that was torn by a crash or a full disk is passed over."""
-    for line in lines:
-        try:
-            yield decode_row(line)
-        except msgspec.DecodeError:
-            if line.endswith(b"\n"):
-                raise
-            log.warning("The ledger's last line is torn: passed over")
+def resume_command(arguments: Sequence[str], run: str) -> str:
+    """What to type to go on with the run, given what was typed to begin it, or to go on with it before."""
+    kept, words = [], iter(arguments)
+    for word in words:
+        if word == "--resume":
+            next(words, None)
+        elif not word.startswith("--resume="):
+            kept.append(word)
+    program = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("warmbench") else f"{sys.executable} -m scheduler"
+    return f"{program} {shlex.join([*kept, '--resume', run])}"

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.files import write_atomically
+from scheduler.files import PARTIAL, write_atomically
+from scheduler.ledger import LedgerLock
+
+_STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
+_MAX_JSON_BYTES = 1 << 28
 
 _MAX_NAME_BYTES = 240
 """File systems allow 255 bytes a name; a suffix has to fit as well."""
 
 
+class NoSuchRunError(Exception):
+    """There is no run of that name that could be gone on with."""
+
+
 class RunDirectory:
-    """``<output_dir>/runs/<stamp>``; the stamp is the run's id."""
+    """``<output_dir>/runs/<stamp>``; the stamp is the run's id. It belongs to one process at a time."""
 
     def __init__(self, path: Path, image_output_dir: Path | None = None) -> None:
         self.path = path
         self.stamp = path.name
         self.ledger = path / "results.jsonl"
         self._images = image_output_dir.absolute() / self.stamp if image_output_dir else path / "images"
+        self._lock = LedgerLock(self.ledger)
 
     @classmethod
     def create(cls, output_dir: Path, image_output_dir: Path | None = None) -> RunDirectory:
@@ -44,6 +55,28 @@ class RunDirectory:
                 continue
             return cls(path, image_output_dir)
 
+    @classmethod
+    def reopen(cls, output_dir: Path, image_output_dir: Path | None, run: str) -> RunDirectory:
+        """Take the one of an earlier run: its id, or ``latest`` for the newest with a ledger.
+
+        What its writer left half written is removed.
+
+        Raises:
+            NoSuchRunError: there is none, or it has no ledger.
+            scheduler.ledger.LedgerBusyError: a process that lives works in it.
+            OSError: it can't be used.
+        """
+        directory = cls(find_run(output_dir, run), image_output_dir)
+        images = directory._images
+        for folder in (images, *images.parent.glob(f"{images.name}-sample-*")):
+            for partial in folder.glob(f"**/{PARTIAL}"):
+                partial.unlink(missing_ok=True)
+        return directory
+
+    def close(self) -> None:
+        """Let another process have it."""
+        self._lock.release()
+
     def image_path(self, category: str, pair_id: str, sample: int) -> Path:
         """Where the edit of this sample goes: into ``images``, further samples into ``images-sample-1`` and so on.
 
@@ -61,8 +94,45 @@ class RunDirectory:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the run's folder, as a whole or not at all."""
-        text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
-        write_atomically(self.path / name, text.encode() + b"\n")
+        self.write_text(name, json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file into the run's folder, as a whole or not at all."""
+        write_atomically(self.path / name, text.encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """What ``write_json`` wrote; empty if it never came to that, or it can't be read."""
+        try:
+            with (self.path / name).open("rb") as file:
+                content = json.loads(file.read(_MAX_JSON_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+def find_run(output_dir: Path, run: str) -> Path:
+    """The folder of the run with this id, or of the newest that has a ledger for ``latest``.
+
+    Raises:
+        NoSuchRunError: there is none.
+    """
+    runs = output_dir / "runs"
+    found = {
+        path.parent.name: path.parent for path in runs.glob("*/results.jsonl") if _STAMP.fullmatch(path.parent.name)
+    }
+    if run == "latest" and found:
+        return found[max(found, key=_age)]
+    if run in found:
+        return found[run]
+    if not found:
+        raise NoSuchRunError(f"there is no run with a ledger in {runs}")
+    near = difflib.get_close_matches(run, found, n=1) or [max(found, key=_age)]
+    raise NoSuchRunError(f"there is no run {run!r} with a ledger in {runs}; did you mean {near[0]}?")
+
+
+def _age(stamp: str) -> tuple[str, int]:
+    match = _STAMP.fullmatch(stamp)
+    return (match[1], int(match[2] or 1)) if match else ("", 0)
 
 
 def _file_name(text: str) -> str:

@@ -4,62 +4,45 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from protocol import messages as m
 from scheduler import batches as b
-from scheduler.benchmark.model import Pair, PairError
-from scheduler.config.prompts import CategoryPrompts
+from scheduler.benchmark.model import PairError
 from scheduler.delivery import Item
 from scheduler.ledger_rows import FailedRow, ScoredRow
-from scheduler.score_rows import ScoreRows, SentBatch, SentUnit, failed_score
+from scheduler.score_rows import SentBatch, SentUnit, failed_score, judged_row
 from scheduler.services import EditedImage, Services, StageClock
 from scheduler.suspects import poison_message
+from scheduler.task import Task
 from scheduler.units import EditUnit, ScoreUnit
 
 log = logging.getLogger("warmbench")
 
 
-@dataclass(frozen=True)
-class ScoreSettings:
-    """What is the same for all scores of a run. ``keep_images``: edits stay on disk when they are scored."""
-
-    parameters: Mapping[str, Any]
-    with_source: bool
-    score_range: tuple[float, float]
-    passes: int
-    keep_images: bool
-
-
 class ScoreStage:
-    """All scores of a run."""
+    """All scores of a run. ``keep_images``: edits stay on disk when they are scored; ``reused`` scores are from an
+    earlier part of the run.
+    """
 
-    def __init__(
-        self,
-        services: Services,
-        batches: b.Batches,
-        pairs: Mapping[str, Pair],
-        settings: ScoreSettings,
-        prompts_of: Callable[[str], CategoryPrompts],
-    ) -> None:
+    def __init__(self, services: Services, task: Task, batches: b.Batches, *, keep_images: bool) -> None:
         self._services = services
+        self._task = task
         self._batches = batches
-        self._pairs = pairs
-        self._settings = settings
-        self._rows = ScoreRows(
-            pairs,
-            prompts_of,
-            parameters=settings.parameters,
-            with_source=settings.with_source,
-            score_range=settings.score_range,
-        )
+        self._keep_images = keep_images
+        self._known: dict[ScoreUnit, str] = {}
         self._images: dict[EditUnit, EditedImage] = {}
         self._passes_left: dict[EditUnit, int] = {}
         self._jobs: dict[str, SentBatch] = {}
         self.clock = StageClock()
         self.done = 0
         self.failed = 0
+        self.reused = 0
+
+    def begin(self, known: Mapping[ScoreUnit, str], *, reused: int) -> None:
+        """``known`` are the identities of scores that are in the ledger already: they are not asked for again."""
+        self._known = dict(known)
+        self.reused = reused
 
     @property
     def finished(self) -> bool:
@@ -68,12 +51,27 @@ class ScoreStage:
 
     def available(self, unit: EditUnit, image: EditedImage) -> None:
         """An edit is delivered."""
+        asked = [
+            one for one in (ScoreUnit(unit, number) for number in range(self._task.passes)) if self._lacks(one, image)
+        ]
+        if not asked:
+            if not self._keep_images:
+                self._services.deliver(Item([], remove=image.path))
+            return
         self._images[unit] = image
-        self._passes_left[unit] = self._settings.passes
-        for number in range(self._settings.passes):
-            actions = self._batches.available(ScoreUnit(unit, number))
+        self._passes_left[unit] = len(asked)
+        for one in asked:
+            actions = self._batches.available(one)
             self._record_poison(actions, {})
             self._act(actions)
+
+    def _lacks(self, unit: ScoreUnit, image: EditedImage) -> bool:
+        """Whether the judgement of this image is still to be had."""
+        known = self._known.pop(unit, None)
+        if known is None or known != self._identity(unit, image):
+            return True
+        self.reused += 1
+        return False
 
     def close(self) -> None:
         """No more edits will come."""
@@ -113,7 +111,7 @@ class ScoreStage:
     def _on_scored(self, worker: str, message: m.Scored) -> None:
         batch = self._jobs.pop(message.job, None)
         client = self._services.worker(worker)
-        if batch is None or client is None or client.model is None:
+        if batch is None or client is None:
             self._acknowledge(worker, message.job)
             return
         self.clock.worked(worker, message.started, message.finished)
@@ -122,8 +120,8 @@ class ScoreStage:
         actions = self._batches.scored(worker, batch.number)
         for sent in batch.units:
             unit, judgements = sent.unit, answers.get(sent.unit.job, [])
-            image, fingerprint = self._images[unit.edit], client.model.fingerprint
-            row = self._rows.judged(batch, sent, image, judgements, message, fingerprint)
+            identity = self._identity(unit, self._images[unit.edit])
+            row = judged_row(self._task, batch, sent, judgements, message, identity)
             if isinstance(row, ScoredRow):
                 scores.append(row.score)
                 self._services.deliver(Item([row], done=self._durable(unit), remove=self._settle(unit)))
@@ -136,7 +134,7 @@ class ScoreStage:
             mean = sum(scores) / len(scores)
             log.info("Batch %d on %s: %d scored, avg_score=%.3f", batch.number + 1, worker, len(scores), mean)
         sizes = message.batch_sizes
-        if len(sizes) > 1 and self._settings.parameters.get("use_batch_inference", True) and len(batch.units) > 1:
+        if len(sizes) > 1 and self._task.score_parameters.get("use_batch_inference", True) and len(batch.units) > 1:
             log.debug("Batch %d was worked on in parts of %s", batch.number + 1, sizes)
         # The rows before it are safe once this one is: then the worker may forget the batch.
         self._services.deliver(Item([], done=lambda: self._acknowledge(worker, message.job)))
@@ -150,14 +148,16 @@ class ScoreStage:
         actions = self._batches.batch_failed(worker, batch.number, again=kind == "error")
         for sent in batch.units:
             if b.GiveUpScore(sent.unit) in actions:
-                self._record(sent.unit, failed_score(sent.unit, batch, kind, text))
+                identity = self._identity(sent.unit, self._images[sent.unit.edit])
+                self._record(sent.unit, failed_score(sent.unit, batch, kind, text, identity=identity))
         self._act(actions)
 
     def _record_poison(self, actions: list[b.BatchAction], had: Mapping[ScoreUnit, SentBatch]) -> None:
         for action in actions:
             if isinstance(action, b.GiveUpScore) and action.deaths:
-                row = failed_score(action.unit, had.get(action.unit), "poison", poison_message(action.deaths))
-                self._record(action.unit, row)
+                unit, text = action.unit, poison_message(action.deaths)
+                identity = self._identity(unit, self._images[unit.edit])
+                self._record(unit, failed_score(unit, had.get(unit), "poison", text, identity=identity))
 
     def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
@@ -165,11 +165,17 @@ class ScoreStage:
         self._services.deliver(Item([row], remove=self._settle(unit)))
         self._services.failure_recorded(unit.key)
 
-    def _settle(self, unit: ScoreUnit) -> Any:
+    def _identity(self, unit: ScoreUnit, image: EditedImage) -> str:
+        return self._task.score_identity(unit, image.sha256, self._services.fingerprint("reward"))
+
+    def _settle(self, unit: ScoreUnit) -> Path | None:
         """The image's path if nobody needs the image any more."""
         self._passes_left[unit.edit] -= 1
-        done = self._passes_left[unit.edit] == 0
-        return self._images[unit.edit].path if done and not self._settings.keep_images else None
+        if self._passes_left[unit.edit]:
+            return None
+        del self._passes_left[unit.edit]
+        image = self._images.pop(unit.edit)
+        return None if self._keep_images else image.path
 
     def _durable(self, unit: ScoreUnit) -> Callable[[], None]:
         def done() -> None:
@@ -206,13 +212,13 @@ class ScoreStage:
             return
         name = _name(action.batch)
         units = tuple(
-            SentUnit(unit, attempt, self._rows.prompts(unit))
+            SentUnit(unit, attempt, self._task.prompts(unit))
             for unit, attempt in zip(action.units, action.attempts, strict=True)
         )
         batch = SentBatch(action.reward, client.device, action.batch, units)
         self._jobs[name] = batch
-        images = [(self._images[unit.edit], self._pairs[unit.key]) for unit in action.units]
-        with_source = self._settings.with_source
+        images = [(self._images[unit.edit], self._task.pairs[unit.key]) for unit in action.units]
+        with_source = self._task.with_source
 
         def read() -> list[bytes]:
             frames: list[bytes] = []
@@ -239,7 +245,7 @@ class ScoreStage:
                 epoch=self._services.epoch,
                 job=name,
                 items=items,
-                parameters=dict(self._settings.parameters),
+                parameters=dict(self._task.score_parameters),
             )
             try:
                 client.send(message, frames)

@@ -52,6 +52,9 @@ class Services(Protocol):
     def worker(self, name: str) -> WorkerClient | None:
         """The worker, if it lives."""
 
+    def fingerprint(self, role: m.Role) -> str:
+        """That of the role's model, for the whole run; known since the first of the role has joined."""
+
     def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Run ``function`` in a thread that may wait for the disk, then ``then`` with its result or what it raised."""
 

@@ -5,6 +5,7 @@ A spec holds only what decides what is loaded, so that two runs that differ in s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from protocol.messages import ModelSpec
@@ -15,6 +16,7 @@ from scheduler.config.reward_models import OwnRewardParams, RewardParams, Simula
 from scheduler.config.simulation import SIMULATION_KEYS, Simulation
 
 _EDIT_KEYS = ("num_inference_steps", "true_cfg_scale", "negative_prompt", "height", "width")
+_BATCH_KEYS = ("use_batch_inference", "batch_size")
 _SCORE_KEYS = (
     "scoring",
     "score_range",
@@ -71,6 +73,26 @@ def score_parameters(config: Config) -> dict[str, Any]:
     chosen = {name: getattr(params, name) for name in _SCORE_KEYS}
     chosen |= {"batch_size": params.effective_batch_size, "score_range": list(params.score_range)}
     return chosen | _of_work(params)
+
+
+def edit_identity_parameters(config: Config) -> dict[str, Any]:
+    """Those of ``edit_parameters`` that change pixels; how long a simulated device takes does not."""
+    return _without(edit_parameters(config), _timing(config.diffusion_model.params))
+
+
+def score_identity_parameters(config: Config) -> dict[str, Any]:
+    """Those of ``score_parameters`` that a score depends on. How many are scored at once is none: a batch is split
+    anyway where memory is short.
+    """
+    return _without(score_parameters(config), (*_BATCH_KEYS, *_timing(config.reward_model.params)))
+
+
+def _without(parameters: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name not in names}
+
+
+def _timing(params: EditorParams | RewardParams) -> tuple[str, ...]:
+    return (*SIMULATION_KEYS, "per_item_ms") if isinstance(params, Simulation) else ()
 
 
 def _model_name(name: str | None) -> str | None:

@@ -1,17 +1,21 @@
 """From the ledger's rows to what people and programs read: the report as data, as JSON and as Markdown."""
 
-from scheduler.report.build import build_report
+from scheduler.report.build import build_report, read_tallies
 from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.files import write_reports
 from scheduler.report.json_form import report_as_dict, report_as_json
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Expected, Report
+from scheduler.report.tally import OUTDATED, PairTally
 
 __all__ = [
     "DEFAULT_METRICS",
+    "OUTDATED",
     "Expected",
+    "PairTally",
     "Report",
     "build_report",
+    "read_tallies",
     "render_markdown",
     "report_as_dict",
     "report_as_json",

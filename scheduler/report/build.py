@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.ledger_rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
@@ -24,13 +24,18 @@ from scheduler.statistics import describe, mean
 def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: Expected) -> Report:
     """Build the report of a run, finished or not, from its ledger's rows and its manifest alone.
 
-    ``manifest["notes"]``, a list of texts, is what a reader has to know first (a simulated model, random weights).
+    ``manifest["notes"]``, a list of texts, is what a reader has to know first (a simulated model, random weights);
+    ``manifest["left_out"]`` are pairs (category, id) of the ledger that the run does not ask for any more.
     The report is ``COMPLETE`` if there are pairs and every one did the stages that ``expected`` names.
     """
-    tallies, stages = _read(rows, expected)
+    stages: list[StageRow] = []
+    left_out = {tuple(key) for key in manifest.get("left_out") or ()}
+    tallies = read_tallies(_without_stages(rows, stages), expected)
     pairs: list[PairResult] = []
     failures: list[Failure] = []
     for tally in tallies:
+        if (tally.category, tally.pair_id) in left_out:
+            continue
         pairs.append(tally.result(expected))
         failures += tally.failures(expected)
     categories = _by_category(pairs)
@@ -51,14 +56,12 @@ def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: 
     )
 
 
-def _read(rows: Iterable[Row], expected: Expected) -> tuple[list[PairTally], list[StageRow]]:
+def read_tallies(rows: Iterable[Row], expected: Expected) -> list[PairTally]:
     """Return the pairs in the order of their first ``planned`` rows, those never planned behind them."""
     tallies: dict[tuple[str, str], PairTally] = {}
     planned: dict[tuple[str, str], PairTally] = {}
-    stages: list[StageRow] = []
     for row in rows:
         if isinstance(row, StageRow):
-            stages.append(row)
             continue
         key = (row.category, row.pair_id)
         tally = tallies.get(key)
@@ -74,7 +77,15 @@ def _read(rows: Iterable[Row], expected: Expected) -> tuple[list[PairTally], lis
                 tally.scored(row, expected)
             case FailedRow():
                 tally.failed(row, expected)
-    return list((planned | tallies).values()), stages
+    return list((planned | tallies).values())
+
+
+def _without_stages(rows: Iterable[Row], stages: list[StageRow]) -> Iterator[Row]:
+    for row in rows:
+        if isinstance(row, StageRow):
+            stages.append(row)
+        else:
+            yield row
 
 
 def _by_category(pairs: Sequence[PairResult]) -> dict[str, Group]:

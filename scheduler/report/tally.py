@@ -3,7 +3,9 @@
 A unit is one edit (a sample) or one score (a sample and a pass). The rule is that the last word counts, except that the
 first result for an identity stays: a result replaces a failure, and a result or failure for another identity (redone
 work, because something it depends on changed) replaces what was there. An edit that gives another image, or fails to be
-made anew, takes the scores of the old image with it.
+made anew, takes the scores of the old image with it. A failure of kind ``outdated`` says that a result no longer counts
+and is to be done again: what it concerns is missing until then. The scores of an outdated edit come back with an edit
+of the same bytes.
 """
 
 from __future__ import annotations
@@ -16,10 +18,16 @@ from scheduler.ledger_rows import EditedRow, FailedRow, Planned, ScoredRow
 from scheduler.report.model import Edit, Expected, Failure, PairResult, PairStatus, SampleResult, Score
 from scheduler.statistics import mean
 
+OUTDATED = "outdated"
+"""The kind of a ``failed`` row that withdraws a result which an earlier part of a run had."""
+
 
 @dataclass(slots=True)
-class _Sample:
+class SampleTally:
+    """One edit of a pair, and its scores and failures by pass. A ``withdrawn`` edit is kept to be compared alone."""
+
     edit: Edit | None = None
+    withdrawn: bool = False
     edit_failure: Failure | None = None
     scores: dict[int, Score] = field(default_factory=dict)
     score_failures: dict[int, Failure] = field(default_factory=dict)
@@ -28,15 +36,20 @@ class _Sample:
         self.scores.clear()
         self.score_failures.clear()
 
+    def withdraw(self) -> None:
+        self.withdrawn = self.edit is not None
+        self.edit_failure = None
+
     def is_scored(self, expected: Expected) -> bool:
-        return len(self.scores) == expected.reward_passes and not (self.edit is None and self.edit_failure)
+        edited = not self.withdrawn and not (self.edit is None and self.edit_failure)
+        return edited and len(self.scores) == expected.reward_passes
 
     def is_done(self, expected: Expected) -> bool:
-        return self.is_scored(expected) if "score" in expected.stages else self.edit is not None
+        return self.is_scored(expected) if "score" in expected.stages else self.edit is not None and not self.withdrawn
 
     def failures(self, expected: Expected) -> list[Failure]:
         """Those that stand: an edit that failed again after it was had once matters only while the work isn't done."""
-        found = list(self.score_failures.values())
+        found = [] if self.withdrawn else list(self.score_failures.values())
         if self.edit_failure is not None and (self.edit is None or not self.is_done(expected)):
             found.insert(0, self.edit_failure)
         return found
@@ -50,7 +63,7 @@ class PairTally:
     pair_id: str
     planned: Planned | None = None
     load_failure: Failure | None = None
-    samples: dict[int, _Sample] = field(default_factory=dict)
+    samples: dict[int, SampleTally] = field(default_factory=dict)
 
     def plan(self, row: Planned) -> None:
         """Take a ``planned`` row; one with a source means that the pair did load."""
@@ -65,10 +78,11 @@ class PairTally:
         sample = self._sample(row.sample)
         sample.edit_failure = None
         if sample.edit is not None:
-            if sample.edit.identity == row.identity:
+            if sample.edit.identity == row.identity and not sample.withdrawn:
                 return
             if sample.edit.sha256 != row.sha256:
                 sample.forget_scores()
+        sample.withdrawn = False
         sample.edit = _edit_of(row)
 
     def scored(self, row: ScoredRow, expected: Expected) -> None:
@@ -100,10 +114,17 @@ class PairTally:
         for number in _concerned(row.sample, expected.samples_per_pair):
             sample = self._sample(number)
             if row.stage == "edit":
-                _edit_failed(sample, failure, row.identity)
+                if row.kind == OUTDATED:
+                    sample.withdraw()
+                else:
+                    _edit_failed(sample, failure, row.identity)
             else:
                 for pass_ in _concerned(row.pass_, expected.reward_passes):
-                    _score_failed(sample, pass_, failure, row.identity)
+                    if row.kind == OUTDATED:
+                        sample.scores.pop(pass_, None)
+                        sample.score_failures.pop(pass_, None)
+                    else:
+                        _score_failed(sample, pass_, failure, row.identity)
 
     def failures(self, expected: Expected) -> list[Failure]:
         """Every failure that stands, once each, in the order of the samples."""
@@ -118,7 +139,7 @@ class PairTally:
         samples = tuple(
             _sample_result(number, sample, expected)
             for number, sample in sorted(self.samples.items())
-            if sample.edit is not None or sample.scores
+            if not sample.withdrawn and (sample.edit is not None or sample.scores)
         )
         scores = [sample.score for sample in samples if sample.score is not None]
         planned = self.planned
@@ -143,19 +164,20 @@ class PairTally:
             return "edited"
         return "missing"
 
-    def _sample(self, number: int) -> _Sample:
-        return self.samples.setdefault(number, _Sample())
+    def _sample(self, number: int) -> SampleTally:
+        return self.samples.setdefault(number, SampleTally())
 
 
-def _edit_failed(sample: _Sample, failure: Failure, identity: str | None) -> None:
+def _edit_failed(sample: SampleTally, failure: Failure, identity: str | None) -> None:
     sample.edit_failure = failure
-    if sample.edit is not None and identity not in (None, sample.edit.identity):
+    if sample.withdrawn or (sample.edit is not None and identity not in (None, sample.edit.identity)):
         sample.edit = None
+        sample.withdrawn = False
     if sample.edit is None:
         sample.forget_scores()
 
 
-def _score_failed(sample: _Sample, pass_: int, failure: Failure, identity: str | None) -> None:
+def _score_failed(sample: SampleTally, pass_: int, failure: Failure, identity: str | None) -> None:
     known = sample.scores.get(pass_)
     if known is None or identity not in (None, known.identity):
         sample.scores.pop(pass_, None)
@@ -169,7 +191,7 @@ def _concerned(number: int | None, count: int) -> range:
     return range(number, number + 1) if 0 <= number < count else range(0)
 
 
-def _sample_result(number: int, sample: _Sample, expected: Expected) -> SampleResult:
+def _sample_result(number: int, sample: SampleTally, expected: Expected) -> SampleResult:
     scores = tuple(score for _, score in sorted(sample.scores.items()))
     return SampleResult(
         sample=number,

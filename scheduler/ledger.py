@@ -1,0 +1,82 @@
+"""The ledger's file: ``results.jsonl``, one row a line, locked by the one process that writes it."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from scheduler.ledger_rows import Row, decode_row
+
+log = logging.getLogger("warmbench")
+
+_BLOCK = 1 << 16
+
+
+class LedgerBusyError(Exception):
+    """Another process writes this ledger."""
+
+
+class LedgerLock:
+    """Holds the ledger for this process, until ``release`` or the process's end. Makes the file if it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            LedgerBusyError: another process has it.
+            OSError: the file can't be opened.
+        """
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise LedgerBusyError(f"{path.parent} is in use by another process") from None
+        except OSError as error:
+            # Some network file systems have no locks; a run there is still better than none.
+            log.warning("%s can't be locked (%s): see to it that no other process resumes this run", path, error)
+
+    def release(self) -> None:
+        """Give it back."""
+        os.close(self._descriptor)
+
+
+def read_ledger(path: Path) -> Iterator[Row]:
+    """The rows. A line that is none (torn by a crash or a full disk, or damaged) is passed over, with a warning."""
+    broken: list[int] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield decode_row(line)
+            except msgspec.DecodeError:
+                broken.append(number)
+    if broken:
+        log.warning("%s: %d lines are no rows (the first is line %d): passed over", path.name, len(broken), broken[0])
+
+
+def cut_torn_line(path: Path) -> int:
+    """Cut off a last line that does not end, which only a crash can leave; return how many bytes it had.
+
+    Raises:
+        OSError: the file can't be read or cut.
+    """
+    with path.open("rb+") as file:
+        size = kept = file.seek(0, os.SEEK_END)
+        while kept:
+            start = max(0, kept - _BLOCK)
+            file.seek(start)
+            newline = file.read(kept - start).rfind(b"\n")
+            if newline >= 0:
+                kept = start + newline + 1
+                break
+            kept = start
+        if kept < size:
+            file.truncate(kept)
+            file.flush()
+            os.fsync(file.fileno())
+    return size - kept

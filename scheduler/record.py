@@ -1,0 +1,58 @@
+"""What a run writes down about itself: ``config.yaml``, as it was resolved, and ``manifest.json``."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from scheduler.benchmark import Benchmark
+from scheduler.config import Config
+from scheduler.devices import Layout
+from scheduler.manifest import add_workers, build_manifest, differences
+from scheduler.run_directory import RunDirectory
+from scheduler.tenancy import Tenancy
+
+log = logging.getLogger("warmbench")
+
+_NAME = "manifest.json"
+
+
+class Record:
+    """The record of one part of a run. What earlier parts have recorded is kept in it, under ``earlier_parts``."""
+
+    def __init__(
+        self, config: Config, benchmark: Benchmark, layout: Layout, directory: RunDirectory, *, resumed: bool
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._earlier = directory.read_json(_NAME) if resumed else {}
+        self.manifest: dict[str, Any] = build_manifest(config, benchmark, layout, directory.stamp)
+        if resumed:
+            before = {name: value for name, value in self._earlier.items() if name not in ("earlier_parts", "left_out")}
+            self.manifest["earlier_parts"] = [*self._earlier.get("earlier_parts", []), before]
+
+    def write(self) -> None:
+        """Write both files.
+
+        Raises:
+            OSError: they can't be written.
+        """
+        self._directory.write_text("config.yaml", self._config.as_resolved_yaml())
+        self._directory.write_json(_NAME, self.manifest)
+
+    def note_pool(self, tenancy: Tenancy) -> None:
+        """Note who works, where, and with what."""
+        add_workers(self.manifest, tenancy.workers)
+        self.manifest["residency"] = "swap" if tenancy.swap else "resident"
+        self.manifest["devices"] = {f"{role}s": list(found) for role, found in tenancy.devices.items()}
+
+    def differences(self) -> list[str]:
+        """What is not as it was in the part before this one."""
+        return differences(self._earlier, self.manifest) if self._earlier else []
+
+    def rewrite_manifest(self) -> None:
+        """Write the manifest once more; a full disk then is told, and nothing worse."""
+        try:
+            self._directory.write_json(_NAME, self.manifest)
+        except OSError as error:
+            log.error("The manifest can't be written: %s", error)
