@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from protocol import messages as m
 from scheduler.benchmark import Benchmark
@@ -58,7 +59,9 @@ class Agenda:
             OSError: the ledger or an image that is there can't be read.
         """
         if not self._resume:
-            return from_the_beginning(self._benchmark, self._expected.samples_per_pair)
+            found = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
+            # In a second pool, where the first one ended before anything began, the rows are written already.
+            return replace(found, rows=()) if self.adopted else found
         resumption = Resumption(
             self._benchmark,
             self._task,

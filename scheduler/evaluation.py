@@ -30,7 +30,7 @@ from scheduler.residency import Wanted
 from scheduler.resume import Remaining
 from scheduler.run_directory import RunDirectory
 from scheduler.score_stage import ScoreStage
-from scheduler.services import AbortedError, LoopSettings
+from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.tenancy import Tenancy
 from scheduler.terminal.bars import StageBars
 from scheduler.worker_client import WorkerClient
@@ -102,6 +102,11 @@ class Evaluation:
     def tenancy(self) -> Tenancy:
         """The run's stay in the pool."""
         return self._tenancy
+
+    @property
+    def begun(self) -> bool:
+        """Whether any worker has joined."""
+        return bool(self._begun)
 
     # -- what the stages need
 
@@ -181,7 +186,7 @@ class Evaluation:
         try:
             self._tenancy.read()
             if self._pool.process in ready:
-                raise AbortedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
+                raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
             self._crew.attend()
         except CrewError as error:
             raise AbortedError(str(error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import select
 import shlex
 import sys
 import time
@@ -34,7 +35,7 @@ from scheduler.record import Record
 from scheduler.report import Expected, Report, build_report, write_reports
 from scheduler.run_directory import RunDirectory
 from scheduler.score_stage import ScoreStage
-from scheduler.services import AbortedError, LoopSettings
+from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.task import build_task
 from scheduler.terminal import StageBars, print_summary
 
@@ -126,7 +127,28 @@ class Run:
     # -- the evaluation
 
     def _evaluate(self, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts) -> Ending:
-        pool = self._attach(context)
+        while True:
+            pool, launched = self._attach(context)
+            process = os.dup(pool.process)
+            try:
+                return self._evaluate_in(pool, context, interrupts, may_move=not (launched or self._options.no_launch))
+            except PoolEndedError as error:
+                log.warning("%s, before this run began: waiting for its end, then taking another", error)
+                while not interrupts.count and not select.select([process], [], [], 0.2)[0]:
+                    pass
+                if interrupts.count:
+                    return "interrupted"
+            finally:
+                os.close(process)
+
+    def _evaluate_in(
+        self, pool: PoolClient, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts, *, may_move: bool
+    ) -> Ending:
+        """Evaluate on this pool.
+
+        Raises:
+            PoolEndedError: it ended before anything was begun; only if the run ``may_move`` to another.
+        """
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
             evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts)
@@ -139,6 +161,8 @@ class Run:
             try:
                 ending = evaluation.execute()
             except AbortedError as error:
+                if isinstance(error, PoolEndedError) and may_move and not evaluation.begun:
+                    raise
                 log.error("Aborted: %s", error)
             except KeyboardInterrupt:
                 log.warning("Stopped at once")
@@ -148,18 +172,20 @@ class Run:
             self._record.rewrite_manifest()
         return ending
 
-    def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> PoolClient:
+    def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[PoolClient, bool]:
+        """The pool, and whether it was launched for this run."""
         name = self._config.pool_name
         folder, card = find(name)
         if card is None and self._options.no_launch:
             raise PoolUnavailableError(f"pool {name} is not up (looked in {folder}), and --no-launch was given")
+        launched = card is None
         if card is None:
             plan = pool_plan(self._config, self._layout, keep=self._options.keep_warm)
             log.info("Launching pool %s: %s", name, self._assignment())
             card = launch(folder, plan)
         else:
             log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))
-        return PoolClient(context, name, folder, card, self._wire_id)
+        return PoolClient(context, name, folder, card, self._wire_id), launched
 
     def _assignment(self) -> str:
         editors = ", ".join(f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors))

@@ -19,6 +19,10 @@ class AbortedError(Exception):
     """The run can't go on; what it has done is in the ledger."""
 
 
+class PoolEndedError(AbortedError):
+    """The pool ends, or has ended; a run that has not begun may take another."""
+
+
 @dataclass(frozen=True)
 class LoopSettings:
     """How the loop runs. Seconds; ``max_failures`` counts pairs, None is no limit.

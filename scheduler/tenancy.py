@@ -13,7 +13,7 @@ from scheduler.crew import Crew
 from scheduler.matching import away_from_device, devices, mismatches, shares_devices
 from scheduler.pool_client import PoolClient
 from scheduler.pool_watch import PoolWatch
-from scheduler.services import AbortedError, LoopSettings
+from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 
 log = logging.getLogger("warmbench")
 
@@ -145,7 +145,7 @@ class Tenancy:
             self._request_lease(self._needed_lease(status))
         if self.epoch is None:
             if status.stopping:
-                raise AbortedError(f"pool {self._pool.name} is being stopped; start the run again")
+                raise PoolEndedError(f"pool {self._pool.name} is being stopped")
             return  # what the workers hold is still somebody else's business
         self._crew.update(status)
         # With the last death of a role its last unit may have been given up: then nobody of it is needed any more.

@@ -1,0 +1,284 @@
+"""A run that ended early is gone on with: what counts is kept, what does not is done again, and nothing is mixed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.end_to_end.harness import Bench, Result, encoded, pair, picture, small_benchmark, write_data
+from tests.end_to_end.test_endings import edits_done, finish
+from tests.waiting import wait_until
+
+
+def finished_run(user: Bench, data: Path, **sections: Any) -> Path:
+    """A run of eight pairs that is over; returns its config."""
+    config = user.simulated(small_benchmark(data), **sections)
+    result = user.run_config(config)
+    assert result.code == 0, result.output
+    return config
+
+
+def resume(user: Bench, config: Path, *arguments: str) -> Result:
+    return user.run_config(config, "--resume", "latest", *arguments)
+
+
+def scores(user: Bench) -> dict[str, float]:
+    return {f"{one['category']}/{one['pair_id']}": one["score"] for one in user.report()["pairs"]}
+
+
+def ledger(user: Bench) -> Path:
+    return user.run_folder() / "results.jsonl"
+
+
+def keep_lines(user: Bench, condition: Any) -> None:
+    """Write the ledger anew with those rows alone that meet the condition."""
+    rows = [row for row in user.rows() if condition(row)]
+    ledger(user).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def changed(config: Path, section: str, **values: Any) -> Path:
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    target = content[section]["params"] if "params" in content[section] else content[section]
+    target.update(values)
+    config.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return config
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(user: Bench, tmp_path: Path, how: signal.Signals) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=15)
+    assert user.run_config(user.simulated(data)).code == 0
+    undisturbed = scores(user)
+    config = user.simulated(data, editor={"latency_ms": 60})
+    process = user.start("run", "--config", config)
+    first = user.output / "runs"
+    wait_until(lambda: len(list(first.iterdir())) == 2 and edits_done(user, 5))
+    process.send_signal(how)
+    output = finish(process)
+    if how == signal.SIGINT:
+        assert f"--resume {user.run_folder().name}" in output, "it says how to go on"
+
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert scores(user) == undisturbed
+    assert len(list(first.iterdir())) == 2, "the run keeps its directory"
+    counts = Counter((row["event"], row["category"], row["pair_id"]) for row in user.rows() if row["event"] != "stage")
+    assert set(counts.values()) == {1}, "nothing was done twice"
+    assert len(counts) == 3 * 30
+    assert user.report()["performance"]["edit"]["device_seconds"] == pytest.approx(30 * 0.06, rel=0.5)
+    assert user.left_over() == []
+
+
+def test_what_is_whole_is_reused_and_the_models_do_nothing(user: Bench, tmp_path: Path) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    before = user.rows()
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "Reused: 8 of 8 edits, 8 of 8 scores" in result.output
+    assert user.rows() == before
+
+
+def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(user: Bench, tmp_path: Path) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    before = scores(user)
+    keep_lines(user, lambda row: row["event"] != "stage")
+    content = ledger(user).read_bytes()
+    ledger(user).write_bytes(content[:-40])
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "torn" in result.output
+    assert scores(user) == before
+    assert len(user.rows("scored")) == 8
+    assert all(line.endswith("}") for line in ledger(user).read_text(encoding="utf-8").splitlines())
+
+
+def test_a_damaged_line_is_passed_over_and_its_unit_done_again(user: Bench, tmp_path: Path) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    before = scores(user)
+    lines = ledger(user).read_bytes().splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if b'"edited"' in line)
+    lines[at] = b"\0" * 50 + b"\n"
+    ledger(user).write_bytes(b"".join(lines))
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert f"line {at + 1}" in result.output
+    assert "To edit: 1 (1 not done before)" in result.output
+    assert scores(user) == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "wrong"])
+@pytest.mark.parametrize("scored", [True, False])
+def test_an_image_that_is_not_as_it_was_made_is_made_again_if_it_matters(
+    user: Bench, tmp_path: Path, damage: str, scored: bool
+) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    before = scores(user)
+    images = user.run_folder() / "images" / "spatial"
+    if damage == "missing":
+        (images / "1.png").unlink()
+    else:
+        (images / "1.png").write_bytes((images / "2.png").read_bytes())
+    if not scored:
+        keep_lines(user, lambda row: row["event"] != "scored" or (row["category"], row["pair_id"]) != ("spatial", "1"))
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    again = damage == "wrong" or not scored
+    assert ("To edit: 1" in result.output) == again, result.output
+    assert scores(user) == before
+    assert len(user.rows("scored")) == 8, "a score belongs to an image's bytes, and they came out the same"
+    if again:
+        assert (images / "1.png").read_bytes() != (images / "2.png").read_bytes()
+
+
+def test_another_seed_or_step_count_does_all_again_and_an_interruption_mixes_nothing(
+    user: Bench, tmp_path: Path
+) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    changed(config, "diffusion_model", num_inference_steps=7, latency_ms=300)
+    process = user.start("run", "--config", config, "--resume", "latest")
+    wait_until(lambda: edits_done(user, 10))
+    process.send_signal(signal.SIGINT)
+    output = finish(process)
+    assert process.returncode == 130
+    assert "changed: editor.parameters.num_inference_steps" in output
+    assert "To edit: 8 (8 made with other settings or weights)" in output
+    report = user.report()
+    assert report["overall"]["num_samples"] < 8, "what was not made with these settings is missing"
+    assert report["overall"]["num_failed"] == 0
+
+    result = resume(user, changed(config, "diffusion_model", latency_ms=5))
+    assert result.code == 0, result.output
+    rows = user.rows("edited")
+    assert len(rows) == 16
+    assert len({row["identity"] for row in rows}) == 16
+    assert user.report()["overall"]["num_samples"] == 8
+
+
+def test_other_prompts_score_again_and_edit_nothing(user: Bench, tmp_path: Path) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    content["prompts"] = {"spatial": {"system_prompt": "", "user_prompt_template": "How good is {edit_instruction}?"}}
+    config.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "Reused: 8 of 8 edits, 4 of 8 scores" in result.output
+    assert len(user.rows("scored")) == 12
+    assert len(user.rows("edited")) == 8
+
+
+def test_how_many_work_and_how_fast_changes_no_identity(user: Bench, tmp_path: Path) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    keep_lines(user, lambda row: row["event"] != "scored" or row["category"] != "spatial")
+    changed(config, "diffusion_model", device_ids=["cpu"], latency_ms=1, faults={"error": 0.0})
+    changed(config, "reward_model", batch_size=1)
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "Reused: 8 of 8 edits, 4 of 8 scores" in result.output
+
+
+def test_pairs_that_changed_came_or_went(user: Bench, tmp_path: Path) -> None:
+    data = tmp_path / "data.json"
+    config = finished_run(user, data)
+    content = json.loads(data.read_text(encoding="utf-8"))
+    content["物理"][0]["edit_instruction"] = "something else"
+    content["物理"][1]["original_image_b64"] = encoded(picture((77, 33)))
+    del content["物理"][2]
+    content["spatial"].append(pair("new", encoded(picture((50, 51)))))
+    content["spatial"][0]["original_image_b64"] = "§"
+    write_data(data, content)
+    result = resume(user, config)
+    assert result.code == 3, result.output
+    for reason in ("1 the instruction is another", "1 the source image is another", "1 not done before"):
+        assert reason in result.output
+    assert "Left out: 1 pairs" in result.output
+    report = user.report()
+    status = {f"{one['category']}/{one['pair_id']}": one["status"] for one in report["pairs"]}
+    assert "物理/2" not in status
+    assert status["spatial/new"] == "scored"
+    assert status["spatial/0"] == "failed"
+    assert report["summary"]["total_pairs"] == 8
+    assert report["failures"][0]["kind"] == "bad_base64"
+
+
+def test_what_failed_is_tried_again(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(
+        small_benchmark(tmp_path / "data.json"),
+        editor={"faults": {"error": ["物理/1"]}},
+        reward={"faults": {"error": ["spatial/2"]}},
+    )
+    assert user.run_config(config).code == 3
+    assert all(row["identity"] for row in user.rows("failed"))
+    changed(config, "diffusion_model", faults={})
+    changed(config, "reward_model", faults={})
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "To edit: 1 (1 failed before)" in result.output
+    assert user.report()["failures"] == []
+
+
+def test_more_samples_and_passes_are_added_to_what_is_there(user: Bench, tmp_path: Path) -> None:
+    config = finished_run(user, tmp_path / "data.json")
+    changed(config, "evaluation", samples_per_pair=2, reward_passes=2)
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "Reused: 8 of 16 edits, 8 of 32 scores" in result.output
+    assert len(user.rows("scored")) == 32
+
+
+def test_images_that_are_not_kept_are_not_needed_once_scored(user: Bench, tmp_path: Path) -> None:
+    sections = {"evaluation": {"save_generated_images": False}}
+    config = finished_run(user, tmp_path / "data.json", **sections)
+    images = user.run_folder() / "images"
+    left_behind = images / "spatial" / "1.png"
+    left_behind.write_bytes(b"the run was killed before it could remove this")
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "Reused: 8 of 8 edits, 8 of 8 scores" in result.output
+    assert not list(images.rglob("*.png"))
+
+
+def test_a_second_process_on_one_run_is_refused(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
+    process = user.start("run", "--config", config)
+    wait_until(lambda: edits_done(user, 1))
+    result = resume(user, config)
+    assert result.code == 2, result.output
+    assert "in use by another process" in result.output
+    finish(process)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("run", ["latest", "20200101_000000", "../../etc", "/"])
+def test_a_run_that_is_not_there_is_a_usage_error(user: Bench, tmp_path: Path, run: str) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"))
+    for arguments in (["--resume", run], ["--resume", run, "--dry-run"]):
+        result = user.run_config(config, *arguments)
+        assert result.code == 2, result.output
+        assert "there is no run" in result.output
+
+
+def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: Bench, tmp_path: Path) -> None:
+    config = finished_run(user, tmp_path / "data.json", scheduler={"residency": "swap"})
+    before = scores(user)
+    keep_lines(user, lambda row: row["event"] not in ("scored", "stage"))
+    result = resume(user, config)
+    assert result.code == 0, result.output
+    assert "editor-0: model moved to device" not in result.output
+    assert scores(user) == before
+    assert user.report()["performance"]["model_switches"] == 0
+
+
+def test_too_many_failures_by_the_command_line_can_be_gone_on_with(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})
+    result = user.run_config(config, "--max-failures", "0.05")
+    assert result.code == 1, result.output
+    assert "more than the limit of 2" in result.output
+    assert f"--max-failures 0.05 --resume {user.run_folder().name}" in result.output
+    assert resume(user, changed(config, "diffusion_model", faults={})).code == 0
+    assert user.report()["status"] == "COMPLETE"
