@@ -28,6 +28,10 @@ class PoolUnavailableError(Exception):
     """The pool can't be used: it is not up, did not come up, or speaks another protocol."""
 
 
+class PoolGoneError(PoolUnavailableError):
+    """It was up a moment ago."""
+
+
 class PoolClient:
     """The connection to a pool's launcher. ``process`` is a pidfd: readable as soon as the launcher is gone."""
 
@@ -36,7 +40,7 @@ class PoolClient:
     ) -> None:
         process = open_pidfd(card.pid, card.pid_create_time)
         if process is None:
-            raise PoolUnavailableError(f"the launcher of pool {name} (pid {card.pid}) has just ended: try again")
+            raise PoolGoneError(f"the launcher of pool {name} (pid {card.pid}) has just ended")
         self.process = process
         self.name = name
         self.folder = folder

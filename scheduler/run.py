@@ -29,7 +29,7 @@ from scheduler.evaluation import Evaluation
 from scheduler.interrupts import Interrupts
 from scheduler.ledger import cut_torn_line, read_ledger
 from scheduler.logs import format_duration
-from scheduler.pool_client import PoolClient, PoolUnavailableError, find, launch
+from scheduler.pool_client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
 from scheduler.pool_plan import pool_plan
 from scheduler.record import Record
 from scheduler.report import Expected, Report, build_report, write_reports
@@ -128,7 +128,11 @@ class Run:
 
     def _evaluate(self, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts) -> Ending:
         while True:
-            pool, launched = self._attach(context)
+            try:
+                pool, launched = self._attach(context)
+            except PoolGoneError as error:
+                log.info("%s", error)
+                continue
             process = os.dup(pool.process)
             try:
                 return self._evaluate_in(pool, context, interrupts, may_move=not (launched or self._options.no_launch))

@@ -33,6 +33,7 @@ class ScoreStage:
         self._known: dict[ScoreUnit, str] = {}
         self._images: dict[EditUnit, EditedImage] = {}
         self._passes_left: dict[EditUnit, int] = {}
+        self._unscored: set[EditUnit] = set()
         self._jobs: dict[str, SentBatch] = {}
         self.clock = StageClock()
         self.done = 0
@@ -162,7 +163,10 @@ class ScoreStage:
     def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
         self.failed += 1
-        self._services.deliver(Item([row], remove=self._settle(unit)))
+        # Its image stays, so that a resumed run can score it without editing anew.
+        self._unscored.add(unit.edit)
+        self._settle(unit)
+        self._services.deliver(Item([row]))
         self._services.failure_recorded(unit.key)
 
     def _identity(self, unit: ScoreUnit, image: EditedImage) -> str:
@@ -175,7 +179,7 @@ class ScoreStage:
             return None
         del self._passes_left[unit.edit]
         image = self._images.pop(unit.edit)
-        return None if self._keep_images else image.path
+        return None if self._keep_images or unit.edit in self._unscored else image.path
 
     def _durable(self, unit: ScoreUnit) -> Callable[[], None]:
         def done() -> None:

@@ -39,6 +39,7 @@ class SampleTally:
     def withdraw(self) -> None:
         self.withdrawn = self.edit is not None
         self.edit_failure = None
+        self.score_failures.clear()
 
     def is_scored(self, expected: Expected) -> bool:
         edited = not self.withdrawn and not (self.edit is None and self.edit_failure)
@@ -49,7 +50,7 @@ class SampleTally:
 
     def failures(self, expected: Expected) -> list[Failure]:
         """Those that stand: an edit that failed again after it was had once matters only while the work isn't done."""
-        found = [] if self.withdrawn else list(self.score_failures.values())
+        found = list(self.score_failures.values())
         if self.edit_failure is not None and (self.edit is None or not self.is_done(expected)):
             found.insert(0, self.edit_failure)
         return found

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.ledger_rows import FailureStage, Row, StageRow
-from scheduler.report import DEFAULT_METRICS, build_report, render_markdown, report_as_json
+from scheduler.report import DEFAULT_METRICS, OUTDATED, build_report, render_markdown, report_as_json
 from scheduler.report.model import Expected
 from tests.scheduler.rows import edited, failed, planned, scored, stage_end
 
@@ -34,6 +34,7 @@ rows = st.lists(
         of_a_pair(
             failed,
             stage=st.sampled_from(["load", "edit", "score"]),
+            kind=st.sampled_from(["error", OUTDATED]),
             message=messages,
             sample=st.none() | numbers,
             pass_=st.none() | numbers,

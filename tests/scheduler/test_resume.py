@@ -1,0 +1,253 @@
+"""Whatever earlier parts of a run have left: what remains is exactly what does not count, and doing it completes it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.benchmark import Benchmark, Pair
+from scheduler.config.prompts import CategoryPrompts, PromptTemplate
+from scheduler.ledger import cut_torn_line, read_ledger
+from scheduler.ledger_rows import EditedRow, Row, ScoredRow, StageRow, encode_row
+from scheduler.report import Expected, build_report
+from scheduler.resume import Remaining, Resumption, UnfinishedStages, from_the_beginning
+from scheduler.run_directory import RunDirectory
+from scheduler.services import EditedImage
+from scheduler.task import Task
+from scheduler.units import EditUnit, ScoreUnit
+from tests.scheduler.rows import edited, failed, scored, sha, stage_end
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ between two parts of a run."""
+
+    steps: int = 1
+    editor: str = "E"
+    question: str = "Q"
+    reward: str = "R"
+    pairs: int = 3
+    instruction: str = "do it"
+    expected: Expected = field(default_factory=Expected)
+    keep_images: bool = True
+
+
+def benchmark_of(chosen: Settings) -> Benchmark:
+    pairs = tuple(
+        Pair(number, "c", str(number), chosen.instruction, "", source=None, sha256=sha(str(number)))  # type: ignore[arg-type]
+        for number in range(chosen.pairs)
+    )
+    return Benchmark("data", "json", ("c",), pairs, (), (), "0")
+
+
+def task_of(chosen: Settings, benchmark: Benchmark) -> Task:
+    prompts = CategoryPrompts((PromptTemplate("", "", chosen.question),), "mean")
+    parameters = {"steps": chosen.steps}
+    return Task(
+        pairs={pair.key: pair for pair in benchmark.pairs},
+        prompts_of=lambda _: prompts,
+        seed=0,
+        passes=chosen.expected.reward_passes,
+        edit_parameters=parameters,
+        edit_identity_parameters=parameters,
+        score_parameters={},
+        score_identity_parameters={},
+        with_source=False,
+        score_range=(0.0, 10.0),
+    )
+
+
+class Part:
+    """One part of a run in a directory: knows what remains, and can do some of it."""
+
+    def __init__(self, directory: RunDirectory, chosen: Settings, *, resumed: bool) -> None:
+        self.directory = directory
+        self.chosen = chosen
+        self.benchmark = benchmark_of(chosen)
+        self.task = task_of(chosen, self.benchmark)
+        cut_torn_line(directory.ledger)
+        if resumed:
+            resumption = Resumption(
+                self.benchmark,
+                self.task,
+                directory,
+                chosen.expected,
+                editor=chosen.editor,
+                reward=chosen.reward,
+                keep_images=chosen.keep_images,
+            )
+            self.remaining = resumption.remaining(read_ledger(directory.ledger))
+        else:
+            self.remaining = from_the_beginning(self.benchmark, chosen.expected.samples_per_pair)
+        self.write(list(self.remaining.rows))
+        self.known = dict(self.remaining.scores)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        with self.directory.ledger.open("ab") as file:
+            file.write(b"".join(map(encode_row, rows)))
+
+    def edit(self, unit: EditUnit, *, fails: bool = False) -> EditedImage | None:
+        identity = self.task.edit_identity(unit, self.chosen.editor)
+        if fails:
+            self.write([failed(unit.pair_id, "c", sample=unit.sample, identity=identity)])
+            return None
+        # Like a real edit, its bytes follow from what it depends on (but not the other way round).
+        content = f"{unit} {self.chosen.steps // 2} {self.chosen.editor} {self.chosen.instruction}".encode()
+        path = self.directory.image_path(unit.category, unit.pair_id, unit.sample)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        row = edited(unit.pair_id, "c", sample=unit.sample, identity=identity, sha256=digest)
+        self.write([replace_image(row, self.directory.recorded(path))])
+        return EditedImage(path, digest)
+
+    def score(self, unit: EditUnit, image: EditedImage, *, fails: bool = False) -> None:
+        for number in range(self.chosen.expected.reward_passes):
+            one = ScoreUnit(unit, number)
+            identity = self.task.score_identity(one, image.sha256, self.chosen.reward)
+            if self.known.pop(one, None) == identity:
+                continue
+            if fails:
+                self.write(
+                    [failed(unit.pair_id, "c", stage="score", sample=unit.sample, pass_=number, identity=identity)]
+                )
+            else:
+                self.write([scored(unit.pair_id, 5.0, "c", sample=unit.sample, pass_=number, identity=identity)])
+        if not self.chosen.keep_images and not fails:
+            image.path.unlink()
+
+    def work(self, steps: Sequence[str]) -> None:
+        """Do what remains, a step for each piece: ``done``, ``fails``, or ``killed``, which ends it."""
+        pieces: list[tuple[EditUnit, EditedImage | None]] = [
+            *self.remaining.delivered,
+            *((unit, None) for unit in self.remaining.edits),
+        ]
+        for (unit, image), step in zip(pieces, [*steps, *["done"] * len(pieces)], strict=False):
+            if step == "killed":
+                return
+            made = image or self.edit(unit, fails=step == "edit fails")
+            if step == "killed before scoring":
+                return
+            if made is not None:
+                self.score(unit, made, fails=step == "score fails")
+
+    def rows(self) -> list[Row]:
+        return list(read_ledger(self.directory.ledger))
+
+
+def replace_image(row: EditedRow, image: str) -> EditedRow:
+    return EditedRow(**{name: getattr(row, name) for name in row.__struct_fields__} | {"image": image})
+
+
+steps = st.lists(
+    st.sampled_from(["done", "done", "edit fails", "score fails", "killed", "killed before scoring"]), max_size=8
+)
+chosen_settings = st.builds(
+    Settings,
+    steps=st.integers(0, 3),
+    editor=st.sampled_from("EF"),
+    question=st.sampled_from("QW"),
+    reward=st.sampled_from("RS"),
+    pairs=st.integers(1, 3),
+    instruction=st.sampled_from(["do it", "or not"]),
+    expected=st.builds(Expected, samples_per_pair=st.integers(1, 2), reward_passes=st.integers(1, 2)),
+    keep_images=st.booleans(),
+)
+damages = st.sampled_from(["none", "none", "torn", "image gone", "image swapped"])
+
+
+def damage(directory: RunDirectory, kind: str) -> None:
+    images = sorted((directory.path / "images").rglob("*.png"))
+    if kind == "torn" and directory.ledger.stat().st_size:
+        directory.ledger.write_bytes(directory.ledger.read_bytes()[:-5])
+    elif kind == "image gone" and images:
+        images[0].unlink()
+    elif kind == "image swapped" and images:
+        images[0].write_bytes(b"another image")
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(chosen_settings, steps, damages), min_size=1, max_size=4), chosen_settings)
+def test_a_last_undisturbed_part_completes_the_run_with_its_own_settings_alone(
+    history: list[tuple[Settings, list[str], str]], last: Settings
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory.create(Path(folder))
+        for number, (chosen, what, harm) in enumerate(history):
+            part = Part(directory, chosen, resumed=number > 0)
+            part.work(what)
+            assert_only_own_results(part)
+            damage(directory, harm)
+        final = Part(directory, last, resumed=True)
+        final.work([])
+        assert_only_own_results(final)
+        report = report_of(final)
+        assert report.status == "COMPLETE", report.failures
+        assert len(report.pairs) == last.pairs
+        again = Part(directory, last, resumed=True).remaining
+        assert (list(again.edits), again.delivered) == ([], [])
+        assert all(isinstance(row, StageRow) for row in again.rows)
+        directory.close()
+
+
+@settings(deadline=None, max_examples=50)
+@given(chosen_settings, st.lists(steps, min_size=1, max_size=4))
+def test_without_changes_or_damage_nothing_is_done_twice(chosen: Settings, parts: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory.create(Path(folder))
+        for number, what in enumerate([*parts, []]):
+            final = Part(directory, chosen, resumed=number > 0)
+            final.work(what)
+        results = [
+            (type(row), row.pair_id, row.sample, getattr(row, "pass_", None))
+            for row in final.rows()
+            if isinstance(row, EditedRow | ScoredRow)
+        ]
+        edits = [result for result in results if result[0] is EditedRow]
+        assert len(edits) == len(set(edits))
+        scores = [result for result in results if result[0] is ScoredRow]
+        assert len(scores) == len(set(scores))
+        directory.close()
+
+
+def report_of(part: Part) -> Any:
+    manifest = {"left_out": part.remaining.left_out}
+    return build_report(part.rows(), manifest=manifest, expected=part.chosen.expected)
+
+
+def assert_only_own_results(part: Part) -> None:
+    for pair in report_of(part).pairs:
+        for sample in pair.samples:
+            unit = EditUnit(pair.category, pair.pair_id, sample.sample)
+            if sample.edit is None:
+                continue
+            assert sample.edit.identity == part.task.edit_identity(unit, part.chosen.editor)
+            for score in sample.scores:
+                one = ScoreUnit(unit, score.pass_)
+                assert score.identity == part.task.score_identity(one, sample.edit.sha256, part.chosen.reward)
+
+
+def test_the_stages_of_a_part_that_was_killed_are_told_by_its_results() -> None:
+    stages = UnfinishedStages()
+    rows = [
+        edited("1"),
+        scored("1", 3.0),
+        stage_end("edit", wall=9.0, device=9.0, workers=1),
+        scored("2", 3.0),
+        scored("3", 3.0, started=201.0, finished=202.0),
+    ]
+    assert list(stages.pass_on(rows)) == rows
+    (row,) = stages.rows()
+    assert isinstance(row, StageRow)
+    assert (row.stage, row.workers, row.device_seconds, row.wall_seconds) == ("score", 1, 1.5, 2.0)
+
+
+def test_remaining_is_empty_by_default() -> None:
+    assert list(Remaining().edits) == []
