@@ -122,7 +122,12 @@ def _read(head: Buffer) -> AnyMessage:
         _check_depth(plain)
         return msgspec.convert(plain, kind)
     except (ValueError, TypeError, RecursionError, OverflowError, MemoryError) as error:
-        raise ProtocolError((str(error) or type(error).__name__)[:500]) from None
+        raise ProtocolError(_printable(str(error) or type(error).__name__)) from None
+
+
+def _printable(text: str) -> str:
+    """On one line and not long: an error may quote what arrived, and will stand in a log or terminal."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[:500])
 
 
 class _Builder:

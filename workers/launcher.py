@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 import uuid
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from protocol.processes import create_time, open_pidfd
 from protocol.sockets import Listener, ipc_endpoint
 from workers.leases import Action, Grant, Leases
 from workers.managed_worker import ManagedWorker
+from workers.strangers import Strangers
 
 log = logging.getLogger("warmbench.launcher")
 
@@ -39,6 +41,14 @@ _FIRST_LEASE_SECONDS = 60.0
 
 _SILENT_SECONDS = 60.0
 """How long a client that nothing reaches is kept. Silence alone tells nothing: who watches a pool only listens."""
+
+MAX_CLIENTS = 256
+_MESSAGES_PER_TURN = 64
+_READING_SECONDS = 0.05
+"""How long a turn reads at most: the largest message that is none takes a tenth of a second to refuse."""
+
+_MAX_UNNAMED = 64
+"""Connections to the life socket that have not said yet which worker they are."""
 
 
 @dataclass
@@ -70,7 +80,8 @@ class Launcher:
         self._life_socket = socket.socket(socket.AF_UNIX)
         self._life_socket.bind(str(self._life_path))
         self._life_socket.listen(64)
-        self._strangers: dict[int, socket.socket] = {}
+        self._unnamed: dict[int, socket.socket] = {}
+        self._strangers = Strangers(log)
         self._workers = {
             worker.worker_id: ManagedWorker(self._context, plan, worker, folder, self._life_path)
             for worker in plan.workers
@@ -112,7 +123,7 @@ class Launcher:
     def _turn(self) -> None:
         poller = zmq.Poller()
         poller.register(self._listener.socket, zmq.POLLIN)
-        for descriptor in (self._mailbox.fileno(), self._life_socket.fileno(), *self._strangers):
+        for descriptor in (self._mailbox.fileno(), self._life_socket.fileno(), *self._unnamed):
             poller.register(descriptor, select.POLLIN)
         for worker in self._workers.values():
             worker.register(poller)
@@ -121,13 +132,13 @@ class Launcher:
                 poller.register(client.process, select.POLLIN)
         ready = dict(poller.poll(250))
         self._mailbox.run()
-        self._greet_strangers(ready)
+        self._greet_unnamed(ready)
         self._read_clients()
         for worker in self._workers.values():
             worker.attend()
         for run, client in tuple(self._clients.items()):
             if client.process in ready and client.process is not None:
-                log.warning("run %s: its process is gone", run)
+                log.warning("run %.100r: its process is gone", run)
                 self._leave(run)
         self._announce()
         self._end_if_unused()
@@ -135,71 +146,104 @@ class Launcher:
     def _on_signal(self, number: int, _frame: object) -> None:
         self._mailbox.post(lambda: self._stop(now=self._stopping, why=f"signal {signal.Signals(number).name}"))
 
-    def _greet_strangers(self, ready: Mapping[object, int]) -> None:
+    def _greet_unnamed(self, ready: Mapping[object, int]) -> None:
         """Take new life connections; a worker's first line says whose it is, with the endpoint that it bound."""
         if self._life_socket.fileno() in ready:
-            stranger, _ = self._life_socket.accept()
-            self._strangers[stranger.fileno()] = stranger
-        for descriptor in [found for found in self._strangers if found in ready]:
-            stranger = self._strangers.pop(descriptor)
+            connection, _ = self._life_socket.accept()
+            self._unnamed[connection.fileno()] = connection
+            if len(self._unnamed) > _MAX_UNNAMED:
+                self._unnamed.pop(next(iter(self._unnamed))).close()
+        for descriptor in [found for found in self._unnamed if found in ready]:
+            connection = self._unnamed.pop(descriptor)
             try:
-                card = json.loads(stranger.recv(4096))
+                card = json.loads(connection.recv(4096))
                 worker = self._workers[card["worker_id"]]
-                if card["incarnation"] != worker.incarnation:
-                    raise ValueError("an earlier life")
-                worker.greet(stranger, int(card["pid"]), str(card["endpoint"]))
-            except (ValueError, KeyError, TypeError, OSError):
-                stranger.close()
+                if card["incarnation"] != worker.incarnation or worker.status().endpoint is not None:
+                    raise ValueError("an earlier life, or one that has said so before")
+                worker.greet(connection, _peer_pid(connection), str(card["endpoint"]))
+            except (ValueError, KeyError, TypeError, RecursionError, OSError, zmq.ZMQError) as error:
+                self._strangers.dropped("closed a connection that is no worker's", repr(error)[:200])
+                connection.close()
 
     # -- clients
 
     def _read_clients(self) -> None:
-        while True:
+        end = time.monotonic() + _READING_SECONDS
+        for _ in range(_MESSAGES_PER_TURN):
             try:
                 received = self._listener.receive()
             except ProtocolError as error:
-                log.warning("dropped what is no message: %s", error)
-                continue
-            if received is None:
+                self._strangers.dropped("dropped what is no message", str(error))
+            else:
+                if received is None:
+                    return
+                self._handle(received[0], received[1])
+            if time.monotonic() > end:
                 return
-            self._handle(received[0], received[1])
 
     def _handle(self, identity: bytes, message: m.AnyMessage) -> None:
-        if message.run in self._clients:
-            self._clients[message.run].heard = time.monotonic()
+        client = self._clients.get(message.run)
+        # A run is its connection's: who only knows its name neither ends it nor takes its lease.
+        known = client is not None and client.identity == identity
+        if client is not None and known:
+            client.heard = time.monotonic()
         match message:
             case m.Hello(protocol_version=version) if version != PROTOCOL_VERSION:
                 text = f"this pool speaks protocol {PROTOCOL_VERSION}, not {version}: stop it and start it anew"
-                self._refuse(identity, message, "protocol_version", text)
+                self._turn_away(identity, message, "protocol_version", text)
             case m.Hello():
-                earlier = self._clients.get(message.run)
-                self._clients[message.run] = _Client(identity, time.monotonic(), earlier.process if earlier else None)
-                self._send_status(message.run)
-            case m.Lease() if message.run in self._clients:
+                self._on_hello(identity, message, client)
+            case m.Lease() if known:
                 self._on_lease(message)
-            case m.Reload() if message.run in self._clients:
+            case m.Reload() if known:
                 self._on_reload(identity, message)
-            case m.Status() if message.run in self._clients:
+            case m.Status() if known:
                 self._send_status(message.run)
-            case m.Goodbye():
+            case m.Goodbye() if known:
                 self._leave(message.run)
-            case m.Stop():
-                self._stop(now=message.now, why=f"run {message.run} asked for it")
-            case m.Heartbeat():
+            case m.Stop() if known:
+                self._stop(now=message.now, why=f"run {message.run!r:.100} asked for it")
+            case m.Heartbeat() if known:
                 pass
             case _:
                 text = f"{type(message).__name__} is nothing for a launcher, or comes before Hello"
-                self._refuse(identity, message, "invalid", text)
+                self._turn_away(identity, message, "invalid", text)
+
+    def _on_hello(self, identity: bytes, hello: m.Hello, earlier: _Client | None) -> None:
+        if earlier is not None and earlier.identity != identity:
+            if earlier.process is not None or self._send_status(hello.run):
+                self._turn_away(identity, hello, "invalid", "this run is here, on another connection")
+                return
+            self._leave(hello.run)
+        if hello.run not in self._clients and not self._make_room():
+            self._turn_away(identity, hello, "invalid", f"{MAX_CLIENTS} runs are here: there is no room for more")
+            return
+        process = earlier.process if earlier else None
+        self._clients[hello.run] = _Client(identity, time.monotonic(), process)
+        self._send_status(hello.run)
+
+    def _make_room(self) -> bool:
+        """Have room for one more client: where there are too many, one that only listens has to go."""
+        if len(self._clients) < MAX_CLIENTS:
+            return True
+        listening = [run for run, client in self._clients.items() if client.process is None]
+        if listening:
+            longest = min(listening, key=lambda run: self._clients[run].heard)
+            self._strangers.dropped("dropped a client to have room for another one", repr(longest)[:100])
+            self._leave(longest)
+        return bool(listening)
 
     def _on_lease(self, message: m.Lease) -> None:
         client = self._clients[message.run]
         if client.process is None:
-            client.process = open_pidfd(message.pid, message.pid_create_time)
+            client.process = _open_own(message.pid, message.pid_create_time)
             if client.process is None:
-                text = f"the process {message.pid} of run {message.run} is not there any more"
+                text = f"the process {message.pid} of run {message.run} is not there any more, or is another user's"
                 self._refuse(client.identity, message, "invalid", text)
                 self._leave(message.run)
                 return
+            for worker in self._workers.values():
+                worker.forgive()
         self._leased = True
         self._keep = self._keep or message.keep_warm
         self._tell(self._leases.request(message.run, message.mode))
@@ -211,11 +255,18 @@ class Launcher:
             return
         for worker_id in message.worker_ids:
             if worker_id in self._workers:
-                log.info("run %s has %s load %s", message.run, worker_id, message.spec.name or message.spec.type)
+                name = message.spec.name or message.spec.type
+                log.info("run %.100r has %s load %.500r", message.run, worker_id, name)
                 self._workers[worker_id].reload(message.spec, message.epoch)
 
     def _refuse(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
         self._listener.send(identity, m.Refused(run=message.run, incarnation=self._life, kind=kind, message=text))
+
+    def _turn_away(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
+        """Refuse one that is no client, or asks for what no client may have."""
+        self._strangers.dropped("refused what is not to be had so", f"{type(message).__name__}: {text}")
+        if self._strangers.is_to_be_told(identity, kind, time.monotonic()):
+            self._refuse(identity, message, kind, text)
 
     def _leave(self, run: str) -> None:
         client = self._clients.pop(run, None)
@@ -251,10 +302,9 @@ class Launcher:
                     self._forget_if_gone(run)
 
     def _forget_if_gone(self, run: str) -> None:
-        """Forget a client that nothing reaches, and that has no process to tell of its end."""
-        client = self._clients[run]
-        if client.process is None and time.monotonic() - client.heard > _SILENT_SECONDS:
-            log.info("client %s is gone without a goodbye", run)
+        """Forget a client that nothing reaches, also one whose process lives: it may have named any process."""
+        if time.monotonic() - self._clients[run].heard > _SILENT_SECONDS:
+            self._strangers.dropped("forgot a client that is gone without a goodbye", repr(run)[:100])
             self._leave(run)
 
     def _send_status(self, run: str) -> bool:
@@ -293,7 +343,35 @@ class Launcher:
         self._listener.close()
         self._context.term()
         self._mailbox.close()
-        for connection in (self._life_socket, *self._strangers.values()):
+        for connection in (self._life_socket, *self._unnamed.values()):
             connection.close()
         for path in (self._life_path, self._folder / f"pool-{self._life}.sock"):
             path.unlink(missing_ok=True)
+
+
+def _open_own(pid: int, created: float) -> int | None:
+    """A descriptor of this very process, or None if it has ended or is another user's."""
+    descriptor = open_pidfd(pid, created)
+    if descriptor is not None and not _is_own(pid):
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _is_own(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def _peer_pid(connection: socket.socket) -> int:
+    """The process at the other end, as the kernel knows it: what is killed is not what somebody says.
+
+    Raises:
+        ValueError: it is in a namespace that can't be seen from here.
+    """
+    pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    if pid < 1:
+        raise ValueError("a process that can't be seen from here")
+    return pid

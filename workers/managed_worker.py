@@ -144,8 +144,14 @@ class ManagedWorker:
                 # What it said of the old model must not be taken for the new one.
                 self.state = msgspec.structs.replace(self.state, phase="waiting", model=None, error=None)
             self._load(self._life, epoch)
-        elif self._gave_up:
-            self._gave_up, self._supervision = False, Supervision()
+        else:
+            self.forgive()
+
+    def forgive(self) -> None:
+        """Forget its deaths: what a new run asks of it may not be what it died of. One that was left dead starts again."""
+        self._supervision = Supervision()
+        if self._gave_up and not self._stopping:
+            self._gave_up = False
             self.start()
 
     def _load(self, life: _Life, epoch: int) -> None:

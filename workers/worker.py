@@ -30,6 +30,7 @@ from workers import jobs as j
 from workers.device import Device, Outcome
 from workers.holder import ModelHolder
 from workers.payloads import sendable
+from workers.strangers import Strangers
 from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
@@ -38,6 +39,16 @@ LAUNCHER = "launcher"
 """The run id under which the pool's launcher speaks; it never has jobs."""
 
 _MESSAGES_PER_TURN = 64
+_READING_SECONDS = 0.05
+"""How long a turn reads at most: the largest message that is none takes a tenth of a second to refuse."""
+
+MAX_RUNS = 256
+MAX_JOBS = 4096
+"""Of one run. The scheduler gives an editor two rounds, of at most 1000 each; a ``Welcome`` can list 8192."""
+
+_SHORTEST_HEARTBEAT = 0.01
+_CLAIM_SECONDS = 2.0
+"""How long a second connection that speaks for a run may wait for the first one to turn out to be gone."""
 
 _DELIVERY_SECONDS = 5.0
 """How long a worker that is told to end stays for the acknowledgement of what it has finished."""
@@ -52,6 +63,16 @@ class _Peer:
     heartbeat_seconds: float
     dead_after_seconds: float
     beat: float = 0.0
+    worked: bool = False
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A Hello for a run that is here already, on another connection."""
+
+    identity: bytes
+    hello: m.Hello
+    until: float
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,8 @@ class Worker:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._listener = Listener(self._context, endpoint)
         self._peers: dict[str, _Peer] = {}
+        self._claims: dict[str, _Claim] = {}
+        self._strangers = Strangers(log)
         self._status = _Status()
         self._mailbox = Mailbox()
         self._device = Device(self._post_outcome)
@@ -97,7 +120,6 @@ class Worker:
         self._moving = 0
         self._ending = False
         self._end_by: float | None = None
-        self._warned: set[str] = set()
 
     @property
     def endpoint(self) -> str:
@@ -150,15 +172,18 @@ class Worker:
     # -- messages in
 
     def _read_messages(self) -> None:
+        end = time.monotonic() + _READING_SECONDS
         for _ in range(_MESSAGES_PER_TURN):
             try:
                 received = self._listener.receive()
             except ProtocolError as error:
-                self._warn_once("garbage", f"dropped what is no message: {error}")
-                continue
-            if received is None:
+                self._strangers.dropped("dropped what is no message", str(error))
+            else:
+                if received is None:
+                    return
+                self._handle(*received)
+            if time.monotonic() > end:
                 return
-            self._handle(*received)
 
     def _handle(self, identity: bytes, message: m.AnyMessage, images: list[Buffer]) -> None:
         if isinstance(message, m.Hello):
@@ -167,7 +192,7 @@ class Worker:
         peer = self._peers.get(message.run)
         if peer is None or peer.identity != identity or message.incarnation != self._identity.incarnation:
             kind: m.RefusalKind = "unknown_run" if message.incarnation == self._identity.incarnation else "incarnation"
-            self._refuse(identity, message, kind, "say Hello first, and to this incarnation")
+            self._turn_away(identity, message, kind, "say Hello first, and to this incarnation")
             return
         peer.heard = time.monotonic()
         match message:
@@ -192,10 +217,23 @@ class Worker:
 
     def _on_hello(self, identity: bytes, hello: m.Hello) -> None:
         refusal = self._why_not(hello)
+        now = time.monotonic()
+        earlier = self._peers.get(hello.run)
         if refusal is not None:
-            self._refuse(identity, hello, *refusal)
+            self._turn_away(identity, hello, *refusal)
             return
-        self._peers[hello.run] = _Peer(identity, time.monotonic(), hello.heartbeat_seconds, hello.dead_after_seconds)
+        if earlier is not None and earlier.identity != identity and self._is_there(earlier, hello.run):
+            # A run is its connection's: who only knows its name neither reads its results nor cancels its jobs.
+            self._claims[hello.run] = _Claim(identity, hello, now + _CLAIM_SECONDS)
+            return
+        if earlier is None and not self._make_room():
+            self._turn_away(
+                identity, hello, "invalid", f"{MAX_RUNS} runs have jobs here, and there is no room for more"
+            )
+            return
+        heartbeat = max(hello.heartbeat_seconds, _SHORTEST_HEARTBEAT)
+        worked = earlier is not None and earlier.worked
+        self._peers[hello.run] = _Peer(identity, now, heartbeat, hello.dead_after_seconds, worked=worked)
         resend = self._jobs.attach(hello.run)
         queued, running, unacknowledged = self._jobs.unfinished(hello.run)
         welcome = m.Welcome(
@@ -224,6 +262,35 @@ class Worker:
             return "fingerprint", f"this worker holds a model with fingerprint {model.fingerprint}"
         return None
 
+    def _is_there(self, peer: _Peer, run: str) -> bool:
+        """Whether its connection is: ZeroMQ tells it of whatever is sent."""
+        return self._listener.send(peer.identity, m.Heartbeat(run=run, incarnation=self._identity.incarnation))
+
+    def _make_room(self) -> bool:
+        """Have room for one more run: where there are too many, who has no jobs and was silent the longest has to go.
+
+        It may say Hello again, and is told so when it speaks.
+        """
+        if len(self._peers) < MAX_RUNS:
+            return True
+        idle = [run for run in self._peers if run != LAUNCHER and not any(self._jobs.unfinished(run))]
+        if idle:
+            longest = min(idle, key=lambda run: self._peers[run].heard)
+            self._strangers.dropped("dropped a run to have room for another one", repr(longest)[:100])
+            self._drop(longest)
+        return bool(idle)
+
+    def _look_after_claims(self, now: float) -> None:
+        for run, claim in tuple(self._claims.items()):
+            peer = self._peers.get(run)
+            if peer is None or not self._is_there(peer, run):
+                del self._claims[run]
+                self._on_hello(claim.identity, claim.hello)
+            elif now > claim.until:
+                del self._claims[run]
+                self._strangers.dropped("refused a second connection of one run", repr(run)[:100])
+                self._turn_away(claim.identity, claim.hello, "unknown_run", "this run is here, on another connection")
+
     def _on_job(self, identity: bytes, message: m.Edit | m.Score, images: list[Buffer]) -> None:
         wanted = "editor" if isinstance(message, m.Edit) else "reward"
         if self._identity.role != wanted:
@@ -234,8 +301,11 @@ class Worker:
             self._refuse(identity, message, "epoch", text, message.job)
         elif self._status.phase == "failed":
             self._refuse(identity, message, "not_ready", self._status.error or "the model failed to load", message.job)
+        elif sum(map(len, self._jobs.unfinished(message.run))) >= MAX_JOBS:
+            self._refuse(identity, message, "invalid", f"{MAX_JOBS} jobs of this run are here already", message.job)
         else:
             self._status.epoch = message.epoch
+            self._peers[message.run].worked = True
             self._bench.add(message, images)
 
     def _on_load(self, identity: bytes, message: m.Load) -> None:
@@ -323,9 +393,18 @@ class Worker:
             identity, m.Refused(run=message.run, incarnation=incarnation, kind=kind, message=text, job=job)
         )
 
-    def _beat(self, run: str) -> None:
-        self._peers[run].beat = time.monotonic()
-        self._send(run, m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._state()))
+    def _turn_away(self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str) -> None:
+        """Refuse one that is no peer."""
+        self._strangers.dropped(f"refused what comes from nobody that is known here ({kind})", type(message).__name__)
+        if self._strangers.is_to_be_told(identity, kind, time.monotonic()):
+            self._refuse(identity, message, kind, text)
+
+    def _beat(self, run: str) -> bool:
+        """Send a heartbeat; False if it did not go out."""
+        peer = self._peers[run]
+        peer.beat = time.monotonic()
+        message = m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._state())
+        return self._listener.send(peer.identity, message)
 
     def _tell_launcher(self) -> None:
         # Deaths are counted from the last life that got anything done: the launcher should hear of it before the next
@@ -335,12 +414,23 @@ class Worker:
 
     def _look_after_peers(self) -> None:
         now = time.monotonic()
+        self._look_after_claims(now)
         for run, peer in tuple(self._peers.items()):
             if now - peer.heard > peer.dead_after_seconds:
-                log.warning("run %s was not heard for %.1f s: dropped", run, now - peer.heard)
-                self._drop(run)
-            elif now - peer.beat >= peer.heartbeat_seconds:
-                self._beat(run)
+                self._give_up(run, f"was not heard for {now - peer.heard:.1f} s")
+            elif now - peer.beat >= peer.heartbeat_seconds and not self._beat(run):
+                # It is gone, or has not read for so long that it has lost messages: what it has here is no longer
+                # what it believes to have.
+                self._give_up(run, "can't be reached")
+
+    def _give_up(self, run: str, why: str) -> None:
+        if run == LAUNCHER:
+            return  # the socket that joins them for life tells of its end
+        if self._peers[run].worked:
+            log.warning("run %.100r %s: dropped", run, why)
+        else:
+            self._strangers.dropped("dropped a run that never had a job here", f"{run!r:.100} {why}")
+        self._drop(run)
 
     def _drop(self, run: str) -> None:
         self._peers.pop(run, None)
@@ -381,8 +471,3 @@ class Worker:
             started=self._started,
         )
         write_card(self._folder / f"{self._identity.worker_id}.json", card)
-
-    def _warn_once(self, what: str, text: str) -> None:
-        if what not in self._warned:
-            self._warned.add(what)
-            log.warning("%s (said once)", text)
