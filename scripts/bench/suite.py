@@ -1,4 +1,4 @@
-"""The seven figures, in order, and what each of them needs."""
+"""The eight figures, in order, and what each of them needs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ from typing import Literal, get_args
 
 from scripts.bench.isolation import measure_isolation
 from scripts.bench.pictures import write_benchmark
+from scripts.bench.recovery import measure_recovery
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
 from scripts.bench.throughput import CPUS, POOL, REWARD, measure_spread, measure_throughput
 from scripts.bench.warm_start import measure_warm_start, measure_warm_start_real
 from scripts.bench.workplace import Workplace
 
-Figure = Literal["throughput", "spread", "overlap", "switches", "warm-start", "warm-start-real", "isolation"]
+Figure = Literal[
+    "throughput", "spread", "overlap", "switches", "warm-start", "warm-start-real", "isolation", "recovery"
+]
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 
-_ON_ONE_POOL = {"throughput": measure_throughput, "spread": measure_spread, "overlap": measure_overlap}
+_ON_ONE_POOL = {
+    "throughput": measure_throughput,
+    "spread": measure_spread,
+    "overlap": measure_overlap,
+    "recovery": measure_recovery,
+}
 _ON_FEW_PAIRS = {
     "switches": measure_switches,
     "warm-start": measure_warm_start,

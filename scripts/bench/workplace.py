@@ -25,7 +25,7 @@ import psutil
 import yaml
 
 from protocol.plan import PoolPlan
-from protocol.pool import read_pool_card
+from protocol.pool import read_pool_card, read_worker_cards
 
 _END_SECONDS = 20.0
 _TAIL_LINES = 15
@@ -47,6 +47,32 @@ class FinishedRun:
     def of(self, event: str) -> list[Mapping[str, Any]]:
         """The rows of the ledger that tell of this."""
         return [row for row in self.rows if row["event"] == event]
+
+
+@dataclass(frozen=True)
+class BegunRun:
+    """A run that goes on, in an output folder of its own."""
+
+    launched: float
+    output: Path
+    arguments: Sequence[str]
+    process: subprocess.Popen[str]
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The rows that its ledger has by now."""
+        for ledger in self.output.glob("runs/*/results.jsonl"):
+            lines = ledger.read_text(encoding="utf-8").splitlines(keepends=True)
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+        return []
+
+    def finish(self) -> FinishedRun:
+        """Wait for its end.
+
+        Raises:
+            BenchError: its exit code is not 0.
+        """
+        _wait_for(self.process, self.arguments)
+        return _read(self.output, self.launched)
 
 
 class Workplace:
@@ -77,10 +103,32 @@ class Workplace:
         Raises:
             BenchError: its exit code is not 0.
         """
+        return self.begin(data, *options, pool=pool, editor=editor, reward=reward, sections=sections).finish()
+
+    def begin(
+        self,
+        data: Path,
+        *options: str,
+        pool: str,
+        editor: Mapping[str, Any],
+        reward: Mapping[str, Any],
+        sections: Mapping[str, Any] = MappingProxyType({}),
+    ) -> BegunRun:
+        """The same, without waiting for its end."""
         config, output = self._config(data, editor, reward, sections)
-        launched = time.time()
-        self._command("run", "--config", str(config), "--pool", pool, *options)
-        return _read(output, launched)
+        arguments = ("run", "--config", str(config), "--pool", pool, *options)
+        return BegunRun(time.time(), output, arguments, self._popen(*arguments))
+
+    def worker(self, pool: str, worker_id: str) -> psutil.Process:
+        """The process of a worker of a pool that is up.
+
+        Raises:
+            BenchError: there is none.
+        """
+        for card in read_worker_cards(self._home / pool):
+            if card.worker_id == worker_id:
+                return psutil.Process(card.pid)
+        raise BenchError(f"pool {pool} has no {worker_id}")
 
     def start(self, data: Path, *, pool: str, editor: Mapping[str, Any], reward: Mapping[str, Any]) -> None:
         """Launch a pool and return when all of its workers are ready.
@@ -178,9 +226,9 @@ class Workplace:
                     found.append(process)
         return found
 
-    def _command(self, *arguments: str) -> None:
+    def _popen(self, *arguments: str) -> subprocess.Popen[str]:
         # A session of its own: Ctrl-C reaches the bench alone, which then ends everything.
-        finished = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "scheduler", *arguments],
             cwd=Path(__file__).resolve().parents[2],
             env=self._environment,
@@ -190,11 +238,18 @@ class Workplace:
             text=True,
             errors="replace",
             start_new_session=True,
-            check=False,
         )
-        if finished.returncode:
-            end = "\n".join(finished.stdout.splitlines()[-_TAIL_LINES:])
-            raise BenchError(f"`warmbench {' '.join(arguments)}` ended with exit code {finished.returncode}:\n{end}")
+
+    def _command(self, *arguments: str) -> None:
+        _wait_for(self._popen(*arguments), arguments)
+
+
+def _wait_for(process: subprocess.Popen[str], arguments: Sequence[str]) -> None:
+    with process:
+        output, _ = process.communicate()
+    if process.returncode:
+        end = "\n".join(output.splitlines()[-_TAIL_LINES:])
+        raise BenchError(f"`warmbench {' '.join(arguments)}` ended with exit code {process.returncode}:\n{end}")
 
 
 @contextlib.contextmanager
