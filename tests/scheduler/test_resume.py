@@ -236,7 +236,7 @@ def assert_only_own_results(part: Part) -> None:
 
 def test_the_stages_of_a_part_that_was_killed_are_told_by_its_results() -> None:
     stages = UnfinishedStages()
-    rows = [
+    rows: list[Row] = [
         edited("1"),
         scored("1", 3.0),
         stage_end("edit", wall=9.0, device=9.0, workers=1),

@@ -7,7 +7,9 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -126,9 +128,10 @@ def test_a_figure_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.Ca
 def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
     raw: list[str] = []
     with workplace() as place:
-        ratios = run_suite(place, TINY, lambda numbers: raw.append(json.dumps(numbers)))
+        figures = [figure for figure in FIGURES if figure != "recovery"]
+        ratios = run_suite(place, TINY, lambda numbers: raw.append(json.dumps(numbers)), figures)
 
-    assert list(dict.fromkeys(ratio.figure for ratio in ratios)) == list(FIGURES)
+    assert list(dict.fromkeys(ratio.figure for ratio in ratios)) == figures
     shares = [ratio for ratio in ratios if ratio.figure in ("throughput", "spread")]
     assert [ratio.who for ratio in shares].count("thread pool") == 2
     assert all(0 < ratio.value <= 1.05 and 0 < (ratio.busy or 0) <= 1.05 for ratio in shares)
@@ -141,6 +144,18 @@ def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
     assert len(raw) == 4 + 3 + 2 + 1 + 2 + 2 + 2
     assert not place.folder.exists()
     assert processes_with(str(place.folder)) == []
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_death_is_measured_and_the_run_is_whole() -> None:
+    raw: list[Mapping[str, Any]] = []
+    with workplace() as place:
+        ratios = run_suite(place, Settings(pairs=72, latency_ms=100), raw.append, ["recovery"])
+    assert [(ratio.figure, ratio.who) for ratio in ratios] == [
+        (f"recovery: {what}", who) for what in ("start", "wall") for who in ("with barriers", "without barriers")
+    ]
+    assert all(ratio.value > 0 for ratio in ratios)
+    assert len(raw) == 2
 
 
 @pytest.mark.slow
