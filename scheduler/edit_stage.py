@@ -180,6 +180,7 @@ class EditStage:
     # -- carrying out
 
     def _act(self, actions: list[r.Action]) -> None:
+        over: list[int] = []
         for action in actions:
             match action:
                 case r.Assign():
@@ -190,13 +191,14 @@ class EditStage:
                         client.send(m.Release(run=self._services.run, incarnation=client.incarnation, round=number))
                 case r.Synced(number):
                     self.clock.synced(time.time())
-                    log.info(
-                        "Round %d/%d done, %d editors synced ✓", number + 1, self.last_round + 1, self._rounds.editors
-                    )
+                    over.append(number)
                 case r.Withdraw(worker, unit):
                     self._withdraw(worker, unit)
                 case r.GiveUp():
                     pass  # recorded where the reason is known
+        # A terminal may take its time; nobody waits for it at a barrier.
+        for number in over:
+            log.info("Round %d/%d done, %d editors synced ✓", number + 1, self.last_round + 1, self._rounds.editors)
 
     def _assign(self, action: r.Assign) -> None:
         client = self._services.worker(action.editor)

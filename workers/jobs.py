@@ -55,9 +55,12 @@ class SayAtBarrier:
 
 @dataclass(frozen=True)
 class Encode:
-    """Turn what the device made into a result."""
+    """Turn what the device made into a result. With ``behind`` the next job waits for its round: the barrier's messages
+    are more urgent, so it begins when that job has started, or a moment later.
+    """
 
     key: JobKey
+    behind: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,10 @@ class _Run:
             if job.place is Place.READY and (job.round is None or job.round <= self.released):
                 return name
         return None
+
+    def awaits_release(self) -> bool:
+        """Whether there is a job of a round that is not released yet."""
+        return any(job.round is not None and job.round > self.released for job in self.jobs.values())
 
     def named(self, *places: Place) -> list[str]:
         return [name for name, job in self.jobs.items() if job.place in places]
@@ -209,8 +216,9 @@ class Jobs:
             actions.append(SayAtBarrier(key, job.round))
             job.place = Place.UNDELIVERED if failed else Place.ENCODING
             # The next job is started before this one is encoded: the device comes first.
-            actions += [*self._start_next(), Send(key) if failed else Encode(key)]
-            return actions
+            started = self._start_next()
+            behind = not started and self._runs[key.run].awaits_release()
+            return [*actions, *started, Send(key) if failed else Encode(key, behind)]
         return self._start_next()
 
     def encoded(self, key: JobKey) -> list[Action]:

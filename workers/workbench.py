@@ -5,6 +5,8 @@ All methods run in the worker's loop; codec and device threads get pieces of wor
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +22,10 @@ from workers.interface import ModelError
 from workers.payloads import Reply, decode_batch, decode_source, encode_edit, encode_scores, failure
 
 _CODEC_THREADS = 2
+_BEHIND_SECONDS, _BEHIND_SHARE = 0.03, 0.15
+"""How long an image waits at most for the next job to start, and then for the others to have started theirs: seconds,
+and the share of the time that the device took for it.
+"""
 
 Send = Callable[[str, m.Message, Sequence[Buffer]], None]
 
@@ -61,6 +67,7 @@ class Workbench:
         self._holder = holder
         self._send = send
         self._first_done = first_done
+        self._busy = threading.Event()
         self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
 
     def add(self, message: m.Edit | m.Score, images: list[Buffer]) -> None:
@@ -90,8 +97,8 @@ class Workbench:
                     self._start(key)
                 case j.SayAtBarrier(key, round_):
                     self._say_at_barrier(key, round_)
-                case j.Encode(key):
-                    self._in_codec_thread(key, _encode, self._encoded)
+                case j.Encode(key, behind):
+                    self._in_codec_thread(key, self._encode_behind if behind else _encode, self._encoded)
                 case j.Send(key):
                     reply = self._payloads[key].reply
                     assert reply is not None, "sent before it was made"  # noqa: S101 - jobs.py orders it so
@@ -113,6 +120,16 @@ class Workbench:
 
         self._codecs.submit(work, payload).add_done_callback(ended)
 
+    def _encode_behind(self, payload: _Payload) -> None:
+        """Encode a moment after the device is busy again: on busy cores a barrier would wait for images to be
+        compressed, this worker's own and those of the workers that were released a little earlier.
+        """
+        outcome = payload.outcome
+        took = outcome.finished - outcome.started if outcome else 0.0
+        self._busy.wait(min(_BEHIND_SECONDS, took * _BEHIND_SHARE))
+        time.sleep(min(_BEHIND_SECONDS, took * _BEHIND_SHARE))
+        _encode(payload)
+
     def _decoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
         if self._payloads.get(key) is not payload:
             return  # dropped meanwhile, and perhaps given again
@@ -125,6 +142,7 @@ class Workbench:
     def _start(self, key: j.JobKey) -> None:
         payload, activity = self._payloads[key], self.activity
         activity.step = activity.steps = 0
+        self._busy.set()
 
         def progress(step: int, steps: int) -> None:
             activity.step, activity.steps = step, steps
@@ -137,11 +155,13 @@ class Workbench:
             return self._holder.score(payload.message, payload.decoded, progress)
 
         def done(outcome: Outcome) -> None:
+            self._busy.clear()
             activity.done += 1
             activity.progress += 1
             if activity.done == 1:
                 self._first_done()
-            payload.outcome, payload.decoded = outcome, None
+            # Its tag is this function, which holds the payload: no image is to wait for the garbage collector.
+            payload.outcome, payload.decoded = replace(outcome, tag=None), None
             if outcome.error is not None:
                 error = ModelError(outcome.error_kind or "error", outcome.error)
                 payload.reply = failure(payload.message, error, outcome.started, outcome.finished)

@@ -185,7 +185,11 @@ class JobsDriver:
                     assert not payload.at_barrier
                     assert round_ == payload.round
                     payload.at_barrier = True
-                case Encode(key):
+                case Encode(key, behind):
+                    waits = any(
+                        job.round is not None and job.round > self.runs[key.run].released for job in self._of(key.run)
+                    )
+                    assert behind == (self._device is None and waits), "it yields to a barrier, and to nothing else"
                     assert self.payloads[key].place is Place.ENCODING
                     assert (self.payloads[key], Place.ENCODING) not in self._codec
                     self._codec.append((self.payloads[key], Place.ENCODING))

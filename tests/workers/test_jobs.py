@@ -43,6 +43,14 @@ def test_the_device_goes_on_before_its_last_work_is_encoded() -> None:
     assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
 
 
+def test_while_the_next_job_waits_for_its_round_encoding_yields_to_the_barrier() -> None:
+    jobs = ready(ONE, round_=0)
+    jobs.usable(True)
+    jobs.release("run", 0)
+    jobs.add(TWO, 1)
+    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, 0), Encode(ONE, behind=True)]
+
+
 def test_a_job_of_the_next_round_is_decoded_but_does_not_start() -> None:
     jobs = ready(ONE, round_=1)
     assert jobs.usable(True) == []
