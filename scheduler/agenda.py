@@ -14,7 +14,7 @@ from scheduler.ledger import read_ledger
 from scheduler.record import Record
 from scheduler.report import Expected
 from scheduler.resume import Remaining, Resumption, from_the_beginning, summary
-from scheduler.rounds import Rounds
+from scheduler.rounds import MOST_LANDING, Rounds
 from scheduler.run_directory import RunDirectory
 from scheduler.score_stage import ScoreStage
 from scheduler.task import Task
@@ -95,6 +95,7 @@ class Agenda:
             synchronized=params.enable_batch_sync,
             round_size=scheduler.round_size,
             max_attempts=scheduler.max_attempts,
+            most_landing=MOST_LANDING,
         )
         edit.begin(rounds, reused=remaining.reused_edits)
         score.begin(remaining.scores, reused=remaining.reused_scores)

@@ -4,7 +4,7 @@ Units arrive as their edits are delivered. A reward that is free takes what ther
 batch only if that is full, or if no more units will come. What a dead reward had is scored by others, first of all;
 the units of a batch that failed as a whole are tried one at a time, so that one cannot spoil the others again. Those
 of a batch at which a reward died are tried alone, see ``scheduler.suspects``: by a reward that has nothing else, and
-gets nothing more until they are scored.
+gets nothing more until they are scored. While ``most_delivering`` scores wait to be written, nobody gets more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from scheduler.suspects import Suspects
-from scheduler.units import ScoreUnit
+from scheduler.units import EditUnit, ScoreUnit
+
+MOST_DELIVERING = 1024
+"""So many scores that are not on disk yet are enough for a disk to be kept busy with."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,13 @@ class Batches:
 
     _AHEAD = 2
 
-    def __init__(self, *, batch_size: int, max_attempts: int = 3) -> None:
+    def __init__(self, *, batch_size: int, max_attempts: int = 3, most_delivering: int | None = None) -> None:
+        """``most_delivering`` is a number of scores; None is no limit."""
         self._batch_size = batch_size
         self._max_attempts = max_attempts
-        self._queue: deque[ScoreUnit] = deque()
+        self._most_delivering = most_delivering
+        # All edits of a run may wait here until the devices change roles: an edit alone stands for its first pass.
+        self._queue: deque[EditUnit | ScoreUnit] = deque()
         self._singles: deque[ScoreUnit] = deque()
         self._failed: set[ScoreUnit] = set()
         self._suspects: Suspects[ScoreUnit] = Suspects()
@@ -95,7 +101,7 @@ class Batches:
         if self._suspects.is_poison(unit):
             return [GiveUpScore(unit, self._suspects.deaths(unit))]
         if not self._draining:
-            self._queue.append(unit)
+            self._queue.append(unit if unit.pass_ else unit.edit)
         return self._fill()
 
     def close(self) -> list[BatchAction]:
@@ -139,8 +145,10 @@ class Batches:
 
     def delivered(self, unit: ScoreUnit) -> list[BatchAction]:
         """The unit's row is in the ledger."""
+        was_full = self._full
         self._delivering.discard(unit)
-        return []
+        self._forget(unit)
+        return self._fill() if was_full else []
 
     def unit_failed(self, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
         """The unit got no score in a batch that did work."""
@@ -187,14 +195,32 @@ class Batches:
     def _give_up(self, poisoned: list[ScoreUnit]) -> list[BatchAction]:
         if not poisoned:
             return []
-        waiting = [unit for unit in (*self._singles, *self._queue) if self._suspects.is_poison(unit)]
-        self._singles = deque(unit for unit in self._singles if unit not in waiting)
-        self._queue = deque(unit for unit in self._queue if unit not in waiting)
-        return [GiveUpScore(unit, self._suspects.deaths(unit)) for unit in (*poisoned, *waiting)]
+        queued = (_unit(entry) for entry in self._queue if self._is_poison(entry))
+        given_up = [*poisoned, *(unit for unit in self._singles if self._is_poison(unit)), *queued]
+        self._singles = deque(unit for unit in self._singles if not self._is_poison(unit))
+        self._queue = deque(entry for entry in self._queue if not self._is_poison(entry))
+        for unit in given_up:
+            self._forget(unit)
+        return [GiveUpScore(unit, self._suspects.deaths(unit)) for unit in given_up]
+
+    @property
+    def _full(self) -> bool:
+        """Whether so many scores wait for the disk that no more should be made."""
+        return self._most_delivering is not None and len(self._delivering) >= self._most_delivering
+
+    def _is_poison(self, entry: EditUnit | ScoreUnit) -> bool:
+        return self._suspects.is_poison(_unit(entry))
+
+    def _forget(self, unit: ScoreUnit) -> None:
+        """Nothing more will come of it: a run of many pairs must not keep a word of each."""
+        self._starts.pop(unit, None)
+        self._errors.pop(unit, None)
+        self._failed.discard(unit)
 
     def _retry(self, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
         self._errors[unit] = self._errors.get(unit, 0) + 1
         if not again or self._errors[unit] >= self._max_attempts:
+            self._forget(unit)
             return [GiveUpScore(unit)]
         # While draining, what might have been tried anew is left undone, not given up.
         self._failed.add(unit)
@@ -204,6 +230,8 @@ class Batches:
 
     def _fill(self) -> list[BatchAction]:
         """Everybody gets a batch before anybody gets one ahead."""
+        if self._full:
+            return []
         actions: list[BatchAction] = []
         for level in range(self._AHEAD):
             for name, reward in self._rewards.items():
@@ -228,7 +256,7 @@ class Batches:
         if ahead and len(self._queue) < self._batch_size and not self._closed:
             return ()
         size = min(self._batch_size, len(self._queue))
-        return tuple(self._queue.popleft() for _ in range(size))
+        return tuple(_unit(self._queue.popleft()) for _ in range(size))
 
     def _may_try(self, reward: _Reward) -> bool:
         return reward.proven or not (self._queue or self._singles)
@@ -248,3 +276,7 @@ class Batches:
         for unit in units:
             self._starts[unit] = self._starts.get(unit, 0) + 1
         return AssignBatch(name, number, units, tuple(self._starts[unit] for unit in units))
+
+
+def _unit(entry: EditUnit | ScoreUnit) -> ScoreUnit:
+    return entry if isinstance(entry, ScoreUnit) else ScoreUnit(entry)

@@ -102,6 +102,8 @@ class Crew:
 
     def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> None:
         """Begin all moves that can begin, towards where the weights should be."""
+        if self.settled(desired):
+            return
         for name, residency in next_moves(self._placements(), desired, self._away()):
             self._clients[name].place(residency, epoch)
 

@@ -1,7 +1,8 @@
 """The aggregator's hands: images to disk, rows into the ledger, in a thread of its own.
 
-Everything that is waiting is written together and made durable by one fsync of the ledger; only then the run's loop is
-told. So a row never names an image that is not there, and nothing that depends on a row begins before it is safe.
+What is waiting is written together and made durable by one fsync of the ledger; only then the run's loop is told. So a
+row never names an image that is not there, and nothing that depends on a row begins before it is safe. It is not more
+at a time than makes the fsync cheap: the first is not to wait for images that came long after it.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.files import write_atomically
 from scheduler.ledger_rows import Row, encode_row
 
+_MOST_TOGETHER = 64
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """Something to be made durable: an image, if any, and the rows that tell of it; then ``done`` is posted."""
+    """Something to be made durable: an image, if any, and the rows that tell of it; then ``done`` is posted.
 
-    rows: Sequence[Row]
+    The rows may be made as they are written, in the delivery's thread.
+    """
+
+    rows: Iterable[Row]
     image: tuple[Path, bytes | memoryview] | None = None
     remove: Path | None = None
     done: Callable[[], None] | None = None
@@ -64,7 +70,7 @@ class Delivery:
         ended = False
         while not ended:
             taken = [self._items.get()]
-            while not self._items.empty():
+            while len(taken) < _MOST_TOGETHER and not self._items.empty():
                 taken.append(self._items.get_nowait())
             ended = None in taken
             items = [item for item in taken if item is not None]
@@ -76,7 +82,7 @@ class Delivery:
             for item in items:
                 if item.image is not None:
                     self._write_image(*item.image)
-            self._file.write(b"".join(encode_row(row) for item in items for row in item.rows))
+            self._file.writelines(encode_row(row) for item in items for row in item.rows)
             self._file.flush()
             os.fsync(self._file.fileno())
             for item in items:

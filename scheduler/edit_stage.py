@@ -130,7 +130,7 @@ class EditStage:
             self.done += 1
             self.done_by[worker] += 1
             self._acknowledge(worker, message.job)
-            self._rounds.delivered(unit)
+            self._act(self._rounds.delivered(unit))
             self._on_edited(unit, EditedImage(path, message.sha256))
 
         self._services.deliver(Item([row], image=(path, image), done=durable))

@@ -12,7 +12,6 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import Literal, TypeVar
 
 import zmq
@@ -42,9 +41,6 @@ T = TypeVar("T")
 _POLL_MS = 200
 _POOL_END_SECONDS = 20.0
 _READER_THREADS = 4
-
-
-_ROWS_AT_ONCE = 1000
 
 Phase = Literal["planning", "waiting", "editing", "switching", "scoring", "done"]
 
@@ -240,9 +236,7 @@ class Evaluation:
         if isinstance(remaining, Exception):
             self._error = AbortedError(f"what the run has done so far can't be read: {remaining}")
             return
-        rows = iter(remaining.rows)
-        while some := list(islice(rows, _ROWS_AT_ONCE)):
-            self.deliver(Item(some))
+        self.deliver(Item(remaining.rows))
         for path in remaining.removable:
             self.deliver(Item([], remove=path))
 
@@ -259,7 +253,10 @@ class Evaluation:
     def _advance(self) -> None:
         if self._phase == "planning":
             self._plan()
-        if self._draining and (self._tenancy.epoch is None or self._phase in ("planning", "waiting")):
+        # What a new run was to do is written down, even if it ends before it has done anything.
+        recorded = self._agenda.adopted or self._agenda.needs
+        nothing_begun = self._tenancy.epoch is None or self._phase in ("planning", "waiting")
+        if self._draining and recorded and nothing_begun:
             self._phase = "done"
         if self._tenancy.epoch is None or self._phase in ("planning", "done"):
             return
@@ -347,6 +344,9 @@ class Evaluation:
         self._tell_stage("score")
         self._delivery.close()
         pool_ends = self._tenancy.ends_with_run
+        if pool_ends and not self._tenancy.asked:
+            # It would wait a while for somebody to ask for it.
+            self._pool.stop(now=True)
         process = os.dup(self._pool.process)
         self._pool.close()
         if pool_ends:

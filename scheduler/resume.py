@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from scheduler.report import OUTDATED, Expected, PairTally, read_tallies
 from scheduler.run_directory import RunDirectory
 from scheduler.services import EditedImage, StageClock
 from scheduler.task import Task
-from scheduler.units import EditUnit, ScoreUnit
+from scheduler.units import AllEdits, EditUnit, ScoreUnit, Units
 
 NEW = "not done before"
 FAILED = "failed before"
@@ -38,7 +38,7 @@ class Remaining:
     ``removable`` images are nobody's any more. ``edit_reasons`` and ``score_reasons`` tell why things are left.
     """
 
-    edits: Collection[EditUnit] = ()
+    edits: Units = ()
     delivered: list[tuple[EditUnit, EditedImage]] = field(default_factory=list)
     scores: dict[ScoreUnit, str] = field(default_factory=dict)
     reused_edits: int = 0
@@ -168,9 +168,7 @@ class Resumption:
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
     """All that there is to do in a new run."""
-    edits = [
-        EditUnit(pair.category, pair.pair_id, sample) for pair in benchmark.pairs for sample in range(samples_per_pair)
-    ]
+    edits = AllEdits(benchmark.pairs, samples_per_pair)
     return Remaining(edits=edits, rows=(row for item in benchmark.items for row in planned_rows(item)))
 
 

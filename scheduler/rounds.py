@@ -6,18 +6,21 @@ alive is done with round k, round k+1 is released. A round never waits for a num
 that live; what a dead editor had goes to the front of the queue, and a round once opened is never extended. Free
 running, an editor has one unit to work on and ``round_size`` ahead, and never waits for another.
 
+Edits may come faster than the disk takes them. While ``most_landing`` of them wait to be written, nobody gets more.
+
 What a dead editor was at is tried alone, see ``scheduler.suspects``: an editor that has nothing else takes it, in a
 round as usual, and gets nothing more until its image has arrived.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scheduler.suspects import Suspects
-from scheduler.units import EditUnit
+from scheduler.units import Backlog, EditUnit, Units
+
+MOST_LANDING = 64
+"""So many images that were made and are not on disk yet are enough for a disk to be kept busy with."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,21 @@ class Rounds:
     """All edits of a run."""
 
     def __init__(
-        self, units: Iterable[EditUnit], *, synchronized: bool = True, round_size: int = 1, max_attempts: int = 3
+        self,
+        units: Units,
+        *,
+        synchronized: bool = True,
+        round_size: int = 1,
+        max_attempts: int = 3,
+        most_landing: int | None = None,
     ) -> None:
-        self._queue = deque(units)
+        """``units`` are not copied, and must not change. ``most_landing`` is a number of images; None is no limit."""
+        self._backlog = Backlog(units)
         self._suspects: Suspects[EditUnit] = Suspects()
         self._synchronized = synchronized
         self._round_size = round_size
         self._max_attempts = max_attempts
+        self._most_landing = most_landing
         self._editors: dict[str, _Editor] = {}
         self._landing: set[EditUnit] = set()
         self._round = -1
@@ -116,12 +127,12 @@ class Rounds:
     def finished(self) -> bool:
         """Whether nothing is left: no unit waits, and all that were assigned are delivered or failed."""
         busy = any(editor.units for editor in self._editors.values())
-        return not (self._queue or self._suspects or self._landing or busy)
+        return not (self._backlog or self._suspects or self._landing or busy)
 
     @property
     def stranded(self) -> bool:
         """Whether units wait and there is nobody to do them."""
-        return bool(self._queue or self._suspects) and not self._editors
+        return bool(self._backlog or self._suspects) and not self._editors
 
     def rounds_left(self) -> int:
         """How many rounds there will be after this one, if nobody dies or joins and nothing fails; free running, 0.
@@ -131,7 +142,7 @@ class Rounds:
         if not self._editors or not self._synchronized:
             return 0
         ahead = sum(editor.in_round(self._round + 1) for editor in self._editors.values())
-        waiting = len(self._queue) + len(self._suspects) * self._round_size + ahead
+        waiting = len(self._backlog) + len(self._suspects) * self._round_size + ahead
         return -(-waiting // (len(self._editors) * self._round_size))
 
     # -- editors
@@ -166,7 +177,7 @@ class Rounds:
         if self._draining:
             self._suspects.clear()
         else:
-            self._queue.extendleft(reversed(again))
+            self._backlog.put_first(again)
         return self._give_up(poisoned) + self._pump()
 
     # -- units
@@ -186,9 +197,14 @@ class Rounds:
             self._landing.add(unit)
         return self._pump()
 
-    def delivered(self, unit: EditUnit) -> None:
+    def delivered(self, unit: EditUnit) -> list[Action]:
         """The unit's image is on disk and in the ledger."""
+        if unit not in self._landing:
+            return []
+        was_full = self._full
         self._landing.discard(unit)
+        self._forget(unit)
+        return self._pump() if was_full else []
 
     def failed(self, name: str, unit: EditUnit, *, again: bool) -> list[Action]:
         """The editor could not do the unit. With ``again`` it is tried anew, up to ``max_attempts`` times in all.
@@ -200,15 +216,16 @@ class Rounds:
         self._errors[unit] = self._errors.get(unit, 0) + 1
         actions: list[Action] = []
         if not again or self._errors[unit] >= self._max_attempts:
+            self._forget(unit)
             actions.append(GiveUp(unit))
         elif not self._draining:
-            self._queue.append(unit)
+            self._backlog.put_last(unit)
         return actions + self._pump()
 
     def drain(self) -> list[Action]:
         """Begin nothing more; what is on the devices is finished."""
         self._draining = True
-        self._queue.clear()
+        self._backlog.clear()
         self._suspects.clear()
         actions: list[Action] = []
         for name, editor in self._editors.items():
@@ -233,9 +250,20 @@ class Rounds:
     def _give_up(self, poisoned: list[EditUnit]) -> list[Action]:
         if not poisoned:
             return []
-        waiting = [unit for unit in self._queue if self._suspects.is_poison(unit)]
-        self._queue = deque(unit for unit in self._queue if unit not in waiting)
-        return [GiveUp(unit, self._suspects.deaths(unit)) for unit in (*poisoned, *waiting)]
+        given_up = [*poisoned, *self._backlog.remove(self._suspects.is_poison)]
+        for unit in given_up:
+            self._forget(unit)
+        return [GiveUp(unit, self._suspects.deaths(unit)) for unit in given_up]
+
+    def _forget(self, unit: EditUnit) -> None:
+        """Nothing more will come of it: a run of many pairs must not keep a word of each."""
+        self._starts.pop(unit, None)
+        self._errors.pop(unit, None)
+
+    @property
+    def _full(self) -> bool:
+        """Whether so many images wait for the disk that no more should be made."""
+        return self._most_landing is not None and len(self._landing) >= self._most_landing
 
     def _pump(self) -> list[Action]:
         return self._next_round() if self._synchronized else self._fill(None, self._round_size + 1)
@@ -259,7 +287,7 @@ class Rounds:
         """Whether an editor could take part in the round if only its last image were here: a moment for all, which
         saves it from a whole round without work.
         """
-        if not (self._queue or self._suspects):
+        if not (self._backlog or self._suspects):
             return False
         kept_free = self._kept_free()
         return any(
@@ -272,6 +300,8 @@ class Rounds:
 
         (A round is filled before it is opened; running free, an editor has one to work on and the others ahead.)
         """
+        if self._full:
+            return []
         actions: list[Action] = []
         for level in range(depth):
             for name, editor in self._editors.items():
@@ -286,12 +316,12 @@ class Rounds:
         if self._suspects and not editor.units and self._may_try(editor):
             editor.alone = True
             return self._suspects.take()
-        if self._queue and editor.in_round(number) <= level and name not in self._kept_free():
-            return self._queue.popleft()
+        if self._backlog and editor.in_round(number) <= level and name not in self._kept_free():
+            return self._backlog.take()
         return None
 
     def _may_try(self, editor: _Editor) -> bool:
-        return editor.proven or not self._queue
+        return editor.proven or not self._backlog
 
     def _kept_free(self) -> set[str]:
         if not self._suspects:

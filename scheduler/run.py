@@ -19,7 +19,7 @@ from rich.console import Console
 
 from protocol.pool import PoolError
 from scheduler.agenda import Agenda
-from scheduler.batches import Batches
+from scheduler.batches import MOST_DELIVERING, Batches
 from scheduler.benchmark import Benchmark
 from scheduler.config import Config
 from scheduler.config.requests import editor_spec, reward_spec
@@ -157,9 +157,13 @@ class Run:
         with StageBars(self._console) as bars:
             evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts)
             reward, limits = self._config.reward_model.params, self._config.scheduler
-            batches = Batches(batch_size=reward.effective_batch_size, max_attempts=limits.max_attempts)
+            batches = Batches(
+                batch_size=reward.effective_batch_size,
+                max_attempts=limits.max_attempts,
+                most_delivering=MOST_DELIVERING,
+            )
             keep = self._config.evaluation.save_generated_images
-            score = ScoreStage(evaluation, self._task, batches, keep_images=keep)
+            score = ScoreStage(evaluation, self._task, batches, self._directory, keep_images=keep)
             edit = EditStage(evaluation, self._task, self._directory, score.available)
             evaluation.use(edit, score, self._agenda)
             try:

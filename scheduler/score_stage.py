@@ -11,6 +11,7 @@ from scheduler import batches as b
 from scheduler.benchmark.model import PairError
 from scheduler.delivery import Item
 from scheduler.ledger_rows import FailedRow, ScoredRow
+from scheduler.run_directory import RunDirectory
 from scheduler.score_rows import SentBatch, SentUnit, failed_score, judged_row
 from scheduler.services import EditedImage, Services, StageClock
 from scheduler.suspects import poison_message
@@ -25,14 +26,18 @@ class ScoreStage:
     earlier part of the run.
     """
 
-    def __init__(self, services: Services, task: Task, batches: b.Batches, *, keep_images: bool) -> None:
+    def __init__(
+        self, services: Services, task: Task, batches: b.Batches, directory: RunDirectory, *, keep_images: bool
+    ) -> None:
         self._services = services
         self._task = task
         self._batches = batches
+        self._directory = directory
         self._keep_images = keep_images
         self._known: dict[ScoreUnit, str] = {}
-        self._images: dict[EditUnit, EditedImage] = {}
-        self._passes_left: dict[EditUnit, int] = {}
+        # Where the devices change roles, all edits of a run wait here: the least that will do is kept of each.
+        self._hashes: dict[EditUnit, bytes] = {}
+        self._more_passes: dict[EditUnit, int] = {}
         self._unscored: set[EditUnit] = set()
         self._jobs: dict[str, SentBatch] = {}
         self.clock = StageClock()
@@ -59,8 +64,9 @@ class ScoreStage:
             if not self._keep_images:
                 self._services.deliver(Item([], remove=image.path))
             return
-        self._images[unit] = image
-        self._passes_left[unit] = len(asked)
+        self._hashes[unit] = bytes.fromhex(image.sha256)
+        if len(asked) > 1:
+            self._more_passes[unit] = len(asked) - 1
         for one in asked:
             actions = self._batches.available(one)
             self._record_poison(actions, {})
@@ -121,7 +127,7 @@ class ScoreStage:
         actions = self._batches.scored(worker, batch.number)
         for sent in batch.units:
             unit, judgements = sent.unit, answers.get(sent.unit.job, [])
-            identity = self._identity(unit, self._images[unit.edit])
+            identity = self._identity(unit, self._image(unit.edit))
             row = judged_row(self._task, batch, sent, judgements, message, identity)
             if isinstance(row, ScoredRow):
                 scores.append(row.score)
@@ -149,7 +155,7 @@ class ScoreStage:
         actions = self._batches.batch_failed(worker, batch.number, again=kind == "error")
         for sent in batch.units:
             if b.GiveUpScore(sent.unit) in actions:
-                identity = self._identity(sent.unit, self._images[sent.unit.edit])
+                identity = self._identity(sent.unit, self._image(sent.unit.edit))
                 self._record(sent.unit, failed_score(sent.unit, batch, kind, text, identity=identity))
         self._act(actions)
 
@@ -157,7 +163,7 @@ class ScoreStage:
         for action in actions:
             if isinstance(action, b.GiveUpScore) and action.deaths:
                 unit, text = action.unit, poison_message(action.deaths)
-                identity = self._identity(unit, self._images[unit.edit])
+                identity = self._identity(unit, self._image(unit.edit))
                 self._record(unit, failed_score(unit, had.get(unit), "poison", text, identity=identity))
 
     def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
@@ -174,17 +180,23 @@ class ScoreStage:
 
     def _settle(self, unit: ScoreUnit) -> Path | None:
         """The image's path if nobody needs the image any more."""
-        self._passes_left[unit.edit] -= 1
-        if self._passes_left[unit.edit]:
+        left = self._more_passes.pop(unit.edit, 0)
+        if left:
+            self._more_passes[unit.edit] = left - 1
             return None
-        del self._passes_left[unit.edit]
-        image = self._images.pop(unit.edit)
-        return None if self._keep_images or unit.edit in self._unscored else image.path
+        path = None if self._keep_images or unit.edit in self._unscored else self._image(unit.edit).path
+        self._unscored.discard(unit.edit)
+        del self._hashes[unit.edit]
+        return path
+
+    def _image(self, unit: EditUnit) -> EditedImage:
+        path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
+        return EditedImage(path, self._hashes[unit].hex())
 
     def _durable(self, unit: ScoreUnit) -> Callable[[], None]:
         def done() -> None:
             self.done += 1
-            self._batches.delivered(unit)
+            self._act(self._batches.delivered(unit))
 
         return done
 
@@ -221,7 +233,7 @@ class ScoreStage:
         )
         batch = SentBatch(action.reward, client.device, action.batch, units)
         self._jobs[name] = batch
-        images = [(self._images[unit.edit], self._task.pairs[unit.key]) for unit in action.units]
+        images = [(self._image(unit.edit), self._task.pairs[unit.key]) for unit in action.units]
         with_source = self._task.with_source
 
         def read() -> list[bytes]:

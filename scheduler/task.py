@@ -82,7 +82,7 @@ def build_task(config: Config, benchmark: Benchmark) -> Task:
     """What this config asks for every pair of this benchmark."""
     reward = config.reward_model.params
     return Task(
-        pairs={pair.key: pair for pair in benchmark.pairs},
+        pairs=benchmark.by_key,
         prompts_of=config.prompts.for_category,
         seed=config.diffusion_model.params.seed,
         passes=config.evaluation.reward_passes,

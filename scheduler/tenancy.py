@@ -45,6 +45,11 @@ class Tenancy:
         return self._watch.workers
 
     @property
+    def asked(self) -> bool:
+        """Whether this run has ever asked for the lease."""
+        return self._lease is not None
+
+    @property
     def ends_with_run(self) -> bool:
         """Whether the pool ends when this run leaves."""
         return self._watch.ends_with(self._settings.run) and not self._settings.keep_warm

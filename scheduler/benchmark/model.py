@@ -5,7 +5,8 @@ No image is kept in memory: a pair knows where its source image lies and reads i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 BadKind = Literal[
@@ -44,7 +45,7 @@ class Source(Protocol):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One item to edit and score. ``index`` counts all items of the data from 0, bad and unselected ones too."""
 
@@ -63,7 +64,7 @@ class Pair:
         return f"{self.category}/{self.pair_id}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BadPair:
     """An item that cannot be used. Category and id are stand-ins (``#17``, ``p1#2``) where the data's can't be used."""
 
@@ -81,12 +82,32 @@ class BadPair:
         return f"{self.category}/{self.pair_id}"
 
 
+class PairsByKey(Mapping[str, Pair]):
+    """The pairs by their keys, which are not kept: a key is put together, and taken apart, when it is asked for."""
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        self._categories: dict[str, dict[str, Pair]] = {}
+        for pair in pairs:
+            self._categories.setdefault(pair.category, {})[pair.pair_id] = pair
+
+    def __getitem__(self, key: str) -> Pair:
+        # Neither part can hold a slash.
+        category, _, pair_id = key.partition("/")
+        return self._categories[category][pair_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return (pair.key for pairs in self._categories.values() for pair in pairs.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._categories.values()))
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """All selected items in the data's order; merging ``pairs`` and ``bad`` by ``index`` gives it back.
 
     ``categories`` are those that hold a selected item, in the order of their first one. ``sha256`` covers everything
-    that was loaded: names, texts, the hashes of the images, and which items were bad.
+    that was loaded: names, texts, the hashes of the images, and which items were bad. ``by_key`` are the good pairs.
     """
 
     path: str
@@ -96,6 +117,10 @@ class Benchmark:
     bad: tuple[BadPair, ...]
     warnings: tuple[str, ...]
     sha256: str
+    by_key: Mapping[str, Pair] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_key", PairsByKey(self.pairs))
 
     @property
     def items(self) -> tuple[Pair | BadPair, ...]:

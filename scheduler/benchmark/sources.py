@@ -19,7 +19,7 @@ from scheduler.benchmark.model import PairError
 _CHUNK = 3 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileSource:
     """An image file."""
 
@@ -41,7 +41,7 @@ class FileSource:
         return _unchanged(_read_file(self.path), self.sha256, self.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EmbeddedSource:
     """A base64 string in a JSON file: ``length`` bytes from ``offset`` on, without the quotes."""
 

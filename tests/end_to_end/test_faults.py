@@ -77,7 +77,7 @@ def test_a_pair_that_kills_its_reward_is_given_up_and_its_batch_is_not_lost(
     assert "died 2 times" in row["message"]
     assert row["batch"] is not None
     assert restarts(result) <= 3
-    assert len(list(user.run_folder().rglob("*.png"))) == (8 if keep else 0), "as after any other failure"
+    assert len(list(user.run_folder().rglob("*.png"))) == (8 if keep else 1), "what has no score may get one yet"
 
 
 @pytest.mark.slow

@@ -22,10 +22,18 @@ class BatchesDriver:
     """All rewards of a run and what became of its units."""
 
     def __init__(
-        self, adversary: Adversary, *, units: int, batch_size: int, max_attempts: int, passes: int = 1
+        self,
+        adversary: Adversary,
+        *,
+        units: int,
+        batch_size: int,
+        max_attempts: int,
+        passes: int = 1,
+        most_delivering: int | None = None,
     ) -> None:
         self.adversary = adversary
-        self.batches = Batches(batch_size=batch_size, max_attempts=max_attempts)
+        self.batches = Batches(batch_size=batch_size, max_attempts=max_attempts, most_delivering=most_delivering)
+        self._most_delivering = most_delivering
         self.rewards: dict[str, Held] = {}
         self.available: list[ScoreUnit] = []
         self.delivered: Counter[ScoreUnit] = Counter()
@@ -213,14 +221,27 @@ class BatchesDriver:
                 case GiveUpScore(unit):
                     self.given_up[unit] += 1
         batches = self.batches
+        assert not self.full or not any(isinstance(action, AssignBatch) for action in actions)
         busy = any(self.rewards.values())
         assert batches.batches == self._batches_made
         assert batches.finished == (self._closed and not (self._waiting or self._delivering or busy))
         assert batches.stranded == (bool(self._waiting) and not self.rewards)
+        if self.full:
+            return
         assert not self._waiting or all(self.rewards.values()), "units wait, and a reward has nothing to do"
         enough = len(self._waiting - self.suspects) >= (1 if self._closed else self._batch_size)
         not_full = sum(len(held) < 2 for name, held in self.rewards.items() if name not in self._trying)
         assert not enough or not_full <= len(self.suspects), "ready, but not sent ahead"
+
+    @property
+    def full(self) -> bool:
+        """Whether enough scores wait for the disk."""
+        return self._most_delivering is not None and len(self._delivering) >= self._most_delivering
+
+    @property
+    def unforgettable(self) -> int:
+        """How much has to be kept when all is done: who lives, and what died of what."""
+        return len(self.rewards) + len(self._deaths) + len(self._beside)
 
     def _on_assign(self, action: AssignBatch) -> None:
         units, held = set(action.units), self.rewards[action.reward]

@@ -52,6 +52,7 @@ class RoundsDriver:
         round_size: int,
         max_attempts: int,
         samples: int = 1,
+        most_landing: int | None = None,
     ) -> None:
         self.units = [EditUnit("shapes", str(number // samples), number % samples) for number in range(units)]
         self.editors: dict[str, Editor] = {}
@@ -61,9 +62,16 @@ class RoundsDriver:
         self.synced: list[int] = []
         self.deaths: Counter[str] = Counter()
         self.draining = False
-        self.rounds = Rounds(self.units, synchronized=synchronized, round_size=round_size, max_attempts=max_attempts)
+        self.rounds = Rounds(
+            self.units,
+            synchronized=synchronized,
+            round_size=round_size,
+            max_attempts=max_attempts,
+            most_landing=most_landing,
+        )
         self.adversary = adversary
         self._synchronized, self._round_size, self._max_attempts = synchronized, round_size, max_attempts
+        self._most_landing = most_landing
         self.landing: list[EditUnit] = []
         self._waiting = set(self.units)
         self._urgent: set[EditUnit] = set()
@@ -134,8 +142,7 @@ class RoundsDriver:
         note(f"delivered {unit.pair_id}")
         self.landing.remove(unit)
         self.delivered[unit] += 1
-        self.rounds.delivered(unit)
-        self._check([])
+        self._check(self.rounds.delivered(unit))
 
     def fail(self, name: str, unit: EditUnit, *, again: bool) -> None:
         note(f"failed {name} {unit.pair_id} {again=}")
@@ -157,6 +164,7 @@ class RoundsDriver:
         assert self.rounds.at_barrier(name, unit) == []
         assert self.rounds.received(name, unit) == []
         assert self.rounds.failed(name, unit, again=False) == []
+        assert unit in self.landing or self.rounds.delivered(unit) == []
         self._check([])
 
     def drain(self) -> None:
@@ -208,6 +216,16 @@ class RoundsDriver:
         """All that living editors have, and what is not on disk yet."""
         return [unit for editor in self.editors.values() for unit in editor.units] + self.landing
 
+    @property
+    def unforgettable(self) -> int:
+        """How much has to be kept when all is done: who lives, and what died of what."""
+        return len(self.editors) + len(self._deaths) + len(self._beside)
+
+    @property
+    def full(self) -> bool:
+        """Whether enough images wait for the disk."""
+        return self._most_landing is not None and len(self.landing) >= self._most_landing
+
     def _take(self, name: str, unit: EditUnit) -> None:
         editor = self.editors[name]
         if unit in editor.given:
@@ -241,6 +259,7 @@ class RoundsDriver:
 
     def _on_assign(self, action: Assign) -> None:
         unit, editor, number = action.unit, self.editors[action.editor], action.round
+        assert not self.full, "no more is made than the disk can take"
         assert unit in self._waiting, "assigned although it is done, given up, or with somebody else"
         if unit in self.suspects:
             assert not editor.units, "a suspect is tried alone"
@@ -283,7 +302,7 @@ class RoundsDriver:
         assert rounds.editors == len(self.editors)
         assert rounds.finished == (not self._waiting and not self.outstanding)
         assert rounds.stranded == (bool(self._waiting) and not self.editors)
-        if not self.editors or self.draining:
+        if not self.editors or self.draining or self.full:
             return
         assert not self.suspects or all(editor.units for editor in self.editors.values()), "a suspect waits for nothing"
         if self._synchronized:

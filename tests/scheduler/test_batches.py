@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections import deque
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.batches import AssignBatch, Batches, GiveUpScore, WithdrawBatch
+from scheduler.batches import AssignBatch, BatchAction, Batches, GiveUpScore, WithdrawBatch
 from scheduler.units import EditUnit, ScoreUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.batches_driver import BatchesDriver
+from tests.scheduler.remembered import remembered
 
 
 def scores(count: int) -> list[ScoreUnit]:
@@ -140,6 +144,51 @@ def test_it_is_not_finished_before_the_last_row_is_in_the_ledger() -> None:
     assert batches.finished
 
 
+def test_while_enough_scores_wait_for_the_disk_nobody_gets_more() -> None:
+    one, two, three, four = scores(4)
+    batches = with_waiting(Batches(batch_size=1, most_delivering=2), [one, two, three, four])
+    batches.join("a")
+    assert batches.scored("a", 0) == [AssignBatch("a", 2, (three,), (1,))]
+    assert batches.scored("a", 1) == []
+    assert batches.delivered(one) == [AssignBatch("a", 3, (four,), (1,))]
+
+
+def test_of_what_is_scored_nothing_is_kept() -> None:
+    batches = Batches(batch_size=4, max_attempts=2)
+    batches.join("a", "b")
+    largest = done = 0
+    work: deque[BatchAction] = deque()
+    for unit in scores(3000):
+        work += batches.available(unit)
+        while work:
+            action = work.popleft()
+            if not isinstance(action, AssignBatch):
+                continue
+            done += 1
+            if done % 30 < 2:
+                work += batches.batch_failed(action.reward, action.batch, again=done % 2 == 0)
+                continue
+            work += batches.scored(action.reward, action.batch)
+            for one in action.units:
+                work += batches.delivered(one)
+        largest = max(largest, remembered(batches))
+    batches.close()
+    assert batches.finished
+    assert remembered(batches) == 2, "two rewards, and no unit"
+    assert largest < 100
+
+
+def test_an_edit_that_waits_for_its_first_judgement_takes_no_more_than_itself() -> None:
+    batches = Batches(batch_size=4)
+    units = [EditUnit("shapes", str(number)) for number in range(10_000)]
+    tracemalloc.start()
+    for unit in units:
+        batches.available(ScoreUnit(unit))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size / len(units) < 10
+
+
 # -- whatever happens
 
 
@@ -157,16 +206,22 @@ RUNS = given(
     batch_size=st.integers(1, 4),
     max_attempts=st.integers(1, 3),
     passes=st.integers(1, 2),
+    most_delivering=st.none() | st.integers(1, 5),
 )
 
 
 @RUNS
 @THOROUGH
 def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, most_delivering: int | None
 ) -> None:
     driver = BatchesDriver(
-        Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts, passes=passes
+        Adversary(choices),
+        units=count,
+        batch_size=batch_size,
+        max_attempts=max_attempts,
+        passes=passes,
+        most_delivering=most_delivering,
     )
     drive(driver)
     if not driver.rewards:
@@ -176,16 +231,22 @@ def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
     assert driver.batches.finished
     assert len(driver.available) == count
     assert (driver.delivered + driver.given_up) == dict.fromkeys(driver.available, 1)
+    assert remembered(driver.batches) == driver.unforgettable
 
 
 @RUNS
 @THOROUGH
 def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, most_delivering: int | None
 ) -> None:
     half = len(choices) // 2
     driver = BatchesDriver(
-        Adversary(choices[:half]), units=count, batch_size=batch_size, max_attempts=max_attempts, passes=passes
+        Adversary(choices[:half]),
+        units=count,
+        batch_size=batch_size,
+        max_attempts=max_attempts,
+        passes=passes,
+        most_delivering=most_delivering,
     )
     drive(driver)
     driver.drain()
@@ -200,10 +261,15 @@ def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
 @RUNS
 @THOROUGH
 def test_without_trouble_all_is_scored_at_the_first_attempt(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, most_delivering: int | None
 ) -> None:
     driver = BatchesDriver(
-        Adversary(choices), units=count, batch_size=batch_size, max_attempts=max_attempts, passes=passes
+        Adversary(choices),
+        units=count,
+        batch_size=batch_size,
+        max_attempts=max_attempts,
+        passes=passes,
+        most_delivering=most_delivering,
     )
     driver.join("a", "b")
     while driver.progress():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scheduler.delivery import Delivery, Item
-from scheduler.ledger_rows import FailedRow, Planned, decode_row
+from scheduler.ledger_rows import FailedRow, Planned, Row, decode_row
 from scheduler.run_directory import RunDirectory
 
 Posts = queue.SimpleQueue[Callable[[], None]]
@@ -50,6 +52,42 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
         delivery.put(Item([planned(str(number))]))
     delivery.close()
     assert (tmp_path / "results.jsonl").read_bytes().count(b"\n") == 50
+
+
+def test_the_first_that_are_written_need_not_wait_for_all_that_came_later(tmp_path: Path) -> None:
+    begun, go = threading.Event(), threading.Event()
+    images = tmp_path / "images"
+    written: list[int] = []
+
+    def held_up() -> Iterator[Row]:
+        begun.set()
+        assert go.wait(30)
+        yield planned("held up")
+
+    def post(done: Callable[[], None]) -> None:
+        written.append(len(list(images.iterdir())))
+
+    delivery = Delivery(tmp_path / "results.jsonl", post, lambda _: None)
+    delivery.put(Item(held_up()))
+    assert begun.wait(30)
+    for number in range(300):
+        delivery.put(Item([], image=(images / f"{number}.png", b"png"), done=lambda: None))
+    go.set()
+    delivery.close()
+    assert written[0] <= 64
+    assert len(written) == written[-1] == 300
+
+
+def test_rows_are_made_as_they_are_written(tmp_path: Path) -> None:
+    delivery, posts, _ = open_delivery(tmp_path)
+    tracemalloc.start()
+    delivery.put(Item((planned(str(number)) for number in range(20_000)), done=lambda: None))
+    posts.get(timeout=60)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    delivery.close()
+    assert (tmp_path / "results.jsonl").read_bytes().count(b"\n") == 20_000
+    assert peak < 500_000
 
 
 def test_an_image_is_removed_only_after_its_score_is_safe(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from scheduler.rounds import Assign, GiveUp, Release, Rounds, Synced, Withdraw
 from scheduler.units import EditUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
+from tests.scheduler.remembered import remembered
 from tests.scheduler.rounds_driver import RoundsDriver
 
 
@@ -159,6 +161,51 @@ def test_running_free_an_editor_never_waits_for_another() -> None:
     assert rounds.at_barrier("a", one) == [Assign("a", five, None, 1)]
 
 
+def test_while_enough_images_wait_for_the_disk_nobody_gets_more() -> None:
+    one, two, three, four, _ = pairs = units(5)
+    rounds = Rounds(pairs, synchronized=False, most_landing=2)
+    rounds.join("a")
+    assert rounds.at_barrier("a", one) == [Assign("a", three, None, 1)]
+    assert rounds.received("a", one) == []
+    assert rounds.at_barrier("a", two) == [Assign("a", four, None, 1)]
+    rounds.received("a", two)
+    assert rounds.at_barrier("a", three) == [], "two images wait"
+    assert [action.unit for action in rounds.delivered(one) if isinstance(action, Assign)] == [pairs[4]]
+    assert rounds.delivered(one) == [], "delivering it once is enough"
+
+
+def test_a_round_is_not_opened_before_the_disk_has_taken_the_images_of_an_earlier_one() -> None:
+    one, two, three = pairs = units(3)
+    rounds = Rounds(pairs, most_landing=1)
+    rounds.join("a")
+    rounds.received("a", one)
+    assert rounds.round == 1
+    assert rounds.at_barrier("a", two) == [Synced(1)]
+    assert rounds.delivered(one) == [Assign("a", three, 2, 1), Release("a", 2)]
+
+
+def test_of_what_is_done_nothing_is_kept() -> None:
+    pairs = [EditUnit("shapes", str(number)) for number in range(3000)]
+    for synchronized in (True, False):
+        rounds = Rounds(pairs, synchronized=synchronized, round_size=2, max_attempts=2)
+        work = deque(rounds.join("a", "b", "c"))
+        largest = done = 0
+        while work:
+            action = work.popleft()
+            if not isinstance(action, Assign):
+                continue
+            name, unit = action.editor, action.unit
+            done += 1
+            if done % 300 < 2:
+                work += rounds.failed(name, unit, again=done % 2 == 0)
+                continue
+            work += [*rounds.at_barrier(name, unit), *rounds.received(name, unit), *rounds.delivered(unit)]
+            largest = max(largest, remembered(rounds, but=pairs))
+        assert rounds.finished
+        assert remembered(rounds, but=pairs) == 3, "three editors, and no unit"
+        assert largest < 100
+
+
 def test_without_units_there_is_nothing_to_do() -> None:
     rounds = Rounds([])
     assert rounds.join("a") == []
@@ -175,11 +222,18 @@ RUNS = given(
     round_size=st.integers(1, 3),
     max_attempts=st.integers(1, 3),
     samples=st.integers(1, 2),
+    most_landing=st.none() | st.integers(1, 3),
 )
 
 
 def drive(
-    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int, samples: int
+    choices: bytes,
+    count: int,
+    synchronized: bool,
+    round_size: int,
+    max_attempts: int,
+    samples: int,
+    most_landing: int | None,
 ) -> RoundsDriver:
     """A run with all the trouble that there can be, up to where the trouble ends; somebody lives then."""
     adversary = Adversary(choices)
@@ -190,6 +244,7 @@ def drive(
         round_size=round_size,
         max_attempts=max_attempts,
         samples=samples,
+        most_landing=most_landing,
     )
     driver.join(*"abc"[: adversary.pick([2, 1, 3])])
     while not adversary.tired:
@@ -205,14 +260,21 @@ def drive(
 @RUNS
 @THOROUGH
 def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
-    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int, samples: int
+    choices: bytes,
+    count: int,
+    synchronized: bool,
+    round_size: int,
+    max_attempts: int,
+    samples: int,
+    most_landing: int | None,
 ) -> None:
-    driver = drive(choices, count, synchronized, round_size, max_attempts, samples)
+    driver = drive(choices, count, synchronized, round_size, max_attempts, samples, most_landing)
     last = driver.rounds.round + driver.rounds.rounds_left()
     foretold = not driver.suspects and not any(editor.alone for editor in driver.editors.values())
     while driver.progress():
         pass
     assert driver.rounds.finished
+    assert remembered(driver.rounds, but=driver.units) == driver.unforgettable
     assert (driver.delivered + driver.given_up) == dict.fromkeys(driver.units, 1)
     if synchronized:
         assert driver.rounds.round == last or not foretold, "without trouble there are as many rounds as were foretold"
@@ -223,10 +285,16 @@ def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
 @RUNS
 @THOROUGH
 def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
-    choices: bytes, count: int, synchronized: bool, round_size: int, max_attempts: int, samples: int
+    choices: bytes,
+    count: int,
+    synchronized: bool,
+    round_size: int,
+    max_attempts: int,
+    samples: int,
+    most_landing: int | None,
 ) -> None:
     half = len(choices) // 2
-    driver = drive(choices[:half], count, synchronized, round_size, max_attempts, samples)
+    driver = drive(choices[:half], count, synchronized, round_size, max_attempts, samples, most_landing)
     driver.drain()
     driver.adversary = Adversary(choices[half:])
     while not driver.adversary.tired:
