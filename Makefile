@@ -5,7 +5,7 @@ ARGS ?=
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix bench clean
+.PHONY: help setup run test check fix chaos bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -28,6 +28,10 @@ check: ## linters and types
 fix: ## format, and mend what can be mended
 	@scripts/setup.sh dev
 	@scripts/fix.sh
+
+chaos: ## faults of every kind, for as long as asked: make chaos [ARGS="runs --seeds 200"]
+	@scripts/setup.sh dev demo
+	@.venv/bin/python -m tests.chaos $(or $(ARGS),runs --seeds 20)
 
 bench: ## performance, as ratios
 	@scripts/setup.sh dev

@@ -22,7 +22,12 @@ from protocol.messages import AnyMessage, Message
 MAX_SOCKET_PATH = 107
 """Bytes of a Unix socket's path, a limit of the kernel's (sockaddr_un)."""
 
-_HIGH_WATER_MARK = 10_000
+_LINK_QUEUE = 10_000
+_LISTENER_QUEUE = 1000
+_RECEIVE_QUEUE = 100
+"""Messages of one connection. What is more stays with its sender, who is to pay for it in memory; the bound end has
+less for each, since any number may connect and never read."""
+
 _MAX_FRAMES = 1 + 2 * 256
 _LINGER_MS = 500
 
@@ -45,12 +50,12 @@ def ipc_endpoint(path: Path) -> str:
 class _Socket:
     """What both ends share: limits, no blocking for ever, closing without hanging."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int, send_queue: int) -> None:
         self.socket = context.socket(kind)
         self.socket.setsockopt(zmq.LINGER, _LINGER_MS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_IMAGE_BYTES)
-        self.socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
-        self.socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
+        self.socket.setsockopt(zmq.SNDHWM, send_queue)
+        self.socket.setsockopt(zmq.RCVHWM, _RECEIVE_QUEUE)
 
     def _receive_frames(self) -> list[Buffer] | None:
         """All frames of one message, or None if there is none. Surplus frames are read and thrown away."""
@@ -97,7 +102,7 @@ class Listener(_Socket):
         Raises:
             zmq.ZMQError: the endpoint can't be bound.
         """
-        super().__init__(context, zmq.ROUTER)
+        super().__init__(context, zmq.ROUTER, _LISTENER_QUEUE)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         try:
             self.socket.bind(endpoint)
@@ -134,7 +139,7 @@ class Link(_Socket):
         Raises:
             zmq.ZMQError: this is no endpoint.
         """
-        super().__init__(context, zmq.DEALER)
+        super().__init__(context, zmq.DEALER, _LINK_QUEUE)
         self.endpoint = endpoint
         try:
             self.socket.connect(endpoint)

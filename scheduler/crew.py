@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping
 
 import psutil
@@ -12,7 +13,10 @@ from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
 from scheduler.matching import usable
 from scheduler.residency import Placement, Wanted, next_moves, off_device, settled
+from scheduler.text import one_line
 from scheduler.worker_client import WorkerClient
+
+_MESSAGES_PER_TURN = 256
 
 log = logging.getLogger("warmbench")
 
@@ -59,6 +63,7 @@ class Crew:
         self._clients: dict[str, WorkerClient] = {}
         self._fingerprints: dict[m.Role, str] = {}
         self._strange: set[tuple[str, str]] = set()
+        self._garbled: set[str] = set()
 
     def get(self, name: str) -> WorkerClient | None:
         """The worker, if it lives."""
@@ -72,19 +77,26 @@ class Crew:
         for worker in status.workers:
             client = self._clients.get(worker.worker_id)
             if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
-                # What it said before it died tells what it had done, and so what it died of.
-                self._read(client)
+                # What it said before it died tells what it had done, and so what it died of: all of it.
+                self._read(client, sys.maxsize)
                 if worker.worker_id in self._clients:
                     self._lose(client)
                 client = None
             if client is None and usable(worker, self._specs):
-                self._clients[worker.worker_id] = WorkerClient(
-                    self._context,
-                    worker,
-                    run=self._run,
-                    heartbeat_seconds=self._heartbeat_seconds,
-                    dead_after_seconds=self._dead_after_seconds,
-                )
+                self._clients[worker.worker_id] = self._connect(worker)
+
+    def _connect(self, worker: m.WorkerStatus) -> WorkerClient:
+        try:
+            return WorkerClient(
+                self._context,
+                worker,
+                run=self._run,
+                heartbeat_seconds=self._heartbeat_seconds,
+                dead_after_seconds=self._dead_after_seconds,
+            )
+        except (zmq.ZMQError, ValueError) as error:
+            text = one_line(f"{worker.worker_id} can't be connected to at {worker.endpoint}: {error}", 500)
+            raise CrewError(text) from error
 
     def attend(self) -> None:
         """Read what the workers said, send heartbeats, and notice who has fallen silent.
@@ -193,19 +205,24 @@ class Crew:
         held = sum(size for size, residency in models if residency == "host")
         return off_device((size for size, _ in models), psutil.virtual_memory().available + held)
 
-    def _read(self, client: WorkerClient) -> None:
-        # A message may end the connection that it came by.
-        while self._clients.get(client.name) is client:
+    def _read(self, client: WorkerClient, most: int = _MESSAGES_PER_TURN) -> None:
+        for _ in range(most):
+            # A message may end the connection that it came by.
+            if self._clients.get(client.name) is not client:
+                return
             try:
                 received = client.link.receive()
             except ProtocolError as error:
-                log.warning("%s sent what is no message: %s", client.name, error)
+                if client.name not in self._garbled:
+                    self._garbled.add(client.name)
+                    log.warning("%s sent what is no message (said once): %s", client.name, error)
                 continue
             if received is None:
                 return
             message, images = received
-            if isinstance(message, m.RunMessage) and message.incarnation == client.incarnation:
-                self._handle(client, message, images)
+            if isinstance(message, m.Hello) or (message.run, message.incarnation) != (self._run, client.incarnation):
+                continue
+            self._handle(client, message, images)
 
     def _handle(self, client: WorkerClient, message: m.AnyMessage, images: list[Buffer]) -> None:
         client.heard(message.state if isinstance(message, m.Welcome | m.Heartbeat) else None)

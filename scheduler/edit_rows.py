@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from dataclasses import dataclass
 
+from protocol.codec import Buffer
+from protocol.messages import Edited
 from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage
 from scheduler.units import EditUnit
 
@@ -84,3 +88,17 @@ def failed_edit(
         kind=kind,
         message=message[:MAX_MESSAGE],
     )
+
+
+def edit_problem(message: Edited, image: Buffer) -> str | None:
+    """Why these bytes are not the edit that the message announces; None if they are."""
+    digest = hashlib.sha256(image).hexdigest()
+    if digest != message.sha256:
+        return f"the edit's bytes have SHA-256 {digest}, not {message.sha256} as its worker says"
+    start = bytes(image[:24])
+    if len(start) < 24 or not start.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"):
+        return f"the edit is no PNG: it begins with {start[:16]!r}"
+    size = struct.unpack(">II", start[16:])
+    if size != (message.width, message.height):
+        return f"the edit has {size[0]}x{size[1]} pixels, not {message.width}x{message.height} as its worker says"
+    return None

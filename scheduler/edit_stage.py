@@ -12,7 +12,7 @@ from protocol.codec import Buffer
 from scheduler import rounds as r
 from scheduler.benchmark.model import PairError
 from scheduler.delivery import Item
-from scheduler.edit_rows import EditJob, failed_edit
+from scheduler.edit_rows import EditJob, edit_problem, failed_edit
 from scheduler.ledger_rows import FailedRow
 from scheduler.run_directory import RunDirectory
 from scheduler.services import EditedImage, Services, StageClock
@@ -108,12 +108,18 @@ class EditStage:
     # -- results
 
     def _on_result(self, worker: str, message: m.Edited, image: Buffer) -> None:
-        job = self._jobs.pop(message.job, None)
+        job = self._find(worker, message.job)
         client = self._services.worker(worker)
         if job is None or client is None:
             # Done by somebody else meanwhile, or from before a silence: the first result counts.
             self._acknowledge(worker, message.job)
             return
+        problem = edit_problem(message, image)
+        if problem is not None:
+            self._acknowledge(worker, message.job)
+            self._fail(worker, message.job, "edit", "error", problem, message.started, message.finished)
+            return
+        del self._jobs[message.job]
         unit = job.unit
         path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
         row = job.edited(
@@ -153,9 +159,10 @@ class EditStage:
         started: float | None,
         finished: float | None,
     ) -> None:
-        job = self._jobs.pop(name, None)
+        job = self._find(worker, name)
         if job is None:
             return
+        del self._jobs[name]
         # An image that is none stays none, and the worker itself has tried twice when memory ran out.
         actions = self._rounds.failed(worker, job.unit, again=kind == "error")
         log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)

@@ -131,6 +131,8 @@ class Evaluation:
         """Run ``function`` in a reader thread, then ``then`` in the loop's."""
 
         def post(future: Future[T]) -> None:
+            if future.cancelled():
+                return  # the run has ended: nobody waits for it
             error = future.exception()
             if error is not None and not isinstance(error, Exception):
                 raise error
@@ -344,11 +346,8 @@ class Evaluation:
         self._tell_stage("score")
         self._delivery.close()
         pool_ends = self._tenancy.ends_with_run
-        if pool_ends and not self._tenancy.asked:
-            # It would wait a while for somebody to ask for it.
-            self._pool.stop(now=True)
         process = os.dup(self._pool.process)
-        self._pool.close()
+        self._tenancy.leave()
         if pool_ends:
             select.select([process], [], [], _POOL_END_SECONDS)
         os.close(process)

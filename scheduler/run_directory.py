@@ -17,6 +17,7 @@ from scheduler.ledger import LedgerLock
 _STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
 _MAX_JSON_BYTES = 1 << 28
 
+_CUT = re.compile(r"~[0-9a-f]{16}\Z")
 _MAX_NAME_BYTES = 240
 """File systems allow 255 bytes a name; a suffix has to fit as well."""
 
@@ -136,9 +137,9 @@ def _age(stamp: str) -> tuple[str, int]:
 
 
 def _file_name(text: str) -> str:
-    """The text as a file's name; a long one is cut and told apart by a hash."""
+    """The text as a file's name; a long one is cut and told apart by a hash, and so is one that looks like that."""
     encoded = text.encode("utf-8", "surrogatepass")
-    if len(encoded) <= _MAX_NAME_BYTES:
+    if len(encoded) <= _MAX_NAME_BYTES and not _CUT.search(text):
         return text
     digest = hashlib.sha256(encoded).hexdigest()[:16]
     return f"{encoded[: _MAX_NAME_BYTES - 20].decode('utf-8', 'ignore')}~{digest}"

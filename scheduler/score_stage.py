@@ -116,7 +116,7 @@ class ScoreStage:
     # -- results
 
     def _on_scored(self, worker: str, message: m.Scored) -> None:
-        batch = self._jobs.pop(message.job, None)
+        batch = self._take(worker, message.job)
         client = self._services.worker(worker)
         if batch is None or client is None:
             self._acknowledge(worker, message.job)
@@ -147,8 +147,13 @@ class ScoreStage:
         self._services.deliver(Item([], done=lambda: self._acknowledge(worker, message.job)))
         self._act(actions)
 
+    def _take(self, worker: str, name: str) -> SentBatch | None:
+        """The batch, if this reward has it; from now on it has not."""
+        batch = self._jobs.get(name)
+        return self._jobs.pop(name) if batch is not None and batch.worker == worker else None
+
     def _fail_batch(self, worker: str, name: str, kind: str, text: str) -> None:
-        batch = self._jobs.pop(name, None)
+        batch = self._take(worker, name)
         if batch is None:
             return
         log.warning("Batch %d of %d failed on %s (%s): %s", batch.number + 1, len(batch.units), worker, kind, text)

@@ -91,5 +91,5 @@ def poison_message(workers: Sequence[str]) -> str:
     """The reason why a pair is given up, for the ledger and the reports."""
     return (
         f"its worker died {len(workers)} times while it had nothing but this pair ({', '.join(workers)}): "
-        "the pair is not tried again. The worker's log says more"
+        "the pair is given up. The worker's log says more"
     )

@@ -17,6 +17,8 @@ from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 
 log = logging.getLogger("warmbench")
 
+_MESSAGES_PER_TURN = 256
+
 
 class Tenancy:
     """The run and the pool. ``epoch`` is that of its lease, None while it has none and is to keep off the workers.
@@ -37,6 +39,7 @@ class Tenancy:
         self._needed = needed
         self._watch = PoolWatch(settings.specs)
         self._lease: m.LeaseMode | None = None
+        self._garbled = False
         self._reloaded: set[str] = set()
 
     @property
@@ -45,14 +48,15 @@ class Tenancy:
         return self._watch.workers
 
     @property
-    def asked(self) -> bool:
-        """Whether this run has ever asked for the lease."""
-        return self._lease is not None
-
-    @property
     def ends_with_run(self) -> bool:
         """Whether the pool ends when this run leaves."""
         return self._watch.ends_with(self._settings.run) and not self._settings.keep_warm
+
+    def leave(self) -> None:
+        """Leave the pool. One that was launched for this run ends only once a run has left that asked for the lease."""
+        if self._lease is None:
+            self._request_lease("shared")
+        self._pool.close()
 
     def register(self, poller: zmq.Poller) -> None:
         """Have the loop woken by whatever the launcher says."""
@@ -64,11 +68,13 @@ class Tenancy:
         Raises:
             AbortedError: the run can't go on in this pool.
         """
-        while True:
+        for _ in range(_MESSAGES_PER_TURN):
             try:
                 received = self._pool.link.receive()
             except ProtocolError as error:
-                log.warning("the launcher sent what is no message: %s", error)
+                if not self._garbled:
+                    self._garbled = True
+                    log.warning("the launcher sent what is no message (said once): %s", error)
                 continue
             if received is None:
                 return

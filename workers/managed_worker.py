@@ -148,7 +148,7 @@ class ManagedWorker:
             self.forgive()
 
     def forgive(self) -> None:
-        """Forget its deaths: what a new run asks of it may not be what it died of. One that was left dead starts again."""
+        """Forget its deaths: a new run may not ask what it died of. One that was left dead starts again."""
         self._supervision = Supervision()
         if self._gave_up and not self._stopping:
             self._gave_up = False

@@ -46,7 +46,9 @@ MAX_RUNS = 256
 MAX_JOBS = 4096
 """Of one run. The scheduler gives an editor two rounds, of at most 1000 each; a ``Welcome`` can list 8192."""
 
-_SHORTEST_HEARTBEAT = 0.01
+_BEATS_PER_SECOND = 500
+"""To all runs together."""
+
 _CLAIM_SECONDS = 2.0
 """How long a second connection that speaks for a run may wait for the first one to turn out to be gone."""
 
@@ -231,9 +233,8 @@ class Worker:
                 identity, hello, "invalid", f"{MAX_RUNS} runs have jobs here, and there is no room for more"
             )
             return
-        heartbeat = max(hello.heartbeat_seconds, _SHORTEST_HEARTBEAT)
-        worked = earlier is not None and earlier.worked
-        self._peers[hello.run] = _Peer(identity, now, heartbeat, hello.dead_after_seconds, worked=worked)
+        times = (hello.heartbeat_seconds, hello.dead_after_seconds)
+        self._peers[hello.run] = _Peer(identity, now, *times, worked=earlier is not None and earlier.worked)
         resend = self._jobs.attach(hello.run)
         queued, running, unacknowledged = self._jobs.unfinished(hello.run)
         welcome = m.Welcome(
@@ -415,10 +416,11 @@ class Worker:
     def _look_after_peers(self) -> None:
         now = time.monotonic()
         self._look_after_claims(now)
+        shortest = len(self._peers) / _BEATS_PER_SECOND
         for run, peer in tuple(self._peers.items()):
             if now - peer.heard > peer.dead_after_seconds:
                 self._give_up(run, f"was not heard for {now - peer.heard:.1f} s")
-            elif now - peer.beat >= peer.heartbeat_seconds and not self._beat(run):
+            elif now - peer.beat >= max(peer.heartbeat_seconds, shortest) and not self._beat(run):
                 # It is gone, or has not read for so long that it has lost messages: what it has here is no longer
                 # what it believes to have.
                 self._give_up(run, "can't be reached")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Listener, ipc_endpoint
 from tests.waiting import wait_until
-from workers import managed_worker
+from workers import managed_worker, supervision
 from workers.managed_worker import ManagedWorker
 
 SILENT = [sys.executable, "-c", "import signal; signal.pause()"]
@@ -87,3 +89,20 @@ def test_a_worker_that_refuses_the_launcher_has_failed_with_its_reason(
     assert worker.state is not None
     assert (worker.state.phase, worker.state.error) == ("failed", "this worker speaks protocol 0")
     assert worker.changed
+
+
+def test_a_worker_that_was_left_dead_starts_again_when_a_new_run_asks_for_the_pool(
+    worker: ManagedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "MAX_DEATHS", 1)
+    worker.start()
+    os.kill(worker.status().pid, signal.SIGKILL)
+
+    def left_dead() -> bool:
+        worker.attend()
+        return worker.status().gave_up
+
+    wait_until(left_dead)
+    worker.forgive()
+    assert worker.alive
+    assert not worker.status().gave_up

@@ -1,0 +1,292 @@
+"""What a disturbed run is like, and what will be done to it: drawn from one seed, the same every time.
+
+A plan is a run's settings and its *parts*: what one process of the scheduler does until it ends or is ended. Before a
+part files may be tampered with; during it processes are killed, stopped, interrupted, and sent garbage. Behind the
+last part nothing is disturbed any more, so every run comes to its end.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tests.chaos.dataset import Item, draw_items
+
+Event = Literal["planned", "edited", "scored"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """So many seconds after the part began."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The ledger has so many more rows of this kind than when the part began."""
+
+    event: Event
+    count: int
+
+
+@dataclass(frozen=True)
+class There:
+    """The process exists; it may not have said anything yet."""
+
+    who: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """The scheduler has printed this."""
+
+    text: str
+
+
+Trigger = Moment | Rows | There | Said
+
+
+@dataclass(frozen=True)
+class Kill:
+    """SIGKILL. ``who`` is a worker's id, ``launcher``, ``scheduler``, or ``scheduler-1`` for the second of two."""
+
+    who: str
+
+
+@dataclass(frozen=True)
+class Stall:
+    """SIGSTOP, and SIGCONT after so long."""
+
+    who: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """A signal that asks the scheduler to end, once or twice."""
+
+    who: str
+    number: int
+    times: int
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A stranger sends frames that are no messages."""
+
+    who: str
+    seed: int
+
+
+Deed = Kill | Stall | Interrupt | Garbage
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What is done, and when."""
+
+    trigger: Trigger
+    deed: Deed
+
+
+@dataclass(frozen=True)
+class Tamper:
+    """What happens to the files while nobody runs. ``number`` chooses among the images there are.
+
+    ``cut`` takes the end of the ledger's last line away, ``half`` appends the beginning of another one.
+    """
+
+    what: Literal["delete", "overwrite", "cut", "half", "steps", "seed", "editors"]
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the scheduler."""
+
+    injections: tuple[Injection, ...] = ()
+    before: tuple[Tamper, ...] = ()
+
+
+@dataclass(frozen=True)
+class Models:
+    """One role: how many, how slow, how they break. ``faults`` is as in a config."""
+
+    count: int
+    latency_ms: float
+    sigma: float
+    place_seconds: float
+    load_seconds: float
+    faults: dict[str, float | list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run and what is done to it. ``second`` are the pairs of another run on the same pool at the same time."""
+
+    seed: int
+    items: tuple[Item, ...]
+    second: tuple[Item, ...]
+    editors: Models
+    rewards: Models
+    placement: Literal["apart", "shared", "swap"]
+    synchronized: bool
+    round_size: int
+    batch_size: int
+    samples: int
+    passes: int
+    keep_images: bool
+    with_source: bool
+    warm: bool
+    transport: Literal["ipc", "tcp"]
+    heartbeat_seconds: float
+    dead_after_seconds: float
+    job_timeout_seconds: float
+    real: bool
+    parts: tuple[Part, ...]
+
+    @property
+    def workers(self) -> list[str]:
+        """The ids of all workers."""
+        return [
+            *(f"editor-{number}" for number in range(self.editors.count)),
+            *(f"reward-{number}" for number in range(self.rewards.count)),
+        ]
+
+
+REAL_EVERY = 25
+"""One seed in so many runs the tiny models instead of simulated ones."""
+
+
+def draw_plan(seed: int) -> Plan:
+    """The plan of this seed."""
+    dice = random.Random(f"plan {seed}")  # noqa: S311 - repeatable is what it has to be
+    real = seed % REAL_EVERY == REAL_EVERY - 1
+    items = draw_items(dice, 3 if real else dice.randint(8, 40), "a")
+    second = draw_items(dice, dice.randint(8, 16), "b") if not real and dice.random() < 0.12 else ()
+    samples, passes = (1, 1) if real else (dice.choice((1, 1, 1, 2, 3)), dice.choice((1, 1, 1, 2)))
+    good = [item.key for item in items if item.bad is None]
+    every_fault = not real and dice.random() < 0.06
+    editors = _draw_models(dice, good, len(items) * samples, most=1 if real else 4, every_fault=every_fault, real=real)
+    usable = [key for key in good if not any(key in keys for keys in editors.faults.values() if isinstance(keys, list))]
+    rewards = _draw_models(
+        dice, usable, len(items) * samples * passes, most=1 if real else 2, every_fault=every_fault, real=real
+    )
+    hangs = "hang" in editors.faults or "hang" in rewards.faults
+    impatient = not real and dice.random() < 0.5
+    plan = Plan(
+        seed=seed,
+        items=items,
+        second=second,
+        editors=editors,
+        rewards=rewards,
+        placement="apart" if real else dice.choice(("apart", "apart", "shared", "swap")),
+        synchronized=dice.random() < 0.6,
+        round_size=dice.choice((1, 1, 2, 3)),
+        batch_size=dice.choice((1, 2, 4, 8)),
+        samples=samples,
+        passes=passes,
+        keep_images=dice.random() < 0.75,
+        with_source=dice.random() < 0.3,
+        warm=dice.random() < 0.25,
+        transport=dice.choice(("ipc", "ipc", "ipc", "tcp")),
+        heartbeat_seconds=0.1 if impatient else 1.0,
+        dead_after_seconds=dice.choice((0.6, 1.0)) if impatient else 10.0,
+        job_timeout_seconds=1.0 if hangs else 600.0,
+        real=real,
+        parts=(),
+    )
+    return _with_parts(plan, dice)
+
+
+def _draw_models(
+    dice: random.Random, keys: list[str], jobs: int, *, most: int, every_fault: bool, real: bool
+) -> Models:
+    count = dice.randint(1, most)
+    longest = min(60.0, 900.0 * count / max(1, jobs))
+    faults: dict[str, float | list[str]] = {}
+    if not real:
+        chances = {"crash": 0.1, "hang": 0.06, "oom": 0.15, "error": 0.2}
+        for kind, chance in chances.items():
+            if not (every_fault or dice.random() < chance):
+                continue
+            if kind in ("oom", "error") and dice.random() < 0.4:
+                faults[kind] = round(dice.uniform(0.02, 0.15), 3)
+            elif keys:
+                # A death costs half a second and more: a few do.
+                faults[kind] = sorted(dice.sample(keys, 1 if kind in ("crash", "hang") else min(2, len(keys))))
+    return Models(
+        count=count,
+        latency_ms=round(dice.uniform(2.0, max(3.0, longest)), 1),
+        sigma=dice.choice((0.0, 0.0, 0.4)),
+        place_seconds=dice.choice((0.0, 0.0, 0.1)),
+        load_seconds=dice.choice((0.0, 0.0, 0.2)),
+        faults=faults,
+    )
+
+
+def _with_parts(plan: Plan, dice: random.Random) -> Plan:
+    parts = [
+        Part(
+            injections=tuple(_draw_injection(plan, dice) for _ in range(dice.choice((1, 1, 1, 2, 3)))),
+            before=() if number == 0 else _draw_tampers(plan, dice),
+        )
+        for number in range(dice.choice((1, 1, 2, 2, 3)))
+    ]
+    if len(parts) > 1 or dice.random() < 0.3:
+        parts.append(Part(before=_draw_tampers(plan, dice)))
+    return replace(plan, parts=tuple(parts))
+
+
+def _draw_injection(plan: Plan, dice: random.Random) -> Injection:
+    schedulers = ("scheduler", "scheduler-1") if plan.second else ("scheduler",)
+    anyone = (*plan.workers, "launcher", *schedulers)
+    kind = dice.choice(("kill worker", "kill worker", "kill scheduler", "kill scheduler", "kill launcher", "stall",
+                        "stall", "interrupt", "garbage"))  # fmt: skip
+    deed: Deed
+    match kind:
+        case "kill worker":
+            deed = Kill(dice.choice(plan.workers))
+        case "kill scheduler":
+            deed = Kill(dice.choice(schedulers))
+        case "kill launcher":
+            deed = Kill("launcher")
+        case "stall":
+            patience = plan.dead_after_seconds
+            longer = patience < 5 and dice.random() < 0.5
+            deed = Stall(dice.choice(anyone), patience + dice.uniform(0.2, 0.6) if longer else dice.uniform(0.05, 0.5))
+        case "interrupt":
+            number = dice.choice((signal.SIGINT, signal.SIGTERM))
+            deed = Interrupt(dice.choice(schedulers), int(number), dice.choice((1, 1, 2)))
+        case _:
+            deed = Garbage(dice.choice((*plan.workers, "launcher")), dice.randrange(2**32))
+    return Injection(_draw_trigger(plan, dice, deed.who), deed)
+
+
+def _draw_trigger(plan: Plan, dice: random.Random, who: str) -> Trigger:
+    units = len(plan.items) * plan.samples
+    choices: list[Trigger] = [
+        Moment(dice.uniform(0.0, 12.0 if plan.real else 1.6)),
+        Rows("edited", max(1, int(units * dice.random()))),
+        Rows("edited", max(1, int(units * dice.random()))),
+        Rows("scored", max(1, int(units * plan.passes * dice.random()))),
+        Rows("planned", dice.randint(1, len(plan.items))),
+        There(who if who not in ("scheduler", "scheduler-1") else dice.choice(("launcher", *plan.workers))),
+    ]
+    if plan.placement != "apart":
+        choices += [Said("Model switch:"), Said("Model switch:")]
+    choices.append(Said("Report:" if who.startswith("scheduler") else "Edit stage completed"))
+    return dice.choice(choices)
+
+
+def _draw_tampers(plan: Plan, dice: random.Random) -> tuple[Tamper, ...]:
+    if dice.random() < 0.4:
+        return ()
+    kinds: tuple[Literal["delete", "overwrite", "cut", "half", "steps", "seed", "editors"], ...]
+    kinds = ("delete", "overwrite", "cut", "half", "half", "steps", "seed", "editors")
+    if plan.real:
+        kinds = ("delete", "overwrite", "cut", "half")
+    return tuple(Tamper(dice.choice(kinds), dice.randrange(1000)) for _ in range(dice.choice((1, 1, 2))))

@@ -1,0 +1,71 @@
+"""A few of the seeded runs and kills: those that are quick, and together meet every kind of fault. The whole lot is
+``python -m tests.chaos runs``, ``kills``.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.chaos.kills import different, kill_runs
+from tests.chaos.plan import Garbage, Injection, Interrupt, Kill, Plan, Stall, draw_plan
+from tests.chaos.play import Outcome, play
+from tests.chaos.runs import summary
+
+SEEDS = (26, 12, 42, 4, 31, 20)
+
+
+def injections(plan: Plan) -> list[Injection]:
+    return [injection for part in plan.parts for injection in part.injections]
+
+
+def test_the_same_seed_is_the_same_plan() -> None:
+    plans = [draw_plan(seed) for seed in range(100)]
+    random.random()  # noqa: S311 - whatever else is drawn changes nothing
+    assert plans == [draw_plan(seed) for seed in range(100)]
+    assert len({repr(plan) for plan in plans}) == 100
+
+
+def test_the_seeds_that_are_played_here_meet_every_kind_of_fault() -> None:
+    """If plans are drawn in another way one day, other seeds are to be chosen."""
+    plans = [draw_plan(seed) for seed in SEEDS]
+    deeds = [injection.deed for plan in plans for injection in injections(plan)]
+    assert {type(deed) for deed in deeds} == {Kill, Stall, Interrupt, Garbage}
+    killed = {deed.who.partition("-")[0] for deed in deeds if isinstance(deed, Kill)}
+    assert killed >= {"scheduler", "launcher", "editor"}
+    assert any(plan.placement != "apart" for plan in plans)
+    assert any(plan.warm for plan in plans)
+    assert any(plan.second for plan in plans)
+    assert any(part.before for plan in plans for part in plan.parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_disturbed_run_loses_nothing_and_leaves_nothing(seed: int) -> None:
+    outcome = play(draw_plan(seed))
+    assert outcome.findings == ()
+    assert outcome.injected, "a run that nobody disturbed shows nothing"
+
+
+@pytest.mark.slow
+def test_runs_that_are_killed_again_and_again_end_as_if_nobody_had_killed_them() -> None:
+    tallies = list(kill_runs(3, seed=0, per_run=2))
+    assert [tally.findings for tally in tallies] == [[], []]
+    assert sum(tally.kills for tally in tallies) == 3
+    assert tallies[1].redone is not None
+
+
+def test_reports_differ_by_a_score_and_not_by_who_gave_it() -> None:
+    def report(score: float, worker: str) -> dict[str, object]:
+        return {"pairs": [{"score": score, "samples": [{"worker": worker}]}], "performance": {"rounds": score}}
+
+    assert different(report(1.0, "editor-0"), report(1.0, "editor-1")) == []
+    assert [found.kind for found in different(report(1.0, "editor-0"), report(2.0, "editor-0"))] == ["miscounted"]
+
+
+def test_the_summary_counts_runs_and_not_findings() -> None:
+    good = Outcome(seed=1, findings=(), deeds=(Kill("launcher"),), tampered=1, resumes=1, parts=2, seconds=1.0)
+    told = summary([good, good], 3.4)
+    assert told.startswith("2 runs: 0 lost, 0 doubled, 0 mixed up,")
+    assert told.endswith("(4 faults injected, 2 resumes, 3 s)")

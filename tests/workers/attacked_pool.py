@@ -1,0 +1,129 @@
+"""A real launcher with one simulated editor under attack, seen from a run that works honestly in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import zmq
+
+from protocol import messages as m
+from protocol.plan import PoolPlan, WorkerPlan
+from protocol.pool import read_pool_card, read_worker_cards
+from protocol.processes import create_time
+from tests.waiting import wait_until
+from tests.workers.test_worker_process import Client
+
+SPEC = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0})
+
+
+class Pool:
+    """A launcher process with one simulated editor, seen from a run that works honestly."""
+
+    def __init__(self, folder: Path, transport: str = "ipc") -> None:
+        self.folder = folder
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.context.set(zmq.MAX_SOCKETS, 4000)
+        worker = WorkerPlan(
+            worker_id="editor-0", role="editor", device="cpu", spec=SPEC, residency="device", command=[sys.executable]
+        )
+        plan = PoolPlan(name="pool", workers=[worker], keep=True, transport="tcp" if transport == "tcp" else "ipc")
+        with (folder / "launcher.log").open("wb") as log:
+            self.launcher = subprocess.Popen(
+                [sys.executable, "-m", "workers", "launch", "--folder", str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
+        assert self.launcher.stdin is not None
+        with self.launcher.stdin as pipe:
+            pipe.write(msgspec.json.encode(plan))
+        wait_until(lambda: [card for card in read_worker_cards(folder) if card.model is not None])
+        (card,) = read_worker_cards(folder)
+        self.worker, self.incarnation, self.worker_endpoint = psutil.Process(card.pid), card.incarnation, card.endpoint
+        pool_card = read_pool_card(folder)
+        assert pool_card is not None
+        self.endpoint = pool_card.endpoint
+        self.clients: list[Client] = []
+        self.jobs = 0
+        self.run = self.client("honest")
+        self.run.hello()
+        self.run.expect(m.Welcome)
+        self.lease = self.client("honest", launcher=True)
+        self.lease.hello()
+        created = create_time(os.getpid())
+        self.lease.send(m.Lease, mode="shared", pid=os.getpid(), pid_create_time=created)
+        self.epoch = self.lease.expect(m.Granted).epoch
+
+    def client(self, run: str, *, launcher: bool = False) -> Client:
+        """Another connection, to the worker or the launcher."""
+        client = _Client(self.context, self.endpoint if launcher else self.worker_endpoint, run, self.incarnation)
+        self.clients.append(client)
+        return client
+
+    def edit(self) -> str:
+        """An edit for the honest run, up to its acknowledgement; the job's name."""
+        job = f"honest-{self.jobs}"
+        self.jobs += 1
+        self.run.edit(job, epoch=self.epoch)
+        edited = self.run.expect(m.Edited)
+        assert edited.job == job
+        self.run.send(m.Ack, job=job)
+        return job
+
+    def state(self) -> m.WorkerState:
+        """How the worker stands, having read all that was sent before."""
+        self.run.hello()
+        return self.run.expect(m.Welcome).state
+
+    def status(self) -> m.PoolStatus:
+        """How the pool stands."""
+        while self.lease.link.receive() is not None:
+            pass
+        self.lease.send(m.Status)
+        return self.lease.expect(m.PoolStatus)
+
+    @property
+    def processes(self) -> tuple[psutil.Process, psutil.Process]:
+        """Worker and launcher."""
+        return self.worker, psutil.Process(self.launcher.pid)
+
+    def memory(self) -> int:
+        """Bytes that worker and launcher take together."""
+        return sum(process.memory_info().rss for process in self.processes)
+
+    def logs(self) -> str:
+        """What worker and launcher have logged."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+    def close(self) -> None:
+        """End it all."""
+        for client in self.clients:
+            client.link.close()
+        self.context.destroy(0)
+        self.launcher.kill()
+        self.launcher.wait()
+        gone, _ = psutil.wait_procs([self.worker], timeout=10)
+        assert gone, "the worker outlives its launcher"
+        shutil.rmtree(self.folder)
+
+
+class _Client(Client):
+    """A connection to any incarnation."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, run: str, incarnation: str) -> None:
+        super().__init__(context, endpoint, run)
+        self.incarnation = incarnation
+
+    def hello(self, **fields: Any) -> None:
+        # Silence is not what these tests are about.
+        super().hello(**{"dead_after_seconds": 3600.0, **fields})
+
+    def send(self, message: type[m.Message], images: Any = (), **fields: Any) -> None:
+        super().send(message, images, **{"incarnation": self.incarnation, **fields})

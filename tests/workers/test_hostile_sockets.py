@@ -1,0 +1,452 @@
+"""Hostile peers of a real launcher and a real worker: nobody gets in, nothing ends, and nothing grows without bound."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import msgpack
+import msgspec
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol import messages as m
+from protocol.codec import encode
+from protocol.processes import create_time
+from tests.protocol.struct_types import mutants, sample, values_of
+from tests.waiting import wait_until
+from tests.workers.attacked_pool import SPEC, Pool
+from tests.workers.test_worker_process import picture
+from workers import launcher as launcher_module
+from workers.strangers import Strangers
+from workers.worker import MAX_JOBS, MAX_RUNS
+
+KINDS: tuple[type[m.RunMessage | m.Hello], ...] = get_args(m.AnyMessage)
+FUZZ = settings(max_examples=40, deadline=None)
+MEGABYTE = 2**20
+
+
+@dataclass
+class Before:
+    """What must not change."""
+
+    state: m.WorkerState
+    status: m.PoolStatus
+    memory: int
+    logs: int
+
+
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    made = Pool(Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")))
+    made.edit()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pool(shared_pool: Pool) -> Iterator[Pool]:
+    """The pool, which has to be unharmed at the end: same life, same lease, same epoch, only the honest run's jobs."""
+    before = Before(shared_pool.state(), shared_pool.status(), shared_pool.memory(), len(shared_pool.logs()))
+    yield shared_pool
+    shared_pool.edit()
+    state, status = shared_pool.state(), shared_pool.status()
+    assert state.done == shared_pool.jobs, "nobody else had a job done"
+    assert (state.epoch, state.phase, state.residency) == (before.state.epoch, "ready", "device")
+    assert state.model == before.state.model
+    assert (status.holders, status.stopping, status.keep) == (["honest"], False, True)
+    assert [worker.incarnation for worker in status.workers] == [shared_pool.incarnation]
+    assert [worker.spec for worker in status.workers] == [SPEC]
+    logged = shared_pool.logs()[before.logs :]
+    assert len(logged) < 8000, logged
+    assert "Traceback" not in logged
+    assert all(line.isprintable() for line in logged.splitlines())
+    assert shared_pool.memory() - before.memory < 40 * MEGABYTE
+
+
+# -- structured fuzzing ----------------------------------------------------------------------------------------------
+
+
+def fields_for(kind: type[m.Message], run: st.SearchStrategy[str], incarnation: str) -> st.SearchStrategy[m.Message]:
+    """A valid message of this kind with random fields, for one of these runs and mostly for this life."""
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.StructType)
+    named = {
+        "run": run,
+        "incarnation": st.sampled_from([incarnation] * 4 + ["any", "another"]),
+        "job": st.sampled_from(["honest-0", "honest-1", "none", "honest-0#1"]),
+    }
+    return st.builds(
+        kind, **{one.name: named[one.name] if one.name in named else values_of(one.type) for one in info.fields}
+    )
+
+
+def sent_by_strangers(pool: Pool, kinds: tuple[type[m.Message], ...]) -> st.SearchStrategy[list[m.Message]]:
+    """Whole messages of connections that have not said Hello: in the name of others, in the wrong state."""
+    runs = st.sampled_from(["honest", "launcher", "nobody", "run\n2026-01-01 ERROR \x1b[31mforged\u202e"])
+    return st.lists(st.sampled_from(kinds).flatmap(lambda kind: fields_for(kind, runs, pool.incarnation)), max_size=12)
+
+
+@pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
+def test_whole_messages_of_those_that_did_not_say_hello_do_nothing(pool: Pool, to_launcher: bool) -> None:
+    kinds = tuple(kind for kind in KINDS if kind is not m.Hello)
+
+    @FUZZ
+    @given(sent=sent_by_strangers(pool, kinds))
+    def attack(sent: list[m.Message]) -> None:
+        stranger = pool.client("stranger", launcher=to_launcher)
+        for message in sent:
+            stranger.link.send(message, [b"no image"] * message.image_frames)
+        if sent:
+            stranger.expect(m.Refused)
+        assert pool.state().runs == 1
+        assert pool.status().holders == ["honest"]
+        stranger.link.close()
+
+    attack()
+
+
+def test_a_run_that_said_hello_fails_alone_with_whatever_it_sends(pool: Pool) -> None:
+    """Its jobs have no image, its orders are of an earlier lease, its answers are none that a worker waits for."""
+    stale = {"epoch": st.just(0)}
+    kinds = tuple(kind for kind in KINDS if kind not in (m.Hello, m.Edit, m.Load, m.Place))
+
+    def order(kind: type[m.Message]) -> st.SearchStrategy[m.Message]:
+        info = msgspec.inspect.type_info(kind)
+        assert isinstance(info, msgspec.inspect.StructType)
+        own = {"run": st.just("odd"), "incarnation": st.just(pool.incarnation), **stale}
+        return st.builds(
+            kind, **{one.name: own[one.name] if one.name in own else values_of(one.type) for one in info.fields}
+        )
+
+    edits = order(m.Edit).map(lambda edit: msgspec.structs.replace(edit, epoch=pool.epoch))
+    stale_orders: tuple[type[m.Message], ...] = (m.Load, m.Place, m.Edit)
+    messages = edits | st.sampled_from(stale_orders).flatmap(order)
+    messages |= st.sampled_from(kinds).flatmap(lambda kind: fields_for(kind, st.just("odd"), pool.incarnation))
+
+    @FUZZ
+    @given(sent=st.lists(messages, max_size=12))
+    def attack(sent: list[m.Message]) -> None:
+        odd = pool.client("odd")
+        odd.hello()
+        odd.expect(m.Welcome)
+        for message in sent:
+            odd.link.send(message, [b"no image"] * message.image_frames)
+        assert pool.state().done == pool.jobs
+        odd.hello()
+        odd.expect(m.Welcome)
+        odd.send(m.Goodbye)
+        wait_until(lambda: pool.state().runs == 1)
+        odd.link.close()
+
+    assert pool.epoch > 0
+    attack()
+
+
+@pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
+def test_messages_that_are_wrong_in_one_place_do_nothing(pool: Pool, to_launcher: bool) -> None:
+    stranger = pool.client("stranger", launcher=to_launcher)
+    count = 0
+    for kind in KINDS:
+        info = msgspec.inspect.type_info(kind)
+        assert isinstance(info, msgspec.inspect.StructType)
+        frames = [b"image"] * msgspec.convert(sample(info), kind).image_frames
+        for _, wrong in mutants(info):
+            stranger.link.socket.send_multipart([msgpack.packb(wrong, use_bin_type=True), *frames])
+            count += 1
+    stranger.send(m.Ack, job="behind them all")
+    stranger.expect(m.Refused)
+    assert count > 2000
+    assert "dropped what is no message" in pool.logs()
+
+
+@settings(FUZZ, max_examples=30)
+@given(frames=st.lists(st.binary(max_size=300), max_size=5))
+def test_random_bytes_do_nothing(shared_pool: Pool, frames: list[bytes]) -> None:
+    for to_launcher in (False, True):
+        stranger = shared_pool.client("stranger", launcher=to_launcher)
+        stranger.link.socket.send_multipart(frames or [b""])
+        stranger.link.close()
+    assert shared_pool.state().done == shared_pool.jobs
+
+
+# -- in the name of another run --------------------------------------------------------------------------------------
+
+
+def test_who_knows_the_name_of_a_run_neither_reads_nor_acknowledges_nor_cancels_its_jobs(pool: Pool) -> None:
+    pool.run.edit("honest-waits", epoch=pool.epoch, round=7)
+    thief = pool.client("honest")
+    thief.hello()
+    thief.send(m.Release, round=7)
+    thief.send(m.Cancel)
+    thief.send(m.Goodbye)
+    assert thief.expect(m.Refused).kind == "unknown_run"
+    pool.run.hello()
+    assert pool.run.expect(m.Welcome).queued == ["honest-waits"]
+    pool.run.send(m.Release, round=7)
+    edited = pool.run.expect(m.Edited)
+    pool.jobs += 1
+    thief.send(m.Ack, job="honest-waits")
+    thief.expect(m.Refused, lambda refused: "another connection" in refused.message)
+    pool.run.hello()
+    assert pool.run.expect(m.Welcome).unacknowledged == ["honest-waits"]
+    assert pool.run.expect(m.Edited) == edited
+    pool.run.send(m.Ack, job="honest-waits")
+    assert thief.link.receive() is None
+
+
+def test_a_run_whose_connection_is_gone_may_come_back_on_another_one(pool: Pool) -> None:
+    first, second = pool.client("again"), pool.client("again")
+    for _ in range(5):
+        first.hello()
+        first.expect(m.Welcome)
+        first.link.close()
+        second.hello()
+        second.expect(m.Welcome)
+        first, second = second, pool.client("again")
+    first.send(m.Goodbye)
+    wait_until(lambda: pool.state().runs == 1)
+
+
+def test_who_knows_the_name_of_a_run_can_not_end_it_at_the_launcher_nor_stop_the_pool(pool: Pool) -> None:
+    thief = pool.client("honest", launcher=True)
+    pid, created = os.getpid(), create_time(os.getpid())
+    thief.hello()
+    thief.expect(m.Refused, lambda refused: "another connection" in refused.message)
+    for kind, fields in (
+        (m.Goodbye, {}),
+        (m.Stop, {"now": True}),
+        (m.Lease, {"mode": "exclusive", "pid": pid, "pid_create_time": created}),
+        (m.Reload, {"epoch": pool.epoch, "worker_ids": ["editor-0"], "spec": m.ModelSpec(role="reward")}),
+    ):
+        thief.send(kind, **fields)
+    thief.hello(protocol_version=0)
+    assert thief.expect(m.Refused).kind == "protocol_version", "it has read all before, and said so once a second"
+    assert pool.status().holders == ["honest"]
+
+
+def test_a_reload_without_the_exclusive_lease_is_refused(pool: Pool) -> None:
+    other = pool.client("other", launcher=True)
+    other.hello()
+    other.send(m.Reload, epoch=pool.epoch, worker_ids=["editor-0"], spec=m.ModelSpec(role="reward"))
+    assert other.expect(m.Refused).kind == "epoch"
+    other.send(m.Goodbye)
+
+
+# -- floods ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
+def test_a_thousand_runs_that_say_hello_leave_room_for_those_that_work(pool: Pool, to_launcher: bool) -> None:
+    crowd = [pool.client(f"crowd-{number}", launcher=to_launcher) for number in range(1000)]
+    for one in crowd:
+        one.hello(dead_after_seconds=86400, heartbeat_seconds=1e-6)
+    for one in crowd:
+        assert one.link.socket.poll(20_000)
+    assert pool.state().runs <= MAX_RUNS
+    late = pool.client("late")
+    late.hello()
+    late.expect(m.Welcome)
+    late.edit("late", epoch=pool.epoch)
+    late.expect(m.Edited)
+    late.send(m.Ack, job="late")
+    late.send(m.Goodbye)
+    pool.jobs += 1
+    for one in crowd:
+        one.link.close()
+    if not to_launcher:
+        wait_until(lambda: pool.state().runs == 1)
+
+
+def test_one_connection_with_a_thousand_names_is_told_no_more_than_it_reads(pool: Pool) -> None:
+    flood = pool.client("flood")
+    for number in range(1000):
+        flood.hello(run=f"flood-{number}", dead_after_seconds=1e-9)
+        flood.hello(run=f"flood-{number}", incarnation="another")
+        flood.send(m.Ack, run=f"other-{number}", job="none")
+    wait_until(lambda: pool.state().runs == 1)
+    refusals = 0
+    while (received := flood.link.receive()) is not None:
+        refusals += isinstance(received[0], m.Refused)
+    assert refusals < 50
+    flood.link.close()
+
+
+@pytest.mark.slow
+def test_a_run_has_no_more_jobs_than_a_welcome_can_list(pool: Pool) -> None:
+    greedy = pool.client("greedy")
+    greedy.hello()
+    greedy.expect(m.Welcome)
+    image = picture()
+    for number in range(MAX_JOBS + 1):
+        fields = {"key": "c/1", "round": 5, "instruction": "i", "seed": 0, "parameters": {}, "epoch": pool.epoch}
+        greedy.send(m.Edit, [image], job=f"job-{number}", **fields)
+    assert greedy.expect(m.Refused).job == f"job-{MAX_JOBS}"
+    greedy.hello()
+    assert len(greedy.expect(m.Welcome).queued) == MAX_JOBS
+    greedy.send(m.Goodbye)
+    wait_until(lambda: pool.state().runs == 1)
+
+
+def test_frames_and_parameters_of_a_hundred_megabytes_are_dropped_and_their_memory_is_used_again(
+    shared_pool: Pool,
+) -> None:
+    nested: Any = "x" * 1000
+    for _ in range(25):
+        nested = [nested, {"a": nested}] if len(msgpack.packb(nested)) < 8 * MEGABYTE else [nested]
+    fields = {"type": "Edit", "run": "honest", "incarnation": shared_pool.incarnation, "epoch": 1, "job": "j"}
+    fields |= {"key": "k", "round": None, "instruction": "i", "seed": 0}
+    heads = [
+        msgpack.packb(fields | {"parameters": {"a": value}}, use_bin_type=True)
+        for value in ("x" * 100_000_000, nested, [[0] * 1000] * 1000)
+    ]
+    surplus = [encode(m.Ack(run="r", incarnation="i", job="j"))[0], *[b"x" * 10_000] * 3000]
+
+    def attack() -> int:
+        for to_launcher in (False, True):
+            stranger = shared_pool.client("stranger", launcher=to_launcher)
+            for frames in (*([head, b"image"] for head in heads), surplus):
+                stranger.link.socket.send_multipart(frames)
+            stranger.send(m.Ack, job="behind them all")
+            stranger.expect(m.Refused)
+            stranger.link.close()
+        return shared_pool.memory()
+
+    before = shared_pool.memory()
+    first = attack()
+    assert first - before < 300 * MEGABYTE, "what the allocator keeps is far from what was sent"
+    assert attack() - first < 50 * MEGABYTE
+    shared_pool.edit()
+
+
+# -- leases and life sockets -----------------------------------------------------------------------------------------
+
+
+def test_a_lease_for_another_users_process_is_refused(pool: Pool) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can start a process as another user")
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, user=65534) as process:
+        other = pool.client("other", launcher=True)
+        other.hello()
+        other.send(m.Lease, mode="exclusive", pid=process.pid, pid_create_time=create_time(process.pid))
+        assert "another user's" in other.expect(m.Refused).message
+        assert pool.status().waiting == []
+        process.communicate()
+
+
+def test_a_lease_in_the_name_of_pid_1_falls_when_its_connection_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.workers.test_launcher import Pool as TurnedByHand
+
+    monkeypatch.setattr(launcher_module, "_is_own", lambda pid: True)
+    monkeypatch.setattr(launcher_module, "_SILENT_SECONDS", 0.0)
+    folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
+    turned = TurnedByHand(folder)
+    try:
+        turned.client("liar")
+        turned.send("liar", m.Lease, mode="exclusive", pid=1, pid_create_time=create_time(1))
+        turned.expect("liar", m.Granted)
+        turned.client("honest")
+        turned.links.pop("liar").close()
+
+        def fallen() -> bool:
+            turned.launcher._changed = True
+            turned.launcher._turn()
+            return turned.launcher._leases.holders == ()
+
+        wait_until(fallen, seconds=20)
+    finally:
+        for link in turned.links.values():
+            link.close()
+        turned.context.term()
+        turned.launcher._clean_up()
+        shutil.rmtree(folder)
+
+
+LIFE_LINES: list[Callable[[Pool], bytes]] = [
+    lambda pool: b"",
+    lambda pool: b"\xff" * 100,
+    lambda pool: b"[" * 4000,
+    lambda pool: b'{"worker_id": []}',
+    lambda pool: b'{"worker_id": "editor-9", "incarnation": "x"}',
+    lambda pool: json.dumps({"worker_id": "editor-0", "incarnation": "x", "pid": 1, "endpoint": "x"}).encode(),
+    # The right life, in the name of every process of this user, at an endpoint of one's own.
+    lambda pool: json.dumps(
+        {"worker_id": "editor-0", "incarnation": pool.incarnation, "pid": -1, "endpoint": "tcp://127.0.0.1:1"}
+    ).encode(),
+]
+
+
+@pytest.mark.parametrize("line", range(len(LIFE_LINES)))
+def test_who_is_no_worker_gets_nothing_of_the_life_socket(pool: Pool, line: int) -> None:
+    (path,) = pool.folder.glob("life-*.sock")
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.settimeout(20)
+        stranger.connect(str(path))
+        stranger.sendall(LIFE_LINES[line](pool))
+        stranger.shutdown(socket.SHUT_WR)
+        assert stranger.recv(10) == b"", "closed"
+
+
+def test_many_connections_that_say_nothing_do_not_keep_workers_from_the_life_socket(pool: Pool) -> None:
+    (path,) = pool.folder.glob("life-*.sock")
+    silent = []
+    for _ in range(200):
+        silent.append(socket.socket(socket.AF_UNIX))
+        silent[-1].connect(str(path))
+    silent[0].settimeout(20)
+    assert silent[0].recv(10) == b"", "the oldest is closed for the newest"
+    launcher = psutil.Process(pool.launcher.pid)
+    wait_until(lambda: launcher.num_fds() < 200)
+    for one in silent:
+        one.close()
+
+
+# -- where they listen -----------------------------------------------------------------------------------------------
+
+
+def test_tcp_listens_on_loopback_alone() -> None:
+    pool = Pool(Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")), "tcp")
+    try:
+        assert pool.edit()
+        assert pool.endpoint.startswith("tcp://127.0.0.1:")
+        assert pool.worker_endpoint.startswith("tcp://127.0.0.1:")
+        for process in pool.processes:
+            listening = [one.laddr for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+            assert [address.ip for address in listening] == ["127.0.0.1"]
+    finally:
+        pool.close()
+
+
+# -- the log ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_strangers_do_is_logged_when_its_count_doubles_and_told_once_a_second(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    import logging
+
+    strangers = Strangers(logging.getLogger("test"))
+    for number in range(100_000):
+        strangers.dropped("dropped what is no message", f"number {number}")
+    assert len(caplog.records) == 17
+    assert caplog.messages[0] == "dropped what is no message: number 0 (said once)"
+    assert caplog.messages[-1].startswith("dropped what is no message: number 65535 (the 65,536th time")
+    told = [
+        strangers.is_to_be_told(hashlib.md5(b"%d" % n, usedforsecurity=False).digest(), "x", 1.0) for n in range(9000)
+    ]
+    assert sum(told) == 1024
+    assert not strangers.is_to_be_told(b"a", "x", 1.9)
+    assert strangers.is_to_be_told(b"a", "x", 2.1)
+    assert not strangers.is_to_be_told(b"a", "x", 2.2)
+    assert strangers.is_to_be_told(b"a", "y", 2.2)
