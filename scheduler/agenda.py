@@ -6,9 +6,14 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+import msgspec
+
 from protocol import messages as m
+from protocol.pool import home
 from scheduler.benchmark import Benchmark
 from scheduler.config import Config
+from scheduler.config.requests import edit_parameters, editor_spec
+from scheduler.costs import KnownCosts, by_cost
 from scheduler.edit_stage import EditStage
 from scheduler.ledger import read_ledger
 from scheduler.record import Record
@@ -20,6 +25,7 @@ from scheduler.score_stage import ScoreStage
 from scheduler.task import Task
 from scheduler.tenancy import Tenancy
 from scheduler.terminal import StageBars
+from scheduler.units import EditUnit
 
 log = logging.getLogger("warmbench")
 
@@ -36,8 +42,10 @@ class Agenda:
         record: Record,
         expected: Expected,
         *,
+        kind: str,
         resume: bool,
     ) -> None:
+        """``kind`` is what the editors' devices are: ``cuda`` or ``cpu``."""
         self._config = config
         self._benchmark = benchmark
         self._task = task
@@ -45,6 +53,13 @@ class Agenda:
         self._record = record
         self._expected = expected
         self._resume = resume
+        self._costs = KnownCosts(home() / ".costs.json")
+        self._made_so = {
+            "editor": msgspec.to_builtins(editor_spec(config)),
+            "parameters": edit_parameters(config),
+            "device": kind,
+        }
+        self.line = self._costs.line(self._made_so)
         self.adopted = False
 
     @property
@@ -91,7 +106,7 @@ class Agenda:
         mode = "rounds with barriers" if params.enable_batch_sync else "free running, no barriers"
         log.info("Synchronization: %s, round size %d", mode, scheduler.round_size)
         rounds = Rounds(
-            remaining.edits,
+            by_cost(remaining.edits, self._pixels, self.line),
             synchronized=params.enable_batch_sync,
             round_size=scheduler.round_size,
             max_attempts=scheduler.max_attempts,
@@ -105,6 +120,15 @@ class Agenda:
         for unit, image in remaining.delivered:
             score.available(unit, image)
         self.adopted = True
+
+    def _pixels(self, unit: EditUnit) -> int:
+        width, height = self._task.pairs[unit.key].source.size
+        return width * height
+
+    def keep_costs(self) -> None:
+        """Keep for later runs what was learned."""
+        if self.line.count:
+            self._costs.keep(self._made_so, self.line)
 
     def begun(self, tenancy: Tenancy) -> None:
         """The first worker of a role has joined: should the run be killed, its record says with what it began."""

@@ -11,6 +11,7 @@ from protocol import messages as m
 from protocol.codec import Buffer
 from scheduler import rounds as r
 from scheduler.benchmark.model import PairError
+from scheduler.costs import Line
 from scheduler.delivery import Item
 from scheduler.edit_rows import EditJob, edit_problem, failed_edit
 from scheduler.ledger_rows import FailedRow
@@ -24,18 +25,20 @@ log = logging.getLogger("warmbench")
 
 
 class EditStage:
-    """All edits of a run. ``reused`` were made by an earlier part of the run."""
+    """All edits of a run. ``reused`` were made by an earlier part of the run; ``line`` learns what an edit costs."""
 
     def __init__(
         self,
         services: Services,
         task: Task,
         directory: RunDirectory,
+        line: Line,
         on_edited: Callable[[EditUnit, EditedImage], None],
     ) -> None:
         self._services = services
         self._task = task
         self._directory = directory
+        self._line = line
         self._on_edited = on_edited
         self._rounds = r.Rounds(())
         self._begun = False
@@ -99,6 +102,8 @@ class EditStage:
                 job = self._find(worker, message.job)
                 if job is not None:
                     self.clock.worked(worker, message.started, message.finished)
+                    width, height = self._task.pairs[job.unit.key].source.size
+                    self._line.note(width * height / 1e6, max(0.0, message.finished - message.started))
                     self._act(self._rounds.at_barrier(worker, job.unit))
             case m.Edited():
                 self._on_result(worker, message, images[0])

@@ -46,6 +46,7 @@ def build_manifest(config: Config, benchmark: Benchmark, layout: Layout, stamp: 
         "reward": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
         "devices": {"editors": list(layout.editors), "rewards": list(layout.rewards)},
         "residency": layout.residency,
+        "round_size": config.scheduler.round_size,
         "samples_per_pair": config.evaluation.samples_per_pair,
         "reward_passes": config.evaluation.reward_passes,
         "notes": notes(config),

@@ -82,7 +82,14 @@ class Run:
         self._expected = Expected(samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes)
         self._task = build_task(config, benchmark)
         self._agenda = Agenda(
-            config, benchmark, self._task, directory, self._record, self._expected, resume=options.resume
+            config,
+            benchmark,
+            self._task,
+            directory,
+            self._record,
+            self._expected,
+            kind=layout.editors[0].partition(":")[0],
+            resume=options.resume,
         )
         # The id on the wire is unique also among runs of other output folders.
         self._wire_id = f"{directory.stamp}-{uuid.uuid4().hex[:6]}"
@@ -164,7 +171,7 @@ class Run:
             )
             keep = self._config.evaluation.save_generated_images
             score = ScoreStage(evaluation, self._task, batches, self._directory, keep_images=keep)
-            edit = EditStage(evaluation, self._task, self._directory, score.available)
+            edit = EditStage(evaluation, self._task, self._directory, self._agenda.line, score.available)
             evaluation.use(edit, score, self._agenda)
             try:
                 ending = evaluation.execute()
@@ -175,6 +182,7 @@ class Run:
             except KeyboardInterrupt:
                 log.warning("Stopped at once")
                 ending = "interrupted"
+        self._agenda.keep_costs()
         if self._agenda.adopted:
             self._record.note_pool(evaluation.tenancy)
             self._record.rewrite_manifest()

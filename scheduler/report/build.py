@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from scheduler.costs import barrier_loss
 from scheduler.ledger_rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
 from scheduler.report.model import (
     Expected,
@@ -51,7 +52,7 @@ def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: 
         failures=tuple(failures),
         pairs=tuple(pairs),
         scoring_methods=_methods(pairs),
-        performance=_performance(stages),
+        performance=_performance(stages, pairs, int(manifest.get("round_size") or 1)),
         provenance=dict(manifest),
     )
 
@@ -113,11 +114,18 @@ def _methods(pairs: Sequence[PairResult]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _performance(stages: Sequence[StageRow]) -> Performance:
+def _performance(stages: Sequence[StageRow], pairs: Sequence[PairResult], round_size: int) -> Performance:
+    edit = _stage_performance("edit", stages)
+    loss = None
+    if edit.workers and any(row.rounds for row in stages):
+        edits = [sample.edit for pair in pairs for sample in pair.samples if sample.edit is not None]
+        seconds = [one.device_seconds for one in edits if one.device_seconds is not None]
+        loss = barrier_loss(seconds, edit.workers * round_size)
     return Performance(
-        edit=_stage_performance("edit", stages),
+        edit=edit,
         score=_stage_performance("score", stages),
         rounds=sum(row.rounds for row in stages) if stages else None,
+        barrier_loss_in_file_order=loss,
         barrier_wait_seconds=sum(row.barrier_wait_seconds for row in stages) if stages else None,
         model_switches=sum(row.model_switches for row in stages) if stages else None,
         model_switch_seconds=sum(row.model_switch_seconds for row in stages) if stages else None,

@@ -132,6 +132,7 @@ def _performance(performance: Performance) -> dict[str, Any]:
         **stages,
         "rounds": performance.rounds,
         "barrier_wait_seconds": performance.barrier_wait_seconds,
+        "barrier_loss_in_file_order": performance.barrier_loss_in_file_order,
         "model_switches": performance.model_switches,
         "model_switch_seconds": performance.model_switch_seconds,
     }

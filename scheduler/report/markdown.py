@@ -133,6 +133,11 @@ def _scoring(report: Report) -> list[str]:
     return lines
 
 
+def _file_order(performance: Performance) -> str:
+    loss = performance.barrier_loss_in_file_order
+    return f" (in the file's order unequal edits would have cost {_duration(loss)})" if loss else ""
+
+
 def _performance(performance: Performance) -> list[str]:
     stages = [("Edit", performance.edit), ("Score", performance.score)]
     switching = _duration(performance.model_switch_seconds)
@@ -152,7 +157,7 @@ def _performance(performance: Performance) -> list[str]:
         *table(["Stage", "Wall", "Device", "Workers", "Efficiency"], rows),
         "",
         f"- Rounds: {count_text(performance.rounds)}",
-        f"- Waiting at Barriers: {_duration(performance.barrier_wait_seconds)}",
+        f"- Waiting at Barriers: {_duration(performance.barrier_wait_seconds)}{_file_order(performance)}",
         f"- Model Switches: {count_text(performance.model_switches)} ({switching} in all)",
     ]
 

@@ -136,12 +136,17 @@ class StagePerformance:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """How the time went, both stages of all parts together."""
+    """How the time went, both stages of all parts together.
+
+    ``barrier_loss_in_file_order`` is what the edits' unequal lengths alone would have cost at barriers, in device
+    seconds, had they been done in the benchmark's order; None without barriers.
+    """
 
     edit: StagePerformance
     score: StagePerformance
     rounds: int | None
     barrier_wait_seconds: float | None
+    barrier_loss_in_file_order: float | None
     model_switches: int | None
     model_switch_seconds: float | None
 

@@ -114,7 +114,10 @@ def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_e
     written = {
         path for path in files_below(tmp_path, tmp_path.parent, Path.cwd()) - before if "__pycache__" not in str(path)
     }
-    assert {path for path in written if not path.is_relative_to(user.output)} <= {user.folder / "said", user.folder / "peak"}
+    assert {path for path in written if not path.is_relative_to(user.output)} <= {
+        user.folder / "said",
+        user.folder / "peak",
+    }
     dry = measured(user, "run", "--config", config, "--dry-run")
     assert dry.code == 3
     shows_safely(dry.output)

@@ -165,3 +165,22 @@ def test_several_samples_and_passes_are_all_done(user: Bench, tmp_path: Path) ->
     assert {row["seed"] for row in user.rows("edited")} == {0, 1}
     assert len(user.rows("scored")) == 24
     assert not list(user.run_folder().rglob("*.png"))
+
+
+def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved(user: Bench, tmp_path: Path) -> None:
+    sides = [40, 400, 60, 380, 50, 390, 70, 410] * 2
+    pairs = [pair(number, encoded(picture((side, side)))) for number, side in enumerate(sides)]
+    data = write_data(tmp_path / "data.json", {"c": pairs})
+    config = user.simulated(data, editor={"latency_ms": 5, "per_megapixel_ms": 600})
+    result = user.run_config(config)
+
+    assert result.code == 0, result.output
+    rounds: dict[int, list[int]] = {}
+    for row in user.rows("edited"):
+        rounds.setdefault(row["round"], []).append(sides[int(row["pair_id"])] // 100)
+    full = [found for found in rounds.values() if len(found) == 2]
+    assert len(full) >= 6
+    assert sum(abs(one - other) > 1 for one, other in full) <= 1, "large ones with large ones, small ones with small"
+    performance = user.report()["performance"]
+    assert performance["barrier_loss_in_file_order"] > 6 * 0.06, "each round would have had a large and a small one"
+    assert [one["pair_id"] for one in user.report()["pairs"]] == [str(number) for number in range(16)]
