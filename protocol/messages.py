@@ -177,6 +177,15 @@ class Release(RunMessage, frozen=True, kw_only=True):
     round: Count
 
 
+class CodecSpan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A job's images in one of the worker's codec threads (counted from 0), which decoded or encoded them."""
+
+    what: Literal["decode", "encode"]
+    thread: Count
+    started: Seconds
+    finished: Seconds
+
+
 class Edited(RunMessage, frozen=True, kw_only=True):
     """The edit as PNG in the frame that follows; ``sha256`` is of that frame."""
 
@@ -186,6 +195,7 @@ class Edited(RunMessage, frozen=True, kw_only=True):
     width: Count
     height: Count
     sha256: Sha256
+    codecs: Annotated[list[CodecSpan], Meta(max_length=8)] = []
 
     @property
     def image_frames(self) -> int:
@@ -251,6 +261,7 @@ class Scored(RunMessage, frozen=True, kw_only=True):
     finished: Seconds
     items: Annotated[list[ScoredItem], Meta(max_length=MAX_BATCH)]
     batch_sizes: list[Count] = []
+    codecs: Annotated[list[CodecSpan], Meta(max_length=8)] = []
 
 
 # -- both ------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="abort above so many failed pairs: a count (5) or a fraction (0.05)",
     )
+    run.add_argument("--trace", action="store_true", help="write a timeline, trace.json in the run's folder")
     run.add_argument("--dry-run", action="store_true", help="check everything, load no model, run nothing")
     run.add_argument("--debug", action="store_true", help="log everything")
     run.set_defaults(command=_run)
@@ -213,6 +214,7 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
         keep_warm=options.keep_warm,
         no_launch=options.no_launch,
         resume=options.resume is not None,
+        trace=options.trace,
         arguments=tuple(options.given),
     )
     return Run(config, benchmark, prepared.layout, directory, console, run_options).execute()

@@ -11,12 +11,14 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.files import write_atomically
 from scheduler.ledger_rows import Row, encode_row
+from scheduler.trace import DISK, Trace
 
 _MOST_TOGETHER = 64
 
@@ -38,7 +40,11 @@ class Delivery:
     """The thread that owns the ledger's file."""
 
     def __init__(
-        self, ledger: Path, post: Callable[[Callable[[], None]], None], failed: Callable[[Exception], None]
+        self,
+        ledger: Path,
+        post: Callable[[Callable[[], None]], None],
+        failed: Callable[[Exception], None],
+        trace: Trace | None = None,
     ) -> None:
         """Open the ledger for appending. ``failed`` is posted, once, if the disk refuses; then nothing more is written.
 
@@ -49,6 +55,7 @@ class Delivery:
         self._post = post
         self._failed = failed
         self._broken = False
+        self._trace = trace
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._folders: set[Path] = set()
         self._thread = threading.Thread(target=self._work, name="delivery")
@@ -78,6 +85,7 @@ class Delivery:
                 self._write(items)
 
     def _write(self, items: Sequence[Item]) -> None:
+        began = time.time()
         try:
             for item in items:
                 if item.image is not None:
@@ -96,6 +104,9 @@ class Delivery:
         for item in items:
             if item.done is not None:
                 self._post(item.done)
+        if self._trace is not None:
+            images = sum(item.image is not None for item in items)
+            self._trace.span(DISK, "write", began, time.time(), {"items": len(items), "images": images})
 
     def _write_image(self, path: Path, content: bytes | memoryview) -> None:
         if path.parent not in self._folders:

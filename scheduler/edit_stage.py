@@ -102,6 +102,10 @@ class EditStage:
                 job = self._find(worker, message.job)
                 if job is not None:
                     self.clock.worked(worker, message.started, message.finished)
+                    if self._services.trace is not None:
+                        facts = {"round": message.round, "attempt": job.attempt}
+                        what = (worker, job.device, job.unit.job)
+                        self._services.trace.device(*what, message.started, message.finished, facts)
                     width, height = self._task.pairs[job.unit.key].source.size
                     self._line.note(width * height / 1e6, max(0.0, message.finished - message.started))
                     self._act(self._rounds.at_barrier(worker, job.unit))
@@ -119,6 +123,8 @@ class EditStage:
             # Done by somebody else meanwhile, or from before a silence: the first result counts.
             self._acknowledge(worker, message.job)
             return
+        if self._services.trace is not None:
+            self._services.trace.codecs(worker, job.unit.job, message.codecs)
         problem = edit_problem(message, image)
         if problem is not None:
             self._acknowledge(worker, message.job)
@@ -202,6 +208,8 @@ class EditStage:
                     if client is not None:
                         client.send(m.Release(run=self._services.run, incarnation=client.incarnation, round=number))
                 case r.Synced(number):
+                    if self._services.trace is not None:
+                        self._services.trace.barrier(number, self._arrived(), time.time())
                     self.clock.synced(time.time())
                     over.append(number)
                 case r.Withdraw(worker, unit):
@@ -211,6 +219,11 @@ class EditStage:
         # A terminal may take its time; nobody waits for it at a barrier.
         for number in over:
             log.info("Round %d/%d done, %d editors synced ✓", number + 1, self.last_round + 1, self._rounds.editors)
+
+    def _arrived(self) -> dict[str, tuple[str, float]]:
+        """Of every editor that is at the barrier, its device and since when."""
+        clients = ((self._services.worker(name), since) for name, since in self.clock.last_finished.items())
+        return {client.name: (client.device, since) for client, since in clients if client is not None}
 
     def _assign(self, action: r.Assign) -> None:
         client = self._services.worker(action.editor)

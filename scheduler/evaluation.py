@@ -32,6 +32,7 @@ from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.tenancy import Tenancy
 from scheduler.terminal.bars import StageBars
+from scheduler.trace import Trace
 from scheduler.worker_client import WorkerClient
 
 log = logging.getLogger("warmbench")
@@ -56,6 +57,7 @@ class Evaluation:
         settings: LoopSettings,
         bars: StageBars,
         interrupts: Interrupts,
+        trace: Trace | None = None,
     ) -> None:
         self._context = context
         self._pool = pool
@@ -63,7 +65,8 @@ class Evaluation:
         self._bars = bars
         self._interrupts = interrupts
         self._mailbox = Mailbox()
-        self._delivery = Delivery(directory.ledger, self._mailbox.post, self._on_disk_failure)
+        self.trace = trace
+        self._delivery = Delivery(directory.ledger, self._mailbox.post, self._on_disk_failure, trace)
         self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="reader")
         self._crew = Crew(
             context,

@@ -38,6 +38,7 @@ from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.task import build_task
 from scheduler.terminal import StageBars, print_summary
+from scheduler.trace import Trace
 
 log = logging.getLogger("warmbench")
 
@@ -55,6 +56,7 @@ class RunOptions:
     keep_warm: bool = False
     no_launch: bool = False
     resume: bool = False
+    trace: bool = False
     arguments: tuple[str, ...] = ()
 
 
@@ -162,7 +164,8 @@ class Run:
         """
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
-            evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts)
+            trace = self._trace()
+            evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts, trace)
             reward, limits = self._config.reward_model.params, self._config.scheduler
             batches = Batches(
                 batch_size=reward.effective_batch_size,
@@ -182,11 +185,23 @@ class Run:
             except KeyboardInterrupt:
                 log.warning("Stopped at once")
                 ending = "interrupted"
+            finally:
+                if trace is not None:
+                    trace.close()
         self._agenda.keep_costs()
         if self._agenda.adopted:
             self._record.note_pool(evaluation.tenancy)
             self._record.rewrite_manifest()
         return ending
+
+    def _trace(self) -> Trace | None:
+        if not self._options.trace:
+            return None
+        try:
+            return Trace(self._directory.path / "trace.json")
+        except OSError as error:
+            log.error("There will be no trace: %s", error)
+            return None
 
     def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[PoolClient, bool]:
         """The pool, and whether it was launched for this run."""

@@ -122,6 +122,11 @@ class ScoreStage:
             self._acknowledge(worker, message.job)
             return
         self.clock.worked(worker, message.started, message.finished)
+        if self._services.trace is not None:
+            what = f"batch {batch.number + 1}"
+            facts = {"edits": [sent.unit.job for sent in batch.units]}
+            self._services.trace.device(worker, batch.device, what, message.started, message.finished, facts)
+            self._services.trace.codecs(worker, what, message.codecs)
         answers = {item.item: item.judgements for item in message.items}
         scores: list[float] = []
         actions = self._batches.scored(worker, batch.number)

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from protocol import messages as m
 from scheduler.delivery import Item
 from scheduler.ledger_rows import StageRow
+from scheduler.trace import Trace
 from scheduler.worker_client import WorkerClient
 
 T = TypeVar("T")
@@ -55,6 +56,10 @@ class Services(Protocol):
 
     def worker(self, name: str) -> WorkerClient | None:
         """The worker, if it lives."""
+
+    @property
+    def trace(self) -> Trace | None:
+        """The run's timeline, if it was asked for."""
 
     def fingerprint(self, role: m.Role) -> str:
         """That of the role's model, for the whole run; known since the first of the role has joined."""

@@ -1,6 +1,7 @@
 """Carries out what ``workers.jobs`` decides: decodes, has the device work, encodes, sends, keeps results until safe.
 
-All methods run in the worker's loop; codec and device threads get pieces of work and post their ends back to it.
+All methods run in the worker's loop; codec and device threads get pieces of work and post their ends back to it. A
+reward's next batches are prepared in one more thread, while the device scores.
 """
 
 from __future__ import annotations
@@ -9,19 +10,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from msgspec import structs
 
 from protocol import messages as m
 from protocol.codec import Buffer, encode
 from protocol.mailbox import Mailbox
 from workers import jobs as j
+from workers.ahead import Ahead, taken
 from workers.device import Device, Outcome
 from workers.holder import ModelHolder
 from workers.interface import ModelError
-from workers.payloads import Reply, decode_batch, decode_source, encode_edit, encode_scores, failure
+from workers.payloads import PreparedBatch, Reply, decode_batch, decode_source, encode_edit, encode_scores, failure
 
 _CODEC_THREADS = 2
+_MOST_AHEAD = 2
+"""So many batches are prepared ahead: the runs send one more than the device works on, and prepared images are large."""
 _BEHIND_SECONDS, _BEHIND_SHARE = 0.03, 0.15
 """How long an image waits at most for the next job to start, and then for the others to have started theirs: seconds,
 and the share of the time that the device took for it.
@@ -47,8 +53,11 @@ class _Payload:
     message: m.Edit | m.Score
     images: list[Buffer]
     decoded: Any = None
+    waiting: bool = False
+    prepared: Future[PreparedBatch | None] | None = None
     outcome: Outcome | None = None
     reply: Reply | None = None
+    codecs: list[m.CodecSpan] = field(default_factory=list)
 
 
 class Workbench:
@@ -68,6 +77,7 @@ class Workbench:
         self._send = send
         self._first_done = first_done
         self._busy = threading.Event()
+        self._ahead: Ahead[PreparedBatch | None] = Ahead()
         self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
 
     def add(self, message: m.Edit | m.Score, images: list[Buffer]) -> None:
@@ -104,7 +114,9 @@ class Workbench:
                     assert reply is not None, "sent before it was made"  # noqa: S101 - jobs.py orders it so
                     self._send(key.run, reply.message, reply.images)
                 case j.Forget(key):
-                    self._payloads.pop(key, None)
+                    payload = self._payloads.pop(key, None)
+                    if payload is not None and payload.prepared is not None:
+                        payload.prepared.cancel()
 
     def _in_codec_thread(
         self,
@@ -134,7 +146,9 @@ class Workbench:
         if self._payloads.get(key) is not payload:
             return  # dropped meanwhile, and perhaps given again
         if error is None:
+            payload.waiting = True
             self.act(self.jobs.decoded(key))
+            self._prepare_ahead()
         else:
             payload.reply = failure(payload.message, error, None, None)
             self.act(self.jobs.decode_failed(key))
@@ -142,6 +156,7 @@ class Workbench:
     def _start(self, key: j.JobKey) -> None:
         payload, activity = self._payloads[key], self.activity
         activity.step = activity.steps = 0
+        payload.waiting = False
         self._busy.set()
 
         def progress(step: int, steps: int) -> None:
@@ -152,7 +167,7 @@ class Workbench:
         def work() -> Any:
             if isinstance(payload.message, m.Edit):
                 return self._holder.edit(payload.message, payload.decoded, progress)
-            return self._holder.score(payload.message, payload.decoded, progress)
+            return self._holder.score(payload.message, payload.decoded, taken(payload.prepared), progress)
 
         def done(outcome: Outcome) -> None:
             self._busy.clear()
@@ -161,13 +176,23 @@ class Workbench:
             if activity.done == 1:
                 self._first_done()
             # Its tag is this function, which holds the payload: no image is to wait for the garbage collector.
-            payload.outcome, payload.decoded = replace(outcome, tag=None), None
+            payload.outcome, payload.decoded, payload.prepared = replace(outcome, tag=None), None, None
             if outcome.error is not None:
                 error = ModelError(outcome.error_kind or "error", outcome.error)
                 payload.reply = failure(payload.message, error, outcome.started, outcome.finished)
             self.act(self.jobs.device_done(failed=outcome.error is not None))
 
         self._device.submit(done, work, self.job_timeout)
+        self._prepare_ahead()
+
+    def _prepare_ahead(self) -> None:
+        """Have the batches that are the next ones to start prepared."""
+        if self.jobs.running is None:
+            return  # nothing to be ahead of, and where the model is being moved it may not stay the same
+        waiting = [one for one in self._payloads.values() if one.waiting and isinstance(one.message, m.Score)]
+        for payload in waiting[:_MOST_AHEAD]:
+            if payload.prepared is None:
+                payload.prepared = self._ahead.submit(partial(_prepare, self._holder, payload))
 
     def _say_at_barrier(self, key: j.JobKey, round_: int | None) -> None:
         payload = self._payloads[key]
@@ -193,23 +218,38 @@ class Workbench:
 
 
 def _decode(payload: _Payload) -> None:
+    began = time.time()
     if isinstance(payload.message, m.Edit):
         payload.decoded = decode_source(payload.images[0])
     else:
         payload.decoded = decode_batch(payload.message, payload.images)
     payload.images = []
+    payload.codecs.append(_span("decode", began))
+
+
+def _prepare(holder: ModelHolder, payload: _Payload) -> PreparedBatch | None:
+    assert isinstance(payload.message, m.Score), "only batches are prepared"  # noqa: S101 - the caller chose it so
+    return holder.prepare_batch(payload.message, payload.decoded)
 
 
 def _encode(payload: _Payload) -> None:
-    outcome, message = payload.outcome, payload.message
+    began, outcome, message = time.time(), payload.outcome, payload.message
     assert outcome is not None, "encoded before the device was done"  # noqa: S101 - jobs.py orders it so
     if isinstance(message, m.Edit):
-        payload.reply = encode_edit(message, outcome.value, outcome.started, outcome.finished)
+        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished)
     else:
-        payload.reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
+        reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
+    codecs = [*payload.codecs, _span("encode", began)]
+    payload.reply = replace(reply, message=structs.replace(reply.message, codecs=codecs))
     payload.outcome = replace(outcome, value=None)
     # What can't be sent, such as a score that is not a number, is found here, where it fails this job alone.
     encode(payload.reply.message, payload.reply.images)
+
+
+def _span(what: Literal["decode", "encode"], began: float) -> m.CodecSpan:
+    """What this codec thread has just done. The executor numbers its threads at the end of their names."""
+    number = int(threading.current_thread().name.rpartition("_")[2])
+    return m.CodecSpan(what=what, thread=number, started=began, finished=time.time())
 
 
 def _as_model_error(error: BaseException | None) -> ModelError | None:

@@ -184,3 +184,17 @@ def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved
     performance = user.report()["performance"]
     assert performance["barrier_loss_in_file_order"] > 6 * 0.06, "each round would have had a large and a small one"
     assert [one["pair_id"] for one in user.report()["pairs"]] == [str(number) for number in range(16)]
+
+
+def test_a_trace_shows_every_job_of_every_device_and_its_barriers(user: Bench, tmp_path: Path) -> None:
+    result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json")), "--trace")
+    assert result.code == 0, result.output
+    events = json.loads((user.run_folder() / "trace.json").read_text(encoding="utf-8"))
+    names = {one["tid"]: one["args"]["name"] for one in events if one["name"] == "thread_name"}
+    assert {"editor-0 (cpu)", "editor-1 (cpu)", "reward-0 (cpu)", "scheduler: rounds"} <= set(names.values())
+    spans = [one for one in events if one["ph"] == "X"]
+    edits = {one["name"] for one in spans if names[one["tid"]].startswith("editor") and "/" in one["name"]}
+    assert {f"{category}/{number}/0" for category in ("物理", "spatial") for number in range(4)} <= edits
+    assert any(one["name"] == "barrier" for one in spans)
+    codecs = {one["name"].split()[0] for one in spans if "codec thread" in names[one["tid"]]}
+    assert codecs == {"decode", "encode"}

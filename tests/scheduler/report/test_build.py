@@ -292,6 +292,7 @@ def test_times_of_a_resumed_run_are_the_sums_of_its_parts() -> None:
         "score": {"wall_seconds": 5.0, "device_seconds": 4.0, "workers": 1, "efficiency": 0.8},
         "rounds": 12,
         "barrier_wait_seconds": 3.0,
+        "barrier_loss_in_file_order": 0.0,
         "model_switches": 1,
         "model_switch_seconds": 20.0,
     }

@@ -1,0 +1,102 @@
+"""``--trace``: the run as a timeline, ``trace.json`` in the run's folder, for Perfetto or ``chrome://tracing``.
+
+One track for each device (its jobs, and the time it waited at barriers), for each codec thread of a worker, and for the
+scheduler's rounds and its writing to disk. The format is Chrome's Trace Event Format as a JSON array: complete events
+(``X``) with times in microseconds. A run that is killed leaves a file without its last bracket; both viewers open it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from protocol.messages import CodecSpan
+
+log = logging.getLogger("warmbench")
+
+ROUNDS, DISK = "scheduler: rounds", "scheduler: disk"
+_PROCESS = 1
+
+
+class Trace:
+    """The file, as it is written. Times are epoch seconds. May be used from several threads.
+
+    A run does not fail for its timeline: if it can't be written any more, that is logged, and it ends there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin it; one that an earlier part of the run has left is replaced.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        self._file = path.open("w", encoding="utf-8")
+        self._broken = False
+        self._lock = threading.Lock()
+        self._tracks: dict[str, int] = {}
+        self._file.write("[\n")
+        self._write({"ph": "M", "pid": _PROCESS, "name": "process_name", "args": {"name": "warmbench"}})
+
+    def device(
+        self, worker: str, device: str, what: str, started: float, finished: float, facts: Mapping[str, Any]
+    ) -> None:
+        """A device was busy with this job."""
+        self.span(f"{worker} ({device})", what, started, finished, facts)
+
+    def codecs(self, worker: str, what: str, spans: Iterable[CodecSpan]) -> None:
+        """A job's images went through a worker's codec threads."""
+        for span in spans:
+            self.span(f"{worker} codec thread {span.thread}", f"{span.what} {what}", span.started, span.finished)
+
+    def barrier(self, number: int, arrived: Mapping[str, tuple[str, float]], released: float) -> None:
+        """A round is over: ``arrived`` has, for each editor, its device and when it was at the barrier."""
+        for worker, (device, since) in arrived.items():
+            self.span(f"{worker} ({device})", "barrier", since, released, {"round": number + 1})
+        if arrived:
+            self.span(ROUNDS, f"barrier {number + 1}", min(since for _, since in arrived.values()), released)
+
+    def span(
+        self, track: str, name: str, started: float, finished: float, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Something that took from ``started`` to ``finished``; ``facts`` are shown with it."""
+        with self._lock:
+            event = {
+                "ph": "X",
+                "pid": _PROCESS,
+                "tid": self._track(track),
+                "name": name,
+                "ts": started * 1e6,
+                "dur": max(0.0, finished - started) * 1e6,
+                "args": facts or {},
+            }
+            self._write(event)
+
+    def close(self) -> None:
+        """End the file."""
+        with self._lock:
+            # The last event is followed by a comma, so there has to be another one.
+            self._write({"ph": "M", "pid": _PROCESS, "name": "process_labels", "args": {"labels": "ended"}}, "\n]\n")
+            try:
+                self._file.close()
+            except OSError as error:
+                log.error("The trace is not whole: %s", error)
+
+    def _track(self, name: str) -> int:
+        if name not in self._tracks:
+            self._tracks[name] = len(self._tracks) + 1
+            of_thread = {"ph": "M", "pid": _PROCESS, "tid": self._tracks[name]}
+            self._write({**of_thread, "name": "thread_name", "args": {"name": name}})
+        return self._tracks[name]
+
+    def _write(self, event: Mapping[str, Any], end: str = ",\n") -> None:
+        if self._broken:
+            return
+        try:
+            self._file.write(json.dumps(event, separators=(",", ":")) + end)
+        except OSError as error:
+            self._broken = True
+            log.error("The trace ends here: %s", error)
