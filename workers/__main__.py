@@ -78,7 +78,8 @@ def _clear(folder: Path) -> None:
 def run_worker(options: argparse.Namespace) -> int:
     """Be one worker."""
     setproctitle(f"warmbench: {options.worker_id} on {options.device} of {options.folder}")
-    from workers.worker import Identity, Worker
+    from workers.peers import Identity
+    from workers.worker import Worker
 
     identity = Identity(options.worker_id, options.role, options.device, options.local_device, options.incarnation)
     life = socket.socket(socket.AF_UNIX)

@@ -22,9 +22,9 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Link
+from workers.peers import LAUNCHER
 from workers.spawn import log_path, spawn
 from workers.supervision import GiveUp, Supervision
-from workers.worker import LAUNCHER
 
 log = logging.getLogger("warmbench.launcher")
 

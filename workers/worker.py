@@ -13,7 +13,6 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,62 +29,20 @@ from workers import jobs as j
 from workers.device import Device, Outcome
 from workers.holder import ModelHolder
 from workers.payloads import sendable
-from workers.strangers import Strangers
+from workers.peers import Identity, Peers
 from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
-
-LAUNCHER = "launcher"
-"""The run id under which the pool's launcher speaks; it never has jobs."""
 
 _MESSAGES_PER_TURN = 64
 _READING_SECONDS = 0.05
 """How long a turn reads at most: the largest message that is none takes a tenth of a second to refuse."""
 
-MAX_RUNS = 256
 MAX_JOBS = 4096
 """Of one run. The scheduler gives an editor two rounds, of at most 1000 each; a ``Welcome`` can list 8192."""
 
-_BEATS_PER_SECOND = 500
-"""To all runs together."""
-
-_CLAIM_SECONDS = 2.0
-"""How long a second connection that speaks for a run may wait for the first one to turn out to be gone."""
-
 _DELIVERY_SECONDS = 5.0
 """How long a worker that is told to end stays for the acknowledgement of what it has finished."""
-
-
-@dataclass
-class _Peer:
-    """A run on the other side of the socket. Times are those of the monotonic clock."""
-
-    identity: bytes
-    heard: float
-    heartbeat_seconds: float
-    dead_after_seconds: float
-    beat: float = 0.0
-    worked: bool = False
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """A Hello for a run that is here already, on another connection."""
-
-    identity: bytes
-    hello: m.Hello
-    until: float
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who a worker is."""
-
-    worker_id: str
-    role: m.Role
-    device: str
-    local_device: str
-    incarnation: str
 
 
 @dataclass
@@ -110,14 +67,15 @@ class Worker:
         self._created = create_time(os.getpid())
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._listener = Listener(self._context, endpoint)
-        self._peers: dict[str, _Peer] = {}
-        self._claims: dict[str, _Claim] = {}
-        self._strangers = Strangers(log)
+        self._peers = Peers(self._listener, identity, self)
         self._status = _Status()
         self._mailbox = Mailbox()
         self._device = Device(self._post_outcome)
         self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
-        self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._tell_launcher)
+        # Deaths are counted from the last life that got anything done: the launcher should hear of it before the next
+        # job can end this one.
+        tell = self._peers.tell_launcher
+        self._bench = Workbench(self._mailbox, self._device, self._holder, self._peers.send, tell)
         self._jobs = self._bench.jobs
         self._moving = 0
         self._ending = False
@@ -147,9 +105,9 @@ class Worker:
                 break
             self._mailbox.run()
             self._read_messages()
-            self._look_after_peers()
+            self._peers.look_after()
         for run in self._peers:
-            self._send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
+            self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
         self._listener.close()
         self._context.term()
 
@@ -161,8 +119,7 @@ class Worker:
         return not self._jobs.outstanding or time.monotonic() > self._end_by
 
     def _wait_ms(self) -> int:
-        shortest = min((1.0, *(peer.heartbeat_seconds for peer in self._peers.values())))
-        return max(10, int(shortest * 500))
+        return max(10, int(self._peers.shortest_heartbeat * 500))
 
     def _post_outcome(self, outcome: Outcome) -> None:
         self._mailbox.post(lambda: outcome.tag(outcome))
@@ -179,7 +136,7 @@ class Worker:
             try:
                 received = self._listener.receive()
             except ProtocolError as error:
-                self._strangers.dropped("dropped what is no message", str(error))
+                self._peers.strangers.dropped("dropped what is no message", str(error))
             else:
                 if received is None:
                     return
@@ -189,17 +146,14 @@ class Worker:
 
     def _handle(self, identity: bytes, message: m.AnyMessage, images: list[Buffer]) -> None:
         if isinstance(message, m.Hello):
-            self._on_hello(identity, message)
+            self._peers.on_hello(identity, message)
             return
-        peer = self._peers.get(message.run)
-        if peer is None or peer.identity != identity or message.incarnation != self._identity.incarnation:
-            kind: m.RefusalKind = "unknown_run" if message.incarnation == self._identity.incarnation else "incarnation"
-            self._turn_away(identity, message, kind, "say Hello first, and to this incarnation")
+        peer = self._peers.of(identity, message)
+        if peer is None:
             return
-        peer.heard = time.monotonic()
         match message:
             case m.Edit() | m.Score():
-                self._on_job(identity, message, images)
+                peer.worked = self._on_job(identity, message, images) or peer.worked
             case m.Release():
                 self._bench.act(self._jobs.release(message.run, message.round))
             case m.Ack():
@@ -211,107 +165,38 @@ class Worker:
             case m.Place():
                 self._on_place(identity, message)
             case m.Goodbye():
-                self._drop(message.run)
+                self._peers.drop(message.run)
             case m.Heartbeat():
                 pass
             case _:
-                self._refuse(identity, message, "invalid", f"{type(message).__name__} is nothing for a worker")
+                self._peers.refuse(identity, message, "invalid", f"{type(message).__name__} is nothing for a worker")
 
-    def _on_hello(self, identity: bytes, hello: m.Hello) -> None:
-        refusal = self._why_not(hello)
-        now = time.monotonic()
-        earlier = self._peers.get(hello.run)
-        if refusal is not None:
-            self._turn_away(identity, hello, *refusal)
-            return
-        if earlier is not None and earlier.identity != identity and self._is_there(earlier, hello.run):
-            # A run is its connection's: who only knows its name neither reads its results nor cancels its jobs.
-            self._claims[hello.run] = _Claim(identity, hello, now + _CLAIM_SECONDS)
-            return
-        if earlier is None and not self._make_room():
-            self._turn_away(
-                identity, hello, "invalid", f"{MAX_RUNS} runs have jobs here, and there is no room for more"
-            )
-            return
-        times = (hello.heartbeat_seconds, hello.dead_after_seconds)
-        self._peers[hello.run] = _Peer(identity, now, *times, worked=earlier is not None and earlier.worked)
-        resend = self._jobs.attach(hello.run)
-        queued, running, unacknowledged = self._jobs.unfinished(hello.run)
-        welcome = m.Welcome(
-            run=hello.run,
-            incarnation=self._identity.incarnation,
-            worker_id=self._identity.worker_id,
-            role=self._identity.role,
-            device=self._identity.device,
-            protocol_version=PROTOCOL_VERSION,
-            version=VERSION,
-            state=self._state(),
-            queued=queued,
-            running=running,
-            unacknowledged=unacknowledged,
-        )
-        self._send(hello.run, welcome)
-        self._bench.act(resend)
-
-    def _why_not(self, hello: m.Hello) -> tuple[m.RefusalKind, str] | None:
-        if hello.protocol_version != PROTOCOL_VERSION:
-            return "protocol_version", f"this worker speaks protocol {PROTOCOL_VERSION}, not {hello.protocol_version}"
-        if hello.incarnation != self._identity.incarnation:
-            return "incarnation", f"this is incarnation {self._identity.incarnation}"
-        model = self._status.model
-        if hello.fingerprint and model and hello.fingerprint != model.fingerprint:
-            return "fingerprint", f"this worker holds a model with fingerprint {model.fingerprint}"
-        return None
-
-    def _is_there(self, peer: _Peer, run: str) -> bool:
-        """Whether its connection is: ZeroMQ tells it of whatever is sent."""
-        return self._listener.send(peer.identity, m.Heartbeat(run=run, incarnation=self._identity.incarnation))
-
-    def _make_room(self) -> bool:
-        """Have room for one more run: where there are too many, who has no jobs and was silent the longest has to go.
-
-        It may say Hello again, and is told so when it speaks.
-        """
-        if len(self._peers) < MAX_RUNS:
-            return True
-        idle = [run for run in self._peers if run != LAUNCHER and not any(self._jobs.unfinished(run))]
-        if idle:
-            longest = min(idle, key=lambda run: self._peers[run].heard)
-            self._strangers.dropped("dropped a run to have room for another one", repr(longest)[:100])
-            self._drop(longest)
-        return bool(idle)
-
-    def _look_after_claims(self, now: float) -> None:
-        for run, claim in tuple(self._claims.items()):
-            peer = self._peers.get(run)
-            if peer is None or not self._is_there(peer, run):
-                del self._claims[run]
-                self._on_hello(claim.identity, claim.hello)
-            elif now > claim.until:
-                del self._claims[run]
-                self._strangers.dropped("refused a second connection of one run", repr(run)[:100])
-                self._turn_away(claim.identity, claim.hello, "unknown_run", "this run is here, on another connection")
-
-    def _on_job(self, identity: bytes, message: m.Edit | m.Score, images: list[Buffer]) -> None:
+    def _on_job(self, identity: bytes, message: m.Edit | m.Score, images: list[Buffer]) -> bool:
+        """Take the job; False if it is refused."""
         wanted = "editor" if isinstance(message, m.Edit) else "reward"
         if self._identity.role != wanted:
             text = f"{self._identity.worker_id} is no {wanted}"
-            self._refuse(identity, message, "invalid", text, message.job)
+            self._peers.refuse(identity, message, "invalid", text, message.job)
         elif message.epoch < self._status.epoch:
             text = f"epoch {message.epoch} is over, it is {self._status.epoch} now"
-            self._refuse(identity, message, "epoch", text, message.job)
+            self._peers.refuse(identity, message, "epoch", text, message.job)
         elif self._status.phase == "failed":
-            self._refuse(identity, message, "not_ready", self._status.error or "the model failed to load", message.job)
+            self._peers.refuse(
+                identity, message, "not_ready", self._status.error or "the model failed to load", message.job
+            )
         elif sum(map(len, self._jobs.unfinished(message.run))) >= MAX_JOBS:
-            self._refuse(identity, message, "invalid", f"{MAX_JOBS} jobs of this run are here already", message.job)
+            self._peers.refuse(
+                identity, message, "invalid", f"{MAX_JOBS} jobs of this run are here already", message.job
+            )
         else:
             self._status.epoch = message.epoch
-            self._peers[message.run].worked = True
             self._bench.add(message, images)
+            return True
+        return False
 
     def _on_load(self, identity: bytes, message: m.Load) -> None:
         if message.epoch < self._status.epoch:
-            self._refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
+            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
             return
         self._status.epoch = message.epoch
         self._bench.job_timeout = message.job_timeout_seconds
@@ -341,7 +226,7 @@ class Worker:
 
     def _on_place(self, identity: bytes, message: m.Place) -> None:
         if message.epoch < self._status.epoch:
-            self._refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
+            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
             return
         self._status.epoch = message.epoch
         self._begin_move(message.epoch)
@@ -358,7 +243,7 @@ class Worker:
                 error=sendable(outcome.error) if outcome.error else None,
             )
             self._end_move("ready" if self._status.model is not None else self._status.phase)
-            self._send(message.run, answer)
+            self._peers.send(message.run, answer)
 
         self._device.submit(placed, lambda: self._holder.place(message.residency), self._bench.job_timeout)
 
@@ -376,69 +261,29 @@ class Worker:
 
     def _enter(self, phase: m.Phase) -> None:
         self._status.phase = phase
-        for run in tuple(self._peers):
-            self._beat(run)
+        for run in self._peers:
+            self._peers.beat(run)
 
-    # -- messages out
+    # -- what its peers need of it
 
-    def _send(self, run: str, message: m.Message, images: Sequence[Buffer] = ()) -> None:
-        peer = self._peers.get(run)
-        if peer is not None:
-            self._listener.send(peer.identity, message, images)
+    def attach(self, run: str) -> list[j.Action]:
+        """A run has said Hello."""
+        return self._jobs.attach(run)
 
-    def _refuse(
-        self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str, job: str | None = None
-    ) -> None:
-        incarnation = self._identity.incarnation
-        self._listener.send(
-            identity, m.Refused(run=message.run, incarnation=incarnation, kind=kind, message=text, job=job)
-        )
+    def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
+        """What an attached run has here: queued, running, unacknowledged."""
+        return self._jobs.unfinished(run)
 
-    def _turn_away(self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str) -> None:
-        """Refuse one that is no peer."""
-        self._strangers.dropped(f"refused what comes from nobody that is known here ({kind})", type(message).__name__)
-        if self._strangers.is_to_be_told(identity, kind, time.monotonic()):
-            self._refuse(identity, message, kind, text)
+    def act(self, actions: list[j.Action]) -> None:
+        """Do this."""
+        self._bench.act(actions)
 
-    def _beat(self, run: str) -> bool:
-        """Send a heartbeat; False if it did not go out."""
-        peer = self._peers[run]
-        peer.beat = time.monotonic()
-        message = m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._state())
-        return self._listener.send(peer.identity, message)
-
-    def _tell_launcher(self) -> None:
-        # Deaths are counted from the last life that got anything done: the launcher should hear of it before the next
-        # job can end this one.
-        if LAUNCHER in self._peers:
-            self._beat(LAUNCHER)
-
-    def _look_after_peers(self) -> None:
-        now = time.monotonic()
-        self._look_after_claims(now)
-        shortest = len(self._peers) / _BEATS_PER_SECOND
-        for run, peer in tuple(self._peers.items()):
-            if now - peer.heard > peer.dead_after_seconds:
-                self._give_up(run, f"was not heard for {now - peer.heard:.1f} s")
-            elif now - peer.beat >= max(peer.heartbeat_seconds, shortest) and not self._beat(run):
-                # It is gone, or has not read for so long that it has lost messages: what it has here is no longer
-                # what it believes to have.
-                self._give_up(run, "can't be reached")
-
-    def _give_up(self, run: str, why: str) -> None:
-        if run == LAUNCHER:
-            return  # the socket that joins them for life tells of its end
-        if self._peers[run].worked:
-            log.warning("run %.100r %s: dropped", run, why)
-        else:
-            self._strangers.dropped("dropped a run that never had a job here", f"{run!r:.100} {why}")
-        self._drop(run)
-
-    def _drop(self, run: str) -> None:
-        self._peers.pop(run, None)
+    def drop(self, run: str) -> None:
+        """The run is gone."""
         self._bench.act(self._jobs.drop(run))
 
-    def _state(self) -> m.WorkerState:
+    def state(self) -> m.WorkerState:
+        """How it stands, for heartbeats."""
         status, running, activity = self._status, self._jobs.running, self._bench.activity
         return m.WorkerState(
             phase=status.phase,
@@ -452,7 +297,7 @@ class Worker:
             progress=activity.progress,
             done=activity.done,
             epoch=status.epoch,
-            runs=sum(run != LAUNCHER for run in self._peers),
+            runs=self._peers.runs,
         )
 
     def _write_card(self) -> None:

@@ -29,8 +29,9 @@ from tests.waiting import wait_until
 from tests.workers.attacked_pool import SPEC, Pool
 from tests.workers.test_worker_process import picture
 from workers import launcher as launcher_module
+from workers.peers import MAX_RUNS
 from workers.strangers import Strangers
-from workers.worker import MAX_JOBS, MAX_RUNS
+from workers.worker import MAX_JOBS
 
 KINDS: tuple[type[m.RunMessage | m.Hello], ...] = get_args(m.AnyMessage)
 FUZZ = settings(max_examples=40, deadline=None)
