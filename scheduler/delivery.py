@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.files import write_atomically
+from scheduler.files import folder_of, remove_file, write_atomically
 from scheduler.ledger_rows import Row, encode_row
 from scheduler.trace import DISK, Trace
 
@@ -31,8 +31,8 @@ class Item:
     """
 
     rows: Iterable[Row]
-    image: tuple[Path, bytes | memoryview] | None = None
-    remove: Path | None = None
+    image: tuple[str, bytes | memoryview] | None = None
+    remove: str | None = None
     done: Callable[[], None] | None = None
 
 
@@ -57,7 +57,7 @@ class Delivery:
         self._broken = False
         self._trace = trace
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
         self._thread = threading.Thread(target=self._work, name="delivery")
         self._thread.start()
 
@@ -95,7 +95,7 @@ class Delivery:
             os.fsync(self._file.fileno())
             for item in items:
                 if item.remove is not None:
-                    item.remove.unlink(missing_ok=True)
+                    remove_file(item.remove)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must hear of it, or it waits for ever
             self._broken = True
             problem = error
@@ -108,8 +108,9 @@ class Delivery:
             images = sum(item.image is not None for item in items)
             self._trace.span(DISK, "write", began, time.time(), {"items": len(items), "images": images})
 
-    def _write_image(self, path: Path, content: bytes | memoryview) -> None:
-        if path.parent not in self._folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
+    def _write_image(self, path: str, content: bytes | memoryview) -> None:
+        folder = folder_of(path)
+        if folder not in self._folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
         write_atomically(path, bytes(content))

@@ -1,7 +1,13 @@
-"""Writing a file so that a reader, or a machine that loses power, finds the old one or the whole new one."""
+"""Files of which a run has many, and writing any file so that a reader finds the old one or the whole new one.
+
+Paths are plain strings here. pathlib interns every part of every path, and CPython's table of interned strings grows
+with each new image of a run.
+"""
+# ruff: noqa: PTH105, PTH108, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -10,7 +16,7 @@ PARTIAL = ".*.partial"
 """What matches a file that is being written, or was when its writer died."""
 
 
-def write_atomically(path: Path, content: bytes, *, sync_folder: bool = False) -> None:
+def write_atomically(path: str | Path, content: bytes, *, sync_folder: bool = False) -> None:
     """Write under another name, make that durable (fsync), then rename. A path has one writer at a time.
 
     ``sync_folder`` makes the rename durable too, which an image does not need: one that a power cut took is noticed,
@@ -19,21 +25,47 @@ def write_atomically(path: Path, content: bytes, *, sync_folder: bool = False) -
     Raises:
         OSError: it can't be written; nothing is left behind.
     """
+    folder, name = os.path.split(path)
     # Not the name with a suffix: a name may have all of the 255 bytes that there are. And the same name each time, so
     # that what a writer left that was killed is written over.
-    temporary = path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.partial")
+    temporary = os.path.join(folder, f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.partial")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        remove_file(temporary)
         raise
     if sync_folder:
-        folder = os.open(path.parent, os.O_RDONLY)
+        descriptor = os.open(folder or ".", os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)
+
+
+def read_file(path: str) -> bytes:
+    """All of it.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def remove_file(path: str) -> None:
+    """Have it gone, if it was there.
+
+    Raises:
+        OSError: it is there, and can't be removed.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def folder_of(path: str) -> str:
+    """The folder that the file is in."""
+    return os.path.dirname(path)

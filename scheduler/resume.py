@@ -11,9 +11,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from scheduler.benchmark.model import BadPair, Benchmark, Pair
+from scheduler.files import read_file
 from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage, Planned, Row, ScoredRow, StageRow
 from scheduler.report import OUTDATED, Expected, PairTally, read_tallies
 from scheduler.run_directory import RunDirectory
@@ -44,7 +44,7 @@ class Remaining:
     reused_edits: int = 0
     reused_scores: int = 0
     rows: Iterable[Row] = ()
-    removable: list[Path] = field(default_factory=list)
+    removable: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     edit_reasons: Counter[str] = field(default_factory=Counter)
     score_reasons: Counter[str] = field(default_factory=Counter)
@@ -208,15 +208,14 @@ def summary(found: Remaining) -> list[str]:
     return lines
 
 
-def image_state(path: Path, sha256: str) -> str:
+def image_state(path: str, sha256: str) -> str:
     """``right``, ``wrong`` or ``missing``: whether the file has these bytes.
 
     Raises:
         OSError: it is there and can't be read.
     """
     try:
-        with path.open("rb") as file:
-            return "right" if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "wrong"
+        return "right" if hashlib.sha256(read_file(path)).hexdigest() == sha256 else "wrong"
     except FileNotFoundError:
         return "missing"
 

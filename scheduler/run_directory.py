@@ -78,7 +78,7 @@ class RunDirectory:
         """Let another process have it."""
         self._lock.release()
 
-    def image_path(self, category: str, pair_id: str, sample: int) -> Path:
+    def image_path(self, category: str, pair_id: str, sample: int) -> str:
         """Where the edit of this sample goes: into ``images``, further samples into ``images-sample-1`` and so on.
 
         Ids are checked when the benchmark is loaded; this makes sure once more that none leads out of the folder.
@@ -86,12 +86,12 @@ class RunDirectory:
         for part in (category, pair_id):
             if part in ("", ".", "..") or any(character in part for character in "/\\\0"):
                 raise ValueError(f"{part!r} can't be a file's name")
-        folder = self._images if sample == 0 else self._images.with_name(f"{self._images.name}-sample-{sample}")
-        return folder / _file_name(category) / f"{_file_name(pair_id)}.png"
+        folder = f"{self._images}-sample-{sample}" if sample else str(self._images)
+        return f"{folder}/{_file_name(category)}/{_file_name(pair_id)}.png"
 
-    def recorded(self, path: Path) -> str:
-        """The path as the ledger has it: relative to the run's folder if it is inside, else absolute."""
-        return str(path.relative_to(self.path)) if path.is_relative_to(self.path) else str(path.absolute())
+    def recorded(self, path: str) -> str:
+        """The path of an image as the ledger has it: relative to the run's folder if it is inside, else absolute."""
+        return path.removeprefix(f"{self.path}/")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the run's folder, as a whole or not at all."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from protocol import messages as m
 from scheduler import batches as b
 from scheduler.benchmark.model import PairError
 from scheduler.delivery import Item
+from scheduler.files import read_file
 from scheduler.ledger_rows import FailedRow, ScoredRow
 from scheduler.run_directory import RunDirectory
 from scheduler.score_rows import SentBatch, SentUnit, failed_score, judged_row
@@ -188,7 +188,7 @@ class ScoreStage:
     def _identity(self, unit: ScoreUnit, image: EditedImage) -> str:
         return self._task.score_identity(unit, image.sha256, self._services.fingerprint("reward"))
 
-    def _settle(self, unit: ScoreUnit) -> Path | None:
+    def _settle(self, unit: ScoreUnit) -> str | None:
         """The image's path if nobody needs the image any more."""
         left = self._more_passes.pop(unit.edit, 0)
         if left:
@@ -249,7 +249,7 @@ class ScoreStage:
         def read() -> list[bytes]:
             frames: list[bytes] = []
             for image, pair in images:
-                frames.append(image.path.read_bytes())
+                frames.append(read_file(image.path))
                 if with_source:
                     frames.append(pair.source.read())
             return frames

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from protocol import messages as m
@@ -78,7 +77,7 @@ class Services(Protocol):
 class EditedImage:
     """A delivered edit, ready to be scored."""
 
-    path: Path
+    path: str
     sha256: str
 
 

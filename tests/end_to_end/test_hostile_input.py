@@ -96,7 +96,7 @@ def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_e
     bad = [pair(name, encoded(coloured(255))) for name in BAD_IDS]
     data = write_data(tmp_path / "data.json", {"CON": items, "a\u202eb {0} %s": [*bad, items[0]], "..": items[:2]})
     config = user.simulated(data, editor={"latency_ms": 0})
-    before = files_below(tmp_path, tmp_path.parent, Path.cwd())
+    before = files_below(tmp_path.parent)
     result = measured(user, "run", "--config", config)
 
     assert result.code == 3, result.output
@@ -111,9 +111,7 @@ def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_e
             assert image.getpixel((0, 0)) == (255 - number, 55, 165), f"{name!r} has its own edit"
     failed = [(row["kind"], row["stage"]) for row in user.rows("failed")]
     assert failed == [("bad_id", "load")] * (len(BAD_IDS) + 2)
-    written = {
-        path for path in files_below(tmp_path, tmp_path.parent, Path.cwd()) - before if "__pycache__" not in str(path)
-    }
+    written = {path for path in files_below(tmp_path.parent) - before if "__pycache__" not in str(path)}
     assert {path for path in written if not path.is_relative_to(user.output)} <= {
         user.folder / "said",
         user.folder / "peak",
@@ -127,7 +125,7 @@ def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_e
 def test_an_id_that_is_the_file_name_of_another_one_does_not_take_its_image(user: Bench, tmp_path: Path) -> None:
     from scheduler.run_directory import RunDirectory
 
-    name = RunDirectory(tmp_path).image_path("c", LONG, 0).name.removesuffix(".png")
+    name = Path(RunDirectory(tmp_path).image_path("c", LONG, 0)).name.removesuffix(".png")
     assert name != LONG
     items = [pair(LONG, encoded(coloured(1))), pair(name, encoded(coloured(2)))]
     result = measured(user, "run", "--config", user.simulated(write_data(tmp_path / "data.json", {"c": items})))

@@ -35,7 +35,7 @@ def test_rows_are_in_order_and_their_images_are_there_when_it_says_so(tmp_path: 
     for number in range(20):
         image = tmp_path / "images" / "c" / f"{number}.png"
         done = lambda name=str(number), image=image: look(name, image)  # noqa: E731 - binds this turn's values
-        delivery.put(Item([planned(str(number))], image=(image, b"png"), done=done))
+        delivery.put(Item([planned(str(number))], image=(str(image), b"png"), done=done))
     for _ in range(20):
         posts.get(timeout=30)()
     delivery.close()
@@ -71,7 +71,7 @@ def test_the_first_that_are_written_need_not_wait_for_all_that_came_later(tmp_pa
     delivery.put(Item(held_up()))
     assert begun.wait(30)
     for number in range(300):
-        delivery.put(Item([], image=(images / f"{number}.png", b"png"), done=lambda: None))
+        delivery.put(Item([], image=(f"{images}/{number}.png", b"png"), done=lambda: None))
     go.set()
     delivery.close()
     assert written[0] <= 64
@@ -95,7 +95,7 @@ def test_an_image_is_removed_only_after_its_score_is_safe(tmp_path: Path) -> Non
     image = tmp_path / "edit.png"
     image.write_bytes(b"png")
     row = FailedRow(category="c", pair_id="1", sample=0, stage="score", kind="error", message="m")
-    delivery.put(Item([row], remove=image, done=lambda: None))
+    delivery.put(Item([row], remove=str(image), done=lambda: None))
     posts.get(timeout=30)
     delivery.close()
     assert not image.exists()
@@ -107,7 +107,7 @@ def test_a_disk_that_refuses_is_told_once_and_nothing_more_is_written(tmp_path: 
     (tmp_path / "blocked").write_text("a file where a folder should be")
     for number in range(3):
         target = tmp_path / "blocked" / "c" / f"{number}.png"
-        delivery.put(Item([planned(str(number))], image=(target, b"png"), done=failures.clear))
+        delivery.put(Item([planned(str(number))], image=(str(target), b"png"), done=failures.clear))
         posts.get(timeout=30)() if number == 0 else None
     delivery.close()
 
@@ -123,11 +123,11 @@ def test_a_run_folder_is_never_taken_twice(tmp_path: Path) -> None:
 def test_an_image_stays_inside_whatever_the_ids_are(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path)
     for pair_id in ("a", "x" * 200, "图" * 200, "😀" * 200, "a b", "-rf", "con"):
-        path = directory.image_path("类" * 200, pair_id, 0)
+        path = Path(directory.image_path("类" * 200, pair_id, 0))
         assert path.resolve().is_relative_to(directory.path.resolve())
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"png")
-        assert directory.recorded(path) == str(path.relative_to(directory.path))
+        assert directory.recorded(str(path)) == str(path.relative_to(directory.path))
     long = {directory.image_path("c", "图" * 199 + last, 0) for last in "abc"}
     assert len(long) == 3, "what is cut is still told apart"
     assert directory.image_path("c", "1", 0) != directory.image_path("c", "1", 1)

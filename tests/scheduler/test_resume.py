@@ -101,8 +101,8 @@ class Part:
         # Like a real edit, its bytes follow from what it depends on (but not the other way round).
         content = f"{unit} {self.chosen.steps // 2} {self.chosen.editor} {self.chosen.instruction}".encode()
         path = self.directory.image_path(unit.category, unit.pair_id, unit.sample)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         row = edited(unit.pair_id, "c", sample=unit.sample, identity=identity, sha256=digest)
         self.write([replace_image(row, self.directory.recorded(path))])
@@ -121,7 +121,7 @@ class Part:
             else:
                 self.write([scored(unit.pair_id, 5.0, "c", sample=unit.sample, pass_=number, identity=identity)])
         if not self.chosen.keep_images and not fails:
-            image.path.unlink()
+            Path(image.path).unlink()
 
     def work(self, steps: Sequence[str]) -> None:
         """Do what remains, a step for each piece: ``done``, ``fails``, or ``killed``, which ends it."""
