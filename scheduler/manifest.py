@@ -44,6 +44,7 @@ def build_manifest(config: Config, benchmark: Benchmark, layout: Layout, stamp: 
         "prompts_sha256": _hash(config.prompts.as_plain()),
         "editor": {**_model(editor_spec(config)), "parameters": edit_parameters(config)},
         "reward": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
+        "optimizations": _optimizations(config),
         "devices": {"editors": list(layout.editors), "rewards": list(layout.rewards)},
         "residency": layout.residency,
         "round_size": config.scheduler.round_size,
@@ -61,6 +62,9 @@ def notes(config: Config) -> list[str]:
     for role, spec in (("editor", editor_spec(config)), ("reward", reward_spec(config))):
         if spec.type == "simulated":
             found.append(f"The {role} is simulated: it measures the scheduling, and its results carry no meaning.")
+        if role == "editor" and (changing := _optimizations(config)["approximate"]):
+            names = ", ".join(name if value is True else f"{name} {value}" for name, value in changing.items())
+            found.append(f"The editor ran with approximate optimizations, which change its edits: {names}.")
         note = Path(spec.name) / NOTE_FILE if spec.name else None
         if note is not None and note.is_file():
             found.append(f"The {role}: {note.read_text(encoding='utf-8', errors='replace').strip()[:1000]}")
@@ -136,6 +140,12 @@ def version_differences(
 def _model(spec: m.ModelSpec) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(spec)
     return {"type": plain["type"] or plain["class_path"], "model_name": plain["name"], "load": plain["params"]}
+
+
+def _optimizations(config: Config) -> dict[str, dict[str, Any]]:
+    """Those that the editor was asked for; one without weights is asked for none."""
+    section = config.diffusion_model
+    return section.params.optimizations.by_exactness() if section.holds_gpu else {"exact": {}, "approximate": {}}
 
 
 def _versions() -> dict[str, str]:

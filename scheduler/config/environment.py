@@ -6,19 +6,17 @@ config, also on what is left of one that had mistakes.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol import VERSION
 from scheduler.config.class_paths import missing_class
 from scheduler.config.document import Config
 from scheduler.config.layout import BOTH_STAGES, Gpu, LayoutError, Stage, resolve_layout
 from scheduler.config.model_lookup import Role, missing_model
-from scheduler.config.optimizations import IMPLEMENTED
+from scheduler.config.optimization_checks import refused_optimizations
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
 from scheduler.config.reward_environment import reward_environment_problems
 
@@ -130,37 +128,11 @@ def _model(config: Config, role: Role, hub: str | None) -> Found:
         yield _at(name, "params", "model_name", message=absent.message, hint=absent.hint)
 
 
-_NEEDED_PARTS = {
-    "first_block_cache": ("diffusers", "hooks/first_block_cache.py"),
-    "taylorseer_cache": ("diffusers", "hooks/taylorseer_cache.py"),
-    "fp8": ("diffusers", "hooks/layerwise_casting.py"),
-    "attention_backend": ("diffusers", "models/attention_dispatch.py"),
-    "cache_dit": ("cache_dit", ""),
-    "lightning_lora": ("peft", ""),
-}
-"""The package, and the file of it, that an option needs: seen without importing it."""
-
-
 def _optimizations(config: Config) -> Found:
-    if not config.diffusion_model.holds_gpu or config.diffusion_model.class_path is not None:
-        return
-    for name in config.diffusion_model.params.optimizations.switched_on():
-        message = _cannot_optimize(name)
-        if message is not None:
-            at = ("diffusion_model", "params", "optimizations", name)
-            yield _at(*at, message=message, hint="leave it out")
-
-
-def _cannot_optimize(name: str) -> str | None:
-    if name not in IMPLEMENTED:
-        return f"the editors of warmbench {VERSION} do not have it"
-    package, part = _NEEDED_PARTS.get(name, ("diffusers", ""))
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        return f"needs the package {package}, which is not installed"
-    if not (Path(spec.origin).parent / part).exists():
-        return f"the installed version of {package} does not have it"
-    return None
+    section = config.diffusion_model
+    if section.holds_gpu and section.class_path is None:
+        for name, message, hint in refused_optimizations(section.params):
+            yield _at("diffusion_model", "params", "optimizations", name, message=message, hint=hint)
 
 
 def _places_to_write(config: Config) -> Found:

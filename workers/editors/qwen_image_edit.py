@@ -12,6 +12,13 @@ from PIL import Image
 from protocol.messages import ModelSpec, Residency
 from workers.device import free_memory
 from workers.editors.qwen_image_loading import load_pipeline, prepare_imports
+from workers.editors.qwen_image_options import (
+    can_be_replaced,
+    checked_options,
+    lora_file,
+    reset_after_edit,
+    switch_on,
+)
 from workers.editors.qwen_image_replacement import replace_weights
 from workers.hub import resolve_model, weight_files
 from workers.images import flatten
@@ -35,20 +42,26 @@ class QwenImageEditEditor(Editor):
         super().__init__(spec, device)
         self._pipeline: Any = None
         self._found: Path | None = None
+        self._options: Mapping[str, Any] = {}
 
     def prepare(self) -> None:
         prepare_imports()
 
     def load(self, residency: Residency) -> None:
         self._pipeline = None
+        self._options = checked_options(self.spec.params)
         self._pipeline = load_pipeline(self._folder(), self.spec.params, self.device, residency)
 
     def replace(self, spec: ModelSpec) -> bool:
         if self._pipeline is None or spec.params != self.spec.params or not spec.name:
             return False
+        if not can_be_replaced(self._options):
+            return False
         folder = resolve_model(spec.name)
         pipeline, self._pipeline = self._pipeline, None
-        self._pipeline = replace_weights(pipeline, folder, spec.params)
+        pipeline = replace_weights(pipeline, folder, spec.params)
+        switch_on(pipeline, self._options, self.device)
+        self._pipeline = pipeline
         self.spec, self._found = spec, folder
         return True
 
@@ -58,6 +71,8 @@ class QwenImageEditEditor(Editor):
             raise ValueError("an editor leaves for disk by being dropped")
         if self._pipeline is None:
             raise ModelError("not_ready", "the editor was not loaded yet")
+        if residency == "host" and "keep_prompt_embeddings" in self._options:
+            self._pipeline.encode_prompt.clear()
         if self.device == "cpu":
             return
         self._pipeline.to(self.device if residency == "device" else "cpu", silence_dtype_warnings=True)
@@ -74,13 +89,14 @@ class QwenImageEditEditor(Editor):
         except (torch.OutOfMemoryError, MemoryError) as error:
             reason = str(error) or type(error).__name__
         finally:
-            self._reset()
+            reset_after_edit(self._pipeline, self._options)
         # Raised out here, where the traceback is gone: it would keep the tensors of every frame alive.
         free_memory()
         raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
 
     def weight_files(self) -> Sequence[str]:
-        return weight_files(self._folder())
+        lora = lora_file(self._options)
+        return [*weight_files(self._folder()), *([str(lora)] if lora else [])]
 
     def size_bytes(self) -> int:
         """The size of the weights, as loaded; before that, of their files."""
@@ -141,11 +157,6 @@ class QwenImageEditEditor(Editor):
             raise ModelError("not_finite", f"{reason}; try bfloat16, or more num_inference_steps")
         image: Image.Image = self._pipeline.image_processor.numpy_to_pil(pixels)[0]
         return image
-
-    def _reset(self) -> None:
-        """Forget what an edit left behind, which after an exception is stale, and in the VAE's case large."""
-        self._pipeline.maybe_free_model_hooks()
-        self._pipeline.vae.clear_cache()
 
     def _modules(self) -> Iterator[Any]:
         import torch

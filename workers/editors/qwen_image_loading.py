@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.messages import Residency
+from workers.editors.qwen_image_options import checked_options, switch_on
 from workers.interface import ModelError
 from workers.processors import load_processor
 
@@ -35,13 +36,13 @@ def prepare_imports() -> None:
 def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residency: Residency) -> Any:
     """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory.
 
-    Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1), ``optimizations`` (none are known yet).
+    Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1), ``optimizations`` (name to value).
 
     Raises:
         ModelError: of kind ``config`` (a parameter), ``model_not_found`` (there is no pipeline), ``oom``, or ``load``
             (the files are damaged or incomplete, or are another kind of pipeline).
     """
-    dtype = _checked_params(params)
+    dtype, options = _checked_params(params), checked_options(params)
     index = read_index(folder)
     _check_device(device)
     import torch
@@ -49,7 +50,9 @@ def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residenc
     torch.set_num_threads(params.get("threads_per_worker", 1))
     _keep_quiet()
     try:
-        return _load_all(folder, index, getattr(torch, dtype), device if residency == "device" else "cpu")
+        pipeline = _load_all(folder, index, getattr(torch, dtype), device if residency == "device" else "cpu")
+        switch_on(pipeline, options, device)
+        return pipeline
     except ModelError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -69,9 +72,6 @@ def _checked_params(params: Mapping[str, Any]) -> str:
     threads = params.get("threads_per_worker", 1)
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise ModelError("config", f"diffusion_model.params.threads_per_worker must be 1 or more, not {threads!r}")
-    if optimizations := params.get("optimizations"):
-        names = ", ".join(map(str, optimizations)) if isinstance(optimizations, list | dict) else repr(optimizations)
-        raise ModelError("config", f"diffusion_model.params.optimizations: this editor does not support {names}")
     return str(dtype)
 
 

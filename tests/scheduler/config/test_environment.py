@@ -121,12 +121,6 @@ def test_a_class_of_ones_own_is_looked_for_without_being_imported(
     assert "my_editors" not in sys.modules
 
 
-def test_an_optimization_that_this_version_lacks_is_refused_by_name(tmp_path: Path) -> None:
-    params = "{model_name: ./none, device: cpu, optimizations: {fp8: true}}"
-    text = f"diffusion_model: {{params: {params}}}\nreward_model: {{type: simulated}}"
-    assert "do not have it" in in_environment(tmp_path, text)["diffusion_model.params.optimizations.fp8"].message
-
-
 @pytest.mark.parametrize(
     ("section", "path"),
     [

@@ -248,7 +248,7 @@ def test_it_names_the_libraries_that_a_result_depends_on(editor: QwenImageEditEd
     [
         ({"dtype": "float8"}, "diffusion_model.params.dtype must be one of .*float32, not 'float8'"),
         ({"threads_per_worker": 0}, "threads_per_worker must be 1 or more, not 0"),
-        ({"optimizations": ["first_block_cache"]}, "does not support first_block_cache"),
+        ({"optimizations": {"warp_drive": True}}, "does not support warp_drive"),
     ],
 )
 def test_a_wrong_load_parameter_is_named(tiny_editor_path: Path, params: dict[str, Any], message: str) -> None:

@@ -1,0 +1,138 @@
+"""Is there what an editor's optimizations need? Packages, a compiler, files: looked for, and nothing imported."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from scheduler.config.editor_models import EditorParams
+from scheduler.config.optimizations import Optimizations, is_local_file
+from scheduler.config.problems import did_you_mean, shown
+
+Refusal = tuple[str, str, str | None]
+"""The option, what is wrong, and what may help."""
+
+_NEEDED_PARTS = {
+    "first_block_cache": ("diffusers", "hooks/first_block_cache.py"),
+    "taylorseer_cache": ("diffusers", "hooks/taylorseer_cache.py"),
+    "fp8": ("diffusers", "hooks/layerwise_casting.py"),
+    "attention_backend": ("diffusers", "models/attention_dispatch.py"),
+    "cache_dit": ("cache_dit", ""),
+    "lightning_lora": ("peft", ""),
+}
+"""The package, and the file of it, that an option needs."""
+
+_BACKENDS_ON_CPU = ("native", "_native_math", "_native_flash", "flex")
+_LEAVE_OUT = "leave it out"
+
+
+def refused_optimizations(params: EditorParams) -> Iterator[Refusal]:
+    """Those that are on and can't work here."""
+    options = params.optimizations
+    for name in options.switched_on():
+        if refusal := _missing_part(name) or _missing_for(name, options, params):
+            yield (name, *refusal)
+
+
+def _missing_part(name: str) -> tuple[str, str | None] | None:
+    package, part = _NEEDED_PARTS.get(name, ("diffusers", ""))
+    folder = _folder(package)
+    if folder is None:
+        return f"needs the package {package}, which is not installed", _LEAVE_OUT
+    if not (folder / part).exists():
+        return f"{package} {metadata.version(package)}, which is installed, does not have it", _LEAVE_OUT
+    return None
+
+
+def _missing_for(name: str, options: Optimizations, params: EditorParams) -> tuple[str, str | None] | None:
+    on_cpu, on_gpu = _kinds_of_devices(params)
+    if name == "compile_repeated_blocks":
+        return _missing_for_compiling(on_gpu=on_gpu)
+    if name == "attention_backend" and options.attention_backend is not None:
+        return _missing_for_attention(options.attention_backend, on_cpu=on_cpu)
+    if name == "cache_dit" and params.true_cfg_scale <= 1:
+        return "takes every second pass for one without the instruction", "set true_cfg_scale above 1"
+    if name == "lightning_lora" and options.lightning_lora is not None:
+        return _missing_lora(options.lightning_lora)
+    return None
+
+
+def _kinds_of_devices(params: EditorParams) -> tuple[bool, bool]:
+    """Whether an editor works on a CPU, and whether one works on a GPU."""
+    devices = getattr(params, "device_ids", None) or (getattr(params, "device", None),)
+    return "cpu" in devices, any(device != "cpu" for device in devices)
+
+
+def _missing_for_compiling(*, on_gpu: bool) -> tuple[str, str | None] | None:
+    compiler = os.environ.get("CXX") or "g++"
+    if shutil.which(compiler) is None:
+        return f"needs a C++ compiler, and there is no {shown(compiler)}", "install one, or leave it out"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "needs Python's header files (Python.h), which are not installed", "install them, or leave it out"
+    if on_gpu and _folder("triton") is None:
+        return "needs the package triton on a GPU, which is not installed", _LEAVE_OUT
+    return None
+
+
+def _missing_for_attention(name: str, *, on_cpu: bool) -> tuple[str, str | None] | None:
+    known = _attention_backends()
+    if name not in known:
+        version = metadata.version("diffusers")
+        return f"diffusers {version} knows no attention backend {shown(name)}", did_you_mean(name, sorted(known))
+    if on_cpu and name not in _BACKENDS_ON_CPU:
+        return f"{name} works on a GPU only", f"on a CPU there are {', '.join(_BACKENDS_ON_CPU)}"
+    package = _package_of_backend(name)
+    if package is not None and _folder(package) is None:
+        return f"{name} needs the package {package}, which is not installed", _LEAVE_OUT
+    return None
+
+
+def _package_of_backend(name: str) -> str | None:
+    if name.endswith("_hub"):
+        return "kernels"
+    if name in {"_flash_3", "_flash_varlen_3"}:
+        return "flash_attn_interface"
+    packages = {"flash": "flash_attn", "_sage": "sageattention", "sage": "sageattention", "xformers": "xformers"}
+    packages |= {"_native_npu": "torch_npu", "_native_xla": "torch_xla"}
+    return next((package for prefix, package in packages.items() if name.startswith(prefix)), None)
+
+
+@cache
+def _attention_backends() -> frozenset[str]:
+    """The names in the source of the installed diffusers, which is read and not run."""
+    folder = _folder("diffusers")
+    if folder is None:
+        return frozenset()
+    tree = ast.parse((folder / "models/attention_dispatch.py").read_text(encoding="utf-8"))
+    return frozenset(
+        entry.value.value
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "AttentionBackendName"
+        for entry in node.body
+        if isinstance(entry, ast.Assign)
+        and isinstance(entry.value, ast.Constant)
+        and isinstance(entry.value.value, str)
+    )
+
+
+def _missing_lora(name: str) -> tuple[str, str | None] | None:
+    wanted = "give a .safetensors file, or OWNER/NAME/FILE.safetensors on the hub"
+    if not name.endswith(".safetensors"):
+        return f"{shown(name)} names no .safetensors file", wanted
+    if is_local_file(name):
+        there = Path(name).expanduser().is_file()
+        return None if there else (f"there is no file {shown(str(Path(name).expanduser().absolute()))}", wanted)
+    return None if name.count("/") >= 2 else (f"there is no file {shown(name)}", wanted)
+
+
+def _folder(package: str) -> Path | None:
+    """Where a package is installed; it is not imported."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent if spec is not None and spec.origin is not None else None
