@@ -1,9 +1,16 @@
-"""The model that a worker holds: loading it, moving it, dropping it, asking it. Used by the device thread alone."""
+"""The model that a worker holds: loading it, moving it, dropping it, asking it.
+
+Used by the device thread alone, but for batches that are prepared ahead, during which the model is neither moved nor
+dropped, and for the question whether it is stale.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +21,11 @@ from protocol.pool import locked
 from workers.catalog import make_model
 from workers.device import Watchdog, free_memory
 from workers.fingerprint import fingerprint
-from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward
+from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward, ScoreRequest
 from workers.loaded import FileStamps, describe, stamp, stamps_before_loading
-from workers.payloads import ScoreInput, ScoreOutput
+from workers.payloads import PreparedBatch, ScoreInput, ScoreOutput
+
+_log = logging.getLogger(__name__)
 
 
 class ModelHolder:
@@ -27,6 +36,8 @@ class ModelHolder:
         self._pool_folder = pool_folder
         self._watchdog = watchdog
         self._model: Model | None = None
+        self._loads = 0
+        self._in_place = threading.Lock()
         self._spec: ModelSpec | None = None
         self._serial = True
         self._timeout = 0.0
@@ -43,7 +54,9 @@ class ModelHolder:
         Raises:
             ModelError: it can't be loaded.
         """
-        kept, self._model = self._model, None
+        with self._in_place:
+            kept, self._model = self._model, None
+            self._loads += 1  # also where the object stays: what it has prepared may not fit the new weights
         self._spec, self._serial, self._timeout, self._stamps = spec, serial, timeout, {}
         model = make_model(spec, self._device)
         if type(kept) is not type(model) or residency == "disk":
@@ -63,6 +76,8 @@ class ModelHolder:
                 free_memory()
                 model.load(residency)
             files = model.weight_files()
+            if residency == "host":
+                _read_ahead(files)
             stamps = stamp(files)
             # The cache is shared by all pools of this user.
             found = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
@@ -88,9 +103,13 @@ class ModelHolder:
                 self._refuse_if_stale()
                 model.load(residency)
                 self._refuse_if_stale()
+                if residency == "host":
+                    _read_ahead(model.weight_files())
+            self._loads += 1
             self._model = model
         else:
-            self._model.place(residency)
+            with self._in_place:
+                self._model.place(residency)
 
     def is_stale(self) -> bool:
         """Whether the files that were loaded have changed since. Cheap, and safe from any thread."""
@@ -115,15 +134,37 @@ class ModelHolder:
             raise ModelError("error", f"the editor gave back a {type(result).__name__}, not an image")
         return result
 
-    def score(self, message: Score, inputs: list[ScoreInput], progress: Progress) -> ScoreOutput:
-        """Judge a batch. Items whose image could not be decoded keep that as their judgement."""
+    def prepare_batch(self, message: Score, inputs: list[ScoreInput]) -> PreparedBatch | None:
+        """Have the model prepare a batch while the device scores another one. Safe from any thread.
+
+        None where there is no model, or it can't: the device tries again, and what is wrong then is told.
+        """
+        requests = _requests(inputs)
+        with self._in_place:
+            if not isinstance(self._model, Reward) or not requests:
+                return None
+            try:
+                return PreparedBatch(self._model.prepare_batch(requests, message.parameters), self._loads)
+            except Exception as error:  # noqa: BLE001 - a user's model may raise anything
+                _log.debug("%s could not be prepared ahead: %s", message.job, error)
+                return None
+
+    def score(
+        self, message: Score, inputs: list[ScoreInput], prepared: PreparedBatch | None, progress: Progress
+    ) -> ScoreOutput:
+        """Judge a batch. Items whose image could not be decoded keep that as their judgement.
+
+        What another model than the one that is held has prepared is prepared anew.
+        """
         if not isinstance(self._model, Reward):
             raise ModelError("not_ready", "no reward is loaded")
-        requests = [request for one in inputs for request in one.requests]
+        requests = _requests(inputs)
         judgements: list[Judgement] = []
         batch_sizes: list[int] = []
         if requests:
-            scores = self._model.score(requests, message.parameters, progress)
+            if prepared is None or prepared.load != self._loads:
+                prepared = PreparedBatch(self._model.prepare_batch(requests, message.parameters), self._loads)
+            scores = self._model.score(prepared.requests, message.parameters, progress)
             judgements, batch_sizes = list(scores.judgements), list(scores.batch_sizes)
         if len(judgements) != len(requests):
             raise ModelError("error", f"the reward gave back {len(judgements)} judgements for {len(requests)} prompts")
@@ -134,7 +175,8 @@ class ModelHolder:
         return ScoreOutput(items, batch_sizes)
 
     def _drop(self) -> None:
-        self._model = None
+        with self._in_place:
+            self._model = None
         free_memory()
 
     @contextmanager
@@ -148,3 +190,14 @@ class ModelHolder:
         with locked(self._pool_folder / "load.lock"):
             self._watchdog.arm(self._timeout)
             yield
+
+
+def _requests(inputs: list[ScoreInput]) -> list[ScoreRequest]:
+    return [request for one in inputs for request in one.requests]
+
+
+def _read_ahead(files: Sequence[str]) -> None:
+    """Have the kernel read files that are mapped only: into its cache, which is there for all workers once."""
+    for name in files:
+        with Path(name).open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

@@ -1,7 +1,8 @@
 """What an editor and a reward are: the two classes to derive from, also for a model of one's own (``class_path``).
 
 A worker process makes one object, calls ``load`` once and then ``edit`` or ``score`` again and again, always from the
-same thread. Heavy imports belong inside the methods, not at the top of the module.
+same thread; only ``Reward.prepare_batch`` is called from another one. Heavy imports belong inside the methods, not at
+the top of the module.
 """
 
 from __future__ import annotations
@@ -124,6 +125,22 @@ class Editor(Model):
 
 class Reward(Model):
     """Scores edits in batches."""
+
+    def prepare_batch(
+        self,
+        requests: Sequence[ScoreRequest],
+        parameters: Mapping[str, Any],  # noqa: ARG002 - what those that prepare need
+    ) -> Sequence[ScoreRequest]:
+        """Do ahead what needs no device, such as tokenizing; ``score`` gets what this returns.
+
+        It is called from a thread of its own while ``score`` works on another batch, but never while the model is
+        loaded, replaced or moved. Where it was not called in time, or raised, it is called once more just before
+        ``score``, on the same thread; what it raises then is that batch's failure. There may be two such batches in
+        memory beside the one that is scored.
+
+        Return the requests in their order, as a subclass of ``ScoreRequest`` that has what was prepared.
+        """
+        return requests
 
     @abc.abstractmethod
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:

@@ -24,6 +24,14 @@ class ScoreInput:
 
 
 @dataclass(frozen=True)
+class PreparedBatch:
+    """All requests of a batch, as the model that was loaded as number ``load`` has prepared them."""
+
+    requests: Sequence[ScoreRequest]
+    load: int
+
+
+@dataclass(frozen=True)
 class ScoreOutput:
     """The judgements of a batch, by item, and the batch sizes that the device worked with."""
 

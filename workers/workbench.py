@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import structs
@@ -19,7 +20,7 @@ from protocol import messages as m
 from protocol.codec import Buffer, encode
 from protocol.mailbox import Mailbox
 from workers import jobs as j
-from workers.ahead import Ahead, taken
+from workers.ahead import Ahead, a_core_is_free, taken
 from workers.device import Device, Outcome
 from workers.holder import ModelHolder
 from workers.interface import ModelError
@@ -27,7 +28,7 @@ from workers.payloads import PreparedBatch, Reply, decode_batch, decode_source, 
 
 _CODEC_THREADS = 2
 _MOST_AHEAD = 2
-"""So many batches are prepared ahead: the runs send one more than the device works on, and prepared images are large."""
+"""So many batches are prepared ahead: prepared images are large, and a run sends one batch ahead."""
 _BEHIND_SECONDS, _BEHIND_SHARE = 0.03, 0.15
 """How long an image waits at most for the next job to start, and then for the others to have started theirs: seconds,
 and the share of the time that the device took for it.
@@ -64,9 +65,18 @@ class Workbench:
     """The jobs of one worker and all that goes with them."""
 
     def __init__(
-        self, mailbox: Mailbox, device: Device, holder: ModelHolder, send: Send, first_done: Callable[[], None]
+        self,
+        mailbox: Mailbox,
+        device: Device,
+        holder: ModelHolder,
+        send: Send,
+        first_done: Callable[[], None],
+        may_prepare: Callable[[], bool] = a_core_is_free,
     ) -> None:
-        """``first_done`` is called when the device is done with its first job, before it gets the next one."""
+        """``first_done`` is called when the device is done with its first job, before it gets the next one.
+
+        ``may_prepare`` says whether batches are to be prepared ahead at the moment.
+        """
         self.jobs = j.Jobs()
         self.activity = Activity()
         self.job_timeout = 600.0
@@ -76,6 +86,7 @@ class Workbench:
         self._holder = holder
         self._send = send
         self._first_done = first_done
+        self._may_prepare = may_prepare
         self._busy = threading.Event()
         self._ahead: Ahead[PreparedBatch | None] = Ahead()
         self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
@@ -190,9 +201,11 @@ class Workbench:
         if self.jobs.running is None:
             return  # nothing to be ahead of, and where the model is being moved it may not stay the same
         waiting = [one for one in self._payloads.values() if one.waiting and isinstance(one.message, m.Score)]
-        for payload in waiting[:_MOST_AHEAD]:
-            if payload.prepared is None:
-                payload.prepared = self._ahead.submit(partial(_prepare, self._holder, payload))
+        unprepared = [one for one in waiting if one.prepared is None]
+        if not (unprepared and self._may_prepare()):
+            return
+        for payload in unprepared[: max(0, _MOST_AHEAD - (len(waiting) - len(unprepared)))]:
+            payload.prepared = self._ahead.submit(partial(_prepare, self._holder, payload))
 
     def _say_at_barrier(self, key: j.JobKey, round_: int | None) -> None:
         payload = self._payloads[key]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import pytest
 from PIL import Image
 
 from protocol.messages import LoadedModel, ModelSpec, Residency
+from tests.waiting import wait_until
 from workers.device import Watchdog
 from workers.holder import ModelHolder
 from workers.interface import Editor, EditRequest, ModelError, Progress
@@ -118,6 +122,44 @@ def test_files_that_change_while_they_come_back_from_disk_are_refused_too(holder
     load(holder, file, to="disk", changes=True)
     with pytest.raises(ModelError, match="changed since it was loaded"):
         place(holder, "host")
+
+
+def test_weights_that_go_to_host_memory_are_read_even_if_they_are_only_mapped(holder: ModelHolder, file: Path) -> None:
+    """So that what is left for later is the way from the host to the device."""
+    weights = file.with_name("weights")
+    weights.write_bytes(bytes(2**22))
+    load(holder, weights, kind=MappingEditor, to="disk")
+    evict(weights)
+    if cached_share(weights) == 1:
+        pytest.skip("this file system keeps all files in memory")
+    place(holder, "host")
+    wait_until(lambda: cached_share(weights) == 1)  # the kernel reads while the worker goes on
+
+
+class MappingEditor(FileEditor):
+    """It maps its file, as safetensors does, and so has read nothing of it."""
+
+    def load(self, residency: Residency) -> None:
+        evict(Path(self.spec.params["file"]))
+
+
+def evict(file: Path) -> None:
+    """Have the kernel's cache forget the file."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
+        os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def cached_share(file: Path) -> float:
+    """How much of the file is in the kernel's cache, 0 to 1."""
+    size = file.stat().st_size
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), size, flags=mmap.MAP_PRIVATE) as mapped:
+        pages = (ctypes.c_ubyte * (-(-size // mmap.PAGESIZE)))()
+        start = ctypes.c_char.from_buffer(mapped)
+        failed = ctypes.CDLL(None, use_errno=True).mincore(ctypes.byref(start), ctypes.c_size_t(size), pages)
+        del start
+        assert failed == 0, os.strerror(ctypes.get_errno())
+    return sum(page & 1 for page in pages) / len(pages)
 
 
 def test_what_a_users_model_says_of_itself_is_made_fit_to_be_told(holder: ModelHolder, file: Path) -> None:

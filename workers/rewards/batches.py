@@ -36,9 +36,15 @@ class Batched(Generic[Result]):
 
 
 def run_in_batches(
-    rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[Row]], Sequence[Result]]
+    rows: Sequence[Row],
+    batch_size: int,
+    run: Callable[[Sequence[Row]], Sequence[Result]],
+    length: Callable[[Row], int] | None = None,
 ) -> Batched[Result]:
     """Call ``run`` with at most ``batch_size`` rows at a time; it returns a result for each.
+
+    With ``length``, rows of like length run together, since the shorter ones of a batch are padded to its longest; the
+    longest run first, so that memory that is too short for them is found to be so at once.
 
     Out of memory: the batches of this and all later rows are half as large, at last one row, which is tried once more
     with the memory cleared. Any other exception: the rows of that batch run one at a time, so that only the one at
@@ -47,6 +53,18 @@ def run_in_batches(
     Raises:
         torch.AcceleratorError: the device itself is broken; nothing on it works any more in this process.
     """
+    order: Sequence[int] = range(len(rows))
+    if length is not None:
+        lengths = [length(row) for row in rows]
+        order = sorted(order, key=lambda index: lengths[index], reverse=True)
+    batched = _run_in_order([rows[index] for index in order], batch_size, run)
+    results = dict(zip(order, batched.results, strict=True))
+    return Batched([results[index] for index in range(len(rows))], batched.sizes)
+
+
+def _run_in_order(
+    rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[Row]], Sequence[Result]]
+) -> Batched[Result]:
     results: list[Result | RowFailure] = []
     sizes: list[int] = []
     size = batch_size

@@ -7,6 +7,8 @@ one more question. ``scoring: logits`` takes the expected score from one forward
 from __future__ import annotations
 
 import gc
+import inspect
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,17 @@ from workers.hub import resolve_model, weight_files
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
 from workers.processors import load_processor
 from workers.rewards.batches import run_in_batches
-from workers.rewards.conversations import Conversation, first_question, refuse_special_tokens, second_question
+from workers.rewards.conversations import Conversation, first_question, second_question
 from workers.rewards.generation import Reply, Steps, generate_replies
+from workers.rewards.inputs import (
+    Patches,
+    PreparedRequest,
+    Row,
+    prepared_request,
+    to_inputs,
+    to_patches,
+    to_tokens,
+)
 from workers.rewards.judgements import by_numbers, by_replies, read
 from workers.rewards.loading import load_model, prepare_imports
 from workers.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
@@ -36,6 +47,7 @@ class Qwen3VLReward(Reward):
         self._files: Sequence[str] = ()
         self._name = ""
         self._processors: dict[tuple[int | None, int | None], Any] = {}
+        self._processing = threading.Lock()
 
     def prepare(self) -> None:
         prepare_imports()
@@ -52,7 +64,7 @@ class Qwen3VLReward(Reward):
         folder = resolve_model(self.spec.name)
         self._files, self._name = weight_files(folder), str(folder)
         self._model = load_model(self._name, self.spec.params, self.device, residency)
-        self._processor(None, None)
+        self._processor()
 
     def place(self, residency: Residency) -> None:
         """Move the weights to ``device`` or ``host``; what they leave is free afterwards."""
@@ -86,6 +98,28 @@ class Qwen3VLReward(Reward):
                 continue
         return found
 
+    def prepare_batch(
+        self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any]
+    ) -> Sequence[PreparedRequest]:
+        """Resize images, fill in the chat template and tokenize. A request that this fails for is left as it is.
+
+        Raises:
+            ModelError: of kind ``config``: a parameter is wrong.
+        """
+        settings = read_settings(parameters)
+        # The prompts about one edit share its images.
+        shared: dict[tuple[int, int], Patches] = {}
+        prepared = []
+        for request in requests:
+            images = (id(request.image), id(request.source))
+            try:
+                row = self._row(first_question(request, settings), settings, shared.get(images))
+                shared[images] = row.patches
+            except Exception:  # noqa: BLE001 - it fails again, and is told, when the request has its turn
+                row = None
+            prepared.append(prepared_request(request, row))
+        return prepared
+
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
         """Judge all requests; see ``RewardSettings`` for the parameters.
 
@@ -95,57 +129,62 @@ class Qwen3VLReward(Reward):
             ModelError: of kind ``config``: a parameter is wrong, or not possible with this model.
         """
         settings = read_settings(parameters)
+        prepared = [request for request in requests if isinstance(request, PreparedRequest)]
+        if len(prepared) < len(requests):
+            prepared = list(self.prepare_batch(requests, parameters))
         if settings.scoring == "logits":
-            return self._score_by_logits(requests, settings, progress)
-        return self._score_by_replies(requests, settings, progress)
+            return self._score_by_logits(prepared, settings, progress)
+        return self._score_by_replies(prepared, settings, progress)
 
     # -- the two ways to score
 
     def _score_by_logits(
-        self, requests: Sequence[ScoreRequest], settings: RewardSettings, progress: Progress
+        self, requests: Sequence[PreparedRequest], settings: RewardSettings, progress: Progress
     ) -> Scores:
-        scale = scale_tokens(self._processor(None, None).tokenizer, settings.low, settings.high)
+        processor = self._processor(settings)
+        with self._processing:
+            scale = scale_tokens(processor.tokenizer, settings.low, settings.high)
         steps = Steps(progress, -(-len(requests) // settings.batch_size))
 
-        def run(batch: Sequence[ScoreRequest]) -> Sequence[NumberScore]:
-            inputs = self._inputs([first_question(request, settings) for request in batch], settings)
+        def run(batch: Sequence[PreparedRequest]) -> Sequence[NumberScore]:
+            inputs = self._inputs([self._first_row(request, settings) for request in batch], settings)
             scores = expected_scores(self._forward(number_logits, inputs, scale), scale)
             steps.took(1)
             return scores
 
-        batched = run_in_batches(requests, settings.batch_size, run)
+        batched = run_in_batches(requests, settings.batch_size, run, lambda request: request.length)
         pairs = zip(requests, batched.results, strict=True)
         return Scores([by_numbers(request.prompt, result) for request, result in pairs], batched.sizes)
 
     def _score_by_replies(
-        self, requests: Sequence[ScoreRequest], settings: RewardSettings, progress: Progress
+        self, requests: Sequence[PreparedRequest], settings: RewardSettings, progress: Progress
     ) -> Scores:
         steps = Steps(progress, -(-len(requests) // settings.batch_size) * settings.max_new_tokens)
+        tokenizer = self._processor(settings).tokenizer
 
-        tokenizer = self._processor(None, None).tokenizer
-
-        def ask(conversations: Sequence[Conversation]) -> Sequence[Reply]:
-            inputs = self._inputs(conversations, settings)
+        def ask(rows: Sequence[Row]) -> Sequence[Reply]:
+            inputs = self._inputs(rows, settings)
             replies: Sequence[Reply] = self._forward(
                 generate_replies, inputs, tokenizer, settings.max_new_tokens, steps
             )
             return replies
 
-        def ask_first(batch: Sequence[ScoreRequest]) -> Sequence[Reply]:
-            return ask([first_question(request, settings) for request in batch])
+        def ask_first(batch: Sequence[PreparedRequest]) -> Sequence[Reply]:
+            return ask([self._first_row(request, settings) for request in batch])
 
         def ask_again(batch: Sequence[tuple[int, str]]) -> Sequence[Reply]:
-            questions = [(first_question(requests[index], settings), reply) for index, reply in batch]
-            return ask([second_question(question, reply, settings) for question, reply in questions])
+            return ask([self._second_row(requests[index], reply, settings) for index, reply in batch])
 
-        first = run_in_batches(requests, settings.batch_size, ask_first)
+        first = run_in_batches(requests, settings.batch_size, ask_first, lambda request: request.length)
         unread = [
             (index, reply.text)
             for index, reply in enumerate(first.results)
             if isinstance(reply, Reply) and isinstance(read(reply, settings), Unreadable)
         ]
         steps.more(-(-len(unread) // settings.batch_size) * settings.max_new_tokens)
-        again = run_in_batches(unread, settings.batch_size, ask_again)
+        again = run_in_batches(
+            unread, settings.batch_size, ask_again, lambda question: requests[question[0]].length + len(question[1])
+        )
         second = {index: reply for (index, _), reply in zip(unread, again.results, strict=True)}
         judgements = [
             by_replies(request.prompt, reply, second.get(index), settings)
@@ -162,28 +201,34 @@ class Qwen3VLReward(Reward):
         with torch.inference_mode():
             return function(self._model, inputs, *arguments)
 
-    def _inputs(self, conversations: Sequence[Conversation], settings: RewardSettings) -> Mapping[str, Any]:
-        """The tensors of a batch, left-padded, on the model's device."""
-        processor = self._processor(settings.min_pixels, settings.max_pixels)
-        for conversation in conversations:
-            refuse_special_tokens(conversation, processor.tokenizer.all_special_tokens)
-        texts = [
-            processor.apply_chat_template(list(conversation.turns), tokenize=False, add_generation_prompt=True)
-            for conversation in conversations
-        ]
-        images = [image for conversation in conversations for image in conversation.images]
-        inputs = processor(text=texts, images=images, padding=True, return_tensors="pt")
-        moved: Mapping[str, Any] = inputs.to(self._model.device)
-        return moved
+    def _inputs(self, rows: Sequence[Row], settings: RewardSettings) -> Mapping[str, Any]:
+        """The tensors of a batch, on the model's device."""
+        # From transformers 5 on the model wants to be told which tokens are an image's.
+        with_types = "mm_token_type_ids" in inspect.signature(self._model.forward).parameters
+        return to_inputs(self._processor(settings), rows, self._model.device, with_types=with_types)
 
-    def _processor(self, min_pixels: int | None, max_pixels: int | None) -> Any:
-        """The processor that shows the model images of that size; each run may want another."""
-        key = (min_pixels, max_pixels)
-        if key not in self._processors:
-            try:
-                processor = load_processor(self._name, min_pixels=min_pixels, max_pixels=max_pixels)
-            except (OSError, ValueError) as error:
-                raise ModelError("load", f"reward model {self._name}: no processor: {error}") from error
-            processor.tokenizer.padding_side = "left"
-            self._processors[key] = processor
-        return self._processors[key]
+    def _first_row(self, request: PreparedRequest, settings: RewardSettings) -> Row:
+        return request.row or self._row(first_question(request, settings), settings)
+
+    def _second_row(self, request: PreparedRequest, reply: str, settings: RewardSettings) -> Row:
+        question = second_question(first_question(request, settings), reply, settings)
+        return self._row(question, settings, request.row.patches if request.row else None)
+
+    def _row(self, conversation: Conversation, settings: RewardSettings, patches: Patches | None = None) -> Row:
+        """The row of a conversation; ``patches`` of its images, if they are there already. From any thread."""
+        processor = self._processor(settings)
+        # A tokenizer can't be used by two threads at once: calls set its padding anew ("Already borrowed").
+        with self._processing:
+            patches = patches or to_patches(processor, conversation.images)
+            return Row(to_tokens(processor, conversation, patches), patches)
+
+    def _processor(self, settings: RewardSettings | None = None) -> Any:
+        """The processor that shows the model images of the size that is asked for; each run may want another."""
+        low, high = (settings.min_pixels, settings.max_pixels) if settings else (None, None)
+        with self._processing:
+            if (low, high) not in self._processors:
+                try:
+                    self._processors[low, high] = load_processor(self._name, min_pixels=low, max_pixels=high)
+                except (OSError, ValueError) as error:
+                    raise ModelError("load", f"reward model {self._name}: no processor: {error}") from error
+            return self._processors[low, high]

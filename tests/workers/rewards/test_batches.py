@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from workers.interface import ModelError
 from workers.rewards.batches import RowFailure, run_in_batches
@@ -74,6 +77,60 @@ def test_a_failure_that_knows_its_kind_keeps_it() -> None:
 def test_too_few_results_are_a_failure_and_shift_nothing() -> None:
     batched = run_in_batches([1, 2], 2, lambda batch: batch[:1])
     assert list(batched.results) == [1, 2]  # one at a time they are right
+
+
+def test_rows_of_like_length_run_together_the_longest_first() -> None:
+    lengths = [3, 9, 1, 8, 2, 9]
+    batches: list[list[int]] = []
+
+    def run(batch: Sequence[int]) -> Sequence[int]:
+        batches.append([lengths[row] for row in batch])
+        return list(batch)
+
+    batched = run_in_batches(range(6), 2, run, lambda row: lengths[row])
+    assert batches == [[9, 9], [8, 3], [2, 1]]
+    assert list(batched.results) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.fixture
+def quick_collector() -> Iterator[None]:
+    """Collects garbage whenever memory is short; what torch and the tests before have left need not be looked at."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(st.integers(1, 50), st.booleans()), max_size=12),
+    batch_size=st.integers(1, 9),
+    room=st.integers(0, 200),
+)
+def test_every_row_has_its_own_result_whatever_fits_and_fails(
+    quick_collector: None, rows: list[tuple[int, bool]], batch_size: int, room: int
+) -> None:
+    """A row is its length and whether it is bad; the device has room for so many tokens, padding included."""
+
+    def run(batch: Sequence[tuple[int, tuple[int, bool]]]) -> Sequence[int]:
+        if len(batch) * max(length for _, (length, _) in batch) > room:
+            raise torch.OutOfMemoryError("full")
+        if any(bad for _, (_, bad) in batch):
+            raise ValueError("bad")
+        return [number for number, _ in batch]
+
+    batched = run_in_batches(list(enumerate(rows)), batch_size, run, lambda row: row[1][0])
+    expected = [
+        RowFailure("oom", "OutOfMemoryError: full")
+        if length > room
+        else RowFailure("error", "ValueError: bad")
+        if bad
+        else number
+        for number, (length, bad) in enumerate(rows)
+    ]
+    assert list(batched.results) == expected
+    assert all(size <= batch_size for size in batched.sizes)
+    assert sum(batched.sizes) == sum(isinstance(result, int) for result in expected)
 
 
 def test_a_broken_device_is_not_taken_for_a_bad_row() -> None:

@@ -101,7 +101,7 @@ def requests() -> list[ScoreRequest]:
 
 def brute_force(reward: Qwen3VLReward, request: ScoreRequest, settings: RewardSettings) -> float:
     """The expected value from one whole pass per number over prompt and number, without any of the shortcuts."""
-    tokenizer = reward._processor(None, None).tokenizer
+    tokenizer = reward._processor().tokenizer
     numbers = range(int(settings.low), int(settings.high) + 1)
     likelihood = {number: likelihood_of(reward, request, settings, tokenizer.encode(str(number))) for number in numbers}
     if 1 in likelihood:
@@ -112,7 +112,7 @@ def brute_force(reward: Qwen3VLReward, request: ScoreRequest, settings: RewardSe
 def likelihood_of(
     reward: Qwen3VLReward, request: ScoreRequest, settings: RewardSettings, tokens: Sequence[int]
 ) -> float:
-    inputs = dict(reward._inputs([first_question(request, settings)], settings))
+    inputs = dict(reward._inputs([reward._row(first_question(request, settings), settings)], settings))
     length = inputs["input_ids"].shape[1]
     for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
         if name in inputs:

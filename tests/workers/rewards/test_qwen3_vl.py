@@ -36,8 +36,9 @@ def trained(tiny_trained_reward_path: Path) -> Qwen3VLReward:
 
 
 def pixels(model: Qwen3VLReward, request: ScoreRequest, parameters: Mapping[str, Any] = LOGITS) -> Any:
-    settings = read_settings(parameters)
-    return model._inputs([first_question(request, settings)], settings)["pixel_values"]
+    [prepared] = model.prepare_batch([request], parameters)
+    assert prepared.row is not None
+    return prepared.row.patches.values
 
 
 def test_what_the_model_sees_is_the_edit(reward: Qwen3VLReward) -> None:

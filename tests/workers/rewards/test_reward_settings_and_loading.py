@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,29 @@ def test_a_damaged_file_is_a_load_error(tiny_reward_path: Path, tmp_path: Path) 
     with pytest.raises(ModelError, match="can't be loaded") as caught:
         loaded(tmp_path / "model")
     assert caught.value.kind == "load"
+
+
+def test_weights_of_the_files_own_dtype_are_the_files_pages_and_no_copy_of_them(tiny_reward_path: Path) -> None:
+    """Pages of a file that nobody writes to are in memory once, however many workers map them."""
+    file = tiny_reward_path / "model.safetensors"
+    same, converted = loaded(tiny_reward_path, dtype="float32"), loaded(tiny_reward_path, dtype="bfloat16")
+    score(same, [asked(grey(0))], LOGITS)
+    where, own_kb = mappings_of(file)
+    assert all(any(weight.data_ptr() in place for place in where) for weight in same._model.parameters())
+    assert not any(weight.data_ptr() in place for place in where for weight in converted._model.parameters())
+    assert own_kb == 0
+
+
+def mappings_of(file: Path) -> tuple[list[range], int]:
+    """The addresses at which this process maps the file, and how much of that it has changed and so has to itself."""
+    places, own_kb, inside = [], 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if head := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            inside = line.endswith(str(file))
+            places += [range(int(head[1], 16), int(head[2], 16))] if inside else []
+        elif inside and line.startswith(("Private_Dirty:", "Anonymous:")):
+            own_kb += int(line.split()[1])
+    return places, own_kb
 
 
 def test_a_missing_model_is_told_with_its_name(tmp_path: Path) -> None:
