@@ -7,18 +7,20 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from protocol import VERSION
+from scheduler.arguments import parser
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from scheduler.prepare import Prepared
+    from scheduler.saved_run import SavedRun
 
 EXIT_USAGE = 2
+EXIT_INCOMPLETE = 3
+EXIT_WORSE = 4
 EXIT_INTERRUPTED = 130
 
 
@@ -29,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser().parse_args(given)
+    options = parser().parse_args(given)
     options.given = given
     try:
-        code: int = options.command(options)
+        code: int = _COMMANDS[options.command](options)
     except KeyboardInterrupt:
         print("interrupted before anything was run", file=sys.stderr)
         code = EXIT_INTERRUPTED
@@ -42,75 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="warmbench",
-        description="Evaluates image-editing models: edits every pair of a benchmark, has a reward "
-        "model score the edits, writes reports.",
-    )
-    parser.add_argument("--version", action="version", version=f"warmbench {VERSION}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser(
-        "run",
-        help="edit and score a benchmark, and write the reports",
-        description="Edits and scores a benchmark and writes the reports. Exit codes: 0 every pair was done; 2 the "
-        "config, the data or the command line is wrong, nothing was run; 3 finished, but some pairs could not be done; "
-        "1 aborted; 130 interrupted.",
-    )
-    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="the YAML file that says what to run")
-    run.add_argument("--data", type=Path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
-    run.add_argument("--categories", nargs="+", metavar="NAME", help="only these categories")
-    run.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs of each category")
-    run.add_argument("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs go")
-    run.add_argument("--editor-model", metavar="NAME", help="another checkpoint: a folder, or a name on the hub")
-    run.add_argument("--pool", metavar="NAME", help="the pool to attach to or to launch")
-    run.add_argument("--keep-warm", action="store_true", help="leave the pool up when the run has ended")
-    run.add_argument("--no-launch", action="store_true", help="only attach to a pool that is up")
-    run.add_argument(
-        "--resume", metavar="RUN", help="go on with this run of the output folder: its id, or latest for the newest"
-    )
-    run.add_argument(
-        "--max-failures",
-        type=_limit,
-        metavar="N",
-        help="abort above so many failed pairs: a count (5) or a fraction (0.05)",
-    )
-    run.add_argument("--trace", action="store_true", help="write a timeline, trace.json in the run's folder")
-    run.add_argument("--dry-run", action="store_true", help="check everything, load no model, run nothing")
-    run.add_argument("--debug", action="store_true", help="log everything")
-    run.set_defaults(command=_run)
-    workers = commands.add_parser("workers", help="the pool, without a run: start, status, stop")
-    actions = workers.add_subparsers(required=True, metavar="ACTION")
-    for name, text in (
-        ("start", "launch the pool, show each load, return when all workers are ready"),
-        ("status", "show how every worker stands"),
-        ("stop", "end the pool when its workers have finished what they are doing"),
-    ):
-        action = actions.add_parser(name, help=text, description=text)
-        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the pool's config")
-        action.add_argument("--pool", metavar="NAME", help="the pool's name, if it is not the config's")
-        action.set_defaults(command=_workers, action=name, foreground=False, now=False)
-        if name == "start":
-            action.add_argument("--foreground", action="store_true", help="stay, and stop the pool when interrupted")
-        if name == "stop":
-            action.add_argument("--now", action="store_true", help="do not wait for what the workers are doing")
-    return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
-    return number
-
-
-def _limit(text: str) -> int | float:
-    try:
-        return int(text) if text.isascii() and text.isdigit() else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a count nor a fraction") from None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -145,6 +78,59 @@ def _run(options: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             return EXIT_USAGE
     return _evaluate(console, prepared, options)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from scheduler.status_command import look_at, status_json, status_lines
+
+    def show(runs: list[SavedRun]) -> int:
+        status = look_at(runs[0])
+        lines = [status_json(runs[0], status)] if options.json else status_lines(runs[0], status)
+        print(*lines, sep="\n", flush=True)
+        return 0
+
+    return _with_runs(options, show)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from scheduler.report_command import rebuild_reports
+
+    console = Console(highlight=False)
+    return _with_runs(options, lambda runs: 0 if rebuild_reports(console, runs[0]) else EXIT_INCOMPLETE)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from scheduler.compare.command import compare_runs
+
+    def show(runs: list[SavedRun]) -> int:
+        folder = options.output_dir or runs[0].output_dir
+        result = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
+        return EXIT_WORSE if result.worse else EXIT_USAGE if result.empty else 0
+
+    return _with_runs(options, show)
+
+
+def _with_runs(options: argparse.Namespace, then: Callable[[list[SavedRun]], int]) -> int:
+    """Do this with the runs that are named; what is wrong with them or with where the result goes is told."""
+    from rich.console import Console
+
+    from scheduler.logs import configure_logging
+    from scheduler.run_directory import NoSuchRunError
+    from scheduler.saved_run import open_run
+
+    configure_logging("WARNING", None, Console(stderr=True, highlight=False), debug=False)
+    try:
+        named = [options.run, *getattr(options, "others", ())]
+        return then([open_run(name, options.output_dir) for name in named])
+    except BrokenPipeError:
+        raise
+    except (NoSuchRunError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
 
 
 def _workers(options: argparse.Namespace) -> int:
@@ -218,3 +204,12 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
         arguments=tuple(options.given),
     )
     return Run(config, benchmark, prepared.layout, directory, console, run_options).execute()
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "status": _status,
+    "report": _report,
+    "compare": _compare,
+    "workers": _workers,
+}

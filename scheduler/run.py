@@ -33,7 +33,7 @@ from scheduler.pool_client import PoolClient, PoolGoneError, PoolUnavailableErro
 from scheduler.pool_plan import pool_plan
 from scheduler.record import Record
 from scheduler.report import Expected, Report, build_report, write_reports
-from scheduler.run_directory import RunDirectory
+from scheduler.run_directory import RunDirectory, reports_locked
 from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.task import build_task
@@ -243,17 +243,22 @@ class Run:
     # -- the reports
 
     def _report(self) -> Report | None:
-        evaluation = self._config.evaluation
         if self._options.resume and not self._agenda.adopted:
             log.warning("Nothing was done: the reports stay as they are")
             return None
+        # `warmbench report` may be at it in another process.
+        with reports_locked(self._directory.path, patient=False):
+            return self._write_reports()
+
+    def _write_reports(self) -> Report:
+        evaluation = self._config.evaluation
         manifest, rows = self._record.manifest, read_ledger(self._directory.ledger)
         report = build_report(rows, manifest=manifest, expected=self._expected)
         for category, group in report.categories.items():
             mean = "-" if group.statistics.mean is None else f"{group.statistics.mean:.3f}"
             log.info("%s: %d of %d scored, mean %s", category, group.statistics.num_samples, group.num_pairs, mean)
         try:
-            paths = write_reports(report, evaluation.output_dir, self._directory.stamp, evaluation.metrics)
+            paths = write_reports(report, evaluation.output_dir, self._directory.path, evaluation.metrics)
         except OSError as error:
             log.error("The reports can't be written: %s", error)
             return report

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import fcntl
 import hashlib
 import json
+import logging
+import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from scheduler.files import PARTIAL, write_atomically
-from scheduler.ledger import LedgerLock
+from scheduler.ledger import LedgerBusyError, LedgerLock
+from scheduler.text import encodable
 
+log = logging.getLogger("warmbench")
+
+LEDGER = "results.jsonl"
 _STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
 _MAX_JSON_BYTES = 1 << 28
+_PATIENCE_SECONDS = 10.0
 
 _CUT = re.compile(r"~[0-9a-f]{16}\Z")
 _MAX_NAME_BYTES = 240
@@ -32,9 +41,9 @@ class RunDirectory:
     def __init__(self, path: Path, image_output_dir: Path | None = None) -> None:
         self.path = path
         self.stamp = path.name
-        self.ledger = path / "results.jsonl"
+        self.ledger = path / LEDGER
         self._images = image_output_dir.absolute() / self.stamp if image_output_dir else path / "images"
-        self._lock = LedgerLock(self.ledger)
+        self._lock = _lock(self.ledger)
 
     @classmethod
     def create(cls, output_dir: Path, image_output_dir: Path | None = None) -> RunDirectory:
@@ -99,16 +108,112 @@ class RunDirectory:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file into the run's folder, as a whole or not at all."""
-        write_atomically(self.path / name, text.encode())
+        # What a command line or a path holds need not be Unicode.
+        write_atomically(self.path / name, encodable(text).encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
         """What ``write_json`` wrote; empty if it never came to that, or it can't be read."""
+        return read_json(self.path / name)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object of this file; empty if there is none, or it can't be read."""
+    try:
+        with path.open("rb") as file:
+            content = json.loads(file.read(_MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def locate_run(run: str, output_dir: Path) -> Path:
+    """The folder of a run that has a ledger, as people name it: an id under ``output_dir``, ``latest``, or a path.
+
+    What has a slash in it is a path, and so is the name of a folder that is no run of ``output_dir``.
+
+    Raises:
+        NoSuchRunError: there is none; says what is nearest.
+    """
+    path = Path(run)
+    if "/" not in run and run not in (".", ".."):
         try:
-            with (self.path / name).open("rb") as file:
-                content = json.loads(file.read(_MAX_JSON_BYTES))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return content if isinstance(content, dict) else {}
+            return find_run(output_dir, run)
+        except NoSuchRunError:
+            if not path.is_dir():
+                raise
+    if (path / LEDGER).is_file():
+        return path
+    hint = ""
+    if inside := _runs(path / "runs"):
+        hint = f"; did you mean {inside[max(inside, key=_age)]}?"
+    elif near := difflib.get_close_matches(path.name, beside := _runs(path.parent), n=1):
+        hint = f"; did you mean {beside[near[0]]}?"
+    raise NoSuchRunError(f"there is no ledger ({LEDGER}) in {path}{hint}")
+
+
+def is_written(ledger: Path) -> bool | None:
+    """Whether a process that lives holds this ledger; None where the file system has no locks.
+
+    It is asked for with a shared lock, given back at once: one that is held by readers alone has no writer, and a run
+    that finds a ledger locked looks whether it is by such a reader.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    descriptor = os.open(ledger, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextlib.contextmanager
+def reports_locked(path: Path, *, patient: bool) -> Iterator[None]:
+    """Hold the reports of the run in this folder, from reading its ledger until they are written: whoever comes second
+    has read at least as much, and two never write one file at once.
+
+    One that is not ``patient`` waits 10 seconds at most: a run's end does not depend on somebody who reads along.
+
+    Raises:
+        OSError: the folder can't be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _wait_for(descriptor, None if patient else time.monotonic() + _PATIENCE_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, deadline: float | None) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if deadline is None else fcntl.LOCK_NB))
+        except BlockingIOError:
+            if deadline is not None and time.monotonic() > deadline:
+                log.warning("Another process has held this run's reports for long: they are written all the same")
+                return
+            time.sleep(0.05)
+            continue
+        except OSError:
+            return  # a file system without locks
+        return
+
+
+def _lock(ledger: Path) -> LedgerLock:
+    """Take the ledger's lock. Who only looks whether it is taken (``is_written``) is in nobody's way."""
+    while True:
+        try:
+            return LedgerLock(ledger)
+        except LedgerBusyError:
+            if is_written(ledger) is not False:
+                raise
+            time.sleep(0.001)
 
 
 def find_run(output_dir: Path, run: str) -> Path:
@@ -118,9 +223,7 @@ def find_run(output_dir: Path, run: str) -> Path:
         NoSuchRunError: there is none.
     """
     runs = output_dir / "runs"
-    found = {
-        path.parent.name: path.parent for path in runs.glob("*/results.jsonl") if _STAMP.fullmatch(path.parent.name)
-    }
+    found = _runs(runs)
     if run == "latest" and found:
         return found[max(found, key=_age)]
     if run in found:
@@ -129,6 +232,12 @@ def find_run(output_dir: Path, run: str) -> Path:
         raise NoSuchRunError(f"there is no run with a ledger in {runs}")
     near = difflib.get_close_matches(run, found, n=1) or [max(found, key=_age)]
     raise NoSuchRunError(f"there is no run {run!r} with a ledger in {runs}; did you mean {near[0]}?")
+
+
+def _runs(folder: Path) -> dict[str, Path]:
+    """The runs with a ledger in this folder, by their id."""
+    ledgers = folder.glob(f"*/{LEDGER}")
+    return {path.parent.name: path.parent for path in ledgers if _STAMP.fullmatch(path.parent.name)}
 
 
 def _age(stamp: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The numbers of a report: statistics of scores, and one score out of several aspects.
+"""The numbers of a report: statistics of scores, of paired differences, and one score out of several aspects.
 
 Sums are exact: the standard library adds floats as fractions and rounds once, so the order of the scores can't change
 a result, equal scores have a deviation of exactly 0, and a mean lies between minimum and maximum. Nothing is clamped.
@@ -32,6 +32,26 @@ class Description:
     ci95: tuple[float, float] | None
 
 
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """Statistics of ``num_pairs`` differences of scores of the same pairs, null where there are none.
+
+    ``std`` is the population's, as for scores. ``ci95`` is the 95 % interval of the mean difference by Student's t (on
+    the sample deviation): null under two pairs. ``wins``, ``ties`` and
+    ``losses`` count differences above, at and below exactly 0. ``sign_test_p`` is the two-sided p-value of the exact
+    sign test, that wins and losses are equally likely; ties say nothing about that and are left out of it.
+    """
+
+    num_pairs: int
+    mean: float | None
+    std: float | None
+    ci95: tuple[float, float] | None
+    wins: int
+    ties: int
+    losses: int
+    sign_test_p: float | None
+
+
 def describe(scores: Sequence[float]) -> Description:
     """Describe scores, in any order.
 
@@ -51,6 +71,27 @@ def describe(scores: Sequence[float]) -> Description:
         max=ordered[-1],
         num_samples=count,
         ci95=_interval_of_mean(ordered),
+    )
+
+
+def describe_differences(differences: Sequence[float]) -> PairedDifference:
+    """Describe the differences of pairs, in any order.
+
+    Raises:
+        ValueError: a difference is not finite.
+    """
+    described = describe(differences)
+    wins = sum(difference > 0 for difference in differences)
+    losses = sum(difference < 0 for difference in differences)
+    return PairedDifference(
+        num_pairs=described.num_samples,
+        mean=described.mean,
+        std=described.std,
+        ci95=described.ci95,
+        wins=wins,
+        ties=described.num_samples - wins - losses,
+        losses=losses,
+        sign_test_p=_sign_test(wins, losses),
     )
 
 
@@ -119,6 +160,15 @@ def _interval_of_mean(scores: Sequence[float]) -> tuple[float, float] | None:
         return None
     low, high = centre - margin, centre + margin
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
+
+
+def _sign_test(wins: int, losses: int) -> float | None:
+    """The exact two-sided p-value; both tails are alike at a probability of one half."""
+    if not wins + losses:
+        return None
+    from scipy.special import bdtr
+
+    return min(1.0, 2.0 * float(bdtr(min(wins, losses), wins + losses, 0.5)))
 
 
 def _finite(value: float) -> float:

@@ -44,6 +44,7 @@ def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: 
     means = [group.statistics.mean for group in categories.values() if group.statistics.mean is not None]
     done = bool(pairs) and not overall.num_failed and not overall.num_missing
     return Report(
+        expected=expected,
         status="COMPLETE" if done else "INCOMPLETE",
         notes=tuple(str(note) for note in manifest.get("notes") or ()),
         overall=overall,
@@ -53,7 +54,7 @@ def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: 
         pairs=tuple(pairs),
         scoring_methods=_methods(pairs),
         performance=_performance(stages, pairs, int(manifest.get("round_size") or 1)),
-        provenance=dict(manifest),
+        provenance={name: _as_in_file(value) for name, value in manifest.items()},
     )
 
 
@@ -79,6 +80,13 @@ def read_tallies(rows: Iterable[Row], expected: Expected) -> list[PairTally]:
             case FailedRow():
                 tally.failed(row, expected)
     return list((planned | tallies).values())
+
+
+def _as_in_file(value: Any) -> Any:
+    """A manifest's value as JSON gives it back, so that a report made later, of the file, is the same."""
+    if isinstance(value, Mapping):
+        return {name: _as_in_file(item) for name, item in value.items()}
+    return [_as_in_file(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _without_stages(rows: Iterable[Row], stages: list[StageRow]) -> Iterator[Row]:

@@ -9,28 +9,29 @@ from scheduler.files import write_atomically
 from scheduler.report.json_form import report_as_json
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Report
+from scheduler.report.pairs_csv import pairs_csv
 from scheduler.text import encodable, one_line
 
 
-def write_reports(report: Report, output_dir: Path, stamp: str, metrics: Sequence[str]) -> tuple[Path, Path]:
-    """Write ``evaluation_report_<stamp>.json`` and ``.md`` into ``output_dir`` and return their paths.
+def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: Sequence[str]) -> list[Path]:
+    """Write ``evaluation_report_<stamp>.json`` and ``.md`` into ``output_dir`` and ``pairs.csv`` into the run's folder,
+    whose name is the stamp; return their paths.
 
-    Reports of the same stamp are replaced, the folder is made if it is missing.
+    Reports of the same stamp are replaced, ``output_dir`` is made if it is missing.
 
     Raises:
         ValueError: the stamp can't be part of a file name, or a metric is unknown. Nothing was written.
         OSError: a file can't be written. No half of one is left behind.
     """
+    stamp = run_folder.name
     if not stamp or stamp != one_line(stamp) or set("/\\") & set(stamp):
         raise ValueError(f"the stamp of a report has to be a plain name, not {stamp!r}")
     contents = {
-        "json": report_as_json(report),
-        "md": encodable(render_markdown(report, metrics)).encode(),
+        output_dir / f"evaluation_report_{stamp}.json": report_as_json(report),
+        output_dir / f"evaluation_report_{stamp}.md": encodable(render_markdown(report, metrics)).encode(),
+        run_folder / "pairs.csv": pairs_csv(report),
     }
     output_dir.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for suffix, content in contents.items():
-        path = output_dir / f"evaluation_report_{stamp}.{suffix}"
+    for path, content in contents.items():
         write_atomically(path, content, sync_folder=True)
-        paths.append(path)
-    return paths[0], paths[1]
+    return list(contents)

@@ -159,6 +159,7 @@ class Report:
     made of, by how they were read. ``provenance`` is the run's manifest; ``notes`` are its warnings to the reader.
     """
 
+    expected: Expected
     status: ReportStatus
     notes: tuple[str, ...]
     overall: Group

@@ -25,7 +25,10 @@ _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _TOP = r"(?:protocol|workers|scheduler|scripts|configs|tests|docs|\.ci)"
 _PATH = re.compile(rf"(?<![\w./<>-]){_TOP}/[\w./-]*\w|(?<![\w./-])(?:Makefile|[\w-]+\.(?:md|toml|txt))(?![\w/])")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-_COMMANDS = (("run",), ("workers", "start"), ("workers", "status"), ("workers", "stop"))
+_COMMANDS = (
+    *(("run",), ("status",), ("report",), ("compare",)),
+    *(("workers", "start"), ("workers", "status"), ("workers", "stop")),
+)
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 

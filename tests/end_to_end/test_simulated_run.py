@@ -57,7 +57,8 @@ def test_a_run_leaves_its_config_manifest_log_and_reports(user: Bench, tmp_path:
     user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1)))
 
     folder = user.run_folder()
-    assert {path.name for path in folder.iterdir()} == {"config.yaml", "manifest.json", "results.jsonl", "images"}
+    left = {"config.yaml", "manifest.json", "results.jsonl", "images", "pairs.csv"}
+    assert {path.name for path in folder.iterdir()} == left
     manifest = json.loads((folder / "manifest.json").read_text())
     # An editor that loaded last may have come too late for two pairs.
     assert {"reward-0"} < {worker["worker_id"] for worker in manifest["workers"]}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scheduler.statistics import Description, combine, describe, mean
+from scheduler.statistics import Description, PairedDifference, combine, describe, describe_differences, mean
 
 SCORES = [7.3, 5.2, 9.1, 7.3, 6.0, 8.25, 7.75]
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -139,3 +139,41 @@ def test_what_can_not_be_combined_is_refused_by_name() -> None:
         combine({"quality": -0.5, "fit": 3.0}, "geometric_mean", 0.0)
     with pytest.raises(ValueError, match="'median' is none of mean, min, geometric_mean"):
         combine({"quality": 1.0}, "median", 0.0)  # type: ignore[arg-type]  # what a caller may get wrong
+
+
+FIRST = [7.0, 5.5, 8.0, 6.0, 9.0, 4.0, 7.5, 3.0, 6.5, 5.0]
+OTHER = [7.5, 5.0, 8.0, 7.0, 9.5, 5.5, 7.5, 4.0, 6.0, 6.5]
+
+
+@pytest.mark.parametrize("count", [2, 3, len(FIRST)])
+def test_paired_differences_agree_with_scipy(count: int) -> None:
+    first, other = np.array(FIRST[:count]), np.array(OTHER[:count])
+    found = describe_differences((other - first).tolist())
+    test = stats.ttest_rel(other, first)
+
+    assert found.mean == pytest.approx(np.mean(other - first), rel=1e-15)
+    assert found.ci95 == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-9)
+    assert (found.wins, found.ties, found.losses) == (
+        np.sum(other > first),
+        np.sum(other == first),
+        np.sum(other < first),
+    )
+    assert found.sign_test_p == pytest.approx(stats.binomtest(found.wins, found.wins + found.losses).pvalue, rel=1e-12)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(1, 0), (0, 5), (5, 5), (6, 5), (30, 70), (9_000, 9_400), (0, 5_000)])
+def test_the_sign_test_is_the_exact_binomial_one_and_ties_change_nothing(wins: int, losses: int) -> None:
+    differences = [0.25] * wins + [-3.0] * losses
+    p = describe_differences(differences).sign_test_p
+
+    assert p == pytest.approx(stats.binomtest(wins, wins + losses).pvalue, rel=1e-9)
+    assert describe_differences([*differences, *([0.0] * 40)]).sign_test_p == p
+
+
+def test_too_few_differences_have_no_interval_and_equal_ones_no_test() -> None:
+    nothing = PairedDifference(num_pairs=0, mean=None, std=None, ci95=None, wins=0, ties=0, losses=0, sign_test_p=None)
+    assert describe_differences([]) == nothing
+    one = describe_differences([0.5])
+    assert (one.mean, one.ci95, one.wins) == (0.5, None, 1)
+    same = describe_differences([0.0, -0.0, 0.0])
+    assert (same.mean, same.ci95, same.ties, same.sign_test_p) == (0.0, (0.0, 0.0), 3, None)

@@ -18,42 +18,55 @@ def report() -> Report:
     return report_of([planned("1"), edited("1"), scored("1", 7.25, response="很好\u2028")])
 
 
-def test_both_files_carry_the_stamp_and_nothing_else_is_left(report: Report, tmp_path: Path) -> None:
-    paths = write_reports(report, tmp_path / "outputs", STAMP, DEFAULT_METRICS)
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "outputs" / "runs" / STAMP
+    folder.mkdir(parents=True)
+    return folder
 
-    assert [path.name for path in paths] == [f"evaluation_report_{STAMP}.json", f"evaluation_report_{STAMP}.md"]
-    assert sorted(path.parent / path.name for path in (tmp_path / "outputs").iterdir()) == sorted(paths)
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_json_is_readable_and_says_what_the_report_says(report: Report, tmp_path: Path) -> None:
-    text = write_reports(report, tmp_path, STAMP, DEFAULT_METRICS)[0].read_text(encoding="utf-8")
+def test_all_files_carry_the_stamp_or_lie_with_the_run_and_nothing_else_is_left(report: Report, run: Path) -> None:
+    output = run.parent.parent
+    paths = write_reports(report, output, run, DEFAULT_METRICS)
+
+    names = [output / f"evaluation_report_{STAMP}.json", output / f"evaluation_report_{STAMP}.md", run / "pairs.csv"]
+    assert paths == names
+    assert files_in(output) == sorted(names)
+
+
+def test_the_json_is_readable_and_says_what_the_report_says(report: Report, run: Path, tmp_path: Path) -> None:
+    text = write_reports(report, tmp_path, run, DEFAULT_METRICS)[0].read_text(encoding="utf-8")
 
     assert json.loads(text) == report_as_dict(report)
     assert '\n  "summary": {\n    "total_pairs": 1,\n' in text
     assert '"物理": {' in text
 
 
-def test_a_second_report_of_the_same_run_replaces_the_first(report: Report, tmp_path: Path) -> None:
-    write_reports(report_of([]), tmp_path, STAMP, DEFAULT_METRICS)
-    path, _ = write_reports(report, tmp_path, STAMP, DEFAULT_METRICS)
+def test_a_second_report_of_the_same_run_replaces_the_first(report: Report, run: Path, tmp_path: Path) -> None:
+    write_reports(report_of([]), tmp_path, run, DEFAULT_METRICS)
+    path, *_ = write_reports(report, tmp_path, run, DEFAULT_METRICS)
     assert json.loads(path.read_text(encoding="utf-8"))["status"] == "COMPLETE"
 
 
-def test_what_can_not_be_written_leaves_no_half_file(report: Report, tmp_path: Path) -> None:
+def test_what_can_not_be_written_leaves_no_half_file(report: Report, run: Path, tmp_path: Path) -> None:
     (tmp_path / f"evaluation_report_{STAMP}.json").mkdir()
     with pytest.raises(IsADirectoryError):
-        write_reports(report, tmp_path, STAMP, DEFAULT_METRICS)
-    assert [path.name for path in tmp_path.iterdir()] == [f"evaluation_report_{STAMP}.json"]
+        write_reports(report, tmp_path, run, DEFAULT_METRICS)
+    assert files_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("stamp", ["", "../x", "a/b", "a\\b", "a\nb"])
-def test_a_stamp_that_is_no_plain_name_writes_nothing(report: Report, tmp_path: Path, stamp: str) -> None:
+@pytest.mark.parametrize("name", [".", "a\\b", "a\nb"])
+def test_a_stamp_that_is_no_plain_name_writes_nothing(report: Report, tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="plain name"):
-        write_reports(report, tmp_path, stamp, DEFAULT_METRICS)
+        write_reports(report, tmp_path, Path(name), DEFAULT_METRICS)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_metric_writes_nothing(report: Report, tmp_path: Path) -> None:
+def test_an_unknown_metric_writes_nothing(report: Report, run: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'variance'"):
-        write_reports(report, tmp_path, STAMP, ["variance"])
-    assert list(tmp_path.iterdir()) == []
+        write_reports(report, tmp_path, run, ["variance"])
+    assert files_in(tmp_path) == []

@@ -1,0 +1,1 @@
+"""``warmbench compare``: what differs between runs of the same pairs, pair by pair."""

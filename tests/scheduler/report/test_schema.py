@@ -1,0 +1,111 @@
+"""The schema of the JSON report, which is shipped: it describes every report, and every key of one."""
+
+from __future__ import annotations
+
+import copy
+import json
+from importlib import resources
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from scheduler.ledger_rows import Row
+from scheduler.report import Report, report_as_json
+from tests.scheduler.rows import edited, failed, planned, report_of, scored, stage_end
+
+
+def schema() -> dict[str, Any]:
+    """The schema as it is installed."""
+    text = (resources.files("scheduler.report") / "report_schema.json").read_text(encoding="utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def closed(part: Any) -> Any:
+    """The schema, but such that it allows no key that it does not describe."""
+    if isinstance(part, list):
+        return [closed(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    result = {name: closed(item) for name, item in part.items()}
+    if part.get("type") == "object" and "properties" in part:
+        result.setdefault("unevaluatedProperties", False)
+    return result
+
+
+def problems(report: dict[str, Any]) -> list[str]:
+    """What the schema, without leave for further keys, has against a report."""
+    whole = closed(schema())
+    # A group of all pairs is one of a category with a key more.
+    whole["$defs"]["group"].pop("unevaluatedProperties")
+    whole["properties"]["overall"]["unevaluatedProperties"] = False
+    found = Draft202012Validator(whole).iter_errors(report)
+    return [f"{error.json_path}: {error.message}" for error in found]
+
+
+ROWS: list[Row] = [
+    planned("1"),
+    planned("2"),
+    planned("3", loaded=False),
+    planned("4", "指代"),
+    failed("3", stage="load", kind="bad_image", message="no image", sample=None),
+    edited("1"),
+    edited("1", sample=1),
+    scored("1", 7.0, aspects={"look": 7.0}),
+    scored("1", 8.0, sample=1, response=None, method="logits"),
+    failed("2"),
+    edited("4", "指代"),
+    stage_end("edit", wall=10.0, device=8.0, workers=1, rounds=2),
+    stage_end("score", wall=10.0, device=8.0, workers=1),
+]
+REPORTS = {
+    "nothing": report_of([]),
+    "planned": report_of(ROWS[:4]),
+    "complete": report_of([ROWS[0], *ROWS[5:6], *ROWS[7:8]], manifest={"run": "x", "devices": {"editors": ["cpu"]}}),
+    "partly failed": report_of(ROWS, manifest={"notes": ["simulated"]}, samples_per_pair=2),
+    "edits alone": report_of(ROWS, stages=("edit",)),
+}
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=list(REPORTS))
+def test_every_report_is_as_the_schema_says_and_has_no_key_that_it_does_not_name(report: Report) -> None:
+    assert problems(json.loads(report_as_json(report))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("status",), "DONE"),
+        (("summary", "total_pairs"), None),
+        (("summary", "overall_mean"), "7.0"),
+        (("overall", "macro_mean"), ...),
+        (("overall", "ci95"), [1.0]),
+        (("overall", "surprise"), 1),
+        (("category_statistics", "物理", "std"), ...),
+        (("category_statistics", "物理", "num_failed"), -1),
+        (("failures", 0, "stage"), "loading"),
+        (("failures", 0, "message"), ...),
+        (("pairs", 0, "score"), None),
+        (("pairs", 1, "score"), 0.0),
+        (("pairs", 0, "status"), "fine"),
+        (("pairs", 0, "samples", 0, "sha256"), "abc"),
+        (("pairs", 0, "samples", 0, "scores", 0, "score"), None),
+        (("performance", "edit", "efficiency"), ...),
+        (("pairs", 0, "samples", 0, "surprise"), 1),
+    ],
+)
+def test_a_report_that_breaks_the_contract_does_not_pass(path: tuple[Any, ...], value: Any) -> None:
+    report = json.loads(report_as_json(REPORTS["partly failed"]))
+    place = broken = copy.deepcopy(report)
+    for name in path[:-1]:
+        place = place[name]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    assert problems(broken)
