@@ -33,8 +33,8 @@ chaos: ## faults of every kind, for as long as asked: make chaos [ARGS="runs --s
 	@scripts/setup.sh dev demo
 	@.venv/bin/python -m tests.chaos $(or $(ARGS),runs --seeds 20)
 
-bench: ## performance, as ratios
-	@scripts/setup.sh dev
+bench: ## performance, as ratios: make bench [ARGS="--all"]
+	@scripts/setup.sh bench
 	@.venv/bin/python -m scripts.bench $(ARGS)
 
 clean: ## remove what was made: outputs and caches (not .venv)

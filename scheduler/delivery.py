@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from scheduler.ledger_rows import Row, encode_row
 from scheduler.trace import DISK, Trace
 
 _MOST_TOGETHER = 64
+_IMAGES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Delivery:
         self._trace = trace
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._folders: set[str] = set()
+        # Several fsyncs at once cost a disk little more than one.
+        self._writers = ThreadPoolExecutor(_IMAGES_AT_ONCE, thread_name_prefix="image")
         self._thread = threading.Thread(target=self._work, name="delivery")
         self._thread.start()
 
@@ -69,6 +73,7 @@ class Delivery:
         """Write what is left and end the thread."""
         self._items.put(None)
         self._thread.join()
+        self._writers.shutdown()
         # What a full disk did not take is tried once more here, and is known by then.
         with contextlib.suppress(OSError):
             self._file.close()
@@ -87,9 +92,8 @@ class Delivery:
     def _write(self, items: Sequence[Item]) -> None:
         began = time.time()
         try:
-            for item in items:
-                if item.image is not None:
-                    self._write_image(*item.image)
+            edits = [item.image for item in items if item.image is not None]
+            list(self._writers.map(lambda image: self._write_image(*image), edits))
             self._file.writelines(encode_row(row) for item in items for row in item.rows)
             self._file.flush()
             os.fsync(self._file.fileno())

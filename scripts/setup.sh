@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what is missing: the environment in .venv, and with "demo" the demo's data and tiny models.
-# Usage: scripts/setup.sh [run|dev] [demo]      (default: run demo)
-# "run" is what an evaluation needs, "dev" adds the test tools. What is there and up to date is left alone.
+# Usage: scripts/setup.sh [run|dev|bench] [demo]      (default: run demo)
+# "run" is what an evaluation needs, "dev" adds the test tools, "bench" what the bench compares with, if it can be had.
+# What is there and up to date is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,9 +10,9 @@ kind=run demo=no
 [ $# -gt 0 ] || demo=yes
 for word in "$@"; do
   case "$word" in
-    run | dev) kind=$word ;;
+    run | dev | bench) kind=$word ;;
     demo) demo=yes ;;
-    *) echo "usage: scripts/setup.sh [run|dev] [demo]" >&2; exit 2 ;;
+    *) echo "usage: scripts/setup.sh [run|dev|bench] [demo]" >&2; exit 2 ;;
   esac
 done
 
@@ -33,15 +34,19 @@ if [ ! -x .venv/bin/python ]; then
   "$python" -m venv .venv
 fi
 
-# What is installed is named by what it was installed from; "dev" includes "run".
+# What is installed is named by what it was installed from; "bench" includes "dev", which includes "run".
 wanted=$(cat pyproject.toml constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
 installed() { [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; }
+install() { # KIND EXTRAS
+  echo "Installing [$2] into .venv (a few minutes the first time)"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$2]" || return
+  echo "$wanted" >".venv/installed-$1"
+}
 if ! installed dev && ! { [ "$kind" = run ] && installed run; }; then
-  extras=scheduler,editor,reward
-  [ "$kind" = run ] || extras=$extras,dev
-  echo "Installing [$extras] into .venv (a few minutes the first time)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$extras]"
-  echo "$wanted" >".venv/installed-$kind"
+  if [ "$kind" = run ]; then install run scheduler,editor,reward; else install dev scheduler,editor,reward,dev; fi
+fi
+if [ "$kind" = bench ] && ! installed bench; then
+  install bench bench || echo "What the bench compares with can't be installed here: it will leave that out" >&2
 fi
 
 if [ "$demo" = yes ]; then

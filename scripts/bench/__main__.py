@@ -12,19 +12,23 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts.bench.results import announce, machine, raw_file, table
+from scripts.bench.runs import BenchError
 from scripts.bench.settings import EDITORS, Settings
-from scripts.bench.suite import FIGURES, run_suite
-from scripts.bench.workplace import BenchError, workplace
+from scripts.bench.suite import DEFAULT, FIGURES, run_suite
+from scripts.bench.workplace import workplace
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+_TABLE_WIDTH = 120
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print one table, and return the exit code."""
     options = _parser().parse_args(arguments)
     settings = Settings(pairs=options.pairs, repeat=options.repeat)
-    only = options.only or FIGURES
+    only = options.only or (FIGURES if options.all else DEFAULT)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _TABLE_WIDTH
     for number in (signal.SIGINT, signal.SIGTERM):
         # Set, not left as it is: a shell that starts a command in the background has it ignore Ctrl-C.
         signal.signal(number, _interrupt)
@@ -60,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--repeat", type=_positive, default=defaults.repeat, help="runs of each; the best counts")
     parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone; may be given again")
+    parser.add_argument("--all", action="store_true", help="those that take minutes as well")
     parser.add_argument("--output-dir", type=Path, default=Path("outputs/bench"), help="for the raw figures")
     return parser
 

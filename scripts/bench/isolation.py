@@ -1,4 +1,4 @@
-"""Figure 6: what it costs that the reward lives in another environment than the scheduler and the editors."""
+"""What it costs that the reward lives in another environment than the scheduler and the editors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from scheduler.config import load_config
 from scheduler.config.layout import resolve_layout
 from scheduler.pool_plan import pool_plan
 from scripts.bench.pictures import PictureBenchmark
+from scripts.bench.runs import BenchError, FinishedRun
 from scripts.bench.settings import Ratio, Record, Settings
-from scripts.bench.workplace import BenchError, FinishedRun, Workplace
+from scripts.bench.workplace import Workplace
 
 _ROOT = Path(__file__).resolve().parents[2]
 _POOLS = {"same": "here", "other": "apart"}

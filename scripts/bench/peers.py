@@ -1,7 +1,7 @@
-"""What the product is compared with: pools of threads in one process, with the same codecs and the same device time.
+"""What the product is compared with: the usual pools, with the same codecs and the same device time.
 
-They do less than the product does: no process of their own for a device, no image on disk, no ledger, no resumption,
-and a device that fails takes everything with it.
+Those of threads are here; ``scripts.bench.peer_processes`` has those of processes. All of them do less than the product
+does: no image on disk, no ledger, no resumption, no barrier.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
@@ -20,9 +21,22 @@ from workers.codecs import decode_image, encode_png
 from workers.editors.simulated import SimulatedEditor
 from workers.interface import EditRequest
 
+THREADS, PREFETCHING = "thread pool", "thread pool + codec pool"
+PROCESSES, RAY, DASK = "process pool", "Ray actor pool", "Dask distributed"
+RAY_KEEPING = "Ray actor pool, results kept"
 
-class _Devices:
-    """The simulated devices: the product's own editor, called from as many threads as there are devices."""
+NEEDS: Mapping[str, str] = {RAY: "ray", RAY_KEEPING: "ray", DASK: "distributed"}
+"""The package that a peer needs; the others need none."""
+
+
+def missing(peer: str) -> str | None:
+    """Why this peer can't be measured here, if it can't."""
+    package = NEEDS.get(peer)
+    return None if package is None or find_spec(package) else f"{package} is not installed"
+
+
+class Devices:
+    """Simulated devices: the product's own editor, which as many threads or processes may call as there are devices."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._editor = SimulatedEditor(ModelSpec(role="editor", type="simulated"), "cpu")
@@ -35,14 +49,22 @@ class _Devices:
         edited = self._editor.edit(request, lambda _step, _steps: None)
         return edited, started, time.time()
 
+    def work(self, key: str, image: bytes) -> tuple[bytes, float, float]:
+        """All that is done with a pair, one after the other: decode, edit, encode."""
+        edited, started, finished = self.edit(key, decode_image(image))
+        return encode_png(edited), started, finished
+
+    def ready(self) -> bool:
+        """Answers when the process that the device is in has come up."""
+        return True
+
 
 def thread_pool(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int) -> list[Span]:
     """A thread per device, which decodes, edits and encodes one pair after the other: the old system's way."""
-    held = _Devices(parameters)
+    held = Devices(parameters)
 
     def work(pair: tuple[str, bytes]) -> Span:
-        edited, started, finished = held.edit(pair[0], decode_image(pair[1]))
-        encode_png(edited)
+        _, started, finished = held.work(*pair)
         return Span(started, finished, time.time())
 
     with ThreadPoolExecutor(devices) as pool:
@@ -51,7 +73,7 @@ def thread_pool(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devic
 
 def thread_pool_with_codecs(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int) -> list[Span]:
     """A thread per device that only edits, beside a second pool, which decodes one pair ahead and encodes behind."""
-    held = _Devices(parameters)
+    held = Devices(parameters)
     waiting, lock = iter(pairs.items()), Lock()
 
     def encode(edited: Image.Image, started: float, finished: float) -> Span:

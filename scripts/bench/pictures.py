@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,28 +32,47 @@ class PictureBenchmark:
 def write_benchmark(path: Path, *, categories: int, pairs: int, size: int) -> PictureBenchmark:
     """Write a benchmark of so many categories with so many pairs each; images are square, ``size`` pixels wide."""
     images = [encode_png(picture(number, size)) for number in range(min(_DISTINCT, categories * pairs))]
+    return write_pairs(path, [pairs] * categories, images)
+
+
+def write_pairs(path: Path, counts: Sequence[int], images: Sequence[bytes]) -> PictureBenchmark:
+    """Write a benchmark whose categories have so many pairs; they take the images (encoded) in turns."""
     texts = [base64.b64encode(image).decode("ascii") for image in images]
-    content: dict[str, list[dict[str, str]]] = {}
     by_key: dict[str, bytes] = {}
-    for number in range(categories * pairs):
-        category, pair_id = f"category-{number // pairs}", f"{number % pairs:04}"
-        by_key[f"{category}/{pair_id}"] = images[number % len(images)]
-        content.setdefault(category, []).append(
-            {
-                "pair_id": pair_id,
-                "original_image_b64": texts[number % len(images)],
-                "original_description": "shapes and light",
-                "edit_instruction": f"invert the colours ({number})",
-            }
-        )
-    path.write_text(json.dumps(content), encoding="utf-8")
+    # Piece by piece: the file may be larger than memory should be.
+    with path.open("w", encoding="utf-8") as file:
+        for category, count in enumerate(counts):
+            file.write(f'{"," if category else "{"} "category-{category}": [')
+            for place in range(count):
+                number = len(by_key)
+                by_key[f"category-{category}/{place:04}"] = images[number % len(images)]
+                pair = {
+                    "pair_id": f"{place:04}",
+                    "original_image_b64": texts[number % len(images)],
+                    "original_description": "shapes and light",
+                    "edit_instruction": f"invert the colours ({number})",
+                }
+                file.write(("," if place else "") + json.dumps(pair))
+            file.write("]")
+        file.write("}")
     return PictureBenchmark(path, by_key)
 
 
-def picture(number: int, size: int) -> Image.Image:
-    """Soft light of many colours with film grain; the same number gives the same picture."""
+def read_benchmark(path: Path) -> PictureBenchmark:
+    """What ``write_benchmark`` has written."""
+    content: dict[str, list[dict[str, str]]] = json.loads(path.read_text(encoding="utf-8"))
+    by_key = {
+        f"{category}/{pair['pair_id']}": base64.b64decode(pair["original_image_b64"])
+        for category, pairs in content.items()
+        for pair in pairs
+    }
+    return PictureBenchmark(path, by_key)
+
+
+def picture(number: int, width: int, height: int | None = None) -> Image.Image:
+    """Soft light of many colours with film grain; the same number gives the same picture. Square without a height."""
     generator: Any = np.random.default_rng(number)
     coarse = Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-    smooth = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32)
+    smooth = np.asarray(coarse.resize((width, height or width), Image.Resampling.BICUBIC), dtype=np.float32)
     grain = generator.normal(0, _GRAIN, smooth.shape)
     return Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))

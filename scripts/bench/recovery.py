@@ -1,4 +1,4 @@
-"""Figure 8: what the death of an editor costs, in the middle of a pair and of a run."""
+"""What the death of an editor costs, in the middle of a pair and of a run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts.bench.pictures import PictureBenchmark
+from scripts.bench.runs import BegunRun, BenchError, FinishedRun
 from scripts.bench.settings import EDITORS, Ratio, Record, Settings
 from scripts.bench.throughput import CPUS, POOL, REWARD
-from scripts.bench.workplace import BegunRun, BenchError, FinishedRun, Workplace
+from scripts.bench.workplace import Workplace
 
 _VICTIM = "editor-2"
 _WARM_SECONDS = 60.0

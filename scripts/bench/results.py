@@ -56,23 +56,37 @@ def machine() -> dict[str, Any]:
 
 
 def table(ratios: Sequence[Ratio], title: str) -> Table:
-    """All figures, and below them of what each is the ratio. ``/ threads`` is the share beside the thread pool's."""
+    """All figures beside their targets, and below them of what each is the ratio.
+
+    ``/ threads`` is the share beside the thread pool's.
+    """
     meanings = dict.fromkeys(f"{ratio.figure}: {ratio.meaning}" for ratio in ratios)
     result = Table(title=title, title_justify="left", caption="\n".join(meanings), caption_justify="left")
     for heading in ("figure", "who"):
         result.add_column(heading, no_wrap=True)
-    for heading in ("ratio", "devices busy", "/ threads"):
+    for heading in ("value", "target", "busy", "/ threads"):
         result.add_column(heading, justify="right", no_wrap=True)
     threads = {ratio.figure: ratio.value for ratio in ratios if ratio.who == _PEER}
-    previous = ratios[0].figure if ratios else None
+    previous = None
     for ratio in ratios:
-        if ratio.figure != previous:
+        subject = ratio.figure.partition(":")[0]
+        if subject != previous:
             result.add_section()
-        previous = ratio.figure
+        previous = subject
         busy = "" if ratio.busy is None else f"{ratio.busy:.3f}"
         beside = f"{ratio.value / threads[ratio.figure]:.2f}" if ratio.figure in threads else ""
-        result.add_row(ratio.figure, ratio.who, f"{ratio.value:.3f}", busy, beside)
+        result.add_row(ratio.figure, ratio.who, _number(ratio.value), _target(ratio), busy, beside)
     return result
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3f}"
+
+
+def _target(ratio: Ratio) -> str:
+    if ratio.target is None:
+        return ""
+    return f"{ratio.target} {'✓' if ratio.target.met_by(ratio.value) else '✗'}"
 
 
 def announce(console: Console, record: Record) -> Record:
@@ -81,6 +95,7 @@ def announce(console: Console, record: Record) -> Record:
     def both(numbers: Mapping[str, Any]) -> None:
         record(numbers)
         what = ", ".join(str(numbers[key]) for key in ("figure", "who") if key in numbers)
-        console.print(f"measured: {what}", style="dim")
+        skipped = f"skipped: {what}: {numbers['skipped']}" if "skipped" in numbers else None
+        console.print(skipped or f"measured: {what}", style="dim", markup=False)
 
     return both

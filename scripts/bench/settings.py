@@ -16,7 +16,7 @@ class Settings:
 
     ``pairs`` is of each throughput run and best a multiple of the editors, ``repeat`` how often each contender runs
     (the best counts). The times are those of the simulated devices; they are fixed on the command line, since figures
-    of other times are other figures.
+    of other times are other figures. So are the other numbers, which keep each figure to its few seconds.
     """
 
     pairs: int = 240
@@ -26,13 +26,46 @@ class Settings:
     spread_sigma: float = 0.4
     load_seconds: float = 3.0
     isolation_batch_ms: float = 1000.0
+    long_latency_ms: float = 1000.0
+    long_rounds: int = 12
+    sized_rounds: int = 20
+    sized_per_megapixel_ms: float = 500.0
+    burn_rounds: int = 20
+    many_editors: int = 64
+    many_rounds: int = 6
+    many_latency_ms: float = 2000.0
+    jobs: int = 3000
+    idle_seconds: float = 10.0
+    replay_scale: float = 0.1
+    replay_counts: tuple[int, ...] = (50, 50, 54, 58, 58)
+    large_megabytes: int = 500
+    endless_pairs: int = 100_000
+    endless_beginning: int = 10_000
+    scored_images: int = 16
+    reply_tokens: int = 128
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure should reach: at least ``limit``, or ``at_most`` that."""
+
+    limit: float
+    at_most: bool = False
+
+    def met_by(self, value: float) -> bool:
+        """Whether it does."""
+        return value <= self.limit if self.at_most else value >= self.limit
+
+    def __str__(self) -> str:
+        return f"{'≤' if self.at_most else '≥'} {self.limit:.3g}"
 
 
 @dataclass(frozen=True)
 class Ratio:
     """One figure: ``value`` is a ratio of two things that this run measured, and ``meaning`` says of which.
 
-    ``busy`` (throughput only) is the part of the devices' time in which they worked.
+    (The few that are no ratios name their unit there.) ``busy`` (throughput only) is the part of the devices' time in
+    which they worked.
     """
 
     figure: str
@@ -40,6 +73,17 @@ class Ratio:
     value: float
     meaning: str
     busy: float | None = None
+    target: Target | None = None
+
+
+def at_least(limit: float) -> Target:
+    """More is better."""
+    return Target(limit)
+
+
+def at_most(limit: float) -> Target:
+    """Less is better."""
+    return Target(limit, at_most=True)
 
 
 Record = Callable[[Mapping[str, Any]], None]

@@ -1,61 +1,88 @@
-"""The eight figures, in order, and what each of them needs."""
+"""All figures, in order, and what each of them needs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Literal, get_args
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from scripts.bench.busy_cores import measure_busy_cores
+from scripts.bench.endurance import measure_endurance
+from scripts.bench.idle import measure_idle
 from scripts.bench.isolation import measure_isolation
-from scripts.bench.pictures import write_benchmark
+from scripts.bench.jobs import measure_jobs
+from scripts.bench.large_file import measure_large_file
+from scripts.bench.logits import measure_logits
+from scripts.bench.many_editors import measure_many_editors
+from scripts.bench.old_system import measure_old_system
+from scripts.bench.ordering import measure_ordering
+from scripts.bench.pictures import PictureBenchmark, write_benchmark
 from scripts.bench.recovery import measure_recovery
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
-from scripts.bench.throughput import CPUS, POOL, REWARD, measure_spread, measure_throughput
+from scripts.bench.throughput import CPUS, POOL, REWARD, measure_long, measure_spread, measure_throughput
 from scripts.bench.warm_start import measure_warm_start, measure_warm_start_real
 from scripts.bench.workplace import Workplace
 
-Figure = Literal[
-    "throughput", "spread", "overlap", "switches", "warm-start", "warm-start-real", "isolation", "recovery"
-]
-FIGURES: tuple[Figure, ...] = get_args(Figure)
+_OnData = Callable[[Workplace, PictureBenchmark, Settings, Record], list[Ratio]]
+_Alone = Callable[[Workplace, Settings, Record], list[Ratio]]
 
-_ON_ONE_POOL = {
+_ON_ONE_POOL: Mapping[str, _OnData] = {
     "throughput": measure_throughput,
+    "long-edits": measure_long,
     "spread": measure_spread,
     "overlap": measure_overlap,
     "recovery": measure_recovery,
 }
-_ON_FEW_PAIRS = {
+_ON_FEW_PAIRS: Mapping[str, _OnData] = {
     "switches": measure_switches,
     "warm-start": measure_warm_start,
     "warm-start-real": measure_warm_start_real,
 }
+_ALONE: Mapping[str, _Alone] = {
+    "ordering": measure_ordering,
+    "busy-cores": measure_busy_cores,
+    "jobs": measure_jobs,
+    "logits": measure_logits,
+    "idle": measure_idle,
+}
+_ASKED_FOR: Mapping[str, _Alone] = {
+    "old-system": measure_old_system,
+    "many-editors": measure_many_editors,
+    "large-file": measure_large_file,
+    "endurance": measure_endurance,
+}
+"""Those that take minutes, or gigabytes."""
+
 _FEW = 4
 """Pairs per category where their number does not matter."""
 
+DEFAULT: Sequence[str] = (*_ON_ONE_POOL, *_ON_FEW_PAIRS, "isolation", *_ALONE)
+FIGURES: Sequence[str] = (*DEFAULT, *_ASKED_FOR)
 
-def run_suite(place: Workplace, settings: Settings, record: Record, only: Collection[Figure] = FIGURES) -> list[Ratio]:
+
+def run_suite(place: Workplace, settings: Settings, record: Record, only: Collection[str] = DEFAULT) -> list[Ratio]:
     """Measure these figures; ``record`` takes the raw numbers as they come.
 
     Raises:
         BenchError: a run failed.
     """
     ratios: list[Ratio] = []
-    wanted = [name for name in FIGURES if name in only]
-    if any(name in _ON_ONE_POOL for name in wanted):
+    on_one_pool = [measure for name, measure in _ON_ONE_POOL.items() if name in only]
+    if on_one_pool:
         data = write_benchmark(place.folder / "many.json", categories=1, pairs=settings.pairs, size=IMAGE_SIZE)
         place.start(data.path, pool=POOL, editor=CPUS, reward=REWARD)
-        for name, measure in _ON_ONE_POOL.items():
-            if name in wanted:
-                ratios += measure(place, data, settings, record)
+        for measure in on_one_pool:
+            ratios += measure(place, data, settings, record)
         place.stop(POOL)
-    on_few = {name: measure for name, measure in _ON_FEW_PAIRS.items() if name in wanted}
-    if on_few:
+    on_few_pairs = [measure for name, measure in _ON_FEW_PAIRS.items() if name in only]
+    if on_few_pairs:
         few = write_benchmark(place.folder / "few.json", categories=CATEGORIES, pairs=_FEW, size=IMAGE_SIZE)
-        for measure in on_few.values():
+        for measure in on_few_pairs:
             ratios += measure(place, few, settings, record)
-    if "isolation" in wanted:
+    if "isolation" in only:
         half = max(_FEW, settings.pairs // 2)
         fewer = write_benchmark(place.folder / "half.json", categories=1, pairs=half, size=IMAGE_SIZE)
         ratios += measure_isolation(place, fewer, settings, record)
+    for name, measure_alone in {**_ALONE, **_ASKED_FOR}.items():
+        if name in only:
+            ratios += measure_alone(place, settings, record)
     return ratios

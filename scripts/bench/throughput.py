@@ -1,4 +1,6 @@
-"""Figures 1 and 2: what part of the ideal wall time is left, beside pools of threads that do the same edits."""
+"""What part of the ideal wall time is left, beside the usual pools, which do the same edits; and what a pair costs more
+than its device's time.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.peers import thread_pool, thread_pool_with_codecs
+from scripts.bench.peer_processes import run_apart
+from scripts.bench.peers import (
+    DASK,
+    PREFETCHING,
+    PROCESSES,
+    RAY,
+    THREADS,
+    missing,
+    thread_pool,
+    thread_pool_with_codecs,
+)
 from scripts.bench.pictures import PictureBenchmark
-from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings
+from scripts.bench.runs import FinishedRun
+from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings, Target, at_least, at_most
 from scripts.bench.timing import Span, Throughput, ideal_wall, throughput
-from scripts.bench.workplace import FinishedRun, Workplace
+from scripts.bench.workplace import Workplace
 from workers.simulation import Simulation
 
 POOL = "six"
@@ -19,6 +32,9 @@ CPUS = {"device_ids": ["cpu"] * EDITORS}
 REWARD = {"device": "cpu", "latency_ms": 0, "batch_size": 16}
 SWAP = {"scheduler": {"residency": "swap"}}
 """Scores come after the edits, so that what is measured of the edits is theirs alone: the peers do not score."""
+
+FREE, BARRIERS = "warmbench, no barrier", "warmbench, barriers"
+SHARE = "the ideal wall / the wall until the last image is delivered"
 
 Contender = Callable[[], tuple[list[Span], Mapping[str, Any]]]
 
@@ -30,25 +46,40 @@ class Task:
     figure: str
     data: PictureBenchmark
     parameters: Mapping[str, Any]
+    limit: int | None = None
 
     @property
     def ideal_seconds(self) -> float:
         """The wall time if nothing but the devices took any."""
         simulation = Simulation(**self.parameters)
         size = (IMAGE_SIZE, IMAGE_SIZE)
-        return ideal_wall([simulation.edit_seconds(key, size) for key in self.data.pairs], EDITORS)
+        keys = list(self.data.pairs)[: self.limit]
+        return ideal_wall([simulation.edit_seconds(key, size) for key in keys], EDITORS)
 
 
 def measure_throughput(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
-    """Figure 1: equal times, without and with barriers."""
+    """Equal times, without and with barriers."""
     task = Task("throughput", data, {"latency_ms": settings.latency_ms})
-    return _measure(place, task, settings.repeat, record, barriers=True)
+    contenders = {**_product(place, task, FREE, BARRIERS), **_peers(place, task, record)}
+    found = _measure(place, task, contenders, settings.repeat, record)
+    return [*_shares(task, found, {FREE: at_least(0.99), BARRIERS: at_least(0.95)}), *_losses(task, found)]
+
+
+def measure_long(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
+    """Barriers again, with edits of a second, as the fastest of real ones take."""
+    pairs = min(len(data.pairs), EDITORS * settings.long_rounds)
+    task = Task("long-edits", data, {"latency_ms": settings.long_latency_ms}, pairs)
+    found = _measure(place, task, _product(place, task, BARRIERS), settings.repeat, record)
+    return _shares(task, found, {BARRIERS: at_least(0.985)})
 
 
 def measure_spread(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
-    """Figure 2: log-normal times, without barriers."""
+    """Log-normal times, without barriers."""
     parameters = {"latency_ms": settings.spread_latency_ms, "sigma": settings.spread_sigma}
-    return _measure(place, Task("spread", data, parameters), settings.repeat, record, barriers=False)
+    task = Task("spread", data, parameters)
+    contenders = {**_product(place, task, FREE), **_peers(place, task, record)}
+    found = _measure(place, task, contenders, settings.repeat, record)
+    return _shares(task, found, {FREE: at_least(0.98)})
 
 
 def spans_of(run: FinishedRun) -> list[Span]:
@@ -60,22 +91,43 @@ def spans_of(run: FinishedRun) -> list[Span]:
     return spans
 
 
-def _measure(place: Workplace, task: Task, repeat: int, record: Record, *, barriers: bool) -> list[Ratio]:
-    def product(*, synchronized: bool) -> tuple[list[Span], Mapping[str, Any]]:
-        editor = {**CPUS, **task.parameters, "enable_batch_sync": synchronized}
-        run = place.run(
-            task.data.path, "--keep-warm", "--no-launch", pool=POOL, editor=editor, reward=REWARD, sections=SWAP
-        )
-        return spans_of(run), run.report["performance"]["edit"]
+def _product(place: Workplace, task: Task, *names: str) -> dict[str, Contender]:
+    limit = () if task.limit is None else ("--limit", str(task.limit))
 
-    contenders: dict[str, Contender] = {"warmbench, no barrier": lambda: product(synchronized=False)}
-    if barriers:
-        contenders["warmbench, barriers"] = lambda: product(synchronized=True)
-    contenders["thread pool"] = lambda: (thread_pool(task.data.pairs, task.parameters, EDITORS), {})
-    contenders["thread pool + codec pool"] = lambda: (
-        thread_pool_with_codecs(task.data.pairs, task.parameters, EDITORS),
-        {},
-    )
+    def contender(name: str) -> Contender:
+        editor = {**CPUS, **task.parameters, "enable_batch_sync": name == BARRIERS}
+
+        def run() -> tuple[list[Span], Mapping[str, Any]]:
+            options = ("--keep-warm", "--no-launch", *limit)
+            finished = place.run(task.data.path, *options, pool=POOL, editor=editor, reward=REWARD, sections=SWAP)
+            return spans_of(finished), finished.report["performance"]["edit"]
+
+        return run
+
+    return {name: contender(name) for name in names}
+
+
+def _peers(place: Workplace, task: Task, record: Record) -> dict[str, Contender]:
+    contenders: dict[str, Contender] = {
+        THREADS: lambda: (thread_pool(task.data.pairs, task.parameters, EDITORS), {}),
+        PREFETCHING: lambda: (thread_pool_with_codecs(task.data.pairs, task.parameters, EDITORS), {}),
+    }
+
+    def apart(peer: str) -> Contender:
+        return lambda: (run_apart(place, peer, task.data.path, task.parameters, EDITORS), {})
+
+    for peer in (PROCESSES, RAY, DASK):
+        reason = missing(peer)
+        if reason is None:
+            contenders[peer] = apart(peer)
+        else:
+            record({"figure": task.figure, "who": peer, "skipped": reason})
+    return contenders
+
+
+def _measure(
+    place: Workplace, task: Task, contenders: Mapping[str, Contender], repeat: int, record: Record
+) -> Mapping[str, Sequence[Throughput]]:
     found: dict[str, list[Throughput]] = {name: [] for name in contenders}
     for number in range(repeat):
         for name in _in_turns(list(contenders), number):
@@ -84,7 +136,7 @@ def _measure(place: Workplace, task: Task, repeat: int, record: Record, *, barri
             found[name].append(one)
             record({"figure": task.figure, "who": name, "repeat": number, **one.as_dict(), "report": report})
             place.clear()
-    return [_ratio(task.figure, name, found[name]) for name in contenders]
+    return found
 
 
 def _in_turns(names: Sequence[str], number: int) -> Sequence[str]:
@@ -93,6 +145,24 @@ def _in_turns(names: Sequence[str], number: int) -> Sequence[str]:
     return [*names[first:], *names[:first]]
 
 
-def _ratio(figure: str, who: str, found: Sequence[Throughput]) -> Ratio:
-    best = max(found, key=lambda one: one.share)
-    return Ratio(figure, who, best.share, "the ideal wall / the wall until the last image is delivered", busy=best.busy)
+def _shares(task: Task, found: Mapping[str, Sequence[Throughput]], targets: Mapping[str, Target]) -> list[Ratio]:
+    best = {name: max(runs, key=lambda one: one.share) for name, runs in found.items()}
+    return [
+        Ratio(task.figure, name, one.share, SHARE, busy=one.busy, target=targets.get(name))
+        for name, one in best.items()
+    ]
+
+
+def _losses(task: Task, found: Mapping[str, Sequence[Throughput]]) -> list[Ratio]:
+    """What a pair costs beyond its device's time, beside what it costs the best peers that (don't) work ahead."""
+    lost = {name: min(one.lost_per_pair for one in runs) for name, runs in found.items()}
+    ours = lost.pop(FREE)
+    ahead = lost.pop(PREFETCHING)
+    lost.pop(BARRIERS, None)
+    best = min(lost.values())
+    figure = f"{task.figure}: lost"
+    meaning = "device time lost per pair, warmbench without barriers / a peer; less is better"
+    return [
+        Ratio(figure, "beside the best other peer", ours / best, meaning, target=at_most(0.2)),
+        Ratio(figure, f"beside {PREFETCHING}", ours / ahead, meaning, target=at_most(1.0)),
+    ]

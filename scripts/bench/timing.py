@@ -36,6 +36,16 @@ class Throughput:
     busy: float
     share: float
 
+    @property
+    def lost_per_pair(self) -> float:
+        """Device seconds that each pair cost beyond its own: all devices, for as long as the wall was too long."""
+        return (self.delivered_wall_seconds - self.ideal_seconds) * self.devices / self.pairs
+
+    @property
+    def pairs_per_second(self) -> float:
+        """From the first start to the last image delivered."""
+        return self.pairs / self.delivered_wall_seconds
+
     def as_dict(self) -> dict[str, Any]:
         """As plain numbers."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Figure 5: how long a user waits for the first pair, with a pool that is launched and with one that is kept warm."""
+"""How long a user waits for the first pair, with a pool that is launched and with one that is kept warm."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts.bench.pictures import PictureBenchmark
+from scripts.bench.runs import FinishedRun
 from scripts.bench.settings import Ratio, Record, Settings
-from scripts.bench.workplace import FinishedRun, Workplace
+from scripts.bench.workplace import Workplace
 from scripts.tiny_models.catalog import MODELS
 
 

@@ -6,7 +6,6 @@ It has a WARMBENCH_HOME of its own, so pools that the user has up are neither us
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -14,8 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,53 +24,10 @@ import yaml
 
 from protocol.plan import PoolPlan
 from protocol.pool import read_pool_card, read_worker_cards
+from scripts.bench.runs import BegunRun, BenchError, FinishedRun, wait_for
 
+_ROOT = Path(__file__).resolve().parents[2]
 _END_SECONDS = 20.0
-_TAIL_LINES = 15
-
-
-class BenchError(Exception):
-    """A run did not end as it should have, so there is nothing to be measured."""
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A run that is over. ``launched`` is when its process was started, in epoch seconds."""
-
-    launched: float
-    folder: Path
-    report: Mapping[str, Any]
-    rows: Sequence[Mapping[str, Any]]
-
-    def of(self, event: str) -> list[Mapping[str, Any]]:
-        """The rows of the ledger that tell of this."""
-        return [row for row in self.rows if row["event"] == event]
-
-
-@dataclass(frozen=True)
-class BegunRun:
-    """A run that goes on, in an output folder of its own."""
-
-    launched: float
-    output: Path
-    arguments: Sequence[str]
-    process: subprocess.Popen[str]
-
-    def rows(self) -> list[Mapping[str, Any]]:
-        """The rows that its ledger has by now."""
-        for ledger in self.output.glob("runs/*/results.jsonl"):
-            lines = ledger.read_text(encoding="utf-8").splitlines(keepends=True)
-            return [json.loads(line) for line in lines if line.endswith("\n")]
-        return []
-
-    def finish(self) -> FinishedRun:
-        """Wait for its end.
-
-        Raises:
-            BenchError: its exit code is not 0.
-        """
-        _wait_for(self.process, self.arguments)
-        return _read(self.output, self.launched)
 
 
 class Workplace:
@@ -82,10 +37,17 @@ class Workplace:
         self.folder = folder
         self._home = folder / "home"
         self._home.mkdir(mode=0o700)
-        self._environment = {**os.environ, "WARMBENCH_HOME": str(self._home), "OMP_NUM_THREADS": "1", "CI": "1"}
+        self._environment = {
+            **os.environ,
+            "WARMBENCH_HOME": str(self._home),
+            "OMP_NUM_THREADS": "1",
+            "CI": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
         self._environment.pop("CUDA_VISIBLE_DEVICES", None)
         self._runs = 0
         self._launched: list[subprocess.Popen[bytes]] = []
+        self._sessions: list[int] = []
 
     def run(
         self,
@@ -116,8 +78,8 @@ class Workplace:
     ) -> BegunRun:
         """The same, without waiting for its end."""
         config, output = self._config(data, editor, reward, sections)
-        arguments = ("run", "--config", str(config), "--pool", pool, *options)
-        return BegunRun(time.time(), output, arguments, self._popen(*arguments))
+        arguments = ("-m", "scheduler", "run", "--config", str(config), "--pool", pool, *options)
+        return BegunRun(time.time(), output, arguments, *self._popen(*arguments))
 
     def worker(self, pool: str, worker_id: str) -> psutil.Process:
         """The process of a worker of a pool that is up.
@@ -130,13 +92,21 @@ class Workplace:
                 return psutil.Process(card.pid)
         raise BenchError(f"pool {pool} has no {worker_id}")
 
-    def start(self, data: Path, *, pool: str, editor: Mapping[str, Any], reward: Mapping[str, Any]) -> None:
+    def start(
+        self,
+        data: Path,
+        *,
+        pool: str,
+        editor: Mapping[str, Any],
+        reward: Mapping[str, Any],
+        sections: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Launch a pool and return when all of its workers are ready.
 
         Raises:
             BenchError: it did not come up.
         """
-        config, _ = self._config(data, editor, reward, {})
+        config, _ = self._config(data, editor, reward, sections)
         self._command("workers", "start", "--config", str(config), "--pool", pool)
 
     def launch(self, plan: PoolPlan) -> None:
@@ -150,7 +120,7 @@ class Workplace:
         with (folder / "launcher.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "workers", "launch", "--folder", str(folder)],
-                cwd=Path(__file__).resolve().parents[2],
+                cwd=_ROOT,
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -182,9 +152,33 @@ class Workplace:
         for process in self._launched:
             process.poll()
 
+    def python(self, *arguments: str) -> None:
+        """Run another program to its end, from the repository's root.
+
+        Raises:
+            BenchError: its exit code is not 0.
+        """
+        process, log = self._popen(*arguments)
+        self._sessions.append(process.pid)
+        wait_for(process, arguments, log)
+        self._sessions.remove(process.pid)
+
+    def new_folder(self, prefix: str) -> Path:
+        """A folder that ``clear`` removes. Its path is short, as there will be sockets in it."""
+        self._runs += 1
+        folder = self.folder / f"{prefix}-{self._runs}"
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def pool_processes(self, pool: str) -> list[psutil.Process]:
+        """The launcher and the workers of a pool that is up."""
+        folder = self._home / pool
+        cards = [read_pool_card(folder), *read_worker_cards(folder)]
+        return [psutil.Process(card.pid) for card in cards if card is not None]
+
     def clear(self) -> None:
         """Drop the runs that were measured: their images are many."""
-        for path in self.folder.glob("run-*"):
+        for path in [*self.folder.glob("run-*"), *self.folder.glob("p-*")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def end_everything(self) -> None:
@@ -211,45 +205,47 @@ class Workplace:
             "benchmark": {"data_path": str(data)},
             "diffusion_model": _model(editor),
             "reward_model": _model(reward),
-            "evaluation": {"output_dir": str(output), "save_generated_images": True},
             **sections,
+            "evaluation": {
+                "output_dir": str(output),
+                "save_generated_images": True,
+                **sections.get("evaluation", {}),
+            },
         }
         config.write_text(yaml.safe_dump(content), encoding="utf-8")
         return config, output
 
     def _processes(self) -> list[psutil.Process]:
-        """The commands, launchers and workers of this place: all of them have its folder on their command line."""
+        """The commands, launchers and workers of this place: all of them have its folder on their command line, or
+        are in the session of a program that did not come to its end, as Ray's agents are, which take another name.
+        """
         found = []
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if any(str(self.folder) in part for part in process.cmdline()):
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                named = any(str(self.folder) in part for part in process.cmdline())
+                if named or os.getsid(process.pid) in self._sessions:
                     found.append(process)
         return found
 
-    def _popen(self, *arguments: str) -> subprocess.Popen[str]:
-        # A session of its own: Ctrl-C reaches the bench alone, which then ends everything.
-        return subprocess.Popen(
-            [sys.executable, "-m", "scheduler", *arguments],
-            cwd=Path(__file__).resolve().parents[2],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+    def _popen(self, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
+        """Start it; what it says goes into the file. (A pipe would stop it as soon as it is full.)"""
+        self._runs += 1
+        log = self.folder / f"run-{self._runs}.log"
+        with log.open("wb") as file:
+            # A session of its own: Ctrl-C reaches the bench alone, which then ends everything.
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=_ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return process, log
 
     def _command(self, *arguments: str) -> None:
-        _wait_for(self._popen(*arguments), arguments)
-
-
-def _wait_for(process: subprocess.Popen[str], arguments: Sequence[str]) -> None:
-    with process:
-        output, _ = process.communicate()
-    if process.returncode:
-        end = "\n".join(output.splitlines()[-_TAIL_LINES:])
-        raise BenchError(f"`warmbench {' '.join(arguments)}` ended with exit code {process.returncode}:\n{end}")
+        self.python("-m", "scheduler", *arguments)
 
 
 @contextlib.contextmanager
@@ -280,10 +276,3 @@ def _model(params: Mapping[str, Any]) -> dict[str, Any]:
     """A model's section: simulated, unless ``params`` names a ``type``."""
     own = dict(params)
     return {"type": own.pop("type", "simulated"), "params": own}
-
-
-def _read(output: Path, launched: float) -> FinishedRun:
-    (folder,) = (output / "runs").iterdir()
-    (report,) = output.glob("evaluation_report_*.json")
-    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-    return FinishedRun(launched, folder, json.loads(report.read_text(encoding="utf-8")), rows)

@@ -46,8 +46,8 @@ BYTES_PER_WAITING_EDIT = 250
 WORKER_GROWTH = 0.1
 """By which share a worker's memory may differ at the end from what it was at a tenth of the way."""
 
-FILES_IN_USE = 6
-"""Images and the ledger are opened for a moment, by four reader threads and one that writes: that is no growth."""
+FILES_IN_USE = 12
+"""Images are opened for a moment, by four threads that read them and eight that write: that is no growth."""
 
 _LOOKS = 50
 _PAUSE_SECONDS = 0.02

@@ -16,18 +16,46 @@ import pytest
 from rich.console import Console
 
 from scripts.bench.__main__ import main
-from scripts.bench.peers import thread_pool, thread_pool_with_codecs
-from scripts.bench.pictures import write_benchmark
-from scripts.bench.results import machine, raw_file, table
-from scripts.bench.settings import Ratio, Settings
+from scripts.bench.endurance import Sample, slowdown
+from scripts.bench.jobs import payload
+from scripts.bench.old_system import OPTIMIZED_SECONDS, optimized_seconds
+from scripts.bench.peer_processes import PEERS, run_apart
+from scripts.bench.peers import missing, thread_pool, thread_pool_with_codecs
+from scripts.bench.pictures import read_benchmark, write_benchmark, write_pairs
+from scripts.bench.results import announce, machine, raw_file, table
+from scripts.bench.runs import BenchError
+from scripts.bench.settings import Ratio, Settings, Target, at_least, at_most
 from scripts.bench.suite import FIGURES, run_suite
 from scripts.bench.timing import Span, ideal_wall, throughput
-from scripts.bench.workplace import BenchError, workplace
+from scripts.bench.workplace import workplace
 from tests.waiting import wait_until
 from workers.codecs import decode_image
 from workers.simulation import Simulation
 
-TINY = Settings(pairs=12, latency_ms=5, spread_latency_ms=5, load_seconds=1, isolation_batch_ms=20)
+TINY = Settings(
+    pairs=12,
+    latency_ms=5,
+    spread_latency_ms=5,
+    load_seconds=1,
+    isolation_batch_ms=20,
+    long_latency_ms=10,
+    long_rounds=1,
+    sized_rounds=3,
+    sized_per_megapixel_ms=20,
+    burn_rounds=3,
+    many_editors=3,
+    many_rounds=2,
+    many_latency_ms=5,
+    jobs=40,
+    idle_seconds=0.2,
+    replay_scale=0.002,
+    replay_counts=(4, 9),
+    large_megabytes=2,
+    endless_pairs=900,
+    endless_beginning=600,
+    scored_images=4,
+    reply_tokens=4,
+)
 
 
 def processes_with(text: str) -> list[psutil.Process]:
@@ -66,6 +94,47 @@ def test_a_share_counts_the_encoding_that_comes_after_the_devices_and_busy_does_
     assert found.share == pytest.approx(2.0 / 2.5)
 
 
+def test_what_a_pair_costs_more_is_the_time_of_all_devices_beyond_the_ideal() -> None:
+    spans = [Span(0.0, 1.0, 1.1), Span(0.0, 1.0, 1.2), Span(1.0, 2.0, 2.4), Span(1.0, 2.0, 2.5)]
+    assert throughput(spans, 2, ideal_seconds=2.0).lost_per_pair == pytest.approx(0.25)
+    assert throughput(spans, 2, ideal_seconds=2.0).pairs_per_second == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize(("target", "value", "met"), [(at_least(2), 2, True), (at_least(2), 1.9, False)])
+def test_a_target_of_more_is_met_from_its_limit_on(target: Target, value: float, met: bool) -> None:
+    assert target.met_by(value) is met
+    assert at_most(2).met_by(value)
+    assert not at_most(2).met_by(2.1)
+
+
+def test_the_old_systems_order_takes_what_it_was_said_to_but_for_rounds_and_batches_that_are_not_full() -> None:
+    assert optimized_seconds([48, 48, 48, 48, 48]) == pytest.approx(40 * 1.8 + 60 * 3.0 + 9 * 0.5)
+    assert optimized_seconds([50, 50, 54, 58, 58]) == pytest.approx(OPTIMIZED_SECONDS, rel=0.03)
+
+
+def test_a_slowdown_is_told_apart_from_reading_the_benchmark_and_writing_the_report() -> None:
+    cpu = {0: 5.0, 10: 6.0, 20: 7.0, 30: 8.0, 40: 9.0}
+    samples = [Sample(0.0, pairs, seconds, 1) for pairs, seconds in cpu.items()]
+    report = Sample(0.0, 40, 99.0, 1)
+    assert slowdown([*samples, report], 20) == pytest.approx(1.0)
+    assert slowdown([*samples[:-1], Sample(0.0, 40, 12.0, 1), report], 20) == pytest.approx(2.5)
+    with pytest.raises(BenchError, match="too short"):
+        slowdown(samples, 9)
+
+
+def test_an_empty_job_is_64_kb_of_an_image_with_hardly_any_pixels() -> None:
+    assert 64 * 1024 < len(payload(1)) < 70 * 1024
+    assert decode_image(payload(1)).size == (16, 16)
+    assert payload(1) != payload(2)
+
+
+def test_categories_may_differ_in_size_and_the_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    images = [b"one", b"two", b"three"]
+    made = write_pairs(tmp_path / "data.json", [1, 3], images)
+    assert list(made.pairs.values()) == [b"one", b"two", b"three", b"one"]
+    assert read_benchmark(made.path) == made
+
+
 def test_the_benchmark_holds_the_pictures_that_it_names(tmp_path: Path) -> None:
     made = write_benchmark(tmp_path / "data.json", categories=2, pairs=3, size=32)
 
@@ -89,6 +158,34 @@ def test_a_peer_does_every_pair_and_holds_each_device_as_long_as_the_product_doe
     assert all(span.started <= span.finished <= span.delivered for span in spans)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", PEERS)
+def test_a_peer_of_processes_does_every_pair_at_once_on_so_many_devices_and_leaves_none(peer: str) -> None:
+    reason = missing(peer)
+    if reason is not None:
+        pytest.skip(reason)
+    with workplace() as place:
+        made = write_benchmark(place.folder / "data.json", categories=1, pairs=9, size=16)
+        spans = run_apart(place, peer, made.path, {"latency_ms": 200}, 3)
+        assert processes_with(str(place.folder)) == []
+
+    assert len(spans) == 9
+    assert all(span.finished - span.started >= 0.2 and span.delivered >= span.finished for span in spans)
+    assert max(sum(other.started <= span.started < other.finished for other in spans) for span in spans) == 3
+
+
+def test_a_peer_that_is_not_installed_is_told_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.bench.peers.find_spec", lambda name: None)
+    assert missing("Ray actor pool") == "ray is not installed"
+    assert missing("process pool") is None
+    raw: list[Mapping[str, Any]] = []
+    console = Console(width=100)
+    with console.capture() as capture:
+        announce(console, raw.append)({"figure": "jobs", "who": "Ray actor pool", "skipped": "ray is not installed"})
+    assert capture.get() == "skipped: jobs, Ray actor pool: ray is not installed\n"
+    assert len(raw) == 1
+
+
 def test_two_benches_of_one_second_write_two_files(tmp_path: Path) -> None:
     with raw_file(tmp_path) as (first, record), raw_file(tmp_path) as (second, _):
         record({"figure": "conditions", **machine()})
@@ -98,8 +195,9 @@ def test_two_benches_of_one_second_write_two_files(tmp_path: Path) -> None:
 
 def test_the_table_sets_every_share_beside_the_thread_pools() -> None:
     ratios = [
-        Ratio("spread", "warmbench, no barrier", 0.96, "a / b", busy=0.97),
+        Ratio("spread", "warmbench, no barrier", 0.96, "a / b", busy=0.97, target=at_least(0.98)),
         Ratio("spread", "thread pool", 0.8, "a / b", busy=0.9),
+        Ratio("large-file: memory", "500 MB", 212.4, "MB", target=at_most(300)),
         Ratio("switches", "warmbench, swap", 1 / 9, "c / d"),
     ]
     console = Console(width=100)
@@ -109,6 +207,8 @@ def test_the_table_sets_every_share_beside_the_thread_pools() -> None:
     text = capture.get()
     assert "1.20" in text
     assert "0.111" in text
+    assert "≥ 0.98 ✗" in text
+    assert "212 │  ≤ 300 ✓" in text
     assert "spread: a / b" in text
 
 
@@ -126,22 +226,20 @@ def test_a_figure_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.Ca
 
 @pytest.mark.slow
 def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
-    raw: list[str] = []
+    raw: list[Mapping[str, Any]] = []
     with workplace() as place:
         figures = [figure for figure in FIGURES if figure != "recovery"]
-        ratios = run_suite(place, TINY, lambda numbers: raw.append(json.dumps(numbers)), figures)
+        ratios = run_suite(place, TINY, raw.append, figures)
 
-    assert list(dict.fromkeys(ratio.figure for ratio in ratios)) == figures
-    shares = [ratio for ratio in ratios if ratio.figure in ("throughput", "spread")]
+    assert list(dict.fromkeys(ratio.figure.partition(":")[0] for ratio in ratios)) == figures
+    assert list(dict.fromkeys(numbers["figure"] for numbers in raw)) == figures
+    shares = [ratio for ratio in ratios if ratio.figure in ("throughput", "long-edits", "spread")]
     assert [ratio.who for ratio in shares].count("thread pool") == 2
     assert all(0 < ratio.value <= 1.05 and 0 < (ratio.busy or 0) <= 1.05 for ratio in shares)
-    others = {ratio.figure: ratio.value for ratio in ratios if ratio not in shares}
-    assert others["switches"] == pytest.approx(1 / 9)
-    assert others["overlap"] > 0
-    assert 0 < others["warm-start"] <= 1.05
-    assert 0 < others["warm-start-real"] <= 1.05
-    assert others["isolation"] > 0
-    assert len(raw) == 4 + 3 + 2 + 1 + 2 + 2 + 2
+    others = {(ratio.figure, ratio.who): ratio.value for ratio in ratios if ratio not in shares}
+    assert others["switches", "warmbench, swap"] == pytest.approx(1 / 9)
+    assert 0 < others["warm-start", "warmbench, --keep-warm"] <= 1.05
+    assert all(value > 0 for (figure, _), value in others.items() if figure != "idle")
     assert not place.folder.exists()
     assert processes_with(str(place.folder)) == []
 

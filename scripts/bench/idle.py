@@ -1,0 +1,34 @@
+"""What a pool that waits for its next run costs."""
+
+from __future__ import annotations
+
+import time
+
+from scripts.bench.pictures import write_benchmark
+from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings, at_most
+from scripts.bench.throughput import CPUS, REWARD, SWAP
+from scripts.bench.workplace import Workplace
+
+_POOL = "idle"
+
+
+def measure_idle(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
+    """The CPU time of a launcher, six editors and a reward, after a run, while nothing is asked of them."""
+    data = write_benchmark(place.folder / "idle.json", categories=1, pairs=EDITORS, size=IMAGE_SIZE)
+    place.start(data.path, pool=_POOL, editor=CPUS, reward=REWARD)
+    place.run(data.path, "--keep-warm", "--no-launch", pool=_POOL, editor=CPUS, reward=REWARD, sections=SWAP)
+    place.clear()
+    processes = place.pool_processes(_POOL)
+
+    def cpu_seconds() -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+    best = float("inf")
+    for number in range(settings.repeat):
+        before, started = cpu_seconds(), time.monotonic()
+        time.sleep(settings.idle_seconds)
+        seconds, elapsed = cpu_seconds() - before, time.monotonic() - started
+        best = min(best, seconds / elapsed)
+        record({"figure": "idle", "repeat": number, "cpu_seconds": seconds, "seconds": elapsed})
+    place.stop(_POOL)
+    return [Ratio("idle", f"{len(processes)} processes", best, "CPU seconds a second", target=at_most(0.01))]

@@ -1,0 +1,64 @@
+"""How many empty jobs go through six workers in a second: what one job costs when its device costs nothing."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from scripts.bench.peer_processes import run_apart
+from scripts.bench.peers import RAY, RAY_KEEPING, missing
+from scripts.bench.pictures import write_pairs
+from scripts.bench.settings import EDITORS, Ratio, Record, Settings, at_least
+from scripts.bench.throughput import CPUS, REWARD, SWAP, spans_of
+from scripts.bench.timing import throughput
+from scripts.bench.workplace import Workplace
+
+_PAYLOAD_BYTES = 64 * 1024
+_PIXELS = 16
+_DISTINCT = 16
+_POOL = "empty"
+
+
+def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
+    """Images of 64 KB with next to no pixels, and devices that take no time, through warmbench and Ray's actor pool."""
+    data = write_pairs(place.folder / "jobs.json", [settings.jobs], [payload(number) for number in range(_DISTINCT)])
+    nothing = {"latency_ms": 0}
+    editor = {**CPUS, **nothing, "enable_batch_sync": False}
+    place.start(data.path, pool=_POOL, editor=editor, reward=REWARD)
+    best: dict[str, float] = {}
+    reason = missing(RAY)
+    if reason is not None:
+        record({"figure": "jobs", "who": RAY, "skipped": reason})
+    options = ("--no-launch", "--keep-warm")
+    for number in range(settings.repeat):
+        run = place.run(data.path, *options, pool=_POOL, editor=editor, reward=REWARD, sections=SWAP)
+        spans = {"warmbench": spans_of(run)}
+        place.clear()
+        for peer in (RAY, RAY_KEEPING) if reason is None else ():
+            spans[peer] = run_apart(place, peer, data.path, nothing, EDITORS)
+        for who, found in spans.items():
+            rate = throughput(found, EDITORS, 0.0).pairs_per_second
+            best[who] = max(best.get(who, 0.0), rate)
+            record({"figure": "jobs", "who": who, "repeat": number, "jobs_per_second": rate})
+        place.clear()
+    place.stop(_POOL)
+    ratios = [Ratio("jobs: rate", who, rate, "jobs a second") for who, rate in best.items()]
+    if RAY in best:
+        meaning = "jobs a second, warmbench / this"
+        ratios += [
+            Ratio("jobs", f"beside {RAY}", best["warmbench"] / best[RAY], meaning, target=at_least(2)),
+            Ratio("jobs", f"beside {RAY_KEEPING}", best["warmbench"] / best[RAY_KEEPING], meaning),
+        ]
+    return ratios
+
+
+def payload(number: int) -> bytes:
+    """A PNG of 64 KB that has hardly any pixels: a text chunk fills it."""
+    filler = np.random.default_rng(number).integers(33, 127, _PAYLOAD_BYTES, dtype=np.uint8).tobytes()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("filler", filler.decode("ascii"))
+    with io.BytesIO() as file:
+        Image.new("RGB", (_PIXELS, _PIXELS), (number, 2 * number, 3 * number)).save(file, "PNG", pnginfo=text)
+        return file.getvalue()

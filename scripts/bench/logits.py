@@ -1,0 +1,107 @@
+"""How many images a second the reward scores with ``logits``, beside generating a reply of 128 tokens.
+
+``python -m scripts.bench.logits JOB`` measures, with the worker's own class over the tiny model, on one CPU thread. The
+tiny model generates noise, which always runs into the limit of 128 tokens.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from protocol.messages import ModelSpec, Prompt
+from scripts.bench.pictures import picture
+from scripts.bench.runs import BenchError
+from scripts.bench.settings import Ratio, Record, Settings, at_least
+from scripts.bench.workplace import Workplace
+from scripts.tiny_models.catalog import MODELS
+from workers.catalog import make_model
+from workers.interface import Reward, ScoreRequest
+
+_BATCH = 4
+_SIZE = 256
+_MAX_PIXELS = 112 * 112
+_MODEL = "reward"
+_TURNS = 4
+"""So short are they."""
+
+
+def measure_logits(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
+    """The same images and prompts, in the same batches, both ways."""
+    model = place.folder / "logits-reward"
+    MODELS[_MODEL].build(model)
+    folder = place.new_folder("p")
+    job = folder / "job.json"
+    content = {"model": str(model), "images": settings.scored_images, "tokens": settings.reply_tokens}
+    job.write_text(json.dumps({**content, "repeat": settings.repeat * _TURNS}), encoding="utf-8")
+    place.python("-m", "scripts.bench.logits", str(job))
+    rates: dict[str, float] = json.loads((folder / "rates.json").read_text(encoding="utf-8"))
+    place.clear()
+    record({"figure": "logits", "images_per_second": rates, **content})
+    meaning = f"images a second, scoring: logits / generate ({settings.reply_tokens} tokens)"
+    ratio = rates["logits"] / rates["generate"]
+    return [Ratio("logits", "warmbench, tiny real model", ratio, meaning, target=at_least(6))]
+
+
+def images_per_second(model: str, images: int, tokens: int, repeat: int) -> dict[str, float]:
+    """``generate`` and ``logits``, each at its best of so many times.
+
+    Raises:
+        BenchError: a reply was shorter than it had to be.
+    """
+    importlib.import_module("torch").set_num_threads(1)
+    reward = make_model(ModelSpec(role="reward", type="qwen3_vl", name=model, params={"dtype": "float32"}), "cpu")
+    assert isinstance(reward, Reward)  # noqa: S101 - the catalog has it so
+    reward.prepare()
+    reward.load("device")
+    requests = [_request(number) for number in range(images)]
+    steps = {"logits": 1, "generate": tokens}
+    best = dict.fromkeys(steps, 0.0)
+    for scoring in steps:  # what happens only once
+        _seconds(reward, requests[:_BATCH], {"scoring": scoring, "max_new_tokens": 2}, 1)
+    for _ in range(repeat):
+        for scoring, last in steps.items():
+            parameters = {"scoring": scoring, "max_new_tokens": tokens}
+            batches = [requests[begin : begin + _BATCH] for begin in range(0, images, _BATCH)]
+            seconds = sum(_seconds(reward, batch, parameters, last) for batch in batches)
+            best[scoring] = max(best[scoring], images / seconds)
+    return best
+
+
+def _seconds(reward: Reward, batch: Sequence[ScoreRequest], parameters: dict[str, Any], last_step: int) -> float:
+    """Until the last step of the first answer: a reply that can't be read is asked for again, which does not count."""
+    ticks: list[float] = []
+    started = time.perf_counter()
+    more = {"batch_size": _BATCH, "max_pixels": _MAX_PIXELS}
+    reward.score(batch, {**parameters, **more}, lambda _step, _steps: ticks.append(time.perf_counter()))
+    if parameters["scoring"] == "logits":
+        return time.perf_counter() - started
+    if len(ticks) < last_step:
+        raise BenchError(f"the model ended its reply after {len(ticks)} tokens")
+    return ticks[last_step - 1] - started
+
+
+def _request(number: int) -> ScoreRequest:
+    prompt = Prompt(
+        aspect="overall",
+        system="You judge how well an image was edited.",
+        user="The source shows shapes and light. The edit was to invert the colours. Give a score from 0 to 10.",
+    )
+    return ScoreRequest(
+        image=picture(number, _SIZE), source=None, prompt=prompt, key=f"category/{number}", image_sha256="0" * 64
+    )
+
+
+def _main(job: Path) -> None:
+    content = json.loads(job.read_text(encoding="utf-8"))
+    rates = images_per_second(content["model"], content["images"], content["tokens"], content["repeat"])
+    (job.parent / "rates.json").write_text(json.dumps(rates), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

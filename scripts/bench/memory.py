@@ -1,0 +1,27 @@
+"""How much memory processes take, as the kernel counts it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+
+def pool_memory(processes: Iterable[psutil.Process]) -> int:
+    """Bytes of all of them together (PSS: a page that several share counts once)."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_full_info().pss
+    return total
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that a process has had resident so far, those of files that it maps included; 0 if it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0

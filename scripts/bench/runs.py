@@ -1,0 +1,85 @@
+"""Runs that were begun or are over, and what they left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_TAIL_LINES = 15
+
+
+class BenchError(Exception):
+    """A run did not end as it should have, so there is nothing to be measured."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is over. ``launched`` is when its process was started, in epoch seconds."""
+
+    launched: float
+    folder: Path
+    report: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+
+    def of(self, event: str) -> list[Mapping[str, Any]]:
+        """The rows of the ledger that tell of this."""
+        return [row for row in self.rows if row["event"] == event]
+
+
+@dataclass(frozen=True)
+class BegunRun:
+    """A run that goes on, in an output folder of its own."""
+
+    launched: float
+    output: Path
+    arguments: Sequence[str]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The rows that its ledger has by now."""
+        for ledger in self.output.glob("runs/*/results.jsonl"):
+            lines = ledger.read_text(encoding="utf-8").splitlines(keepends=True)
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+        return []
+
+    def finish(self) -> FinishedRun:
+        """Wait for its end.
+
+        Raises:
+            BenchError: its exit code is not 0.
+        """
+        self.wait()
+        return _read(self.output, self.launched)
+
+    def wait(self) -> None:
+        """Wait for its end, and leave what it wrote alone.
+
+        Raises:
+            BenchError: its exit code is not 0.
+        """
+        wait_for(self.process, self.arguments, self.log)
+
+
+def wait_for(process: subprocess.Popen[bytes], arguments: Sequence[str], log: Path) -> None:
+    """Wait for a program's end.
+
+    Raises:
+        BenchError: its exit code is not 0; with the last lines of what it said.
+    """
+    with process:
+        process.wait()
+    if process.returncode:
+        end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
+        raise BenchError(f"`python {' '.join(arguments)}` ended with exit code {process.returncode}:\n{end}")
+
+
+def _read(output: Path, launched: float) -> FinishedRun:
+    (folder,) = (output / "runs").iterdir()
+    (report,) = output.glob("evaluation_report_*.json")
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+    return FinishedRun(launched, folder, json.loads(report.read_text(encoding="utf-8")), rows)
