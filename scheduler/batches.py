@@ -50,11 +50,19 @@ BatchAction = AssignBatch | WithdrawBatch | GiveUpScore
 
 @dataclass
 class _Reward:
-    """``alone``: what it has is a suspect; ``proven``: it has scored something in this life."""
+    """``alone``: what it has is a suspect; ``proven``: it has scored something in this life; ``done``: the batches that
+    its device is done with, whose results are still to come.
+    """
 
     batches: dict[int, tuple[ScoreUnit, ...]] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
     alone: bool = False
     proven: bool = False
+
+    @property
+    def at_device(self) -> tuple[ScoreUnit, ...]:
+        """What its device can be at: batches are scored in the order in which they were sent."""
+        return next((units for number, units in self.batches.items() if number not in self.done), ())
 
 
 class Batches:
@@ -123,7 +131,7 @@ class Batches:
         again = [unit for units in reward.batches.values() for unit in units]
         poisoned: list[ScoreUnit] = []
         if died:
-            aftermath = self._suspects.died(name, again, next(iter(reward.batches.values()), ()))
+            aftermath = self._suspects.died(name, again, reward.at_device)
             again, poisoned = aftermath.others, aftermath.poisoned
         elif reward.alone:
             self._suspects.put_back(again)
@@ -134,6 +142,13 @@ class Batches:
             for unit in reversed(again):
                 (self._singles if unit in self._failed else self._queue).appendleft(unit)
         return self._give_up(poisoned) + self._fill()
+
+    def device_done(self, name: str, batch: int) -> None:
+        """The reward's device is done with the batch: what it may die of from now on is the next one."""
+        reward = self._rewards.get(name)
+        if reward is not None and batch in reward.batches:
+            reward.done.add(batch)
+            reward.proven = True
 
     def scored(self, name: str, batch: int) -> list[BatchAction]:
         """The batch's judgements arrived; each unit is told apart by ``delivered`` or ``unit_failed``."""
@@ -174,7 +189,7 @@ class Batches:
         self._suspects.clear()
         actions: list[BatchAction] = []
         for name, reward in self._rewards.items():
-            for batch in list(reward.batches)[1:]:
+            for batch in [number for number in reward.batches if number not in reward.done][1:]:
                 del reward.batches[batch]
                 actions.append(WithdrawBatch(name, batch))
         return actions
@@ -190,6 +205,7 @@ class Batches:
         if reward is None or batch not in reward.batches:
             return ()
         reward.alone = False
+        reward.done.discard(batch)
         return reward.batches.pop(batch)
 
     def _give_up(self, poisoned: list[ScoreUnit]) -> list[BatchAction]:

@@ -107,6 +107,10 @@ class ScoreStage:
     def handle(self, worker: str, message: m.AnyMessage) -> None:
         """An answer of a reward's."""
         match message:
+            case m.AtBarrier():
+                batch = self._jobs.get(message.job)
+                if batch is not None and batch.worker == worker:
+                    self._batches.device_done(worker, batch.number)
             case m.Scored():
                 self._on_scored(worker, message)
             case m.Failed():

@@ -44,8 +44,13 @@ class Tenancy:
 
     @property
     def workers(self) -> list[m.WorkerStatus]:
-        """The pool's workers, as last heard of."""
-        return self._watch.workers
+        """The pool's workers, as last heard of, but for those that still hold another model than the run works with."""
+        return [worker for worker in self._watch.workers if not self._holds_another(worker)]
+
+    def _holds_another(self, worker: m.WorkerStatus) -> bool:
+        ours = self._crew.fingerprint(worker.role)
+        held = worker.state.model if worker.state is not None else None
+        return ours is not None and held is not None and held.fingerprint != ours
 
     @property
     def ends_with_run(self) -> bool:

@@ -78,6 +78,24 @@ def test_what_a_reward_was_at_when_it_died_is_done_alone_and_the_rest_in_batches
     assert batches.scored("b", 3) == [AssignBatch("b", 4, (two,), (2,))]
 
 
+def test_a_batch_that_the_device_was_done_with_is_not_what_its_reward_died_of() -> None:
+    one, two, three, four = scores(4)
+    batches = with_waiting(Batches(batch_size=2), [one, two, three, four])
+    batches.join("a")
+    batches.close()
+    batches.device_done("a", 0)
+    assert batches.lose("a", died=True) == []
+    assert batches.join("b") == [AssignBatch("b", 2, (one, two), (2, 2))]
+    assert batches.scored("b", 2) == [AssignBatch("b", 3, (three,), (2,))], "of the second batch each is tried alone"
+
+
+def test_draining_leaves_the_batch_on_the_device_to_its_end_and_those_that_are_done() -> None:
+    batches = with_waiting(Batches(batch_size=1), scores(3))
+    batches.join("a")
+    batches.device_done("a", 0)
+    assert batches.drain() == []
+
+
 def test_the_batches_of_a_reward_that_was_only_silent_are_scored_by_others_as_before() -> None:
     one, two, three, four = scores(4)
     batches = with_waiting(Batches(batch_size=2), [one, two, three, four])
