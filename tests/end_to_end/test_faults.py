@@ -76,7 +76,8 @@ def test_a_pair_that_kills_its_reward_is_given_up_and_its_batch_is_not_lost(
     (row,) = user.rows("failed")
     assert "died 2 times" in row["message"]
     assert row["batch"] is not None
-    assert restarts(result) <= 3
+    # One in a batch, two alone; and one more if the word that the batch before it was done died with the process.
+    assert restarts(result) <= 4
     assert len(list(user.run_folder().rglob("*.png"))) == (8 if keep else 1), "what has no score may get one yet"
 
 
