@@ -46,11 +46,19 @@ class LedgerLock:
         os.close(self._descriptor)
 
 
-def read_ledger(path: Path) -> Iterator[Row]:
-    """The rows. A line that is none (torn by a crash or a full disk, or damaged) is passed over, with a warning."""
+def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:
+    """The rows. A line that is none (torn by a crash or a full disk, or damaged) is passed over, with a warning.
+
+    ``growing``: another process may be writing, so a last line that does not end yet is no news.
+
+    Raises:
+        OSError: the ledger can't be read.
+    """
     broken: list[int] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            if growing and not line.endswith(b"\n"):
+                break
             try:
                 yield decode_row(line)
             except msgspec.DecodeError:

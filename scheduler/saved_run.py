@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from scheduler.config.problems import ConfigError
 from scheduler.config.yaml_source import read_source
-from scheduler.ledger_rows import Row, decode_row
+from scheduler.ledger import read_ledger
+from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report
 from scheduler.report.figures import chosen_metrics
 from scheduler.run_directory import LEDGER, is_written, locate_run, read_json
-
-log = logging.getLogger("warmbench")
 
 _MOST = 1000
 """Samples of a pair, or passes, that a config can ask for."""
@@ -47,17 +43,7 @@ class SavedRun:
         Raises:
             OSError: the ledger can't be read.
         """
-        broken: list[int] = []
-        with (self.path / LEDGER).open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    yield decode_row(line)
-                except msgspec.DecodeError:
-                    broken.append(number)
-        if broken:
-            log.warning("%s: %d lines are no rows (the first is line %d): passed over", LEDGER, len(broken), broken[0])
+        return read_ledger(self.path / LEDGER, growing=True)
 
     def report(self) -> Report:
         """Its report, of what the ledger has by now.

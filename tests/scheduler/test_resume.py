@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,7 +106,7 @@ class Part:
         Path(path).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         row = edited(unit.pair_id, "c", sample=unit.sample, identity=identity, sha256=digest)
-        self.write([replace_image(row, self.directory.recorded(path))])
+        self.write([msgspec.structs.replace(row, image=self.directory.recorded(path))])
         return EditedImage(path, digest)
 
     def score(self, unit: EditUnit, image: EditedImage, *, fails: bool = False) -> None:
@@ -140,10 +141,6 @@ class Part:
 
     def rows(self) -> list[Row]:
         return list(read_ledger(self.directory.ledger))
-
-
-def replace_image(row: EditedRow, image: str) -> EditedRow:
-    return EditedRow(**{name: getattr(row, name) for name in row.__struct_fields__} | {"image": image})
 
 
 steps = st.lists(
