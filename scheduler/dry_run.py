@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from scheduler.manifest import notes
 from scheduler.prepare import Prepared
 from scheduler.run_directory import find_run
+from scheduler.terminal.say import say
 from scheduler.text import one_line
 
 
@@ -38,8 +38,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         lines += [f"  {one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in bad]
     else:
         lines.append(f"All {len(benchmark.items)} pairs are good. Nothing was run.")
-    for line in lines:
-        console.print(Text(line), soft_wrap=True)
+    say(console, *lines)
     return not bad
 
 

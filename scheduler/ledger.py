@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,18 +33,47 @@ class LedgerLock:
             OSError: the file can't be opened.
         """
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        while not self._try(path):
+            # Who only looks whether it is taken (``is_written``) is in nobody's way.
+            if is_written(path) is not False:
+                self.release()
+                raise LedgerBusyError(f"{path.parent} is in use by another process")
+            time.sleep(0.001)
+
+    def _try(self, path: Path) -> bool:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.release()
-            raise LedgerBusyError(f"{path.parent} is in use by another process") from None
+            return False
         except OSError as error:
             # Some network file systems have no locks; a run there is still better than none.
             log.warning("%s can't be locked (%s): see to it that no other process resumes this run", path, error)
+        return True
 
     def release(self) -> None:
         """Give it back."""
         os.close(self._descriptor)
+
+
+def is_written(ledger: Path) -> bool | None:
+    """Whether a process that lives holds this ledger; None where the file system has no locks.
+
+    It is asked for with a shared lock, given back at once: one that is held by readers alone has no writer, and a run
+    that finds a ledger locked looks whether it is by such a reader.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    descriptor = os.open(ledger, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import zmq
 from rich.console import Console
-from rich.text import Text
 
 from protocol import messages as m
 from protocol.codec import ProtocolError
@@ -23,6 +22,7 @@ from scheduler.pool_client import PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool_plan import pool_plan
 from scheduler.pool_table import pool_table
 from scheduler.pool_watch import PoolWatch
+from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
 from scheduler.text import one_line
 
@@ -78,7 +78,7 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
     name = config.pool_name
     folder, card = find(name)
     if card is not None:
-        _say(console, f"Pool {name} is up since {time.ctime(card.started)}; nothing was started.")
+        say(console, f"Pool {name} is up since {time.ctime(card.started)}; nothing was started.")
         return 0
     with Interrupts() as interrupts:
         card = launch(folder, pool_plan(config, layout, keep=True))
@@ -86,12 +86,12 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
         try:
             failed = _wait_for_loads(console, session, interrupts)
             if interrupts.count and not foreground:
-                _say(console, "Interrupted: the pool is stopped again.")
+                say(console, "Interrupted: the pool is stopped again.")
                 return _stop(console, session, now=True, code=130)
-            _say(console, f"Attach to it:  warmbench run --config {config.path} --pool {name}")
-            _say(console, f"Look at it:    warmbench workers status --config {config.path} --pool {name}")
+            say(console, f"Attach to it:  warmbench run --config {config.path} --pool {name}")
+            say(console, f"Look at it:    warmbench workers status --config {config.path} --pool {name}")
             if foreground:
-                _say(console, "In the foreground: interrupt to stop the pool.")
+                say(console, "In the foreground: interrupt to stop the pool.")
                 return _stay(console, session, interrupts, code=1 if failed else 0)
             return 1 if failed else 0
         finally:
@@ -106,14 +106,14 @@ def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrup
         if status is None:
             raise PoolUnavailableError("the launcher has ended; its log is launcher.log in the pool's folder")
         for line in watch.update(status):
-            _say(console, line.text)
+            say(console, line.text)
         if all(_settled(worker) for worker in status.workers):
             bad = [worker for worker in status.workers if not _ready(worker)]
             if bad:
                 names = ", ".join(worker.worker_id for worker in bad)
-                _say(console, f"Not usable: {names}. The others are ready.", style="bold red")
+                say(console, f"Not usable: {names}. The others are ready.", style="bold red")
             else:
-                _say(console, f"All {len(status.workers)} workers are ready.", style="green")
+                say(console, f"All {len(status.workers)} workers are ready.", style="green")
             return bool(bad)
     return True
 
@@ -140,7 +140,7 @@ def stop(console: Console, name: str, *, now: bool) -> int:
     """End the pool: after what its workers are doing, or at once."""
     _, card = find(name)
     if card is None:
-        _say(console, f"Pool {name} is not up.")
+        say(console, f"Pool {name} is not up.")
         return 0
     folder, _ = find(name)
     session = PoolSession(name, folder, card)
@@ -166,8 +166,8 @@ def _stop(console: Console, session: PoolSession, *, now: bool, code: int) -> in
         for worker in status.workers:
             if worker.alive and worker.state is not None and worker.state.running and worker.worker_id not in told:
                 told.add(worker.worker_id)
-                _say(console, f"{worker.worker_id} finishes {one_line(worker.state.running, 80)} first")
-    _say(console, f"Pool {session.client.name} has ended.")
+                say(console, f"{worker.worker_id} finishes {one_line(worker.state.running, 80)} first")
+    say(console, f"Pool {session.client.name} has ended.")
     return code
 
 
@@ -175,7 +175,7 @@ def status(console: Console, name: str) -> int:
     """Show how every worker stands: 0, or 1 if the pool is not up."""
     folder, card = find(name)
     if card is None:
-        _say(console, f"Pool {name} is not up.")
+        say(console, f"Pool {name} is not up.")
         return 1
     session = PoolSession(name, folder, card)
     try:
@@ -183,16 +183,12 @@ def status(console: Console, name: str) -> int:
     finally:
         session.close()
     if report is None:
-        _say(console, f"Pool {name} has just ended.")
+        say(console, f"Pool {name} has just ended.")
         return 1
     up = format_duration(time.time() - card.started)
-    _say(console, f"Pool {name}, up for {up}, launcher pid {card.pid}, {folder}")
+    say(console, f"Pool {name}, up for {up}, launcher pid {card.pid}, {folder}")
     print_table(console, pool_table(report))
     for what, runs in (("Attached", report.holders), ("Waiting", report.waiting)):
         if runs:
-            _say(console, f"{what}: {', '.join(runs)}")
+            say(console, f"{what}: {', '.join(runs)}")
     return 0
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style=style), soft_wrap=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from scheduler.report import write_reports
 from scheduler.run_directory import reports_locked
 from scheduler.saved_run import SavedRun, read_run
+from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
 from scheduler.text import one_line
 
@@ -27,18 +27,13 @@ def rebuild_reports(console: Console, run: SavedRun) -> bool:
     notes = [f"⚠️  {one_line(note)}" for note in report.notes]
     if run.is_running():
         notes.append("⚠️  The run is not over: this is what it has so far. It writes its reports again at its end.")
-    _say(console, *notes)
+    say(console, *notes)
     print_table(console, final_table(report, run.metrics))
-    _say(console, *(f"Report: {one_line(path)}" for path in paths))
+    say(console, *(f"Report: {one_line(path)}" for path in paths))
     overall = report.overall
     if report.status == "COMPLETE":
-        _say(console, f"COMPLETE: all {overall.num_pairs} pairs were done")
+        say(console, f"COMPLETE: all {overall.num_pairs} pairs were done")
     else:
         counts = f"{overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet"
-        _say(console, f"INCOMPLETE: {counts}")
+        say(console, f"INCOMPLETE: {counts}")
     return report.status == "COMPLETE"
-
-
-def _say(console: Console, *lines: str) -> None:
-    for line in lines:
-        console.print(Text(line), soft_wrap=True)

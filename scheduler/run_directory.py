@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.files import PARTIAL, write_atomically
-from scheduler.ledger import LedgerBusyError, LedgerLock
+from scheduler.ledger import LedgerLock
 from scheduler.text import encodable
 
 log = logging.getLogger("warmbench")
@@ -43,7 +43,7 @@ class RunDirectory:
         self.stamp = path.name
         self.ledger = path / LEDGER
         self._images = image_output_dir.absolute() / self.stamp if image_output_dir else path / "images"
-        self._lock = _lock(self.ledger)
+        self._lock = LedgerLock(self.ledger)
 
     @classmethod
     def create(cls, output_dir: Path, image_output_dir: Path | None = None) -> RunDirectory:
@@ -151,27 +151,6 @@ def locate_run(run: str, output_dir: Path) -> Path:
     raise NoSuchRunError(f"there is no ledger ({LEDGER}) in {path}{hint}")
 
 
-def is_written(ledger: Path) -> bool | None:
-    """Whether a process that lives holds this ledger; None where the file system has no locks.
-
-    It is asked for with a shared lock, given back at once: one that is held by readers alone has no writer, and a run
-    that finds a ledger locked looks whether it is by such a reader.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    descriptor = os.open(ledger, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return False
-
-
 @contextlib.contextmanager
 def reports_locked(path: Path, *, patient: bool) -> Iterator[None]:
     """Hold the reports of the run in this folder, from reading its ledger until they are written: whoever comes second
@@ -203,17 +182,6 @@ def _wait_for(descriptor: int, deadline: float | None) -> None:
         except OSError:
             return  # a file system without locks
         return
-
-
-def _lock(ledger: Path) -> LedgerLock:
-    """Take the ledger's lock. Who only looks whether it is taken (``is_written``) is in nobody's way."""
-    while True:
-        try:
-            return LedgerLock(ledger)
-        except LedgerBusyError:
-            if is_written(ledger) is not False:
-                raise
-            time.sleep(0.001)
 
 
 def find_run(output_dir: Path, run: str) -> Path:

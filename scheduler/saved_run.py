@@ -9,11 +9,11 @@ from typing import Any
 
 from scheduler.config.problems import ConfigError
 from scheduler.config.yaml_source import read_source
-from scheduler.ledger import read_ledger
+from scheduler.ledger import is_written, read_ledger
 from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report
 from scheduler.report.figures import chosen_metrics
-from scheduler.run_directory import LEDGER, is_written, locate_run, read_json
+from scheduler.run_directory import LEDGER, locate_run, read_json
 
 _MOST = 1000
 """Samples of a pair, or passes, that a config can ask for."""

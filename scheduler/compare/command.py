@@ -25,6 +25,7 @@ from scheduler.compare.words import (
 )
 from scheduler.files import write_atomically
 from scheduler.saved_run import SavedRun
+from scheduler.terminal.say import say
 from scheduler.terminal.table import LONGEST_CATEGORY, print_table
 from scheduler.text import encodable, one_line
 
@@ -39,15 +40,15 @@ def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, l
     """
     result = compare_all(runs, limit)
     paths = _write(result, output_dir)
-    _say(console, *(run_words(one, one_line) for one in result.runs))
-    _say(console, *(f"⚠️  {note}" for note in note_words(result, one_line)), style="bold yellow")
+    say(console, *(run_words(one, one_line) for one in result.runs))
+    say(console, *(f"⚠️  {note}" for note in note_words(result, one_line)), style="bold yellow")
     for against in result.against:
-        _say(console, "", f"Settings, {result.first.label} → {against.other.label}:")
-        _say(console, *(f"   - {line}" for line in setting_words(against, one_line)))
+        say(console, "", f"Settings, {result.first.label} → {against.other.label}:")
+        say(console, *(f"   - {line}" for line in setting_words(against, one_line)))
         print_table(console, _table(result, against))
-        _say(console, *left_out_words(result, against, one_line))
-    _say(console, "", *verdict_words(result))
-    _say(console, *(f"Comparison: {one_line(path)}" for path in paths))
+        say(console, *left_out_words(result, against, one_line))
+    say(console, "", *verdict_words(result))
+    say(console, *(f"Comparison: {one_line(path)}" for path in paths))
     return result
 
 
@@ -78,8 +79,3 @@ def _table(result: Result, against: Against) -> Table:
     table.add_section()
     table.add_row(*map(Text, ["Overall", *cells(against.comparison.overall)]))
     return table
-
-
-def _say(console: Console, *lines: str, style: str = "") -> None:
-    for line in lines:
-        console.print(Text(line, style=style), soft_wrap=True)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from scheduler.logs import format_duration
 from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.model import Report
+from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
 from scheduler.text import one_line
 
@@ -34,21 +34,21 @@ def print_summary(
     """
     complete = report.status == "COMPLETE"
     title = "Evaluation Complete" if complete else "Evaluation Incomplete"
-    _say(console, "=" * WIDTH, title.center(WIDTH).rstrip(), "=" * WIDTH)
+    say(console, "=" * WIDTH, title.center(WIDTH).rstrip(), "=" * WIDTH)
     if report.notes:
-        _say(console, "")
+        say(console, "")
     for note in report.notes:
-        _say(console, f"⚠️  {one_line(note)}", style="bold yellow")
-    _say(console, "", "📊 Final Statistics:", "", "Category Results:")
+        say(console, f"⚠️  {one_line(note)}", style="bold yellow")
+    say(console, "", "📊 Final Statistics:", "", "Category Results:")
     print_table(console, final_table(report, metrics))
     if paths:
-        _say(console, "", "📁 Reports saved to:", *(f"   - {one_line(path)}" for path in paths))
-    _say(console, "", f"⏱️  Total Time: {format_duration(seconds)}")
+        say(console, "", "📁 Reports saved to:", *(f"   - {one_line(path)}" for path in paths))
+    say(console, "", f"⏱️  Total Time: {format_duration(seconds)}")
     if complete:
-        _say(console, "✅ Benchmark evaluation completed successfully!", style="green")
+        say(console, "✅ Benchmark evaluation completed successfully!", style="green")
     else:
         _print_incomplete(console, report)
-    _say(console, "", "=" * WIDTH)
+    say(console, "", "=" * WIDTH)
 
 
 def _print_incomplete(console: Console, report: Report) -> None:
@@ -56,17 +56,11 @@ def _print_incomplete(console: Console, report: Report) -> None:
     found = [f"{overall.num_failed} of {overall.num_pairs} pairs failed"] if overall.num_failed else []
     if overall.num_missing:
         found.append(f"{overall.num_missing} of {overall.num_pairs} pairs are not done yet")
-    _say(console, f"❌ Evaluation INCOMPLETE: {', '.join(found) or 'there are no pairs'}", style="bold red")
+    say(console, f"❌ Evaluation INCOMPLETE: {', '.join(found) or 'there are no pairs'}", style="bold red")
     for failure in report.failures[:FIRST_FAILURES]:
         key = f"{one_line(failure.category, 100)}/{one_line(failure.pair_id, 200)}"
         reason = f"{failure.stage}, {one_line(failure.kind, 100)}: {one_line(failure.message, LONGEST_MESSAGE)}"
-        _say(console, f"   - {key} ({reason})")
+        say(console, f"   - {key} ({reason})")
     more = len(report.failures) - FIRST_FAILURES
     if more > 0:
-        _say(console, f"   ... and {more} more failures, all of them in the reports")
-
-
-def _say(console: Console, *lines: str, style: str = "") -> None:
-    # Text is never parsed as markup, and with soft_wrap a path stays in one piece to be copied.
-    for line in lines:
-        console.print(Text(line, style=style), soft_wrap=True)
+        say(console, f"   ... and {more} more failures, all of them in the reports")

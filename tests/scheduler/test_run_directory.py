@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.ledger import LedgerBusyError
-from scheduler.run_directory import NoSuchRunError, RunDirectory, is_written, locate_run, reports_locked
+from scheduler.ledger import LedgerBusyError, is_written
+from scheduler.run_directory import NoSuchRunError, RunDirectory, locate_run, reports_locked
 from tests.scheduler.saved import saved_run
 from tests.waiting import wait_until
 
