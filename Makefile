@@ -19,7 +19,7 @@ run: ## run an evaluation: make run [CONFIG=configs/demo.yaml] [ARGS="--limit 2"
 
 test: ## the whole test suite: make test [ARGS="-k rounds"]
 	@scripts/setup.sh dev
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses=3 --dist=worksteal $(ARGS)
 
 check: ## linters and types
 	@scripts/setup.sh dev

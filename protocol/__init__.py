@@ -6,5 +6,5 @@ worker may live in. It imports nothing else of warmbench.
 
 VERSION = "0.1.0"
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Raised with every change of a message; processes with different numbers refuse each other."""

@@ -26,8 +26,18 @@ Phase = Literal["starting", "waiting", "loading", "ready", "failed"]
 LeaseMode = Literal["shared", "exclusive"]
 Stage = Literal["load", "edit", "score"]
 Method = Literal["json", "marked", "logits", "simulated"]
+ThumbnailOf = Literal["edit", "source"]
 
 MAX_BATCH = 256
+
+THUMBNAIL_SIDE = 384
+"""The most pixels that a thumbnail is wide or high."""
+
+THUMBNAIL_QUALITY = 80
+"""Of a thumbnail, as JPEG counts it."""
+
+MAX_THUMBNAIL_BYTES = 512 * 2**10
+"""More than any picture of that size and quality takes."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,7 +197,9 @@ class CodecSpan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Edited(RunMessage, frozen=True, kw_only=True):
-    """The edit as PNG in the frame that follows; ``sha256`` is of that frame."""
+    """The edit as PNG in the frame that follows; ``sha256`` is of that frame. Behind it come small JPEGs of what
+    ``thumbnails`` names, in that order: those that could be made.
+    """
 
     job: Id
     started: Seconds
@@ -195,11 +207,12 @@ class Edited(RunMessage, frozen=True, kw_only=True):
     width: Count
     height: Count
     sha256: Sha256
+    thumbnails: Annotated[list[ThumbnailOf], Meta(max_length=2)] = []
     codecs: Annotated[list[CodecSpan], Meta(max_length=8)] = []
 
     @property
     def image_frames(self) -> int:
-        return 1
+        return 1 + len(self.thumbnails)
 
 
 # -- scoring ---------------------------------------------------------------------------------------------------------

@@ -25,28 +25,31 @@ def parser() -> argparse.ArgumentParser:
         "config, the data or the command line is wrong, nothing was run; 3 finished, but some pairs could not be done; "
         "1 aborted; 130 interrupted.",
     )
-    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="the YAML file that says what to run")
-    run.add_argument("--data", type=Path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
-    run.add_argument("--categories", nargs="+", metavar="NAME", help="only these categories")
-    run.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs of each category")
-    run.add_argument("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs go")
+    _add_running(run)
     run.add_argument("--editor-model", metavar="NAME", help="another checkpoint: a folder, or a name on the hub")
-    run.add_argument("--pool", metavar="NAME", help="the pool to attach to or to launch")
-    run.add_argument("--keep-warm", action="store_true", help="leave the pool up when the run has ended")
-    run.add_argument("--no-launch", action="store_true", help="only attach to a pool that is up")
     run.add_argument(
-        "--resume", metavar="RUN", help="go on with this run of the output folder: its id, or latest for the newest"
+        "--stages",
+        type=_stages,
+        default=("edit", "score"),
+        metavar="STAGES",
+        help="what to do: edit, score, or edit,score (the default); score alone needs --resume",
     )
-    run.add_argument(
-        "--max-failures",
-        type=_limit,
-        metavar="N",
-        help="abort above so many failed pairs: a count (5) or a fraction (0.05)",
+    run.set_defaults(command="run", images=None)
+    score = commands.add_parser(
+        "score",
+        help="score edits that were made elsewhere, and write the reports",
+        description="Scores edits that were made elsewhere, each beside the pair of the benchmark that it is of, and "
+        "writes the reports. No editor is needed. Exit codes: as those of run.",
     )
-    run.add_argument("--trace", action="store_true", help="write a timeline, trace.json in the run's folder")
-    run.add_argument("--dry-run", action="store_true", help="check everything, load no model, run nothing")
-    run.add_argument("--debug", action="store_true", help="log everything")
-    run.set_defaults(command="run")
+    score.add_argument(
+        "--images",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a folder with <category>/<pair_id>.png, or a file with a JSON object a line: id, image_path",
+    )
+    _add_running(score)
+    score.set_defaults(command="score", editor_model=None, stages=("score",))
     _add_readers(commands)
     workers = commands.add_parser("workers", help="the pool, without a run: start, status, stop")
     actions = workers.add_subparsers(required=True, metavar="ACTION")
@@ -66,6 +69,32 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def _add_running(command: argparse.ArgumentParser) -> None:
+    """The options of the commands that run something."""
+    command.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="the YAML file that says what to run"
+    )
+    command.add_argument("--data", type=Path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
+    command.add_argument("--categories", nargs="+", metavar="NAME", help="only these categories")
+    command.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs of each category")
+    command.add_argument("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs go")
+    command.add_argument("--pool", metavar="NAME", help="the pool to attach to or to launch")
+    command.add_argument("--keep-warm", action="store_true", help="leave the pool up when the run has ended")
+    command.add_argument("--no-launch", action="store_true", help="only attach to a pool that is up")
+    command.add_argument(
+        "--resume", metavar="RUN", help="go on with this run of the output folder: its id, or latest for the newest"
+    )
+    command.add_argument(
+        "--max-failures",
+        type=_limit,
+        metavar="N",
+        help="abort above so many failed pairs: a count (5) or a fraction (0.05)",
+    )
+    command.add_argument("--trace", action="store_true", help="write a timeline, trace.json in the run's folder")
+    command.add_argument("--dry-run", action="store_true", help="check everything, load no model, run nothing")
+    command.add_argument("--debug", action="store_true", help="log everything")
+
+
 def _add_readers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands that read what runs have left."""
     a_run = "a run's directory, its id, or latest for the newest"
@@ -81,9 +110,16 @@ def _add_readers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "report",
         help="write a run's reports again, from its directory alone",
         description="Writes a run's reports and its pairs.csv again, from its directory alone. Exit codes: 0 every "
-        "pair was done; 3 some are failed or missing; 2 there is no such run, or it can't be read.",
+        "pair was done; 3 some are failed or missing; 2 there is no such run, or it or the human scores can't be read.",
     )
     report.add_argument("run", metavar="RUN", help=a_run)
+    report.add_argument(
+        "--human-scores",
+        type=Path,
+        metavar="FILE",
+        help="a CSV of what people gave (category, pair_id, score): the report then says how far the reward agrees; "
+        "later reports of the run keep it",
+    )
     report.set_defaults(command="report")
     compare = commands.add_parser(
         "compare",
@@ -104,6 +140,13 @@ def _add_readers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for command in (status, report, compare):
         text = "where runs are looked up by id (default: outputs), and where what is written goes"
         command.add_argument("--output-dir", type=Path, metavar="DIR", help=text)
+
+
+def _stages(text: str) -> tuple[str, ...]:
+    named = [word.strip() for word in text.split(",")]
+    if not named or len(set(named)) < len(named) or not set(named) <= {"edit", "score"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of: edit, score, edit,score")
+    return tuple(stage for stage in ("edit", "score") if stage in named)
 
 
 def _positive(text: str) -> int:

@@ -53,6 +53,16 @@ def _run(options: argparse.Namespace) -> int:
     from scheduler.prepare import prepare
     from scheduler.run_directory import NoSuchRunError
 
+    if options.images is None and "edit" not in options.stages and options.resume is None:
+        print(
+            "--stages score needs edits: name the run that has made them by --resume RUN, or score images that were "
+            "made elsewhere by `warmbench score --images PATH`",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
+    if options.editor_model is not None and "edit" not in options.stages:
+        print("--editor-model says who edits, but --stages score edits nothing: leave one out", file=sys.stderr)
+        return EXIT_USAGE
     console = Console(highlight=False)
     overrides = Overrides(
         data=options.data,
@@ -65,7 +75,9 @@ def _run(options: argparse.Namespace) -> int:
         log_level="DEBUG" if options.debug else None,
     )
     try:
-        prepared = prepare(options.config, overrides, thorough=options.dry_run)
+        prepared = prepare(
+            options.config, overrides, thorough=options.dry_run, stages=options.stages, images=options.images
+        )
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
@@ -98,7 +110,9 @@ def _report(options: argparse.Namespace) -> int:
     from scheduler.report_command import rebuild_reports
 
     console = Console(highlight=False)
-    return _with_runs(options, lambda runs: 0 if rebuild_reports(console, runs[0]) else EXIT_INCOMPLETE)
+    return _with_runs(
+        options, lambda runs: 0 if rebuild_reports(console, runs[0], options.human_scores) else EXIT_INCOMPLETE
+    )
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -167,8 +181,9 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
     from scheduler.ledger import LedgerBusyError
     from scheduler.logs import configure_logging
     from scheduler.pool_client import find
-    from scheduler.run import Run, RunOptions
+    from scheduler.run import Run
     from scheduler.run_directory import NoSuchRunError, RunDirectory
+    from scheduler.run_options import RunOptions, resume_problem
 
     config, benchmark = prepared.config, prepared.benchmark
     try:
@@ -177,6 +192,10 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
             return EXIT_USAGE
         folders = (config.evaluation.output_dir, config.evaluation.image_output_dir)
         directory = RunDirectory.reopen(*folders, options.resume) if options.resume else RunDirectory.create(*folders)
+        problem = resume_problem(directory.read_json("manifest.json"), directory.stamp, prepared.edits)
+        if problem is not None:
+            print(problem, file=sys.stderr)
+            return EXIT_USAGE
         file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
         log = configure_logging(config.logging.level, file, console, debug=options.debug)
     except (PoolError, NoSuchRunError, LedgerBusyError) as error:
@@ -192,7 +211,13 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
     log.info("Loaded %d image pairs across %d categories", len(benchmark.items), len(found))
     for name, count in found.items():
         log.info("  %s: %d pairs", name, count)
-    for line in (*config.notices, *benchmark.warnings):
+    log.info("Stages: %s", ", ".join(options.stages))
+    elsewhere = prepared.edits.warnings if prepared.edits else ()
+    if prepared.edits is not None:
+        log.info("Edits made elsewhere: %d images of %s", len(prepared.edits.images), prepared.edits.place)
+    if "score" not in options.stages and not config.evaluation.save_generated_images:
+        log.info("evaluation.save_generated_images is off, but all that this run makes is its edits: they are kept")
+    for line in (*config.notices, *benchmark.warnings, *elsewhere):
         log.warning("%s", line)
     for pair in benchmark.bad:
         log.warning("%s can't be used (%s): %s", pair.key, pair.kind, pair.message)
@@ -202,12 +227,15 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
         resume=options.resume is not None,
         trace=options.trace,
         arguments=tuple(options.given),
+        stages=options.stages,
+        edits=prepared.edits,
     )
     return Run(config, benchmark, prepared.layout, directory, console, run_options).execute()
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
+    "score": _run,
     "status": _status,
     "report": _report,
     "compare": _compare,

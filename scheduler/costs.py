@@ -41,24 +41,37 @@ _MAX_FILE_BYTES = 1 << 20
 
 
 class Line(Struct, forbid_unknown_fields=True):
-    """Sums over edits, of x = megapixels of the source and y = device seconds: all that a straight line takes."""
+    """Sums over edits, of x = megapixels of the source and y = device seconds: all that a straight line takes.
+
+    Of scores, and of anything else that has no size, x is 0. ``runs`` that have added to it.
+    """
 
     count: int = 0
     x: float = 0.0
     y: float = 0.0
     xx: float = 0.0
     xy: float = 0.0
+    runs: int = 0
 
     def note(self, megapixels: float, seconds: float) -> None:
         """An edit of a source of this size took so long. What was long ago counts less and less."""
-        if self.count >= _MEMORY:
-            self.count //= 2
-            self.x, self.y, self.xx, self.xy = self.x / 2, self.y / 2, self.xx / 2, self.xy / 2
+        self._fade()
         self.count += 1
         self.x += megapixels
         self.y += seconds
         self.xx += megapixels * megapixels
         self.xy += megapixels * seconds
+
+    def note_many(self, count: int, seconds: float) -> None:
+        """So many, of no size, took so long together."""
+        self._fade()
+        self.count += count
+        self.y += seconds
+
+    def _fade(self) -> None:
+        if self.count >= _MEMORY:
+            self.count //= 2
+            self.x, self.y, self.xx, self.xy = self.x / 2, self.y / 2, self.xx / 2, self.xy / 2
 
     @property
     def mean(self) -> float | None:
@@ -140,6 +153,7 @@ class KnownCosts:
         with contextlib.suppress(OSError), locked(self._path.with_suffix(".lock")):
             known = self._read()
             known.pop(_key(what), None)
+            line.runs += 1
             known[_key(what)] = line
             kept = dict(list(known.items())[-_MOST_KEYS:])
             write_atomically(self._path, msgspec.json.encode(kept))

@@ -11,8 +11,8 @@ import zmq
 
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
-from scheduler.matching import usable
-from scheduler.residency import Placement, Wanted, next_moves, off_device, settled
+from scheduler.matching import in_the_way, usable
+from scheduler.residency import Placement, Wanted, next_moves, off_device, settled, to_read_early
 from scheduler.text import one_line
 from scheduler.worker_client import WorkerClient
 
@@ -82,7 +82,7 @@ class Crew:
                 if worker.worker_id in self._clients:
                     self._lose(client)
                 client = None
-            if client is None and usable(worker, self._specs):
+            if client is None and (usable(worker, self._specs) or in_the_way(worker, status, self._specs)):
                 self._clients[worker.worker_id] = self._connect(worker)
 
     def _connect(self, worker: m.WorkerStatus) -> WorkerClient:
@@ -114,19 +114,38 @@ class Crew:
 
     def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> None:
         """Begin all moves that can begin, towards where the weights should be."""
-        if self.settled(desired):
+        # Who has not told yet where its weights are may be in the way of another's.
+        if self.settled(desired) or not all(client.welcome or client.silent for client in self):
             return
         for name, residency in next_moves(self._placements(), desired, self._away()):
             self._clients[name].place(residency, epoch)
+
+    def read_early(self, role: m.Role, epoch: int) -> None:
+        """Have weights that are on disk read into host memory where that has room; the device comes later.
+
+        Each worker is asked once: one that can't will say so again when it has to.
+        """
+        sizes = {client.name: client.model.size_bytes for client in self if client.model is not None}
+        for name in to_read_early(self._placements(), role, sizes, psutil.virtual_memory().available):
+            client = self._clients[name]
+            if not client.read_early:
+                client.read_early = True
+                log.info("%s: reading the model into host memory ahead of its turn", name)
+                client.place("host", epoch)
 
     def settled(self, desired: Mapping[m.Role, Wanted]) -> bool:
         """Whether all weights are where they should be."""
         return settled(self._placements(), desired)
 
-    @property
-    def gathered(self) -> bool:
-        """Whether everybody that answers at all has answered and is in its place: they are to begin together."""
-        return all((client.welcome and client.moving_to is None) or client.silent for client in self)
+    def gathered(self, desired: Mapping[m.Role, Wanted]) -> bool:
+        """Whether everybody that answers at all has answered, and is in its place if that is the device: they are to
+        begin together.
+        """
+
+        def there(client: WorkerClient) -> bool:
+            return client.welcome and (client.moving_to is None or desired[client.role] == "away")
+
+        return all(there(client) or client.silent for client in self)
 
     def join(self, desired: Mapping[m.Role, Wanted]) -> list[WorkerClient]:
         """Those that are ready to work and had not joined; from now on they have."""
@@ -231,11 +250,16 @@ class Crew:
                 if message.queued or message.running or message.unacknowledged:
                     # From before a silence: all of it was given to others meanwhile.
                     client.send(m.Cancel(run=self._run, incarnation=client.incarnation))
-                if message.state.stale and not client.joined and not self.begun(client.role):
+                stale = message.state.stale and client.role in self._specs
+                if stale and not client.joined and not self.begun(client.role):
                     # The launcher will hear of it too, and the run then has the model loaded anew.
                     self._lose(client)
                     return
                 client.welcome = True
+            case m.Placed(residency="host", error=error) if error is not None and client.read_early:
+                # What it was to read ahead of its turn. When its turn comes it tries once more, and then it counts.
+                client.placed(message)
+                log.warning("%s could not read its model ahead of its turn: %s", client.name, error)
             case m.Placed(error=error) if error is not None:
                 raise MoveFailedError(f"{client.name} could not move its model: {error}")
             case m.Placed():

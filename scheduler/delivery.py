@@ -29,11 +29,13 @@ _IMAGES_AT_ONCE = 8
 class Item:
     """Something to be made durable: an image, if any, and the rows that tell of it; then ``done`` is posted.
 
-    The rows may be made as they are written, in the delivery's thread.
+    ``thumbnails`` are small pictures (path and content), which are written with an image, and not made durable: what a
+    power cut takes of them is made anew. The rows may be made as they are written, in the delivery's thread.
     """
 
     rows: Iterable[Row]
     image: tuple[str, bytes | memoryview] | None = None
+    thumbnails: Sequence[tuple[str, bytes | memoryview]] = ()
     remove: str | None = None
     done: Callable[[], None] | None = None
 
@@ -92,8 +94,7 @@ class Delivery:
     def _write(self, items: Sequence[Item]) -> None:
         began = time.time()
         try:
-            edits = [item.image for item in items if item.image is not None]
-            list(self._writers.map(lambda image: self._write_image(*image), edits))
+            list(self._writers.map(self._write_images, (item for item in items if item.image is not None)))
             self._file.writelines(encode_row(row) for item in items for row in item.rows)
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -112,9 +113,15 @@ class Delivery:
             images = sum(item.image is not None for item in items)
             self._trace.span(DISK, "write", began, time.time(), {"items": len(items), "images": images})
 
-    def _write_image(self, path: str, content: bytes | memoryview) -> None:
+    def _write_images(self, item: Item) -> None:
+        if item.image is not None:
+            self._write_image(*item.image, durable=True)
+        for path, content in item.thumbnails:
+            self._write_image(path, content, durable=False)
+
+    def _write_image(self, path: str, content: bytes | memoryview, *, durable: bool) -> None:
         folder = folder_of(path)
         if folder not in self._folders:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
-        write_atomically(path, bytes(content))
+        write_atomically(path, bytes(content), durable=durable)

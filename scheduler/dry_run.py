@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 from rich.console import Console
 
+from protocol.messages import Role
+from protocol.pool import home
+from scheduler.admission import refused_edits
+from scheduler.config.editor_models import DiffusionModel
+from scheduler.config.reward_models import RewardModel
+from scheduler.costs import KnownCosts, by_cost
+from scheduler.estimate import Forecast, kind_of
 from scheduler.manifest import notes
 from scheduler.prepare import Prepared
-from scheduler.run_directory import find_run
+from scheduler.run_directory import NoSuchRunError, find_run, read_json
+from scheduler.run_options import resume_problem
 from scheduler.terminal.say import say
 from scheduler.text import one_line
+from scheduler.units import AllEdits, EditUnit
 
 
 def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None) -> bool:
-    """Print the plan and every bad pair; return whether all pairs are good.
+    """Print the plan and every bad pair, and edits made elsewhere that can't be judged; return whether there are none.
 
     Raises:
-        scheduler.run_directory.NoSuchRunError: there is no such run to resume.
+        scheduler.run_directory.NoSuchRunError: there is no such run to resume, or it can't be resumed so.
     """
     config, benchmark, layout = prepared.config, prepared.benchmark, prepared.layout
     editor, reward = config.diffusion_model, config.reward_model
@@ -23,14 +35,18 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         f"Config: {config.path}",
         f"Data: {benchmark.path} ({benchmark.format})",
         *(f"  {one_line(name)}: {count} pairs" for name, count in counts(prepared).items()),
-        f"Editor: {editor.type or editor.class_path} {editor.params.model_name or ''} on {', '.join(layout.editors)}",
-        f"Reward: {reward.type or reward.class_path} {reward.params.model_name or ''} on {', '.join(layout.rewards)}",
+        f"Stages: {', '.join(prepared.stages)}",
+        *(_model_line("Editor", editor, layout.editors) if "edit" in prepared.stages else ()),
+        *_edits_line(prepared, resume),
+        *(_model_line("Reward", reward, layout.rewards) if "score" in prepared.stages else ()),
         f"Residency: {layout.residency}",
+        *(_estimate_lines(prepared) if resume is None else ()),
         f"Output: {config.evaluation.output_dir}",
-        *([f"Resumes: {find_run(config.evaluation.output_dir, resume)}"] if resume else []),
-        *(f"Note: {note}" for note in notes(config)),
+        *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
+        *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits)),
         *(f"Notice: {notice}" for notice in config.notices),
         *(f"Warning: {warning}" for warning in benchmark.warnings),
+        *(f"Warning: {warning}" for warning in (prepared.edits.warnings if prepared.edits else ())),
     ]
     bad = benchmark.bad
     if bad:
@@ -38,8 +54,56 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         lines += [f"  {one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in bad]
     else:
         lines.append(f"All {len(benchmark.items)} pairs are good. Nothing was run.")
+    refused = refused_edits(prepared.edits, benchmark, config.evaluation.samples_per_pair) if prepared.edits else []
+    if refused:
+        lines.append(f"{len(refused)} edits can't be judged:")
+        lines += [f"  {one_line(unit.key)}: {error.kind}: {one_line(error.message)}" for unit, error in refused]
     say(console, *lines)
-    return not bad
+    return not (bad or refused)
+
+
+def _model_line(what: str, section: DiffusionModel | RewardModel, devices: Sequence[str]) -> Iterator[str]:
+    name = section.params.model_name or ""
+    yield f"{what}: {section.type or section.class_path} {name} on {', '.join(devices)}"
+
+
+def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
+    if prepared.edits is not None:
+        yield f"Edits: {len(prepared.edits.images)} images of {one_line(prepared.edits.place)}"
+    elif "edit" not in prepared.stages:
+        yield f"Edits: those that run {resume} has made"
+
+
+def _resumed(prepared: Prepared, run: str) -> Path:
+    path = find_run(prepared.config.evaluation.output_dir, run)
+    problem = resume_problem(read_json(path / "manifest.json"), path.name, prepared.edits)
+    if problem is not None:
+        raise NoSuchRunError(problem)
+    return path
+
+
+def _estimate_lines(prepared: Prepared) -> list[str]:
+    """How long it will take, if earlier runs tell."""
+    config, layout = prepared.config, prepared.layout
+    kinds: dict[Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
+    forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
+    pairs = prepared.benchmark.pairs
+    edits = AllEdits(pairs, config.evaluation.samples_per_pair)
+    sizes = {pair.key: pair.source.size for pair in pairs}
+
+    def pixels(unit: EditUnit) -> int:
+        width, height = sizes[unit.key]
+        return width * height
+
+    made = by_cost(edits, pixels, forecast.line) if "edit" in prepared.stages else ()
+    passes = config.evaluation.reward_passes if "score" in prepared.stages else 0
+    estimate = forecast.estimate(
+        [pixels(unit) / 1e6 for unit in made],
+        passes * (len(edits) if prepared.edits is None else len(prepared.edits.images)),
+        {"editor": len(layout.editors), "reward": len(layout.rewards)},
+        one_after_the_other=layout.residency == "swap",
+    )
+    return [] if estimate is None else [str(estimate)]
 
 
 def counts(prepared: Prepared) -> dict[str, int]:

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from protocol.codec import Buffer
-from protocol.messages import Edited
+from protocol.messages import MAX_THUMBNAIL_BYTES, Edited
 from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage
 from scheduler.units import EditUnit
 
@@ -101,4 +101,14 @@ def edit_problem(message: Edited, image: Buffer) -> str | None:
     size = struct.unpack(">II", start[16:])
     if size != (message.width, message.height):
         return f"the edit has {size[0]}x{size[1]} pixels, not {message.width}x{message.height} as its worker says"
+    return None
+
+
+def thumbnail_problem(thumbnail: Buffer) -> str | None:
+    """Why these bytes are no thumbnail; None if they look like one. They are never decoded here."""
+    size = thumbnail.nbytes if isinstance(thumbnail, memoryview) else len(thumbnail)
+    if size > MAX_THUMBNAIL_BYTES:
+        return f"it has {size} bytes, and at most {MAX_THUMBNAIL_BYTES} are accepted"
+    if bytes(thumbnail[:3]) != b"\xff\xd8\xff" or bytes(thumbnail[-2:]) != b"\xff\xd9":
+        return f"it is no JPEG: it begins with {bytes(thumbnail[:16])!r}"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from protocol import messages as m
 from protocol.codec import Buffer
@@ -13,7 +13,7 @@ from scheduler import rounds as r
 from scheduler.benchmark.model import PairError
 from scheduler.costs import Line
 from scheduler.delivery import Item
-from scheduler.edit_rows import EditJob, edit_problem, failed_edit
+from scheduler.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
 from scheduler.ledger_rows import FailedRow
 from scheduler.run_directory import RunDirectory
 from scheduler.services import EditedImage, Services, StageClock
@@ -61,6 +61,11 @@ class EditStage:
         return self._begun and self._rounds.finished
 
     @property
+    def running_out(self) -> bool:
+        """Whether the last edits are with the editors."""
+        return self._begun and self._rounds.running_out
+
+    @property
     def round(self) -> int:
         """The round that is worked on, from 0."""
         return self._rounds.round
@@ -69,6 +74,15 @@ class EditStage:
     def last_round(self) -> int:
         """The last round's number, if nothing changes."""
         return self._rounds.round + self._rounds.rounds_left()
+
+    @property
+    def at_barrier(self) -> tuple[int, int]:
+        """How many editors wait for the others, and of how many."""
+        return self._rounds.waiting
+
+    def at_work(self) -> dict[str, EditJob]:
+        """By editor, the job that its device may be at."""
+        return {job.worker: job for job in self._jobs.values() if self._rounds.current(job.worker) == job.unit}
 
     def join(self, *workers: str) -> None:
         """Editors are ready."""
@@ -110,13 +124,13 @@ class EditStage:
                     self._line.note(width * height / 1e6, max(0.0, message.finished - message.started))
                     self._act(self._rounds.at_barrier(worker, job.unit))
             case m.Edited():
-                self._on_result(worker, message, images[0])
+                self._on_result(worker, message, images[0], images[1:])
             case m.Failed():
                 self._on_failed(worker, message)
 
     # -- results
 
-    def _on_result(self, worker: str, message: m.Edited, image: Buffer) -> None:
+    def _on_result(self, worker: str, message: m.Edited, image: Buffer, thumbnails: Sequence[Buffer]) -> None:
         job = self._find(worker, message.job)
         client = self._services.worker(worker)
         if job is None or client is None:
@@ -150,8 +164,23 @@ class EditStage:
             self._act(self._rounds.delivered(unit))
             self._on_edited(unit, EditedImage(path, message.sha256))
 
-        self._services.deliver(Item([row], image=(path, image), done=durable))
+        small = self._thumbnails(worker, unit, dict(zip(message.thumbnails, thumbnails, strict=True)))
+        self._services.deliver(Item([row], image=(path, image), thumbnails=small, done=durable))
         self._act(self._rounds.received(worker, unit))
+
+    def _thumbnails(
+        self, worker: str, unit: EditUnit, sent: Mapping[m.ThumbnailOf, Buffer]
+    ) -> list[tuple[str, Buffer]]:
+        """Those that can be shown, and where they go. All samples of a pair have one source: the first brings it."""
+        found = []
+        for what, thumbnail in sent.items():
+            problem = thumbnail_problem(thumbnail)
+            if problem is not None:
+                log.warning("%s: the %s's thumbnail, from %s, is left out: %s", unit.key, what, worker, problem)
+            elif what == "edit" or unit.sample == 0:
+                sample = unit.sample if what == "edit" else None
+                found.append((self._directory.thumbnail_path(unit.category, unit.pair_id, sample), thumbnail))
+        return found
 
     def _identity(self, unit: EditUnit) -> str:
         return self._task.edit_identity(unit, self._services.fingerprint("editor"))

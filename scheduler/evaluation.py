@@ -20,6 +20,7 @@ from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from scheduler.agenda import Agenda
+from scheduler.course import Course
 from scheduler.crew import Crew, CrewError
 from scheduler.delivery import Delivery, Item
 from scheduler.edit_stage import EditStage
@@ -32,6 +33,7 @@ from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.tenancy import Tenancy
 from scheduler.terminal.bars import StageBars
+from scheduler.terminal.snapshot import RunView
 from scheduler.trace import Trace
 from scheduler.worker_client import WorkerClient
 
@@ -78,6 +80,7 @@ class Evaluation:
             on_withdrawn=self._on_withdrawn,
         )
         self._tenancy = Tenancy(pool, self._crew, settings, self._needed_roles)
+        self._course = Course(settings.heartbeat_seconds)
         self._phase: Phase = "planning"
         self._drawing_up = False
         self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "device"}
@@ -96,6 +99,7 @@ class Evaluation:
     def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda) -> None:
         """Set the two stages, and what they are to do."""
         self._edit, self._score, self._agenda = edit, score, agenda
+        self._course.expect(agenda.categories)
 
     @property
     def tenancy(self) -> Tenancy:
@@ -145,6 +149,7 @@ class Evaluation:
 
     def deliver(self, item: Item) -> None:
         """Have this made durable."""
+        self._course.note(item.rows)
         self._delivery.put(item)
 
     def failure_recorded(self, key: str) -> None:
@@ -241,6 +246,8 @@ class Evaluation:
         if isinstance(remaining, Exception):
             self._error = AbortedError(f"what the run has done so far can't be read: {remaining}")
             return
+        for category, (count, total) in remaining.sums.items():
+            self._course.scored(category, total, count)
         self.deliver(Item(remaining.rows))
         for path in remaining.removable:
             self.deliver(Item([], remove=path))
@@ -267,17 +274,21 @@ class Evaluation:
             return
         if self._phase == "waiting":
             self._phase = "editing"
-            self._desired["reward"] = "away" if self._tenancy.swap else "device"
+            second: m.Role = "reward" if "edit" in self._settings.stages else "editor"
+            self._desired[second] = "away" if self._tenancy.swap else "device"
         if self._phase == "editing" and self._edit.finished:
             self._edit_is_over()
         self._crew.settle(self._desired, self.epoch)
+        scores_to_come = "score" in self._settings.stages and self._desired["reward"] == "away" and not self._draining
+        if self._phase == "editing" and scores_to_come and self._edit.running_out:
+            self._crew.read_early("reward", self.epoch)
         if self._phase == "switching" and self._crew.settled(self._desired):
             seconds = time.time() - self._switch_began
             self.switch_seconds += seconds
             log.info("Model switch done in %.1f s", seconds)
             self._phase = "scoring"
         # While roles change, nobody begins before everybody is there: the first would take more than its share.
-        if self._phase != "switching" and self._crew.gathered:
+        if self._phase != "switching" and self._crew.gathered(self._desired):
             self._take_in(self._crew.join(self._desired))
         if self._phase == "scoring" and self._score.finished:
             self._show()
@@ -293,11 +304,15 @@ class Evaluation:
         self._score.join(*(client.name for client in joining if client.role == "reward"))
 
     def _edit_is_over(self) -> None:
-        self._show()
-        self._bars.finish("edit")
-        shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
-        log.info("Edit stage completed: %d images (%s), %d failed", self._edit.done, shares, self._edit.failed)
-        self._tell_stage("edit")
+        if "edit" in self._settings.stages:
+            self._show()
+            self._bars.finish("edit")
+            shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
+            log.info("Edit stage completed: %d images (%s), %d failed", self._edit.done, shares, self._edit.failed)
+            self._tell_stage("edit")
+        if "score" not in self._settings.stages:
+            self._phase = "done"
+            return
         self._score.close()
         if self._tenancy.swap and not self._score.finished:
             log.info("Model switch: editors leave the devices, rewards come onto them")
@@ -325,11 +340,21 @@ class Evaluation:
         )
         self.deliver(Item([row]))
 
+    def _view(self) -> RunView:
+        if self._draining:
+            doing = "interrupted: what is on the devices is finished"
+        elif self._phase == "switching":
+            doing = "the models change places on the devices"
+        else:
+            doing = "" if self._begun else "waiting for the workers"
+        return self._course.view(self._tenancy.workers, self._crew.get, self._edit, self._score, phase=doing)
+
     def _show(self) -> None:
+        self._bars.look(self._view)
         edit, score = self._edit, self._score
         if not self._agenda.adopted:
             return
-        if self._phase in ("editing", "waiting"):
+        if self._phase in ("editing", "waiting") and "edit" in self._settings.stages:
             rounds = (edit.round + 1, edit.last_round + 1) if edit.round >= 0 else (None, None)
             self._bars.update(
                 "edit",
@@ -337,8 +362,15 @@ class Evaluation:
                 failed=edit.failed,
                 round=rounds[0],
                 rounds=rounds[1],
+                working=edit.done + edit.failed > 0 or bool(edit.at_work()),
             )
-        self._bars.update("score", done=score.reused + score.done + score.failed, failed=score.failed)
+        if "score" in self._settings.stages:
+            self._bars.update(
+                "score",
+                done=score.reused + score.done + score.failed,
+                failed=score.failed,
+                working=score.done + score.failed > 0 or bool(score.at_work()),
+            )
 
     # -- the end
 

@@ -16,8 +16,10 @@ PARTIAL = ".*.partial"
 """What matches a file that is being written, or was when its writer died."""
 
 
-def write_atomically(path: str | Path, content: bytes, *, sync_folder: bool = False) -> None:
+def write_atomically(path: str | Path, content: bytes, *, durable: bool = True, sync_folder: bool = False) -> None:
     """Write under another name, make that durable (fsync), then rename. A path has one writer at a time.
+
+    What is not ``durable`` saves the fsync: after a power cut it may be there and empty.
 
     ``sync_folder`` makes the rename durable too, which an image does not need: one that a power cut took is noticed,
     and made again.
@@ -33,7 +35,8 @@ def write_atomically(path: str | Path, content: bytes, *, sync_folder: bool = Fa
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         remove_file(temporary)

@@ -19,6 +19,11 @@ def edit_identity(
     return _hash(["edit", source_sha256, instruction, dict(parameters), seed, fingerprint])
 
 
+def elsewhere_identity(image_sha256: str) -> str:
+    """The identity of an edit that was made elsewhere: nothing is known of it but its bytes."""
+    return _hash(["edit made elsewhere", image_sha256])
+
+
 def score_identity(
     *,
     image_sha256: str,

@@ -26,12 +26,14 @@ class Planned(Struct, frozen=True, kw_only=True, tag_field="event", tag="planned
 
 
 class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edited"):
-    """A delivered edit: ``image`` is its path, ``size`` its ``[width, height]`` in pixels."""
+    """A delivered edit: ``image`` is its path, ``size`` its ``[width, height]`` in pixels. How one came about that was
+    made elsewhere is null.
+    """
 
     category: str
     pair_id: str
     sample: int
-    attempt: int
+    attempt: int | None
     worker: str | None
     device: str | None
     round: int | None
@@ -41,7 +43,7 @@ class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edite
     image: str
     sha256: str
     size: tuple[int, int]
-    seed: int
+    seed: int | None
 
 
 class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="scored"):

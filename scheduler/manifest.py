@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from scheduler.benchmark import Benchmark
 from scheduler.config import Config
+from scheduler.config.layout import BOTH_STAGES, Stage
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
 from scheduler.devices import Layout
+from scheduler.edits_elsewhere import EditsElsewhere
 
 NOTE_FILE = ".warmbench-note.txt"
 """A model's folder may say in this file what a reader of its scores has to know."""
@@ -28,8 +30,28 @@ NOTE_FILE = ".warmbench-note.txt"
 _PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "numpy", "scipy")
 
 
-def build_manifest(config: Config, benchmark: Benchmark, layout: Layout, stamp: str) -> dict[str, Any]:
-    """What is known before the workers are: the rest comes with ``add_workers``."""
+ROLES: dict[Stage, m.Role] = {"edit": "editor", "score": "reward"}
+"""Which role does a stage."""
+
+
+def build_manifest(
+    config: Config,
+    benchmark: Benchmark,
+    layout: Layout,
+    stamp: str,
+    *,
+    stages: Sequence[Stage] = BOTH_STAGES,
+    edits: EditsElsewhere | None = None,
+) -> dict[str, Any]:
+    """What is known before the workers are: the rest comes with ``add_workers``. A role without a stage is null.
+
+    ``edits`` are those that were made elsewhere.
+    """
+    models: dict[Stage, dict[str, Any]] = {
+        "edit": {**_model(editor_spec(config)), "parameters": edit_parameters(config)},
+        "score": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
+    }
+    elsewhere = None if edits is None else {"made": "elsewhere", "from": edits.place, "images": len(edits.images)}
     return {
         "run": stamp,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -40,28 +62,40 @@ def build_manifest(config: Config, benchmark: Benchmark, layout: Layout, stamp: 
         "host": platform.node(),
         "environment": {"python": platform.python_version(), **_versions()},
         "config_file": str(config.path),
+        "stages": list(stages),
+        "edits": elsewhere,
         "data": {"path": benchmark.path, "format": benchmark.format, "sha256": benchmark.sha256},
         "prompts_sha256": _hash(config.prompts.as_plain()),
-        "editor": {**_model(editor_spec(config)), "parameters": edit_parameters(config)},
-        "reward": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
-        "optimizations": _optimizations(config),
+        "combine": _rules_for_aspects(config, benchmark),
+        **{ROLES[stage]: model if stage in stages else None for stage, model in models.items()},
+        "optimizations": _optimizations(config) if "edit" in stages else {"exact": {}, "approximate": {}},
         "devices": {"editors": list(layout.editors), "rewards": list(layout.rewards)},
         "residency": layout.residency,
         "round_size": config.scheduler.round_size,
         "samples_per_pair": config.evaluation.samples_per_pair,
         "reward_passes": config.evaluation.reward_passes,
-        "notes": notes(config),
+        "notes": notes(config, stages, edits),
         "workers": [],
         "version_differences": {},
     }
 
 
-def notes(config: Config) -> list[str]:
+def notes(config: Config, stages: Collection[Stage] = BOTH_STAGES, edits: EditsElsewhere | None = None) -> list[str]:
     """What a reader of the report has to know first."""
     found = []
-    for role, spec in (("editor", editor_spec(config)), ("reward", reward_spec(config))):
+    if edits is not None:
+        found.append(f"The edits were made elsewhere: they are the images of {edits.place}.")
+    for stage, spec in (("edit", editor_spec(config)), ("score", reward_spec(config))):
+        if stage not in stages:
+            continue
+        role = spec.role
         if spec.type == "simulated":
             found.append(f"The {role} is simulated: it measures the scheduling, and its results carry no meaning.")
+        if role == "editor" and spec.type == "identity":
+            found.append(
+                "No-edit control: every source image was given back unchanged. These are the scores of no edit at all, "
+                "which an editor has to beat."
+            )
         if role == "editor" and (changing := _optimizations(config)["approximate"]):
             names = ", ".join(name if value is True else f"{name} {value}" for name, value in changing.items())
             found.append(f"The editor ran with approximate optimizations, which change its edits: {names}.")
@@ -94,23 +128,34 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     Versions are told where results could differ by them: those of the workers.
     """
+    lines = []
     first, second = _facts(before), _facts(now)
-    names = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
-    return [f"changed: {name} {_short(first.get(name))} -> {_short(second.get(name))}" for name in names]
+    # What is known in one of them alone (a role that had nothing to do) says nothing of whether it has changed.
+    for about in first.keys() & second.keys():
+        old, new = first[about], second[about]
+        names = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
+        lines += [f"changed: {name} {_short(old.get(name))} -> {_short(new.get(name))}" for name in names]
+    return sorted(lines)
 
 
-def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"data": (manifest.get("data") or {}).get("sha256")}
-    found |= {name: manifest.get(name) for name in ("prompts_sha256", "samples_per_pair", "reward_passes")}
+def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Facts by what they are about."""
+    names = ("prompts_sha256", "samples_per_pair", "reward_passes")
+    found: dict[str, dict[str, Any]] = {"run": {name: manifest.get(name) for name in names}}
+    found["run"]["data"] = (manifest.get("data") or {}).get("sha256")
+    found["run"]["edits"] = (manifest.get("edits") or {}).get("from")
     for role in ("editor", "reward"):
         for name, value in (manifest.get(role) or {}).items():
+            facts = found.setdefault(role, {})
             if isinstance(value, dict):
-                found |= {f"{role}.{name}.{key}": one for key, one in value.items()}
+                facts |= {f"{role}.{name}.{key}": one for key, one in value.items()}
             else:
-                found[f"{role}.{name}"] = value
+                facts[f"{role}.{name}"] = value
     for worker in manifest.get("workers") or ():
-        found[f"{worker['role']}.fingerprint"] = worker["fingerprint"]
-        found |= {f"{worker['role']}.versions.{package}": version for package, version in worker["versions"].items()}
+        role = worker["role"]
+        facts = found.setdefault(f"{role} as loaded", {})
+        facts[f"{role}.fingerprint"] = worker["fingerprint"]
+        facts |= {f"{role}.versions.{package}": version for package, version in worker["versions"].items()}
     return found
 
 
@@ -140,6 +185,12 @@ def version_differences(
 def _model(spec: m.ModelSpec) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(spec)
     return {"type": plain["type"] or plain["class_path"], "model_name": plain["name"], "load": plain["params"]}
+
+
+def _rules_for_aspects(config: Config, benchmark: Benchmark) -> dict[str, str]:
+    """How the aspects of each category that has some make one score."""
+    rules = {category: config.prompts.for_category(category) for category in benchmark.categories}
+    return {category: rule.combine for category, rule in rules.items() if any(one.aspect for one in rule.templates)}
 
 
 def _optimizations(config: Config) -> dict[str, dict[str, Any]]:

@@ -42,6 +42,17 @@ def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
     return state.model.spec == specs.get(worker.role)
 
 
+def in_the_way(worker: m.WorkerStatus, status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
+    """Whether the worker, of a role that has nothing to do in this run, holds a model on a GPU that a worker shares
+    which has.
+    """
+    state = worker.state
+    loaded = worker.alive and worker.endpoint is not None and state is not None and state.phase == "ready"
+    if not loaded or worker.role in specs or not worker.device.startswith("cuda"):
+        return False
+    return any(other.role in specs and other.device == worker.device for other in status.workers)
+
+
 def devices(status: m.PoolStatus) -> dict[m.Role, tuple[str, ...]]:
     """The devices of the pool's editors and rewards."""
     editors = tuple(worker.device for worker in status.workers if worker.role == "editor")

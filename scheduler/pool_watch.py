@@ -81,7 +81,8 @@ class PoolWatch:
                 continue
             workers = [worker for worker in self._status.workers if worker.role == role]
             if not workers:
-                return f"the pool has no {role}"
+                other = "scoring" if role == "editor" else "editing"
+                return f"the pool has no {role}: it was launched for {other} alone; stop it, or name another by --pool"
             odd = [worker for worker in workers if (worker.worker_id, worker.incarnation) in strange]
             if odd and all(worker in odd or _lost(worker, spec) for worker in workers):
                 return f"no {role} is left with the weights that this run began with: the model's files have changed"

@@ -8,27 +8,39 @@ from pathlib import Path
 
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
 from scheduler.config import Config, Environment, Overrides, Problem, category_problems, load_config
-from scheduler.devices import Layout, resolve_layout, visible_gpus
+from scheduler.devices import BOTH_STAGES, Layout, Stage, resolve_layout, visible_gpus
+from scheduler.edits_elsewhere import EditsElsewhere
+from scheduler.edits_elsewhere_files import ImagesError, find_edits
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that may begin."""
+    """A run that may begin; ``edits`` were made elsewhere."""
 
     config: Config
     benchmark: Benchmark
     layout: Layout
+    stages: tuple[Stage, ...] = BOTH_STAGES
+    edits: EditsElsewhere | None = None
 
 
 def prepare(
-    path: Path, overrides: Overrides, *, thorough: bool, progress: Callable[[int], None] | None = None
+    path: Path,
+    overrides: Overrides,
+    *,
+    thorough: bool,
+    stages: tuple[Stage, ...] = BOTH_STAGES,
+    images: Path | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Prepared:
-    """Load and check all that the run needs; ``thorough`` decodes every image whole.
+    """Load and check all that the stages need; ``thorough`` decodes every source image whole. ``images`` is where the
+    edits are, if they were made elsewhere.
 
     Raises:
         ConfigError: with every problem of the config, the data as a whole, the models and the devices.
     """
     loaded: list[Benchmark] = []
+    edits: list[EditsElsewhere] = []
 
     def data_problems(config: Config) -> Iterator[Problem]:
         settings = config.benchmark
@@ -47,9 +59,19 @@ def prepare(
         except DataError as error:
             yield from _explain(config, settings.data_path, error)
 
+    def images_problems(config: Config) -> Iterator[Problem]:
+        if images is None or not loaded:
+            return
+        try:
+            edits.append(find_edits(images, loaded[0], config.evaluation.samples_per_pair))
+        except ImagesError as error:
+            yield from (Problem("--images", problem) for problem in error.problems)
+
     gpus = visible_gpus()
-    config = load_config(path, overrides, Environment(gpus=gpus, more=(data_problems,)))
-    return Prepared(config, loaded[0], resolve_layout(config, gpus))
+    more = (data_problems, images_problems)
+    config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
+    layout = resolve_layout(config, gpus, stages=stages)
+    return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None)
 
 
 def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:

@@ -61,3 +61,15 @@ def _occupies(worker: Placement, device: str) -> bool:
 def off_device(model_bytes: Iterable[int], available_bytes: int) -> Residency:
     """Where weights go when they leave a device: ``host`` if all of them fit into half of the free memory."""
     return "host" if sum(model_bytes) <= available_bytes // 2 else "disk"
+
+
+def to_read_early(
+    workers: Iterable[Placement], role: Role, model_bytes: Mapping[str, int], available_bytes: int
+) -> list[str]:
+    """The workers of the role whose weights can come from disk into host memory before their turn on the device.
+
+    All of them or none: they are read only if all fit by the rule of ``off_device``. A size of 0 is not known.
+    """
+    waiting = [one.worker for one in workers if one.role == role and one.residency == "disk" and one.moving_to is None]
+    sizes = [model_bytes.get(worker, 0) for worker in waiting]
+    return waiting if all(sizes) and off_device(sizes, available_bytes) == "host" else []

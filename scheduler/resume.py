@@ -2,23 +2,26 @@
 
 A result counts if it has the identity that it would get now. What the ledger says last about a unit is all that is
 looked at. Results that no longer count are withdrawn in the ledger before anything is done again, so that no report
-ever mixes two settings.
+ever mixes two settings. A stage that is not asked for has no model, so its results are taken as they are: for scoring
+alone, edits of the source and the instruction that the benchmark has now.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from scheduler.benchmark.model import BadPair, Benchmark, Pair
 from scheduler.files import read_file
-from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage, Planned, Row, ScoredRow, StageRow
+from scheduler.ledger_rows import FailedRow, FailureStage, Planned, Row
 from scheduler.report import OUTDATED, Expected, PairTally, read_tallies
+from scheduler.report.tally import SampleTally
 from scheduler.run_directory import RunDirectory
-from scheduler.services import EditedImage, StageClock
+from scheduler.services import EditedImage
 from scheduler.task import Task
+from scheduler.unfinished import UnfinishedStages
 from scheduler.units import AllEdits, EditUnit, ScoreUnit, Units
 
 NEW = "not done before"
@@ -35,7 +38,9 @@ MADE_AGAIN = "its edit is made again"
 class Remaining:
     """What is left to do. ``edits`` are to be made; ``delivered`` are there, and to be scored; ``scores`` are there and
     count if the image (by its hash) comes out as it was. ``rows`` go into the ledger before anything begins, then
-    ``removable`` images are nobody's any more. ``edit_reasons`` and ``score_reasons`` tell why things are left.
+    ``removable`` images are nobody's any more. ``edit_reasons`` and ``score_reasons`` tell why things are left,
+    ``missing`` why there are edits that can be neither made nor scored. ``sums`` are of the scores that are there, by
+    category: how many, and all together.
     """
 
     edits: Units = ()
@@ -48,6 +53,15 @@ class Remaining:
     left_out: list[tuple[str, str]] = field(default_factory=list)
     edit_reasons: Counter[str] = field(default_factory=Counter)
     score_reasons: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    sums: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def reuse(self, scores: Iterable[ScoreUnit], sample: SampleTally) -> None:
+        """These scores of a sample count."""
+        for one in scores:
+            count, total = self.sums.get(one.edit.category, (0, 0.0))
+            self.sums[one.edit.category] = (count + 1, total + sample.scores[one.pass_].score)
+            self.reused_scores += 1
 
 
 class Resumption:
@@ -60,11 +74,13 @@ class Resumption:
         directory: RunDirectory,
         expected: Expected,
         *,
-        editor: str,
-        reward: str,
+        editor: str | None,
+        reward: str | None,
         keep_images: bool,
     ) -> None:
-        """``editor`` and ``reward`` are the fingerprints of the models as they are loaded now."""
+        """``editor`` and ``reward`` are the fingerprints of the models as they are loaded now: None for a stage that is
+        not asked for.
+        """
         self._benchmark = benchmark
         self._task = task
         self._directory = directory
@@ -89,18 +105,13 @@ class Resumption:
         self._rows += unfinished.rows()
         for item in self._benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
-            self._plan(item, tally)
             if isinstance(item, Pair):
                 for sample in range(self._expected.samples_per_pair):
                     self._look_at(item, EditUnit(item.category, item.pair_id, sample), tally)
+            # Behind what withdraws results: should only a part of it get to the disk, no result is of another pair.
+            self._rows += news_of(item, tally)
         found.left_out = list(tallies)
         return found
-
-    def _plan(self, item: Pair | BadPair, tally: PairTally) -> None:
-        rows = list(planned_rows(item))
-        if tally.planned == rows[0] and (tally.load_failure is None) == isinstance(item, Pair):
-            return
-        self._rows += rows
 
     def _look_at(self, pair: Pair, unit: EditUnit, tally: PairTally) -> None:
         found = self._found
@@ -111,17 +122,9 @@ class Resumption:
             return
         edit = sample.edit
         passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
-        counting: dict[ScoreUnit, str] = {}
-        for one in passes:
-            score = sample.scores.get(one.pass_)
-            if score is None:
-                continue
-            identity = self._task.score_identity(one, edit.sha256, self._reward)
-            if score.identity == identity:
-                counting[one] = identity
-            else:
-                self._rows.append(_outdated(unit, "score", OTHER, pass_=one.pass_))
-        reason = OTHER if sample.withdrawn else self._why_not(pair, unit, tally, edit.identity)
+        counting, other = counting_scores(self._task, unit, sample, edit.sha256, self._reward)
+        self._rows += other
+        reason = OTHER if sample.withdrawn else self._why_not(pair, unit, sample.planned, edit.identity)
         path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
         if reason is None and (self._keep_images or len(counting) < len(passes)):
             recorded = edit.image == self._directory.recorded(path)
@@ -132,44 +135,75 @@ class Resumption:
                 reason = NO_IMAGE
         if reason is not None:
             if not sample.withdrawn:
-                self._rows.append(_outdated(unit, "edit", reason))
+                self._rows.append(outdated(unit, "edit", reason))
             found.scores |= counting
             self._make(unit, reason)
             return
         found.reused_edits += 1
-        found.reused_scores += len(counting)
+        found.reuse(counting, sample)
         if len(counting) == len(passes):
             if not self._keep_images:
                 found.removable.append(path)
             return
         found.scores |= counting
         found.delivered.append((unit, EditedImage(path, edit.sha256)))
-        for one in passes:
-            if one not in counting:
-                known = one.pass_ in sample.scores
-                failed = one.pass_ in sample.score_failures
-                found.score_reasons[OTHER if known else FAILED if failed else NEW] += 1
+        found.score_reasons.update(score_reason(sample, one) for one in passes if one not in counting)
 
-    def _why_not(self, pair: Pair, unit: EditUnit, tally: PairTally, identity: str) -> str | None:
-        if identity == self._task.edit_identity(unit, self._editor):
+    def _why_not(self, pair: Pair, unit: EditUnit, planned: Planned | None, identity: str) -> str | None:
+        if self._editor is not None and identity == self._task.edit_identity(unit, self._editor):
             return None
-        planned = tally.planned
         if planned is not None and planned.source_sha256 not in (None, pair.sha256):
             return OTHER_SOURCE
         if planned is not None and planned.instruction not in (None, pair.instruction):
             return OTHER_TEXT
-        return OTHER
+        return None if self._editor is None else OTHER
 
     def _make(self, unit: EditUnit, reason: str) -> None:
+        if self._editor is None:
+            self._found.missing[reason] += 1
+            return
         self._edits.append(unit)
         self._found.edit_reasons[reason] += 1
         self._found.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self._expected.reward_passes
+
+
+def counting_scores(
+    task: Task, unit: EditUnit, sample: SampleTally, image_sha256: str, reward: str | None
+) -> tuple[dict[ScoreUnit, str], list[Row]]:
+    """The scores of this image that count, by the reward with this fingerprint, and rows that withdraw the others.
+
+    Without a reward all of them count.
+    """
+    counting: dict[ScoreUnit, str] = {}
+    rows: list[Row] = []
+    for number in range(task.passes):
+        one, score = ScoreUnit(unit, number), sample.scores.get(number)
+        if score is None:
+            continue
+        if reward is None or score.identity == task.score_identity(one, image_sha256, reward):
+            counting[one] = score.identity
+        else:
+            rows.append(outdated(unit, "score", OTHER, pass_=number))
+    return counting, rows
+
+
+def score_reason(sample: SampleTally, unit: ScoreUnit) -> str:
+    """Why a score that does not count is to be had."""
+    if unit.pass_ in sample.scores:
+        return OTHER
+    return FAILED if unit.pass_ in sample.score_failures else NEW
 
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
     """All that there is to do in a new run."""
     edits = AllEdits(benchmark.pairs, samples_per_pair)
     return Remaining(edits=edits, rows=(row for item in benchmark.items for row in planned_rows(item)))
+
+
+def news_of(item: Pair | BadPair, tally: PairTally) -> list[Row]:
+    """The rows of the pair as the benchmark has it, if they are not what the ledger says already."""
+    rows = list(planned_rows(item))
+    return [] if tally.planned == rows[0] and (tally.load_failure is None) == isinstance(item, Pair) else rows
 
 
 def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
@@ -192,20 +226,28 @@ def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
         )
 
 
-def summary(found: Remaining) -> list[str]:
-    """What is reused and what is done, and why, for people."""
+def summary(found: Remaining, stages: Collection[str]) -> list[str]:
+    """What is reused and what is done in these stages, and why, for people."""
     edits = found.reused_edits + len(found.edits)
-    left = sum(found.score_reasons.values())
-    lines = [
-        f"Reused: {found.reused_edits} of {edits} edits, {found.reused_scores} of {found.reused_scores + left} scores"
-    ]
-    for what, reasons in (("edit", found.edit_reasons), ("score", found.score_reasons)):
-        if reasons:
-            told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-            lines.append(f"To {what}: {sum(reasons.values())} ({told})")
+    scores = found.reused_scores + sum(found.score_reasons.values())
+    reused = {
+        "edit": f"{found.reused_edits} of {edits} edits",
+        "score": f"{found.reused_scores} of {scores} scores",
+    }
+    lines = [f"Reused: {', '.join(text for stage, text in reused.items() if stage in stages)}"]
+    for stage, reasons in (("edit", found.edit_reasons), ("score", found.score_reasons)):
+        if reasons and stage in stages:
+            lines.append(f"To {stage}: {_told(reasons)}")
+    if found.missing:
+        lines.append(f"Edits that are missing, and are not made: {_told(found.missing)}")
     if found.left_out:
         lines.append(f"Left out: {len(found.left_out)} pairs of the ledger that this run does not ask for")
     return lines
+
+
+def _told(reasons: Counter[str]) -> str:
+    told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return f"{sum(reasons.values())} ({told})"
 
 
 def image_state(path: str, sha256: str) -> str:
@@ -220,49 +262,8 @@ def image_state(path: str, sha256: str) -> str:
         return "missing"
 
 
-class UnfinishedStages:
-    """The stages of a part that was killed before it could write their rows, as far as its results tell."""
-
-    def __init__(self) -> None:
-        self._clocks: dict[FailureStage, StageClock] = {}
-        self._rounds: set[int] = set()
-        self._batches: set[tuple[str | None, float]] = set()
-
-    def pass_on(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Watch the rows go by."""
-        for row in rows:
-            match row:
-                case StageRow():
-                    self._clocks.pop(row.stage, None)
-                    if row.stage == "edit":
-                        self._rounds.clear()
-                    else:
-                        self._batches.clear()
-                case EditedRow():
-                    if row.round is not None:
-                        self._rounds.add(row.round)
-                    self._worked("edit", row.worker, row.started, row.finished)
-                case ScoredRow() if row.started is not None and (row.worker, row.started) not in self._batches:
-                    self._batches.add((row.worker, row.started))
-                    self._worked("score", row.worker, row.started, row.finished)
-                case _:
-                    pass
-            yield row
-
-    def rows(self) -> list[StageRow]:
-        """Their rows; what was waited for at barriers, and moves of models, are not known."""
-        found = []
-        for stage, clock in self._clocks.items():
-            clock.rounds = len(self._rounds) if stage == "edit" else 0
-            found.append(clock.row(stage, switches=0, switch_seconds=0.0, now=clock.finished or 0.0))
-        return found
-
-    def _worked(self, stage: FailureStage, worker: str | None, started: float | None, finished: float | None) -> None:
-        if worker is not None and started is not None and finished is not None:
-            self._clocks.setdefault(stage, StageClock()).worked(worker, started, finished)
-
-
-def _outdated(unit: EditUnit, stage: FailureStage, reason: str, *, pass_: int | None = None) -> FailedRow:
+def outdated(unit: EditUnit, stage: FailureStage, reason: str, *, pass_: int | None = None) -> FailedRow:
+    """The row that withdraws a result."""
     return FailedRow(
         category=unit.category,
         pair_id=unit.pair_id,

@@ -123,11 +123,29 @@ class Rounds:
         """How many editors take part."""
         return len(self._editors)
 
+    def current(self, name: str) -> EditUnit | None:
+        """What the editor's device may be at; None if it is done with its round, or has nothing."""
+        editor = self._editors.get(name)
+        holding = editor.holding.items() if editor is not None else ()
+        return next((unit for unit, number in holding if number <= self._round), None)
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many editors are done with the round that others are still at, and of how many; without rounds 0 of 0."""
+        if not self._synchronized or not self._open:
+            return 0, 0
+        return sum(self.current(name) is None for name in self._editors), len(self._editors)
+
     @property
     def finished(self) -> bool:
         """Whether nothing is left: no unit waits, and all that were assigned are delivered or failed."""
         busy = any(editor.units for editor in self._editors.values())
         return not (self._backlog or self._suspects or self._landing or busy)
+
+    @property
+    def running_out(self) -> bool:
+        """Whether all that is left is with the editors: no unit waits."""
+        return not (self._backlog or self._suspects)
 
     @property
     def stranded(self) -> bool:
@@ -168,7 +186,8 @@ class Rounds:
         poisoned: list[EditUnit] = []
         if died:
             released = [unit for unit, number in editor.holding.items() if number <= self._round]
-            # An editor works in the order in which it was sent units: only the first can be on its device.
+            # An editor works in the order in which it was sent units, so the first is on its device; or the second, for
+            # the moment until it is known that the first is done. A unit that was beside twice is suspect as well.
             aftermath = self._suspects.died(name, again, released[:1])
             again, poisoned = aftermath.others, aftermath.poisoned
         elif editor.alone:

@@ -6,17 +6,14 @@ import logging
 import math
 import os
 import select
-import shlex
-import sys
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import zmq
 from rich.console import Console
 
+from protocol.messages import ModelSpec, Role
 from protocol.pool import PoolError
 from scheduler.agenda import Agenda
 from scheduler.batches import MOST_DELIVERING, Batches
@@ -25,39 +22,32 @@ from scheduler.config import Config
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.devices import Layout
 from scheduler.edit_stage import EditStage
+from scheduler.estimate import kind_of
 from scheduler.evaluation import Evaluation
+from scheduler.human_scores import kept_if_readable
 from scheduler.interrupts import Interrupts
 from scheduler.ledger import cut_torn_line, read_ledger
 from scheduler.logs import format_duration
+from scheduler.manifest import ROLES
 from scheduler.pool_client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
 from scheduler.pool_plan import pool_plan
 from scheduler.record import Record
 from scheduler.report import Expected, Report, build_report, write_reports
 from scheduler.run_directory import RunDirectory, reports_locked
+from scheduler.run_options import RunOptions, resume_command
 from scheduler.score_stage import ScoreStage
-from scheduler.services import AbortedError, LoopSettings, PoolEndedError
+from scheduler.services import AbortedError, EditedImage, LoopSettings, PoolEndedError
 from scheduler.task import build_task
 from scheduler.terminal import StageBars, print_summary
+from scheduler.thumbnails import fill_in
 from scheduler.trace import Trace
+from scheduler.units import EditUnit
 
 log = logging.getLogger("warmbench")
 
 EXIT_COMPLETE, EXIT_ABORTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 Ending = Literal["done", "interrupted", "aborted"]
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What the command line says beside the config: ``arguments`` is all of it, for the way to resume. ``resume``: the
-    directory is that of an earlier part of the run.
-    """
-
-    keep_warm: bool = False
-    no_launch: bool = False
-    resume: bool = False
-    trace: bool = False
-    arguments: tuple[str, ...] = ()
 
 
 class Run:
@@ -79,9 +69,13 @@ class Run:
         self._console = console
         self._options = options
         self._started = time.monotonic()
-        self._record = Record(config, benchmark, layout, directory, resumed=options.resume)
+        self._record = Record(config, benchmark, layout, directory, options)
         evaluation = config.evaluation
-        self._expected = Expected(samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes)
+        self._expected = Expected(
+            samples_per_pair=evaluation.samples_per_pair,
+            reward_passes=evaluation.reward_passes,
+            stages=options.stages,
+        )
         self._task = build_task(config, benchmark)
         self._agenda = Agenda(
             config,
@@ -90,8 +84,8 @@ class Run:
             directory,
             self._record,
             self._expected,
-            kind=layout.editors[0].partition(":")[0],
-            resume=options.resume,
+            options,
+            kinds={"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)},
         )
         # The id on the wire is unique also among runs of other output folders.
         self._wire_id = f"{directory.stamp}-{uuid.uuid4().hex[:6]}"
@@ -119,6 +113,9 @@ class Run:
             return self._not_over(EXIT_ABORTED)
         if ending == "interrupted":
             return self._not_over(EXIT_INTERRUPTED)
+        if "score" not in self._options.stages:
+            command = resume_command(self._options.arguments, self._directory.stamp, stages=("score",))
+            log.info("The edits are kept. To score them: %s", command)
         return EXIT_COMPLETE if report is not None and report.status == "COMPLETE" else EXIT_INCOMPLETE
 
     def _open_ledger(self) -> None:
@@ -172,9 +169,16 @@ class Run:
                 max_attempts=limits.max_attempts,
                 most_delivering=MOST_DELIVERING,
             )
-            keep = self._config.evaluation.save_generated_images
-            score = ScoreStage(evaluation, self._task, batches, self._directory, keep_images=keep)
-            edit = EditStage(evaluation, self._task, self._directory, self._agenda.line, score.available)
+            keep = self._options.keeps_images(self._config.evaluation.save_generated_images)
+            score = ScoreStage(evaluation, self._task, batches, self._image_path, keep_images=keep)
+            scores = "score" in self._options.stages
+            edit = EditStage(
+                evaluation,
+                self._task,
+                self._directory,
+                self._agenda.line,
+                score.available if scores else _not_scored,
+            )
             evaluation.use(edit, score, self._agenda)
             try:
                 ending = evaluation.execute()
@@ -188,11 +192,16 @@ class Run:
             finally:
                 if trace is not None:
                     trace.close()
-        self._agenda.keep_costs()
+        self._agenda.keep_costs(edit, score)
         if self._agenda.adopted:
             self._record.note_pool(evaluation.tenancy)
             self._record.rewrite_manifest()
         return ending
+
+    def _image_path(self, unit: EditUnit) -> str:
+        if self._options.edits is not None:
+            return self._options.edits.image_path(unit)
+        return self._directory.image_path(unit.category, unit.pair_id, unit.sample)
 
     def _trace(self) -> Trace | None:
         if not self._options.trace:
@@ -219,25 +228,30 @@ class Run:
         return PoolClient(context, name, folder, card, self._wire_id), launched
 
     def _assignment(self) -> str:
-        editors = ", ".join(f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors))
-        rewards = ", ".join(f"reward-{number} on {device}" for number, device in enumerate(self._layout.rewards))
-        return f"{editors}, {rewards}, residency {self._layout.residency}"
+        editors = [f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors)]
+        rewards = [f"reward-{number} on {device}" for number, device in enumerate(self._layout.rewards)]
+        return ", ".join([*editors, *rewards, f"residency {self._layout.residency}"])
 
     def _loop_settings(self) -> LoopSettings:
         times = self._config.scheduler
         limit = times.max_failures
         if isinstance(limit, float):
             limit = math.floor(limit * len(self._benchmark.pairs))
+        stages = self._options.stages
+        devices: dict[Role, tuple[str, ...]] = {"editor": self._layout.editors, "reward": self._layout.rewards}
+        specs: dict[Role, ModelSpec] = {"editor": editor_spec(self._config), "reward": reward_spec(self._config)}
         return LoopSettings(
             run=self._wire_id,
             swap=self._layout.residency == "swap",
-            swap_if_shared=times.residency == "auto",
-            devices={"editor": self._layout.editors, "reward": self._layout.rewards},
+            # One stage alone takes no turns, but the other's models may be in its way.
+            swap_if_shared=times.residency == "auto" or (times.residency == "swap" and len(stages) == 1),
+            stages=stages,
+            devices={role: devices[role] for role in map(ROLES.__getitem__, stages)},
             keep_warm=self._options.keep_warm,
             heartbeat_seconds=times.heartbeat_seconds,
             dead_after_seconds=times.dead_after_seconds,
             max_failures=limit,
-            specs={"editor": editor_spec(self._config), "reward": reward_spec(self._config)},
+            specs={role: specs[role] for role in map(ROLES.__getitem__, stages)},
         )
 
     # -- the reports
@@ -253,8 +267,14 @@ class Run:
     def _write_reports(self) -> Report:
         evaluation = self._config.evaluation
         manifest, rows = self._record.manifest, read_ledger(self._directory.ledger)
-        report = build_report(rows, manifest=manifest, expected=self._expected)
+        report = build_report(
+            rows, manifest=manifest, expected=self._expected, human=kept_if_readable(self._directory.path)
+        )
+        fill_in(self._directory.path, report, self._benchmark.source_images())
         for category, group in report.categories.items():
+            if "score" not in self._options.stages and not group.statistics.num_samples:
+                log.info("%s: %d of %d edited", category, group.num_edited, group.num_pairs)
+                continue
             mean = "-" if group.statistics.mean is None else f"{group.statistics.mean:.3f}"
             log.info("%s: %d of %d scored, mean %s", category, group.statistics.num_samples, group.num_pairs, mean)
         try:
@@ -270,13 +290,5 @@ class Run:
         return report
 
 
-def resume_command(arguments: Sequence[str], run: str) -> str:
-    """What to type to go on with the run, given what was typed to begin it, or to go on with it before."""
-    kept, words = [], iter(arguments)
-    for word in words:
-        if word == "--resume":
-            next(words, None)
-        elif not word.startswith("--resume="):
-            kept.append(word)
-    program = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("warmbench") else f"{sys.executable} -m scheduler"
-    return f"{program} {shlex.join([*kept, '--resume', run])}"
+def _not_scored(unit: EditUnit, image: EditedImage) -> None:
+    """An edit that was delivered is all that was asked for."""

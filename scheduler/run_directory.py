@@ -43,6 +43,7 @@ class RunDirectory:
         self.stamp = path.name
         self.ledger = path / LEDGER
         self._images = image_output_dir.absolute() / self.stamp if image_output_dir else path / "images"
+        self._own = str(path)
         self._lock = LedgerLock(self.ledger)
 
     @classmethod
@@ -78,7 +79,7 @@ class RunDirectory:
         """
         directory = cls(find_run(output_dir, run), image_output_dir)
         images = directory._images
-        for folder in (images, *images.parent.glob(f"{images.name}-sample-*")):
+        for folder in (images, *images.parent.glob(f"{images.name}-sample-*"), directory.path / "thumbnails"):
             for partial in folder.glob(f"**/{PARTIAL}"):
                 partial.unlink(missing_ok=True)
         return directory
@@ -92,11 +93,13 @@ class RunDirectory:
 
         Ids are checked when the benchmark is loaded; this makes sure once more that none leads out of the folder.
         """
-        for part in (category, pair_id):
-            if part in ("", ".", "..") or any(character in part for character in "/\\\0"):
-                raise ValueError(f"{part!r} can't be a file's name")
+        _check_names(category, pair_id)
         folder = f"{self._images}-sample-{sample}" if sample else str(self._images)
-        return f"{folder}/{_file_name(category)}/{_file_name(pair_id)}.png"
+        return f"{folder}/{file_name(category)}/{file_name(pair_id)}.png"
+
+    def thumbnail_path(self, category: str, pair_id: str, sample: int | None) -> str:
+        """Where the small picture of this sample's edit goes, or of the source (None)."""
+        return thumbnail_path(self._own, category, pair_id, sample)
 
     def recorded(self, path: str) -> str:
         """The path of an image as the ledger has it: relative to the run's folder if it is inside, else absolute."""
@@ -114,6 +117,18 @@ class RunDirectory:
     def read_json(self, name: str) -> dict[str, Any]:
         """What ``write_json`` wrote; empty if it never came to that, or it can't be read."""
         return read_json(self.path / name)
+
+
+def thumbnail_path(run: Path | str, category: str, pair_id: str, sample: int | None) -> str:
+    """In the folder of this run, the small picture of a sample's edit: in ``thumbnails/edit``, further samples in
+    ``thumbnails/edit-sample-1`` and so on; of the source (None) in ``thumbnails/source``.
+
+    Raises:
+        ValueError: it would lie elsewhere.
+    """
+    _check_names(category, pair_id)
+    what = "source" if sample is None else f"edit-sample-{sample}" if sample else "edit"
+    return f"{run}/thumbnails/{what}/{file_name(category)}/{file_name(pair_id)}.jpg"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -213,7 +228,13 @@ def _age(stamp: str) -> tuple[str, int]:
     return (match[1], int(match[2] or 1)) if match else ("", 0)
 
 
-def _file_name(text: str) -> str:
+def _check_names(*parts: str) -> None:
+    for part in parts:
+        if part in ("", ".", "..") or any(character in part for character in "/\\\0"):
+            raise ValueError(f"{part!r} can't be a file's name")
+
+
+def file_name(text: str) -> str:
     """The text as a file's name; a long one is cut and told apart by a hash, and so is one that looks like that."""
     encoded = text.encode("utf-8", "surrogatepass")
     if len(encoded) <= _MAX_NAME_BYTES and not _CUT.search(text):

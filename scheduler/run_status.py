@@ -11,8 +11,8 @@ from typing import Any, Literal
 from scheduler.ledger_rows import EditedRow, FailedRow, Planned, Row, ScoredRow
 from scheduler.report import OUTDATED, Expected, Report, build_report
 from scheduler.report.model import StageName
-from scheduler.resume import UnfinishedStages
 from scheduler.terminal.rate import Rate
+from scheduler.unfinished import UnfinishedStages
 
 State = Literal["running", "finished", "stopped", "unknown"]
 
@@ -33,6 +33,15 @@ class StageProgress:
     seconds_left: float | None
 
 
+@dataclass(slots=True)
+class WorkerProgress:
+    """What a worker has done in the present part of the run: edits or scores, and when the last one was finished."""
+
+    device: str | None
+    done: int = 0
+    last: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class RunStatus:
     """``stopped``: no process works on it and pairs are missing; ``finished``: none is. ``unknown``: the file system
@@ -44,6 +53,8 @@ class RunStatus:
     stages: Mapping[StageName, StageProgress]
     rounds: int
     begun: bool
+    workers: Mapping[str, WorkerProgress]
+    last_failure: FailedRow | None
     events: tuple[Row, ...]
 
 
@@ -54,25 +65,35 @@ class _Watch:
     since: float
     began: dict[StageName, float] = field(default_factory=dict)
     finished: dict[StageName, list[float]] = field(default_factory=lambda: {"edit": [], "score": []})
+    workers: dict[str, WorkerProgress] = field(default_factory=dict)
+    last_failure: FailedRow | None = None
     events: deque[Row] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
 
     def pass_on(self, rows: Iterable[Row]) -> Iterator[Row]:
         for row in rows:
             match row:
                 case EditedRow():
-                    self._done("edit", row.started, row.finished)
+                    self._done("edit", row)
                 case ScoredRow():
-                    self._done("score", row.started, row.finished)
+                    self._done("score", row)
+                case FailedRow() if row.kind != OUTDATED:
+                    self.last_failure = row
                 case _:
                     pass
             if not isinstance(row, Planned) and not (isinstance(row, FailedRow) and row.kind == OUTDATED):
                 self.events.append(row)
             yield row
 
-    def _done(self, stage: StageName, started: float | None, finished: float | None) -> None:
-        if started is not None and finished is not None and finished >= self.since:
-            self.began[stage] = min(started, self.began.get(stage, started))
-            self.finished[stage].append(finished)
+    def _done(self, stage: StageName, row: EditedRow | ScoredRow) -> None:
+        started, finished = row.started, row.finished
+        if started is None or finished is None or finished < self.since:
+            return
+        self.began[stage] = min(started, self.began.get(stage, started))
+        self.finished[stage].append(finished)
+        if row.worker is not None:
+            worker = self.workers.setdefault(row.worker, WorkerProgress(row.device))
+            worker.done += 1
+            worker.last = max(worker.last, finished)
 
 
 def run_status(
@@ -95,6 +116,8 @@ def run_status(
         stages=_stages(report, expected, watch, now if running is not False else None),
         rounds=rounds,
         begun=bool(watch.began),
+        workers=watch.workers,
+        last_failure=watch.last_failure if report.failures else None,
         events=tuple(watch.events),
     )
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.config.layout import BOTH_STAGES, Stage
 from scheduler.config.problems import ConfigError
 from scheduler.config.yaml_source import read_source
+from scheduler.human_scores import HumanScores
 from scheduler.ledger import is_written, read_ledger
 from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report
@@ -45,13 +47,13 @@ class SavedRun:
         """
         return read_ledger(self.path / LEDGER, growing=True)
 
-    def report(self) -> Report:
-        """Its report, of what the ledger has by now.
+    def report(self, human: HumanScores | None = None) -> Report:
+        """Its report, of what the ledger has by now, and beside the scores that people gave.
 
         Raises:
             OSError: the ledger can't be read.
         """
-        return build_report(self.rows(), manifest=self.manifest, expected=self.expected)
+        return build_report(self.rows(), manifest=self.manifest, expected=self.expected, human=human)
 
     def is_running(self) -> bool | None:
         """Whether a process works on it; None if that can't be told.
@@ -95,6 +97,7 @@ def read_run(path: Path, output_dir: Path) -> SavedRun:
         expected=Expected(
             samples_per_pair=_count("samples_per_pair", manifest, evaluation),
             reward_passes=_count("reward_passes", manifest, evaluation),
+            stages=_stages(manifest.get("stages")),
         ),
         metrics=_metrics(evaluation.get("metrics")),
         log=_log(path, output_dir, logging_.get("log_dir")),
@@ -115,6 +118,11 @@ def _sections(config: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _count(name: str, *places: Mapping[str, Any]) -> int:
     values = (place.get(name) for place in places)
     return next((value for value in values if isinstance(value, int) and 1 <= value <= _MOST), 1)
+
+
+def _stages(named: Any) -> tuple[Stage, ...]:
+    """Those that the run's last part was asked for; both where that is not known."""
+    return tuple(stage for stage in BOTH_STAGES if isinstance(named, list) and stage in named) or BOTH_STAGES
 
 
 def _metrics(named: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 
@@ -11,7 +12,6 @@ from scheduler.benchmark.model import PairError
 from scheduler.delivery import Item
 from scheduler.files import read_file
 from scheduler.ledger_rows import FailedRow, ScoredRow
-from scheduler.run_directory import RunDirectory
 from scheduler.score_rows import SentBatch, SentUnit, failed_score, judged_row
 from scheduler.services import EditedImage, Services, StageClock
 from scheduler.suspects import poison_message
@@ -22,17 +22,23 @@ log = logging.getLogger("warmbench")
 
 
 class ScoreStage:
-    """All scores of a run. ``keep_images``: edits stay on disk when they are scored; ``reused`` scores are from an
-    earlier part of the run.
+    """All scores of a run. ``image_path`` tells where an edit's image is; ``keep_images``: edits stay on disk when they
+    are scored; ``reused`` scores are from an earlier part of the run.
     """
 
     def __init__(
-        self, services: Services, task: Task, batches: b.Batches, directory: RunDirectory, *, keep_images: bool
+        self,
+        services: Services,
+        task: Task,
+        batches: b.Batches,
+        image_path: Callable[[EditUnit], str],
+        *,
+        keep_images: bool,
     ) -> None:
         self._services = services
         self._task = task
         self._batches = batches
-        self._directory = directory
+        self._image_path = image_path
         self._keep_images = keep_images
         self._known: dict[ScoreUnit, str] = {}
         # Where the devices change roles, all edits of a run wait here: the least that will do is kept of each.
@@ -79,6 +85,13 @@ class ScoreStage:
             return True
         self.reused += 1
         return False
+
+    def at_work(self) -> dict[str, tuple[str, SentBatch]]:
+        """By reward, the batch that its device may be at, and that one's name on the wire."""
+        found: dict[str, tuple[str, SentBatch]] = {}
+        for name, batch in self._jobs.items():
+            found.setdefault(batch.worker, (name, batch))
+        return found
 
     def close(self) -> None:
         """No more edits will come."""
@@ -204,8 +217,7 @@ class ScoreStage:
         return path
 
     def _image(self, unit: EditUnit) -> EditedImage:
-        path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
-        return EditedImage(path, self._hashes[unit].hex())
+        return EditedImage(self._image_path(unit), self._hashes[unit].hex())
 
     def _durable(self, unit: ScoreUnit) -> Callable[[], None]:
         def done() -> None:
@@ -253,7 +265,7 @@ class ScoreStage:
         def read() -> list[bytes]:
             frames: list[bytes] = []
             for image, pair in images:
-                frames.append(read_file(image.path))
+                frames.append(_unchanged(image))
                 if with_source:
                     frames.append(pair.source.read())
             return frames
@@ -284,6 +296,14 @@ class ScoreStage:
                 self._fail_batch(action.reward, name, "too_large", str(error))
 
         self._services.read(read, send)
+
+
+def _unchanged(image: EditedImage) -> bytes:
+    """The image's bytes: what is judged is what the ledger says that it is."""
+    content = read_file(image.path)
+    if hashlib.sha256(content).hexdigest() != image.sha256:
+        raise PairError("bad_image", f"{image.path} is no longer the image that was recorded")
+    return content
 
 
 def _name(batch: int) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from protocol import messages as m
 from scheduler.delivery import Item
 from scheduler.ledger_rows import StageRow
+from scheduler.report.model import StageName
 from scheduler.trace import Trace
 from scheduler.worker_client import WorkerClient
 
@@ -28,10 +29,11 @@ class LoopSettings:
     """How the loop runs. Seconds; ``max_failures`` counts pairs, None is no limit.
 
     ``devices`` and ``swap`` are what the config asks for; a pool that is up may have other devices, which then decide
-    on ``swap`` if ``swap_if_shared``.
+    on ``swap`` if ``swap_if_shared``. ``devices`` and ``specs`` are of the roles that the ``stages`` need.
     """
 
     run: str
+    stages: Sequence[StageName]
     swap: bool
     swap_if_shared: bool
     devices: Mapping[m.Role, tuple[str, ...]]

@@ -16,6 +16,7 @@ from scheduler.report.figures import score_text
 from scheduler.report.model import Group
 from scheduler.run_status import RunStatus, StageProgress, State, run_status
 from scheduler.saved_run import SavedRun
+from scheduler.terminal.snapshot import place_of
 from scheduler.text import encodable, one_line
 
 _LONGEST_NAME = 40
@@ -58,6 +59,12 @@ def status_lines(run: SavedRun, status: RunStatus) -> Iterator[str]:
     yield from _aligned(
         [["Category", "Done", "Failed", "Missing", "Mean"], *(_cells(name, group) for name, group in groups)]
     )
+    if status.state == "running" and status.workers:
+        yield ""
+        yield from _aligned([["Worker", "Device", "Done", "Last"], *_worker_cells(status, time.time())])
+    if status.last_failure is not None and status.last_failure not in status.events:
+        yield ""
+        yield f"Last failure: {_event(status.last_failure)}"
     if status.events:
         yield ""
         yield "Last events:"
@@ -91,6 +98,11 @@ def status_json(run: SavedRun, status: RunStatus) -> str:
         "rounds": status.rounds,
         "categories": {name: _counts(group) for name, group in status.report.categories.items()},
         "overall": _counts(status.report.overall),
+        "workers": {
+            name: {"device": worker.device, "done": worker.done, "last": worker.last}
+            for name, worker in status.workers.items()
+        },
+        "last_failure": None if status.last_failure is None else _event_fields(status.last_failure),
         "last_events": [_event_fields(row) for row in status.events],
         "log": None if run.log is None else str(run.log),
         "reports": [str(path) for path in _reports(run)],
@@ -107,6 +119,13 @@ def _facts(stage: StageProgress) -> list[str]:
     if stage.seconds_left is not None:
         facts.append(f"{format_duration(stage.seconds_left)} left")
     return facts
+
+
+def _worker_cells(status: RunStatus, now: float) -> Iterator[list[str]]:
+    for name, worker in sorted(status.workers.items(), key=lambda found: place_of(found[0])):
+        device = one_line(worker.device, _LONGEST_NAME) if worker.device else "-"
+        ago = f"{format_duration(now - worker.last)} ago"
+        yield [one_line(name, _LONGEST_NAME), device, str(worker.done), ago]
 
 
 def _counts(group: Group) -> dict[str, Any]:
@@ -163,6 +182,6 @@ def _reports(run: SavedRun) -> list[str]:
 
 
 def _way_on(run: SavedRun) -> str:
-    from scheduler.run import resume_command
+    from scheduler.run_options import resume_command
 
     return resume_command(run.command, run.stamp) if run.command else f"warmbench run --config ... --resume {run.stamp}"

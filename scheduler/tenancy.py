@@ -101,17 +101,16 @@ class Tenancy:
         return "exclusive" if moves or self._has_late_mismatch(status) else "shared"
 
     def _take_as_it_is(self, status: m.PoolStatus) -> None:
-        found = devices(status)
-        if found == self._settings.devices:
-            return
-        self.devices = found
+        found, asked = devices(status), self._settings.devices
         if self._settings.swap_if_shared:
             self.swap = shares_devices(found)
+        if {role: found[role] for role in asked} == asked:
+            return
+        self.devices = {role: found[role] for role in asked}
         log.warning(
-            "Pool %s has other devices than the config (editors on %s, rewards on %s): it is used as it is",
+            "Pool %s has other devices than the config (%s): it is used as it is",
             self._pool.name,
-            ", ".join(found["editor"]),
-            ", ".join(found["reward"]),
+            ", ".join(f"{role}s on {', '.join(where) or 'none'}" for role, where in self.devices.items()),
         )
 
     def _has_late_mismatch(self, status: m.PoolStatus) -> bool:

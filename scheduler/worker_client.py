@@ -35,6 +35,7 @@ class WorkerClient:
         self.joined = False
         self.residency: m.Residency = "disk"
         self.moving_to: m.Residency | None = None
+        self.read_early = False
         self.model: m.LoadedModel | None = None
         self.state: m.WorkerState | None = None
         self.link = Link(context, status.endpoint)

@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["tests.tiny_model_fixtures"]
+pytest_plugins = ["tests.browser", "tests.tiny_model_fixtures"]

@@ -78,20 +78,11 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 def encode_png(image: Image.Image) -> bytes:
     """Encode an image as a PNG without metadata; equal pixels give equal bytes (on one version of zlib).
 
-    RGB and RGBA are kept as they are; any other mode is converted as ``decode_image`` does.
-
     Raises:
-        ModelError: ``bad_image``: there are no pixels, or its mode has no meaning as RGB.
+        ModelError: from ``as_rgb_or_rgba``.
     """
+    image = as_rgb_or_rgba(image)
     width, height = image.size
-    if not width or not height:
-        raise ModelError("bad_image", f"an image of {width}x{height} pixels cannot be encoded")
-    if image.mode not in {"RGB", "RGBA"}:
-        try:
-            image = _rgb_or_rgba(image)
-        except ValueError as error:
-            message = f"an image of mode {image.mode} cannot be encoded: {_short(error)}"
-            raise ModelError("bad_image", message) from error
     channels = len(image.mode)
     rows = np.frombuffer(image.tobytes(), np.uint8).reshape(height, width * channels)
     colour_type = 2 if channels == 3 else 6
@@ -104,6 +95,24 @@ def encode_png(image: Image.Image) -> bytes:
             _chunk(b"IEND", b""),
         )
     )
+
+
+def as_rgb_or_rgba(image: Image.Image) -> Image.Image:
+    """RGB and RGBA as they are; any other mode converted as ``decode_image`` does.
+
+    Raises:
+        ModelError: ``bad_image``: there are no pixels, or its mode has no meaning as RGB.
+    """
+    width, height = image.size
+    if not width or not height:
+        raise ModelError("bad_image", f"an image of {width}x{height} pixels cannot be encoded")
+    if image.mode in {"RGB", "RGBA"}:
+        return image
+    try:
+        return _rgb_or_rgba(image)
+    except ValueError as error:
+        message = f"an image of mode {image.mode} cannot be encoded: {_short(error)}"
+        raise ModelError("bad_image", message) from error
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

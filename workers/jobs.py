@@ -122,6 +122,11 @@ class Jobs:
         return self._running
 
     @property
+    def following(self) -> JobKey | None:
+        """The job that will start when the device is done with the one it has, unless something else happens before."""
+        return None if self._running is None or not self._usable else self._first_startable()
+
+    @property
     def runs(self) -> tuple[str, ...]:
         """The runs that are attached."""
         return tuple(self._runs)
@@ -251,15 +256,19 @@ class Jobs:
         return run.jobs.get(key.job) if run else None
 
     def _start_next(self) -> list[Action]:
-        if self._running is not None or not self._usable:
+        key = None if self._running is not None or not self._usable else self._first_startable()
+        if key is None:
             return []
-        for run in tuple(self._turns):
+        # Whoever got the device goes to the end of the line.
+        self._turns.remove(key.run)
+        self._turns.append(key.run)
+        self._running = key
+        self._runs[key.run].jobs[key.job].place = Place.RUNNING
+        return [Start(key)]
+
+    def _first_startable(self) -> JobKey | None:
+        for run in self._turns:
             name = self._runs[run].startable()
             if name is not None:
-                # Whoever got the device goes to the end of the line.
-                self._turns.remove(run)
-                self._turns.append(run)
-                self._running = JobKey(run, name)
-                self._runs[run].jobs[name].place = Place.RUNNING
-                return [Start(self._running)]
-        return []
+                return JobKey(run, name)
+        return None

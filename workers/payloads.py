@@ -9,9 +9,21 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from protocol.codec import Buffer
-from protocol.messages import Edit, Edited, Failed, Judgement, Message, Score, Scored, ScoredItem, Stage
-from workers.codecs import decode_image, encode_png
+from protocol.messages import (
+    Edit,
+    Edited,
+    Failed,
+    Judgement,
+    Message,
+    Score,
+    Scored,
+    ScoredItem,
+    Stage,
+    ThumbnailOf,
+)
+from workers.codecs import as_rgb_or_rgba, decode_image, encode_png
 from workers.interface import ModelError, ScoreRequest
+from workers.thumbnails import make_thumbnail
 
 
 @dataclass(frozen=True)
@@ -47,9 +59,13 @@ class Reply:
     images: Sequence[Buffer] = ()
 
 
-def decode_source(image: Buffer) -> Image.Image:
-    """The source of an edit. Raises ModelError."""
-    return decode_image(bytes(image))
+def decode_source(image: Buffer) -> tuple[Image.Image, bytes | None]:
+    """The source of an edit, and its thumbnail: made now, so that no pixels are kept for it while the edit is made.
+
+    Raises ModelError.
+    """
+    source = decode_image(bytes(image))
+    return source, make_thumbnail(source)
 
 
 def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
@@ -75,9 +91,18 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
     return inputs
 
 
-def encode_edit(message: Edit, image: Image.Image, started: float, finished: float) -> Reply:
-    """The edit as the message and frame that deliver it."""
-    png = encode_png(image)
+def encode_edit(
+    message: Edit, image: Image.Image, started: float, finished: float, source_thumbnail: bytes | None = None
+) -> Reply:
+    """The edit as the message and frames that deliver it.
+
+    Its thumbnail goes with it, and is made here: at most a third of the time that the PNG takes, after the barrier. A
+    message of its own would have to be kept and acknowledged as well.
+    """
+    pixels = as_rgb_or_rgba(image)
+    png = encode_png(pixels)
+    made: dict[ThumbnailOf, bytes | None] = {"edit": make_thumbnail(pixels), "source": source_thumbnail}
+    thumbnails = {name: thumbnail for name, thumbnail in made.items() if thumbnail is not None}
     edited = Edited(
         run=message.run,
         incarnation=message.incarnation,
@@ -87,8 +112,9 @@ def encode_edit(message: Edit, image: Image.Image, started: float, finished: flo
         width=image.width,
         height=image.height,
         sha256=hashlib.sha256(png).hexdigest(),
+        thumbnails=list(thumbnails),
     )
-    return Reply(edited, (png,))
+    return Reply(edited, (png, *thumbnails.values()))
 
 
 def encode_scores(message: Score, output: ScoreOutput, started: float, finished: float) -> Reply:

@@ -53,6 +53,8 @@ class Simulation(Struct, frozen=True, kw_only=True):
     the key and the seed, and not anew for each attempt: a pair that crashes its worker does so every time, which is
     what makes it one to be quarantined. A reward has no seed and decides by the key alone; a fault of one item is
     that of its whole batch.
+
+    ``prefers`` is what a reward's scores hang on: ``nothing`` that one sees, or ``change``, how much the pixels differ.
     """
 
     latency_ms: Milliseconds = 100.0
@@ -62,6 +64,7 @@ class Simulation(Struct, frozen=True, kw_only=True):
     burn_cpu: bool = False
     faults: dict[FaultKind, Probability | list[str]] = {}
     score_range: tuple[float, float] = (0.0, 10.0)
+    prefers: Literal["nothing", "change"] = "nothing"
 
     def __post_init__(self) -> None:
         low, high = self.score_range
@@ -87,8 +90,12 @@ class Simulation(Struct, frozen=True, kw_only=True):
 
     def score(self, image_sha256: str) -> float:
         """A score spread evenly over ``score_range``, with two decimals, fixed by the hash of the image's bytes."""
+        return self.on_scale(uniform("score", image_sha256))
+
+    def on_scale(self, share: float) -> float:
+        """A share from 0 to 1 as a score, with two decimals."""
         low, high = self.score_range
-        return min(high, max(low, round(low + (high - low) * uniform("score", image_sha256), 2)))
+        return min(high, max(low, round(low + (high - low) * share, 2)))
 
     def _for_pixels(self, size: tuple[int, int]) -> float:
         return self.per_megapixel_ms * size[0] * size[1] / 1e6

@@ -21,7 +21,7 @@ from protocol.codec import Buffer, encode
 from protocol.mailbox import Mailbox
 from workers import jobs as j
 from workers.ahead import Ahead, a_core_is_free, taken
-from workers.device import Device, Outcome
+from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
 from workers.interface import ModelError
 from workers.payloads import PreparedBatch, Reply, decode_batch, decode_source, encode_edit, encode_scores, failure
@@ -54,6 +54,7 @@ class _Payload:
     message: m.Edit | m.Score
     images: list[Buffer]
     decoded: Any = None
+    source_thumbnail: bytes | None = None
     waiting: bool = False
     prepared: Future[PreparedBatch | None] | None = None
     outcome: Outcome | None = None
@@ -88,8 +89,33 @@ class Workbench:
         self._first_done = first_done
         self._may_prepare = may_prepare
         self._busy = threading.Event()
+        self._lined_up: j.JobKey | None = None
+        self._gone_on_with: j.JobKey | None = None
         self._ahead: Ahead[PreparedBatch | None] = Ahead()
         self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
+
+    def catch_up(self) -> None:
+        """Before anything else is decided: the device may have gone on with the edit that was next so far."""
+        if self._device.withdraw():
+            self._gone_on_with = self._lined_up
+            self.take_outcomes()
+        self._lined_up = None
+        assert self._gone_on_with is None, "the device went on with what was not next"  # noqa: S101 - a broken caller
+
+    def take_outcomes(self) -> None:
+        """The device has ended something."""
+        for outcome in self._device.take():
+            outcome.tag(outcome)
+
+    def line_up(self) -> None:
+        """Nothing more is to be decided for now: should the device end meanwhile, it goes on with the next edit.
+
+        Not before it has ended one in this life, which the launcher is to hear of first.
+        """
+        key = self.jobs.following
+        if key is not None and self.activity.done and isinstance(self._payloads[key].message, m.Edit):
+            self._lined_up = key
+            self._device.line_up(self._call(key))
 
     def add(self, message: m.Edit | m.Score, images: list[Buffer]) -> None:
         """A job arrived."""
@@ -165,10 +191,16 @@ class Workbench:
             self.act(self.jobs.decode_failed(key))
 
     def _start(self, key: j.JobKey) -> None:
-        payload, activity = self._payloads[key], self.activity
-        activity.step = activity.steps = 0
-        payload.waiting = False
+        self._payloads[key].waiting = False
         self._busy.set()
+        if key == self._gone_on_with:
+            self._gone_on_with = None
+        else:
+            self._device.submit(self._call(key))
+        self._prepare_ahead()
+
+    def _call(self, key: j.JobKey) -> Call:
+        payload, activity = self._payloads[key], self.activity
 
         def progress(step: int, steps: int) -> None:
             activity.step, activity.steps = step, steps
@@ -176,6 +208,7 @@ class Workbench:
             self._device.watchdog.progressed()
 
         def work() -> Any:
+            activity.step = activity.steps = 0
             if isinstance(payload.message, m.Edit):
                 return self._holder.edit(payload.message, payload.decoded, progress)
             return self._holder.score(payload.message, payload.decoded, taken(payload.prepared), progress)
@@ -193,8 +226,7 @@ class Workbench:
                 payload.reply = failure(payload.message, error, outcome.started, outcome.finished)
             self.act(self.jobs.device_done(failed=outcome.error is not None))
 
-        self._device.submit(done, work, self.job_timeout)
-        self._prepare_ahead()
+        return Call(done, work, self.job_timeout)
 
     def _prepare_ahead(self) -> None:
         """Have the batches that are the next ones to start prepared."""
@@ -233,7 +265,7 @@ class Workbench:
 def _decode(payload: _Payload) -> None:
     began = time.time()
     if isinstance(payload.message, m.Edit):
-        payload.decoded = decode_source(payload.images[0])
+        payload.decoded, payload.source_thumbnail = decode_source(payload.images[0])
     else:
         payload.decoded = decode_batch(payload.message, payload.images)
     payload.images = []
@@ -249,7 +281,7 @@ def _encode(payload: _Payload) -> None:
     began, outcome, message = time.time(), payload.outcome, payload.message
     assert outcome is not None, "encoded before the device was done"  # noqa: S101 - jobs.py orders it so
     if isinstance(message, m.Edit):
-        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished)
+        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished, payload.source_thumbnail)
     else:
         reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
     codecs = [*payload.codecs, _span("encode", began)]

@@ -26,7 +26,7 @@ from protocol.pool import ModelCard, WorkerCard, write_card
 from protocol.processes import create_time
 from protocol.sockets import Listener
 from workers import jobs as j
-from workers.device import Device, Outcome
+from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
 from workers.payloads import sendable
 from workers.peers import Identity, Peers
@@ -70,7 +70,7 @@ class Worker:
         self._peers = Peers(self._listener, identity, self)
         self._status = _Status()
         self._mailbox = Mailbox()
-        self._device = Device(self._post_outcome)
+        self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes))
         self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
         # Deaths are counted from the last life that got anything done: the launcher should hear of it before the next
         # job can end this one.
@@ -103,9 +103,11 @@ class Worker:
             if self._parent.fileno() in ready and not self._parent.recv(64):
                 log.warning("the launcher is gone: ending")
                 break
+            self._bench.catch_up()
             self._mailbox.run()
             self._read_messages()
             self._peers.look_after()
+            self._bench.line_up()
         for run in self._peers:
             self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
         self._listener.close()
@@ -120,9 +122,6 @@ class Worker:
 
     def _wait_ms(self) -> int:
         return max(10, int(self._peers.shortest_heartbeat * 500))
-
-    def _post_outcome(self, outcome: Outcome) -> None:
-        self._mailbox.post(lambda: outcome.tag(outcome))
 
     def _end(self) -> None:
         self._ending = True
@@ -222,7 +221,7 @@ class Worker:
             self._write_card()
             self._end_move("failed" if outcome.error else "ready")
 
-        self._device.submit(loaded, load, message.load_timeout_seconds)
+        self._device.submit(Call(loaded, load, message.load_timeout_seconds))
 
     def _on_place(self, identity: bytes, message: m.Place) -> None:
         if message.epoch < self._status.epoch:
@@ -245,7 +244,7 @@ class Worker:
             self._end_move("ready" if self._status.model is not None else self._status.phase)
             self._peers.send(message.run, answer)
 
-        self._device.submit(placed, lambda: self._holder.place(message.residency), self._bench.job_timeout)
+        self._device.submit(Call(placed, lambda: self._holder.place(message.residency), self._bench.job_timeout))
 
     def _begin_move(self, epoch: int) -> None:
         self._moving += 1

@@ -161,8 +161,8 @@ class Collector:
         instruction = check(_instruction, cursor, fields, names)
         description = check(read_text, cursor, fields, *names.description)
         reference = check(read_text, cursor, fields, *names.reference)
-        source = None if check.problems else check(self._open_image, fields)
-        if pair_id is not None and instruction is not None and source is not None:
+        source = self._look(fields) if check.problems else check(self._open_image, fields)
+        if not check.problems and pair_id is not None and instruction is not None and source is not None:
             self._pairs.append(
                 Pair(index, section.name, pair_id, instruction, description or "", source, source.sha256, reference)
             )
@@ -172,9 +172,23 @@ class Collector:
         problem = check.problems[0]
         self._bad.append(
             BadPair(
-                index, section.name, pair_id or f"#{position}", problem.kind, problem.message, instruction, description
+                index,
+                section.name,
+                pair_id or f"#{position}",
+                problem.kind,
+                problem.message,
+                instruction,
+                description,
+                source,
             )
         )
+
+    def _look(self, fields: Fields) -> Source | None:
+        """The image of an item that is bad for another reason."""
+        try:
+            return self._open_image(fields)
+        except PairError:
+            return None
 
     # -- the whole ---------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ No image is kept in memory: a pair knows where its source image lies and reads i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -66,7 +66,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class BadPair:
-    """An item that cannot be used. Category and id are stand-ins (``#17``, ``p1#2``) where the data's can't be used."""
+    """An item that cannot be used. Category and id are stand-ins (``#17``, ``p1#2``) where the data's can't be used.
+
+    ``source`` is its image, to be shown, if that is not what is wrong with it.
+    """
 
     index: int
     category: str
@@ -75,6 +78,7 @@ class BadPair:
     message: str
     instruction: str | None = None
     description: str | None = None
+    source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -121,6 +125,16 @@ class Benchmark:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_key", PairsByKey(self.pairs))
+
+    def source_images(self) -> Callable[[str], Source | None]:
+        """What finds the source image of a pair, a bad one too, by its key; None if it has none that can be shown."""
+        bad = {pair.key: pair.source for pair in self.bad if pair.source is not None}
+
+        def find(key: str) -> Source | None:
+            pair = self.by_key.get(key)
+            return bad.get(key) if pair is None else pair.source
+
+        return find
 
     @property
     def items(self) -> tuple[Pair | BadPair, ...]:

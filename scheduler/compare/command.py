@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scheduler.compare.gallery import render_comparison
 from scheduler.compare.json_form import comparison_as_json
 from scheduler.compare.markdown import render_markdown
 from scheduler.compare.result import Against, Result, compare_all
@@ -61,6 +62,7 @@ def _write(result: Result, output_dir: Path) -> list[Path]:
     contents = {
         output_dir / f"{name}.json": comparison_as_json(result),
         output_dir / f"{name}.md": encodable(render_markdown(result)).encode(),
+        output_dir / f"{name}.html": render_comparison(result, output_dir, name),
     }
     output_dir.mkdir(parents=True, exist_ok=True)
     for path, content in contents.items():

@@ -205,7 +205,7 @@ class OwnEditor(DiffusionModel):
 
     type: None = Field(default=None, description="Not beside a class of one's own.")
     class_path: Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=500)] = Field(
-        default="package.module.ClassName", description="A class that derives from workers.interface.Editor."
+        default="package.module.ClassName", description="A class that derives from `workers.interface.Editor`."
     )
     params: OwnEditorParams = Field(default_factory=OwnEditorParams, description="The editor's parameters.")
 

@@ -47,7 +47,9 @@ class LayoutError(ConfigError):
 
 
 def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[Stage] = BOTH_STAGES) -> Layout:
-    """Give each worker process a device. A stage that is not run gets none.
+    """Give each worker process a device. A stage that is not run gets none; one that is run alone takes no turns.
+
+    Where it is left open, a reward that scores alone goes where it would go beside the editors, if those name devices.
 
     Raises:
         LayoutError: a device that the config names, or needs, is not among ``gpus``. (Simulated and identity models
@@ -57,9 +59,12 @@ def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[St
     missing: list[tuple[Location, Problem]] = []
     editors: tuple[DeviceId, ...] | None = ()
     rewards: tuple[DeviceId, ...] | None = ()
+    beside: tuple[DeviceId, ...] = ()
     if "edit" in stages:
         at, editors = _wanted_by_editor(config, visible)
         missing += _not_there(at, editors, visible) if config.diffusion_model.holds_gpu else []
+    else:
+        beside = _wanted_by_editor(config, visible)[1] or ()
     if "score" in stages:
         at, rewards = _wanted_by_reward(config)
         missing += _not_there(at, rewards, visible) if config.reward_model.holds_gpu else []
@@ -71,9 +76,11 @@ def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[St
     if editors is None:
         editors, rewards = _share_out(visible, rewards)
     if rewards is None:
-        rewards = _automatic(config, visible, editors)
+        rewards = _automatic(config, visible, editors or beside)
     residency = config.scheduler.residency
-    if residency == "auto":
+    if not (editors and rewards):
+        residency = "resident"
+    elif residency == "auto":
         residency = "swap" if _indices(editors) & _indices(rewards) else "resident"
     return Layout(tuple(map(_device_name, editors)), tuple(map(_device_name, rewards)), residency)
 

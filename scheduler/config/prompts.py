@@ -65,7 +65,10 @@ class AspectEntry(Section):
 class CategoryEntry(Section):
     """What is asked about the edits of one category: one question, or several aspects."""
 
-    purpose: ClassVar[str] = "What the reward is asked about the edits of this category."
+    purpose: ClassVar[str] = (
+        "What the reward is asked about the edits of this category. The one called `default` is for all categories "
+        "that have no entry of their own and no built-in one."
+    )
 
     system_prompt: Template | None = Field(default=None, description="The system message; may be an empty text.")
     user_prompt_template: Template | None = Field(default=None, description="The user's message, beside the image.")

@@ -108,7 +108,9 @@ def _of_loading(params: EditorParams | RewardParams) -> dict[str, Any]:
 def _of_work(params: EditorParams | RewardParams) -> dict[str, Any]:
     if isinstance(params, SimulatedEditorParams | SimulatedRewardParams):
         chosen = {name: getattr(params, name) for name in SIMULATION_KEYS} | {"faults": params.faults.switched_on()}
-        return chosen | ({"per_item_ms": params.per_item_ms} if isinstance(params, SimulatedRewardParams) else {})
+        if isinstance(params, SimulatedRewardParams):
+            chosen |= {"per_item_ms": params.per_item_ms, "prefers": params.prefers}
+        return chosen
     return _free(params)
 
 

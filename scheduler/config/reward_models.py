@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, PlainValidator
 from scheduler.config.editor_models import Dtype, ModelName, repeated_devices, unfit_free_params
 from scheduler.config.problems import shown
 from scheduler.config.simulation import Simulation
-from scheduler.config.values import Conflict, DeviceIds, FilePath, RewardDevice, Section
+from scheduler.config.values import Allowed, Conflict, DeviceIds, FilePath, RewardDevice, Section
 
 _LIMIT = 1e6
 _HIGHEST_LOGITS_SCORE = 19
@@ -57,17 +57,23 @@ class RewardParams(Section):
         default="generate",
         description="`generate`: the reply's text is read; `logits`: the expected score in one pass.",
     )
-    score_range: Annotated[tuple[float, float], PlainValidator(_score_range)] = Field(
-        default=(0, 10), description="The lowest and the highest score."
+    score_range: Annotated[
+        tuple[float, float], PlainValidator(_score_range), Allowed("two numbers, the lower one first")
+    ] = Field(
+        default=(0, 10),
+        description="The lowest and the highest score. `logits` needs whole numbers from 0 to 19; the built-in "
+        "prompts ask for 0 to 10.",
     )
     max_new_tokens: int = Field(default=128, ge=1, le=32_768, description="The longest reply, in tokens.")
-    do_sample: Annotated[Literal[False], PlainValidator(_never)] = Field(
+    do_sample: Annotated[Literal[False], PlainValidator(_never), Allowed("`false`")] = Field(
         default=False, description="Always false: scores must not depend on luck."
     )
     use_flash_attention: bool = Field(default=False, description="FlashAttention 2, where it is installed.")
     compare_with_original: bool = Field(default=False, description="Show the model the source image beside the edit.")
     use_batch_inference: bool = Field(default=True, description="Score in batches; false: one at a time.")
-    batch_size: int = Field(default=4, ge=1, le=256, description="Edits per batch.")
+    batch_size: int = Field(
+        default=4, ge=1, le=256, description="Edits per batch; halved by itself where memory is short."
+    )
     min_pixels: int | None = Field(
         default=None,
         ge=1,
@@ -110,7 +116,7 @@ class Qwen3VLParams(RewardParams):
 
 
 class OtherEnvironment(Section):
-    conda_env: Annotated[str, PlainValidator(_conda_env)] | None = Field(
+    conda_env: Annotated[str, PlainValidator(_conda_env), Allowed("name")] | None = Field(
         default=None, description="The name of the conda environment that the reward runs in."
     )
     python: FilePath | None = Field(
@@ -136,9 +142,17 @@ class SimulatedRewardParams(Simulation, OtherEnvironment, RewardParams):
     model_name: ModelName | None = Field(default="simulated", description="A name for the report; nothing is loaded.")
     latency_ms: float = Field(default=100.0, ge=0, le=3_600_000, description="Milliseconds a batch holds the device.")
     per_item_ms: float = Field(default=0.0, ge=0, le=3_600_000, description="Milliseconds more per edit of the batch.")
+    prefers: Literal["nothing", "change"] = Field(
+        default="nothing",
+        description="`nothing`: the score is a hash of the image's bytes; `change`: it grows with how much the pixels "
+        "differ from the source's.",
+    )
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from RewardParams.conflicts(self)
+        if self.prefers == "change" and not self.compare_with_original:
+            message = "change can't be seen without the source"
+            yield Conflict((("prefers",), ("compare_with_original",)), message, "write `compare_with_original: true`")
 
 
 class OwnRewardParams(RewardParams):
@@ -203,7 +217,7 @@ class OwnReward(RewardModel):
 
     type: None = Field(default=None, description="Not beside a class of one's own.")
     class_path: Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=500)] = Field(
-        default="package.module.ClassName", description="A class that derives from workers.interface.Reward."
+        default="package.module.ClassName", description="A class that derives from `workers.interface.Reward`."
     )
     params: OwnRewardParams = Field(default_factory=OwnRewardParams, description="The reward's parameters.")
 

@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator
 
 from protocol.pool import PoolError, check_name
 from scheduler.config.problems import shown
-from scheduler.config.values import CategoryName, Conflict, CountOrFraction, FilePath, Section
+from scheduler.config.values import Allowed, CategoryName, Conflict, CountOrFraction, FilePath, Section
 
 Metric = Literal["mean", "std", "median", "min", "max", "ci95"]
 METRICS: tuple[Metric, ...] = ("mean", "std", "median", "min", "max", "ci95")
@@ -101,7 +101,7 @@ class Pool(Section):
 
     purpose: ClassVar[str] = "The pool of workers that runs attach to."
 
-    name: Annotated[str, PlainValidator(_pool_name)] | None = Field(
+    name: Annotated[str, PlainValidator(_pool_name), Allowed("name")] | None = Field(
         default=None, description="The pool's name; left out: the name of the config file, without its ending."
     )
     transport: Annotated[Literal["ipc", "tcp"], PlainValidator(_transport)] = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, PlainValidator
 
 from scheduler.config.problems import shown
-from scheduler.config.values import Section
+from scheduler.config.values import Allowed, Section
 
 
 def _chance(value: object) -> float | tuple[str, ...]:
@@ -18,7 +18,9 @@ def _chance(value: object) -> float | tuple[str, ...]:
     raise ValueError(f"must be a probability (0 to 1) or a list of pair keys (category/pair_id), found {shown(value)}")
 
 
-Chance = Annotated[float | tuple[str, ...], PlainValidator(_chance)]
+Chance = Annotated[
+    float | tuple[str, ...], PlainValidator(_chance), Allowed("probability from 0 to 1, or list of `category/pair_id`")
+]
 
 
 class Faults(Section):

@@ -19,6 +19,13 @@ MAX_CUDA_INDEX = 255
 
 
 @dataclass(frozen=True)
+class Allowed:
+    """In the metadata of a type whose annotation does not tell it: which values it takes, for the reference."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class Conflict:
     """Values that are right by themselves but not together. ``keys`` are relative to the section, main one first."""
 
@@ -75,7 +82,9 @@ def _device_id(value: object) -> DeviceId:
 
 
 DeviceIds = Annotated[
-    tuple[Annotated[DeviceId, PlainValidator(_device_id)], ...], Field(strict=False, min_length=1, max_length=256)
+    tuple[Annotated[DeviceId, PlainValidator(_device_id)], ...],
+    Field(strict=False, min_length=1, max_length=256),
+    Allowed("list of CUDA indices and `cpu`"),
 ]
 
 
@@ -86,8 +95,14 @@ def _device_name(allowed: tuple[str, ...], value: object) -> str:
     raise ValueError(f"must be {', '.join(allowed)} or cuda:N, found {shown(value)}{advice}")
 
 
-EditorDevice = Annotated[str, PlainValidator(lambda value: _device_name(("cuda", "cpu"), value))]
-RewardDevice = Annotated[str, PlainValidator(lambda value: _device_name(("auto", "cuda", "cpu"), value))]
+EditorDevice = Annotated[
+    str, PlainValidator(lambda value: _device_name(("cuda", "cpu"), value)), Allowed("`cuda`, `cuda:N`, `cpu`")
+]
+RewardDevice = Annotated[
+    str,
+    PlainValidator(lambda value: _device_name(("auto", "cuda", "cpu"), value)),
+    Allowed("`auto`, `cuda`, `cuda:N`, `cpu`"),
+]
 
 
 def check_name(value: object) -> str:
@@ -107,7 +122,7 @@ def check_name(value: object) -> str:
     return value
 
 
-CategoryName = Annotated[str, PlainValidator(check_name)]
+CategoryName = Annotated[str, PlainValidator(check_name), Allowed("names")]
 """A category as the data names it: text of 1 to 200 characters, or an integer, which becomes its digits."""
 
 
@@ -119,7 +134,9 @@ def _whole_or_share(value: object) -> int | float:
     raise ValueError(f"must be a count (0, 1, 2, ...) or a fraction (0.0 to 1.0), found {shown(value)}")
 
 
-CountOrFraction = Annotated[int | float, PlainValidator(_whole_or_share)]
+CountOrFraction = Annotated[
+    int | float, PlainValidator(_whole_or_share), Allowed("count (`5`), or fraction from `0.0` to `1.0` (`0.05`)")
+]
 """An integer is a count, a number with a point a share of the whole."""
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.costs import barrier_loss
+from scheduler.human_scores import HumanScores
 from scheduler.ledger_rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
+from scheduler.report.agreement import agree
+from scheduler.report.aspects import describe_aspects
 from scheduler.report.model import (
     Expected,
     Failure,
@@ -19,14 +22,19 @@ from scheduler.report.model import (
     StagePerformance,
 )
 from scheduler.report.tally import PairTally
+from scheduler.report.variance import Variance, tell_apart
 from scheduler.statistics import describe, mean
 
 
-def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: Expected) -> Report:
+def build_report(
+    rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: Expected, human: HumanScores | None = None
+) -> Report:
     """Build the report of a run, finished or not, from its ledger's rows and its manifest alone.
 
     ``manifest["notes"]``, a list of texts, is what a reader has to know first (a simulated model, random weights);
-    ``manifest["left_out"]`` are pairs (category, id) of the ledger that the run does not ask for any more.
+    ``manifest["left_out"]`` are pairs (category, id) of the ledger that the run does not ask for any more;
+    ``manifest["combine"]`` is the rule for the aspects of each category that has some. ``human`` are scores that people
+    gave, to be compared with the reward's.
     The report is ``COMPLETE`` if there are pairs and every one did the stages that ``expected`` names.
     """
     stages: list[StageRow] = []
@@ -39,8 +47,8 @@ def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: 
             continue
         pairs.append(tally.result(expected))
         failures += tally.failures(expected)
-    categories = _by_category(pairs)
-    overall = _group(pairs)
+    categories = _by_category(pairs, manifest.get("combine"))
+    overall = _group(pairs, None)
     means = [group.statistics.mean for group in categories.values() if group.statistics.mean is not None]
     done = bool(pairs) and not overall.num_failed and not overall.num_missing
     return Report(
@@ -49,6 +57,8 @@ def build_report(rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: 
         notes=tuple(str(note) for note in manifest.get("notes") or ()),
         overall=overall,
         macro_mean=mean(means) if means else None,
+        variance=_variance(pairs),
+        agreement=None if human is None else agree(pairs, human, expected.samples_per_pair),
         categories=categories,
         failures=tuple(failures),
         pairs=tuple(pairs),
@@ -97,14 +107,15 @@ def _without_stages(rows: Iterable[Row], stages: list[StageRow]) -> Iterator[Row
             yield row
 
 
-def _by_category(pairs: Sequence[PairResult]) -> dict[str, Group]:
+def _by_category(pairs: Sequence[PairResult], combine: Any) -> dict[str, Group]:
+    rules = combine if isinstance(combine, Mapping) else {}
     members: dict[str, list[PairResult]] = {}
     for pair in pairs:
         members.setdefault(pair.category, []).append(pair)
-    return {category: _group(of_category) for category, of_category in members.items()}
+    return {category: _group(of_category, rules.get(category)) for category, of_category in members.items()}
 
 
-def _group(pairs: Sequence[PairResult]) -> Group:
+def _group(pairs: Sequence[PairResult], rule: Any) -> Group:
     counts = Counter(pair.status for pair in pairs)
     return Group(
         statistics=describe([pair.score for pair in pairs if pair.score is not None]),
@@ -112,7 +123,14 @@ def _group(pairs: Sequence[PairResult]) -> Group:
         num_edited=counts["edited"],
         num_failed=counts["failed"],
         num_missing=counts["missing"],
+        aspects=describe_aspects(pairs),
+        combine=rule if isinstance(rule, str) else None,
     )
+
+
+def _variance(pairs: Sequence[PairResult]) -> Variance | None:
+    scored = (pair for pair in pairs if pair.status == "scored")
+    return tell_apart([[[score.score for score in one.scores] for one in pair.samples] for pair in scored])
 
 
 def _methods(pairs: Sequence[PairResult]) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scheduler.report.model import Report
 from scheduler.statistics import Description
 
 NOTHING = "—"
@@ -48,6 +49,14 @@ def score_text(value: float | None) -> str:
 def interval_text(interval: tuple[float, float] | None) -> str:
     """``[low, high]``."""
     return NOTHING if interval is None else f"[{score_text(interval[0])}, {score_text(interval[1])}]"
+
+
+def averages_words(report: Report) -> list[str]:
+    """Both averages by name, on one line; none where there are no scores."""
+    if report.macro_mean is None:
+        return []
+    micro, macro = score_text(report.overall.statistics.mean), score_text(report.macro_mean)
+    return [f"Micro average (mean over pairs): {micro}, macro average (mean of category means): {macro}"]
 
 
 def count_text(count: int | None) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scheduler.files import write_atomically
+from scheduler.report.gallery import Pictures, render_gallery
 from scheduler.report.json_form import report_as_json
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Report
@@ -14,8 +15,8 @@ from scheduler.text import encodable, one_line
 
 
 def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: Sequence[str]) -> list[Path]:
-    """Write ``evaluation_report_<stamp>.json`` and ``.md`` into ``output_dir`` and ``pairs.csv`` into the run's folder,
-    whose name is the stamp; return their paths.
+    """Write ``evaluation_report_<stamp>.json``, ``.md`` and ``.html`` into ``output_dir`` and ``pairs.csv`` into the
+    run's folder, whose name is the stamp; return their paths.
 
     Reports of the same stamp are replaced, ``output_dir`` is made if it is missing.
 
@@ -26,12 +27,17 @@ def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: S
     stamp = run_folder.name
     if not stamp or stamp != one_line(stamp) or set("/\\") & set(stamp):
         raise ValueError(f"the stamp of a report has to be a plain name, not {stamp!r}")
-    contents = {
-        output_dir / f"evaluation_report_{stamp}.json": report_as_json(report),
-        output_dir / f"evaluation_report_{stamp}.md": encodable(render_markdown(report, metrics)).encode(),
-        run_folder / "pairs.csv": pairs_csv(report),
+    markdown = encodable(render_markdown(report, metrics)).encode()
+    # One at a time: of 100,000 pairs each has a hundred megabytes.
+    forms: dict[Path, Callable[[], bytes]] = {
+        output_dir / f"evaluation_report_{stamp}.json": lambda: report_as_json(report),
+        output_dir / f"evaluation_report_{stamp}.md": lambda: markdown,
+        output_dir / f"evaluation_report_{stamp}.html": lambda: render_gallery(
+            report, Pictures(run_folder, output_dir), metrics, stamp
+        ),
+        run_folder / "pairs.csv": lambda: pairs_csv(report),
     }
     output_dir.mkdir(parents=True, exist_ok=True)
-    for path, content in contents.items():
-        write_atomically(path, content, sync_folder=True)
-    return list(contents)
+    for path, form in forms.items():
+        write_atomically(path, form(), sync_folder=True)
+    return list(forms)

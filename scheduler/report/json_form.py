@@ -8,7 +8,20 @@ from typing import Any
 
 import msgspec
 
-from scheduler.report.model import Failure, Group, PairResult, Performance, Report, SampleResult, Score
+from scheduler.correlations import Correlation
+from scheduler.report.model import (
+    Agreement,
+    Failure,
+    Group,
+    GroupAgreement,
+    PairResult,
+    Performance,
+    Report,
+    SampleResult,
+    Score,
+)
+from scheduler.report.variance import Component, Variance
+from scheduler.statistics import Description
 from scheduler.text import encodable
 
 
@@ -28,6 +41,7 @@ def report_as_dict(report: Report) -> dict[str, Any]:
     overall = report.overall
     return {
         "status": report.status,
+        "stages": list(report.expected.stages),
         "notes": list(report.notes),
         "summary": {
             "total_pairs": overall.num_pairs,
@@ -37,6 +51,8 @@ def report_as_dict(report: Report) -> dict[str, Any]:
         },
         "category_statistics": {name: _group(group) for name, group in report.categories.items()},
         "overall": {**_group(overall), "macro_mean": report.macro_mean},
+        "variance": None if report.variance is None else _variance(report.variance),
+        "agreement": None if report.agreement is None else _agreement(report.agreement),
         "failures": [_failure(failure) for failure in report.failures],
         "performance": _performance(report.performance),
         "provenance": {**_plain(report.provenance), "scoring_methods": dict(report.scoring_methods)},
@@ -45,7 +61,21 @@ def report_as_dict(report: Report) -> dict[str, Any]:
 
 
 def _group(group: Group) -> dict[str, Any]:
-    of = group.statistics
+    described = _description(group.statistics)
+    ci95 = described.pop("ci95")
+    return {
+        **described,
+        "num_pairs": group.num_pairs,
+        "num_failed": group.num_failed,
+        "num_missing": group.num_missing,
+        "num_edited": group.num_edited,
+        "ci95": ci95,
+        "aspects": {name: _description(of_aspect) for name, of_aspect in group.aspects.items()},
+        "combine": group.combine,
+    }
+
+
+def _description(of: Description) -> dict[str, Any]:
     return {
         "mean": of.mean,
         "std": of.std,
@@ -53,12 +83,81 @@ def _group(group: Group) -> dict[str, Any]:
         "min": of.min,
         "max": of.max,
         "num_samples": of.num_samples,
-        "num_pairs": group.num_pairs,
-        "num_failed": group.num_failed,
-        "num_missing": group.num_missing,
-        "num_edited": group.num_edited,
         "ci95": None if of.ci95 is None else list(of.ci95),
     }
+
+
+def _variance(variance: Variance) -> dict[str, Any]:
+    return {
+        "num_pairs": variance.num_pairs,
+        "samples_per_pair": variance.samples_per_pair,
+        "reward_passes": variance.reward_passes,
+        "between_pairs": _component(variance.between_pairs),
+        "editing": _component(variance.editing),
+        "judging": _component(variance.judging),
+        "se_repeat": variance.se_repeat,
+    }
+
+
+def _component(component: Component | None) -> dict[str, Any] | None:
+    if component is None:
+        return None
+    return {
+        "variance": component.variance,
+        "std": component.std,
+        "estimate": component.estimate,
+        "includes": list(component.includes),
+    }
+
+
+def _agreement(agreement: Agreement) -> dict[str, Any]:
+    raters = agreement.raters
+    return {
+        "num_rows": agreement.num_rows,
+        "num_blank": agreement.num_blank,
+        "num_unmatched": len(agreement.unmatched),
+        "num_unscored": agreement.num_unscored,
+        "num_unrated": agreement.num_unrated,
+        "overall": _group_agreement(agreement.overall),
+        "categories": {name: _group_agreement(group) for name, group in agreement.categories.items()},
+        "disagreements": [
+            {
+                "category": one.category,
+                "pair_id": one.pair_id,
+                "score": one.score,
+                "human_score": one.human_score,
+                "rank": one.rank,
+                "human_rank": one.human_rank,
+                "rank_difference": one.rank_difference,
+            }
+            for one in agreement.disagreements
+        ],
+        "raters": None
+        if raters is None
+        else {
+            "num_raters": raters.num_raters,
+            "num_compared": raters.num_compared,
+            "mean_spearman": raters.mean_spearman,
+        },
+        "unmatched": [
+            {"line": line, "category": category, "pair_id": pair_id, "sample": sample}
+            for line, category, pair_id, sample in agreement.unmatched
+        ],
+    }
+
+
+def _group_agreement(group: GroupAgreement) -> dict[str, Any]:
+    return {
+        "num_pairs": group.num_pairs,
+        "spearman": _correlation(group.spearman),
+        "kendall": _correlation(group.kendall),
+        "pearson": group.pearson,
+    }
+
+
+def _correlation(correlation: Correlation) -> dict[str, Any]:
+    ci95 = correlation.ci95
+    return {"value": correlation.value, "ci95": None if ci95 is None else list(ci95)}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from scheduler.report.figures import (
     metric_text,
     score_text,
 )
+from scheduler.report.markdown_statistics import agreement_lines, aspect_lines, variance_lines
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Group, Performance, Report
 
 MOST_FAILURES = 200
 MOST_PROVENANCE_LINES = 200
 LONGEST_MESSAGE = 300
+LONGEST_NOTE = 2000
 
 
 def render_markdown(report: Report, metrics: Sequence[str]) -> str:
@@ -35,6 +37,8 @@ def render_markdown(report: Report, metrics: Sequence[str]) -> str:
         _head(report),
         _overall(report),
         _categories(report, chosen),
+        variance_lines(report.variance),
+        agreement_lines(report),
         _failures(report),
         _scoring(report),
         _performance(report.performance),
@@ -51,7 +55,7 @@ def _head(report: Report) -> list[str]:
             f" ({overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet)"
         )
     for note in report.notes:
-        lines += ["", f"> **Note:** {escape(note)}"]
+        lines += ["", f"> **Note:** {escape(note, LONGEST_NOTE)}"]
     return lines
 
 
@@ -63,7 +67,8 @@ def _overall(report: Report) -> list[str]:
         f"- Overall Mean Score: {score_text(overall.statistics.mean)}",
         f"- Overall Std: {score_text(overall.statistics.std)}",
         f"- 95% Confidence Interval of the Mean: {interval_text(overall.statistics.ci95)}",
-        f"- Mean of Category Means: {score_text(report.macro_mean)}",
+        f"- Micro Average (Mean over Pairs): {score_text(overall.statistics.mean)}",
+        f"- Macro Average (Mean of Category Means): {score_text(report.macro_mean)}",
         f"- Scored Pairs: {overall.statistics.num_samples}",
         f"- Failed Pairs: {overall.num_failed}",
     ]
@@ -100,7 +105,7 @@ def _category(group: Group, metrics: Sequence[str]) -> list[str]:
         lines.append(f"- Not Done: {group.num_missing} of {group.num_pairs}")
     if group.num_edited:
         lines.append(f"- Edited, No Score Asked For: {group.num_edited} of {group.num_pairs}")
-    return lines
+    return lines + aspect_lines(group, metrics)
 
 
 def _failures(report: Report) -> list[str]:
@@ -129,7 +134,7 @@ def _scoring(report: Report) -> list[str]:
     if not report.scoring_methods:
         return []
     lines = ["## How Scores Were Made"]
-    lines += [f"- {escape(method)}: {count} scores" for method, count in report.scoring_methods.items()]
+    lines += [f"- {escape(method, 100)}: {count} scores" for method, count in report.scoring_methods.items()]
     return lines
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from scheduler.correlations import Correlation
+from scheduler.report.variance import Variance
 from scheduler.statistics import Description
 
 StageName = Literal["edit", "score"]
@@ -49,13 +51,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A delivered edit. ``image`` is relative to the run directory, else absolute; ``size`` is width and height."""
+    """A delivered edit. ``image`` is relative to the run directory, else absolute; ``size`` is width and height.
+
+    ``seed`` is null for one that was made elsewhere.
+    """
 
     identity: str
     image: str
     sha256: str
     size: tuple[int, int]
-    seed: int
+    seed: int | None
     worker: str | None
     device: str | None
     round: int | None
@@ -110,7 +115,9 @@ class PairResult:
 class Group:
     """The pairs of one category, or of all: ``num_pairs`` = scored + edited without a score asked + failed + missing.
 
-    ``statistics`` are over the scored pairs alone; their count is ``statistics.num_samples``.
+    ``statistics`` are over the scored pairs alone; their count is ``statistics.num_samples``. ``aspects`` are those of
+    each aspect, over the scored pairs that have it; ``combine`` is the rule that makes one score of the aspects, null
+    where there are none, or where the run did not record it (and for all categories together).
     """
 
     statistics: Description
@@ -118,6 +125,68 @@ class Group:
     num_edited: int
     num_failed: int
     num_missing: int
+    aspects: Mapping[str, Description]
+    combine: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAgreement:
+    """How far reward and people agree on ``num_pairs`` pairs of one category, or of all."""
+
+    num_pairs: int
+    spearman: Correlation
+    kendall: Correlation
+    pearson: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A pair that reward and people rank differently. Ranks count from 1, the lowest score, and may be halves (ties);
+    ``rank_difference`` is the reward's less the people's: above 0, the reward thinks better of it.
+    """
+
+    category: str
+    pair_id: str
+    score: float
+    human_score: float
+    rank: float
+    human_rank: float
+
+    @property
+    def rank_difference(self) -> float:
+        return self.rank - self.human_rank
+
+
+@dataclass(frozen=True, slots=True)
+class Raters:
+    """How far people agree with each other: the mean of Spearman's rho over the ``num_compared`` pairs of raters who
+    have enough in common; null without any.
+    """
+
+    num_raters: int
+    num_compared: int
+    mean_spearman: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The reward's scores beside those of people, over the scored pairs that people rated.
+
+    ``num_rows`` of the file have a score, ``num_blank`` none. ``unmatched`` rows name no pair or sample of this run (a
+    line of the file, category, id, sample), those of ``num_unscored`` pairs have no score by the reward, and
+    ``num_unrated`` scored pairs have none by people. ``disagreements`` are the largest, the largest first. ``raters``
+    is null where the file does not tell several apart.
+    """
+
+    num_rows: int
+    num_blank: int
+    unmatched: tuple[tuple[int, str, str, int | None], ...]
+    num_unscored: int
+    num_unrated: int
+    overall: GroupAgreement
+    categories: Mapping[str, GroupAgreement]
+    disagreements: tuple[Disagreement, ...]
+    raters: Raters | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +224,10 @@ class Performance:
 class Report:
     """The whole report. Categories and pairs are in the benchmark's order, failures in that of their pairs.
 
-    ``macro_mean`` is the mean of the categories' means. ``scoring_methods`` counts the scores that the statistics are
-    made of, by how they were read. ``provenance`` is the run's manifest; ``notes`` are its warnings to the reader.
+    The mean of ``overall`` is the micro average (over pairs), ``macro_mean`` the mean of the categories' means.
+    ``variance`` is null where each pair has but one score, ``agreement`` where no scores of people were given.
+    ``scoring_methods`` counts the scores that the statistics are made of, by how they were read. ``provenance`` is the
+    run's manifest; ``notes`` are its warnings to the reader.
     """
 
     expected: Expected
@@ -164,6 +235,8 @@ class Report:
     notes: tuple[str, ...]
     overall: Group
     macro_mean: float | None
+    variance: Variance | None
+    agreement: Agreement | None
     categories: Mapping[str, Group]
     failures: tuple[Failure, ...]
     pairs: tuple[PairResult, ...]

@@ -16,8 +16,8 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
+from scheduler.report.aspects import aspect_mean, aspect_names
 from scheduler.report.model import Edit, Expected, Failure, PairResult, PairStatus, Report, SampleResult
-from scheduler.statistics import mean
 from scheduler.text import ELLIPSIS, one_line
 
 LONGEST_TEXT = 32_000
@@ -36,24 +36,18 @@ Cell = str | int | float | None
 
 def pairs_csv(report: Report) -> bytes:
     """Return the table. A pair that failed to load has its rows too, with nothing in them but why."""
-    aspects = _aspects(report.pairs)
+    aspects = aspect_names(report.pairs)
     failures: dict[tuple[str, str], list[Failure]] = {}
     for failure in report.failures:
         failures.setdefault((failure.category, failure.pair_id), []).append(failure)
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    names = [f"aspect:{_text(name)}" for name in aspects]
+    names = [f"aspect:{cell_text(name)}" for name in aspects]
     writer.writerow(["category", "pair_id", "sample", "status", "score", *names, *_BEHIND, *_TEXTS])
     for pair in report.pairs:
         for row in _rows(pair, failures.get((pair.category, pair.pair_id), ()), aspects, report.expected):
-            writer.writerow([_text(cell) if isinstance(cell, str) else cell for cell in row])
+            writer.writerow([cell_text(cell) if isinstance(cell, str) else cell for cell in row])
     return codecs.BOM_UTF8 + buffer.getvalue().encode()
-
-
-def _aspects(pairs: Iterable[PairResult]) -> list[str]:
-    """The names of all aspects, in the order in which they come up."""
-    scores = (score for pair in pairs for sample in pair.samples for score in sample.scores)
-    return list(dict.fromkeys(name for score in scores for name in score.aspects or ()))
 
 
 def _rows(
@@ -70,7 +64,7 @@ def _rows(
             number,
             _status(sample, failure, expected),
             score,
-            *(None if score is None else _aspect(sample, name) for name in aspects),
+            *(None if score is None else aspect_mean(sample, name) for name in aspects),
             *_of_edit(sample.edit),
             ", ".join(dict.fromkeys(one.method for one in sample.scores)) or None,
             *((failure.stage, failure.kind, failure.message) if failure else (None, None, None)),
@@ -89,19 +83,13 @@ def _status(sample: SampleResult, failure: Failure | None, expected: Expected) -
     return "edited" if sample.edit is not None and "score" not in expected.stages else "missing"
 
 
-def _aspect(sample: SampleResult, name: str) -> float | None:
-    """The aspect's mean over the passes; None where not every pass has it."""
-    found = [score.aspects[name] for score in sample.scores if score.aspects and name in score.aspects]
-    return mean(found) if found and len(found) == len(sample.scores) else None
-
-
 def _of_edit(edit: Edit | None) -> list[Cell]:
     if edit is None:
         return [None] * len(_ABOUT_THE_EDIT)
     return [edit.seed, edit.image, edit.sha256, *edit.size, edit.device_seconds, edit.worker, edit.device]
 
 
-def _text(text: str) -> str:
+def cell_text(text: str) -> str:
     """The text as a cell may hold it."""
     shown = "".join(part if _KEPT.match(part) else one_line(part) for part in _KEPT.split(text[: LONGEST_TEXT + 1]))
     if len(shown) > LONGEST_TEXT:

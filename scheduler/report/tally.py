@@ -24,9 +24,13 @@ OUTDATED = "outdated"
 
 @dataclass(slots=True)
 class SampleTally:
-    """One edit of a pair, and its scores and failures by pass. A ``withdrawn`` edit is kept to be compared alone."""
+    """One edit of a pair, and its scores and failures by pass. A ``withdrawn`` edit is kept to be compared alone.
+
+    ``planned`` is the pair as it was when the edit was made.
+    """
 
     edit: Edit | None = None
+    planned: Planned | None = None
     withdrawn: bool = False
     edit_failure: Failure | None = None
     scores: dict[int, Score] = field(default_factory=dict)
@@ -50,7 +54,7 @@ class SampleTally:
 
     def failures(self, expected: Expected) -> list[Failure]:
         """Those that stand: an edit that failed again after it was had once matters only while the work isn't done."""
-        found = list(self.score_failures.values())
+        found = list(self.score_failures.values()) if "score" in expected.stages else []
         if self.edit_failure is not None and (self.edit is None or not self.is_done(expected)):
             found.insert(0, self.edit_failure)
         return found
@@ -85,6 +89,7 @@ class PairTally:
                 sample.forget_scores()
         sample.withdrawn = False
         sample.edit = _edit_of(row)
+        sample.planned = self.planned
 
     def scored(self, row: ScoredRow, expected: Expected) -> None:
         self.load_failure = None

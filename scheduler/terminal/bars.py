@@ -1,7 +1,9 @@
-"""The progress of a running evaluation: a live bar per stage in a terminal, a plain line now and then anywhere else."""
+"""The progress of a running evaluation: a live screen in a terminal, a plain line now and then anywhere else."""
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -9,13 +11,15 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
-from rich.table import Column
 from rich.text import Text
 
 from scheduler.logs import format_duration
+from scheduler.terminal.live import PERIOD_SECONDS, LiveScreen
 from scheduler.terminal.rate import Rate
+from scheduler.terminal.snapshot import RunView, Snapshot, StageView
 from scheduler.text import one_line
+
+log = logging.getLogger("warmbench")
 
 LINE_EVERY_SECONDS = 10.0
 LINE_EVERY_SHARE = 0.1
@@ -31,7 +35,6 @@ class _Stage:
     round: int | None = None
     rounds: int | None = None
     ended: float | None = None
-    task: TaskID | None = None
     said_at: float = 0.0
     said_done: int = 0
 
@@ -55,48 +58,41 @@ class _Stage:
 class StageBars:
     """Shows stages as they go; both may run at once. A context manager, to be used from one thread.
 
-    Live bars need a terminal that can redraw a line, and no ``CI`` in the environment. Without, a stage says a plain
-    line when it has gone on by a tenth, or 10 seconds after its last one, if there is news.
+    The live screen needs a terminal that can redraw a line, and no ``CI`` in the environment. Without, a stage says a
+    plain line when it has gone on by a tenth, or 10 seconds after its last one, if there is news.
     """
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
         self._stages: dict[str, _Stage] = {}
-        self._progress: Progress | None = None
+        self._run = RunView()
+        self._looked = -math.inf
+        self._screen: LiveScreen | None = None
         if console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
-            self._progress = Progress(
-                _Name(),
-                BarColumn(bar_width=24),
-                _Facts(self._stages, clock),
-                console=console,
-                refresh_per_second=4,
-            )
+            self._screen = LiveScreen(console, self.snapshot)
 
     def __enter__(self) -> StageBars:
-        if self._progress is not None:
-            self._progress.start()
+        if self._screen is not None:
+            self._screen.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._screen is not None:
+            # What stays on the terminal is how far the stages came; who was at what is over.
+            self._run = RunView()
+            self._screen.stop()
 
     def start(self, stage: str, total: int, *, done: int = 0) -> None:
         """A stage begins, or begins anew. ``done`` of its ``total`` pairs were done before (a resumed run)."""
         now = self._clock()
-        known = self._stages.get(stage)
         state = _Stage(name=stage, total=total, rate=Rate(now, done), done=done, said_at=now, said_done=done)
-        self._stages[stage] = state
-        if self._progress is None:
+        # The thread that draws goes over what it finds here.
+        self._stages = {**self._stages, stage: state}
+        if self._screen is None:
             self._say(state, now)
-        elif known is not None and known.task is not None:
-            state.task = known.task
-            self._progress.reset(known.task, total=total, completed=done)
-        else:
-            state.task = self._progress.add_task("", total=total, completed=done, stage=stage)
 
     def update(
         self,
@@ -106,23 +102,46 @@ class StageBars:
         failed: int,
         round: int | None = None,  # noqa: A002 - the field's word
         rounds: int | None = None,
+        working: bool = True,
     ) -> None:
-        """``done`` pairs are through with the stage, the ``failed`` ones among them; ``round`` counts from 1.
+        """``done`` pairs are through with the stage, the ``failed`` ones among them; ``round`` counts from 1. As long
+        as nobody is ``working``, because models are loaded or it is not this stage's turn, time does not count.
 
         Raises:
             KeyError: the stage was never started.
         """
         state = self._stages[stage]
         now = self._clock()
-        if done != state.done:
+        if not working:
+            state.rate = Rate(now, done)
+        elif done != state.done:
             state.rate.note(now, done)
         state.done, state.failed = done, failed
         state.round = state.round if round is None else round
         state.rounds = state.rounds if rounds is None else rounds
-        if self._progress is not None and state.task is not None:
-            self._progress.update(state.task, completed=done)
-        elif self._is_news(state, now):
+        if self._screen is None and self._is_news(state, now):
             self._say(state, now)
+
+    def look(self, view: Callable[[], RunView]) -> None:
+        """Have the run looked at, if that is due and there is anybody to be shown what is seen."""
+        now = self._clock()
+        if self._screen is not None and now - self._looked >= PERIOD_SECONDS:
+            self._looked = now
+            try:
+                self._run = view()
+            except Exception:
+                # A screen that can't be drawn is no reason to lose hours of work.
+                log.exception("The run can't be shown in full")
+                self._looked = math.inf
+
+    def snapshot(self) -> Snapshot:
+        """What the live screen shows now."""
+        now = self._clock()
+        stages = [
+            StageView(state.name, state.done, state.total, state.facts(now), failed=state.failed > 0)
+            for state in self._stages.values()
+        ]
+        return Snapshot(stages, self._run)
 
     def finish(self, stage: str) -> None:
         """The stage is over, whether or not all its pairs are through. Saying it twice changes nothing.
@@ -134,10 +153,7 @@ class StageBars:
         if state.ended is not None:
             return
         state.ended = self._clock()
-        if self._progress is not None and state.task is not None:
-            self._progress.stop_task(state.task)
-            self._progress.refresh()
-        else:
+        if self._screen is None:
             self._say(state, state.ended)
 
     def _is_news(self, state: _Stage, now: float) -> bool:
@@ -150,23 +166,3 @@ class StageBars:
         facts = [] if state.ended is None else ["finished"]
         line = f"{one_line(state.name, 40)}: {', '.join([*facts, *state.facts(now)])}"
         self._console.print(Text(line), soft_wrap=True)
-
-
-class _Name(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(one_line(task.fields["stage"], 20), style="bold")
-
-
-class _Facts(ProgressColumn):
-    """Drawn at every refresh, so that rate and remaining time go on while nothing is reported."""
-
-    def __init__(self, stages: dict[str, _Stage], clock: Callable[[], float]) -> None:
-        super().__init__(Column(no_wrap=True))
-        self._stages = stages
-        self._clock = clock
-
-    def render(self, task: Task) -> Text:
-        state = self._stages.get(task.fields["stage"])
-        if state is None:
-            return Text("")
-        return Text("  ".join(state.facts(self._clock())), style="red" if state.failed else "")

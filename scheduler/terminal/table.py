@@ -36,20 +36,24 @@ _COUNTS = (
 def final_table(report: Report, metrics: Sequence[str]) -> Table:
     """Return the table. ``metrics`` are the columns between ``Category`` and ``Count``, in that order.
 
-    ``Failed``, ``Not Done`` and ``Edited`` (no score was asked for) appear where there is something to count in them.
+    ``Failed``, ``Not Done`` and ``Edited`` (no score was asked for) appear where there is something to count in them; a
+    run that has edited only has no other columns.
 
     Raises:
         ValueError: an unknown metric.
     """
-    chosen = chosen_metrics(metrics)
+    scored = "score" in report.expected.stages or report.overall.statistics.num_samples > 0
+    chosen = [metric for metric in chosen_metrics(metrics) if scored]
     counts = [column for column in _COUNTS if column.count(report.overall)]
+    if scored:
+        counts.insert(0, _Count("Count", lambda group: group.statistics.num_samples, ""))
     table = Table(box=box.SQUARE)
     # Category names alone may be folded in a narrow terminal: half a number is worse than none.
     table.add_column("Category", overflow="fold", min_width=NARROWEST_CATEGORY)
-    for heading in [*map(metric_label, chosen), "Count"]:
+    for heading in map(metric_label, chosen):
         table.add_column(heading, justify="right", no_wrap=True, min_width=6)
     for column in counts:
-        table.add_column(column.heading, justify="right", no_wrap=True, style=column.style)
+        table.add_column(column.heading, justify="right", no_wrap=True, min_width=6, style=column.style)
     for name, group in report.categories.items():
         table.add_row(*_cells(name, group, chosen, counts))
     table.add_section()
@@ -70,5 +74,5 @@ def print_table(console: Console, table: Table) -> None:
 def _cells(name: str, group: Group, metrics: Sequence[str], counts: Sequence[_Count]) -> list[Text]:
     cells = [one_line(name, LONGEST_CATEGORY)]
     cells += [metric_text(group.statistics, metric) for metric in metrics]
-    cells += [str(group.statistics.num_samples), *(str(column.count(group)) for column in counts)]
+    cells += [str(column.count(group)) for column in counts]
     return [Text(cell) for cell in cells]

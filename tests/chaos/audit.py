@@ -217,7 +217,7 @@ def _shows(content: bytes, item: Item) -> bool:
         return False
 
 
-_REPORT = re.compile(r"evaluation_report_[0-9_]+\.(json|md)\Z")
+_REPORT = re.compile(r"evaluation_report_[0-9_]+\.(json|md|html)\Z")
 
 
 def _files(case: Case, run: Path, output: Path, standing: Mapping[Unit, Standing]) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ CONSTANT = 6 << 20
 BYTES_PER_WAITING_EDIT = 250
 """How much an edit may take in the scheduler until a reward comes for it."""
 
-WORKER_GROWTH = 0.1
+WORKER_GROWTH = 0.15
 """By which share a worker's memory may differ at the end from what it was at a tenth of the way."""
 
 FILES_IN_USE = 12

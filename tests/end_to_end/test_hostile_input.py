@@ -139,6 +139,7 @@ TEXTS = (
     "{0.__class__} {original_description!r} {edit_instruction} {} {{}} {", "%s %(x)s %n", "${x} $HOME `id` $(id)",
     "<script>alert(1)</script> <img src=x onerror=alert(1)>", "| a | b |\n|---|\n# Title\n[x](javascript:alert(1))",
     "\x1b[31mred\x1b]0;title\x07 \x9b2J \b\b\b", "a\u202egnp.exe \u200b\u2066x", "🦆" * 3000, "=1+1\t@SUM(A1)",
+    "<b onclick=alert(1)>|`" * 4500, "\u05e9\u05dc\u05d5\u05dd \u0639\u0631\u0628\u064a \u202ba",
 )  # fmt: skip
 RECORDERS = """
 import json

@@ -23,6 +23,7 @@ from PIL import Image
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError, encode
+from protocol.messages import MAX_THUMBNAIL_BYTES
 from protocol.pool import POOL_CARD, PoolCard, private_folder, read_pool_card, write_card
 from protocol.processes import create_time
 from protocol.sockets import Link, Listener, ipc_endpoint
@@ -293,6 +294,27 @@ def test_an_edit_that_is_not_what_it_is_said_to_be_is_a_failure_and_never_scored
     for row in user.rows("edited"):
         content = (user.run_folder() / row["image"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == row["sha256"]
+
+
+def test_what_is_no_thumbnail_is_left_out_and_costs_nobody_the_edit(user: Bench, workers: list[m.WorkerStatus]) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(stream, "JPEG")
+    lies = (b"", b"no picture", stream.getvalue() + bytes(MAX_THUMBNAIL_BYTES) + b"\xff\xd9", stream.getvalue())
+
+    def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:
+        if isinstance(message, m.Edited):
+            small = lies[int(message.job.split("/")[1]) % len(lies)]
+            told = msgspec.structs.replace(message, thumbnails=["source", "edit"])
+            return [encode(told, [*images, small, small])]
+        return honest(message, images)
+
+    with lying(user, workers, spoil):
+        code, output, _ = run(user, config(user, evaluation={"save_generated_images": False}))
+    assert code == 0, output
+    assert output.count("thumbnail, from editor-") == 2 * PAIRS * 3 // 4
+    left = {str(path.relative_to(user.run_folder() / "thumbnails")) for path in user.run_folder().glob("**/*.jpg")}
+    sources = {f"source/{category}/{number}.jpg" for category in ("物理", "spatial") for number in range(PAIRS // 2)}
+    assert left == sources | {"edit/物理/3.jpg", "edit/spatial/3.jpg"}, "a lost source is made anew from the data"
 
 
 def test_a_worker_that_answers_for_another_one_is_not_believed(user: Bench, workers: list[m.WorkerStatus]) -> None:

@@ -57,7 +57,7 @@ def test_a_run_leaves_its_config_manifest_log_and_reports(user: Bench, tmp_path:
     user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1)))
 
     folder = user.run_folder()
-    left = {"config.yaml", "manifest.json", "results.jsonl", "images", "pairs.csv"}
+    left = {"config.yaml", "manifest.json", "results.jsonl", "images", "thumbnails", "pairs.csv"}
     assert {path.name for path in folder.iterdir()} == left
     manifest = json.loads((folder / "manifest.json").read_text())
     # An editor that loaded last may have come too late for two pairs.
@@ -188,7 +188,8 @@ def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved
 
 
 def test_a_trace_shows_every_job_of_every_device_and_its_barriers(user: Bench, tmp_path: Path) -> None:
-    result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json")), "--trace")
+    config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 200})
+    result = user.run_config(config, "--trace")
     assert result.code == 0, result.output
     events = json.loads((user.run_folder() / "trace.json").read_text(encoding="utf-8"))
     names = {one["tid"]: one["args"]["name"] for one in events if one["name"] == "thread_name"}

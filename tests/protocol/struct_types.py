@@ -68,7 +68,8 @@ def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.NoneType():
             return st.none()
         case inspect.ListType():
-            return st.lists(values_of(kind.item_type), min_size=kind.min_length or 0, max_size=3)
+            most = min(3, kind.max_length or 3)
+            return st.lists(values_of(kind.item_type), min_size=kind.min_length or 0, max_size=most)
         case inspect.DictType():
             return st.dictionaries(values_of(kind.key_type), values_of(kind.value_type), max_size=3)
         case inspect.AnyType():

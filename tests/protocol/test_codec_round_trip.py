@@ -94,6 +94,16 @@ def test_encode_refuses_another_number_of_images_than_announced(images: list[cod
         encode(message, images)
 
 
+@pytest.mark.parametrize("thumbnails", [[], ["edit"], ["edit", "source"]])
+def test_an_edit_comes_with_as_many_thumbnails_as_it_names(thumbnails: list[m.ThumbnailOf]) -> None:
+    plain, _ = _sample(m.Edited)
+    message = msgspec.structs.replace(plain, thumbnails=thumbnails)
+    images: list[codec.Buffer] = [b"png", *(b"jpeg" for _ in thumbnails)]
+    assert decode(encode(message, images)) == (message, images)
+    with pytest.raises(codec.ProtocolError, match=f"Edited with {len(images) + 1} image frames, not {len(images)}"):
+        decode([*encode(message, images), b"one more"])
+
+
 def test_encode_refuses_an_image_over_the_limit_counted_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec, "MAX_IMAGE_BYTES", 1000)
     message, _ = _sample(m.Edit)

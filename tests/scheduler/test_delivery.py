@@ -131,3 +131,21 @@ def test_an_image_stays_inside_whatever_the_ids_are(tmp_path: Path) -> None:
     long = {directory.image_path("c", "图" * 199 + last, 0) for last in "abc"}
     assert len(long) == 3, "what is cut is still told apart"
     assert directory.image_path("c", "1", 0) != directory.image_path("c", "1", 1)
+
+
+def test_thumbnails_are_there_when_it_says_so_and_a_disk_that_does_not_take_one_is_told(tmp_path: Path) -> None:
+    delivery, posts, failures = open_delivery(tmp_path)
+    small = tmp_path / "thumbnails" / "edit" / "c" / "1.jpg"
+    seen: list[bytes] = []
+    image = (str(tmp_path / "images" / "1.png"), b"png")
+    done = lambda: seen.append(small.read_bytes())  # noqa: E731 - one line says it
+    delivery.put(Item([planned("1")], image=image, thumbnails=[(str(small), memoryview(b"jpeg"))], done=done))
+    posts.get(timeout=30)()
+    assert seen == [b"jpeg"]
+
+    in_the_way = str(small / "2.jpg")  # a file is where its folder should be
+    delivery.put(Item([planned("2")], image=image, thumbnails=[(in_the_way, b"jpeg")], done=done))
+    posts.get(timeout=30)()
+    delivery.close()
+    assert [type(failure) for failure in failures] == [FileExistsError]
+    assert (tmp_path / "results.jsonl").read_bytes().count(b"\n") == 1

@@ -115,6 +115,9 @@ def test_a_stage_that_is_not_run_needs_no_device() -> None:
     assert resolve_layout(wanted, gpus(2), stages=edit) == Layout(cuda(0, 1), (), "resident")
     assert resolve_layout(wanted, gpus(2), stages=score) == Layout((), cuda(0), "resident")
     assert resolve_layout(wanted, [], stages=score) == Layout((), CPU, "resident")
+    shared = config(MULTI, {"device_ids": [0, 1, 5]}, "qwen3_vl", {}, scheduler={"residency": "swap"})
+    assert resolve_layout(shared, gpus(2), stages=score) == Layout((), cuda(0, 1), "resident"), "nobody takes turns"
+    assert resolve_layout(shared, gpus(3), stages=score) == Layout((), cuda(2), "resident")
     problems = check_environment(wanted, gpus=[], stages=score, data=False)
     assert not any(problem.path.startswith("diffusion_model") for problem in problems)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from protocol import messages as m
-from scheduler.matching import away_from_device, devices, mismatches, shares_devices, usable
+from scheduler.matching import away_from_device, devices, in_the_way, mismatches, shares_devices, usable
 
 EDITOR = m.ModelSpec(role="editor", type="qwen_image_edit", name="/models/a", params={"dtype": "bfloat16"})
 REWARD = m.ModelSpec(role="reward", type="qwen3_vl", name="/models/r")
@@ -82,3 +82,19 @@ def test_devices_are_shared_only_if_they_are_the_same_gpu() -> None:
 def test_a_model_that_another_run_left_off_its_device_is_seen() -> None:
     assert away_from_device(pool(worker(EDITOR, state=loaded(EDITOR, residency="host"))))
     assert not away_from_device(pool(worker(EDITOR)))
+
+
+def test_a_model_is_in_the_way_where_it_shares_a_gpu_with_the_role_that_works() -> None:
+    alone: dict[m.Role, m.ModelSpec] = {"reward": REWARD}
+    editor, reward = worker(EDITOR, "cuda:0"), worker(REWARD, "cuda:0")
+    assert in_the_way(editor, pool(editor, reward), alone)
+    assert not in_the_way(reward, pool(editor, reward), alone), "it is what works"
+    assert not in_the_way(editor, pool(editor, reward), SPECS), "so does it here"
+    assert not in_the_way(editor, pool(editor, worker(REWARD, "cuda:1")), alone)
+    assert not in_the_way(worker(EDITOR), pool(worker(EDITOR), worker(REWARD)), alone), (
+        "each cpu is a device of its own"
+    )
+    dead = worker(EDITOR, "cuda:0", alive=False)
+    assert not in_the_way(dead, pool(dead, reward), alone)
+    loading = worker(EDITOR, "cuda:0", state=loaded(EDITOR, phase="loading"))
+    assert not in_the_way(loading, pool(loading, reward), alone)

@@ -270,7 +270,9 @@ def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
 ) -> None:
     driver = drive(choices, count, synchronized, round_size, max_attempts, samples, most_landing)
     last = driver.rounds.round + driver.rounds.rounds_left()
-    foretold = not driver.suspects and not any(editor.alone for editor in driver.editors.values())
+    # A disk that holds back makes rounds smaller.
+    foretold = most_landing is None
+    foretold &= not driver.suspects and not any(editor.alone for editor in driver.editors.values())
     while driver.progress():
         pass
     assert driver.rounds.finished

@@ -143,3 +143,15 @@ def test_a_run_does_not_wait_for_ever_for_somebody_who_has_its_reports(
     monkeypatch.setattr("scheduler.run_directory._PATIENCE_SECONDS", 0.1)
     with reports_locked(tmp_path, patient=True), reports_locked(tmp_path, patient=False):
         pass
+
+
+def test_thumbnails_lie_in_the_runs_folder_by_what_they_show_and_none_leads_out_of_it(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, image_output_dir=tmp_path / "elsewhere")
+    folder = f"{tmp_path}/thumbnails"
+    assert run.thumbnail_path("物理", "1", None) == f"{folder}/source/物理/1.jpg"
+    assert run.thumbnail_path("物理", "1", 0) == f"{folder}/edit/物理/1.jpg"
+    assert run.thumbnail_path("物理", "1", 2) == f"{folder}/edit-sample-2/物理/1.jpg"
+    for wrong in ("..", "a/b", "", "\0"):
+        with pytest.raises(ValueError, match="can't be a file's name"):
+            run.thumbnail_path("物理", wrong, 0)
+    run.close()

@@ -138,3 +138,31 @@ def test_programs_read_one_json_object(tmp_path: Path) -> None:
     assert found["overall"] == {"pairs": 2, "done": 1, "failed": 0, "missing": 1, "mean": 7.5}
     assert [event["event"] for event in found["last_events"]] == ["edited", "scored"]
     assert found["last_events"][1]["score"] == 7.5
+
+
+def test_who_works_and_what_failed_last_is_told_of_a_run_that_goes_on(tmp_path: Path) -> None:
+    rows: list[Row] = [*PLANNED, failed("9", message="out of memory"), at(edited("0"), -50.0)]
+    names = ("editor-10", "editor-2", "editor-2")
+    rows += [
+        msgspec.structs.replace(at(edited(str(n)), 3.0 + n), worker=name, device=f"cuda:{n}")
+        for n, name in enumerate(names, start=1)
+    ]
+    rows += [at(scored(str(n), 5.0), 8.0) for n in range(1, 4)]
+    rows += [at(scored("0", 5.0), 9.0)] * 5
+    found = status(rows, now=10.0)
+    assert {name: (one.done, one.device) for name, one in found.workers.items()} == {
+        "editor-10": (1, "cuda:1"),
+        "editor-2": (2, "cuda:2"),
+        "reward-0": (8, "cuda:1"),
+    }
+    assert found.last_failure is not None
+
+    run = open_run(str(saved_run(tmp_path, rows, manifest=MANIFEST)), None)
+    lines = list(status_lines(run, found))
+    workers = [line.split()[:3] for line in lines if line.startswith(("editor-", "reward-"))]
+    assert workers == [["editor-2", "cuda:2", "2"], ["editor-10", "cuda:1", "1"], ["reward-0", "cuda:1", "8"]]
+    assert any(line.startswith("Last failure: ") and "out of memory" in line for line in lines)
+    content = json.loads(status_json(run, found))
+    assert content["workers"]["editor-2"] == {"device": "cuda:2", "done": 2, "last": START + 6.0}
+    assert content["last_failure"]["pair_id"] == "9"
+    assert status([*rows, at(edited("9"), 9.5), at(scored("9", 5.0), 9.6)]).last_failure is None, "it was done again"

@@ -55,6 +55,23 @@ def test_a_setting_that_can_not_be_is_passed_over(tmp_path: Path, evaluation: di
     assert (run.expected.samples_per_pair, run.metrics) == (1, DEFAULT_METRICS)
 
 
+@pytest.mark.parametrize(
+    ("recorded", "stages"),
+    [
+        (["edit"], ("edit",)),
+        (["score", "edit"], ("edit", "score")),
+        (None, ("edit", "score")),
+        ([{}], ("edit", "score")),
+    ],
+)
+def test_what_its_last_part_was_asked_for_is_what_is_expected_of_a_run(
+    tmp_path: Path, recorded: object, stages: tuple[str, ...]
+) -> None:
+    run = open_run(str(saved_run(tmp_path, ROWS[:2], manifest={"stages": recorded})), None)
+    assert run.expected.stages == stages
+    assert run.report().status == ("COMPLETE" if stages == ("edit",) else "INCOMPLETE")
+
+
 def test_a_last_line_without_an_end_is_passed_over_in_silence_a_broken_one_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

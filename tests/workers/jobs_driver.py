@@ -126,7 +126,10 @@ class JobsDriver:
         live = self.payloads.get(payload.key) is payload
         if live:
             payload.place = Place.UNDELIVERED if failed else Place.ENCODING
+        following = self.jobs.following
         actions = self.jobs.device_done(failed=failed)
+        started = [action.key for action in actions if isinstance(action, Start)]
+        assert started == ([following] if following else []), "the device may have gone on with what was to follow"
         first = actions[:1] if live else []
         assert first == ([SayAtBarrier(payload.key, payload.round)] if live else []), "the barrier comes first"
         self._act(actions)
@@ -217,6 +220,7 @@ class JobsDriver:
         assert set(jobs.runs) == set(self.runs)
         assert jobs.running == (self._device.key if self._device else None)
         assert jobs.idle == (self._device is None and not self.payloads)
+        assert jobs.following is None or (self._device is not None and self._usable)
         for name, run in self.runs.items():
             assert jobs.unfinished(name) == (
                 self._names(name, *WAITING),

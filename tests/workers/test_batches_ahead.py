@@ -17,7 +17,7 @@ from protocol.mailbox import Mailbox
 from tests.waiting import wait_until
 from workers import jobs as j
 from workers.codecs import encode_png
-from workers.device import Device
+from workers.device import Call, Device
 from workers.holder import ModelHolder
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
 from workers.workbench import Workbench
@@ -88,7 +88,7 @@ class Bench:
     def __init__(self, folder: Path, kind: type[Reward]) -> None:
         self._mailbox = mailbox = Mailbox()
         # Its thread outlives the test: it must not keep the workbench.
-        self.device = Device(lambda outcome: mailbox.post(lambda: outcome.tag(outcome)))
+        self.device = Device(lambda: mailbox.post(lambda: None))
         self.holder = ModelHolder("cpu", folder, self.device.watchdog)
         self.replies: dict[str, m.Message] = {}
         self.core_is_free = True
@@ -108,7 +108,7 @@ class Bench:
     def on_device(self, work: Callable[[], None]) -> None:
         """Have the device thread do this and wait for it."""
         over: list[Any] = []
-        self.device.submit(over.append, work, 60.0)
+        self.device.submit(Call(over.append, work, 60.0))
         self.until(lambda: over)
         assert over[0].error is None, over[0].error
 
@@ -124,6 +124,7 @@ class Bench:
     def until(self, condition: Callable[[], object]) -> None:
         def look() -> object:
             self._mailbox.run()
+            self.bench.take_outcomes()
             return condition()
 
         wait_until(look)
@@ -270,7 +271,7 @@ def test_a_model_is_not_moved_while_it_prepares_and_what_it_prepared_counts_if_i
         begun.set()
         bench.holder.place(residency)
 
-    bench.device.submit(moved.append, move, 60.0)
+    bench.device.submit(Call(moved.append, move, 60.0))
     assert begun.wait(60)
     gates["prepare b"].set()
     bench.until(lambda: moved)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import subprocess
 import sys
 import threading
 
-from workers.device import Device, Outcome
+from workers.device import Call, Device, Outcome
 from workers.interface import ModelError
 
 
@@ -16,11 +15,12 @@ class OutOfMemoryError(Exception):
 
 
 def run(*functions: object) -> list[Outcome]:
-    outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-    device = Device(outcomes.put)
+    ended = threading.Semaphore(0)
+    device = Device(ended.release)
     for number, function in enumerate(functions):
-        device.submit(number, function, 60.0)  # type: ignore[arg-type] # callables, typed loosely on purpose
-    return [outcomes.get(timeout=30) for _ in functions]
+        device.submit(Call(number, function, 60.0))  # type: ignore[arg-type] # callables, typed loosely on purpose
+    assert all(ended.acquire(timeout=30) for _ in functions)
+    return device.take()
 
 
 def test_calls_run_in_order_in_one_thread_and_their_values_are_told() -> None:
@@ -64,7 +64,7 @@ def test_a_call_that_ran_out_of_memory_is_tried_once_more() -> None:
 
 
 def ended(program: str) -> subprocess.CompletedProcess[str]:
-    text = f"import threading, time\nfrom workers.device import Device\nd = Device(lambda outcome: None)\n{program}\n"
+    text = f"import threading, time\nfrom workers.device import Call, Device\nd = Device(lambda: None)\n{program}\n"
     return subprocess.run(
         [sys.executable, "-c", text + "threading.Event().wait(60)"],
         capture_output=True,
@@ -75,7 +75,7 @@ def ended(program: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_hung_call_ends_the_process_and_leaves_the_stacks() -> None:
-    result = ended("def hang(): threading.Event().wait()\nd.submit(0, hang, 0.5)")
+    result = ended("def hang(): threading.Event().wait()\nd.submit(Call(0, hang, 0.5))")
     assert result.returncode == 1
     assert "Timeout" in result.stderr
     assert "in hang" in result.stderr
@@ -83,7 +83,7 @@ def test_a_hung_call_ends_the_process_and_leaves_the_stacks() -> None:
 
 def test_a_call_that_holds_the_interpreter_lock_is_ended_too() -> None:
     # One long call into C that never lets go of the lock.
-    result = ended("import re\nd.submit(0, lambda: re.match('(a+)+$', 'a' * 60 + 'b'), 0.5)")
+    result = ended("import re\nd.submit(Call(0, lambda: re.match('(a+)+$', 'a' * 60 + 'b'), 0.5))")
     assert result.returncode == 1
     assert "Timeout" in result.stderr
 
@@ -96,6 +96,50 @@ def test_progress_keeps_a_slow_call_alive() -> None:
         "        threading.Event().wait(0.1)\n"
         "        d.watchdog.progressed()\n"
         "    os._exit(7)\n"
-        "d.submit(0, slow, 0.8)"
+        "d.submit(Call(0, slow, 0.8))"
     )
     assert ended(program).returncode == 7
+
+
+def test_an_idle_device_is_not_taken_for_a_hung_one() -> None:
+    idle = "d.submit(Call(0, lambda: None, 0.4))\nthreading.Event().wait(1.2)\nimport os\nos._exit(7)\n"
+    assert ended(idle).returncode == 7
+
+
+def test_a_hung_call_is_ended_also_where_one_ended_just_before_it() -> None:
+    result = ended("def hang(): threading.Event().wait()\nfor call in (int, hang): d.submit(Call(0, call, 0.5))")
+    assert result.returncode == 1
+    assert "in hang" in result.stderr
+
+
+# -- one call lined up behind another
+
+
+def lined_up(*, withdrawn: bool) -> tuple[list[object], bool]:
+    """The tags of the outcomes, and whether the device had gone on, where a call was lined up behind one that runs."""
+    ended, running, go_on = threading.Semaphore(0), threading.Event(), threading.Event()
+    device = Device(ended.release)
+
+    def first() -> None:
+        running.set()
+        assert go_on.wait(30)
+
+    device.submit(Call("first", first, 60.0))
+    assert running.wait(30)
+    device.line_up(Call("second", int, 60.0))
+    if withdrawn:
+        assert not device.withdraw()
+    go_on.set()
+    assert ended.acquire(timeout=30)
+    if withdrawn:
+        device.submit(Call("third", int, 60.0))
+    assert ended.acquire(timeout=30)
+    return [outcome.tag for outcome in device.take()], device.withdraw()
+
+
+def test_the_device_goes_on_with_what_is_lined_up_and_says_so() -> None:
+    assert lined_up(withdrawn=False) == (["first", "second"], True)
+
+
+def test_what_is_withdrawn_in_time_is_not_done() -> None:
+    assert lined_up(withdrawn=True) == (["first", "third"], False)

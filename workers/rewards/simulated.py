@@ -1,4 +1,7 @@
-"""A reward that holds its device for a set time and derives scores from hashes. See ``workers.simulation``."""
+"""A reward that holds its device for a set time and scores without looking: by a hash, or by how much has changed.
+
+See ``workers.simulation``.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,24 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from PIL import Image, ImageChops, ImageStat
+
 from protocol.messages import Judgement
-from workers.interface import Progress, Reward, ScoreRequest, Scores
-from workers.simulation import SimulatedModel, hold, read_simulation, strike
+from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
+from workers.simulation import SimulatedModel, Simulation, hold, read_simulation, strike
 
 
 class SimulatedReward(SimulatedModel, Reward):
-    """Gives each edit a score that depends on nothing but its encoded bytes and the score range."""
+    """Gives each edit a score that depends on nothing but its encoded bytes and the score range; or, with ``prefers:
+    change``, one that grows with the mean absolute difference of its pixels to those of the source.
+    """
 
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
         """Judge the whole batch at once. A fault of any of its items comes when half of the time is over.
 
         Raises:
-            ModelError: ``config`` for parameters that are wrong, ``oom`` where the faults say so.
+            ModelError: ``config`` for parameters that are wrong, or a source that is missing; ``oom`` where the faults
+                say so.
             RuntimeError: where the faults say so.
         """
         started = time.monotonic()
@@ -31,10 +39,27 @@ class SimulatedReward(SimulatedModel, Reward):
         judgements = [
             Judgement(
                 aspect=request.prompt.aspect,
-                score=simulation.score(request.image_sha256),
+                score=_score(simulation, request),
                 method="simulated",
             )
             for request in requests
         ]
         hold(started, seconds, progress, burn_cpu=simulation.burn_cpu)
         return Scores(judgements=judgements, batch_sizes=(len(requests),))
+
+
+def _score(simulation: Simulation, request: ScoreRequest) -> float:
+    if simulation.prefers != "change":
+        return simulation.score(request.image_sha256)
+    if request.source is None:
+        raise ModelError("config", "reward_model.params.prefers: change needs compare_with_original: true")
+    return simulation.on_scale(_change(request.image, request.source))
+
+
+def _change(image: Image.Image, source: Image.Image) -> float:
+    """The mean absolute difference of all colours of all pixels, from 0 to 1; a source of another size is resized."""
+    edit, before = image.convert("RGB"), source.convert("RGB")
+    if before.size != edit.size:
+        before = before.resize(edit.size, Image.Resampling.BICUBIC)
+    differences = ImageStat.Stat(ImageChops.difference(edit, before)).mean
+    return sum(differences) / (255 * len(differences))

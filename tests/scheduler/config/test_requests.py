@@ -7,7 +7,14 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
+from scheduler.config import ConfigError
+from scheduler.config.requests import (
+    edit_parameters,
+    editor_spec,
+    reward_spec,
+    score_identity_parameters,
+    score_parameters,
+)
 from tests.scheduler.config.written import load
 
 REAL = """
@@ -79,6 +86,17 @@ reward_model: {type: simulated, params: {per_item_ms: 3, place_seconds: 1, burn_
     assert edit["faults"] == {"crash": 0.5, "oom": ["a/1"]}
     score = score_parameters(config)
     assert (score["per_item_ms"], score["burn_cpu"], score["faults"]) == (3, True, {})
+
+
+def test_what_a_simulated_reward_prefers_decides_its_scores_and_needs_the_source(tmp_path: Path) -> None:
+    asked = "reward_model: {type: simulated, params: {prefers: change, compare_with_original: true}}"
+    config = load(tmp_path, asked)
+    assert score_parameters(config)["prefers"] == "change"
+    assert score_identity_parameters(config)["prefers"] == "change"
+    assert score_parameters(load(tmp_path, "reward_model: {type: simulated}"))["prefers"] == "nothing"
+    assert "prefers" not in score_parameters(load(tmp_path, "reward_model: {type: qwen3_vl}"))
+    with pytest.raises(ConfigError, match=r"reward_model\.params\.prefers.*change can't be seen without the source"):
+        load(tmp_path, "reward_model: {type: simulated, params: {prefers: change}}")
 
 
 @pytest.mark.parametrize("text", [REAL, "diffusion_model: {type: simulated}\nreward_model: {type: simulated}"])

@@ -33,7 +33,8 @@ def test_all_files_carry_the_stamp_or_lie_with_the_run_and_nothing_else_is_left(
     output = run.parent.parent
     paths = write_reports(report, output, run, DEFAULT_METRICS)
 
-    names = [output / f"evaluation_report_{STAMP}.json", output / f"evaluation_report_{STAMP}.md", run / "pairs.csv"]
+    reports = [output / f"evaluation_report_{STAMP}.{kind}" for kind in ("json", "md", "html")]
+    names = [*reports, run / "pairs.csv"]
     assert paths == names
     assert files_in(output) == sorted(names)
 

@@ -29,7 +29,7 @@ def closed(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     result = {name: closed(item) for name, item in part.items()}
-    if part.get("type") == "object" and "properties" in part:
+    if "object" in (part.get("type") or ()) and "properties" in part:
         result.setdefault("unevaluatedProperties", False)
     return result
 
@@ -65,6 +65,8 @@ REPORTS = {
     "complete": report_of([ROWS[0], *ROWS[5:6], *ROWS[7:8]], manifest={"run": "x", "devices": {"editors": ["cpu"]}}),
     "partly failed": report_of(ROWS, manifest={"notes": ["simulated"]}, samples_per_pair=2),
     "edits alone": report_of(ROWS, stages=("edit",)),
+    "two samples": report_of([ROWS[0], *ROWS[5:9]], samples_per_pair=2),
+    "two passes": report_of([ROWS[0], *ROWS[5:6], ROWS[7], scored("1", 8.0, pass_=1)], reward_passes=2),
 }
 
 
@@ -97,6 +99,10 @@ def test_every_report_is_as_the_schema_says_and_has_no_key_that_it_does_not_name
         (("pairs", 0, "samples", 0, "scores", 0, "score"), None),
         (("performance", "edit", "efficiency"), ...),
         (("pairs", 0, "samples", 0, "surprise"), 1),
+        (("variance", "se_repeat"), -1.0),
+        (("variance", "editing", "includes"), ["between_pairs"]),
+        (("variance", "editing", "surprise"), 1),
+        (("overall", "aspects", "look"), {"mean": 7.0}),
     ],
 )
 def test_a_report_that_breaks_the_contract_does_not_pass(path: tuple[Any, ...], value: Any) -> None:

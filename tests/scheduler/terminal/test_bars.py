@@ -11,7 +11,10 @@ from rich.console import Console
 
 from scheduler.logs import configure_logging
 from scheduler.terminal import StageBars
+from scheduler.terminal.live import LiveScreen
 from scheduler.terminal.rate import Rate
+from scheduler.terminal.snapshot import RunView, Snapshot
+from tests.waiting import wait_until
 
 
 class Clock:
@@ -110,9 +113,8 @@ def test_log_lines_appear_above_the_live_bars() -> None:
         bars.start("edit", 10)
         logger.info("round 1/9 synced")
     configure_logging("INFO", None, None, debug=False)
-    lines = stream.getvalue().replace("\x1b[2K", "\n").splitlines()
-    log = lines.index("round 1/9 synced")
-    assert any("0/10" in line for line in lines[log + 1 :])
+    _, below = stream.getvalue().split("round 1/9 synced\n")
+    assert "0/10" in below
 
 
 def test_a_stage_that_starts_again_starts_over() -> None:
@@ -161,3 +163,86 @@ def test_a_rate_is_never_negative_and_keeps_little(steps: list[tuple[float, int]
         found = rate.per_second(now)
         assert found is None or found > 0
     assert rate.remaining(now, done) == 0.0
+
+
+def test_the_run_is_looked_at_four_times_a_second_and_only_if_somebody_is_shown_it() -> None:
+    looks: list[int] = []
+
+    def look() -> RunView:
+        looks.append(1)
+        return RunView(phase="loading")
+
+    for terminal, expected in ((True, 5), (False, 0)):
+        clock = Clock()
+        looks.clear()
+        console = Console(file=io.StringIO(), width=100, force_terminal=terminal)
+        with StageBars(console, clock=clock) as bars:
+            for _ in range(1000):
+                bars.look(look)
+                clock.now += 0.001
+            if terminal:
+                assert bars.snapshot().run.phase == "loading"
+        assert abs(len(looks) - expected) <= 1
+
+
+def test_a_run_that_can_not_be_shown_goes_on() -> None:
+    clock = Clock()
+    looks: list[int] = []
+
+    def look() -> RunView:
+        looks.append(1)
+        raise KeyError("editor-7")
+
+    with StageBars(Console(file=io.StringIO(), force_terminal=True), clock=clock) as bars:
+        for _ in range(3):
+            clock.now += 1
+            bars.look(look)
+    assert len(looks) == 1, "told once"
+
+
+def test_what_has_not_changed_is_not_drawn_again() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, force_terminal=True, color_system=None)
+    looks: list[int] = []
+
+    def look() -> Snapshot:
+        looks.append(1)
+        return Snapshot(run=RunView(phase="waiting"))
+
+    screen = LiveScreen(console, look)
+    screen.start()
+    wait_until(lambda: len(looks) >= 4)
+    assert stream.getvalue().count("waiting") == 1
+    screen.stop()
+
+
+def test_time_in_which_nobody_works_does_not_count() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with StageBars(Console(file=stream, width=80), clock=clock) as bars:
+        bars.start("score", 100, done=20)
+        for _ in range(300):  # models are loaded, and all edits are made first
+            clock.now += 1.0
+            bars.update("score", done=20, failed=0, working=False)
+        for done in range(21, 41):
+            clock.now += 0.5
+            bars.update("score", done=done, failed=0)
+        bars.finish("score")
+    assert stream.getvalue().splitlines()[-1] == "score: finished, 40/100, 2.00 pairs/s"
+
+
+def test_a_screen_that_can_not_be_drawn_is_given_up_and_the_log_goes_on() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, force_terminal=True, color_system=None)
+    looks: list[int] = []
+
+    def look() -> Snapshot:
+        looks.append(1)
+        raise KeyError("editor-7")
+
+    configure_logging("INFO", None, console, debug=False)
+    screen = LiveScreen(console, look)
+    screen.start()
+    wait_until(lambda: "can't be drawn" in stream.getvalue())
+    screen.stop()
+    configure_logging("INFO", None, None, debug=False)
+    assert len(looks) == 1

@@ -66,7 +66,8 @@ def test_failed_and_missing_pairs_have_columns_of_their_own_where_there_are_any(
 
 def test_a_run_that_only_edits_counts_its_edits() -> None:
     lines = shown(report_of([planned("a"), edited("a")], stages=("edit",))).splitlines()
-    assert [cell.strip() for cell in lines[1].split("│")[-3:-1]] == ["Count", "Edited"]
+    assert [cell.strip() for cell in lines[1].split("│")[1:-1]] == ["Category", "Edited"]
+    assert [cell.strip() for cell in lines[3].split("│")[1:-1]] == ["物理", "1"]
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 120])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
@@ -52,6 +53,37 @@ def test_a_score_hangs_on_the_image_alone(reward: SimulatedReward) -> None:
     )
     assert first.score == second.score == alone.score
     assert (first.aspect, second.aspect) == ("", "light")
+
+
+CHANGE = {"latency_ms": 0, "prefers": "change", "compare_with_original": True}
+
+
+def change_of(reward: SimulatedReward, edit: Image.Image, source: Image.Image, **parameters: object) -> float | None:
+    request = dataclasses.replace(score_request(image=edit), source=source)
+    (judgement,) = reward.score([request], {**CHANGE, **parameters}, no_progress).judgements
+    return judgement.score
+
+
+def test_one_that_prefers_change_measures_how_much_the_pixels_differ_from_the_sources(reward: SimulatedReward) -> None:
+    grey = Image.new("RGB", (4, 4), (100, 100, 100))
+    assert change_of(reward, grey, grey) == 0.0
+    # One colour of three differs by 51 of 255, then all by 102, in half of the pixels.
+    assert change_of(reward, Image.new("RGB", (4, 4), (151, 100, 100)), grey) == 0.67
+    half = grey.copy()
+    half.paste((202, 202, 202), (0, 0, 4, 2))
+    assert change_of(reward, half, grey) == 2.0
+    assert change_of(reward, half, grey, score_range=[1, 5]) == 1.8
+    assert change_of(reward, Image.new("RGB", (4, 4)), Image.new("RGB", (4, 4), "white")) == 10.0
+    assert change_of(reward, Image.new("RGB", (8, 2), (100, 100, 100)), grey) == 0.0, "of another shape"
+    assert change_of(reward, Image.new("RGBA", (4, 4), (100, 100, 100, 0)), grey) == 0.0
+
+
+def test_one_that_prefers_change_can_not_do_without_the_source(reward: SimulatedReward) -> None:
+    with pytest.raises(ModelError, match="needs compare_with_original: true") as caught:
+        reward.score([score_request()], CHANGE, no_progress)
+    assert caught.value.kind == "config"
+    with pytest.raises(ModelError, match="prefers"):
+        reward.score([score_request()], {"prefers": "red"}, no_progress)
 
 
 def test_the_batch_is_worked_on_at_once(reward: SimulatedReward) -> None:

@@ -1,0 +1,165 @@
+"""How long a run will take, from what this user's earlier runs with the same models took; and what they learn of it.
+
+An edit's cost is a line over the source's size (``scheduler/costs.py``), a score's the seconds of its batch divided by
+the batch. What edits lose beside that, at barriers above all, is kept as a factor for each number of editors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from protocol.messages import Role
+from scheduler.config import Config
+from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
+from scheduler.costs import KnownCosts, Line
+from scheduler.services import StageClock
+
+_ROUNDS = 3
+"""Stages of fewer rounds say nothing of what is lost in a round."""
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """``seconds`` on so many workers."""
+
+    seconds: float
+    workers: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known of the stages that are asked for; ``one_after_the_other``: they share devices."""
+
+    edit: StageEstimate | None
+    score: StageEstimate | None
+    one_after_the_other: bool
+    runs: int
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run, once the models are there. Scores that have devices of their own follow the edits."""
+        both = [stage.seconds for stage in (self.edit, self.score) if stage is not None]
+        return sum(both) if self.one_after_the_other else max(both, default=0.0)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{what} {rough(stage.seconds)} on {stage.workers} {role}{'s' if stage.workers != 1 else ''}"
+            for what, role, stage in (("edits", "editor", self.edit), ("scores", "reward", self.score))
+            if stage is not None
+        ]
+        order = ", one after the other" if self.one_after_the_other and len(parts) > 1 else ""
+        runs = f"{self.runs} earlier run{'s' if self.runs != 1 else ''}"
+        return f"Estimated: about {rough(self.seconds)} ({', '.join(parts)}{order}), from {runs}"
+
+
+class Forecast:
+    """What is known of a config's models on devices of these kinds (``cuda``, ``cpu``); ``line`` learns of edits."""
+
+    def __init__(self, config: Config, costs: KnownCosts, kinds: Mapping[Role, str]) -> None:
+        self._costs = costs
+        self._edit_work: dict[str, Any] = {
+            "editor": msgspec.to_builtins(editor_spec(config)),
+            "parameters": edit_parameters(config),
+            "device": kinds.get("editor", ""),
+        }
+        self._score_work: dict[str, Any] = {
+            "reward": msgspec.to_builtins(reward_spec(config)),
+            "parameters": score_parameters(config),
+            "device": kinds.get("reward", ""),
+        }
+        synchronized = config.diffusion_model.params.enable_batch_sync
+        self._round_size = config.scheduler.round_size if synchronized else 0
+        self.line = costs.line(self._edit_work)
+
+    def estimate(
+        self,
+        edits: Sequence[float],
+        scores: int,
+        workers: Mapping[Role, int],
+        *,
+        one_after_the_other: bool,
+    ) -> Estimate | None:
+        """The estimate for edits of these sizes (megapixels of the source, in their order) and so many scores; None if
+        nothing is known of a stage that has something to do, or nothing is to be done.
+        """
+        lines: list[Line] = []
+        edit = score = None
+        editors, rewards = workers.get("editor", 0), workers.get("reward", 0)
+        if edits and editors:
+            if not self.line.count:
+                return None
+            lines.append(self.line)
+            loss = self._costs.line(self._loss(editors)).mean
+            seconds = edit_seconds(seconds_of(self.line, edits), editors, round_size=self._round_size, loss=loss)
+            edit = StageEstimate(seconds, editors)
+        if scores and rewards:
+            line = self._costs.line(self._score_work)
+            if line.mean is None:
+                return None
+            lines.append(line)
+            score = StageEstimate(scores * line.mean / rewards, rewards)
+        if not lines:
+            return None
+        return Estimate(edit, score, one_after_the_other, max(1, min(line.runs for line in lines)))
+
+    def _loss(self, editors: int) -> dict[str, Any]:
+        return {**self._edit_work, "editors": editors, "round_size": self._round_size}
+
+    def learn(self, edit: StageClock, edits: int, score: StageClock, scores: int) -> None:
+        """Keep for later runs what this one has measured: its stages, and the edits and scores that they have made."""
+        if self.line.count:
+            self._costs.keep(self._edit_work, self.line)
+        editors = len(edit.workers)
+        wall = (edit.finished or 0.0) - (edit.started or 0.0)
+        if edits >= _ROUNDS * editors * max(1, self._round_size) and edit.device_seconds > 0 < wall:
+            loss = self._costs.line(self._loss(editors))
+            loss.note(0.0, max(1.0, wall * editors / edit.device_seconds))
+            self._costs.keep(self._loss(editors), loss)
+        if scores and score.device_seconds > 0:
+            line = self._costs.line(self._score_work)
+            line.note_many(scores, score.device_seconds)
+            self._costs.keep(self._score_work, line)
+
+
+def seconds_of(line: Line, megapixels: Sequence[float]) -> list[float]:
+    """What each edit is expected to take. Where the size does not matter, the line's slope is noise."""
+    mean = line.mean or 0.0
+    if not line.size_matters() or line.spread <= 1e-6:
+        return [mean] * len(megapixels)
+    return [line.expected(size) or 0.0 for size in megapixels]
+
+
+def edit_seconds(costs: Sequence[float], editors: int, *, round_size: int, loss: float | None) -> float:
+    """How long editors take for edits of these costs. ``round_size`` is 0 where there are no rounds; ``loss`` is by how
+    much longer than the devices were busy it took before, None if that is not known: then rounds lose what unequal
+    costs make them lose, and no more.
+    """
+    even = sum(costs) / editors
+    if loss is not None:
+        return even * loss
+    if not round_size:
+        return max(even, max(costs, default=0.0))
+    at_once = editors * round_size
+    rounds = (costs[start : start + at_once] for start in range(0, len(costs), at_once))
+    return math.fsum(max(sum(one) / editors, max(one) * -(-len(one) // editors)) for one in rounds)
+
+
+def rough(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``, ``2.1 days``: as exact as it can be meant."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def kind_of(devices: Sequence[str]) -> str:
+    """What these devices are: ``cuda`` or ``cpu``; empty if there are none."""
+    return devices[0].partition(":")[0] if devices else ""

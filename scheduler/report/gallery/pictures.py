@@ -1,0 +1,62 @@
+"""Which pictures of a run lie on disk, and the URL by which a page beside the reports reaches each."""
+# ruff: noqa: PTH208 - a folder may hold ten thousand names, and they are all that is asked for
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from scheduler.run_directory import thumbnail_path
+
+
+class Pictures:
+    """The pictures of the run in ``run_folder``, seen from a page in ``output_dir``.
+
+    URLs are percent-encoded, and relative to ``base`` (the run's folder, itself relative to the page, so that both can
+    be moved together) unless the picture is elsewhere: then they begin with ``file:``.
+    """
+
+    def __init__(self, run_folder: Path, output_dir: Path) -> None:
+        self._folder = str(run_folder)
+        self._output_dir = output_dir
+        self._names: dict[str, frozenset[str]] = {}
+        self.base = _quoted(os.path.relpath(run_folder, output_dir)) + "/"
+
+    def beside(self, path: Path) -> str:
+        """The URL of a file that is no picture, relative to the page."""
+        return _quoted(os.path.relpath(path, self._output_dir))
+
+    def source(self, category: str, pair_id: str) -> str | None:
+        """The thumbnail of the pair's source image."""
+        return self._thumbnail(category, pair_id, None)
+
+    def edit(self, category: str, pair_id: str, sample: int) -> str | None:
+        """The thumbnail of one edit."""
+        return self._thumbnail(category, pair_id, sample)
+
+    def full(self, image: str) -> str | None:
+        """An edit in full size, by its path in the ledger; None if it was not kept."""
+        if image.startswith("/"):
+            return f"file://{_quoted(image)}" if self._is_there(image) else None
+        return _quoted(image) if self._is_there(f"{self._folder}/{image}") else None
+
+    def _thumbnail(self, category: str, pair_id: str, sample: int | None) -> str | None:
+        try:
+            path = thumbnail_path(self._folder, category, pair_id, sample)
+            return _quoted(path.removeprefix(f"{self._folder}/")) if self._is_there(path) else None
+        except ValueError:  # an id that can't be a file's name: its pair failed to load
+            return None
+
+    def _is_there(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(folder))
+            except (OSError, ValueError):
+                self._names[folder] = frozenset()
+        return name in self._names[folder]
+
+
+def _quoted(path: str) -> str:
+    return quote(os.fsencode(path))

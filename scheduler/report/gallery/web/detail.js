@@ -1,0 +1,113 @@
+// One item in full, over the page; the next and the one before by keyboard.
+
+// `describe(item, redraw)` says what is shown of an item from now on: key (its name in the address), heading, pictures,
+// body (lists of nodes), and maybe onKey(event), true if it was handled. `picturesOf(item)` are those it begins with.
+function createDetail(grid, describe, picturesOf) {
+  const position = make("span", { class: "position" });
+  const heading = make("h2", { id: "detail-heading" });
+  const buttons = make("div", { class: "detail-buttons" });
+  const pictures = make("div", { class: "detail-pictures" });
+  const body = make("div", { class: "detail-body" });
+  const dialog = make("dialog", { class: "detail", "aria-labelledby": "detail-heading" },
+    make("div", { class: "detail-head" }, heading, position, buttons),
+    make("div", { class: "detail-main" }, pictures, body));
+  let index = -1;
+  let shown = null;
+
+  // `focus` names what was used, which is a new element now.
+  function redraw(focus) {
+    if (index < 0) return;
+    const item = grid.item(index);
+    shown = describe(item, redraw);
+    heading.replaceChildren(...shown.heading);
+    position.textContent = t("position", { n: whole(index + 1), all: whole(grid.count()) });
+    buttons.replaceChildren(
+      iconButton("previous", "←", () => move(-1), index === 0),
+      iconButton("next", "→", () => move(1), index === grid.count() - 1),
+      iconButton("close", "×", () => dialog.close(), false),
+    );
+    const scrolled = body.scrollTop;
+    pictures.replaceChildren(stage(shown.pictures, redraw));
+    body.replaceChildren(...shown.body);
+    if (focus) {
+      body.scrollTop = scrolled;
+      dialog.querySelector(focus)?.focus();
+    }
+  }
+
+  function iconButton(name, sign, action, disabled) {
+    return make("button", {
+      type: "button", class: "icon", "data-action": name, title: t(name), "aria-label": t(name), disabled,
+      on: { click: action },
+    }, sign);
+  }
+
+  function open(next) {
+    if (next < 0 || next >= grid.count()) return;
+    index = next;
+    redraw();
+    body.scrollTop = 0;
+    if (!dialog.open) {
+      dialog.showModal();
+      dialog.focus();
+    }
+    view.pair = shown.key;
+    writeView();
+    for (const near of [index + 1, index - 1]) preload(near);
+  }
+
+  function preload(near) {
+    if (near < 0 || near >= grid.count()) return;
+    for (const picture of picturesOf(grid.item(near))) {
+      const url = pictureUrlOf(picture);
+      if (url) new Image().src = url;
+    }
+  }
+
+  function move(by) {
+    const next = index + by;
+    if (next < 0 || next >= grid.count()) return;
+    const used = document.activeElement?.dataset.action;
+    open(next);
+    const button = used && dialog.querySelector(`[data-action="${used}"]:not(:disabled)`);
+    (button || dialog).focus();
+  }
+
+  dialog.tabIndex = -1;
+  dialog.addEventListener("close", () => {
+    const last = index;
+    index = -1;
+    view.pair = "";
+    writeView();
+    grid.show(last, true);
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
+    const slides = event.target.matches("input[type=range]");
+    if (event.key === "j" || (event.key === "ArrowRight" && !slides)) move(1);
+    else if (event.key === "k" || (event.key === "ArrowLeft" && !slides)) move(-1);
+    else if (event.key === "?") openHelp();
+    else if (!shown?.onKey?.(event) && !stageKey(event, redraw)) return;
+    event.preventDefault();
+  });
+
+  return { dialog, open, redraw: () => redraw(), isOpen: () => dialog.open, close: () => dialog.close() };
+}
+
+// A text under its name, as it is; says where it was cut.
+function textBlock(name, text, kind = "") {
+  if (text === null || text === undefined || text === "") return [];
+  const cut = typeof text === "string" ? null : t("text.cut", { whole: whole(text.length) });
+  return [
+    make("dt", {}, name),
+    make("dd", { class: `text ${kind}` },
+      make("bdi", {}, textOf(text)), cut && make("span", { class: "cut" }, cut)),
+  ];
+}
+
+function fact(name, value) {
+  return value === null || value === undefined || value === "" ? [] : [make("dt", {}, name), make("dd", {}, value)];
+}

@@ -1,0 +1,159 @@
+// Pictures of one pair held against each other: one over the other with a slider, in turns, or side by side.
+
+const MODES = ["slider", "flip", "side"];
+const stageChoice = {
+  mode: MODES.includes(memory.get("mode")) ? memory.get("mode") : "slider",
+  left: 0,
+  right: 1,
+  flipped: false,
+  cut: 50,
+};
+
+// The shape that fits most of these sizes (undefined where there is none), so that cards waste little room.
+function usualRatio(sizes) {
+  const ratios = sizes.filter(Boolean).map(([width, height]) => width / height).sort((one, two) => one - two);
+  return Math.min(1.5, Math.max(0.8, ratios[Math.floor(ratios.length / 2)] ?? 1));
+}
+
+// An image, or why there is none. `picture`: label, small and full (URLs or null), size, missing (why there is none).
+function pictureOf(picture, { large = false } = {}) {
+  const url = (large && picture.full) || picture.small || picture.full;
+  if (!url) return placeholder(picture);
+  const image = make("img", { src: url, alt: picture.label, decoding: "async", draggable: "false" });
+  if (!large) image.loading = "lazy";
+  image.addEventListener("error", () => {
+    if (image.getAttribute("src") !== picture.small && picture.small) image.setAttribute("src", picture.small);
+    else image.replaceWith(placeholder({ ...picture, missing: t("picture.gone") }));
+  });
+  return image;
+}
+
+function pictureUrlOf(picture) {
+  return picture.full || picture.small;
+}
+
+function placeholder(picture) {
+  return make("div", { class: picture.failed ? "placeholder failed" : "placeholder" },
+    make("span", { dir: "auto" }, picture.missing ?? t("picture.none")));
+}
+
+function fullSizeLink(picture) {
+  if (!picture.full) return null;
+  const size = picture.size ? ` (${picture.size.join(" × ")})` : "";
+  const link = { href: picture.full, target: "_blank", rel: "noopener" };
+  return make("a", link, `${picture.label}: ${t("full.size")}${size}`);
+}
+
+// `pictures`: two or more, the source first. `redraw` is called when another way of looking at them is chosen.
+function stage(pictures, redraw) {
+  const last = pictures.length - 1;
+  const left = Math.min(stageChoice.left, last);
+  const right = Math.min(stageChoice.right, last);
+  const tools = make("div", { class: "stage-tools" }, modeButtons(redraw));
+  if (pictures.length > 2 && stageChoice.mode !== "side") {
+    tools.append(pictureChoice("left", pictures, left, redraw), pictureChoice("right", pictures, right, redraw));
+  }
+  // A reason in the place of a picture is not for sliding over.
+  const mode = pictureUrlOf(pictures[left]) && pictureUrlOf(pictures[right]) ? stageChoice.mode : "side";
+  const shown = {
+    slider: () => slider(pictures[left], pictures[right]),
+    flip: () => flip(pictures[left], pictures[right], redraw),
+    side: () => side(pictures),
+  }[mode]();
+  const links = pictures.map(fullSizeLink).filter(Boolean);
+  const sourceNote = pictures[0].small && !pictures[0].full ? t("source.small") : null;
+  const below = [...links, sourceNote].filter(Boolean).flatMap((part, i) => (i ? [" · ", part] : [part]));
+  return make("div", { class: "stage-holder" }, tools, shown, make("p", { class: "stage-links" }, below));
+}
+
+function modeButtons(redraw) {
+  const buttons = MODES.map((mode) => make("button", {
+    type: "button", class: "segment", "data-mode": mode, "aria-pressed": String(stageChoice.mode === mode),
+    on: { click: () => setMode(mode, redraw) },
+  }, t(`mode.${mode}`)));
+  return make("div", { class: "segments", role: "group", "aria-label": t("mode") }, buttons);
+}
+
+function setMode(mode, redraw) {
+  stageChoice.mode = mode;
+  memory.set("mode", mode);
+  redraw(`[data-mode="${mode}"]`);
+}
+
+function pictureChoice(edge, pictures, chosen, redraw) {
+  const options = pictures.map((picture, index) =>
+    make("option", { value: index, selected: index === chosen }, picture.label));
+  const change = (event) => {
+    stageChoice[edge] = Number(event.target.value);
+    redraw(`[data-edge="${edge}"]`);
+  };
+  return make("select", { "aria-label": t(`edge.${edge}`), "data-edge": edge, on: { change } }, options);
+}
+
+// As wide as the room allows, and as high as it may be without scrolling.
+function framed(node, pictures) {
+  const size = pictures.find((picture) => picture.size)?.size ?? [4, 3];
+  node.style.setProperty("--ratio", String(Math.min(3, Math.max(0.4, size[0] / size[1]))));
+  return node;
+}
+
+function slider(left, right) {
+  const range = make("input", {
+    type: "range", class: "wipe", min: 0, max: 100, step: 0.1, value: stageChoice.cut,
+    "aria-label": t("slider.label", { left: left.label, right: right.label }),
+  });
+  const node = framed(make("div", { class: "stage slider" },
+    make("div", { class: "layer" }, pictureOf(left, { large: true })),
+    make("div", { class: "layer over" }, pictureOf(right, { large: true })),
+    range,
+    make("span", { class: "handle", "aria-hidden": "true" }),
+    make("span", { class: "tag start" }, left.label),
+    make("span", { class: "tag end" }, right.label),
+  ), [right, left]);
+  const move = () => {
+    stageChoice.cut = Number(range.value);
+    node.style.setProperty("--cut", `${stageChoice.cut}%`);
+    range.setAttribute("aria-valuetext", `${Math.round(stageChoice.cut)}%`);
+  };
+  range.addEventListener("input", move);
+  move();
+  return node;
+}
+
+function flip(left, right, redraw) {
+  const shown = stageChoice.flipped ? left : right;
+  const other = stageChoice.flipped ? right : left;
+  const turn = () => {
+    stageChoice.flipped = !stageChoice.flipped;
+    redraw(".stage.flip");
+  };
+  // Both are there, so that nothing has to be decoded when they change places.
+  return framed(make("button", {
+    type: "button", class: "stage flip", "aria-label": t("flip.label", { shown: shown.label }), on: { click: turn },
+  },
+    make("div", { class: "layer hidden" }, pictureOf(other, { large: true })),
+    make("div", { class: "layer" }, pictureOf(shown, { large: true })),
+    make("span", { class: stageChoice.flipped ? "tag start" : "tag end" }, shown.label),
+  ), [right, left]);
+}
+
+function side(pictures) {
+  return make("div", { class: "stage-side" }, pictures.map((picture) => {
+    const image = pictureOf(picture, { large: true });
+    const shown = picture.full
+      ? make("a", { href: picture.full, target: "_blank", rel: "noopener", title: t("full.size") }, image)
+      : image;
+    return make("figure", {}, make("div", { class: "picture" }, shown), make("figcaption", {}, picture.label));
+  }));
+}
+
+// Keys that concern the pictures; true if this was one.
+function stageKey(event, redraw) {
+  if (event.key === "v") setMode(MODES[(MODES.indexOf(stageChoice.mode) + 1) % MODES.length], redraw);
+  else if (event.key === " " && !event.target.closest("button, a, select, summary")) {
+    if (stageChoice.mode !== "flip") setMode("flip", redraw);
+    stageChoice.flipped = !stageChoice.flipped;
+    redraw(".stage.flip");
+  } else return false;
+  return true;
+}

@@ -1,0 +1,39 @@
+// The page's own words in two languages, and its light and dark form.
+
+let language = "en";
+
+function chooseLanguage() {
+  const asked = new URLSearchParams(location.hash.slice(1)).get("lang") ?? memory.get("language");
+  const preferred = navigator.language?.toLowerCase().startsWith("zh") ? "zh" : "en";
+  language = asked in STRINGS ? asked : preferred;
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+}
+
+function setLanguage(next) {
+  language = next;
+  memory.set("language", next);
+  document.documentElement.lang = next === "zh" ? "zh-CN" : "en";
+}
+
+// The text of that name, with what stands in braces filled in.
+function t(name, values = {}) {
+  const text = STRINGS[language][name] ?? STRINGS.en[name] ?? name;
+  return text.replace(/\{(\w+)\}/g, (_, key) => String(values[key] ?? ""));
+}
+
+const THEMES = ["auto", "light", "dark"];
+
+function chooseTheme() {
+  const asked = new URLSearchParams(location.hash.slice(1)).get("theme") ?? memory.get("theme");
+  setTheme(THEMES.includes(asked) ? asked : "auto");
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+}
+
+function nextTheme() {
+  const theme = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length];
+  memory.set("theme", theme);
+  setTheme(theme);
+}

@@ -1,0 +1,136 @@
+"""The Markdown report's sections on aspects, on the parts of the variance, and on agreement with people's scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scheduler.correlations import Correlation
+from scheduler.report.figures import NOTHING, interval_text, metric_label, metric_text, score_text
+from scheduler.report.markdown_text import escape, table
+from scheduler.report.model import Agreement, Group, GroupAgreement, Report
+from scheduler.report.variance import Component, Variance
+
+FIRST_UNMATCHED = 5
+_RULES = {"mean": "the mean", "min": "the lowest", "geometric_mean": "the geometric mean"}
+
+
+def aspect_lines(group: Group, metrics: Sequence[str]) -> list[str]:
+    """A category's aspects, and how they make one score; nothing where it has none."""
+    if not group.aspects:
+        return []
+    rule = "made of its aspects; the run did not record how"
+    if group.combine is not None:
+        rule = f"{_RULES.get(group.combine, 'made')} of its aspects (combine: {escape(group.combine, 100)})"
+    rows = [
+        [escape(name, 100), *(metric_text(of_aspect, metric) for metric in metrics), str(of_aspect.num_samples)]
+        for name, of_aspect in group.aspects.items()
+    ]
+    headings = ["Aspect", *(metric_label(metric) for metric in metrics), "Count"]
+    return [f"- Score of an Edit: {rule}", "", *table(headings, rows)]
+
+
+def variance_lines(variance: Variance | None) -> list[str]:
+    """Where the scores' variance comes from."""
+    if variance is None:
+        return []
+    parts = [
+        ("Between pairs", variance.between_pairs),
+        ("Editing (other seeds)", variance.editing),
+        ("Judging (other passes)", variance.judging),
+    ]
+    whole = sum(part.variance for _, part in parts if part is not None)
+    rows = [_variance_row(name, part, whole) for name, part in parts]
+    lines = ["## Variance", "", f"- Pairs: {variance.num_pairs}", f"- Samples of Each: {variance.samples_per_pair}"]
+    lines += [f"- Passes of Each Sample: {variance.reward_passes}", ""]
+    lines += table(["Part", "Variance", "Std", "Share"], rows)
+    if any(part is not None and part.estimate < 0 for _, part in parts):
+        lines += ["", "An estimate below zero is shown as 0: it is too small to be told from chance."]
+    if variance.se_repeat is not None:
+        lines += ["", f"- Standard Error of the Overall Mean, Same Pairs Repeated: {score_text(variance.se_repeat)}"]
+    return lines
+
+
+def _variance_row(name: str, part: Component | None, whole: float) -> list[str]:
+    if part is None:
+        return [name, NOTHING, NOTHING, NOTHING]
+    if part.includes:
+        name += f", {' and '.join(part.includes)} included"
+    share = f"{part.variance / whole:.0%}" if whole > 0 else NOTHING
+    return [name, score_text(part.variance), score_text(part.std), share]
+
+
+def agreement_lines(report: Report) -> list[str]:
+    """How far the reward agrees with people."""
+    agreement = report.agreement
+    if agreement is None:
+        return []
+    lines = ["## Agreement with Human Scores", ""]
+    lines += [f"- {line}" for line in matching_words(agreement)]
+    if agreement.unmatched:
+        lines.append(f"- Not Matched: {_unmatched(agreement)}")
+    if raters := agreement.raters:
+        between = "no two of them rated enough of the same pairs with different scores"
+        if raters.mean_spearman is not None:
+            between = f"Spearman {raters.mean_spearman:.2f} on average (pairs of raters: {raters.num_compared})"
+        lines.append(f"- Among {raters.num_raters} Raters: {between}")
+    rows = [_agreement_row(escape(name, 100), group) for name, group in agreement.categories.items()]
+    rows.append(_agreement_row("**Overall**", agreement.overall))
+    headings = ["Category", "Pairs", "Spearman", "95% CI", "Kendall tau-b", "95% CI", "Pearson"]
+    lines += ["", *table(headings, rows)]
+    if agreement.disagreements:
+        lines += ["", "Where the two rank pairs most differently (rank 1 is the lowest score):", ""]
+        found = [
+            [
+                escape(one.category, 100),
+                escape(one.pair_id, 200),
+                score_text(one.score),
+                score_text(one.human_score),
+                f"{one.rank:g}",
+                f"{one.human_rank:g}",
+                f"{one.rank_difference:+g}",
+            ]
+            for one in agreement.disagreements
+        ]
+        headings = ["Category", "Pair", "Score", "Human", "Rank", "Human Rank", "Difference"]
+        lines += table(headings, found, left=2)
+    return lines
+
+
+def matching_words(agreement: Agreement) -> list[str]:
+    """How many pairs were compared, and which were not; the same in the terminal."""
+    words = [f"Pairs Compared: {agreement.overall.num_pairs}"]
+    if agreement.unmatched:
+        words.append(f"Rows That Name No Pair or Sample of This Run: {len(agreement.unmatched)}")
+    if agreement.num_blank:
+        words.append(f"Rows Without a Score: {agreement.num_blank}")
+    if agreement.num_unscored:
+        words.append(f"Rated Pairs That the Reward Has Not Scored: {agreement.num_unscored}")
+    if agreement.num_unrated:
+        words.append(f"Scored Pairs That Nobody Has Rated: {agreement.num_unrated}")
+    return words
+
+
+def correlation_text(correlation: Correlation) -> str:
+    """Two decimals."""
+    return NOTHING if correlation.value is None else f"{correlation.value:.2f}"
+
+
+def _unmatched(agreement: Agreement) -> str:
+    named = []
+    for line, category, pair_id, sample in agreement.unmatched[:FIRST_UNMATCHED]:
+        of_sample = "" if sample is None else f" sample {sample}"
+        named.append(f"{escape(category, 60)}/{escape(pair_id, 100)}{of_sample} (line {line})")
+    more = len(agreement.unmatched) - len(named)
+    return ", ".join(named) + (f" and {more} more, which the JSON report has" if more else "")
+
+
+def _agreement_row(name: str, group: GroupAgreement) -> list[str]:
+    return [
+        name,
+        str(group.num_pairs),
+        correlation_text(group.spearman),
+        interval_text(group.spearman.ci95),
+        correlation_text(group.kendall),
+        interval_text(group.kendall.ci95),
+        NOTHING if group.pearson is None else f"{group.pearson:.2f}",
+    ]

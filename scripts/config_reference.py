@@ -1,0 +1,209 @@
+"""Writes ``docs/config-reference.md`` from the config's own models, so that the two can't differ.
+
+Usage: ``python -m scripts.config_reference [--check]``. With ``--check`` nothing is written; exit code 1 says that the
+file is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from scheduler.config.catalog import (
+    EDITOR_FAMILY,
+    PER_ASPECT,
+    PER_CATEGORY,
+    REWARD_FAMILY,
+    SECTIONS,
+    Key,
+    all_keys,
+    bounds,
+    nested_section,
+    type_name,
+)
+from scheduler.config.values import Allowed, Section
+
+FILE = Path(__file__).resolve().parents[1] / "docs" / "config-reference.md"
+
+_FAMILIES = {family.section: family for family in (EDITOR_FAMILY, REWARD_FAMILY)}
+_LEFT_OUT = "left out"
+_HEAD = """\
+# Every key of a config
+
+This page is written by `python -m scripts.config_reference` from the program's own definitions; a test fails if it is
+out of date. How the parts go together is in [configuration.md](configuration.md), and `configs/template.yaml` is a file
+to copy from.
+
+A heading is the path of a mapping, and its table has the keys. An error names a key by both, with dots between them:
+`scheduler.max_attempts`. Whatever a file leaves out has its default. *Left out* as a default means that there is no
+value; the meaning says what happens then. The column *for* says which `type` has a key; it is empty, or not there,
+where all have it. `class_path` in that column is a model of your own, which may have further keys. `identity` and
+`simulated` take every key of the real types and pass over what means nothing to them.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for section in SECTIONS:
+        keys = [key for key in all_keys() if key.path.split(".")[0] == section]
+        for number, parent in enumerate(dict.fromkeys(key.path.rpartition(".")[0] for key in keys)):
+            level = "##" if number == 0 else "###"
+            below = [key for key in keys if key.path.rpartition(".")[0] == parent]
+            parts.append(
+                f"{level} {_heading(parent)}\n\n{_purpose(section, parent, keys)}\n\n{_tables(section, below)}"
+            )
+    return "\n".join(parts)
+
+
+def _heading(path: str) -> str:
+    return f"`{path}`"
+
+
+def _purpose(section: str, parent: str, keys: Sequence[Key]) -> str:
+    """What the mapping at ``parent`` is for."""
+    if parent in (section, f"{section}.{PER_CATEGORY}"):
+        return SECTIONS[section][0].purpose
+    holder = next(key for key in keys if key.path == parent.removesuffix(f".{PER_ASPECT}"))
+    held = nested_section(holder.field)
+    return (held.purpose if held is not None else "") or holder.field.description or ""
+
+
+def _tables(section: str, keys: Sequence[Key]) -> str:
+    """The keys of one mapping; those that only simulated models have stand by themselves."""
+    every = [type_name(kind) for kind in SECTIONS[section]]
+    rows = list(_rows(section, keys))
+    real = [row for row in rows if row.owners != ("simulated",)]
+    simulated = [row for row in rows if row.owners == ("simulated",)]
+    if not real:
+        return _table(simulated, ["simulated"])
+    parts = [_table(real, every)]
+    if simulated:
+        parts.append(f"Only for `type: simulated`:\n\n{_table(simulated, ['simulated'])}")
+    return "\n".join(parts)
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str
+    owners: tuple[str, ...]
+    value: str
+    default: str
+    meaning: str
+
+
+def _rows(section: str, keys: Sequence[Key]) -> Iterator[_Row]:
+    """One for each key, and more where its types differ in value, default or meaning."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    order = {name: place for place, name in enumerate(dict.fromkeys(key.name for key in keys))}
+    for key in keys:
+        shown = _type_key(section) if key.name == "type" else _plain_key(key)
+        if key.name == "class_path" and type_name(key.owner) != "class_path":
+            continue  # beside a built-in type there is none
+        found.setdefault((key.name, *shown), []).append(type_name(key.owner))
+    for (name, value, default, meaning), owners in sorted(found.items(), key=lambda item: order[item[0][0]]):
+        yield _Row(name, tuple(owners), value, default, meaning)
+
+
+def _type_key(section: str) -> tuple[str, str, str]:
+    family = _FAMILIES[section]
+    default = type_name(family.default)
+    meanings = [f"`{name}`: {kind.model_fields['type'].description}" for name, kind in family.types.items()]
+    return _words(family.types), f"`{default}`", "<br>".join(meanings)
+
+
+def _plain_key(key: Key) -> tuple[str, str, str]:
+    if key.name == "class_path":
+        return "`package.module.Class`", _LEFT_OUT, f"Instead of `type`. {key.field.description}"
+    return _value(key.field), _default(key.field), key.field.description or ""
+
+
+def _table(rows: Sequence[_Row], every: Sequence[str]) -> str:
+    distinct = any(set(row.owners) != set(every) for row in rows if row.name not in ("type", "class_path"))
+    head = ["key", *(["for"] if distinct else []), "value", "default", "meaning"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for row in rows:
+        owners = "" if row.name in ("type", "class_path") or set(row.owners) == set(every) else _words(row.owners)
+        lines.append(_line([f"`{row.name}`", *([owners] if distinct else []), row.value, row.default, row.meaning]))
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _words(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return _LEFT_OUT
+    if isinstance(value, Section):
+        return "see below"
+    return f"`{json.dumps(value, ensure_ascii=False, default=str)}`" if value != " " else '`" "`, a blank'
+
+
+def _value(field: FieldInfo) -> str:
+    """What may be written: in the words of the type, or as its annotation and bounds tell."""
+    words = _in_words(field.annotation, field.metadata)
+    low, high = bounds(field)
+    if words not in ("whole number", "number") or low is None:
+        return words
+    if high is None:
+        return f"{words}, {low} or more"
+    return f"{words}, {low} to {high}" if low[0].isdigit() and high[0].isdigit() else f"{words}, {low} and {high}"
+
+
+def _in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    if allowed := next((rule.words for rule in metadata if isinstance(rule, Allowed)), None):
+        return allowed
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _in_words(arguments[0], annotation.__metadata__)
+    if origin in (types.UnionType, Union):
+        return " or ".join(_in_words(part) for part in arguments if part is not type(None))
+    if origin is Literal:
+        return _words(arguments)
+    if origin is tuple:
+        return f"list of {_in_words(arguments[0])}"
+    if origin is dict:
+        return "mapping, see below"
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "mapping, see below"
+    return _PLAIN[annotation]
+
+
+_PLAIN: dict[Any, str] = {
+    bool: "`true`, `false`",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Path: "path",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or with ``--check`` say whether it is what would be written."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.config_reference", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the page is out of date")
+    options = parser.parse_args(arguments)
+    wanted = reference()
+    if options.check:
+        current = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
+        print("up to date" if current == wanted else "out of date: run python -m scripts.config_reference")
+        return 0 if current == wanted else 1
+    FILE.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

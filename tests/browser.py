@@ -1,0 +1,86 @@
+"""A real browser for tests of pages: Chromium as it is installed, headless, one for the whole session.
+
+While it runs, asyncio takes the main thread for one with a running loop: no test here uses asyncio.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser, or a skip that says what is missing."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
+        pytest.skip(f"no Chromium is installed: none of {', '.join(_NAMES)} is in the PATH")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page that was opened, with all that it asked for and complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", self._refuse)
+
+    def wait_for_pictures(self) -> None:
+        """Wait until every picture that is asked for has come, or failed to."""
+        self.wait_for("[...document.images].every((image) => image.complete)")
+
+    def wait_for(self, condition: str) -> None:
+        """Wait until this expression of JavaScript is true. (The page's policy forbids what playwright would do.)"""
+        wait_until(lambda: self.page.evaluate(condition), seconds=10)
+
+    def _refuse(self, dialog: Any) -> None:
+        self.complaints.append(f"a dialog was opened: {dialog.message}")
+        dialog.dismiss()
+
+    def open(self, path: Path, view: str = "") -> None:
+        """Open the file, from disk, and wait until the page has drawn itself."""
+        self.page.goto("about:blank")
+        self.page.goto(path.absolute().as_uri() + (f"#{view}" if view else ""))
+        self.page.wait_for_selector("html[data-ready]", state="attached")
+
+
+@contextmanager
+def visit(browser: Browser, **settings: Any) -> Iterator[Visit]:
+    """A fresh visitor, without memory: ``settings`` are those of a playwright context."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-US", **settings})
+    try:
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        yield Visit(page)
+    finally:
+        context.close()

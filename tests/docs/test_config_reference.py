@@ -1,0 +1,65 @@
+"""``docs/config-reference.md`` is what the config's models say now, and has every key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scheduler.config.catalog import EDITOR_FAMILY, REWARD_FAMILY, all_keys
+from scheduler.config.values import MAX_SEED
+from scripts.config_reference import FILE, main, reference
+
+PAGE = FILE.read_text(encoding="utf-8")
+_MAPPING = re.compile(r"^##+ `([^`]+)`$", re.MULTILINE)
+
+
+def rows_of(path: str) -> dict[str, str]:
+    """Key to the text of its rows, in the part of the page that is about the mapping at ``path``."""
+    parts = _MAPPING.split(PAGE)
+    text = dict(zip(parts[1::2], parts[2::2], strict=True))[path]
+    found: dict[str, str] = {}
+    for name, rest in re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE):
+        found[name] = found.get(name, "") + rest
+    return found
+
+
+def test_the_page_is_what_would_be_written_now(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0, "run python -m scripts.config_reference"
+    assert capsys.readouterr().out == "up to date\n"
+
+
+def test_a_page_that_is_out_of_date_is_told_and_written_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stale = tmp_path / "config-reference.md"
+    monkeypatch.setattr("scripts.config_reference.FILE", stale)
+    assert main(["--check"]) == 1
+    assert not stale.exists()
+    assert main([]) == 0
+    assert stale.read_text(encoding="utf-8") == reference()
+
+
+@pytest.mark.parametrize("path", sorted({key.path for key in all_keys()}))
+def test_the_page_has_every_key_with_its_meaning(path: str) -> None:
+    parent, _, name = path.rpartition(".")
+    row = rows_of(parent)[name]
+    for key in all_keys():
+        # Beside a built-in type there is no class_path, and beside a class_path no type.
+        if key.path == path and name not in ("type", "class_path"):
+            assert key.field.description in row
+
+
+def test_the_page_has_every_type_and_every_bound() -> None:
+    for family in (EDITOR_FAMILY, REWARD_FAMILY):
+        for name in (*family.types, *family.aliases):
+            assert f"`{name}`" in rows_of(family.section)["type"]
+    assert f"whole number, 0 to {MAX_SEED}" in rows_of("diffusion_model.params")["seed"]
+    assert "above 0 and below 1" in rows_of("diffusion_model.params.optimizations")["first_block_cache"]
+    assert "`0.05`" in rows_of("scheduler")["max_failures"]
+
+
+def test_no_row_is_without_a_meaning_a_value_or_a_default() -> None:
+    for line in PAGE.splitlines():
+        if line.startswith("| `"):
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            assert all((cells[0], *cells[-3:])), line

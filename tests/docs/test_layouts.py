@@ -1,0 +1,99 @@
+"""``docs/layouts.md``: its layouts are those that the program finds, and its sums are right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scheduler.config import Config, load_config
+from scheduler.config.layout import Gpu, resolve_layout
+from scheduler.residency import off_device
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "layouts.md").read_text(encoding="utf-8")
+
+_EXAMPLE = re.compile(r"^### ([^\n]+)\n\n```yaml\n(.*?)```\n\n```text\n(.*?)```", re.MULTILINE | re.DOTALL)
+_GPUS = {"One GPU": 1, "N GPUs, shared": 6, "N editors and dedicated reward GPUs": 8}
+EXAMPLES = [(name, config, shown) for name, config, shown in _EXAMPLE.findall(TEXT)]
+
+EDITOR, REWARD = 57.7, 62.1
+_SIX_EDITORS = "diffusion_model: {type: multi_gpu_qwen_edit, params: {device_ids: [0, 1, 2, 3, 4, 5]}}"
+_MIB = 2**20 / 1e9
+_MEMORY = {"40 GB": 40_960 * _MIB, "80 GB": 81_559 * _MIB, "141 GB": 143_771 * _MIB}
+
+
+def gpus(count: int) -> list[Gpu]:
+    return [Gpu(index, "a GPU", 80 << 30) for index in range(count)]
+
+
+def written(folder: Path, text: str) -> Config:
+    path = folder / "layout.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+def test_there_is_an_example_of_each_layout() -> None:
+    assert [name for name, _, _ in EXAMPLES] == list(_GPUS)
+
+
+@pytest.mark.parametrize(("name", "config", "shown"), EXAMPLES)
+def test_an_example_has_the_layout_that_is_shown_below_it(name: str, config: str, shown: str, tmp_path: Path) -> None:
+    found = resolve_layout(written(tmp_path, config), gpus(_GPUS[name]))
+    lines = shown.splitlines()
+    assert lines[0].endswith(f" on {', '.join(found.editors)}")
+    assert lines[1].endswith(f" on {', '.join(found.rewards)}")
+    assert lines[2] == f"Residency: {found.residency}"
+
+
+@pytest.mark.parametrize(
+    ("count", "config", "editors", "rewards", "residency"),
+    [
+        (1, "diffusion_model: {type: qwen_image_edit}", [0], [0], "swap"),
+        (2, "diffusion_model: {type: qwen_image_edit}", [0], [1], "resident"),
+        (8, "diffusion_model: {type: multi_gpu_qwen_image_edit}", [*range(7)], [7], "resident"),
+        (6, _SIX_EDITORS, [*range(6)], [*range(6)], "swap"),
+        (7, _SIX_EDITORS, [*range(6)], [6], "resident"),
+    ],
+)
+def test_auto_is_what_the_table_says(
+    count: int, config: str, editors: list[int], rewards: list[int], residency: str, tmp_path: Path
+) -> None:
+    found = resolve_layout(written(tmp_path, config), gpus(count))
+    assert list(found.editors) == [f"cuda:{index}" for index in editors]
+    assert list(found.rewards) == [f"cuda:{index}" for index in rewards]
+    assert found.residency == residency
+
+
+def row(first: str) -> list[str]:
+    """The cells of the row that begins so."""
+    line = re.search(rf"^\| {re.escape(first)} \|(.*)\|$", TEXT, re.MULTILINE)
+    assert line is not None, first
+    return [cell.strip() for cell in line[1].split("|")]
+
+
+@pytest.mark.parametrize("gpu", list(_MEMORY))
+def test_what_is_left_on_a_gpu_is_its_memory_without_the_weights(gpu: str) -> None:
+    memory = _MEMORY[gpu]
+    cells = row(gpu)
+    assert cells[0] == f"{memory:.1f} GB"
+    for cell, weights in zip(cells[1:], (EDITOR, REWARD, EDITOR + REWARD), strict=True):
+        left = round(memory, 1) - weights
+        assert cell == (f"{left:.1f} GB" if left > 0 else "does not fit")
+
+
+@pytest.mark.parametrize(
+    ("layout", "each"),
+    [
+        ("one GPU: an editor, a reward", 1),
+        ("two GPUs shared: two of each", 2),
+        ("six GPUs shared: six of each", 6),
+        ("eight GPUs shared: eight of each", 8),
+    ],
+)
+def test_host_memory_is_wanted_as_the_rule_says(layout: str, each: int) -> None:
+    weights, needed = (float(cell.removesuffix(" GB").replace(",", "")) for cell in row(layout))
+    assert weights == pytest.approx(each * (EDITOR + REWARD))
+    sizes = [int(EDITOR * 1e9), int(REWARD * 1e9)] * each
+    assert off_device(sizes, int((needed + 1) * 1e9)) == "host"
+    assert off_device(sizes, int((needed - 1) * 1e9)) == "disk"

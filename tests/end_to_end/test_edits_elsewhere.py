@@ -1,0 +1,145 @@
+"""``warmbench score``: any editor's images are judged as a run's own would be, and nothing happens to them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from tests.end_to_end.harness import Bench, small_benchmark
+from tests.end_to_end.test_endings import finish
+from tests.end_to_end.test_stages import scores, statuses, workers_of
+from tests.waiting import wait_until
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def rows_of(user: Bench, event: str) -> list[dict[str, object]]:
+    """The rows of a run that may only be beginning."""
+    try:
+        return user.rows(event)
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def own_run(user: Bench, data: Path, images: Path) -> tuple[Path, dict[str, float]]:
+    """A run of six pairs, whose images are then somewhere else; returns a config without an editor, and its scores."""
+    config = user.simulated(small_benchmark(data, pairs=3))
+    assert user.run_config(config).code == 0
+    shutil.move(user.run_folder() / "images", images)
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    del content["diffusion_model"]
+    content["evaluation"]["save_generated_images"] = False
+    return user.config("judge", **content), scores(user)
+
+
+def test_a_folder_of_images_gets_the_scores_that_the_run_gave_and_stays_untouched(user: Bench, tmp_path: Path) -> None:
+    images = tmp_path / "somewhere"
+    config, before = own_run(user, tmp_path / "data.json", images)
+    untouched = contents(images)
+    result = user.run("score", "--images", "somewhere", "--config", config)
+    assert result.code == 0, result.output
+    assert workers_of(result.output) == {"reward-0"}, "no editor was started"
+    assert scores(user) == before
+    assert contents(images) == untouched
+    report = user.report()
+    assert (report["status"], report["stages"]) == ("COMPLETE", ["score"])
+    assert report["provenance"]["editor"] is None
+    assert report["provenance"]["edits"] == {"made": "elsewhere", "from": str(images), "images": 6}
+    assert any("made elsewhere" in note for note in report["notes"])
+    assert {row["image"] for row in user.rows("edited")} == {str(path) for path in images.rglob("*.png")}
+    assert len(list((user.run_folder() / "thumbnails").rglob("*.jpg"))) == 12
+    assert not (user.run_folder() / "images").exists()
+    assert user.left_over() == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: Bench, tmp_path: Path) -> None:
+    images = tmp_path / "somewhere"
+    config, before = own_run(user, tmp_path / "data.json", images)
+    assert user.run("score", "--images", images, "--config", config).code == 0
+    again = user.run("score", "--images", images, "--config", config, "--resume", "latest")
+    assert again.code == 0, again.output
+    assert "Reused: 6 of 6 scores" in again.output
+    assert len(user.rows("scored")) == 6
+
+    Image.open(images / "spatial" / "1.png").rotate(90).save(images / "spatial" / "1.png")
+    changed = user.run("score", "--images", images, "--config", config, "--resume", "latest")
+    assert "Reused: 5 of 6 scores" in changed.output
+    assert {key for key, score in scores(user).items() if score != before[key]} == {"spatial/1"}
+    assert user.run("status").output.count("score: 6/6") == 1
+    compared = user.run("compare", *sorted(path.name for path in (user.output / "runs").iterdir()))
+    assert compared.code == 0, compared.output
+    assert "changed: edits null -> " in compared.output
+
+
+def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: Bench, tmp_path: Path) -> None:
+    images = tmp_path / "somewhere"
+    config, before = own_run(user, tmp_path / "data.json", images)
+    (images / "物理" / "1.png").write_bytes(b"no image")
+    entries = [
+        {"id": "物理/0", "image_path": "物理/0.png"},
+        {"id": "物理/1", "image_path": "物理/1.png"},
+        {"id": "物理/2", "image_path": "物理/gone.png"},
+        {"id": "spatial/0", "image_path": str(images / "spatial" / "0.png")},
+        {"id": "spatial/0", "image_path": "spatial/2.png"},
+        {"id": "spatial/1", "image_path": "../somewhere/spatial/1.png"},
+        {"id": "spatial/9", "image_path": "spatial/1.png"},
+    ]
+    listed = images / "edits.jsonl"
+    listed.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    untouched = contents(images)
+
+    for arguments in (("--dry-run",), ()):
+        result = user.run("score", "--images", listed, "--config", config, *arguments)
+        assert result.code == 3, result.output
+        assert "line 7, spatial/9" in result.output, "an image that nobody asked for is told"
+        assert "line 5, spatial/0 (beside line 4, spatial/0)" in result.output
+        assert "no_image" in result.output
+        assert "bad_image" in result.output
+    assert statuses(user) == ["scored", "failed", "failed", "scored", "scored", "failed"]
+    kinds = {f"{one['category']}/{one['pair_id']}": one["kind"] for one in user.report()["failures"]}
+    assert kinds == {"物理/1": "bad_image", "物理/2": "no_image", "spatial/2": "no_image"}
+    judged = {key: score for key, score in scores(user).items() if score is not None}
+    assert judged == {key: before[key] for key in ("物理/0", "spatial/0", "spatial/1")}
+    assert contents(images) == untouched
+
+
+@pytest.mark.slow
+def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(user: Bench, tmp_path: Path) -> None:
+    images = tmp_path / "somewhere"
+    own_run(user, tmp_path / "data.json", images)
+    config = user.simulated(tmp_path / "data.json", reward={"latency_ms": 400, "batch_size": 1})
+    process = user.start("score", "--images", images, "--config", config)
+    wait_until(lambda: len(list((user.output / "runs").iterdir())) == 2 and len(rows_of(user, "scored")) == 1)
+    last = images / "spatial" / "2.png"
+    last.write_bytes((images / "spatial" / "0.png").read_bytes())
+    assert "no longer the image that was recorded" in finish(process)
+    assert process.returncode == 3
+    assert statuses(user) == ["scored"] * 5 + ["failed"]
+    assert [failure["kind"] for failure in user.report()["failures"]] == ["bad_image"]
+
+
+def test_a_run_stays_of_one_kind_and_a_place_without_images_is_a_usage_error(user: Bench, tmp_path: Path) -> None:
+    images = tmp_path / "somewhere"
+    config, _ = own_run(user, tmp_path / "data.json", images)
+    ours = user.run("score", "--images", images, "--config", config, "--resume", "latest")
+    assert ours.code == 2
+    assert "makes its edits itself" in ours.output
+    nothing = user.run("score", "--images", tmp_path / "nowhere", "--config", config)
+    assert nothing.code == 2
+    assert "--images: there is no folder and no file" in nothing.output
+    (images / "物理").rename(images / "physics")
+    (images / "spatial").rename(images / "space")
+    other = user.run("score", "--images", images, "--config", config)
+    assert other.code == 2
+    assert "none of its 6 images belongs to a pair" in other.output
+    assert len(list((user.output / "runs").iterdir())) == 1

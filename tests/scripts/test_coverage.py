@@ -1,0 +1,47 @@
+"""The 95 % intervals hold the true value as often as they claim, from 50 pairs up, whatever the scores look like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scheduler.statistics import describe
+from scripts.coverage import (
+    Scores,
+    coverage_of_bootstrap,
+    coverage_of_correlations,
+    coverage_of_mean,
+    kinds_of_scores,
+    students_intervals,
+)
+
+every_kind = pytest.mark.parametrize("kind", kinds_of_scores(), ids=lambda kind: kind.name)
+
+
+@every_kind
+def test_at_50_pairs_the_interval_of_the_mean_covers_93_to_97_percent(kind: Scores) -> None:
+    assert 0.93 <= coverage_of_mean(kind, 50, 8000, seed=2) <= 0.97
+
+
+@every_kind
+def test_the_true_mean_is_that_of_what_is_drawn(kind: Scores) -> None:
+    scores = kind.draw(np.random.default_rng(4), 1, 400_000)
+    assert float(scores.mean()) == pytest.approx(kind.mean, abs=4 * float(scores.std()) / 400_000**0.5)
+
+
+def test_a_percentile_bootstrap_covers_less_where_pairs_are_few() -> None:
+    normal = kinds_of_scores()[0]
+    assert 0.87 <= coverage_of_bootstrap(normal, 8, 2000, seed=2) <= 0.90
+    assert 0.94 <= coverage_of_mean(normal, 8, 8000, seed=2) <= 0.96
+
+
+def test_at_50_pairs_the_intervals_of_the_correlations_cover_93_to_97_percent() -> None:
+    found = coverage_of_correlations(0.8, 50, 400, seed=2)
+    assert all(0.93 <= one <= 0.97 for one in found), found
+
+
+@every_kind
+def test_what_is_simulated_is_the_interval_of_the_reports(kind: Scores) -> None:
+    scores = kind.draw(np.random.default_rng(1), 200, 8)
+    for row, *interval in zip(scores.tolist(), *students_intervals(scores), strict=True):
+        assert describe(row).ci95 == pytest.approx(tuple(interval), rel=1e-9, abs=1e-9)

@@ -1,0 +1,191 @@
+"""The device goes on with the next edit by itself, and whatever else happens, the loop hears of things in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+from PIL import Image
+
+from protocol import messages as m
+from protocol.codec import Buffer
+from protocol.mailbox import Mailbox
+from tests.waiting import wait_until
+from tests.workers.test_workbench import edit
+from workers import jobs as j
+from workers.codecs import encode_png
+from workers.device import Device
+from workers.holder import ModelHolder
+from workers.interface import Editor, EditRequest, Progress
+from workers.workbench import Workbench
+
+gates: dict[str, threading.Event] = {}
+begun: list[str] = []
+
+
+class GatedEditor(Editor):
+    """Begins an edit, and ends it when its gate is opened."""
+
+    def load(self, residency: m.Residency) -> None:
+        pass
+
+    def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
+        begun.append(request.instruction)
+        assert gates[request.instruction].wait(30)
+        return request.image
+
+
+class Bench:
+    """A workbench whose loop turns when it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mailbox = mailbox = Mailbox()
+        # Its thread outlives the test: it must not keep the workbench.
+        self.device = Device(lambda: mailbox.post(lambda: None))
+        self.holder = ModelHolder("cpu", folder, self.device.watchdog)
+        spec = m.ModelSpec(role="editor", class_path=f"{__name__}.GatedEditor", name="gated", params={})
+        self.holder.load(spec, "device", serial=False, timeout=60.0, enter=lambda _: None)
+        self.sent: list[tuple[str, str]] = []
+        self.bench = Workbench(self.mailbox, self.device, self.holder, self._send, lambda: None)
+        self.jobs = self.bench.jobs
+        self.jobs.attach("run")
+        self.bench.act(self.jobs.usable(True))
+
+    def _send(self, run: str, message: m.Message, images: Sequence[Buffer]) -> None:
+        assert isinstance(message, m.AtBarrier | m.Edited | m.Failed)
+        self.sent.append((type(message).__name__, message.job))
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            gates[name] = threading.Event()
+            self.bench.add(structs.replace(edit(name), instruction=name), [encode_png(Image.new("RGB", (8, 8)))])
+
+    def begin(self, name: str) -> None:
+        self.add(name)
+
+        def look() -> bool:
+            self.turn()
+            return begun[-1:] == [name]
+
+        wait_until(look)
+
+    def turn(self) -> None:
+        self.bench.catch_up()
+        self.mailbox.run()
+        self.bench.take_outcomes()
+
+    def until(self, *sent: tuple[str, str]) -> None:
+        def look() -> bool:
+            self.turn()
+            return set(sent) <= set(self.sent)
+
+        wait_until(look)
+
+    def decoded(self, count: int) -> None:
+        def look() -> bool:
+            self.turn()
+            queued = self.jobs.unfinished("run")[0]
+            return sum(self.bench._payloads[j.JobKey("run", name)].decoded is not None for name in queued) == count
+
+        wait_until(look)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """With one edit done, and the next one on the device."""
+    begun.clear()
+    bench = Bench(tmp_path)
+    bench.add("first")
+    gates["first"].set()
+    bench.until(("Edited", "first"))
+    bench.begin("a")
+    bench.sent.clear()
+    yield bench
+    for gate in gates.values():
+        gate.set()
+
+
+def test_the_device_goes_on_while_the_loop_is_elsewhere(bench: Bench) -> None:
+    bench.add("b", "c")
+    bench.decoded(2)
+    bench.bench.line_up()
+    gates["a"].set()
+    wait_until(lambda: begun[-1] == "b")  # nobody has turned the loop
+    assert bench.jobs.running == j.JobKey("run", "a")
+    bench.bench.catch_up()
+    assert bench.jobs.running == j.JobKey("run", "b")
+    assert bench.sent[0] == ("AtBarrier", "a")
+    gates["b"].set()
+    gates["c"].set()
+    bench.until(("Edited", "a"), ("Edited", "b"), ("Edited", "c"))
+    assert begun == ["first", "a", "b", "c"]
+
+
+def test_both_may_be_over_before_the_loop_turns(bench: Bench) -> None:
+    bench.add("b", "c")
+    bench.decoded(2)
+    bench.bench.line_up()
+    gates["a"].set()
+    gates["b"].set()
+    ended = bench.device._outcomes
+    wait_until(lambda: len(ended) == 2)
+    bench.bench.catch_up()
+    assert [one for one in bench.sent if one[0] == "AtBarrier"] == [("AtBarrier", "a"), ("AtBarrier", "b")]
+    wait_until(lambda: begun[-1] == "c")
+    gates["c"].set()
+    bench.until(("Edited", "a"), ("Edited", "b"), ("Edited", "c"))
+
+
+def test_what_is_cancelled_in_time_is_never_begun(bench: Bench) -> None:
+    bench.add("b", "c")
+    bench.decoded(2)
+    bench.bench.line_up()
+    bench.bench.catch_up()
+    bench.bench.act(bench.jobs.cancel("run", ["b"]))
+    bench.bench.line_up()
+    gates["a"].set()
+    gates["c"].set()
+    bench.until(("Edited", "a"), ("Edited", "c"))
+    assert begun == ["first", "a", "c"]
+
+
+def test_what_the_device_has_gone_on_with_can_not_be_cancelled_any_more(bench: Bench) -> None:
+    bench.add("b")
+    bench.decoded(1)
+    bench.bench.line_up()
+    gates["a"].set()
+    wait_until(lambda: begun[-1] == "b")
+    bench.bench.catch_up()
+    bench.bench.act(bench.jobs.cancel("run", None))
+    gates["b"].set()
+    bench.until(("Edited", "a"), ("Edited", "b"))
+
+
+def test_while_the_model_is_wanted_elsewhere_nothing_is_lined_up(bench: Bench) -> None:
+    bench.add("b")
+    bench.decoded(1)
+    bench.bench.act(bench.jobs.usable(False))
+    bench.bench.line_up()
+    gates["a"].set()
+    bench.until(("Edited", "a"))
+    assert begun[-1] == "a"
+    bench.bench.act(bench.jobs.usable(True))
+    gates["b"].set()
+    bench.until(("Edited", "b"))
+
+
+def test_the_first_edit_of_a_life_is_told_before_another_begins(tmp_path: Path) -> None:
+    begun.clear()
+    bench = Bench(tmp_path)
+    bench.begin("a")
+    bench.add("b")
+    bench.decoded(1)
+    bench.bench.line_up()
+    gates["a"].set()
+    wait_until(lambda: len(bench.device._outcomes) == 1)
+    assert begun == ["a"]
+    gates["b"].set()
+    bench.until(("Edited", "a"), ("Edited", "b"))
