@@ -20,12 +20,12 @@ from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from scheduler.agenda import Agenda
-from scheduler.course import Course
 from scheduler.crew import Crew, CrewError
 from scheduler.delivery import Delivery, Item
 from scheduler.edit_stage import EditStage
 from scheduler.interrupts import Interrupts
 from scheduler.pool_client import PoolClient
+from scheduler.progress import Phase, Progress
 from scheduler.residency import Wanted
 from scheduler.resume import Remaining
 from scheduler.run_directory import RunDirectory
@@ -33,7 +33,6 @@ from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.tenancy import Tenancy
 from scheduler.terminal.bars import StageBars
-from scheduler.terminal.snapshot import RunView
 from scheduler.trace import Trace
 from scheduler.worker_client import WorkerClient
 
@@ -44,8 +43,6 @@ T = TypeVar("T")
 _POLL_MS = 200
 _POOL_END_SECONDS = 20.0
 _READER_THREADS = 4
-
-Phase = Literal["planning", "waiting", "editing", "switching", "scoring", "done"]
 
 
 class Evaluation:
@@ -80,7 +77,6 @@ class Evaluation:
             on_withdrawn=self._on_withdrawn,
         )
         self._tenancy = Tenancy(pool, self._crew, settings, self._needed_roles)
-        self._course = Course(settings.heartbeat_seconds)
         self._phase: Phase = "planning"
         self._drawing_up = False
         self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "device"}
@@ -93,13 +89,22 @@ class Evaluation:
         self._edit: EditStage
         self._score: ScoreStage
         self._agenda: Agenda
+        self._progress: Progress
         self._begun: set[m.Role] = set()
         self._told: set[str] = set()
 
     def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda) -> None:
         """Set the two stages, and what they are to do."""
         self._edit, self._score, self._agenda = edit, score, agenda
-        self._course.expect(agenda.categories)
+        settings = self._settings
+        self._progress = Progress(
+            self._bars,
+            settings.stages,
+            edit,
+            score,
+            categories=agenda.categories,
+            heartbeat_seconds=settings.heartbeat_seconds,
+        )
 
     @property
     def tenancy(self) -> Tenancy:
@@ -149,7 +154,7 @@ class Evaluation:
 
     def deliver(self, item: Item) -> None:
         """Have this made durable."""
-        self._course.note(item.rows)
+        self._progress.note(item.rows)
         self._delivery.put(item)
 
     def failure_recorded(self, key: str) -> None:
@@ -246,8 +251,7 @@ class Evaluation:
         if isinstance(remaining, Exception):
             self._error = AbortedError(f"what the run has done so far can't be read: {remaining}")
             return
-        for category, (count, total) in remaining.sums.items():
-            self._course.scored(category, total, count)
+        self._progress.adopt(remaining)
         self.deliver(Item(remaining.rows))
         for path in remaining.removable:
             self.deliver(Item([], remove=path))
@@ -292,7 +296,7 @@ class Evaluation:
             self._take_in(self._crew.join(self._desired))
         if self._phase == "scoring" and self._score.finished:
             self._show()
-            self._bars.finish("score")
+            self._progress.finish("score")
             self._phase = "done"
 
     def _take_in(self, joining: Sequence[WorkerClient]) -> None:
@@ -306,7 +310,7 @@ class Evaluation:
     def _edit_is_over(self) -> None:
         if "edit" in self._settings.stages:
             self._show()
-            self._bars.finish("edit")
+            self._progress.finish("edit")
             shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
             log.info("Edit stage completed: %d images (%s), %d failed", self._edit.done, shares, self._edit.failed)
             self._tell_stage("edit")
@@ -340,37 +344,20 @@ class Evaluation:
         )
         self.deliver(Item([row]))
 
-    def _view(self) -> RunView:
+    def _show(self) -> None:
         if self._draining:
             doing = "interrupted: what is on the devices is finished"
         elif self._phase == "switching":
             doing = "the models change places on the devices"
         else:
             doing = "" if self._begun else "waiting for the workers"
-        return self._course.view(self._tenancy.workers, self._crew.get, self._edit, self._score, phase=doing)
-
-    def _show(self) -> None:
-        self._bars.look(self._view)
-        edit, score = self._edit, self._score
-        if not self._agenda.adopted:
-            return
-        if self._phase in ("editing", "waiting") and "edit" in self._settings.stages:
-            rounds = (edit.round + 1, edit.last_round + 1) if edit.round >= 0 else (None, None)
-            self._bars.update(
-                "edit",
-                done=edit.reused + edit.done + edit.failed,
-                failed=edit.failed,
-                round=rounds[0],
-                rounds=rounds[1],
-                working=edit.done + edit.failed > 0 or bool(edit.at_work()),
-            )
-        if "score" in self._settings.stages:
-            self._bars.update(
-                "score",
-                done=score.reused + score.done + score.failed,
-                failed=score.failed,
-                working=score.done + score.failed > 0 or bool(score.at_work()),
-            )
+        self._progress.show(
+            self._phase,
+            doing,
+            planned=self._agenda.adopted,
+            pool=lambda: self._tenancy.workers,
+            client_of=self._crew.get,
+        )
 
     # -- the end
 
