@@ -54,7 +54,7 @@ def report_as_dict(report: Report) -> dict[str, Any]:
         "variance": None if report.variance is None else _variance(report.variance),
         "agreement": None if report.agreement is None else _agreement(report.agreement),
         "failures": [_failure(failure) for failure in report.failures],
-        "performance": _performance(report.performance),
+        "performance": performance_as_json(report.performance),
         "provenance": {**_plain(report.provenance), "scoring_methods": dict(report.scoring_methods)},
         "pairs": [_pair(pair) for pair in report.pairs],
     }
@@ -217,7 +217,8 @@ def _score(score: Score) -> dict[str, Any]:
     }
 
 
-def _performance(performance: Performance) -> dict[str, Any]:
+def performance_as_json(performance: Performance) -> dict[str, Any]:
+    """How the time went, with the names of the report's schema."""
     stages = {
         name: {
             "wall_seconds": stage.wall_seconds,

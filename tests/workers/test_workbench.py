@@ -66,7 +66,8 @@ def test_a_job_that_is_acknowledged_is_gone_at_once_and_not_when_garbage_is_coll
         for job in jobs:
             bench.act(bench.jobs.acknowledged(j.JobKey("run", job)))
     mailbox.close()
-    wait_until(lambda: all(id(one) in before for one in kept()), seconds=5.0)  # the codec thread that posted the last end has to return first
+    # The codec thread that posted the last end has to return first.
+    wait_until(lambda: all(id(one) in before for one in kept()), seconds=5.0)
 
 
 def kept() -> list[object]:

@@ -16,6 +16,7 @@ from workers.editors.qwen_image_loading import MODULES, assemble, load_module, r
 from workers.interface import ModelError
 
 _CONFIG = "config.json"
+_PROVENANCE = ("dtype", "torch_dtype", "transformers_version", "architectures")
 
 
 def replace_weights(pipeline: Any, folder: Path, params: Mapping[str, Any]) -> Any:
@@ -64,13 +65,22 @@ def _same_kind(module: Any, class_path: list[str], folder: Path) -> bool:
     if type(module).__name__ != class_path[1]:
         return False
     config = module.config
-    has = json.loads(config.to_json_string() if hasattr(config, "to_json_string") else json.dumps(dict(config)))
     wanted = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    return all(has.get(key) == value for key, value in wanted.items() if _decides(key))
+    if hasattr(config, "to_dict"):
+        # transformers: files of other versions say the same in other words, which the class turns into its own.
+        return bool(_deciding(config.to_dict()) == _deciding(type(config).from_dict(wanted).to_dict()))
+    has = _deciding(json.loads(json.dumps(dict(config))))
+    return all(has.get(key) == value for key, value in _deciding(wanted).items())
 
 
-def _decides(key: str) -> bool:
-    return not key.startswith("_") and key not in ("dtype", "torch_dtype", "transformers_version", "architectures")
+def _deciding(config: Any) -> Any:
+    """What of a configuration decides how its module is built, without where it came from and how it was saved."""
+    if not isinstance(config, Mapping):
+        return config
+    # The older name of a key, which is kept beside the one that counts.
+    said_twice = ("type",) if "rope_type" in config else ()
+    left_out = (*_PROVENANCE, *said_twice)
+    return {key: _deciding(value) for key, value in config.items() if str(key)[:1] != "_" and key not in left_out}
 
 
 def _same_weights(module: Any, files: Mapping[str, tuple[Path, tuple[int, ...]]]) -> bool:

@@ -12,6 +12,7 @@ from scheduler.report.gallery.further_statistics import agreement_of, aspects_of
 from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.pictures import Pictures
 from scheduler.report.gallery.shown import shown_name, shown_number, shown_text, shown_tree, text_limit
+from scheduler.report.json_form import performance_as_json
 from scheduler.report.model import (
     Failure,
     Group,
@@ -20,7 +21,6 @@ from scheduler.report.model import (
     Report,
     SampleResult,
     Score,
-    StagePerformance,
 )
 
 _LONGEST_NOTE = 2_000
@@ -192,23 +192,8 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _performance(performance: Performance) -> dict[str, Any]:
-    return {
-        "stages": {"edit": _stage(performance.edit), "score": _stage(performance.score)},
-        "rounds": performance.rounds,
-        "barrier_wait_seconds": performance.barrier_wait_seconds,
-        "barrier_loss_in_file_order": performance.barrier_loss_in_file_order,
-        "model_switches": performance.model_switches,
-        "model_switch_seconds": performance.model_switch_seconds,
-    }
-
-
-def _stage(stage: StagePerformance) -> dict[str, Any]:
-    return {
-        "wall_seconds": stage.wall_seconds,
-        "device_seconds": stage.device_seconds,
-        "workers": stage.workers,
-        "efficiency": stage.efficiency,
-    }
+    found = performance_as_json(performance)
+    return {"stages": {stage: found.pop(stage) for stage in ("edit", "score")}, **found}
 
 
 def _lengths(pairs: Sequence[PairResult]) -> Iterator[int]:

@@ -77,6 +77,44 @@ def test_a_component_of_another_shape_is_read_anew(tiny_editor_path: Path, tmp_p
     assert editor._pipeline.transformer is not before
 
 
+def test_a_text_encoder_whose_configuration_an_older_library_wrote_is_the_same(
+    tiny_editor_path: Path, other_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(other_checkpoint, folder)
+    path = folder / "text_encoder" / "config.json"
+    config = json.loads(path.read_text())
+    rope = config["text_config"].pop("rope_parameters")
+    config["text_config"]["rope_theta"] = rope["rope_theta"]
+    config["text_config"]["rope_scaling"] = {"type": "default", "mrope_section": rope["mrope_section"]}
+    config["vision_config"]["model_type"] = "qwen2_5_vl"
+    del config["vision_config"]["rope_parameters"]
+    config["torch_dtype"] = config.pop("dtype")
+    path.write_text(json.dumps(config))
+    editor = loaded(tiny_editor_path)
+    before = editor._pipeline.text_encoder
+
+    assert editor.replace(spec(folder))
+    assert editor._pipeline.text_encoder is before, "it was not read anew"
+    assert np.array_equal(edit(editor), edit(loaded(folder)))
+
+
+def test_a_text_encoder_that_differs_deep_in_its_configuration_is_read_anew(
+    tiny_editor_path: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "other-eps"
+    shutil.copytree(tiny_editor_path, folder)
+    path = folder / "text_encoder" / "config.json"
+    config = json.loads(path.read_text())
+    config["text_config"]["rms_norm_eps"] = 1e-3
+    path.write_text(json.dumps(config))
+    editor = loaded(tiny_editor_path)
+    before = editor._pipeline.text_encoder
+
+    assert editor.replace(spec(folder))
+    assert editor._pipeline.text_encoder is not before
+
+
 def test_a_damaged_checkpoint_is_named(tiny_editor_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(tiny_editor_path, folder)
