@@ -1,21 +1,25 @@
 """Puts another checkpoint's weights into a pipeline that is loaded: same process, same memory, same CUDA context.
 
 A component of the same class and configuration takes the new weights tensor by tensor from the memory-mapped
-safetensors, so that at no time there are two copies of it. One that differs, or whose file names its weights otherwise
-than the module does (older checkpoints of the text encoder), is dropped and read anew by itself.
+safetensors, so that at no time there are two copies of it. One that differs is dropped and read anew by itself.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workers.editors.qwen_image_loading import MODULES, assemble, load_module, read_index
 from workers.interface import ModelError
 
+_Files = dict[str, tuple[Path, tuple[int, ...]]]
 _CONFIG = "config.json"
+_OLDER_NAMES = ((r"^visual\.", "model.visual."), (r"^model\.(?!language_model\.|visual\.)", "model.language_model."))
+"""The text encoder's files name its weights as the first versions of its class did, and are still written so."""
+
 _PROVENANCE = ("dtype", "torch_dtype", "transformers_version", "architectures")
 
 
@@ -33,8 +37,9 @@ def replace_weights(pipeline: Any, folder: Path, params: Mapping[str, Any]) -> A
         for name in MODULES:
             module = getattr(pipeline, name)
             device, files = module.device, weight_map(folder / name)
-            if _same_kind(module, index[name], folder / name) and _same_weights(module, files):
-                _copy(module, files)
+            source_of = _source_of_each(module, files) if _same_kind(module, index[name], folder / name) else None
+            if source_of is not None:
+                _copy(module, files, source_of)
             else:
                 setattr(pipeline, name, None)
                 del module
@@ -48,7 +53,7 @@ def replace_weights(pipeline: Any, folder: Path, params: Mapping[str, Any]) -> A
         raise ModelError("load", f"editor model {folder} can't be loaded: {type(error).__name__}: {error}") from error
 
 
-def weight_map(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
+def weight_map(folder: Path) -> _Files:
     """Each weight in the component's safetensors: the file it is in, and its shape."""
     from safetensors import safe_open
 
@@ -83,12 +88,23 @@ def _deciding(config: Any) -> Any:
     return {key: _deciding(value) for key, value in config.items() if str(key)[:1] != "_" and key not in left_out}
 
 
-def _same_weights(module: Any, files: Mapping[str, tuple[Path, tuple[int, ...]]]) -> bool:
-    state = module.state_dict()
-    return {key: tuple(tensor.shape) for key, tensor in state.items()} == {key: at[1] for key, at in files.items()}
+def _source_of_each(module: Any, files: _Files) -> dict[str, str] | None:
+    """For each of the module's weights, its name in the files; None if they are not the same weights."""
+    state = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    for rules in ((), _OLDER_NAMES):
+        found = {_renamed(name, rules): name for name in files}
+        if state == {key: files[name][1] for key, name in found.items()}:
+            return found
+    return None
 
 
-def _copy(module: Any, files: Mapping[str, tuple[Path, tuple[int, ...]]]) -> None:
+def _renamed(name: str, rules: Sequence[tuple[str, str]]) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _copy(module: Any, files: _Files, source_of: Mapping[str, str]) -> None:
     import torch
     from safetensors import safe_open
 
@@ -96,5 +112,6 @@ def _copy(module: Any, files: Mapping[str, tuple[Path, tuple[int, ...]]]) -> Non
     with torch.no_grad():
         for path in sorted({at[0] for at in files.values()}):
             with safe_open(path, framework="pt") as file:
-                for key in file.keys():  # noqa: SIM118 - no mapping, though it looks like one
-                    state[key].copy_(file.get_tensor(key))
+                for key, name in source_of.items():
+                    if files[name][0] == path:
+                        state[key].copy_(file.get_tensor(name))

@@ -36,6 +36,14 @@ def edit(editor: QwenImageEditEditor) -> np.ndarray:
     return pixels
 
 
+def where(editor: QwenImageEditEditor) -> dict[str, int]:
+    return {
+        f"{part}.{name}": tensor.data_ptr()
+        for part in ("transformer", "text_encoder", "vae")
+        for name, tensor in getattr(editor._pipeline, part).named_parameters()
+    }
+
+
 @pytest.fixture(scope="module")
 def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint") / "other"
@@ -46,12 +54,11 @@ def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_new_weights_take_the_place_of_the_old_ones(tiny_editor_path: Path, other_checkpoint: Path) -> None:
     editor = loaded(tiny_editor_path)
     before = edit(editor)
-    addresses = {name: tensor.data_ptr() for name, tensor in editor._pipeline.transformer.named_parameters()}
+    addresses = where(editor)
 
     assert editor.replace(spec(other_checkpoint))
 
-    after = {name: tensor.data_ptr() for name, tensor in editor._pipeline.transformer.named_parameters()}
-    assert after == addresses, "not one tensor was allocated anew"
+    assert where(editor) == addresses, "not one tensor was allocated anew"
     assert np.array_equal(edit(editor), edit(loaded(other_checkpoint)))
     assert not np.array_equal(edit(editor), before)
     assert editor.replace(spec(tiny_editor_path))
