@@ -25,6 +25,7 @@ from scheduler.resume import (
     news_of,
     outdated,
     score_reason,
+    stale_source,
 )
 from scheduler.run_directory import RunDirectory
 from scheduler.services import EditedImage
@@ -67,6 +68,7 @@ class Admission:
         for item in self._benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
             if isinstance(item, Pair):
+                self._found.stale += stale_source(self._directory, item, tally)
                 for number in range(self._expected.samples_per_pair):
                     unit = EditUnit(item.category, item.pair_id, number)
                     self._look_at(unit, tally.samples.get(number) or SampleTally())
@@ -90,7 +92,7 @@ class Admission:
         kept = sample.edit is not None and sample.edit.sha256 == image.sha256
         thumbnail = self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample)
         if not kept and Path(thumbnail).exists():
-            self._found.removable.append(thumbnail)  # it is of another image
+            self._found.stale.append(thumbnail)  # it is of another image
         counting, other = counting_scores(self._task, unit, sample, image.sha256, self._reward) if kept else ({}, [])
         self._rows += other
         found = self._found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from scheduler.costs import KnownCosts, by_cost
 from scheduler.edit_stage import EditStage
 from scheduler.edits_elsewhere import EditsElsewhere
 from scheduler.estimate import Forecast
+from scheduler.files import remove_file
 from scheduler.ledger import read_ledger
 from scheduler.ledger_rows import FailedRow
 from scheduler.manifest import ROLES
@@ -82,6 +84,14 @@ class Agenda:
         Raises:
             OSError: the ledger or an image that is there can't be read.
         """
+        found = self._find_out(fingerprints)
+        # Before the ledger tells of anything else: what is killed in between finds them once more, or none.
+        for thumbnail in found.stale:
+            with contextlib.suppress(OSError):
+                remove_file(thumbnail)
+        return found
+
+    def _find_out(self, fingerprints: Mapping[m.Role, str]) -> Remaining:
         if self._options.edits is not None:
             admission = Admission(
                 self._benchmark,

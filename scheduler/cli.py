@@ -47,11 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from scheduler.config import ConfigError, Overrides
     from scheduler.prepare import prepare
     from scheduler.run_directory import NoSuchRunError
+    from scheduler.terminal.say import PatientConsole
 
     if options.images is None and "edit" not in options.stages and options.resume is None:
         print(
@@ -63,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.editor_model is not None and "edit" not in options.stages:
         print("--editor-model says who edits, but --stages score edits nothing: leave one out", file=sys.stderr)
         return EXIT_USAGE
-    console = Console(highlight=False)
+    console = PatientConsole(highlight=False)
     overrides = Overrides(
         data=options.data,
         categories=tuple(options.categories) if options.categories else None,

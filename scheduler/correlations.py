@@ -64,7 +64,8 @@ def kendall(first: Sequence[float], other: Sequence[float]) -> Correlation:
     count = len(first)
     if not FEWEST <= count <= MOST_FOR_JACKKNIFE or abs(value) == 1.0:
         return Correlation(value)
-    margin = _jackknife_margin(*checked)
+    # Of their ranks, which say the same and can be subtracted.
+    margin = _jackknife_margin(ranks(first), ranks(other))
     return Correlation(value, None if margin is None else _interval(value, margin))
 
 
@@ -101,11 +102,17 @@ def _checked(first: Sequence[float], other: Sequence[float]) -> tuple[Any, Any] 
 
 
 def _pearson(first: Any, other: Any) -> float:
+    one, two = _centred(first), _centred(other)
+    return _rounded(float((one @ two) / math.sqrt((one @ one) * (two @ two))))
+
+
+def _centred(values: Any) -> Any:
+    """Less their mean, and scaled, so that no sum and no square over- or underflows."""
     import numpy as np
 
-    # Scaled, so that no square over- or underflows.
-    one, two = ((values - values.mean()) / np.abs(values - values.mean()).max() for values in (first, other))
-    return _rounded(float((one @ two) / math.sqrt((one @ one) * (two @ two))))
+    values = np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))  # by a power of two, which rounds nothing
+    values = values - values.mean()
+    return values / np.abs(values).max()
 
 
 def _rounded(value: float) -> float:

@@ -18,10 +18,10 @@ import math
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from protocol.pool import locked
 from scheduler.files import write_atomically
@@ -40,18 +40,22 @@ _MOST_KEYS = 500
 _MAX_FILE_BYTES = 1 << 20
 
 
+_Number = Annotated[int, Meta(ge=0, le=10**12)]
+_Sum = Annotated[float, Meta(ge=0.0, le=1e15)]
+
+
 class Line(Struct, forbid_unknown_fields=True):
     """Sums over edits, of x = megapixels of the source and y = device seconds: all that a straight line takes.
 
     Of scores, and of anything else that has no size, x is 0. ``runs`` that have added to it.
     """
 
-    count: int = 0
-    x: float = 0.0
-    y: float = 0.0
-    xx: float = 0.0
-    xy: float = 0.0
-    runs: int = 0
+    count: _Number = 0
+    x: _Sum = 0.0
+    y: _Sum = 0.0
+    xx: _Sum = 0.0
+    xy: _Sum = 0.0
+    runs: _Number = 0
 
     def note(self, megapixels: float, seconds: float) -> None:
         """An edit of a source of this size took so long. What was long ago counts less and less."""
@@ -159,7 +163,7 @@ class KnownCosts:
             write_atomically(self._path, msgspec.json.encode(kept))
 
     def _read(self) -> dict[str, Line]:
-        with contextlib.suppress(OSError, msgspec.MsgspecError), self._path.open("rb") as file:
+        with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.MsgspecError), self._path.open("rb") as file:
             return msgspec.json.decode(file.read(_MAX_FILE_BYTES), type=dict[str, Line])
         return {}
 

@@ -64,6 +64,7 @@ class Crew:
         self._fingerprints: dict[m.Role, str] = {}
         self._strange: set[tuple[str, str]] = set()
         self._garbled: set[str] = set()
+        self._asked_early: set[str] = set()
 
     def get(self, name: str) -> WorkerClient | None:
         """The worker, if it lives."""
@@ -123,12 +124,14 @@ class Crew:
     def read_early(self, role: m.Role, epoch: int) -> None:
         """Have weights that are on disk read into host memory where that has room; the device comes later.
 
-        Each worker is asked once: one that can't will say so again when it has to.
+        Each worker is asked once, in all of its lives: one that can't will say so again when it has to, and one that
+        dies of it is not to do so until it is given up.
         """
         sizes = {client.name: client.model.size_bytes for client in self if client.model is not None}
         for name in to_read_early(self._placements(), role, sizes, psutil.virtual_memory().available):
             client = self._clients[name]
-            if not client.read_early:
+            if name not in self._asked_early:
+                self._asked_early.add(name)
                 client.read_early = True
                 log.info("%s: reading the model into host memory ahead of its turn", name)
                 client.place("host", epoch)

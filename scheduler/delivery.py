@@ -8,6 +8,7 @@ at a time than makes the fsync cheap: the first is not to wait for images that c
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import threading
@@ -21,6 +22,8 @@ from scheduler.files import folder_of, remove_file, write_atomically
 from scheduler.ledger_rows import Row, encode_row
 from scheduler.trace import DISK, Trace
 
+log = logging.getLogger("warmbench")
+
 _MOST_TOGETHER = 64
 _IMAGES_AT_ONCE = 8
 
@@ -30,7 +33,8 @@ class Item:
     """Something to be made durable: an image, if any, and the rows that tell of it; then ``done`` is posted.
 
     ``thumbnails`` are small pictures (path and content), which are written with an image, and not made durable: what a
-    power cut takes of them is made anew. The rows may be made as they are written, in the delivery's thread.
+    power cut takes of them is made anew, and so is what can't be written. The rows may be made as they are written, in
+    the delivery's thread.
     """
 
     rows: Iterable[Row]
@@ -117,7 +121,11 @@ class Delivery:
         if item.image is not None:
             self._write_image(*item.image, durable=True)
         for path, content in item.thumbnails:
-            self._write_image(path, content, durable=False)
+            try:
+                self._write_image(path, content, durable=False)
+            except OSError as error:
+                # A full disk refuses the ledger next; anything else is no reason to end a run.
+                log.debug("%s could not be written: %s", path, error)
 
     def _write_image(self, path: str, content: bytes | memoryview, *, durable: bool) -> None:
         folder = folder_of(path)

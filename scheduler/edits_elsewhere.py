@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,24 +63,29 @@ def match(
 ) -> EditsElsewhere:
     """Find each image's edit. ``written`` gives an id or category as it is written where the images were found.
 
-    Of several images for one edit the first one counts. An image that belongs to no pair of the benchmark is told, but
-    for those that other programs hide beside images.
+    Accents may be composed otherwise than the benchmark's, as some file systems do it, where that leaves no doubt.
+
+    Of several images for one edit the first one counts, of those that are named exactly so if there are any. An image
+    that belongs to no pair of the benchmark is told, but for those that other programs hide beside images.
     """
     units = {
         (written(pair.category), written(pair.pair_id), sample): EditUnit(pair.category, pair.pair_id, sample)
         for pair in benchmark.pairs
         for sample in range(samples_per_pair)
     }
+    alike = _without_doubt(units)
     known = {(written(item.category), written(item.pair_id)) for item in benchmark.items}
+    known |= {_composed(key) for key in known}
     first: dict[EditUnit, FoundImage] = {}
     strangers: list[str] = []
     beyond: list[str] = []
     doubles: list[str] = []
-    for image in found:
-        unit = units.get((image.category, image.pair_id, image.sample))
+    keys = [((image.category, image.pair_id), image) for image in found]
+    for key, image in sorted(keys, key=lambda one: (*one[0], one[1].sample) not in units):
+        unit = units.get((*key, image.sample)) or alike.get((*_composed(key), image.sample))
         if unit is None:
             hidden = image.category.startswith(".") or image.pair_id.startswith(".")
-            if (image.category, image.pair_id) not in known:
+            if _composed(key) not in known:
                 strangers += [] if hidden else [image.where]
             elif image.sample >= samples_per_pair:
                 beyond.append(image.where)
@@ -101,6 +108,19 @@ def match(
             if names
         ),
     )
+
+
+def _composed(key: tuple[str, str]) -> tuple[str, str]:
+    return unicodedata.normalize("NFC", key[0]), unicodedata.normalize("NFC", key[1])
+
+
+def _without_doubt(units: Mapping[tuple[str, str, int], EditUnit]) -> dict[tuple[str, str, int], EditUnit]:
+    """The edits by their names with accents composed, less those that would then be called alike."""
+    composed = [
+        ((*_composed((category, pair_id)), sample), unit) for (category, pair_id, sample), unit in units.items()
+    ]
+    counts = Counter(key for key, _ in composed)
+    return {key: unit for key, unit in composed if counts[key] == 1}
 
 
 def _warning(what: str, names: Sequence[str]) -> str:

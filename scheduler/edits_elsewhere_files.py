@@ -71,7 +71,7 @@ def _in_folders(place: Path, samples_per_pair: int) -> Iterator[FoundImage]:
     """As a run leaves them: the first sample's in the folder, those of sample 1 beside it in ``...-sample-1``."""
     yield from _in_folder(place, 0)
     for sample in range(1, samples_per_pair):
-        beside = place.absolute().with_name(f"{place.absolute().name}-sample-{sample}")
+        beside = Path(f"{place.absolute()}-sample-{sample}")
         if beside.is_dir():
             yield from _in_folder(beside, sample)
 
@@ -79,7 +79,7 @@ def _in_folders(place: Path, samples_per_pair: int) -> Iterator[FoundImage]:
 def _in_folder(folder: Path, sample: int) -> Iterator[FoundImage]:
     root = folder.resolve()
     for entry in sorted(os.scandir(folder), key=lambda one: one.name):
-        if entry.is_dir():
+        if Path(entry.path).is_dir():  # unlike the entry's own, it takes a loop of links for no folder
             names = [name for name in os.listdir(entry.path) if _extension(name) is not None]  # noqa: PTH208 - names
             for name in sorted(names, key=_by_name_then_extension):
                 yield _file(root, entry.name, name, sample)

@@ -38,9 +38,9 @@ MADE_AGAIN = "its edit is made again"
 class Remaining:
     """What is left to do. ``edits`` are to be made; ``delivered`` are there, and to be scored; ``scores`` are there and
     count if the image (by its hash) comes out as it was. ``rows`` go into the ledger before anything begins, then
-    ``removable`` images are nobody's any more. ``edit_reasons`` and ``score_reasons`` tell why things are left,
-    ``missing`` why there are edits that can be neither made nor scored. ``sums`` are of the scores that are there, by
-    category: how many, and all together.
+    ``removable`` images are nobody's any more. ``stale`` are thumbnails of what is no longer shown, which go at once.
+    ``edit_reasons`` and ``score_reasons`` tell why things are left, ``missing`` why there are edits that can be neither
+    made nor scored. ``sums`` are of the scores that are there, by category: how many, and all together.
     """
 
     edits: Units = ()
@@ -50,6 +50,7 @@ class Remaining:
     reused_scores: int = 0
     rows: Iterable[Row] = ()
     removable: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     edit_reasons: Counter[str] = field(default_factory=Counter)
     score_reasons: Counter[str] = field(default_factory=Counter)
@@ -106,6 +107,7 @@ class Resumption:
         for item in self._benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
             if isinstance(item, Pair):
+                found.stale += stale_source(self._directory, item, tally)
                 for sample in range(self._expected.samples_per_pair):
                     self._look_at(item, EditUnit(item.category, item.pair_id, sample), tally)
             # Behind what withdraws results: should only a part of it get to the disk, no result is of another pair.
@@ -134,8 +136,12 @@ class Resumption:
             elif state == "missing" and len(counting) < len(passes):
                 reason = NO_IMAGE
         if reason is not None:
-            if not sample.withdrawn:
+            # Who only scores has nothing to put in the place of an edit whose file may come back.
+            file_alone = self._editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
+            if not (sample.withdrawn or file_alone):
                 self._rows.append(outdated(unit, "edit", reason))
+            if not file_alone:
+                found.stale.append(self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample))
             found.scores |= counting
             self._make(unit, reason)
             return
@@ -204,6 +210,12 @@ def news_of(item: Pair | BadPair, tally: PairTally) -> list[Row]:
     """The rows of the pair as the benchmark has it, if they are not what the ledger says already."""
     rows = list(planned_rows(item))
     return [] if tally.planned == rows[0] and (tally.load_failure is None) == isinstance(item, Pair) else rows
+
+
+def stale_source(directory: RunDirectory, pair: Pair, tally: PairTally) -> list[str]:
+    """The thumbnail of the pair's source, if that was another image before."""
+    before = tally.planned.source_sha256 if tally.planned is not None else None
+    return [] if before in (None, pair.sha256) else [directory.thumbnail_path(pair.category, pair.pair_id, None)]
 
 
 def planned_rows(item: Pair | BadPair) -> Iterator[Row]:

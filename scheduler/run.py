@@ -39,13 +39,17 @@ from scheduler.score_stage import ScoreStage
 from scheduler.services import AbortedError, EditedImage, LoopSettings, PoolEndedError
 from scheduler.task import build_task
 from scheduler.terminal import StageBars, print_summary
-from scheduler.thumbnails import fill_in
+from scheduler.terminal.say import stdout_to_nowhere
+from scheduler.thumbnails import MOST_SECONDS, fill_in
 from scheduler.trace import Trace
 from scheduler.units import EditUnit
 
 log = logging.getLogger("warmbench")
 
 EXIT_COMPLETE, EXIT_ABORTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+_HASTY_SECONDS = 2.0
+"""For thumbnails, where the user waits for a run to end that is not over: the next part makes the others."""
 
 Ending = Literal["done", "interrupted", "aborted"]
 
@@ -108,7 +112,13 @@ class Run:
         finally:
             # Closes what an exception left open, too; a moment for the last messages to leave.
             context.destroy(linger=500)
-        report = self._report()
+        try:
+            report = self._report(patient=ending == "done")
+        except KeyboardInterrupt:
+            log.warning(
+                "Stopped while the reports were written: `warmbench report %s` writes them", self._directory.path
+            )
+            return self._not_over(EXIT_INTERRUPTED)
         if ending == "aborted":
             return self._not_over(EXIT_ABORTED)
         if ending == "interrupted":
@@ -256,21 +266,21 @@ class Run:
 
     # -- the reports
 
-    def _report(self) -> Report | None:
+    def _report(self, *, patient: bool) -> Report | None:
         if self._options.resume and not self._agenda.adopted:
             log.warning("Nothing was done: the reports stay as they are")
             return None
         # `warmbench report` may be at it in another process.
         with reports_locked(self._directory.path, patient=False):
-            return self._write_reports()
+            return self._write_reports(MOST_SECONDS if patient else _HASTY_SECONDS)
 
-    def _write_reports(self) -> Report:
+    def _write_reports(self, seconds_for_thumbnails: float) -> Report:
         evaluation = self._config.evaluation
         manifest, rows = self._record.manifest, read_ledger(self._directory.ledger)
         report = build_report(
             rows, manifest=manifest, expected=self._expected, human=kept_if_readable(self._directory.path)
         )
-        fill_in(self._directory.path, report, self._benchmark.source_images())
+        fill_in(self._directory.path, report, self._benchmark.source_images(), seconds=seconds_for_thumbnails)
         for category, group in report.categories.items():
             if "score" not in self._options.stages and not group.statistics.num_samples:
                 log.info("%s: %d of %d edited", category, group.num_edited, group.num_pairs)
@@ -286,7 +296,12 @@ class Run:
             log.info("Report: %s", path)
         seconds = time.monotonic() - self._started
         log.info("Total time: %s", format_duration(seconds))
-        print_summary(self._console, report, paths, seconds, metrics=evaluation.metrics)
+        try:
+            print_summary(self._console, report, paths, seconds, metrics=evaluation.metrics)
+        except OSError as error:
+            # The terminal is gone, or who read along: the run is as done as it is.
+            log.debug("The summary can't be shown: %s", error)
+            stdout_to_nowhere()
         return report
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import stat
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from protocol.codec import MAX_IMAGE_BYTES
 from protocol.messages import MAX_THUMBNAIL_BYTES, THUMBNAIL_QUALITY, THUMBNAIL_SIDE
 from scheduler.benchmark.images import FORMATS, MAX_PIXELS
 from scheduler.benchmark.model import Source
@@ -55,10 +57,10 @@ def fill_in(
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnail") as pool:
         missing = _missing(run, report, source_of)
         while some := list(islice(missing, _AT_ONCE)):
+            made += sum(pool.map(partial(_make, end=end), some))
             if time.monotonic() > end:
-                log.info("Thumbnails: %d were made in %g s; the others that are missing are left out", made, seconds)
+                log.info("Thumbnails: %d were made in %g s; what is missing is left out", made, seconds)
                 break
-            made += sum(pool.map(_make, some))
     return made
 
 
@@ -74,7 +76,7 @@ def _missing(run: Path, report: Report, source_of: Callable[[str], Source | None
                 if sample.edit is not None and _lacks(path := thumbnail_path(run, *names, sample.sample)):
                     # An image elsewhere is recorded with its whole path, which takes the place of the run's.
                     image = os.path.join(run, sample.edit.image)  # noqa: PTH118 - see scheduler/files.py
-                    yield _Missing(path, partial(read_file, image))
+                    yield _Missing(path, partial(_read, image))
         except ValueError as error:
             log.debug("%s: no thumbnail: %s", "/".join(names), error)
 
@@ -87,7 +89,17 @@ def _lacks(path: str) -> bool:
         return True
 
 
-def _make(missing: _Missing) -> bool:
+def _read(image: str) -> bytes:
+    """The edit as it lies there now, which may be anything: what was replaced by a pipe is not waited for."""
+    found = os.stat(image)  # noqa: PTH116 - see scheduler/files.py
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_IMAGE_BYTES:
+        raise ValueError(f"{image} is no image any more")
+    return read_file(image)
+
+
+def _make(missing: _Missing, *, end: float) -> bool:
+    if time.monotonic() > end:
+        return False
     try:
         content = small_jpeg(missing.read())
         os.makedirs(folder_of(missing.path), exist_ok=True)  # noqa: PTH103 - see scheduler/files.py

@@ -1,15 +1,16 @@
 """Takes the pictures of the documents: ``python -m scripts.make_pictures [FOLDER]`` (default ``docs/pictures``).
 
-Two real runs with simulated editors on the demo's drawings, in a folder that is removed again, and then a browser:
-the Chromium that is installed, driven by playwright. A pool of the name ``make-pictures`` must not be up.
+Real runs with simulated editors on the demo's drawings, in a folder that is removed again, one of them in a terminal;
+and then a browser (``scripts/browser.py``). A pool of the name ``make-pictures`` must not be up.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,13 +22,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from PIL import Image
 
+from scripts.browser import chromium, missing_browser
 from scripts.make_demo_data import main as make_demo_data
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_PICTURES = """Promise.all([...document.images].filter((image) => image.getBoundingClientRect().top < innerHeight)
+  .map((image) => image.decode().catch(() => null)))"""
 _TO_GALLERY = "document.querySelector('.gallery').scrollIntoView()"
 
 
@@ -49,11 +52,11 @@ def _open_a_pair(page: Page) -> None:
 
 
 SHOTS = (
-    Shot("results", size=(1280, 860)),
-    Shot("gallery", size=(1280, 690), view="sort=file", before=lambda page: page.evaluate(_TO_GALLERY)),
+    Shot("results", size=(1280, 884)),
+    Shot("gallery", size=(1280, 726), view="sort=file", before=lambda page: page.evaluate(_TO_GALLERY)),
     Shot(
         "gallery-dark",
-        size=(1280, 690),
+        size=(1280, 726),
         dark=True,
         language="zh",
         view="sort=best",
@@ -61,7 +64,7 @@ SHOTS = (
     ),
     Shot("pair", view="sort=file", before=_open_a_pair),
     Shot("phone", size=(390, 844), view="sort=file", before=lambda page: page.evaluate(_TO_GALLERY)),
-    Shot("comparison", comparison=True, size=(1280, 1000)),
+    Shot("comparison", comparison=True, size=(1280, 1020)),
 )
 
 
@@ -70,10 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "pictures")
     folder: Path = parser.parse_args(arguments).folder
+    reason = missing_browser()
+    if reason is not None:
+        raise SystemExit(reason)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         report, comparison = _pages(Path(temporary))
-        _take(report, comparison, folder)
+        terminal = _terminal(Path(temporary))
+        _take(report, comparison, terminal, folder)
     return 0
 
 
@@ -108,27 +115,64 @@ def _run(folder: Path, editor: str) -> None:
     _warmbench(folder, "run", "--config", path.name, allowed=(0, 3))
 
 
+def _terminal(folder: Path) -> str:
+    """The screen of a run with six editors and barriers, as a page, when half of the edits are made."""
+    from scripts.terminal_picture import watch
+
+    drawn = json.loads((folder / "benchmark.json").read_text(encoding="utf-8"))
+    copies = {
+        category: [{**pair, "pair_id": f"{pair['pair_id']}_{copy}"} for copy in range(1, 7) for pair in pairs]
+        for category, pairs in drawn.items()
+    }
+    (folder / "copies.json").write_text(json.dumps(copies), encoding="utf-8")
+    config = {
+        "benchmark": {"data_path": "copies.json"},
+        "diffusion_model": {
+            "type": "simulated",
+            "params": {"device_ids": ["cpu"] * 6, "latency_ms": 800, "sigma": 0.25},
+        },
+        "reward_model": {"type": "simulated", "params": {"device": "cpu", "latency_ms": 900, "batch_size": 4}},
+        "evaluation": {"output_dir": "in-a-terminal"},
+        "pool": {"name": "make-pictures"},
+    }
+    path = folder / "in-a-terminal.yaml"
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    environment = {name: value for name, value in _environment().items() if name not in ("CI", "NO_COLOR", "COLUMNS")}
+    command = [sys.executable, "-m", "scheduler", "run", "--config", path.name]
+    return watch(command, folder=folder, environment={**environment, "TERM": "xterm-256color"}, wanted=_is_half_way)
+
+
+def _is_half_way(screen: str) -> bool:
+    stages = {name: int(done) / int(all_) for name, done, all_ in re.findall(r"(?m)^(\w+) .*?(\d+)/(\d+)", screen)}
+    busy = screen.count(" editing ") >= 4 and " at barrier " in screen and " scoring " in screen
+    return stages.get("edit", 0) >= 0.45 and busy
+
+
 def _warmbench(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> None:
     command = [sys.executable, "-m", "scheduler", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=_environment(), check=False, capture_output=True, text=True)
     if done.returncode not in allowed:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
-def _take(report: Path, comparison: Path, folder: Path) -> None:
-    from playwright.sync_api import sync_playwright
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
-    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if program is None:
-        raise SystemExit(f"no Chromium is installed: none of {', '.join(_BROWSERS)} is in the PATH")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+
+def _take(report: Path, comparison: Path, terminal: str, folder: Path) -> None:
+    with chromium() as browser:
         for shot in SHOTS:
-            path = folder / f"{shot.name}.png"
-            path.write_bytes(_small(_shoot(browser, comparison if shot.comparison else report, shot)))
-            print(f"{path}: {path.stat().st_size // 1000} kB")
-        browser.close()
+            _save(folder / f"{shot.name}.png", _shoot(browser, comparison if shot.comparison else report, shot))
+        context = browser.new_context(device_scale_factor=2)
+        page = context.new_page()
+        page.set_content(terminal)
+        _save(folder / "terminal.png", page.locator("pre").screenshot(), colours=128)
+        context.close()
+
+
+def _save(path: Path, picture: bytes, colours: int | None = None) -> None:
+    path.write_bytes(_small(picture, colours))
+    print(f"{path}: {path.stat().st_size // 1000} kB")
 
 
 def _shoot(browser: Browser, page_file: Path, shot: Shot) -> bytes:
@@ -142,17 +186,18 @@ def _shoot(browser: Browser, page_file: Path, shot: Shot) -> bytes:
     page.wait_for_selector("html[data-ready]", state="attached")
     if shot.before:
         shot.before(page)
-    page.evaluate("Promise.all([...document.images].map((image) => image.decode().catch(() => null)))")
+    page.evaluate(_PICTURES)
     taken = page.screenshot()
     context.close()
     return taken
 
 
-def _small(picture: bytes) -> bytes:
-    """The same picture, packed as well as PNG can."""
+def _small(picture: bytes, colours: int | None) -> bytes:
+    """The same picture, packed as well as PNG can; with ``colours``, with at most so many."""
     stream = io.BytesIO()
     with Image.open(io.BytesIO(picture)) as image:
-        image.convert("RGB").save(stream, "PNG", optimize=True)
+        plain = image.convert("RGB")
+        (plain.quantize(colours) if colours else plain).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 

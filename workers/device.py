@@ -50,6 +50,8 @@ class Watchdog:
     """
 
     _REARM_SECONDS = 0.5
+    _SLACK_SECONDS = 2.0
+    """How late a thread may notice on busy cores that it has nothing to do: the GIL may be with a codec for long."""
 
     def __init__(self) -> None:
         self._timeout = 0.0
@@ -77,7 +79,8 @@ class Watchdog:
         """The call is over. For so many seconds the clock may go on, for the next call; then, or if it is None, it has
         to be disarmed, or has been.
         """
-        if self._timeout and time.monotonic() - self._armed_at < self._timeout / 2:
+        left = self._timeout - (time.monotonic() - self._armed_at)
+        if left - self._moment > max(self._SLACK_SECONDS, self._timeout / 4):
             return self._moment
         self.disarm()
         return None

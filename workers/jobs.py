@@ -1,21 +1,24 @@
 """What a worker does next: its jobs, decided without sockets, clocks or threads.
 
 Every method is an event and returns the actions that follow from it; the worker's loop carries them out. A job goes
-``decoding -> ready -> running -> encoding -> undelivered`` and is forgotten when its result is acknowledged. One job
-is on the device at a time; where several runs have work, their jobs take turns. A job of a round starts only once that
-round is released, and decoding does not wait for that.
+``queued -> decoding -> ready -> running -> encoding -> undelivered`` and is forgotten when its result is acknowledged.
+One job is on the device at a time; where several runs have work, their jobs take turns. A job of a round starts only
+once that round is released, and decoding does not wait for that. But while the device has nothing, only one job is
+decoded at a time: the one that it waits for has the processors to itself.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
 class Place(enum.Enum):
     """Where a job is."""
 
+    QUEUED = "queued"
     DECODING = "decoding"
     READY = "ready"
     RUNNING = "running"
@@ -83,7 +86,7 @@ Action = Decode | Start | SayAtBarrier | Encode | Send | Forget
 @dataclass
 class _Job:
     round: int | None
-    place: Place = Place.DECODING
+    place: Place = Place.QUEUED
 
 
 @dataclass
@@ -112,6 +115,7 @@ class Jobs:
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
         self._turns: deque[str] = deque()
+        self._queued: dict[JobKey, None] = {}
         self._running: JobKey | None = None
         self._abandoned = False
         self._usable = False
@@ -146,7 +150,7 @@ class Jobs:
         """A run's jobs by where they are: queued, running, unacknowledged (done by the device, or failed)."""
         found = self._runs[run]
         return (
-            found.named(Place.DECODING, Place.READY),
+            found.named(Place.QUEUED, Place.DECODING, Place.READY),
             found.named(Place.RUNNING),
             found.named(Place.ENCODING, Place.UNDELIVERED),
         )
@@ -169,7 +173,7 @@ class Jobs:
         self._turns.remove(run)
         if self._running is not None and self._running.run == run:
             self._abandoned = True
-        return [Forget(JobKey(run, name)) for name in dropped.jobs]
+        return self._forgotten(run, dropped.jobs)
 
     # -- the device as a whole
 
@@ -186,7 +190,8 @@ class Jobs:
         if key.job in jobs:
             return [Send(key)] if jobs[key.job].place is Place.UNDELIVERED else []
         jobs[key.job] = _Job(round_)
-        return [Decode(key)]
+        self._queued[key] = None
+        return self._decode_more()
 
     def release(self, run: str, round_: int) -> list[Action]:
         """Jobs of this round may start."""
@@ -199,7 +204,7 @@ class Jobs:
         if job is None or job.place is not Place.DECODING:
             return []
         job.place = Place.READY
-        return self._start_next()
+        return self._start_next() or self._decode_more()
 
     def decode_failed(self, key: JobKey) -> list[Action]:
         """The job's images can't be had; that is its result."""
@@ -207,7 +212,7 @@ class Jobs:
         if job is None or job.place is not Place.DECODING:
             return []
         job.place = Place.UNDELIVERED
-        return [Send(key)]
+        return [Send(key), *self._decode_more()]
 
     def device_done(self, *, failed: bool) -> list[Action]:
         """The device is done with the job that it had."""
@@ -245,11 +250,11 @@ class Jobs:
     def cancel(self, run: str, names: list[str] | None) -> list[Action]:
         """Drop what the device has not begun."""
         jobs = self._runs[run].jobs
-        waiting = self._runs[run].named(Place.DECODING, Place.READY)
+        waiting = self._runs[run].named(Place.QUEUED, Place.DECODING, Place.READY)
         dropped = [name for name in waiting if names is None or name in names]
         for name in dropped:
             del jobs[name]
-        return [Forget(JobKey(run, name)) for name in dropped]
+        return self._forgotten(run, dropped)
 
     def _find(self, key: JobKey) -> _Job | None:
         run = self._runs.get(key.run)
@@ -264,7 +269,25 @@ class Jobs:
         self._turns.append(key.run)
         self._running = key
         self._runs[key.run].jobs[key.job].place = Place.RUNNING
-        return [Start(key)]
+        return [Start(key), *self._decode_more()]
+
+    def _decode_more(self) -> list[Action]:
+        actions: list[Action] = []
+        while self._queued and (self._running is not None or not self._decoding()):
+            key = next(iter(self._queued))
+            del self._queued[key]
+            self._runs[key.run].jobs[key.job].place = Place.DECODING
+            actions.append(Decode(key))
+        return actions
+
+    def _decoding(self) -> bool:
+        return any(job.place is Place.DECODING for run in self._runs.values() for job in run.jobs.values())
+
+    def _forgotten(self, run: str, names: Iterable[str]) -> list[Action]:
+        keys = [JobKey(run, name) for name in names]
+        for key in keys:
+            self._queued.pop(key, None)
+        return [*map(Forget, keys), *self._decode_more()]
 
     def _first_startable(self) -> JobKey | None:
         for run in self._turns:

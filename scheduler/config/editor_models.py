@@ -60,7 +60,9 @@ class EditorParams(Section):
         default=True,
         description="Editors work in rounds, with a barrier after each; false: each goes on when it is free.",
     )
-    disable_progress_bar: bool = Field(default=True, description="Hide the progress bar of each single edit.")
+    disable_progress_bar: bool = Field(
+        default=True, description="Accepted as older configs have it; no bar is ever shown for a single edit."
+    )
     threads_per_worker: int = Field(
         default=1, ge=1, le=256, description="CPU threads of torch in each worker; changes the last bits of an edit."
     )

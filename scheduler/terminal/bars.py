@@ -16,6 +16,7 @@ from rich.text import Text
 from scheduler.logs import format_duration
 from scheduler.terminal.live import PERIOD_SECONDS, LiveScreen
 from scheduler.terminal.rate import Rate
+from scheduler.terminal.say import stdout_to_nowhere
 from scheduler.terminal.snapshot import RunView, Snapshot, StageView
 from scheduler.text import one_line
 
@@ -165,4 +166,7 @@ class StageBars:
         state.said_at, state.said_done = now, state.done
         facts = [] if state.ended is None else ["finished"]
         line = f"{one_line(state.name, 40)}: {', '.join([*facts, *state.facts(now)])}"
-        self._console.print(Text(line), soft_wrap=True)
+        try:
+            self._console.print(Text(line), soft_wrap=True)
+        except OSError:
+            stdout_to_nowhere()  # whoever read it has gone, which is no reason to lose hours of work

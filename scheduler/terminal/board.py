@@ -77,7 +77,10 @@ def board(snapshot: Snapshot, width: int, height: int) -> list[Text]:
     room = max(0, height - _FREE_LINES - len(top))
     means = _means(run.means, width, max(_FEWEST_MEANS, room - min(len(run.workers), _FEWEST_WORKERS)))
     workers = _workers(run.workers, width, max(0, room - len(means)))
-    return [*top, *workers, *means][: max(1, height - 1)]
+    lines = [*top, *workers, *means][: max(1, height - 1)]
+    for line in lines:
+        line.truncate(width)  # a bar has no room where a terminal has eight columns
+    return lines
 
 
 def _stage(stage: StageView, stages: Sequence[StageView], width: int) -> Text:
@@ -133,7 +136,6 @@ def _rows(workers: Sequence[WorkerView], width: int) -> list[Text]:
             row.append("  " + _steps(worker).rjust(steps))
         row.append("  " + format_duration(worker.seconds).rjust(ages), style="dim")
         rows.append(row)
-        row.truncate(width)
     return rows
 
 

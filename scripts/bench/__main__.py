@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--repeat", type=_positive, default=defaults.repeat, help="runs of each; the best counts")
     parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone; may be given again")
-    parser.add_argument("--all", action="store_true", help="those that take minutes as well")
+    parser.add_argument("--all", action="store_true", help="those that take minutes, or a browser, as well")
     parser.add_argument("--output-dir", type=Path, default=Path("outputs/bench"), help="for the raw figures")
     return parser
 

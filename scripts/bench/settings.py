@@ -43,6 +43,8 @@ class Settings:
     endless_beginning: int = 10_000
     scored_images: int = 16
     reply_tokens: int = 128
+    gallery_pairs: tuple[int, int] = (300, 10_000)
+    gallery_frames: int = 180
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from scripts.bench.busy_cores import measure_busy_cores
 from scripts.bench.endurance import measure_endurance
+from scripts.bench.gallery import measure_gallery
 from scripts.bench.idle import measure_idle
 from scripts.bench.isolation import measure_isolation
 from scripts.bench.jobs import measure_jobs
@@ -49,8 +50,9 @@ _ASKED_FOR: Mapping[str, _Alone] = {
     "many-editors": measure_many_editors,
     "large-file": measure_large_file,
     "endurance": measure_endurance,
+    "gallery": measure_gallery,
 }
-"""Those that take minutes, or gigabytes."""
+"""Those that take minutes, or gigabytes, or a browser."""
 
 _FEW = 4
 """Pairs per category where their number does not matter."""

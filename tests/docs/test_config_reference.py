@@ -46,7 +46,7 @@ def test_the_page_has_every_key_with_its_meaning(path: str) -> None:
     for key in all_keys():
         # Beside a built-in type there is no class_path, and beside a class_path no type.
         if key.path == path and name not in ("type", "class_path"):
-            assert key.field.description in row
+            assert str(key.field.description) in row
 
 
 def test_the_page_has_every_type_and_every_bound() -> None:

@@ -49,6 +49,7 @@ def plain(line: str) -> str:
     """The line without what is another time another: ids, numbers, dates, how the command is called."""
     line = re.sub(r"To go on: .*? run ", "To go on: run ", line)
     line = re.sub(r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+", "DAY", _ID.sub("ID", line))
+    line = re.sub(r"(launcher pid \d+), .*", r"\1", line)
     return re.sub(r"[-+]?\d+(?:\.\d+)?", "N", line).rstrip()
 
 

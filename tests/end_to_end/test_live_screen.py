@@ -72,3 +72,33 @@ def test_it_shows_who_is_at_what_and_what_came_out_so_far(user: Bench, tmp_path:
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain)
     estimate = r"Estimated: about \d+ s \(edits \d+ s on 2 editors, scores \d+ s on 1 reward\), from 1 earlier run"
     assert re.search(estimate, " ".join(_CONTROL.sub("", plain).split()))
+
+
+@pytest.mark.slow
+def test_a_run_whose_terminal_goes_away_ends_as_it_would_have(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), editor={"latency_ms": 300})
+    mine, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scheduler", "run", "--config", str(config)],
+        cwd=user.folder,
+        env={**user.environment, "TERM": "xterm-256color"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    assert os.read(mine, 1), "it has begun to tell of itself"
+    os.close(mine)
+    assert process.wait(timeout=60) == 0
+    assert user.report()["status"] == "COMPLETE"
+
+
+@pytest.mark.slow
+def test_a_run_that_nobody_reads_along_any_more_ends_as_it_would_have(user: Bench, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), editor={"latency_ms": 300})
+    with user.start("run", "--config", config) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+    assert user.report()["status"] == "COMPLETE"

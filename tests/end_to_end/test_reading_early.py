@@ -9,12 +9,15 @@ import pytest
 from tests.end_to_end.harness import Bench, small_benchmark
 
 OWN_REWARD = """
+import os
 from workers.interface import ModelError, Reward, Scores
 from protocol.messages import Judgement
 
 class Heavy(Reward):
     def load(self, residency):
         self.note(f"load {residency}")
+        if residency == "host" and self.spec.params.get("deadly"):
+            os._exit(9)
         if residency == "host" and self.spec.params.get("full"):
             raise ModelError("load", "the host is full")
     def place(self, residency):
@@ -51,3 +54,22 @@ def test_the_rewards_weights_are_read_while_the_last_edits_are_made(
     assert result.output.index("reading the model into host memory") < result.output.index("Model switch:")
     assert ("could not read its model ahead of its turn: the host is full" in result.output) == full
     assert user.report()["performance"]["model_switches"] == 1
+
+
+@pytest.mark.slow
+def test_a_reward_that_dies_of_it_is_not_asked_again_and_comes_onto_its_device_in_its_turn(
+    user: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(OWN_REWARD)
+    config = user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=1))},
+        # Long enough for a second life, which would be the next to die.
+        diffusion_model={"type": "simulated", "params": {"device_ids": ["cpu", "cpu"], "latency_ms": 4500}},
+        reward_model={"class_path": "mine.Heavy", "params": {"device": "cpu", "deadly": True}},
+        scheduler={"residency": "swap"},
+    )
+
+    result = user.run_config(config)
+
+    assert result.code == 0, result.output
+    assert (tmp_path / "moves.txt").read_text().split() == ["load", "host", "load", "device"]

@@ -125,7 +125,7 @@ def test_an_image_that_was_changed_is_scored_again_and_one_that_was_moved_is_not
         thumbnail.parent.mkdir(parents=True, exist_ok=True)
         thumbnail.touch()
     again = run.part(paths, score=False)
-    assert again.removable == thumbnails[:1], "it shows what is no longer there"
+    assert again.stale == thumbnails[:1], "it shows what is no longer there"
     assert [unit.pair_id for unit, _ in again.delivered] == ["1"]
     assert run.statuses() == ["missing", "scored", "scored"]
     edit = run.report().pairs[1].samples[0].edit

@@ -133,3 +133,14 @@ def test_whatever_the_scores_are_a_correlation_is_one_and_lies_in_its_interval(
         shuffled = order.sample(pairs, len(pairs))
         again = correlate([one for one, _ in shuffled], [two for _, two in shuffled])
         assert again.value == pytest.approx(found.value, abs=1e-12)
+
+
+@pytest.mark.parametrize("largest", [1e154, 1e308])
+def test_the_largest_scores_that_there_are_correlate_like_any_others(largest: float) -> None:
+    first = [-largest, 1.0, 3.0, largest, 0.0, largest]
+    other = [1.0, -largest, largest, largest, 2.0, -largest]
+    small = [[score / largest for score in scores] for scores in (first, other)]
+    assert pearson(first, other) == pytest.approx(pearson(*small), abs=1e-12)
+    tau = kendall(first, other)
+    assert tau.ci95 is not None
+    assert all(-1 <= end <= 1 for end in tau.ci95)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,35 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_and_one_that_stays_is_no
     assert set(edits.images) == {EditUnit("a", "1"), EditUnit("a", "3")}
     assert [unit.key for unit in edits.refused] == [key]
     assert "leads out" in next(iter(edits.refused.values()))
+
+
+def test_links_that_lead_in_a_circle_and_pipes_cost_nothing_but_themselves(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "1.png")
+    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "a" / "2.png").symlink_to("2.png")
+    os.mkfifo(tmp_path / "a" / "3.png")
+    edits = find_edits(tmp_path, benchmark("a/1", "a/2", "a/3"), 1)
+    assert [unit.key for unit in edits.images] == ["a/1"]
+    assert sorted(unit.key for unit in edits.refused) == ["a/2", "a/3"]
+
+
+def test_the_root_of_all_folders_is_looked_into_like_any_other() -> None:
+    with pytest.raises(ImagesError, match=r"belongs to a pair|has no images"):
+        find_edits(Path("/"), benchmark("no such category at all/1"), 2)
+
+
+def test_accents_may_be_composed_otherwise_unless_that_leaves_a_doubt(tmp_path: Path) -> None:
+    composed, apart = "é", unicodedata.normalize("NFD", "é")
+    put(tmp_path / f"caf{apart}" / f"{apart}.png", tmp_path / "b" / f"{apart}.png", tmp_path / "b" / f"{composed}.png")
+    edits = find_edits(tmp_path, benchmark(f"caf{composed}/{composed}", f"b/{composed}"), 1)
+    assert named(edits, tmp_path) == {
+        f"b/{composed}/0": f"b/{composed}.png",
+        f"caf{composed}/{composed}/0": f"caf{apart}/{apart}.png",
+    }
+    assert f"b/{apart}.png (beside b/{composed}.png)" in edits.warnings[0]
+    put(tmp_path / "c" / f"{apart}{apart}.png")
+    both = benchmark("b/1", *(f"c/{one}{composed}" for one in (composed, apart)), f"b/{composed}")
+    assert {unit.key for unit in find_edits(tmp_path, both, 1).images} == {f"b/{composed}"}, "whose it is is not known"
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:

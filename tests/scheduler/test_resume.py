@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ class Settings:
     question: str = "Q"
     reward: str = "R"
     pairs: int = 3
+    sources: str = ""
     instruction: str = "do it"
     expected: Expected = field(default_factory=Expected)
     keep_images: bool = True
@@ -52,7 +54,7 @@ class Settings:
 
 def benchmark_of(chosen: Settings) -> Benchmark:
     pairs = tuple(
-        Pair(number, "c", str(number), chosen.instruction, "", source=None, sha256=sha(str(number)))  # type: ignore[arg-type]
+        Pair(number, "c", str(number), chosen.instruction, "", source=None, sha256=sha(f"{chosen.sources}{number}"))  # type: ignore[arg-type]
         for number in range(chosen.pairs)
     )
     return Benchmark("data", "json", ("c",), pairs, (), (), "0")
@@ -252,6 +254,34 @@ def test_one_stage_alone_does_all_that_it_can_and_fails_nothing(
                 assert not part.remaining.edits
             assert pair.status in done or (pair.status == "failed" and pair.pair_id in before and not second.edits)
         directory.close()
+
+
+@pytest.mark.parametrize("harm", ["image gone", "image swapped"])
+def test_who_only_scores_takes_an_edit_whose_file_has_come_back(tmp_path: Path, harm: str) -> None:
+    directory = RunDirectory.create(tmp_path)
+    Part(directory, Settings(expected=Expected(stages=("edit",))), resumed=False).work([])
+    (image, *_) = sorted((directory.path / "images").rglob("*.png"))
+    content = image.read_bytes()
+    damage(directory, harm)
+    only_scores = Settings(expected=Expected(stages=("score",)))
+    without = Part(directory, only_scores, resumed=True)
+    without.work([])
+    assert (without.remaining.missing.total(), without.remaining.stale) == (1, [])
+    assert [pair.status for pair in report_of(without).pairs] == ["missing", "scored", "scored"]
+    image.write_bytes(content)
+    final = Part(directory, only_scores, resumed=True)
+    final.work([])
+    assert report_of(final).status == "COMPLETE"
+    directory.close()
+
+
+def test_thumbnails_of_what_is_another_source_or_edit_now_are_stale(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path)
+    Part(directory, Settings(), resumed=False).work([])
+    assert Part(directory, Settings(), resumed=True).remaining.stale == []
+    changed = Part(directory, replace(Settings(), steps=2, sources="other "), resumed=True).remaining.stale
+    assert changed == [directory.thumbnail_path("c", str(one), what) for one in range(3) for what in (None, 0)]
+    directory.close()
 
 
 @settings(deadline=None, max_examples=50)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,23 @@ def test_hostile_images_and_names_are_passed_over(tmp_path: Path) -> None:
     rows += [planned("../out"), edited("../out"), planned("nul\0"), edited("nul\0")]
     assert fill_in(tmp_path, report_of(rows), sources(**names)) == 0
     assert made(tmp_path) == set()
+
+
+def test_an_edit_that_was_replaced_by_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    os.mkfifo(tmp_path / "images" / "there.png")
+    assert fill_in(tmp_path, report_of([planned("there"), edited("there")]), sources()) == 0
+
+
+def test_of_what_was_begun_together_it_gives_up_the_rest(tmp_path: Path) -> None:
+    class Slow(Read):
+        def read(self) -> bytes:
+            threading.Event().wait(0.3)
+            return super().read()
+
+    rows = [row for number in range(32) for row in (planned(str(number)), failed(str(number)))]
+    image = Slow(file_of(picture()))
+    assert fill_in(tmp_path, report_of(rows), lambda _: image, seconds=0.2) <= 4, "one for each thread"
 
 
 def test_it_gives_up_in_time_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,7 @@ from scripts.bench.settings import Ratio, Settings, Target, at_least, at_most
 from scripts.bench.suite import FIGURES, run_suite
 from scripts.bench.timing import Span, ideal_wall, throughput
 from scripts.bench.workplace import workplace
+from scripts.browser import missing_browser
 from tests.waiting import wait_until
 from workers.codecs import decode_image
 from workers.simulation import Simulation
@@ -55,6 +56,8 @@ TINY = Settings(
     endless_beginning=600,
     scored_images=4,
     reply_tokens=4,
+    gallery_pairs=(4, 12),
+    gallery_frames=12,
 )
 
 
@@ -228,7 +231,7 @@ def test_a_figure_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.Ca
 def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
     raw: list[Mapping[str, Any]] = []
     with workplace() as place:
-        figures = [figure for figure in FIGURES if figure != "recovery"]
+        figures = [figure for figure in FIGURES if figure not in ("recovery", "gallery")]
         ratios = run_suite(place, TINY, raw.append, figures)
 
     assert list(dict.fromkeys(ratio.figure.partition(":")[0] for ratio in ratios)) == figures
@@ -242,6 +245,33 @@ def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
     assert all(value > 0 for (figure, _), value in others.items() if figure != "idle")
     assert not place.folder.exists()
     assert processes_with(str(place.folder)) == []
+
+
+@pytest.mark.slow
+def test_a_gallery_is_opened_searched_sorted_and_scrolled() -> None:
+    reason = missing_browser()
+    if reason is not None:
+        pytest.skip(reason)
+    raw: list[Mapping[str, Any]] = []
+    with workplace() as place:
+        ratios = run_suite(place, TINY, raw.append, ["gallery"])
+
+    assert [numbers["pairs"] for numbers in raw] == [4, 12]
+    assert all(0 < min(one["seconds_until_cards"]) <= max(one["seconds_until_pictures"]) for one in raw)
+    assert len(raw[1]["search_ms"]) == 20
+    assert len(raw[1]["frame_ms"]["scrolling"]) == 12
+    assert set(raw[1]["sort_ms"]) >= {"first", "best", "file", "category", "slowest"}
+    figures = [ratio.figure for ratio in ratios]
+    assert figures == [f"gallery: {what}" for what in ("open", "open", "search", "sort", "frame", "slow frame", "drag")]
+    assert all(ratio.value > 0 for ratio in ratios)
+
+
+def test_without_a_browser_the_gallery_is_left_out_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    raw: list[Mapping[str, Any]] = []
+    with workplace() as place:
+        assert run_suite(place, TINY, raw.append, ["gallery"]) == []
+    assert "no Chromium is installed" in raw[0]["skipped"] or "playwright" in raw[0]["skipped"]
 
 
 @pytest.mark.slow

@@ -106,6 +106,20 @@ def test_an_idle_device_is_not_taken_for_a_hung_one() -> None:
     assert ended(idle).returncode == 7
 
 
+def test_an_idle_device_that_can_not_get_the_interpreter_lock_is_not_taken_for_a_hung_one() -> None:
+    program = (
+        "import os, sys\n"
+        "d.submit(Call(0, lambda: None, 0.4))\n"
+        "while not d.take(): time.sleep(0.01)\n"
+        "time.sleep(0.05)\n"
+        "sys.setswitchinterval(60)\n"
+        "end = time.monotonic() + 0.6\n"
+        "while time.monotonic() < end: pass\n"
+        "os._exit(7)"
+    )
+    assert ended(program).returncode == 7
+
+
 def test_a_hung_call_is_ended_also_where_one_ended_just_before_it() -> None:
     result = ended("def hang(): threading.Event().wait()\nfor call in (int, hang): d.submit(Call(0, call, 0.5))")
     assert result.returncode == 1

@@ -59,6 +59,26 @@ def test_a_job_of_the_next_round_is_decoded_but_does_not_start() -> None:
     assert jobs.release("run", 0) == []
 
 
+def test_while_the_device_has_nothing_one_job_is_decoded_at_a_time() -> None:
+    jobs = Jobs()
+    jobs.attach("run")
+    jobs.usable(True)
+    assert jobs.add(ONE, 0) == [Decode(ONE)]
+    assert jobs.add(TWO, 1) == []
+    assert jobs.add(THREE, 1) == []
+    assert jobs.unfinished("run") == (["1", "2", "3"], [], [])
+    assert jobs.decoded(ONE) == [Decode(TWO)], "the device waits for the barrier, and for no image"
+    assert jobs.release("run", 0) == [Start(ONE), Decode(THREE)]
+
+
+def test_what_waits_to_be_decoded_is_when_the_one_before_it_is_cancelled() -> None:
+    jobs = Jobs()
+    jobs.attach("run")
+    jobs.add(ONE, None)
+    jobs.add(TWO, None)
+    assert jobs.cancel("run", ["1"]) == [Forget(ONE), Decode(TWO)]
+
+
 def test_what_can_not_be_decoded_is_sent_as_a_failure_without_waiting_for_its_round() -> None:
     jobs = Jobs()
     jobs.attach("run")

@@ -71,8 +71,10 @@ function drawCard(pair) {
       make("span", {}, make("i", {}, run.label), " ", scoreMark(pair.runs[number]?.score))),
       make("span", { class: "quiet" }, leftOutText(pair))),
     make("p", { class: "instruction", dir: "auto" }, textOf(pair.instruction)),
-    parts.reply && head.runs.map((run, number) => make("p", { class: "one-reply", dir: "auto" },
-      make("i", {}, run.label), " ", textOf(pair.runs[number]?.reply ?? pair.runs[number]?.failure))));
+    parts.reply && head.runs.map((run, number) => {
+      const said = textOf(pair.runs[number]?.reply ?? pair.runs[number]?.failure);
+      return make("p", { class: "one-reply", dir: "auto" }, said && [make("i", {}, run.label), " ", said]);
+    }));
 }
 
 function describePair(pair) {

@@ -3,7 +3,8 @@
 function masthead(choose) {
   return make("header", { class: "masthead" },
     make("p", { class: "kicker" }, t("comparison.title")),
-    make("h1", {}, head.runs.map((run, i) => [i ? " · " : "", make("i", {}, run.label), " ", run.run]).flat()),
+    make("h1", {}, head.runs.map((run, i) => [
+      i ? " · " : "", make("span", {}, make("i", {}, run.label), " ", run.run)]).flat()),
     warnings(),
     make("dl", { class: "about" },
       head.runs.flatMap((run) => fact(`${t("run")} ${run.label}`, runFacts(run))),

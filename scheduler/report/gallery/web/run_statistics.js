@@ -2,7 +2,7 @@
 
 function meanWithInterval(described) {
   if (!described) return NOTHING;
-  const interval = make("span", { class: "quiet" }, intervalText(described.ci95));
+  const interval = make("span", { class: "quiet beside" }, intervalText(described.ci95));
   return [make("b", {}, scoreText(described.mean)), " ", interval];
 }
 

@@ -1,0 +1,181 @@
+"""``python -m scripts.full_size --models DIR``: builds the models once, measures, and prints a table.
+
+What one call has no time for, the next one with the same folder goes on with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.bench.results import machine, raw_file
+from scripts.full_size.architectures import SIZES
+from scripts.full_size.gpu import gpu_name, versions, watched
+from scripts.full_size.jobs import OutOfTimeError
+from scripts.full_size.results import Record, Write, append_record, latest, markdown_table, read_records, status_of
+from scripts.full_size.suite import GROUPS, MEASURES, Asked, is_built
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+_STATE = "measured.jsonl"
+_FULL_BATCHES, _TINY_BATCHES = (1, 2, 4, 8, 16), (1, 2)
+_FULL_STEPS, _TINY_STEPS = 50, 2
+_FULL_TOKENS, _TINY_TOKENS = 128, 4
+_FULL_PAIRS, _TINY_PAIRS = 3, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what there is time for, print the table of all that is known, and return the exit code.
+
+    That is 0 also where single measurements failed: their rows say so.
+    """
+    options = _parser().parse_args(arguments)
+    asked = _asked(options)
+    for folder in (asked.models, asked.reward_models):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    state = asked.models / _STATE
+    machine_is = {**gpu_name(asked.device), **versions()}
+    names = [name for name in MEASURES if name in _chosen(options.only)]
+    try:
+        with raw_file(options.output_dir) as (path, raw):
+            raw({"measure": "conditions", **machine(), **machine_is, "arguments": _plain(vars(options))})
+
+            def write(record: Record) -> None:
+                raw(record)
+                append_record(state, record)
+
+            for name in _in_order(names, asked, machine_is, read_records(state), again=options.again):
+                _measure(name, asked, machine_is, state, write)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left running", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    records = read_records(state)
+    found = {name: latest(records, name, _conditions(name, asked, machine_is)) for name in names}
+    print("\n".join([*_title(asked, machine_is), "", *markdown_table(found), ""]))
+    print(f"raw figures: {path}; of all calls: {state}")
+    return 0 if any(status_of(one) == "done" for one in found.values()) else EXIT_FAILED
+
+
+def _measure(name: str, asked: Asked, machine_is: Mapping[str, Any], state: Path, write: Write) -> None:
+    """Measure it, and write down what comes of it, whatever that is."""
+    measure, conditions = MEASURES[name], _conditions(name, asked, machine_is)
+
+    def say(status: str, **more: Any) -> None:
+        write({"measure": name, "status": status, "time": time.time(), **conditions, **more})
+        if status != "figure":
+            print(f"{name}: {status} {more.get('message', '')}".rstrip().splitlines()[0], file=sys.stderr)
+
+    if asked.left < (measure.least if asked.size == "full" else 0.0):
+        say("not reached", message=f"{max(0.0, asked.left):.0f} s were left, and it takes {measure.least:.0f} at least")
+        return
+    if lacking := [role for role in measure.needs if not is_built(asked, role)]:
+        say("failed", message=f"the {lacking[0]} is not built: run --only build-{lacking[0]}")
+        return
+    plain = latest(read_records(state), "edit", _conditions("edit", asked, machine_is))
+    beside = next((float(row["seconds_per_edit"]) for row in plain if "seconds_per_edit" in row), None)
+    say("begun")
+    started = time.monotonic()
+    with watched(asked.device) as watch:
+        try:
+            for row in measure.run(dataclasses.replace(asked, beside=beside)):
+                say("figure", **row)
+            ended: dict[str, Any] = {"status": "done"}
+        except OutOfTimeError as error:
+            ended = {"status": "not reached", "message": str(error)}
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the others go on
+            ended = {"status": "failed", "message": f"{type(error).__name__}: {error}"}
+    seconds = time.monotonic() - started
+    peak = watch.figures()
+    if "gpu_memory_peak_gb" in peak:
+        say("figure", what=f"{name}: most GPU memory in use", figure=f"{peak['gpu_memory_peak_gb']:.1f} GB", **peak)
+    say(**ended, wall_seconds=seconds)
+
+
+def _in_order(
+    names: Sequence[str], asked: Asked, machine_is: Mapping[str, Any], records: Sequence[Record], *, again: bool
+) -> list[str]:
+    """What is to be measured: what never was first, then what failed. A model that is built is not built again."""
+    ended = {name: status_of(latest(records, name, _conditions(name, asked, machine_is))) for name in names}
+    built = {f"build-{role}" for role in ("editor", "reward") if is_built(asked, role)}
+    todo = [name for name in names if name not in built and (again or ended[name] != "done")]
+    return sorted(todo, key=lambda name: ended[name] == "failed" and not name.startswith("build-"))
+
+
+def _conditions(name: str, asked: Asked, machine_is: Mapping[str, Any]) -> dict[str, Any]:
+    """What a figure depends on: those of other conditions are other figures."""
+    steps = {"steps": asked.steps} if MEASURES[name].by_steps else {}
+    gpu = machine_is.get("gpu") or asked.device
+    return {"size": asked.size, "layers": asked.layers, "gpu": gpu, **steps}
+
+
+def _title(asked: Asked, machine_is: Mapping[str, Any]) -> list[str]:
+    on = str(machine_is.get("gpu", f"no GPU ({asked.device})"))
+    if "driver" in machine_is:
+        on += f" ({machine_is['gpu_memory_gb']} GB), driver {machine_is['driver']}"
+    used = ", ".join(f"{library} {version}" for library, version in versions().items())
+    depth = "all layers" if asked.layers is None else f"at most {asked.layers} layers"
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    return [f"{today}: {asked.size} size, {depth}, random weights. {on}; {used}."]
+
+
+def _chosen(only: Sequence[str] | None) -> set[str]:
+    return {name for given in only or MEASURES for name in GROUPS.get(given, [given])}
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    full = options.size == "full"
+    return Asked(
+        size=options.size,
+        layers=options.layers,
+        steps=options.steps or (_FULL_STEPS if full else _TINY_STEPS),
+        pairs=options.pairs or (_FULL_PAIRS if full else _TINY_PAIRS),
+        tokens=_FULL_TOKENS if full else _TINY_TOKENS,
+        batches=_FULL_BATCHES if full else _TINY_BATCHES,
+        device=options.device or ("cuda:0" if full else "cpu"),
+        models=options.models.absolute(),
+        reward_models=(options.reward_models or options.models).absolute(),
+        until=time.time() + 60 * options.minutes,
+    )
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scripts.full_size", description=__doc__)
+    parser.add_argument("--models", type=Path, required=True, help="where they are built; full size takes 120 GB")
+    parser.add_argument("--reward-models", type=Path, help="another folder for the reward (default: the same)")
+    parser.add_argument("--size", choices=SIZES, default="full", help="tiny: the same way on a CPU, a few MB")
+    parser.add_argument("--layers", type=_positive, help="cut all models to at most so many layers")
+    parser.add_argument("--steps", type=_positive, help=f"denoising steps (default {_FULL_STEPS})")
+    parser.add_argument("--pairs", type=_positive, help=f"edits of each run (default {_FULL_PAIRS})")
+    parser.add_argument("--device", help="cuda, cuda:N or cpu (default: cuda:0; tiny: cpu)")
+    parser.add_argument("--minutes", type=float, default=9.0, help="what does not fit into them is not reached")
+    parser.add_argument("--only", action="append", choices=[*GROUPS, *MEASURES], help="this alone; may be given again")
+    parser.add_argument("--again", action="store_true", help="also what was measured before")
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs/full-size"), help="for the raw figures")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

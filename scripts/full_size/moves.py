@@ -1,0 +1,132 @@
+"""How long a model's weights are on their way: from disk, to the host and back, and into another checkpoint's place.
+
+``python -m scripts.full_size.moves JOB`` asks the worker's own classes, without a scheduler. The editor makes an edit
+as well: what a run's edits take beyond that is the cost of processes, messages and images on disk.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from protocol.messages import ModelSpec
+from scripts.bench.pictures import picture
+from scripts.full_size.architectures import architecture
+from scripts.full_size.build import build_second_editor
+from scripts.full_size.jobs import Report, work_on_job
+from workers.catalog import make_model
+from workers.device import free_memory
+from workers.fingerprint import fingerprint
+from workers.interface import Editor, EditRequest, Model
+
+_PROBE_BYTES = 64 * 1024**2
+_ROOM = 1.1
+"""What is to come to the host needs so many times its size there."""
+
+
+def measure_moves(job: Mapping[str, Any], report: Report) -> None:
+    """Report the seconds of each move of one model; one that fails says why, and ends it."""
+    role, device = job["role"], job["device"]
+    spec = ModelSpec(role=role, type=job["type"], name=job["folder"], params={"dtype": job["dtype"]})
+    if role == "editor":
+        build_second_editor(Path(job["folder"]), Path(job["second"]), architecture(job["size"], job["layers"]), device)
+    model = make_model(spec, device)
+
+    def took(what: str, act: Callable[[], Any], **more: Any) -> None:
+        _synchronize(device)
+        started = time.perf_counter()
+        act()
+        _synchronize(device)
+        seconds = time.perf_counter() - started
+        report({"what": f"{role}: {what}", "figure": f"{seconds:.3g} s", "seconds": seconds, **more})
+
+    model.prepare()
+    files = model.weight_files()
+    rate = drop_from_page_cache(files)
+    took("loaded from disk, page cache dropped", lambda: model.load("device"), gb_per_second_after_dropping=rate)
+    if isinstance(model, Editor):
+        _edit(model, {**job["parameters"], "num_inference_steps": 2}, job["side"])  # what happens once
+        edit, steps = partial(_edit, model, job["parameters"], job["side"]), job["parameters"]["num_inference_steps"]
+        took(f"an edit without a scheduler, {steps} steps", edit)
+        del edit
+        if peak := torch_peak(device):
+            report({"what": "editor: the most memory of torch by then", "figure": f"{peak:.1f} GB", "gb": peak})
+    size = model.size_bytes()
+    if psutil.virtual_memory().available > size * _ROOM:
+        took("moved to the host", lambda: model.place("host"), bytes=size)
+        took("moved back to the device", lambda: model.place("device"), bytes=size)
+    else:
+        text = f"{size / 1e9:.1f} GB, and {psutil.virtual_memory().available / 1e9:.1f} GB of host memory are free"
+        report({"what": f"{role}: moved to the host", "error": f"does not fit: {text}"})
+    if role == "editor":
+        second = ModelSpec(role=role, type=job["type"], name=job["second"], params={"dtype": job["dtype"]})
+        # Not the modules themselves: what is held here the editor can't drop.
+        before = {name: weakref.ref(module) for name, module in _modules(model).items()}
+        took("another checkpoint loaded in its place", lambda: _replace(model, second))
+        kept = [name for name, module in _modules(model).items() if before[name]() is module]
+        report({"what": "editor: components that took the weights in their place", "figure": ", ".join(kept) or "none"})
+    del model
+    gc.collect()
+    free_memory()
+    model = make_model(spec, device)
+    took("dropped, then loaded again from the page cache", lambda: model.load("device"))
+    with tempfile.TemporaryDirectory() as folder:
+        took("its files hashed", lambda: fingerprint(spec, files, Path(folder, "cache.json")))
+
+
+def drop_from_page_cache(files: Any) -> float:
+    """Have the kernel forget these files; return how fast one is read then, in GB/s.
+
+    (More than a few GB/s means that it did not: on a tmpfs, or where the kernel takes no such advice.)
+    """
+    os.sync()
+    largest = max(files, key=lambda name: Path(name).stat().st_size)
+    for name in files:
+        with Path(name).open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    started = time.perf_counter()
+    with Path(largest).open("rb") as file:
+        read = len(file.read(_PROBE_BYTES))
+    return round(read / (time.perf_counter() - started) / 1e9, 2)
+
+
+def torch_peak(device: str) -> float:
+    """The most memory, in GB, that tensors have taken on the GPU; 0 for a CPU."""
+    import torch
+
+    return round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if device.startswith("cuda") else 0.0
+
+
+def _edit(model: Editor, parameters: Mapping[str, Any], side: int) -> None:
+    request = EditRequest(picture(0, side), "invert the colours (0)", 0, "category-0/0000", parameters)
+    model.edit(request, lambda _step, _steps: None)
+
+
+def _replace(model: Model, spec: ModelSpec) -> None:
+    if not model.replace(spec):
+        raise ValueError("the editor does not take the other checkpoint's weights")
+
+
+def _modules(model: Model) -> dict[str, Any]:
+    pipeline = model._pipeline  # type: ignore[attr-defined]
+    return {name: getattr(pipeline, name) for name in ("transformer", "text_encoder", "vae")}
+
+
+def _synchronize(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+if __name__ == "__main__":
+    work_on_job(measure_moves)

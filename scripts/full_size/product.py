@@ -1,0 +1,134 @@
+"""What is measured by the product itself: a ``warmbench run`` on a benchmark of drawn pictures, and what it left."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.bench.pictures import write_benchmark
+from scripts.bench.runs import BegunRun, FinishedRun
+from scripts.bench.workplace import Workplace
+from scripts.full_size.jobs import OutOfTimeError
+
+POOL = "full-size"
+_NO_REWARD = {"device": "cpu", "latency_ms": 0}
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What a run's edits took. ``first`` is the first of all, in which libraries choose their kernels; ``others`` are
+    those that count."""
+
+    first: float
+    others: Sequence[float]
+    gaps: Sequence[float]
+
+    @property
+    def seconds(self) -> float:
+        """The median without the first, unless there is no other."""
+        return statistics.median(self.others) if self.others else self.first
+
+
+def edits_of(rows: Sequence[Mapping[str, Any]]) -> Edits:
+    """From the ``edited`` rows of one device's ledger, at least one. Where pairs have several samples, the later ones
+    count: what is kept of a pair helps them alone."""
+    ordered = sorted(rows, key=lambda row: float(row["started"]))
+    spans = [(float(row["started"]), float(row["finished"])) for row in ordered]
+    lengths = [finished - started for started, finished in spans]
+    several = any(row["sample"] for row in ordered)
+    others = [one for one, row in zip(lengths, ordered, strict=True) if row["sample"]] if several else lengths[1:]
+    return Edits(lengths[0], others, [after[0] - before[1] for before, after in itertools.pairwise(spans)])
+
+
+def edit_parameters(side: int, steps: int) -> dict[str, Any]:
+    """What is asked of each edit: with guidance each step goes twice through the transformer."""
+    size = {"height": side, "width": side}
+    return {**size, "num_inference_steps": steps, "true_cfg_scale": 4.0, "negative_prompt": " "}
+
+
+def editor_section(
+    folder: str, *, device: str, dtype: str, side: int, steps: int, optimizations: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The editor's section of a config, free running."""
+    return {
+        "type": "qwen_image_edit",
+        "model_name": folder,
+        "device": device,
+        "dtype": dtype,
+        **edit_parameters(side, steps),
+        "enable_batch_sync": False,
+        "optimizations": dict(optimizations),
+    }
+
+
+def run_edits(
+    place: Workplace, editor: Mapping[str, Any], *, pairs: int, samples: int, seconds: float
+) -> dict[str, Any]:
+    """Edit so many pairs on a pool of its own, with a reward that costs nothing, and sum up what the ledger says.
+
+    Raises:
+        BenchError: the run failed.
+        OutOfTimeError: it took longer than ``seconds``.
+    """
+    data = write_benchmark(place.folder / "pairs.json", categories=1, pairs=pairs, size=editor["height"])
+    sections = {"scheduler": {"residency": "resident"}, "evaluation": {"samples_per_pair": samples}}
+    begun = place.begin(data.path, pool=POOL, editor=editor, reward=_NO_REWARD, sections=sections)
+    run = finished(begun, seconds)
+    edits = edits_of(run.of("edited"))
+    performance = run.report["performance"]["edit"]
+    return {
+        "seconds_per_edit": edits.seconds,
+        "first_edit_seconds": edits.first,
+        "edit_seconds": list(edits.others),
+        "gap_seconds": list(edits.gaps),
+        "efficiency": performance["efficiency"],
+        "load_seconds": _load_seconds(run),
+    }
+
+
+def run_switch(
+    place: Workplace, editor: Mapping[str, Any], reward: Mapping[str, Any], *, pairs: int, seconds: float
+) -> dict[str, Any]:
+    """Edit, switch, score on one device; the switch is from the last edit's end to the first score's start.
+
+    Raises:
+        BenchError: the run failed.
+        OutOfTimeError: it took longer than ``seconds``.
+    """
+    data = write_benchmark(place.folder / "pairs.json", categories=1, pairs=pairs, size=editor["height"])
+    sections = {"scheduler": {"residency": "swap"}}
+    run = finished(place.begin(data.path, pool=POOL, editor=editor, reward=reward, sections=sections), seconds)
+    left = max(float(row["finished"]) for row in run.of("edited"))
+    begun = min(float(row["started"]) for row in run.of("scored"))
+    performance = run.report["performance"]
+    return {
+        "between_stages_seconds": begun - left,
+        "model_switches": performance["model_switches"],
+        "model_switch_seconds": performance["model_switch_seconds"],
+        "load_seconds": _load_seconds(run),
+    }
+
+
+def finished(run: BegunRun, seconds: float) -> FinishedRun:
+    """Wait for the run's end, but no longer than so many seconds.
+
+    Raises:
+        OutOfTimeError: it goes on; the workplace ends it.
+        BenchError: its exit code is not 0.
+    """
+    try:
+        run.process.wait(max(0.0, seconds))
+    except subprocess.TimeoutExpired as error:
+        raise OutOfTimeError("the run took longer than there was time") from error
+    return run.finish()
+
+
+def _load_seconds(run: FinishedRun) -> dict[str, float]:
+    manifest = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
+    real = [worker for worker in manifest["workers"] if worker["size_bytes"]]
+    return {worker["worker_id"]: worker["load_seconds"] for worker in real}

@@ -1,0 +1,125 @@
+"""How many images a second the reward scores, by batch size, with ``logits`` and with ``generate``.
+
+``python -m scripts.full_size.rates JOB`` asks the worker's own class, without a scheduler. Random weights do not end a
+reply before its limit, and only the first reply counts: nothing in it can be read, so the model would be asked again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from protocol.messages import ModelSpec, Prompt
+from scripts.bench.pictures import picture
+from scripts.full_size.jobs import Report, work_on_job
+from scripts.full_size.moves import torch_peak
+from workers.catalog import make_model
+from workers.interface import Reward, ScoreRequest
+
+SCORINGS = ("logits", "generate")
+
+
+class _ReplyIsLongEnoughError(BaseException):
+    """Leaves the reward through all that handles errors there: it is none."""
+
+
+def measure_rates(job: Mapping[str, Any], report: Report) -> None:
+    """Load the reward, then report a rate for each way to score and each batch size; one that fails says why."""
+    model = make_model(
+        ModelSpec(role="reward", type="qwen3_vl", name=job["folder"], params={"dtype": job["dtype"]}), job["device"]
+    )
+    assert isinstance(model, Reward)  # noqa: S101 - the catalog has it so
+    model.prepare()
+    model.load("device")
+    requests = [_request(number, job["side"]) for number in range(max(job["batches"]))]
+    for scoring in job["scorings"]:
+        for size in job["batches"]:
+            parameters = {"scoring": scoring, "batch_size": size, "max_new_tokens": job["tokens"]}
+            what = f"reward, `{scoring}`, batches of {size}"
+            try:
+                found = _rate(model, requests[:size], parameters, job)
+            except Exception as error:  # noqa: BLE001 - the next one may work
+                report({"what": what, "error": f"{type(error).__name__}: {error}"})
+                continue
+            report({"what": what, "figure": f"{found['images_per_second']:.3g} images a second", **found})
+
+
+def _rate(
+    model: Reward, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], job: Mapping[str, Any]
+) -> dict[str, Any]:
+    generating = parameters["scoring"] == "generate"
+    tokens = int(parameters["max_new_tokens"]) if generating else 1
+    _seconds(model, requests, {**parameters, "max_new_tokens": min(2, tokens)}, min(2, tokens))  # what happens once
+    _forget_peak(job["device"])
+    taken: list[float] = []
+    while len(taken) < job["repeat"] and sum(taken) < job["seconds_each"]:
+        taken.append(_seconds(model, requests, parameters, tokens))
+    prepared = model.prepare_batch(requests, parameters)
+    return {
+        "images_per_second": len(requests) / min(taken),
+        "seconds": taken,
+        "prompt_tokens": max(getattr(request, "length", 0) for request in prepared),
+        "reply_tokens": tokens if generating else 0,
+        "torch_memory_peak_gb": torch_peak(job["device"]),
+    }
+
+
+def _seconds(model: Reward, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], steps: int) -> float:
+    """Images to scores, or to the last token of the first replies; resizing and tokenizing are included.
+
+    Raises:
+        ValueError: the replies were shorter.
+    """
+    ticks = 0
+
+    def progress(_step: int, _steps: int) -> None:
+        nonlocal ticks
+        ticks += 1
+        if parameters["scoring"] == "generate" and ticks == steps:
+            raise _ReplyIsLongEnoughError
+
+    _synchronize(model.device)
+    started = time.perf_counter()
+    try:
+        scores = model.score(requests, parameters, progress)
+    except _ReplyIsLongEnoughError:
+        _synchronize(model.device)
+        return time.perf_counter() - started
+    _synchronize(model.device)
+    seconds = time.perf_counter() - started
+    wrong = [one.message for one in scores.judgements if one.kind is not None]
+    if parameters["scoring"] == "generate" or wrong:
+        raise ValueError(wrong[0] if wrong else f"the replies ended after {ticks} of {steps} tokens")
+    if list(scores.batch_sizes) != [len(requests)]:
+        raise ValueError(f"memory was short: the batch was scored as {list(scores.batch_sizes)}")
+    return seconds
+
+
+def _request(number: int, side: int) -> ScoreRequest:
+    prompt = Prompt(
+        aspect="overall",
+        system="You judge how well an image was edited.",
+        user="The source shows shapes and light. The edit was to invert the colours. Give a score from 0 to 10.",
+    )
+    return ScoreRequest(
+        image=picture(number, side), source=None, prompt=prompt, key=f"category/{number}", image_sha256="0" * 64
+    )
+
+
+def _synchronize(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def _forget_peak(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+if __name__ == "__main__":
+    work_on_job(measure_rates)

@@ -1,0 +1,83 @@
+"""What was found: JSON lines that several calls add to, and one Markdown table of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["begun", "figure", "failed", "not reached", "done"]
+Record = Mapping[str, Any]
+Write = Callable[[Record], None]
+
+_LONGEST_MESSAGE = 240
+
+
+def read_records(path: Path) -> list[Record]:
+    """What earlier calls have written; a torn last line is passed over."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Add a line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def latest(records: Sequence[Record], measure: str, conditions: Mapping[str, Any]) -> list[Record]:
+    """The records of the last time that this was measured under these conditions; none if it never was."""
+    found: list[Record] = []
+    for record in records:
+        if record["measure"] != measure or any(record.get(key) != value for key, value in conditions.items()):
+            continue
+        if record["status"] == "begun":
+            found = []
+        found.append(record)
+    return found
+
+
+def status_of(records: Sequence[Record]) -> Status | None:
+    """How a measurement ended; None if it never began, or was killed."""
+    last: Status | None = records[-1]["status"] if records else None
+    return last if last in ("failed", "not reached", "done") else None
+
+
+def markdown_table(found: Mapping[str, Sequence[Record]]) -> list[str]:
+    """The lines of the table: each measurement's figures, then how it ended, unless that was well."""
+    lines = ["| what | figure |", "|---|---|"]
+    for measure, records in found.items():
+        for record in records:
+            if record["status"] == "figure":
+                said = f"failed: {short(record['error'])}" if "error" in record else record["figure"]
+                lines.append(_line(record["what"], said))
+        ended = status_of(records)
+        if ended == "failed":
+            lines.append(_line(measure, f"failed: {short(records[-1]['message'])}"))
+        elif ended != "done":
+            lines.append(_line(measure, "not reached"))
+    return lines
+
+
+def short(message: str) -> str:
+    """The end of a message, which is where programs say what was wrong, on one line; a hint does not stand alone."""
+    lines = [line for line in message.splitlines() if line.strip()] or ["it said nothing"]
+    text = lines[-1].strip()
+    if len(lines) > 1 and _indent(lines[-2]) < _indent(lines[-1]):
+        text = f"{lines[-2].strip()}; {text}"
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _line(what: str, figure: str) -> str:
+    return f"| {_cell(what)} | {_cell(figure)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,235 @@
+"""All measurements, the most important first, and what each of them asks."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scheduler.residency import off_device
+from scripts.bench.workplace import Workplace, workplace
+from scripts.full_size.architectures import Size, architecture
+from scripts.full_size.jobs import run_job
+from scripts.full_size.product import edit_parameters, editor_section, run_edits, run_switch
+from scripts.full_size.rates import SCORINGS
+
+_HASHES = ".fingerprints.json"
+_SWITCH_STEPS = 4
+_ENTRY = {"editor": "model_index.json", "reward": "config.json"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured, where, and until when (in seconds since the epoch). ``beside`` is seconds per edit without
+    options, under the same conditions, if that is known."""
+
+    size: Size
+    layers: int | None
+    steps: int
+    pairs: int
+    tokens: int
+    batches: Sequence[int]
+    device: str
+    models: Path
+    reward_models: Path
+    until: float
+    beside: float | None = None
+
+    def folder(self, role: str) -> Path:
+        """Of that model: its name tells its size."""
+        depth = "" if self.layers is None else f"-{self.layers}"
+        return (self.models if role == "editor" else self.reward_models) / f"{role}-{self.size}{depth}"
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.until - time.time()
+
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measurement. ``needs`` are the models that must be on disk, ``least`` the seconds without which it is not
+    begun at full size; ``by_steps`` says that its figures depend on the number of denoising steps."""
+
+    run: Callable[[Asked], Iterator[Row]]
+    needs: Sequence[str]
+    least: float
+    by_steps: bool = False
+
+
+def is_built(asked: Asked, role: str) -> bool:
+    """Whether all of the model's files are there."""
+    return (asked.folder(role) / _ENTRY[role]).exists()
+
+
+def _build(role: str) -> Callable[[Asked], Iterator[Row]]:
+    def run(asked: Asked) -> Iterator[Row]:
+        job = {"role": role, "folder": str(asked.folder(role)), "until": asked.until, **_common(asked)}
+        with workplace() as place:
+            yield from run_job(place.new_folder("p"), "scripts.full_size.build", job, asked.left)
+
+    return run
+
+
+def _edit(asked: Asked) -> Iterator[Row]:
+    with _place(asked) as place:
+        found = run_edits(place, _editor(asked, {}), pairs=asked.pairs, samples=1, seconds=asked.left)
+    what = f"an edit at {_side(asked)}, {asked.steps} steps, guidance"
+    yield {"what": what, "figure": f"{found['seconds_per_edit']:.2f} s", **found}
+    yield {"what": "the first edit of a worker", "figure": f"{found['first_edit_seconds']:.2f} s"}
+    if found["gap_seconds"]:
+        gaps = found["gap_seconds"]
+        yield {"what": "the device's wait between two edits, the longest", "figure": f"{1000 * max(gaps):.1f} ms"}
+    yield {"what": "efficiency of the edit stage", "figure": f"{found['efficiency']:.4f}"}
+    yield {"what": "loading, files hashed", "figure": ", ".join(f"{s:.0f} s" for s in found["load_seconds"].values())}
+
+
+def _option(name: str, value: Any) -> Callable[[Asked], Iterator[Row]]:
+    def run(asked: Asked) -> Iterator[Row]:
+        samples = 2 if name == "keep_prompt_embeddings" else 1
+        with _place(asked) as place:
+            editor = _editor(asked, {name: value})
+            found = run_edits(place, editor, pairs=asked.pairs, samples=samples, seconds=asked.left)
+        seconds = found["seconds_per_edit"]
+        beside = f", {seconds / asked.beside:.3f} of that without" if asked.beside else ""
+        first = f"; the first {found['first_edit_seconds']:.1f} s"
+        what = f"an edit with `{name}: {str(value).lower()}`, {asked.steps} steps"
+        if samples > 1:
+            what += ", a pair's second sample"
+        yield {"what": what, "figure": f"{seconds:.2f} s{beside}{first}", **found}
+
+    return run
+
+
+def _score(asked: Asked) -> Iterator[Row]:
+    job = {
+        "folder": str(asked.folder("reward")),
+        "scorings": SCORINGS,
+        "batches": list(asked.batches),
+        "tokens": asked.tokens,
+        "side": architecture(asked.size, None).side,
+        "repeat": 3,
+        "seconds_each": 12.0,
+        **_common(asked),
+    }
+    with workplace() as place:
+        yield from run_job(place.new_folder("p"), "scripts.full_size.rates", job, asked.left)
+
+
+def _moves(role: str, kind: str) -> Callable[[Asked], Iterator[Row]]:
+    def run(asked: Asked) -> Iterator[Row]:
+        folder, parts = asked.folder(role), architecture(asked.size, None)
+        job = {
+            "role": role,
+            "type": kind,
+            "folder": str(folder),
+            "second": str(folder.with_name(f"{folder.name}-second")),
+            "side": parts.side,
+            "parameters": edit_parameters(parts.side, asked.steps),
+            **_common(asked),
+        }
+        with workplace() as place:
+            yield from run_job(place.new_folder("p"), "scripts.full_size.moves", job, asked.left)
+
+    return run
+
+
+def _switch(asked: Asked) -> Iterator[Row]:
+    sizes = [sum(path.stat().st_size for path in asked.folder(role).rglob("*.safetensors")) for role in _ENTRY]
+    away = off_device(sizes, psutil.virtual_memory().available)
+    reward = {
+        "type": "qwen3_vl",
+        "model_name": str(asked.folder("reward")),
+        "device": asked.device,
+        "dtype": architecture(asked.size, None).dtype,
+        "scoring": "logits",
+    }
+    editor = {**_editor(asked, {}), "num_inference_steps": min(_SWITCH_STEPS, asked.steps)}
+    with _place(asked) as place:
+        found = run_switch(place, editor, reward, pairs=2, seconds=asked.left)
+    figure = f"{found['between_stages_seconds']:.1f} s"
+    yield {"what": f"the switch of a run, weights leave for the {away}", "figure": figure, "away": away, **found}
+
+
+_SWITCHED_ON: Mapping[str, Sequence[Any]] = {
+    "compile_repeated_blocks": [True],
+    "attention_backend": ["_native_cudnn", "flash", "_flash_3"],
+    "keep_prompt_embeddings": [True],
+    "first_block_cache": [0.1],
+    "taylorseer_cache": [5],
+    "fp8": [True],
+    "cache_dit": [True],
+}
+
+
+def _options() -> dict[str, Measure]:
+    found = {}
+    for option, values in _SWITCHED_ON.items():
+        for value in values:
+            name = f"option:{option}" if len(values) == 1 else f"option:{option}={value}"
+            found[name] = Measure(_option(option, value), ["editor"], 120.0, by_steps=True)
+    return found
+
+
+MEASURES: Mapping[str, Measure] = {
+    "build-editor": Measure(_build("editor"), [], 30.0),
+    "edit": Measure(_edit, ["editor"], 120.0, by_steps=True),
+    "build-reward": Measure(_build("reward"), [], 30.0),
+    "score": Measure(_score, ["reward"], 90.0),
+    "moves-editor": Measure(_moves("editor", "qwen_image_edit"), ["editor"], 120.0, by_steps=True),
+    **_options(),
+    "switch": Measure(_switch, ["editor", "reward"], 150.0),
+    "moves-reward": Measure(_moves("reward", "qwen3_vl"), ["reward"], 90.0),
+}
+"""In the order of their importance."""
+
+GROUPS: Mapping[str, Sequence[str]] = {
+    "editor": [name for name, one in MEASURES.items() if name == "build-editor" or list(one.needs) == ["editor"]],
+    "reward": [name for name, one in MEASURES.items() if name == "build-reward" or list(one.needs) == ["reward"]],
+    "options": list(_options()),
+}
+
+
+def _common(asked: Asked) -> dict[str, Any]:
+    dtype = architecture(asked.size, None).dtype
+    return {"size": asked.size, "layers": asked.layers, "device": asked.device, "dtype": dtype}
+
+
+def _editor(asked: Asked, optimizations: Mapping[str, Any]) -> dict[str, Any]:
+    parts = architecture(asked.size, None)
+    return editor_section(
+        str(asked.folder("editor")),
+        device=asked.device,
+        dtype=parts.dtype,
+        side=parts.side,
+        steps=asked.steps,
+        optimizations=optimizations,
+    )
+
+
+def _side(asked: Asked) -> str:
+    side = architecture(asked.size, None).side
+    return f"{side} x {side}"
+
+
+@contextmanager
+def _place(asked: Asked) -> Iterator[Workplace]:
+    """A workplace that knows the hashes of the files that an earlier one has read."""
+    with workplace() as place:
+        kept, here = asked.models / _HASHES, place.folder / "home" / _HASHES
+        if kept.exists():
+            shutil.copy(kept, here)
+        try:
+            yield place
+        finally:
+            if here.exists():
+                shutil.copy(here, kept)

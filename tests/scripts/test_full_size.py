@@ -1,0 +1,209 @@
+"""The measurements for a GPU: what is built has the published sizes, and tiny models go the same way on a CPU."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.full_size.__main__ import _in_order, main
+from scripts.full_size.architectures import architecture
+from scripts.full_size.build import TooLittleSpaceError, build_reward, check_space, meta_shapes, reward_weights
+from scripts.full_size.gpu import gpu_name, watched
+from scripts.full_size.jobs import JobError, OutOfTimeError, run_job
+from scripts.full_size.product import edits_of
+from scripts.full_size.results import latest, markdown_table, read_records, short, status_of
+from scripts.full_size.suite import Asked
+from scripts.full_size.weights import draw, fan_in, plan_shards, total_bytes
+
+TINY = architecture("tiny", None)
+CPU = {"size": "tiny", "layers": None, "gpu": "cpu"}
+
+
+def test_a_shard_is_closed_before_it_is_too_large() -> None:
+    shapes = {"a": (10,), "b": (30, 2), "c": (5,), "d": (5,)}
+    assert plan_shards(shapes, 100) == [["a"], ["b"], ["c", "d"]]
+    assert plan_shards(shapes, 1000) == [["a", "b", "c", "d"]]
+
+
+def test_experts_are_drawn_by_their_own_inputs() -> None:
+    assert fan_in("layers.0.mlp.experts.gate_up_proj", (128, 2048, 1536)) == 2048
+    assert fan_in("layers.0.self_attn.q_proj.weight", (4096, 2048)) == 2048
+    assert fan_in("encoder.conv_in.weight", (96, 3, 3, 3, 3)) == 81
+
+
+def test_a_weight_depends_on_its_name_and_the_seed_alone() -> None:
+    first = draw("q.weight", (64, 64), device="cpu", seed=0)
+    assert first.equal(draw("q.weight", (64, 64), device="cpu", seed=0))
+    assert not first.equal(draw("q.weight", (64, 64), device="cpu", seed=1))
+    assert not first.equal(draw("k.weight", (64, 64), device="cpu", seed=0))
+    assert first.float().std().item() == pytest.approx(1 / 8, rel=0.1)
+    assert draw("q.bias", (4,), device="cpu", seed=0).tolist() == [0.0] * 4
+    assert draw("norm.weight", (4,), device="cpu", seed=0).tolist() == [1.0] * 4
+
+
+@pytest.mark.slow
+def test_the_full_architectures_have_as_many_parameters_as_the_published_checkpoints() -> None:
+    full = architecture("full", None)
+    shapes = meta_shapes("QwenImageTransformer2DModel", full.transformer)
+    assert total_bytes(shapes) == 2 * 20_430_401_088
+    assert total_bytes(meta_shapes("Qwen2_5_VLForConditionalGeneration", full.text_encoder)) == 2 * 8_292_166_656
+    assert total_bytes(reward_weights(full.reward)) == 2 * 31_070_754_032
+    cut = architecture("full", 2)
+    assert (
+        max(
+            int(name.split(".")[1])
+            for name in meta_shapes("QwenImageTransformer2DModel", cut.transformer)
+            if name.startswith("transformer_blocks.")
+        )
+        == 1
+    )
+
+
+def test_what_does_not_fit_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    check_space(tmp_path, 1)
+    with pytest.raises(
+        TooLittleSpaceError, match=r"needs 1000000\.0 GB more, and there are \d+\.\d GB free: .*--layers"
+    ):
+        check_space(tmp_path, 10**15)
+
+
+def test_a_build_that_ran_out_of_time_goes_on_where_it_was(tmp_path: Path) -> None:
+    calls = 0
+
+    def twice() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise OutOfTimeError
+
+    with pytest.raises(OutOfTimeError):
+        build_reward(tmp_path, TINY, "cpu", twice)
+    assert not (tmp_path / "config.json").exists()
+    begun = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
+    assert len(begun) == 2
+    build_reward(tmp_path, TINY, "cpu", lambda: None)
+    whole = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
+    assert len(whole) > 2
+    assert begun.items() <= whole.items()
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    assert set(index["weight_map"].values()) == whole.keys()
+
+
+def edited(started: float, finished: float, sample: int = 0) -> Mapping[str, Any]:
+    return {"started": started, "finished": finished, "sample": sample}
+
+
+def test_the_first_edit_of_a_worker_does_not_count() -> None:
+    edits = edits_of([edited(20.5, 30.5), edited(10.0, 20.0), edited(30.6, 42.6), edited(0.0, 9.0)])
+    assert edits.first == 9.0
+    assert edits.seconds == pytest.approx(10.0)
+    assert edits.gaps == pytest.approx([1.0, 0.5, 0.1])
+    assert edits_of([edited(0.0, 9.0)]).seconds == 9.0
+
+
+def test_of_several_samples_the_later_ones_count() -> None:
+    edits = edits_of([edited(0, 9), edited(9, 18), edited(18, 24, 1), edited(24, 30, 1)])
+    assert edits.seconds == 6
+
+
+def test_the_table_tells_figures_failures_and_what_was_not_reached() -> None:
+    records: list[dict[str, Any]] = [
+        {"measure": "edit", "status": "begun", "steps": 50},
+        {"measure": "edit", "status": "figure", "steps": 50, "what": "old", "figure": "1 s"},
+        {"measure": "edit", "status": "begun", "steps": 50},
+        {"measure": "edit", "status": "figure", "steps": 50, "what": "an edit", "figure": "2 s"},
+        {"measure": "edit", "status": "done", "steps": 50},
+        {"measure": "edit", "status": "begun", "steps": 10},
+        {"measure": "score", "status": "begun"},
+        {"measure": "score", "status": "figure", "what": "batches of 16", "error": "ModelError: out of | memory"},
+        {"measure": "score", "status": "failed", "message": "JobError: it\n  was killed\n"},
+    ]
+    found = {
+        "edit": latest(records, "edit", {"steps": 50}),
+        "score": latest(records, "score", {}),
+        "switch": latest(records, "switch", {}),
+    }
+    assert [status_of(one) for one in found.values()] == ["done", "failed", None]
+    assert markdown_table(found)[2:] == [
+        "| an edit | 2 s |",
+        "| batches of 16 | failed: ModelError: out of \\| memory |",
+        "| score | failed: JobError: it; was killed |",
+        "| switch | not reached |",
+    ]
+
+
+def test_a_hint_does_not_stand_alone_for_what_was_wrong() -> None:
+    said = "`run` ended with exit code 2:\n1 problem\n  flash needs the package flash_attn\n      leave it out\n"
+    assert short(said) == "flash needs the package flash_attn; leave it out"
+    assert short("Traceback:\n    act()\nValueError: too few\n") == "ValueError: too few"
+
+
+def test_a_job_that_fails_says_why_and_keeps_what_it_found(tmp_path: Path) -> None:
+    job = {"role": "reward", "folder": "/dev/null/x", "size": "tiny", "layers": None, "device": "cpu", "until": 0}
+    with pytest.raises(JobError, match="NotADirectoryError"):
+        list(run_job(tmp_path, "scripts.full_size.build", job, 60))
+
+
+def run(*arguments: str, models: Path) -> str:
+    command = [sys.executable, "-m", "scripts.full_size", "--size", "tiny", "--models", str(models)]
+    output = ["--output-dir", str(models / "raw")]
+    return subprocess.run([*command, *output, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
+def test_tiny_models_are_built_edited_and_scored_with_on_a_cpu(tmp_path: Path) -> None:
+    chosen = [part for name in ("build-editor", "edit", "build-reward", "score") for part in ("--only", name)]
+    said = run(*chosen, models=tmp_path)
+    records = read_records(tmp_path / "measured.jsonl")
+    ended = {record["measure"]: record["status"] for record in records}
+    assert ended == dict.fromkeys(("build-editor", "edit", "build-reward", "score"), "done"), said
+    figures = [record for record in records if record["status"] == "figure"]
+    (edit,) = [record for record in figures if "seconds_per_edit" in record]
+    assert 0 < edit["seconds_per_edit"] < 60
+    assert 0 < edit["efficiency"] <= 1
+    assert set(edit["load_seconds"]) == {"editor-0"}
+    assert min(edit["gap_seconds"]) > 0
+    rates = [record for record in figures if record["measure"] == "score"]
+    assert [record["what"] for record in rates] == [
+        f"reward, `{scoring}`, batches of {size}" for scoring in ("logits", "generate") for size in (1, 2)
+    ]
+    assert all(record["images_per_second"] > 0 for record in rates), rates
+    (raw,) = (tmp_path / "raw").glob("*.jsonl")
+    assert len(raw.read_text().splitlines()) == len(records) + 1
+    assert said.count("| reward, `") == 4
+
+    again = run(*chosen, "--only", "moves-reward", "--minutes", "-1", models=tmp_path)
+    assert "| moves-reward | not reached |" in again
+    assert again.count("| reward, `") == 4
+    assert len(read_records(tmp_path / "measured.jsonl")) == len(records) + 1
+
+
+def test_what_never_was_tried_comes_before_what_failed_and_what_is_done_does_not_come_again(tmp_path: Path) -> None:
+    asked = Asked("tiny", None, 2, 2, 4, (1,), "cpu", tmp_path, tmp_path, until=0.0)
+    ended = {"edit": "failed", "score": "done", "switch": "not reached"}
+    records = [{"measure": name, "status": status, "steps": 2, **CPU} for name, status in ended.items()]
+    names = ["build-editor", "edit", "score", "option:fp8", "switch"]
+    assert _in_order(names, asked, {}, records, again=False) == ["build-editor", "option:fp8", "switch", "edit"]
+    assert _in_order(names, asked, {"gpu": "another"}, records, again=False) == names
+    asked.folder("editor").mkdir()
+    (asked.folder("editor") / "model_index.json").touch()
+    assert _in_order(names, asked, {}, records, again=True) == ["score", "option:fp8", "switch", "edit"]
+
+
+def test_where_there_is_no_gpu_nothing_is_said_of_one() -> None:
+    for device in ("cpu", "cuda:99"):
+        with watched(device) as watch:
+            assert gpu_name(device) == {}
+        assert watch.figures() == {}
+
+
+def test_it_refuses_numbers_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--models", "/nowhere", "--layers", "0"])
+    assert "'0' is no number from 1 up" in capsys.readouterr().err
