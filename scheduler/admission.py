@@ -12,7 +12,6 @@ from pathlib import Path
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.model import PairError
 from scheduler.benchmark.sources import FileSource
-from scheduler.edit_rows import MAX_MESSAGE
 from scheduler.edits_elsewhere import NO_IMAGE, EditsElsewhere
 from scheduler.identity import elsewhere_identity
 from scheduler.ledger_rows import EditedRow, FailedRow, Row
@@ -28,11 +27,12 @@ from scheduler.resume import (
     stale_source,
 )
 from scheduler.run_directory import RunDirectory
-from scheduler.services import EditedImage
-from scheduler.task import Task
+from scheduler.stages.edit_rows import MAX_MESSAGE
+from scheduler.stages.services import EditedImage
+from scheduler.stages.task import Task
+from scheduler.stages.units import AllEdits, EditUnit, ScoreUnit
 from scheduler.text import encodable, one_line
 from scheduler.unfinished import UnfinishedStages
-from scheduler.units import AllEdits, EditUnit, ScoreUnit
 
 
 class Admission:

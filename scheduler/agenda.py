@@ -12,26 +12,26 @@ from protocol.pool import home
 from scheduler.admission import Admission
 from scheduler.benchmark import Benchmark
 from scheduler.config import Config
-from scheduler.costs import KnownCosts, by_cost
-from scheduler.edit_stage import EditStage
 from scheduler.edits_elsewhere import EditsElsewhere
-from scheduler.estimate import Forecast
 from scheduler.files import remove_file
 from scheduler.ledger import read_ledger
 from scheduler.ledger_rows import FailedRow
 from scheduler.manifest import ROLES
+from scheduler.pool.tenancy import Tenancy
 from scheduler.record import Record
 from scheduler.report import Expected
 from scheduler.report.tally import OUTDATED
 from scheduler.resume import Remaining, Resumption, from_the_beginning, summary
-from scheduler.rounds import MOST_LANDING, Rounds
 from scheduler.run_directory import RunDirectory
 from scheduler.run_options import RunOptions
-from scheduler.score_stage import ScoreStage
-from scheduler.task import Task
-from scheduler.tenancy import Tenancy
+from scheduler.stages.costs import KnownCosts, by_cost
+from scheduler.stages.edit_stage import EditStage
+from scheduler.stages.estimate import Forecast
+from scheduler.stages.rounds import MOST_LANDING, Rounds
+from scheduler.stages.score_stage import ScoreStage
+from scheduler.stages.task import Task
+from scheduler.stages.units import EditUnit, Units
 from scheduler.terminal import StageBars
-from scheduler.units import EditUnit, Units
 
 log = logging.getLogger("warmbench")
 

@@ -150,10 +150,10 @@ def _workers(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from protocol.pool import PoolError
-    from scheduler import pool_commands
     from scheduler.config import ConfigError, Environment, Overrides, load_config
     from scheduler.devices import resolve_layout, visible_gpus
-    from scheduler.pool_client import PoolUnavailableError
+    from scheduler.pool import commands as pool_commands
+    from scheduler.pool.client import PoolUnavailableError
 
     console = Console(highlight=False)
     overrides = Overrides(pool_name=options.pool)
@@ -179,7 +179,7 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
     from scheduler.dry_run import counts
     from scheduler.ledger import LedgerBusyError
     from scheduler.logs import configure_logging
-    from scheduler.pool_client import find
+    from scheduler.pool.client import find
     from scheduler.run import Run
     from scheduler.run_directory import NoSuchRunError, RunDirectory
     from scheduler.run_options import RunOptions, resume_problem

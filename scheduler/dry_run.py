@@ -12,15 +12,15 @@ from protocol.pool import home
 from scheduler.admission import refused_edits
 from scheduler.config.editor_models import DiffusionModel
 from scheduler.config.reward_models import RewardModel
-from scheduler.costs import KnownCosts, by_cost
-from scheduler.estimate import Forecast, kind_of
 from scheduler.manifest import notes
 from scheduler.prepare import Prepared
 from scheduler.run_directory import NoSuchRunError, find_run, read_json
 from scheduler.run_options import resume_problem
+from scheduler.stages.costs import KnownCosts, by_cost
+from scheduler.stages.estimate import Forecast, kind_of
+from scheduler.stages.units import AllEdits, EditUnit
 from scheduler.terminal.say import say
 from scheduler.text import one_line
-from scheduler.units import AllEdits, EditUnit
 
 
 def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.benchmark import Benchmark
+from scheduler.stages.units import EditUnit
 from scheduler.text import one_line
-from scheduler.units import EditUnit
 
 NO_IMAGE = "no_image"
 """The kind of failure of a pair whose edit is not there."""

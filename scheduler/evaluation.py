@@ -20,21 +20,21 @@ from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from scheduler.agenda import Agenda
-from scheduler.crew import Crew, CrewError
 from scheduler.delivery import Delivery, Item
-from scheduler.edit_stage import EditStage
 from scheduler.interrupts import Interrupts
-from scheduler.pool_client import PoolClient
+from scheduler.pool.client import PoolClient
+from scheduler.pool.crew import Crew, CrewError
+from scheduler.pool.tenancy import Tenancy
+from scheduler.pool.worker_client import WorkerClient
 from scheduler.progress import Phase, Progress
 from scheduler.residency import Wanted
 from scheduler.resume import Remaining
 from scheduler.run_directory import RunDirectory
-from scheduler.score_stage import ScoreStage
-from scheduler.services import AbortedError, LoopSettings, PoolEndedError
-from scheduler.tenancy import Tenancy
+from scheduler.stages.edit_stage import EditStage
+from scheduler.stages.score_stage import ScoreStage
+from scheduler.stages.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.terminal.bars import StageBars
 from scheduler.trace import Trace
-from scheduler.worker_client import WorkerClient
 
 log = logging.getLogger("warmbench")
 
@@ -46,7 +46,7 @@ _READER_THREADS = 4
 
 
 class Evaluation:
-    """One run on one pool. Gives its stages what they need (``scheduler.services.Services``)."""
+    """One run on one pool. Gives its stages what they need (``scheduler.stages.services.Services``)."""
 
     def __init__(
         self,

@@ -7,14 +7,14 @@ from typing import Literal
 
 from protocol import messages as m
 from scheduler.course import Course
-from scheduler.edit_stage import EditStage
 from scheduler.ledger_rows import Row
+from scheduler.pool.worker_client import WorkerClient
 from scheduler.report.model import StageName
 from scheduler.resume import Remaining
-from scheduler.score_stage import ScoreStage
+from scheduler.stages.edit_stage import EditStage
+from scheduler.stages.score_stage import ScoreStage
 from scheduler.terminal.bars import StageBars
 from scheduler.terminal.snapshot import RunView
-from scheduler.worker_client import WorkerClient
 
 Phase = Literal["planning", "waiting", "editing", "switching", "scoring", "done"]
 

@@ -9,9 +9,9 @@ from scheduler.benchmark import Benchmark
 from scheduler.config import Config
 from scheduler.devices import Layout
 from scheduler.manifest import ROLES, add_workers, build_manifest, differences, version_differences
+from scheduler.pool.tenancy import Tenancy
 from scheduler.run_directory import RunDirectory
 from scheduler.run_options import RunOptions
-from scheduler.tenancy import Tenancy
 
 log = logging.getLogger("warmbench")
 

@@ -19,10 +19,10 @@ from scheduler.ledger_rows import FailedRow, FailureStage, Planned, Row
 from scheduler.report import OUTDATED, Expected, PairTally, read_tallies
 from scheduler.report.tally import SampleTally
 from scheduler.run_directory import RunDirectory
-from scheduler.services import EditedImage
-from scheduler.task import Task
+from scheduler.stages.services import EditedImage
+from scheduler.stages.task import Task
+from scheduler.stages.units import AllEdits, EditUnit, ScoreUnit, Units
 from scheduler.unfinished import UnfinishedStages
-from scheduler.units import AllEdits, EditUnit, ScoreUnit, Units
 
 NEW = "not done before"
 FAILED = "failed before"

@@ -16,33 +16,33 @@ from rich.console import Console
 from protocol.messages import ModelSpec, Role
 from protocol.pool import PoolError
 from scheduler.agenda import Agenda
-from scheduler.batches import MOST_DELIVERING, Batches
 from scheduler.benchmark import Benchmark
 from scheduler.config import Config
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.devices import Layout
-from scheduler.edit_stage import EditStage
-from scheduler.estimate import kind_of
 from scheduler.evaluation import Evaluation
 from scheduler.human_scores import kept_if_readable
 from scheduler.interrupts import Interrupts
 from scheduler.ledger import cut_torn_line, read_ledger
 from scheduler.logs import format_duration
 from scheduler.manifest import ROLES
-from scheduler.pool_client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
-from scheduler.pool_plan import pool_plan
+from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
+from scheduler.pool.plan import pool_plan
 from scheduler.record import Record
 from scheduler.report import Expected, Report, build_report, write_reports
 from scheduler.run_directory import RunDirectory, reports_locked
 from scheduler.run_options import RunOptions, resume_command
-from scheduler.score_stage import ScoreStage
-from scheduler.services import AbortedError, EditedImage, LoopSettings, PoolEndedError
-from scheduler.task import build_task
+from scheduler.stages.batches import MOST_DELIVERING, Batches
+from scheduler.stages.edit_stage import EditStage
+from scheduler.stages.estimate import kind_of
+from scheduler.stages.score_stage import ScoreStage
+from scheduler.stages.services import AbortedError, EditedImage, LoopSettings, PoolEndedError
+from scheduler.stages.task import build_task
+from scheduler.stages.units import EditUnit
 from scheduler.terminal import StageBars, print_summary
 from scheduler.terminal.say import stdout_to_nowhere
 from scheduler.thumbnails import MOST_SECONDS, fill_in
 from scheduler.trace import Trace
-from scheduler.units import EditUnit
 
 log = logging.getLogger("warmbench")
 

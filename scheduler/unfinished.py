@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scheduler.ledger_rows import EditedRow, FailureStage, Row, ScoredRow, StageRow
-from scheduler.services import StageClock
+from scheduler.stages.services import StageClock
 
 
 class UnfinishedStages:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scheduler.costs import barrier_loss
 from scheduler.human_scores import HumanScores
 from scheduler.ledger_rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
 from scheduler.report.agreement import agree
@@ -23,6 +22,7 @@ from scheduler.report.model import (
 )
 from scheduler.report.tally import PairTally
 from scheduler.report.variance import Variance, tell_apart
+from scheduler.stages.costs import barrier_loss
 from scheduler.statistics import describe, mean
 
 

@@ -16,8 +16,8 @@ from scheduler.ledger_rows import EditedRow, Row
 from scheduler.report import Expected, Report, build_report
 from scheduler.resume import Remaining
 from scheduler.run_directory import RunDirectory
-from scheduler.task import Task
-from scheduler.units import EditUnit, ScoreUnit
+from scheduler.stages.task import Task
+from scheduler.stages.units import EditUnit, ScoreUnit
 from tests.scheduler.benchmark.make import image_bytes
 from tests.scheduler.rows import scored, sha, stage_end
 

@@ -11,12 +11,12 @@ import pytest
 
 from protocol import messages as m
 from scheduler.course import Course
-from scheduler.edit_rows import EditJob
 from scheduler.ledger_rows import Row
-from scheduler.rounds import Rounds
-from scheduler.score_rows import SentBatch, SentUnit
+from scheduler.stages.edit_rows import EditJob
+from scheduler.stages.rounds import Rounds
+from scheduler.stages.score_rows import SentBatch, SentUnit
+from scheduler.stages.units import EditUnit, ScoreUnit
 from scheduler.terminal.snapshot import MeanView, RunView, WorkerState, WorkerView
-from scheduler.units import EditUnit, ScoreUnit
 from tests.scheduler.rows import edited, failed, planned, scored
 
 SPEC = m.ModelSpec(role="editor")

@@ -17,7 +17,7 @@ from scheduler.benchmark.model import BadPair
 from scheduler.edits_elsewhere import EditsElsewhere, FoundImage, match
 from scheduler.edits_elsewhere_files import ImagesError, find_edits
 from scheduler.run_directory import RunDirectory
-from scheduler.units import EditUnit
+from scheduler.stages.units import EditUnit
 
 LONG = "长" * 150
 

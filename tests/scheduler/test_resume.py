@@ -22,10 +22,10 @@ from scheduler.report import Expected, build_report
 from scheduler.report.model import StageName
 from scheduler.resume import Remaining, Resumption, from_the_beginning
 from scheduler.run_directory import RunDirectory
-from scheduler.services import EditedImage
-from scheduler.task import Task
+from scheduler.stages.services import EditedImage
+from scheduler.stages.task import Task
+from scheduler.stages.units import EditUnit, ScoreUnit
 from scheduler.unfinished import UnfinishedStages
-from scheduler.units import EditUnit, ScoreUnit
 from tests.scheduler.rows import edited, failed, scored, sha, stage_end
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from protocol.messages import MAX_THUMBNAIL_BYTES
 from scheduler.benchmark.model import PairError, Source
-from scheduler.edit_rows import thumbnail_problem
 from scheduler.ledger_rows import Row
 from scheduler.run_directory import thumbnail_path
+from scheduler.stages.edit_rows import thumbnail_problem
 from scheduler.thumbnails import fill_in, small_jpeg
 from tests.scheduler.rows import edited, failed, planned, report_of
 from tests.workers.image_files import file_of, picture, png_header

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from protocol.messages import Role
 from scheduler.config import Config, Environment, Overrides, load_config
-from scheduler.costs import KnownCosts, Line
-from scheduler.estimate import Estimate, Forecast, StageEstimate, edit_seconds, rough, seconds_of
-from scheduler.services import StageClock
+from scheduler.stages.costs import KnownCosts, Line
+from scheduler.stages.estimate import Estimate, Forecast, StageEstimate, edit_seconds, rough, seconds_of
+from scheduler.stages.services import StageClock
 
 KINDS: dict[Role, str] = {"editor": "cpu", "reward": "cpu"}
 BOTH: dict[Role, int] = {"editor": 2, "reward": 1}

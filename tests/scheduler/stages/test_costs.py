@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.costs import KnownCosts, Line, barrier_loss, by_cost
-from scheduler.units import EditUnit
+from scheduler.stages.costs import KnownCosts, Line, barrier_loss, by_cost
+from scheduler.stages.units import EditUnit
 
 UNITS = [EditUnit("c", str(number)) for number in range(40)]
 megapixels = st.floats(0.01, 80)

@@ -3,7 +3,7 @@
 Units arrive as their edits are delivered. A reward that is free takes what there is; ahead of time it gets another
 batch only if that is full, or if no more units will come. What a dead reward had is scored by others, first of all;
 the units of a batch that failed as a whole are tried one at a time, so that one cannot spoil the others again. Those
-of a batch at which a reward died are tried alone, see ``scheduler.suspects``: by a reward that has nothing else, and
+of a batch at which a reward died are tried alone, see ``suspects``: by a reward that has nothing else, and
 gets nothing more until they are scored. While ``most_delivering`` scores wait to be written, nobody gets more.
 """
 
@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from scheduler.suspects import Suspects
-from scheduler.units import EditUnit, ScoreUnit
+from scheduler.stages.suspects import Suspects
+from scheduler.stages.units import EditUnit, ScoreUnit
 
 MOST_DELIVERING = 1024
 """So many scores that are not on disk yet are enough for a disk to be kept busy with."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from protocol.codec import Buffer
 from protocol.messages import MAX_THUMBNAIL_BYTES, Edited
 from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage
-from scheduler.units import EditUnit
+from scheduler.stages.units import EditUnit
 
 MAX_MESSAGE = 4000
 """Characters of a failure's message that the ledger keeps."""

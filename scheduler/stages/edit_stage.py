@@ -1,4 +1,4 @@
-"""The edit stage: carries out what ``scheduler.rounds`` decides, and turns what editors answer into its events."""
+"""The edit stage: carries out what ``rounds`` decides, and turns what editors answer into its events."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from protocol import messages as m
 from protocol.codec import Buffer
-from scheduler import rounds as r
 from scheduler.benchmark.model import PairError
-from scheduler.costs import Line
 from scheduler.delivery import Item
-from scheduler.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
 from scheduler.ledger_rows import FailedRow
 from scheduler.run_directory import RunDirectory
-from scheduler.services import EditedImage, Services, StageClock
-from scheduler.suspects import poison_message
-from scheduler.task import Task
-from scheduler.units import EditUnit
+from scheduler.stages import rounds as r
+from scheduler.stages.costs import Line
+from scheduler.stages.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
+from scheduler.stages.services import EditedImage, Services, StageClock
+from scheduler.stages.suspects import poison_message
+from scheduler.stages.task import Task
+from scheduler.stages.units import EditUnit
 
 log = logging.getLogger("warmbench")
 

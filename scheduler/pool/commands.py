@@ -18,10 +18,10 @@ from scheduler.config import Config
 from scheduler.devices import Layout
 from scheduler.interrupts import Interrupts
 from scheduler.logs import format_duration
-from scheduler.pool_client import PoolClient, PoolUnavailableError, find, launch
-from scheduler.pool_plan import pool_plan
-from scheduler.pool_table import pool_table
-from scheduler.pool_watch import PoolWatch
+from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
+from scheduler.pool.plan import pool_plan
+from scheduler.pool.table import pool_table
+from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
 from scheduler.text import one_line

@@ -1,6 +1,6 @@
 """How long a run will take, from what this user's earlier runs with the same models took; and what they learn of it.
 
-An edit's cost is a line over the source's size (``scheduler/costs.py``), a score's the seconds of its batch divided by
+An edit's cost is a line over the source's size (``costs.py``), a score's the seconds of its batch divided by
 the batch. What edits lose beside that, at barriers above all, is kept as a factor for each number of editors.
 """
 
@@ -16,8 +16,8 @@ import msgspec
 from protocol.messages import Role
 from scheduler.config import Config
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
-from scheduler.costs import KnownCosts, Line
-from scheduler.services import StageClock
+from scheduler.stages.costs import KnownCosts, Line
+from scheduler.stages.services import StageClock
 
 _ROUNDS = 3
 """Stages of fewer rounds say nothing of what is lost in a round."""

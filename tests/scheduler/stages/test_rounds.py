@@ -8,11 +8,11 @@ from collections import deque
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from scheduler.rounds import Assign, GiveUp, Release, Rounds, Synced, Withdraw
-from scheduler.units import EditUnit
+from scheduler.stages.rounds import Assign, GiveUp, Release, Rounds, Synced, Withdraw
+from scheduler.stages.units import EditUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.remembered import remembered
-from tests.scheduler.rounds_driver import RoundsDriver
+from tests.scheduler.stages.rounds_driver import RoundsDriver
 
 
 def units(count: int) -> list[EditUnit]:

@@ -8,7 +8,7 @@ running, an editor has one unit to work on and ``round_size`` ahead, and never w
 
 Edits may come faster than the disk takes them. While ``most_landing`` of them wait to be written, nobody gets more.
 
-What a dead editor was at is tried alone, see ``scheduler.suspects``: an editor that has nothing else takes it, in a
+What a dead editor was at is tried alone, see ``suspects``: an editor that has nothing else takes it, in a
 round as usual, and gets nothing more until its image has arrived.
 """
 
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scheduler.suspects import Suspects
-from scheduler.units import Backlog, EditUnit, Units
+from scheduler.stages.suspects import Suspects
+from scheduler.stages.units import Backlog, EditUnit, Units
 
 MOST_LANDING = 64
 """So many images that were made and are not on disk yet are enough for a disk to be kept busy with."""

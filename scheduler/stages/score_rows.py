@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol import messages as m
-from scheduler.edit_rows import MAX_MESSAGE
 from scheduler.ledger_rows import FailedRow, ScoredRow
+from scheduler.stages.edit_rows import MAX_MESSAGE
+from scheduler.stages.task import Task
+from scheduler.stages.units import ScoreUnit
 from scheduler.statistics import combine
-from scheduler.task import Task
-from scheduler.units import ScoreUnit
 
 
 @dataclass(frozen=True)

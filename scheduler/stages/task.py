@@ -17,7 +17,7 @@ from scheduler.config.requests import (
     score_parameters,
 )
 from scheduler.identity import edit_identity, score_identity
-from scheduler.units import EditUnit, ScoreUnit
+from scheduler.stages.units import EditUnit, ScoreUnit
 
 
 @dataclass(frozen=True)

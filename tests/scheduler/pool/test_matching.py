@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from protocol import messages as m
-from scheduler.matching import away_from_device, devices, in_the_way, mismatches, shares_devices, usable
+from scheduler.pool.matching import away_from_device, devices, in_the_way, mismatches, shares_devices, usable
 
 EDITOR = m.ModelSpec(role="editor", type="qwen_image_edit", name="/models/a", params={"dtype": "bfloat16"})
 REWARD = m.ModelSpec(role="reward", type="qwen3_vl", name="/models/r")

@@ -9,13 +9,13 @@ from functools import partial
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from scheduler.batches import AssignBatch, Batches
-from scheduler.rounds import Assign, GiveUp, Release, Rounds, Synced
-from scheduler.suspects import Aftermath, Suspects
-from scheduler.units import EditUnit, ScoreUnit
+from scheduler.stages.batches import AssignBatch, Batches
+from scheduler.stages.rounds import Assign, GiveUp, Release, Rounds, Synced
+from scheduler.stages.suspects import Aftermath, Suspects
+from scheduler.stages.units import EditUnit, ScoreUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
-from tests.scheduler.batches_driver import BatchesDriver
-from tests.scheduler.rounds_driver import Editor, RoundsDriver
+from tests.scheduler.stages.batches_driver import BatchesDriver
+from tests.scheduler.stages.rounds_driver import Editor, RoundsDriver
 from workers.supervision import MAX_DEATHS
 
 

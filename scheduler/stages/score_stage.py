@@ -1,4 +1,4 @@
-"""The score stage: carries out what ``scheduler.batches`` decides, and turns what rewards answer into its events."""
+"""The score stage: carries out what ``batches`` decides, and turns what rewards answer into its events."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import logging
 from collections.abc import Callable, Mapping
 
 from protocol import messages as m
-from scheduler import batches as b
 from scheduler.benchmark.model import PairError
 from scheduler.delivery import Item
 from scheduler.files import read_file
 from scheduler.ledger_rows import FailedRow, ScoredRow
-from scheduler.score_rows import SentBatch, SentUnit, failed_score, judged_row
-from scheduler.services import EditedImage, Services, StageClock
-from scheduler.suspects import poison_message
-from scheduler.task import Task
-from scheduler.units import EditUnit, ScoreUnit
+from scheduler.stages import batches as b
+from scheduler.stages.score_rows import SentBatch, SentUnit, failed_score, judged_row
+from scheduler.stages.services import EditedImage, Services, StageClock
+from scheduler.stages.suspects import poison_message
+from scheduler.stages.task import Task
+from scheduler.stages.units import EditUnit, ScoreUnit
 
 log = logging.getLogger("warmbench")
 

@@ -25,7 +25,7 @@ from msgspec import Meta, Struct
 
 from protocol.pool import locked
 from scheduler.files import write_atomically
-from scheduler.units import EditUnit, Units
+from scheduler.stages.units import EditUnit, Units
 
 _ENOUGH = 12
 """So many edits tell whether the size matters."""

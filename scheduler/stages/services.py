@@ -9,9 +9,9 @@ from typing import Protocol, TypeVar
 from protocol import messages as m
 from scheduler.delivery import Item
 from scheduler.ledger_rows import StageRow
+from scheduler.pool.worker_client import WorkerClient
 from scheduler.report.model import StageName
 from scheduler.trace import Trace
-from scheduler.worker_client import WorkerClient
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ import zmq
 
 from protocol import messages as m
 from protocol.codec import ProtocolError
-from scheduler.crew import Crew
-from scheduler.matching import away_from_device, devices, mismatches, shares_devices
-from scheduler.pool_client import PoolClient
-from scheduler.pool_watch import PoolWatch
-from scheduler.services import AbortedError, LoopSettings, PoolEndedError
+from scheduler.pool.client import PoolClient
+from scheduler.pool.crew import Crew
+from scheduler.pool.matching import away_from_device, devices, mismatches, shares_devices
+from scheduler.pool.watch import PoolWatch
+from scheduler.stages.services import AbortedError, LoopSettings, PoolEndedError
 
 log = logging.getLogger("warmbench")
 
