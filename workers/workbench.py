@@ -29,7 +29,7 @@ from workers.payloads import PreparedBatch, Reply, decode_batch, decode_source, 
 _CODEC_THREADS = 2
 _MOST_AHEAD = 2
 """So many batches are prepared ahead: prepared images are large, and a run sends one batch ahead."""
-_BEHIND_SECONDS, _BEHIND_SHARE = 0.03, 0.15
+_BEHIND_SECONDS, _BEHIND_SHARE = 0.25, 0.15
 """How long an image waits at most for the next job to start, and then for the others to have started theirs: seconds,
 and the share of the time that the device took for it.
 """
