@@ -30,7 +30,7 @@ class Rate:
             points.popleft()
 
     def per_second(self, now: float) -> float | None:
-        """The rate up to ``now``, null while nothing is done, and for a moment after. It falls while nothing happens."""
+        """The rate up to ``now``, null while nothing is done and for a moment after. It falls while nothing happens."""
         since, at_first = self._points[0]
         done = self._points[-1][1] - at_first
         return done / (now - since) if done > 0 and now - since >= RESOLUTION_SECONDS else None
