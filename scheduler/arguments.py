@@ -76,7 +76,7 @@ def _add_running(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--data", type=Path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
     command.add_argument("--categories", nargs="+", metavar="NAME", help="only these categories")
-    command.add_argument("--limit", type=_positive, metavar="N", help="only the first N pairs of each category")
+    command.add_argument("--limit", type=positive, metavar="N", help="only the first N pairs of each category")
     command.add_argument("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs go")
     command.add_argument("--pool", metavar="NAME", help="the pool to attach to or to launch")
     command.add_argument("--keep-warm", action="store_true", help="leave the pool up when the run has ended")
@@ -149,7 +149,12 @@ def _stages(text: str) -> tuple[str, ...]:
     return tuple(stage for stage in ("edit", "score") if stage in named)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number from 1 up, as an option's ``type``.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
     number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")

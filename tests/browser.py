@@ -5,7 +5,6 @@ While it runs, asyncio takes the main thread for one with a running loop: no tes
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,34 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.browser import chromium as installed_chromium
+from scripts.browser import missing_browser
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-]
-
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The browser, or a skip that says what is missing."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, _NAMES)), None)
-    if program is None:
-        pytest.skip(f"no Chromium is installed: none of {', '.join(_NAMES)} is in the PATH")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=_ARGUMENTS)
+    reason = missing_browser()
+    if reason is not None:
+        pytest.skip(reason)
+    with installed_chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Visit:

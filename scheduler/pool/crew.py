@@ -127,14 +127,18 @@ class Crew:
         Each worker is asked once, in all of its lives: one that can't will say so again when it has to, and one that
         dies of it is not to do so until it is given up.
         """
+        unasked = {
+            client.name for client in self if client.role == role and client.residency == "disk"
+        } - self._asked_early
+        if not unasked:
+            return
         sizes = {client.name: client.model.size_bytes for client in self if client.model is not None}
         for name in to_read_early(self._placements(), role, sizes, psutil.virtual_memory().available):
-            client = self._clients[name]
-            if name not in self._asked_early:
+            if name in unasked:
                 self._asked_early.add(name)
-                client.read_early = True
+                self._clients[name].read_early = True
                 log.info("%s: reading the model into host memory ahead of its turn", name)
-                client.place("host", epoch)
+                self._clients[name].place("host", epoch)
 
     def settled(self, desired: Mapping[m.Role, Wanted]) -> bool:
         """Whether all weights are where they should be."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from scheduler.arguments import positive
 from scripts.bench.results import announce, machine, raw_file, table
 from scripts.bench.runs import BenchError
 from scripts.bench.settings import EDITORS, Settings
@@ -60,20 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
     defaults = Settings()
     parser.add_argument(
-        "--pairs", type=_positive, default=defaults.pairs, help=f"per throughput run (default {defaults.pairs})"
+        "--pairs", type=positive, default=defaults.pairs, help=f"per throughput run (default {defaults.pairs})"
     )
-    parser.add_argument("--repeat", type=_positive, default=defaults.repeat, help="runs of each; the best counts")
+    parser.add_argument("--repeat", type=positive, default=defaults.repeat, help="runs of each; the best counts")
     parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone; may be given again")
     parser.add_argument("--all", action="store_true", help="those that take minutes, or a browser, as well")
     parser.add_argument("--output-dir", type=Path, default=Path("outputs/bench"), help="for the raw figures")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
-    return number
 
 
 if __name__ == "__main__":

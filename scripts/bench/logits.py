@@ -59,7 +59,7 @@ def images_per_second(model: str, images: int, tokens: int, repeat: int) -> dict
     assert isinstance(reward, Reward)  # noqa: S101 - the catalog has it so
     reward.prepare()
     reward.load("device")
-    requests = [_request(number) for number in range(images)]
+    requests = [score_request(number, _SIZE) for number in range(images)]
     steps = {"logits": 1, "generate": tokens}
     best = dict.fromkeys(steps, 0.0)
     for scoring in steps:  # what happens only once
@@ -86,14 +86,15 @@ def _seconds(reward: Reward, batch: Sequence[ScoreRequest], parameters: dict[str
     return ticks[last_step - 1] - started
 
 
-def _request(number: int) -> ScoreRequest:
+def score_request(number: int, side: int) -> ScoreRequest:
+    """A drawn picture of ``side`` x ``side`` pixels and a question about it; other numbers, other pictures."""
     prompt = Prompt(
         aspect="overall",
         system="You judge how well an image was edited.",
         user="The source shows shapes and light. The edit was to invert the colours. Give a score from 0 to 10.",
     )
     return ScoreRequest(
-        image=picture(number, _SIZE), source=None, prompt=prompt, key=f"category/{number}", image_sha256="0" * 64
+        image=picture(number, side), source=None, prompt=prompt, key=f"category/{number}", image_sha256="0" * 64
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scheduler.arguments import positive
 from scripts.bench.results import machine, raw_file
 from scripts.full_size.architectures import SIZES
 from scripts.full_size.gpu import gpu_name, versions, watched
@@ -159,22 +160,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", type=Path, required=True, help="where they are built; full size takes 120 GB")
     parser.add_argument("--reward-models", type=Path, help="another folder for the reward (default: the same)")
     parser.add_argument("--size", choices=SIZES, default="full", help="tiny: the same way on a CPU, a few MB")
-    parser.add_argument("--layers", type=_positive, help="cut all models to at most so many layers")
-    parser.add_argument("--steps", type=_positive, help=f"denoising steps (default {_FULL_STEPS})")
-    parser.add_argument("--pairs", type=_positive, help=f"edits of each run (default {_FULL_PAIRS})")
+    parser.add_argument("--layers", type=positive, help="cut all models to at most so many layers")
+    parser.add_argument("--steps", type=positive, help=f"denoising steps (default {_FULL_STEPS})")
+    parser.add_argument("--pairs", type=positive, help=f"edits of each run (default {_FULL_PAIRS})")
     parser.add_argument("--device", help="cuda, cuda:N or cpu (default: cuda:0; tiny: cpu)")
     parser.add_argument("--minutes", type=float, default=9.0, help="what does not fit into them is not reached")
     parser.add_argument("--only", action="append", choices=[*GROUPS, *MEASURES], help="this alone; may be given again")
     parser.add_argument("--again", action="store_true", help="also what was measured before")
     parser.add_argument("--output-dir", type=Path, default=Path("outputs/full-size"), help="for the raw figures")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
-    return number
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from protocol.messages import ModelSpec, Prompt
-from scripts.bench.pictures import picture
+from protocol.messages import ModelSpec
+from scripts.bench.logits import score_request
 from scripts.full_size.jobs import Report, work_on_job
 from scripts.full_size.moves import torch_peak
 from workers.catalog import make_model
@@ -32,7 +32,7 @@ def measure_rates(job: Mapping[str, Any], report: Report) -> None:
     assert isinstance(model, Reward)  # noqa: S101 - the catalog has it so
     model.prepare()
     model.load("device")
-    requests = [_request(number, job["side"]) for number in range(max(job["batches"]))]
+    requests = [score_request(number, job["side"]) for number in range(max(job["batches"]))]
     for scoring in job["scorings"]:
         for size in job["batches"]:
             parameters = {"scoring": scoring, "batch_size": size, "max_new_tokens": job["tokens"]}
@@ -94,17 +94,6 @@ def _seconds(model: Reward, requests: Sequence[ScoreRequest], parameters: Mappin
     if list(scores.batch_sizes) != [len(requests)]:
         raise ValueError(f"memory was short: the batch was scored as {list(scores.batch_sizes)}")
     return seconds
-
-
-def _request(number: int, side: int) -> ScoreRequest:
-    prompt = Prompt(
-        aspect="overall",
-        system="You judge how well an image was edited.",
-        user="The source shows shapes and light. The edit was to invert the colours. Give a score from 0 to 10.",
-    )
-    return ScoreRequest(
-        image=picture(number, side), source=None, prompt=prompt, key=f"category/{number}", image_sha256="0" * 64
-    )
 
 
 def _synchronize(device: str) -> None:
