@@ -36,9 +36,10 @@ class JobKey:
 
 @dataclass(frozen=True)
 class Decode:
-    """Decode the job's images."""
+    """Decode the job's images. With ``ahead`` the device is busy with another job: there is time."""
 
     key: JobKey
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -277,7 +278,7 @@ class Jobs:
             key = next(iter(self._queued))
             del self._queued[key]
             self._runs[key.run].jobs[key.job].place = Place.DECODING
-            actions.append(Decode(key))
+            actions.append(Decode(key, ahead=self._running is not None))
         return actions
 
     def _decoding(self) -> bool:

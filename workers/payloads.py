@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from protocol.messages import (
     Failed,
     Judgement,
     Message,
+    Role,
     Score,
     Scored,
     ScoredItem,
@@ -24,6 +26,8 @@ from protocol.messages import (
 from workers.codecs import as_rgb_or_rgba, decode_image, encode_png
 from workers.interface import ModelError, ScoreRequest
 from workers.thumbnails import make_thumbnail
+
+_USUAL_SIZE = (1024, 1024)
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,16 @@ class Reply:
     images: Sequence[Buffer] = ()
 
 
-def decode_source(image: Buffer) -> tuple[Image.Image, bytes | None]:
-    """The source of an edit, and its thumbnail: made now, so that no pixels are kept for it while the edit is made.
-
-    Raises ModelError.
+def warm_up(role: Role) -> None:
+    """Do once what jobs will do, with an image of a usual size: no device is to wait for what is imported, and for
+    memory that the process takes from the system, when it is first done.
     """
-    source = decode_image(bytes(image))
-    return source, make_thumbnail(source)
+    image = Image.new("RGB", _USUAL_SIZE)
+    with io.BytesIO() as file:
+        image.save(file, "PNG")
+        make_thumbnail(decode_image(file.getvalue()))
+    if role == "editor":
+        encode_png(image)
 
 
 def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:

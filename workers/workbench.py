@@ -15,24 +15,29 @@ from functools import partial
 from typing import Any, Literal
 
 from msgspec import structs
+from PIL import Image
 
 from protocol import messages as m
 from protocol.codec import Buffer, encode
 from protocol.mailbox import Mailbox
 from workers import jobs as j
 from workers.ahead import Ahead, a_core_is_free, taken
+from workers.codecs import decode_image
 from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
 from workers.interface import ModelError
-from workers.payloads import PreparedBatch, Reply, decode_batch, decode_source, encode_edit, encode_scores, failure
+from workers.payloads import PreparedBatch, Reply, decode_batch, encode_edit, encode_scores, failure, warm_up
+from workers.thumbnails import make_thumbnail
 
 _CODEC_THREADS = 2
 _MOST_AHEAD = 2
 """So many batches are prepared ahead: prepared images are large, and a run sends one batch ahead."""
-_BEHIND_SECONDS, _BEHIND_SHARE = 0.25, 0.15
-"""How long an image waits at most for the next job to start, and then for the others to have started theirs: seconds,
-and the share of the time that the device took for it.
+_ASIDE_SECONDS, _ASIDE_SHARE = 0.25, 0.15
+"""How long codec work that nobody waits for steps aside for what a device does wait for, here and in the other workers:
+seconds at most, and the share of the time that the device took for its last job.
 """
+_FIRST_SECONDS = 0.5
+"""What a device is supposed to take as long as it has done nothing."""
 
 Send = Callable[[str, m.Message, Sequence[Buffer]], None]
 
@@ -54,7 +59,7 @@ class _Payload:
     message: m.Edit | m.Score
     images: list[Buffer]
     decoded: Any = None
-    source_thumbnail: bytes | None = None
+    source_thumbnail: Future[bytes | None] | None = None
     waiting: bool = False
     prepared: Future[PreparedBatch | None] | None = None
     outcome: Outcome | None = None
@@ -88,11 +93,16 @@ class Workbench:
         self._send = send
         self._first_done = first_done
         self._may_prepare = may_prepare
-        self._busy = threading.Event()
+        self._busy, self._idle = threading.Event(), threading.Event()
+        self._took = _FIRST_SECONDS
         self._lined_up: j.JobKey | None = None
         self._gone_on_with: j.JobKey | None = None
         self._ahead: Ahead[PreparedBatch | None] = Ahead()
         self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
+
+    def warm_up(self, role: m.Role) -> None:
+        """A model is about to be loaded: jobs will come."""
+        self._codecs.submit(warm_up, role)
 
     def catch_up(self) -> None:
         """Before anything else is decided: the device may have gone on with the edit that was next so far."""
@@ -138,8 +148,8 @@ class Workbench:
         """Carry out what follows from an event."""
         for action in actions:
             match action:
-                case j.Decode(key):
-                    self._in_codec_thread(key, _decode, self._decoded)
+                case j.Decode(key, ahead):
+                    self._in_codec_thread(key, self._decode_ahead if ahead else _decode, self._decoded)
                 case j.Start(key):
                     self._start(key)
                 case j.SayAtBarrier(key, round_):
@@ -169,14 +179,30 @@ class Workbench:
 
         self._codecs.submit(work, payload).add_done_callback(ended)
 
+    @property
+    def _aside(self) -> float:
+        """How many seconds to step aside for."""
+        return min(_ASIDE_SECONDS, self._took * _ASIDE_SHARE)
+
+    def _decode_ahead(self, payload: _Payload) -> None:
+        """Decode a moment after the device has got its job, or when it is done with it: other workers' devices may
+        still wait for theirs.
+        """
+        if isinstance(payload.message, m.Edit):
+            self._idle.wait(self._aside)
+        _decode(payload)
+
+    def _thumbnail_behind(self, source: Image.Image) -> bytes | None:
+        """The source's thumbnail, a moment after the device has got the pixels, or when it is done with them."""
+        self._idle.wait(self._aside)
+        return make_thumbnail(source)
+
     def _encode_behind(self, payload: _Payload) -> None:
         """Encode a moment after the device is busy again: on busy cores a barrier would wait for images to be
         compressed, this worker's own and those of the workers that were released a little earlier.
         """
-        outcome = payload.outcome
-        took = outcome.finished - outcome.started if outcome else 0.0
-        self._busy.wait(min(_BEHIND_SECONDS, took * _BEHIND_SHARE))
-        time.sleep(min(_BEHIND_SECONDS, took * _BEHIND_SHARE))
+        self._busy.wait(self._aside)
+        time.sleep(self._aside)
         _encode(payload)
 
     def _decoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
@@ -184,14 +210,18 @@ class Workbench:
             return  # dropped meanwhile, and perhaps given again
         if error is None:
             payload.waiting = True
+            source = payload.decoded if isinstance(payload.message, m.Edit) else None
             self.act(self.jobs.decoded(key))
             self._prepare_ahead()
+            if source is not None:
+                payload.source_thumbnail = self._codecs.submit(self._thumbnail_behind, source)
         else:
             payload.reply = failure(payload.message, error, None, None)
             self.act(self.jobs.decode_failed(key))
 
     def _start(self, key: j.JobKey) -> None:
         self._payloads[key].waiting = False
+        self._idle.clear()
         self._busy.set()
         if key == self._gone_on_with:
             self._gone_on_with = None
@@ -215,6 +245,8 @@ class Workbench:
 
         def done(outcome: Outcome) -> None:
             self._busy.clear()
+            self._idle.set()
+            self._took = outcome.finished - outcome.started
             activity.done += 1
             activity.progress += 1
             if activity.done == 1:
@@ -265,7 +297,7 @@ class Workbench:
 def _decode(payload: _Payload) -> None:
     began = time.time()
     if isinstance(payload.message, m.Edit):
-        payload.decoded, payload.source_thumbnail = decode_source(payload.images[0])
+        payload.decoded = decode_image(bytes(payload.images[0]))
     else:
         payload.decoded = decode_batch(payload.message, payload.images)
     payload.images = []
@@ -281,7 +313,9 @@ def _encode(payload: _Payload) -> None:
     began, outcome, message = time.time(), payload.outcome, payload.message
     assert outcome is not None, "encoded before the device was done"  # noqa: S101 - jobs.py orders it so
     if isinstance(message, m.Edit):
-        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished, payload.source_thumbnail)
+        # It was begun before this was, so that no thread waits for what none has begun.
+        small = payload.source_thumbnail.result() if payload.source_thumbnail else None
+        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished, small)
     else:
         reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
     codecs = [*payload.codecs, _span("encode", began)]

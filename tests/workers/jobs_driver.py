@@ -184,7 +184,8 @@ class JobsDriver:
         for action in actions:
             note(action)
             match action:
-                case Decode(key):
+                case Decode(key, ahead):
+                    assert ahead == (self._device is not None), "it takes its time, where the device does not wait"
                     assert self.payloads[key].place is Place.QUEUED, "decoded once"
                     self.payloads[key].place = Place.DECODING
                     self._codec.append((self.payloads[key], Place.DECODING))

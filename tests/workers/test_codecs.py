@@ -256,7 +256,7 @@ def test_equal_pixels_give_equal_bytes_whatever_metadata_they_carry() -> None:
     assert encode_png(image) == encode_png(image.copy()) == encode_png(marked)
 
 
-def test_a_png_has_the_three_chunks_that_it_needs_with_right_checksums() -> None:
+def test_a_png_has_the_three_chunks_that_it_needs_with_right_checksums_compressed_as_zlib_does() -> None:
     data = encode_png(picture("RGBA"))
     names, position = [], 8
     while position < len(data):
@@ -264,6 +264,9 @@ def test_a_png_has_the_three_chunks_that_it_needs_with_right_checksums() -> None
         chunk = data[position + 4 : position + 8 + length]
         assert data[position + 8 + length : position + 12 + length] == struct.pack(">I", zlib.crc32(chunk))
         names.append(chunk[:4])
+        if chunk[:4] == b"IDAT":
+            compressor = zlib.compressobj(level=1, memLevel=9, strategy=zlib.Z_RLE)
+            assert chunk[4:] == compressor.compress(zlib.decompress(chunk[4:])) + compressor.flush()
         position += 12 + length
     assert names == [b"IHDR", b"IDAT", b"IEND"]
     with Image.open(io.BytesIO(data)) as image:

@@ -68,7 +68,7 @@ def test_while_the_device_has_nothing_one_job_is_decoded_at_a_time() -> None:
     assert jobs.add(THREE, 1) == []
     assert jobs.unfinished("run") == (["1", "2", "3"], [], [])
     assert jobs.decoded(ONE) == [Decode(TWO)], "the device waits for the barrier, and for no image"
-    assert jobs.release("run", 0) == [Start(ONE), Decode(THREE)]
+    assert jobs.release("run", 0) == [Start(ONE), Decode(THREE, ahead=True)]
 
 
 def test_what_waits_to_be_decoded_is_when_the_one_before_it_is_cancelled() -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_comes_back_can_use_the_same_names_again() -> None:
     jobs.usable(True)
     jobs.drop("run")
     jobs.attach("run")
-    assert jobs.add(ONE, None) == [Decode(ONE)]
+    assert jobs.add(ONE, None) == [Decode(ONE, ahead=True)]
     assert jobs.device_done(failed=False) == []
     assert jobs.decoded(ONE) == [Start(ONE)]
 

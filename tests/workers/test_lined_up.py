@@ -49,6 +49,7 @@ class Bench:
         spec = m.ModelSpec(role="editor", class_path=f"{__name__}.GatedEditor", name="gated", params={})
         self.holder.load(spec, "device", serial=False, timeout=60.0, enter=lambda _: None)
         self.sent: list[tuple[str, str]] = []
+        self.edited: dict[str, m.Edited] = {}
         self.bench = Workbench(self.mailbox, self.device, self.holder, self._send, lambda: None)
         self.jobs = self.bench.jobs
         self.jobs.attach("run")
@@ -57,6 +58,8 @@ class Bench:
     def _send(self, run: str, message: m.Message, images: Sequence[Buffer]) -> None:
         assert isinstance(message, m.AtBarrier | m.Edited | m.Failed)
         self.sent.append((type(message).__name__, message.job))
+        if isinstance(message, m.Edited):
+            self.edited[message.job] = message
 
     def add(self, *names: str) -> None:
         for name in names:
@@ -175,6 +178,21 @@ def test_while_the_model_is_wanted_elsewhere_nothing_is_lined_up(bench: Bench) -
     bench.bench.act(bench.jobs.usable(True))
     gates["b"].set()
     bench.until(("Edited", "b"))
+
+
+def test_decoding_ahead_steps_aside_while_the_device_works_and_no_longer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.workbench._ASIDE_SECONDS", 3600.0)
+    bench.bench._took = 1e6
+    bench.add("b")
+    bench.turn()
+    gates["a"].set()
+    gates["b"].set()
+    bench.until(("Edited", "a"), ("Edited", "b"))
+    decode = next(span for span in bench.edited["b"].codecs if span.what == "decode")
+    assert bench.edited["a"].finished <= decode.finished
+    assert bench.edited["b"].thumbnails == ["edit", "source"]
 
 
 def test_the_first_edit_of_a_life_is_told_before_another_begins(tmp_path: Path) -> None:

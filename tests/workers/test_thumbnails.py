@@ -12,7 +12,8 @@ from PIL import Image
 
 from protocol.messages import MAX_THUMBNAIL_BYTES, THUMBNAIL_SIDE, Edit
 from tests.workers.image_files import file_of, picture
-from workers.payloads import decode_source, encode_edit
+from workers.codecs import decode_image
+from workers.payloads import encode_edit
 from workers.thumbnails import make_thumbnail
 
 
@@ -59,12 +60,12 @@ def test_the_worst_picture_is_far_under_the_limit() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "CMYK", "I;16", "RGBA", "F"])
 def test_an_edit_of_any_mode_comes_with_its_thumbnail_and_that_of_its_source(mode: str) -> None:
-    source, of_source = decode_source(file_of(picture("RGB", (900, 300))))
+    source = decode_image(file_of(picture("RGB", (900, 300))))
     gradient = Image.linear_gradient("L").resize((800, 600))
     edit = Image.fromarray(np.asarray(gradient, np.uint16) * 257) if mode == "I;16" else gradient.convert(mode)
 
     message = Edit(run="r", incarnation="i", epoch=1, job="j", key="k", round=0, instruction="", seed=1, parameters={})
-    reply = encode_edit(message, edit, 1.0, 2.0, of_source)
+    reply = encode_edit(message, edit, 1.0, 2.0, make_thumbnail(source))
 
     png, *thumbnails = map(bytes, reply.images)
     said = reply.message
@@ -80,8 +81,8 @@ def test_an_edit_of_any_mode_comes_with_its_thumbnail_and_that_of_its_source(mod
 def test_the_sources_thumbnail_is_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    _, thumbnail = decode_source(file_of(picture("RGB", (900, 300)), "JPEG", exif=exif))
-    assert opened(thumbnail).size == (128, 384)
+    source = decode_image(file_of(picture("RGB", (900, 300)), "JPEG", exif=exif))
+    assert opened(make_thumbnail(source)).size == (128, 384)
 
 
 def test_one_that_cannot_be_made_costs_a_line_and_not_the_edit(caplog: pytest.LogCaptureFixture) -> None:
