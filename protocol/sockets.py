@@ -30,6 +30,10 @@ less for each, since any number may connect and never read."""
 
 _MAX_FRAMES = 1 + 2 * 256
 _LINGER_MS = 500
+_COPIED_BYTES = 1 << 20
+"""Frames up to this are copied when they are sent. For a larger one, a thread of pyzmq's is told when it has left, and
+takes the interpreter's lock from those that work: dearer than the copy, which takes 0.1 ms at most.
+"""
 
 
 def ipc_endpoint(path: Path) -> str:
@@ -53,6 +57,7 @@ class _Socket:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int, send_queue: int) -> None:
         self.socket = context.socket(kind)
         self.socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        self.socket.copy_threshold = _COPIED_BYTES
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_IMAGE_BYTES)
         self.socket.setsockopt(zmq.SNDHWM, send_queue)
         self.socket.setsockopt(zmq.RCVHWM, _RECEIVE_QUEUE)

@@ -98,7 +98,11 @@ class Delivery:
     def _write(self, items: Sequence[Item]) -> None:
         began = time.time()
         try:
-            list(self._writers.map(self._write_images, (item for item in items if item.image is not None)))
+            with_images = [item for item in items if item.image is not None]
+            if len(with_images) == 1:  # most often
+                self._write_images(with_images[0])
+            else:
+                list(self._writers.map(self._write_images, with_images))
             self._file.writelines(encode_row(row) for item in items for row in item.rows)
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -132,4 +136,4 @@ class Delivery:
         if folder not in self._folders:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
-        write_atomically(path, bytes(content), durable=durable)
+        write_atomically(path, content, durable=durable)

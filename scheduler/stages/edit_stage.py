@@ -16,6 +16,7 @@ from scheduler.run_directory import RunDirectory
 from scheduler.stages import rounds as r
 from scheduler.stages.costs import Line
 from scheduler.stages.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
+from scheduler.stages.reads import Reads
 from scheduler.stages.services import EditedImage, Services, StageClock
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
@@ -40,6 +41,7 @@ class EditStage:
         self._directory = directory
         self._line = line
         self._on_edited = on_edited
+        self._reads = Reads(services)
         self._rounds = r.Rounds(())
         self._begun = False
         self._jobs: dict[str, EditJob] = {}
@@ -285,7 +287,7 @@ class EditStage:
                 [source],
             )
 
-        self._services.read(pair.source.read, send)
+        self._reads.read(pair.source, send, ahead=self._rounds.current(action.editor) != action.unit)
 
     def _withdraw(self, worker: str, unit: EditUnit) -> None:
         names = [name for name, job in self._jobs.items() if job.worker == worker and job.unit == unit]

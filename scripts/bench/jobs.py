@@ -35,14 +35,14 @@ def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[R
     for number in range(settings.repeat):
         run = place.run(data.path, *options, pool=_POOL, editor=editor, reward=REWARD, sections=SWAP)
         spans = {"warmbench": spans_of(run)}
-        place.clear()
         for peer in (RAY, RAY_KEEPING) if reason is None else ():
             spans[peer] = run_apart(place, peer, data.path, nothing, EDITORS)
         for who, found in spans.items():
             rate = throughput(found, EDITORS, 0.0).pairs_per_second
             best[who] = max(best.get(who, 0.0), rate)
             record({"figure": "jobs", "who": who, "repeat": number, "jobs_per_second": rate})
-        place.clear()
+    # Not before all is measured: for minutes after, ext4 searches long for room for new files (inodes).
+    place.clear()
     place.stop(_POOL)
     ratios = [Ratio("jobs: rate", who, rate, "jobs a second") for who, rate in best.items()]
     if RAY in best:

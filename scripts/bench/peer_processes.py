@@ -6,7 +6,6 @@ daemons, Dask's event loop) stays in the bench. Processes are started and have i
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import multiprocessing
@@ -20,8 +19,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from scheduler.files import write_atomically
-from scripts.bench.peers import DASK, PROCESSES, RAY, RAY_KEEPING, Devices
+from scripts.bench.peers import DASK, PROCESSES, RAY, RAY_KEEPING, Devices, Kept
 from scripts.bench.pictures import read_benchmark
 from scripts.bench.timing import Span
 from scripts.bench.workplace import Workplace
@@ -62,9 +60,12 @@ def ray_actor_pool(
     parameters: Mapping[str, Any],
     devices: int,
     folder: Path,
-    keep: Callable[[bytes], None] = lambda _image: None,
+    keep: Callable[[str, bytes], None] = lambda _key, _image: None,
 ) -> list[Span]:
-    """``ray.util.ActorPool`` over an actor per device, as its documentation has it. ``keep`` gets each result."""
+    """``ray.util.ActorPool`` over an actor per device, as its documentation has it.
+
+    ``keep`` gets each result with its number.
+    """
     ray: Any = importlib.import_module("ray")
     actor_pool: Any = importlib.import_module("ray.util").ActorPool
     ray.init(
@@ -78,10 +79,10 @@ def ray_actor_pool(
     try:
         actors = [ray.remote(num_cpus=1)(Devices).remote(parameters) for _ in range(devices)]
         ray.get([actor.ready.remote() for actor in actors], timeout=_START_SECONDS)
-        spans = []
+        spans: list[Span] = []
         edits = actor_pool(actors).map_unordered(lambda actor, pair: actor.work.remote(*pair), list(pairs.items()))
         for image, started, finished in edits:
-            keep(image)
+            keep(str(len(spans)), image)
             spans.append(Span(started, finished, time.time()))
         return spans
     finally:
@@ -90,19 +91,11 @@ def ray_actor_pool(
 
 def ray_keeping(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int, folder: Path) -> list[Span]:
     """The same, and each result is on disk before the next is asked for: the image, then a row in a file of them."""
-    images = folder / "images"
-    images.mkdir()
-    with (folder / "rows.jsonl").open("ab") as rows:
-
-        def keep(image: bytes) -> None:
-            digest = hashlib.sha256(image).hexdigest()
-            path = images / f"{rows.tell()}.png"
-            write_atomically(path, image)
-            rows.write(json.dumps({"image": str(path), "sha256": digest}).encode() + b"\n")
-            rows.flush()
-            os.fsync(rows.fileno())
-
-        return ray_actor_pool(pairs, parameters, devices, folder, keep)
+    kept = Kept(folder)
+    try:
+        return ray_actor_pool(pairs, parameters, devices, folder, kept.keep)
+    finally:
+        kept.close()
 
 
 def dask_distributed(

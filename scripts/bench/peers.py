@@ -1,21 +1,26 @@
 """What the product is compared with: the usual pools, with the same codecs and the same device time.
 
 Those of threads are here; ``scripts.bench.peer_processes`` has those of processes. All of them do less than the product
-does: no image on disk, no ledger, no resumption, no barrier.
+does: no barrier, no thumbnails, no resumption; only those that keep their results write images, and a row for each.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from PIL import Image
 
 from protocol.messages import ModelSpec
+from scheduler.files import write_atomically
 from scripts.bench.timing import Span
 from workers.codecs import decode_image, encode_png
 from workers.editors.simulated import SimulatedEditor
@@ -23,7 +28,7 @@ from workers.interface import EditRequest
 
 THREADS, PREFETCHING = "thread pool", "thread pool + codec pool"
 PROCESSES, RAY, DASK = "process pool", "Ray actor pool", "Dask distributed"
-RAY_KEEPING = "Ray actor pool, results kept"
+RAY_KEEPING, PREFETCHING_KEEPING = f"{RAY}, results kept", f"{PREFETCHING}, results kept"
 
 NEEDS: Mapping[str, str] = {RAY: "ray", RAY_KEEPING: "ray", DASK: "distributed"}
 """The package that a peer needs; the others need none."""
@@ -33,6 +38,29 @@ def missing(peer: str) -> str | None:
     """Why this peer can't be measured here, if it can't."""
     package = NEEDS.get(peer)
     return None if package is None or find_spec(package) else f"{package} is not installed"
+
+
+class Kept:
+    """Results as safe as a run's: each image on disk, then its row in a file of them, both with an fsync."""
+
+    def __init__(self, folder: Path) -> None:
+        self._images = folder / "images"
+        self._images.mkdir(parents=True)
+        self._rows = (folder / "rows.jsonl").open("ab", buffering=0)
+        self._lock = Lock()
+
+    def keep(self, key: str, image: bytes) -> None:
+        """From any thread; returns when it is safe."""
+        digest = hashlib.sha256(image).hexdigest()
+        path = self._images / f"{key.rpartition('/')[2]}.png"
+        write_atomically(path, image)
+        with self._lock:
+            self._rows.write(json.dumps({"key": key, "image": str(path), "sha256": digest}).encode() + b"\n")
+            os.fsync(self._rows.fileno())
+
+    def close(self) -> None:
+        """No more is to come."""
+        self._rows.close()
 
 
 class Devices:
@@ -71,13 +99,21 @@ def thread_pool(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devic
         return list(pool.map(work, pairs.items()))
 
 
-def thread_pool_with_codecs(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int) -> list[Span]:
-    """A thread per device that only edits, beside a second pool, which decodes one pair ahead and encodes behind."""
+def thread_pool_with_codecs(
+    pairs: Mapping[str, bytes],
+    parameters: Mapping[str, Any],
+    devices: int,
+    keep: Callable[[str, bytes], None] = lambda _key, _image: None,
+) -> list[Span]:
+    """A thread per device that only edits, beside a second pool, which decodes one pair ahead and encodes behind.
+
+    ``keep`` gets each result, in the second pool.
+    """
     held = Devices(parameters)
     waiting, lock = iter(pairs.items()), Lock()
 
-    def encode(edited: Image.Image, started: float, finished: float) -> Span:
-        encode_png(edited)
+    def encode(key: str, edited: Image.Image, started: float, finished: float) -> Span:
+        keep(key, encode_png(edited))
         return Span(started, finished, time.time())
 
     def next_pair() -> tuple[str, Future[Image.Image]] | None:
@@ -89,8 +125,19 @@ def thread_pool_with_codecs(pairs: Mapping[str, bytes], parameters: Mapping[str,
         ahead = next_pair()
         while ahead is not None:
             (key, image), ahead = ahead, next_pair()
-            yield codecs.submit(encode, *held.edit(key, image.result()))
+            yield codecs.submit(encode, key, *held.edit(key, image.result()))
 
     with ThreadPoolExecutor(devices) as codecs, ThreadPoolExecutor(devices) as pool:
         workers = [pool.submit(lambda: list(device())) for _ in range(devices)]
         return [span.result() for worker in workers for span in worker.result()]
+
+
+def thread_pool_keeping(
+    pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int, folder: Path
+) -> list[Span]:
+    """The same, and an image counts as delivered when it is safe in this new folder."""
+    kept = Kept(folder)
+    try:
+        return thread_pool_with_codecs(pairs, parameters, devices, kept.keep)
+    finally:
+        kept.close()

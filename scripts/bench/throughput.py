@@ -13,11 +13,13 @@ from scripts.bench.peer_processes import run_apart
 from scripts.bench.peers import (
     DASK,
     PREFETCHING,
+    PREFETCHING_KEEPING,
     PROCESSES,
     RAY,
     THREADS,
     missing,
     thread_pool,
+    thread_pool_keeping,
     thread_pool_with_codecs,
 )
 from scripts.bench.pictures import PictureBenchmark
@@ -111,6 +113,10 @@ def _peers(place: Workplace, task: Task, record: Record) -> dict[str, Contender]
     contenders: dict[str, Contender] = {
         THREADS: lambda: (thread_pool(task.data.pairs, task.parameters, EDITORS), {}),
         PREFETCHING: lambda: (thread_pool_with_codecs(task.data.pairs, task.parameters, EDITORS), {}),
+        PREFETCHING_KEEPING: lambda: (
+            thread_pool_keeping(task.data.pairs, task.parameters, EDITORS, place.folder / "p-kept"),
+            {},
+        ),
     }
 
     def apart(peer: str) -> Contender:
@@ -157,7 +163,7 @@ def _losses(task: Task, found: Mapping[str, Sequence[Throughput]]) -> list[Ratio
     """What a pair costs beyond its device's time, beside what it costs the best peers that (don't) work ahead."""
     lost = {name: min(one.lost_per_pair for one in runs) for name, runs in found.items()}
     ours = lost.pop(FREE)
-    ahead = lost.pop(PREFETCHING)
+    ahead, keeping = lost.pop(PREFETCHING), lost.pop(PREFETCHING_KEEPING)
     lost.pop(BARRIERS, None)
     best = min(lost.values())
     figure = f"{task.figure}: lost"
@@ -165,4 +171,5 @@ def _losses(task: Task, found: Mapping[str, Sequence[Throughput]]) -> list[Ratio
     return [
         Ratio(figure, "beside the best other peer", ours / best, meaning, target=at_most(0.2)),
         Ratio(figure, f"beside {PREFETCHING}", ours / ahead, meaning, target=at_most(1.0)),
+        Ratio(figure, f"beside {PREFETCHING_KEEPING}", ours / keeping, meaning),
     ]

@@ -1,0 +1,88 @@
+"""Which source is read first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.benchmark.model import Source
+from scheduler.stages.reads import Reads
+from scheduler.stages.services import Services
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+    def read(self) -> bytes:
+        return self.name.encode()
+
+
+class Readers:
+    """The services' reader threads, which end what they have begun when they are told to."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, Callable[[], None]]] = []
+
+    def read(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        found = function()
+        self.begun.append((found.decode(), lambda: then(found)))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.begun]
+
+    def end(self, number: int = 0) -> None:
+        _, then = self.begun.pop(number)
+        then()
+
+
+def reads_of(readers: Readers) -> Callable[[str, Callable[[Any], None], bool], None]:
+    reads = Reads(cast("Services", readers))
+    return lambda name, then, ahead: reads.read(cast("Source", Named(name)), then, ahead=ahead)
+
+
+def test_what_is_ahead_waits_until_no_device_waits_for_its_own() -> None:
+    readers, found = Readers(), list[bytes]()
+    read = reads_of(readers)
+    read("now", found.append, False)
+    read("ahead", found.append, True)
+    read("also now", found.append, False)
+    assert readers.names == ["now", "also now"]
+    readers.end()
+    assert readers.names == ["also now"]
+    readers.end()
+    assert readers.names == ["ahead"]
+    readers.end()
+    assert found == [b"now", b"also now", b"ahead"]
+
+
+def test_without_a_device_that_waits_what_is_ahead_is_read_at_once() -> None:
+    readers = Readers()
+    read = reads_of(readers)
+    read("ahead", lambda _: None, True)
+    assert readers.names == ["ahead"]
+
+
+@given(st.lists(st.booleans(), max_size=20), st.data())
+def test_everything_is_read_once_in_every_order_and_also_if_more_is_asked_for_meanwhile(
+    asked: list[bool], data: st.DataObject
+) -> None:
+    readers, found = Readers(), list[str]()
+    read = reads_of(readers)
+    names = iter(range(1000))
+
+    def then(content: bytes) -> None:
+        found.append(content.decode())
+        if len(found) < 30 and data.draw(st.booleans()):
+            read(str(next(names)), then, data.draw(st.booleans()))
+
+    for ahead in asked:
+        read(str(next(names)), then, ahead)
+    while readers.begun:
+        readers.end(data.draw(st.integers(0, len(readers.begun) - 1)))
+    assert sorted(found, key=int) == [str(number) for number in range(next(names))]
