@@ -31,8 +31,8 @@ less for each, since any number may connect and never read."""
 _MAX_FRAMES = 1 + 2 * 256
 _LINGER_MS = 500
 _COPIED_BYTES = 1 << 20
-"""Frames up to this are copied when they are sent. For a larger one, a thread of pyzmq's is told when it has left, and
-takes the interpreter's lock from those that work: dearer than the copy, which takes 0.1 ms at most.
+"""Smaller frames are copied when they are sent. Of a larger one, a thread of pyzmq's hears when it has left, and takes
+the interpreter's lock from those that work: dearer than a copy, which takes 0.1 ms at most.
 """
 
 

@@ -20,6 +20,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from workers.interface import ModelError
 
+try:
+    from zlib_ng import zlib_ng as zlib
+except ImportError:  # a reward's environment need not have it; what it encodes all the same has the same bytes
+    import zlib  # type: ignore[no-redef]
+
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 
 MAX_PIXELS = 89_478_485
@@ -81,19 +86,17 @@ def encode_png(image: Image.Image) -> bytes:
     Raises:
         ModelError: from ``as_rgb_or_rgba``.
     """
-    from zlib_ng import zlib_ng  # late: a reward encodes nothing, and its environment need not have it
-
     image = as_rgb_or_rgba(image)
     width, height = image.size
     channels = len(image.mode)
     rows = np.frombuffer(image.tobytes(), np.uint8).reshape(height, width * channels)
     colour_type = 2 if channels == 3 else 6
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
-    compressor = zlib_ng.compressobj(level=1, memLevel=9, strategy=zlib_ng.Z_RLE)
+    compressor = zlib.compressobj(level=1, memLevel=9, strategy=zlib.Z_RLE)
     compressed = compressor.compress(_filter_up(rows)) + compressor.flush()
     parts = [b"\x89PNG\r\n\x1a\n"]
     for kind, content in ((b"IHDR", header), (b"IDAT", compressed), (b"IEND", b"")):
-        checksum = zlib_ng.crc32(content, zlib_ng.crc32(kind))
+        checksum = zlib.crc32(content, zlib.crc32(kind))
         parts += (struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum))
     return b"".join(parts)
 

@@ -6,39 +6,25 @@ reward's next batches are prepared in one more thread, while the device scores.
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
-
-from msgspec import structs
-from PIL import Image
+from typing import Any
 
 from protocol import messages as m
-from protocol.codec import Buffer, encode
+from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from workers import jobs as j
 from workers.ahead import Ahead, a_core_is_free, taken
-from workers.codecs import decode_image
+from workers.codec_threads import CodecThreads, Payload
 from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
 from workers.interface import ModelError
-from workers.payloads import PreparedBatch, Reply, decode_batch, encode_edit, encode_scores, failure, warm_up
-from workers.thumbnails import make_thumbnail
+from workers.payloads import PreparedBatch, failure
 
-_CODEC_THREADS = 2
 _MOST_AHEAD = 2
 """So many batches are prepared ahead: prepared images are large, and a run sends one batch ahead."""
-_ASIDE_SECONDS, _ASIDE_SHARE = 0.25, 0.15
-"""How long codec work that nobody waits for steps aside for what a device does wait for, here and in the other workers:
-seconds at most, and the share of the time that the device took for its last job.
-"""
-_FIRST_SECONDS = 0.5
-"""What a device is supposed to take as long as it has done nothing."""
-
 Send = Callable[[str, m.Message, Sequence[Buffer]], None]
 
 
@@ -50,21 +36,6 @@ class Activity:
     steps: int = 0
     progress: int = 0
     done: int = 0
-
-
-@dataclass
-class _Payload:
-    """All that is kept of one job."""
-
-    message: m.Edit | m.Score
-    images: list[Buffer]
-    decoded: Any = None
-    source_thumbnail: Future[bytes | None] | None = None
-    waiting: bool = False
-    prepared: Future[PreparedBatch | None] | None = None
-    outcome: Outcome | None = None
-    reply: Reply | None = None
-    codecs: list[m.CodecSpan] = field(default_factory=list)
 
 
 class Workbench:
@@ -86,23 +57,17 @@ class Workbench:
         self.jobs = j.Jobs()
         self.activity = Activity()
         self.job_timeout = 600.0
-        self._payloads: dict[j.JobKey, _Payload] = {}
+        self._payloads: dict[j.JobKey, Payload] = {}
         self._mailbox = mailbox
         self._device = device
         self._holder = holder
         self._send = send
         self._first_done = first_done
         self._may_prepare = may_prepare
-        self._busy, self._idle = threading.Event(), threading.Event()
-        self._took = _FIRST_SECONDS
         self._lined_up: j.JobKey | None = None
         self._gone_on_with: j.JobKey | None = None
         self._ahead: Ahead[PreparedBatch | None] = Ahead()
-        self._codecs = ThreadPoolExecutor(_CODEC_THREADS, thread_name_prefix="codec")
-
-    def warm_up(self, role: m.Role) -> None:
-        """A model is about to be loaded: jobs will come."""
-        self._codecs.submit(warm_up, role)
+        self.codecs = CodecThreads()
 
     def catch_up(self) -> None:
         """Before anything else is decided: the device may have gone on with the edit that was next so far."""
@@ -130,7 +95,7 @@ class Workbench:
     def add(self, message: m.Edit | m.Score, images: list[Buffer]) -> None:
         """A job arrived."""
         key = j.JobKey(message.run, message.job)
-        self._payloads.setdefault(key, _Payload(message, images))
+        self._payloads.setdefault(key, Payload(message, images))
         self.act(self.jobs.add(key, message.round if isinstance(message, m.Edit) else None))
 
     def turn_away(self, kind: m.RefusalKind, text: str, *, before_epoch: int | None = None) -> None:
@@ -149,80 +114,49 @@ class Workbench:
         for action in actions:
             match action:
                 case j.Decode(key, ahead):
-                    self._in_codec_thread(key, self._decode_ahead if ahead else _decode, self._decoded)
+                    payload = self._payloads[key]
+                    self._then(self.codecs.decode(payload, ahead=ahead), partial(self._decoded, key, payload))
                 case j.Start(key):
                     self._start(key)
                 case j.SayAtBarrier(key, round_):
                     self._say_at_barrier(key, round_)
                 case j.Encode(key, behind):
-                    self._in_codec_thread(key, self._encode_behind if behind else _encode, self._encoded)
+                    payload = self._payloads[key]
+                    self._then(self.codecs.encode(payload, behind=behind), partial(self._encoded, key, payload))
                 case j.Send(key):
                     reply = self._payloads[key].reply
                     assert reply is not None, "sent before it was made"  # noqa: S101 - jobs.py orders it so
                     self._send(key.run, reply.message, reply.images)
                 case j.Forget(key):
-                    payload = self._payloads.pop(key, None)
-                    if payload is not None and payload.prepared is not None:
-                        payload.prepared.cancel()
+                    forgotten = self._payloads.pop(key, None)
+                    for future in (forgotten.prepared, forgotten.source_thumbnail) if forgotten is not None else ():
+                        if future is not None:
+                            future.cancel()
 
-    def _in_codec_thread(
-        self,
-        key: j.JobKey,
-        work: Callable[[_Payload], None],
-        then: Callable[[j.JobKey, _Payload, ModelError | None], None],
-    ) -> None:
-        payload = self._payloads[key]
+    def _then(self, future: Future[None], then: Callable[[ModelError | None], None]) -> None:
+        """When a codec thread is done, have the loop call this with its error."""
 
         def ended(future: Future[None]) -> None:
             error = _as_model_error(future.exception())
-            self._mailbox.post(lambda: then(key, payload, error))
+            self._mailbox.post(lambda: then(error))
 
-        self._codecs.submit(work, payload).add_done_callback(ended)
+        future.add_done_callback(ended)
 
-    @property
-    def _aside(self) -> float:
-        """How many seconds to step aside for."""
-        return min(_ASIDE_SECONDS, self._took * _ASIDE_SHARE)
-
-    def _decode_ahead(self, payload: _Payload) -> None:
-        """Decode a moment after the device has got its job, or when it is done with it: other workers' devices may
-        still wait for theirs.
-        """
-        if isinstance(payload.message, m.Edit):
-            self._idle.wait(self._aside)
-        _decode(payload)
-
-    def _thumbnail_behind(self, source: Image.Image) -> bytes | None:
-        """The source's thumbnail, a moment after the device has got the pixels, or when it is done with them."""
-        self._idle.wait(self._aside)
-        return make_thumbnail(source)
-
-    def _encode_behind(self, payload: _Payload) -> None:
-        """Encode a moment after the device is busy again: on busy cores a barrier would wait for images to be
-        compressed, this worker's own and those of the workers that were released a little earlier.
-        """
-        self._busy.wait(self._aside)
-        time.sleep(self._aside)
-        _encode(payload)
-
-    def _decoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
+    def _decoded(self, key: j.JobKey, payload: Payload, error: ModelError | None) -> None:
         if self._payloads.get(key) is not payload:
             return  # dropped meanwhile, and perhaps given again
         if error is None:
             payload.waiting = True
-            source = payload.decoded if isinstance(payload.message, m.Edit) else None
             self.act(self.jobs.decoded(key))
             self._prepare_ahead()
-            if source is not None:
-                payload.source_thumbnail = self._codecs.submit(self._thumbnail_behind, source)
+            self.codecs.make_thumbnail(payload)
         else:
             payload.reply = failure(payload.message, error, None, None)
             self.act(self.jobs.decode_failed(key))
 
     def _start(self, key: j.JobKey) -> None:
         self._payloads[key].waiting = False
-        self._idle.clear()
-        self._busy.set()
+        self.codecs.device_began()
         if key == self._gone_on_with:
             self._gone_on_with = None
         else:
@@ -244,9 +178,7 @@ class Workbench:
             return self._holder.score(payload.message, payload.decoded, taken(payload.prepared), progress)
 
         def done(outcome: Outcome) -> None:
-            self._busy.clear()
-            self._idle.set()
-            self._took = outcome.finished - outcome.started
+            self.codecs.device_ended(outcome)
             activity.done += 1
             activity.progress += 1
             if activity.done == 1:
@@ -284,7 +216,7 @@ class Workbench:
         )
         self._send(key.run, message, ())
 
-    def _encoded(self, key: j.JobKey, payload: _Payload, error: ModelError | None) -> None:
+    def _encoded(self, key: j.JobKey, payload: Payload, error: ModelError | None) -> None:
         if self._payloads.get(key) is not payload:
             return
         if error is not None:
@@ -294,41 +226,9 @@ class Workbench:
         self.act(self.jobs.encoded(key))
 
 
-def _decode(payload: _Payload) -> None:
-    began = time.time()
-    if isinstance(payload.message, m.Edit):
-        payload.decoded = decode_image(bytes(payload.images[0]))
-    else:
-        payload.decoded = decode_batch(payload.message, payload.images)
-    payload.images = []
-    payload.codecs.append(_span("decode", began))
-
-
-def _prepare(holder: ModelHolder, payload: _Payload) -> PreparedBatch | None:
+def _prepare(holder: ModelHolder, payload: Payload) -> PreparedBatch | None:
     assert isinstance(payload.message, m.Score), "only batches are prepared"  # noqa: S101 - the caller chose it so
     return holder.prepare_batch(payload.message, payload.decoded)
-
-
-def _encode(payload: _Payload) -> None:
-    began, outcome, message = time.time(), payload.outcome, payload.message
-    assert outcome is not None, "encoded before the device was done"  # noqa: S101 - jobs.py orders it so
-    if isinstance(message, m.Edit):
-        # It was begun before this was, so that no thread waits for what none has begun.
-        small = payload.source_thumbnail.result() if payload.source_thumbnail else None
-        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished, small)
-    else:
-        reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
-    codecs = [*payload.codecs, _span("encode", began)]
-    payload.reply = replace(reply, message=structs.replace(reply.message, codecs=codecs))
-    payload.outcome = replace(outcome, value=None)
-    # What can't be sent, such as a score that is not a number, is found here, where it fails this job alone.
-    encode(payload.reply.message, payload.reply.images)
-
-
-def _span(what: Literal["decode", "encode"], began: float) -> m.CodecSpan:
-    """What this codec thread has just done. The executor numbers its threads at the end of their names."""
-    number = int(threading.current_thread().name.rpartition("_")[2])
-    return m.CodecSpan(what=what, thread=number, started=began, finished=time.time())
 
 
 def _as_model_error(error: BaseException | None) -> ModelError | None:

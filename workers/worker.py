@@ -200,7 +200,7 @@ class Worker:
         self._status.epoch = message.epoch
         self._bench.job_timeout = message.job_timeout_seconds
         self._begin_move(message.epoch)
-        self._bench.warm_up(self._identity.role)
+        self._bench.codecs.warm_up(self._identity.role)
 
         def enter(phase: m.Phase) -> None:
             self._mailbox.post(lambda: self._enter(phase))

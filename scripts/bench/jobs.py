@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import io
+import time
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from scheduler.delivery import Delivery, Item
+from scheduler.ledger_rows import EditedRow, decode_row
+from scheduler.run_directory import thumbnail_path
 from scripts.bench.peer_processes import run_apart
 from scripts.bench.peers import RAY, RAY_KEEPING, missing
 from scripts.bench.pictures import write_pairs
+from scripts.bench.runs import FinishedRun
 from scripts.bench.settings import EDITORS, Ratio, Record, Settings, at_least
 from scripts.bench.throughput import CPUS, REWARD, SWAP, spans_of
 from scripts.bench.timing import throughput
@@ -19,6 +25,7 @@ _PAYLOAD_BYTES = 64 * 1024
 _PIXELS = 16
 _DISTINCT = 16
 _POOL = "empty"
+_WRITING = "warmbench, its writing alone"
 
 
 def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
@@ -35,13 +42,14 @@ def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[R
     for number in range(settings.repeat):
         run = place.run(data.path, *options, pool=_POOL, editor=editor, reward=REWARD, sections=SWAP)
         spans = {"warmbench": spans_of(run)}
+        rates = {_WRITING: _write_again(run, place.folder / f"p-again-{number}")}
         for peer in (RAY, RAY_KEEPING) if reason is None else ():
             spans[peer] = run_apart(place, peer, data.path, nothing, EDITORS)
-        for who, found in spans.items():
-            rate = throughput(found, EDITORS, 0.0).pairs_per_second
+        rates |= {who: throughput(found, EDITORS, 0.0).pairs_per_second for who, found in spans.items()}
+        for who, rate in rates.items():
             best[who] = max(best.get(who, 0.0), rate)
             record({"figure": "jobs", "who": who, "repeat": number, "jobs_per_second": rate})
-    # Not before all is measured: for minutes after, ext4 searches long for room for new files (inodes).
+    # Not before all is measured: for minutes after thousands were deleted, ext4 searches long for a new file's inode.
     place.clear()
     place.stop(_POOL)
     ratios = [Ratio("jobs: rate", who, rate, "jobs a second") for who, rate in best.items()]
@@ -52,6 +60,30 @@ def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[R
             Ratio("jobs", f"beside {RAY_KEEPING}", best["warmbench"] / best[RAY_KEEPING], meaning),
         ]
     return ratios
+
+
+def _write_again(run: FinishedRun, folder: Path) -> float:
+    """Write all that the run's jobs left once more, as the run did, while nothing else is at work: jobs a second."""
+    items = []
+    for line in (run.folder / "results.jsonl").read_bytes().splitlines(keepends=True):
+        row = decode_row(line)
+        if isinstance(row, EditedRow):
+            of_pair = (row.category, row.pair_id)
+            small = [Path(thumbnail_path("", *of_pair, sample)).relative_to("/") for sample in (None, row.sample)]
+            content = {path: (run.folder / path).read_bytes() for path in (Path(row.image), *small)}
+            image, *thumbnails = ((str(folder / path), found) for path, found in content.items())
+            items.append(Item([row], image=image, thumbnails=thumbnails))
+    folder.mkdir()
+
+    def failed(error: Exception) -> None:
+        raise error
+
+    delivery = Delivery(folder / "results.jsonl", lambda event: event(), failed)
+    started = time.monotonic()
+    for item in items:
+        delivery.put(item)
+    delivery.close()
+    return len(items) / (time.monotonic() - started)
 
 
 def payload(number: int) -> bytes:

@@ -60,11 +60,11 @@ def ray_actor_pool(
     parameters: Mapping[str, Any],
     devices: int,
     folder: Path,
-    keep: Callable[[str, bytes], None] = lambda _key, _image: None,
+    keep: Callable[[str, bytes], float] = lambda _key, _image: time.time(),
 ) -> list[Span]:
     """``ray.util.ActorPool`` over an actor per device, as its documentation has it.
 
-    ``keep`` gets each result with its number.
+    ``keep`` gets each result with its number, and says when it was delivered.
     """
     ray: Any = importlib.import_module("ray")
     actor_pool: Any = importlib.import_module("ray.util").ActorPool
@@ -82,8 +82,7 @@ def ray_actor_pool(
         spans: list[Span] = []
         edits = actor_pool(actors).map_unordered(lambda actor, pair: actor.work.remote(*pair), list(pairs.items()))
         for image, started, finished in edits:
-            keep(str(len(spans)), image)
-            spans.append(Span(started, finished, time.time()))
+            spans.append(Span(started, finished, keep(str(len(spans)), image)))
         return spans
     finally:
         ray.shutdown()

@@ -49,14 +49,16 @@ class Kept:
         self._rows = (folder / "rows.jsonl").open("ab", buffering=0)
         self._lock = Lock()
 
-    def keep(self, key: str, image: bytes) -> None:
-        """From any thread; returns when it is safe."""
+    def keep(self, key: str, image: bytes) -> float:
+        """From any thread; returns when it is safe, with the time at which the image had its name on disk."""
         digest = hashlib.sha256(image).hexdigest()
-        path = self._images / f"{key.rpartition('/')[2]}.png"
+        path = self._images / f"{key.replace('/', '-')}.png"
         write_atomically(path, image)
+        delivered = time.time()
         with self._lock:
             self._rows.write(json.dumps({"key": key, "image": str(path), "sha256": digest}).encode() + b"\n")
             os.fsync(self._rows.fileno())
+        return delivered
 
     def close(self) -> None:
         """No more is to come."""
@@ -103,18 +105,17 @@ def thread_pool_with_codecs(
     pairs: Mapping[str, bytes],
     parameters: Mapping[str, Any],
     devices: int,
-    keep: Callable[[str, bytes], None] = lambda _key, _image: None,
+    keep: Callable[[str, bytes], float] = lambda _key, _image: time.time(),
 ) -> list[Span]:
     """A thread per device that only edits, beside a second pool, which decodes one pair ahead and encodes behind.
 
-    ``keep`` gets each result, in the second pool.
+    ``keep`` gets each result, in the second pool, and says when it was delivered.
     """
     held = Devices(parameters)
     waiting, lock = iter(pairs.items()), Lock()
 
     def encode(key: str, edited: Image.Image, started: float, finished: float) -> Span:
-        keep(key, encode_png(edited))
-        return Span(started, finished, time.time())
+        return Span(started, finished, keep(key, encode_png(edited)))
 
     def next_pair() -> tuple[str, Future[Image.Image]] | None:
         with lock:
@@ -135,7 +136,7 @@ def thread_pool_with_codecs(
 def thread_pool_keeping(
     pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int, folder: Path
 ) -> list[Span]:
-    """The same, and an image counts as delivered when it is safe in this new folder."""
+    """The same, and each result is kept in this new folder."""
     kept = Kept(folder)
     try:
         return thread_pool_with_codecs(pairs, parameters, devices, kept.keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,10 +30,14 @@ begun: list[str] = []
 class GatedEditor(Editor):
     """Begins an edit, and ends it when its gate is opened."""
 
+    draws = False
+
     def load(self, residency: m.Residency) -> None:
         pass
 
     def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
+        if self.draws:
+            request.image.paste((255, 255, 255), (0, 0, *request.image.size))
         begun.append(request.instruction)
         assert gates[request.instruction].wait(30)
         return request.image
@@ -50,6 +55,7 @@ class Bench:
         self.holder.load(spec, "device", serial=False, timeout=60.0, enter=lambda _: None)
         self.sent: list[tuple[str, str]] = []
         self.edited: dict[str, m.Edited] = {}
+        self.thumbnails: dict[str, list[bytes]] = {}
         self.bench = Workbench(self.mailbox, self.device, self.holder, self._send, lambda: None)
         self.jobs = self.bench.jobs
         self.jobs.attach("run")
@@ -60,6 +66,7 @@ class Bench:
         self.sent.append((type(message).__name__, message.job))
         if isinstance(message, m.Edited):
             self.edited[message.job] = message
+            self.thumbnails[message.job] = [bytes(image) for image in images[1:]]
 
     def add(self, *names: str) -> None:
         for name in names:
@@ -180,19 +187,61 @@ def test_while_the_model_is_wanted_elsewhere_nothing_is_lined_up(bench: Bench) -
     bench.until(("Edited", "b"))
 
 
-def test_decoding_ahead_steps_aside_while_the_device_works_and_no_longer(
+class Watched(threading.Event):
+    """Notes for how long it is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return super().wait(timeout)
+
+
+def test_what_is_ahead_steps_aside_while_the_device_works_and_no_longer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.workbench._ASIDE_SECONDS", 3600.0)
-    bench.bench._took = 1e6
+    monkeypatch.setattr("workers.codec_threads._ASIDE_SECONDS", 3600.0)
+    bench.bench.codecs._took = 1e6
+    bench.bench.codecs._idle = idle = Watched()
     bench.add("b")
-    bench.turn()
+    wait_until(lambda: any(seconds > 3000 for seconds in idle.waits))
+    assert bench.bench._payloads[j.JobKey("run", "b")].decoded is None
     gates["a"].set()
+    bench.until(("Edited", "a"))
+    assert bench.bench.codecs._took < 1000
     gates["b"].set()
-    bench.until(("Edited", "a"), ("Edited", "b"))
-    decode = next(span for span in bench.edited["b"].codecs if span.what == "decode")
-    assert bench.edited["a"].finished <= decode.finished
+    bench.until(("Edited", "b"))
     assert bench.edited["b"].thumbnails == ["edit", "source"]
+
+
+def test_what_steps_aside_does_so_once_for_each_job_of_the_device(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.codec_threads._ASIDE_SECONDS", 3600.0)
+    bench.bench.codecs._took = 1e6
+    bench.bench.codecs._begun -= 8000
+    bench.add("b", "c")
+    bench.decoded(2)
+    bench.bench.codecs._idle = idle = Watched()
+    wait_until(lambda: all(one.source_thumbnail for one in bench.bench._payloads.values()))
+    assert not any(idle.waits), "the moment is over"
+
+
+def test_an_editor_that_draws_on_its_source_does_not_draw_on_its_thumbnail(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.codec_threads._ASIDE_SECONDS", 3600.0)
+    monkeypatch.setattr(GatedEditor, "draws", True)
+    bench.bench.codecs._took = 1e6
+    gates["a"].set()
+    bench.until(("Edited", "a"))
+    bench.begin("b")
+    gates["b"].set()
+    bench.until(("Edited", "b"))
+    edit, source = (Image.open(io.BytesIO(one)).getpixel((0, 0)) for one in bench.thumbnails["b"])
+    assert (edit, source) == ((255, 255, 255), (0, 0, 0))
 
 
 def test_the_first_edit_of_a_life_is_told_before_another_begins(tmp_path: Path) -> None:

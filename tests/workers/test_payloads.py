@@ -19,7 +19,6 @@ from workers.thumbnails import make_thumbnail
 
 warm_up(sys.argv[1])
 before = set(sys.modules)
-assert ("zlib_ng" in before) == (sys.argv[1] == "editor")
 for kind in ("PNG", "JPEG"):
     file = io.BytesIO()
     Image.new("RGB", (600, 400)).save(file, kind)

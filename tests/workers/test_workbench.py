@@ -15,12 +15,13 @@ from protocol.mailbox import Mailbox
 from tests.waiting import wait_until
 from tests.workers.simulated_requests import spec_of
 from workers import jobs as j
+from workers.codec_threads import Payload
 from workers.codecs import encode_png
 from workers.device import Device
 from workers.holder import ModelHolder
 from workers.interface import ScoreRequest
 from workers.payloads import PreparedBatch, Reply
-from workers.workbench import Workbench, _Payload
+from workers.workbench import Workbench
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_job_that_is_acknowledged_is_gone_at_once_and_not_when_garbage_is_coll
 
 
 def kept() -> list[object]:
-    return [one for one in gc.get_objects() if type(one) in (_Payload, Reply, PreparedBatch, ScoreRequest)]
+    return [one for one in gc.get_objects() if type(one) in (Payload, Reply, PreparedBatch, ScoreRequest)]
 
 
 def edit(job: str) -> m.Edit:

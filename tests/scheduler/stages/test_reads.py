@@ -46,19 +46,29 @@ def reads_of(readers: Readers) -> Callable[[str, Callable[[Any], None], bool], N
     return lambda name, then, ahead: reads.read(cast("Source", Named(name)), then, ahead=ahead)
 
 
-def test_what_is_ahead_waits_until_no_device_waits_for_its_own() -> None:
+def test_where_all_threads_are_taken_what_a_device_waits_for_overtakes_what_is_ahead() -> None:
     readers, found = Readers(), list[bytes]()
     read = reads_of(readers)
-    read("now", found.append, False)
+    for name in "1234":
+        read(name, found.append, False)
     read("ahead", found.append, True)
-    read("also now", found.append, False)
-    assert readers.names == ["now", "also now"]
+    read("awaited", found.append, False)
+    assert readers.names == ["1", "2", "3", "4"]
     readers.end()
-    assert readers.names == ["also now"]
+    assert readers.names == ["2", "3", "4", "awaited"]
     readers.end()
-    assert readers.names == ["ahead"]
-    readers.end()
-    assert found == [b"now", b"also now", b"ahead"]
+    assert readers.names == ["3", "4", "awaited", "ahead"]
+    assert found == [b"1", b"2"]
+
+
+def test_one_that_takes_long_holds_nobody_up() -> None:
+    readers = Readers()
+    read = reads_of(readers)
+    for name in ["slow", "a", "b", "c"]:
+        read(name, lambda _: None, False)
+    read("ahead", lambda _: None, True)
+    readers.end(1)
+    assert readers.names == ["slow", "b", "c", "ahead"]
 
 
 def test_without_a_device_that_waits_what_is_ahead_is_read_at_once() -> None:
