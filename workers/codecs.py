@@ -5,7 +5,7 @@ decoded, and whatever goes wrong comes out as a ``ModelError`` with a kind. An e
 
 The PNG is written here, and not by Pillow, because that costs far less: one filter (``Up``) and zlib's run-length
 strategy took 21 ms a megapixel of RISEBench images where Pillow at level 1 took 50, with files 4 % smaller; zlib-ng
-halves that again, and makes the same bytes of it as zlib. Numpy and zlib-ng let other threads run meanwhile, which not
+takes 0.6 of that, and makes the same bytes of it as zlib. Numpy and zlib-ng let other threads run meanwhile, which not
 every version of Pillow does.
 """
 
