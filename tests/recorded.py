@@ -1,0 +1,21 @@
+"""Files under ``tests/data`` that hold what the code gave when they were recorded: it has to give the same today.
+
+``RECORD=1 python -m pytest FILE`` records anew what the tests of that file compare; look at the difference in git.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parent / "data"
+
+
+def assert_as_recorded(path: Path, text: str) -> None:
+    """Compare a text with what is recorded in this file, or record it."""
+    if os.environ.get("RECORD"):
+        path.write_text(text, encoding="utf-8")
+        pytest.skip(f"recorded {path}")
+    assert text == path.read_text(encoding="utf-8")
