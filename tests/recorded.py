@@ -1,6 +1,6 @@
-"""Files under ``tests/data`` that hold what the code gave when they were recorded: it has to give the same today.
+"""Compares what the code gives with files under ``tests/data``, which were recorded from an earlier version.
 
-``RECORD=1 python -m pytest FILE`` records anew what the tests of that file compare; look at the difference in git.
+``RECORD=1 python -m pytest FILE`` records again what the tests in that file compare; review the difference in git.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The bytes on the wire stay what they are: workers and schedulers of different versions may talk to each other.
 
 ``tests/data/messages.json`` has two examples of every message, one with every field set, one with required fields
-alone. See ``tests/recorded.py`` for how to record them anew.
+only. ``tests/recorded.py`` says how to record them again.
 """
 
 from __future__ import annotations
