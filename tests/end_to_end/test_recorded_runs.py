@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from scheduler.ledger import read_ledger
 from scheduler.ledger_rows import EditedRow, Row, ScoredRow
 from scheduler.stages.task import Task, build_task
 from scheduler.stages.units import EditUnit, ScoreUnit
-from tests.end_to_end.harness import Bench, bench
+from tests.end_to_end.harness import Bench
 from tests.recorded_runs import NAMES, RUNS, STAMP, link_models
 from workers.catalog import make_model
 from workers.fingerprint import fingerprint
@@ -89,12 +88,6 @@ def test_its_models_have_the_fingerprints_that_they_would_get_now(
     for spec in (editor_spec(run.config()), reward_spec(run.config())):
         files = make_model(spec, "cpu").weight_files()
         assert fingerprint(spec, files, tmp_path / "cache.json") == run.fingerprint(spec.role)
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
-        yield made
 
 
 def assert_nothing_is_done_again(user: Bench, run: RecordedRun) -> None:
