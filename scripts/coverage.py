@@ -14,8 +14,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import stdtrit
 
-from scheduler.correlations import kendall, spearman
-from scheduler.statistics import describe
+from scheduler.statistics.correlations import kendall, spearman
+from scheduler.statistics.describe import describe
 
 SIZES = (8, 20, 50, 100, 270)
 _BLOCK = 2_000
@@ -50,7 +50,7 @@ def students_intervals(scores: Any) -> tuple[Any, Any]:
     """``ci95`` of each row of ``scores``: low ends, high ends.
 
     Raises:
-        AssertionError: it is not what ``scheduler.statistics`` gives for the first rows.
+        AssertionError: it is not what ``scheduler.statistics.describe`` gives for the first rows.
     """
     pairs = scores.shape[1]
     margin = float(stdtrit(pairs - 1, 0.975)) * scores.std(axis=1, ddof=1) / math.sqrt(pairs)
@@ -58,7 +58,7 @@ def students_intervals(scores: Any) -> tuple[Any, Any]:
     low, high = centre - margin, centre + margin
     for row in range(min(_CHECKED, len(scores))):
         if not np.allclose(describe(scores[row].tolist()).ci95, (low[row], high[row]), rtol=1e-9, atol=1e-9):
-            raise AssertionError("this is not the interval that scheduler.statistics computes")
+            raise AssertionError("this is not the interval that scheduler.statistics.describe computes")
     return low, high
 
 

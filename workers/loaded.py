@@ -10,8 +10,8 @@ from pathlib import Path
 from protocol.codec import encode
 from protocol.messages import Heartbeat, LoadedModel, ModelSpec, WorkerState
 from workers.fingerprint import file_stamps
-from workers.hub import weight_files
 from workers.interface import Model, ModelError
+from workers.models.hub import weight_files
 
 FileStamps = Mapping[str, str]
 """Each file's stamp (see ``file_stamps``), by its path."""

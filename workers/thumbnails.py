@@ -1,7 +1,7 @@
 """The small pictures that a report shows of a source and its edit, made here because the pixels are decoded here.
 
 They are for the eye alone: nothing is judged or compared by them, and one that can't be made costs nobody anything. The
-scheduler makes what is missing (``scheduler/thumbnails.py``) after the same rules.
+scheduler makes what is missing (``scheduler/report/thumbnails.py``) after the same rules.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from PIL import Image
 
 from protocol.messages import MAX_THUMBNAIL_BYTES, THUMBNAIL_QUALITY, THUMBNAIL_SIDE
-from workers.images import flatten
+from workers.models.images import flatten
 
 log = logging.getLogger("warmbench.worker")
 

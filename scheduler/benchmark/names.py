@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 
-from scheduler.text import one_line
+from scheduler.base.text import one_line
 
 MAX_NAME = 200
 

@@ -3,8 +3,8 @@
 ``load_config`` reads one and tells every mistake at once; ``requests`` says what it asks of the workers.
 """
 
+from scheduler.config.checks.environment import Environment, category_problems, check_environment
 from scheduler.config.document import Config
-from scheduler.config.environment import Environment, category_problems, check_environment
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError, Problem
 

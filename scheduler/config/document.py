@@ -10,10 +10,10 @@ import yaml
 
 from scheduler.config.editor_models import DiffusionModel
 from scheduler.config.prompts import Prompts
+from scheduler.config.reading.yaml_values import PLAIN_WORDS
 from scheduler.config.reward_models import RewardModel
 from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
 from scheduler.config.values import Section
-from scheduler.config.yaml_values import PLAIN_WORDS
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from scheduler.config.catalog import EDITOR_FAMILY, REWARD_FAMILY, SECTIONS, Family, hint_for_key
+from scheduler.config.checks.environment import Environment, environment_problems
 from scheduler.config.document import Config
 from scheduler.config.editor_models import DiffusionModel
-from scheduler.config.environment import Environment, environment_problems
 from scheduler.config.model_choice import choose
 from scheduler.config.problems import ConfigError, Location, Problem, did_you_mean, dotted, listing, printable, shown
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
+from scheduler.config.reading.yaml_source import Source, read_source
 from scheduler.config.reward_models import RewardModel
 from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
 from scheduler.config.validation import Checker, Findings
 from scheduler.config.values import Section, check_name
-from scheduler.config.yaml_source import Source, read_source
 
 Kind = TypeVar("Kind", bound=Section)
 

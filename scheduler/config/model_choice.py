@@ -8,9 +8,9 @@ from typing import Any
 
 from scheduler.config.catalog import Family, all_keys
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, shown
+from scheduler.config.reading.yaml_source import Source
 from scheduler.config.validation import Findings
 from scheduler.config.values import Section
-from scheduler.config.yaml_source import Source
 
 _OLD_SYSTEM = "src.models."
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.text import one_line
+from scheduler.base.text import one_line
 
 Location = tuple[str | int, ...]
 """Where something is in a document: ``("benchmark", "categories", 0)``."""

@@ -9,9 +9,9 @@ from collections.abc import Collection
 from typing import Any
 
 from protocol.messages import ModelSpec
+from scheduler.config.checks.model_lookup import local_folder
 from scheduler.config.document import Config
 from scheduler.config.editor_models import EditorParams, OwnEditorParams, SimulatedEditorParams
-from scheduler.config.model_lookup import local_folder
 from scheduler.config.reward_models import OwnRewardParams, RewardParams, SimulatedRewardParams
 from scheduler.config.simulation import SIMULATION_KEYS, Simulation
 

@@ -18,8 +18,8 @@ from pydantic_core import ErrorDetails
 
 from scheduler.config.catalog import bounds, hint_for_key, nested_section
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, printable, shown
+from scheduler.config.reading.yaml_source import Source
 from scheduler.config.values import Section
-from scheduler.config.yaml_source import Source
 
 Kind = TypeVar("Kind", bound=Section)
 

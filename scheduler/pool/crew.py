@@ -11,10 +11,10 @@ import zmq
 
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
+from scheduler.base.text import one_line
 from scheduler.pool.matching import in_the_way, usable
+from scheduler.pool.residency import Placement, Wanted, next_moves, off_device, settled, to_read_early
 from scheduler.pool.worker_client import WorkerClient
-from scheduler.residency import Placement, Wanted, next_moves, off_device, settled, to_read_early
-from scheduler.text import one_line
 
 _MESSAGES_PER_TURN = 256
 

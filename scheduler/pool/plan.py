@@ -9,11 +9,11 @@ import psutil
 from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from scheduler.config import Config
+from scheduler.config.checks.model_lookup import weight_bytes
+from scheduler.config.devices import Layout
 from scheduler.config.interpreters import reward_command
-from scheduler.config.model_lookup import weight_bytes
 from scheduler.config.requests import editor_spec, reward_spec
-from scheduler.devices import Layout
-from scheduler.residency import off_device
+from scheduler.pool.residency import off_device
 
 
 def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:

@@ -11,7 +11,7 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.sockets import Link
-from scheduler.residency import Placement
+from scheduler.pool.residency import Placement
 
 
 class WorkerClient:

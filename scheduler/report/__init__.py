@@ -6,7 +6,7 @@ from scheduler.report.files import write_reports
 from scheduler.report.json_form import report_as_dict, report_as_json
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Expected, Report
-from scheduler.report.tally import OUTDATED, PairTally
+from scheduler.store.tally import OUTDATED, PairTally
 
 __all__ = [
     "DEFAULT_METRICS",

@@ -10,11 +10,11 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from scheduler.correlations import kendall, pearson, ranks, spearman
-from scheduler.human_scores import HumanScore, HumanScores
 from scheduler.report.model import Agreement, Disagreement, GroupAgreement, PairResult, Raters
 from scheduler.report.pairs_csv import cell_text
-from scheduler.statistics import mean
+from scheduler.statistics.correlations import kendall, pearson, ranks, spearman
+from scheduler.statistics.describe import mean
+from scheduler.store.human_scores import HumanScore, HumanScores
 
 MOST_DISAGREEMENTS = 10
 FEWEST_IN_COMMON = 4

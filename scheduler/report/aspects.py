@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from scheduler.report.model import PairResult, SampleResult
-from scheduler.statistics import Description, describe, mean
+from scheduler.statistics.describe import Description, describe, mean
 
 
 def aspect_names(pairs: Iterable[PairResult]) -> list[str]:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scheduler.human_scores import HumanScores
-from scheduler.ledger_rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
 from scheduler.report.agreement import agree
 from scheduler.report.aspects import describe_aspects
 from scheduler.report.model import (
@@ -20,10 +18,12 @@ from scheduler.report.model import (
     StageName,
     StagePerformance,
 )
-from scheduler.report.tally import PairTally
-from scheduler.report.variance import Variance, tell_apart
 from scheduler.stages.costs import barrier_loss
-from scheduler.statistics import describe, mean
+from scheduler.statistics.describe import describe, mean
+from scheduler.statistics.variance import Variance, tell_apart
+from scheduler.store.human_scores import HumanScores
+from scheduler.store.rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
+from scheduler.store.tally import PairTally
 
 
 def build_report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scheduler.report.model import Report
-from scheduler.statistics import Description
+from scheduler.statistics.describe import Description
 
 NOTHING = "—"
 DEFAULT_METRICS = ("mean", "std", "median", "min", "max")

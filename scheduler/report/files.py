@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scheduler.files import write_atomically
+from scheduler.base.files import write_atomically
+from scheduler.base.text import encodable, one_line
 from scheduler.report.gallery import Pictures, render_gallery
 from scheduler.report.json_form import report_as_json
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Report
 from scheduler.report.pairs_csv import pairs_csv
-from scheduler.text import encodable, one_line
 
 
 def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: Sequence[str]) -> list[Path]:

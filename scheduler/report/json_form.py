@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from scheduler.correlations import Correlation
+from scheduler.base.text import encodable
 from scheduler.report.model import (
     Agreement,
     Failure,
@@ -20,9 +20,9 @@ from scheduler.report.model import (
     SampleResult,
     Score,
 )
-from scheduler.report.variance import Component, Variance
-from scheduler.statistics import Description
-from scheduler.text import encodable
+from scheduler.statistics.correlations import Correlation
+from scheduler.statistics.describe import Description
+from scheduler.statistics.variance import Component, Variance
 
 
 def report_as_json(report: Report) -> bytes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.correlations import Correlation
 from scheduler.report.figures import NOTHING, interval_text, metric_label, metric_text, score_text
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Agreement, Group, GroupAgreement, Report
-from scheduler.report.variance import Component, Variance
+from scheduler.statistics.correlations import Correlation
+from scheduler.statistics.variance import Component, Variance
 
 FIRST_UNMATCHED = 5
 _RULES = {"mean": "the mean", "min": "the lowest", "geometric_mean": "the geometric mean"}

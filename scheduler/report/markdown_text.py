@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from scheduler.text import one_line
+from scheduler.base.text import one_line
 
 # Entities where a renderer that takes backslashes lightly would do harm: HTML, and the bounds of cells and code.
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;"}

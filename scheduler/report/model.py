@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scheduler.correlations import Correlation
-from scheduler.report.variance import Variance
-from scheduler.statistics import Description
+from scheduler.statistics.correlations import Correlation
+from scheduler.statistics.describe import Description
+from scheduler.statistics.variance import Variance
 
 StageName = Literal["edit", "score"]
 PairStatus = Literal["scored", "edited", "failed", "missing"]

@@ -16,9 +16,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
+from scheduler.base.text import ELLIPSIS, one_line
 from scheduler.report.aspects import aspect_mean, aspect_names
 from scheduler.report.model import Edit, Expected, Failure, PairResult, PairStatus, Report, SampleResult
-from scheduler.text import ELLIPSIS, one_line
 
 LONGEST_TEXT = 32_000
 """Characters; Excel allows 32,767, and spills what is longer into other cells."""

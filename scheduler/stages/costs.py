@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from protocol.pool import locked
-from scheduler.files import write_atomically
+from scheduler.base.files import write_atomically
 from scheduler.stages.units import EditUnit, Units
 
 _ENOUGH = 12

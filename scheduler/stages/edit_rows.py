@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from protocol.codec import Buffer
 from protocol.messages import MAX_THUMBNAIL_BYTES, Edited
-from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage
 from scheduler.stages.units import EditUnit
+from scheduler.store.rows import EditedRow, FailedRow, FailureStage
 
 MAX_MESSAGE = 4000
 """Characters of a failure's message that the ledger keeps."""

@@ -10,9 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from protocol import messages as m
 from protocol.codec import Buffer
 from scheduler.benchmark.model import PairError
-from scheduler.delivery import Item
-from scheduler.ledger_rows import FailedRow
-from scheduler.run_directory import RunDirectory
 from scheduler.stages import rounds as r
 from scheduler.stages.costs import Line
 from scheduler.stages.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
@@ -21,6 +18,9 @@ from scheduler.stages.services import EditedImage, Services, StageClock
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
 from scheduler.stages.units import EditUnit
+from scheduler.store.delivery import Item
+from scheduler.store.rows import FailedRow
+from scheduler.store.run_directory import RunDirectory
 
 log = logging.getLogger("warmbench")
 

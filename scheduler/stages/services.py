@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from protocol import messages as m
-from scheduler.delivery import Item
-from scheduler.ledger_rows import StageRow
 from scheduler.pool.worker_client import WorkerClient
 from scheduler.report.model import StageName
-from scheduler.trace import Trace
+from scheduler.store.delivery import Item
+from scheduler.store.rows import StageRow
+from scheduler.store.trace import Trace
 
 T = TypeVar("T")
 

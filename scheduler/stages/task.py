@@ -16,7 +16,7 @@ from scheduler.config.requests import (
     score_identity_parameters,
     score_parameters,
 )
-from scheduler.identity import edit_identity, score_identity
+from scheduler.stages.identity import edit_identity, score_identity
 from scheduler.stages.units import EditUnit, ScoreUnit
 
 

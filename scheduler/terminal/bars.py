@@ -13,12 +13,12 @@ from types import TracebackType
 from rich.console import Console
 from rich.text import Text
 
-from scheduler.logs import format_duration
+from scheduler.base.text import one_line
 from scheduler.terminal.live import PERIOD_SECONDS, LiveScreen
+from scheduler.terminal.logs import format_duration
 from scheduler.terminal.rate import Rate
 from scheduler.terminal.say import stdout_to_nowhere
 from scheduler.terminal.snapshot import RunView, Snapshot, StageView
-from scheduler.text import one_line
 
 log = logging.getLogger("warmbench")
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from scheduler.logs import format_duration
+from scheduler.base.text import one_line
 from scheduler.report.figures import score_text
+from scheduler.terminal.logs import format_duration
 from scheduler.terminal.snapshot import MeanView, Snapshot, StageView, WorkerState, WorkerView
-from scheduler.text import one_line
 
 _WIDEST_BAR = 24
 _LONGEST_NAME = 24

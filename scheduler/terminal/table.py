@@ -12,9 +12,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from scheduler.base.text import one_line
 from scheduler.report.figures import chosen_metrics, metric_label, metric_text
 from scheduler.report.model import Group, Report
-from scheduler.text import one_line
 
 LONGEST_CATEGORY = 40
 NARROWEST_CATEGORY = 8

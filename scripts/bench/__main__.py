@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scheduler.arguments import positive
+from scheduler.commands.arguments import positive
 from scripts.bench.results import announce, machine, raw_file, table
 from scripts.bench.runs import BenchError
 from scripts.bench.settings import EDITORS, Settings

@@ -17,10 +17,10 @@ from typing import Any
 
 from PIL import ImageOps
 
-from scheduler.ledger_rows import EditedRow, Planned, Row, ScoredRow
 from scheduler.report import DEFAULT_METRICS, Expected, build_report, write_reports
-from scheduler.run_directory import thumbnail_path
-from scheduler.thumbnails import small_jpeg
+from scheduler.report.thumbnails import small_jpeg
+from scheduler.store.rows import EditedRow, Planned, Row, ScoredRow
+from scheduler.store.run_directory import thumbnail_path
 from scripts.bench.gallery_visit import measure_page
 from scripts.bench.pictures import picture
 from scripts.bench.settings import Ratio, Record, Settings, at_most

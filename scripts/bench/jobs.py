@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from scheduler.delivery import Delivery, Item
-from scheduler.ledger_rows import EditedRow, decode_row
-from scheduler.run_directory import thumbnail_path
+from scheduler.store.delivery import Delivery, Item
+from scheduler.store.rows import EditedRow, decode_row
+from scheduler.store.run_directory import thumbnail_path
 from scripts.bench.peer_processes import run_apart
 from scripts.bench.peers import RAY, RAY_KEEPING, missing
 from scripts.bench.pictures import write_pairs

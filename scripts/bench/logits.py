@@ -20,8 +20,8 @@ from scripts.bench.runs import BenchError
 from scripts.bench.settings import Ratio, Record, Settings, at_least
 from scripts.bench.workplace import Workplace
 from scripts.tiny_models.catalog import MODELS
-from workers.catalog import make_model
 from workers.interface import Reward, ScoreRequest
+from workers.models.registry import make_model
 
 _BATCH = 4
 _SIZE = 256

@@ -20,11 +20,11 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import ModelSpec
-from scheduler.files import write_atomically
+from scheduler.base.files import write_atomically
 from scripts.bench.timing import Span
 from workers.codecs import decode_image, encode_png
-from workers.editors.simulated import SimulatedEditor
 from workers.interface import EditRequest
+from workers.models.editors.simulated import SimulatedEditor
 
 THREADS, PREFETCHING = "thread pool", "thread pool + codec pool"
 PROCESSES, RAY, DASK = "process pool", "Ray actor pool", "Dask distributed"

@@ -27,7 +27,7 @@ from scripts.bench.runs import FinishedRun
 from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings, Target, at_least, at_most
 from scripts.bench.timing import Span, Throughput, ideal_wall, throughput
 from scripts.bench.workplace import Workplace
-from workers.simulation import Simulation
+from workers.models.simulation import Simulation
 
 POOL = "six"
 CPUS = {"device_ids": ["cpu"] * EDITORS}

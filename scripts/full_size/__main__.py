@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scheduler.arguments import positive
+from scheduler.commands.arguments import positive
 from scripts.bench.results import machine, raw_file
 from scripts.full_size.architectures import SIZES
 from scripts.full_size.gpu import gpu_name, versions, watched

@@ -14,8 +14,8 @@ from protocol.messages import ModelSpec
 from scripts.bench.logits import score_request
 from scripts.full_size.jobs import Report, work_on_job
 from scripts.full_size.moves import torch_peak
-from workers.catalog import make_model
 from workers.interface import Reward, ScoreRequest
+from workers.models.registry import make_model
 
 SCORINGS = ("logits", "generate")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from scheduler.residency import off_device
+from scheduler.pool.residency import off_device
 from scripts.bench.workplace import Workplace, workplace
 from scripts.full_size.architectures import Size, architecture
 from scripts.full_size.jobs import run_job

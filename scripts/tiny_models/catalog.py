@@ -99,9 +99,9 @@ _SHARED = (f"{_HERE}/tokenizer.py", f"{_HERE}/weights.py")
 _REWARD = (*_SHARED, f"{_HERE}/reward.py")
 _TRAINING = (
     f"{_HERE}/reward_training.py",
-    "workers/processors.py",
-    "workers/rewards/conversations.py",
-    "workers/rewards/settings.py",
+    "workers/models/processors.py",
+    "workers/models/rewards/conversations.py",
+    "workers/models/rewards/settings.py",
 )
 
 _RANDOM = "it is a tiny model of random weights, so that its results carry no meaning."

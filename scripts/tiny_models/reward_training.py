@@ -19,9 +19,9 @@ from PIL import Image
 from protocol.messages import Prompt
 from scripts.tiny_models.reward import REASON, answer_with, new_model, reward_tokenizer, save_reward
 from workers.interface import ScoreRequest
-from workers.processors import load_processor
-from workers.rewards.conversations import Conversation, first_question
-from workers.rewards.settings import read_settings
+from workers.models.processors import load_processor
+from workers.models.rewards.conversations import Conversation, first_question
+from workers.models.rewards.settings import read_settings
 
 _STEPS = 280
 _LENGTHS = (5, 20, 80, 200, 500, 1000)

@@ -21,7 +21,7 @@ from tests.chaos.audit_report import check_report
 from tests.chaos.dataset import Item, inverted
 from tests.chaos.finding import Finding
 from tests.chaos.standing import OUTDATED, Standing, Unit, stand
-from workers.simulation import Simulation
+from workers.models.simulation import Simulation
 
 Stage = Literal["load", "edit", "score"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.chaos.plan import Models, Plan
 from tests.tiny_model_fixtures import _SET_UP as TINY_MODELS
-from workers.simulation import Simulation
+from workers.models.simulation import Simulation
 
 
 def sections(plan: Plan, data: Path, changes: Counter[str]) -> dict[str, Any]:

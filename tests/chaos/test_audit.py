@@ -16,7 +16,7 @@ from tests.chaos.audit import Case, audit
 from tests.chaos.dataset import Item, draw_items, write_items
 from tests.chaos.standing import Unit
 from tests.end_to_end.harness import bench
-from workers.simulation import Simulation
+from workers.models.simulation import Simulation
 
 Row = dict[str, Any]
 

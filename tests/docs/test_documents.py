@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scheduler.cli import main
+from scheduler.commands.main import main
 from scheduler.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]

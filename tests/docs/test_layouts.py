@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.config import Config, load_config
 from scheduler.config.layout import Gpu, resolve_layout
-from scheduler.residency import off_device
+from scheduler.pool.residency import off_device
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "layouts.md").read_text(encoding="utf-8")
 

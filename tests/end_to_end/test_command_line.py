@@ -19,12 +19,12 @@ from tests.end_to_end.harness import Bench, encoded, pair, picture, small_benchm
 
 def test_the_scheduler_never_imports_torch_and_help_imports_next_to_nothing() -> None:
     program = (
-        "import sys, scheduler.cli\n"
-        "try: scheduler.cli.main(['--help'])\n"
+        "import sys, scheduler.commands.main\n"
+        "try: scheduler.commands.main.main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'transformers', 'diffusers', 'numpy', 'rich', 'pydantic', 'zmq', 'PIL'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "import scheduler.run, scheduler.prepare, scheduler.dry_run\n"
+        "import scheduler.run.run, scheduler.run.prepare, scheduler.commands.dry_run\n"
         "assert not {'torch', 'transformers', 'diffusers'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)

@@ -123,7 +123,7 @@ def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_e
 
 
 def test_an_id_that_is_the_file_name_of_another_one_does_not_take_its_image(user: Bench, tmp_path: Path) -> None:
-    from scheduler.run_directory import RunDirectory
+    from scheduler.store.run_directory import RunDirectory
 
     name = Path(RunDirectory(tmp_path).image_path("c", LONG, 0)).name.removesuffix(".png")
     assert name != LONG

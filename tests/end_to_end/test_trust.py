@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli import main
+from scheduler.commands.main import main
 from tests.end_to_end.harness import Bench, small_benchmark
 from tests.end_to_end.test_hostile_input import shows_safely
 from tests.end_to_end.test_reading_runs import ASPECTS

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from scheduler.ledger_rows import EditedRow, FailedRow, FailureStage, Planned, Row, ScoredRow, StageRow
 from scheduler.report import Expected, Report, build_report
+from scheduler.store.rows import EditedRow, FailedRow, FailureStage, Planned, Row, ScoredRow, StageRow
 
 
 def planned(pair_id: str, category: str = "物理", *, loaded: bool = True) -> Planned:

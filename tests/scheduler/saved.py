@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from scheduler.ledger_rows import Row, encode_row
+from scheduler.store.rows import Row, encode_row
 
 
 def saved_run(

@@ -31,7 +31,7 @@ from scripts.bench.workplace import workplace
 from scripts.browser import missing_browser
 from tests.waiting import wait_until
 from workers.codecs import decode_image
-from workers.simulation import Simulation
+from workers.models.simulation import Simulation
 
 TINY = Settings(
     pairs=12,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scheduler.statistics import describe
+from scheduler.statistics.describe import describe
 from scripts.coverage import (
     Scores,
     coverage_of_bootstrap,

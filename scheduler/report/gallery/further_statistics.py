@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scheduler.correlations import Correlation
 from scheduler.report.gallery.shown import shown_name, shown_number
 from scheduler.report.model import Agreement, Group, GroupAgreement
-from scheduler.report.variance import Component, Variance
-from scheduler.statistics import Description
+from scheduler.statistics.correlations import Correlation
+from scheduler.statistics.describe import Description
+from scheduler.statistics.variance import Component, Variance
 
 _FIRST_UNMATCHED = 20
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from scheduler.run_directory import thumbnail_path
+from scheduler.store.run_directory import thumbnail_path
 
 
 class Pictures:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scheduler.text import ELLIPSIS, one_line
+from scheduler.base.text import ELLIPSIS, one_line
 
 LONGEST_TEXT = 8_000
 """Characters of one text."""

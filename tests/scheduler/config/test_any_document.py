@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.base.text import one_line
 from scheduler.config import Config, ConfigError, Environment, load_config
 from scheduler.config.catalog import all_keys
-from scheduler.text import one_line
 from tests.scheduler.config.test_old_configs import COMPLETE
 from tests.scheduler.config.written import write
 

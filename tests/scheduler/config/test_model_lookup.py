@@ -11,7 +11,7 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from scheduler.config.model_lookup import is_local, local_folder, missing_model
+from scheduler.config.checks.model_lookup import is_local, local_folder, missing_model
 
 ON_HUB = {
     "Qwen/Qwen-Image-Edit": ["model_index.json"],

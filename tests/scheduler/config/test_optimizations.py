@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.config import Config, Environment, Overrides, Problem
 from scheduler.config.requests import editor_spec
-from scheduler.manifest import notes
+from scheduler.store.manifest import notes
 from tests.scheduler.config.written import load, only_problem, problems_of
 
 TEXT = "diffusion_model: {{params: {{model_name: ./none, device: {device}, {more}optimizations: {{{options}}}}}}}\n"

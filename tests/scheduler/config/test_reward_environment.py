@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from protocol import PROTOCOL_VERSION
+from scheduler.config.checks.reward_environment import _run, faults, reward_environment_problems
+from scheduler.config.checks.reward_environment_probe import FOUND, IMPORTED
 from scheduler.config.problems import Problem
-from scheduler.config.reward_environment import _run, faults, reward_environment_problems
-from scheduler.config.reward_environment_probe import FOUND, IMPORTED
 from tests.scheduler.config.written import load
 from tests.waiting import wait_until
 

@@ -9,8 +9,8 @@ import pytest
 
 from scheduler.config import load_config
 from scheduler.config.catalog import SECTIONS, all_keys
+from scheduler.config.devices import Gpu, resolve_layout
 from scheduler.config.values import Section
-from scheduler.devices import Gpu, resolve_layout
 from tests.scheduler.config.written import load
 
 CONFIGS = Path(__file__).parents[3] / "configs"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config import ConfigError
-from scheduler.config.yaml_source import Source, read_source
+from scheduler.config.reading.yaml_source import Source, read_source
 from tests.scheduler.config.written import write
 
 

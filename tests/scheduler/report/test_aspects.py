@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, render_markdown, report_as_dict
-from scheduler.statistics import describe
+from scheduler.statistics.describe import describe
+from scheduler.store.rows import Row
 from tests.scheduler.report.test_schema import problems
 from tests.scheduler.rows import edited, failed, planned, report_of, scored
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.ledger_rows import Row, decode_row, encode_row
 from scheduler.report import Expected, report_as_dict
 from scheduler.report.model import Report
+from scheduler.store.rows import Row, decode_row, encode_row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, sha, stage_end
 
 

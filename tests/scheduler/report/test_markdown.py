@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.ledger_rows import Row
+from scheduler.base.text import one_line
 from scheduler.report import DEFAULT_METRICS, render_markdown
 from scheduler.report.markdown import MOST_FAILURES
 from scheduler.report.markdown_text import escape
-from scheduler.text import one_line
+from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, stage_end
 
 HOSTILE = "x | y `code` <script>alert(1)</script>\n# Heading\r\n\x1b[31m[a](http://evil)\u202eterces **b** ![i](j)"

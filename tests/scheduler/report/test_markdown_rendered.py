@@ -8,10 +8,10 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from scheduler.human_scores import HumanScore, HumanScores
-from scheduler.ledger_rows import Row
+from scheduler.base.text import one_line
 from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report, render_markdown
-from scheduler.text import one_line
+from scheduler.store.human_scores import HumanScore, HumanScores
+from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, scored
 
 NAMES = (

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.ledger_rows import Row
 from scheduler.report import Report
 from scheduler.report.pairs_csv import LONGEST_TEXT, pairs_csv
+from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, sha
 
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1+1", "'=1")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from scheduler.ledger_rows import Row
 from scheduler.report import Report, report_as_json
+from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, stage_end
 
 

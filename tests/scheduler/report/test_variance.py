@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, render_markdown, report_as_dict
-from scheduler.report.variance import Component, Variance, tell_apart
+from scheduler.statistics.variance import Component, Variance, tell_apart
+from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, planned, report_of, scored
 
 # statsmodels 0.15: the mean squares from the residuals of ols y ~ 1, y ~ C(pair) and y ~ C(sample), with 5, 12 and 18

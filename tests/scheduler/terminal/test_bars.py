@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from scheduler.logs import configure_logging
 from scheduler.terminal import StageBars
 from scheduler.terminal.live import LiveScreen
+from scheduler.terminal.logs import configure_logging
 from scheduler.terminal.rate import Rate
 from scheduler.terminal.snapshot import RunView, Snapshot
 from tests.waiting import wait_until

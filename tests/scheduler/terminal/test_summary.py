@@ -10,8 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, Report
+from scheduler.store.rows import Row
 from scheduler.terminal import final_table, print_summary
 from scheduler.terminal.table import print_table
 from tests.scheduler.rows import edited, failed, planned, report_of, scored

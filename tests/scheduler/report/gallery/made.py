@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from PIL import Image, ImageDraw
 
-from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, write_reports
-from scheduler.run_directory import thumbnail_path
-from scheduler.saved_run import read_run
+from scheduler.report.saved_run import read_run
+from scheduler.store.rows import Row
+from scheduler.store.run_directory import thumbnail_path
 from tests.scheduler.rows import edited, failed, planned, scored, stage_end
 from tests.scheduler.saved import saved_run
 

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from scheduler.ledger_rows import Row
 from scheduler.report import DEFAULT_METRICS, Report
 from scheduler.report.gallery import Pictures, render_gallery
 from scheduler.report.gallery.data import gallery_head, gallery_items, score_range
 from scheduler.report.gallery.shown import LONGEST_TEXT, shown_text, shown_tree, text_limit
-from scheduler.run_directory import thumbnail_path
+from scheduler.store.rows import Row
+from scheduler.store.run_directory import thumbnail_path
 from tests.scheduler.report.gallery.made import MANIFEST, STAMP, mixed_rows
 from tests.scheduler.rows import edited, planned, report_of, scored
 

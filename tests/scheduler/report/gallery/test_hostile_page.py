@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from scheduler.ledger_rows import Row
+from scheduler.store.rows import Row
 from tests.browser import visit
 from tests.scheduler.report.gallery.made import run_with_pictures
 from tests.scheduler.rows import edited, failed, planned, scored

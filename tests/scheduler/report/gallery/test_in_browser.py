@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from scheduler.ledger_rows import Row
+from scheduler.store.rows import Row
 from tests.browser import Visit, visit
 from tests.scheduler.report.gallery.made import STAMP, mixed_rows, plain_rows, run_with_pictures
 from tests.scheduler.rows import edited, planned, scored

@@ -1,0 +1,1 @@
+"""Text, files, interrupts and memory: what every package may use."""

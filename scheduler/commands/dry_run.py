@@ -1,0 +1,114 @@
+"""``--dry-run``: says what a run would do, and all that is wrong, without starting anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from protocol.messages import Role
+from protocol.pool import home
+from scheduler.base.text import one_line
+from scheduler.config.editor_models import DiffusionModel
+from scheduler.config.reward_models import RewardModel
+from scheduler.run.admission import refused_edits
+from scheduler.run.options import resume_problem
+from scheduler.run.prepare import Prepared
+from scheduler.stages.costs import KnownCosts, by_cost
+from scheduler.stages.estimate import Forecast, kind_of
+from scheduler.stages.units import AllEdits, EditUnit
+from scheduler.store.manifest import notes
+from scheduler.store.run_directory import NoSuchRunError, find_run, read_json
+from scheduler.terminal.say import say
+
+
+def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None) -> bool:
+    """Print the plan and every bad pair, and edits made elsewhere that can't be judged; return whether there are none.
+
+    Raises:
+        scheduler.store.run_directory.NoSuchRunError: there is no such run to resume, or it can't be resumed so.
+    """
+    config, benchmark, layout = prepared.config, prepared.benchmark, prepared.layout
+    editor, reward = config.diffusion_model, config.reward_model
+    lines = [
+        f"Config: {config.path}",
+        f"Data: {benchmark.path} ({benchmark.format})",
+        *(f"  {one_line(name)}: {count} pairs" for name, count in counts(prepared).items()),
+        f"Stages: {', '.join(prepared.stages)}",
+        *(_model_line("Editor", editor, layout.editors) if "edit" in prepared.stages else ()),
+        *_edits_line(prepared, resume),
+        *(_model_line("Reward", reward, layout.rewards) if "score" in prepared.stages else ()),
+        f"Residency: {layout.residency}",
+        *(_estimate_lines(prepared) if resume is None else ()),
+        f"Output: {config.evaluation.output_dir}",
+        *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
+        *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits)),
+        *(f"Notice: {notice}" for notice in config.notices),
+        *(f"Warning: {warning}" for warning in benchmark.warnings),
+        *(f"Warning: {warning}" for warning in (prepared.edits.warnings if prepared.edits else ())),
+    ]
+    bad = benchmark.bad
+    if bad:
+        lines.append(f"{len(bad)} of {len(benchmark.items)} pairs can't be used:")
+        lines += [f"  {one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in bad]
+    else:
+        lines.append(f"All {len(benchmark.items)} pairs are good. Nothing was run.")
+    refused = refused_edits(prepared.edits, benchmark, config.evaluation.samples_per_pair) if prepared.edits else []
+    if refused:
+        lines.append(f"{len(refused)} edits can't be judged:")
+        lines += [f"  {one_line(unit.key)}: {error.kind}: {one_line(error.message)}" for unit, error in refused]
+    say(console, *lines)
+    return not (bad or refused)
+
+
+def _model_line(what: str, section: DiffusionModel | RewardModel, devices: Sequence[str]) -> Iterator[str]:
+    name = section.params.model_name or ""
+    yield f"{what}: {section.type or section.class_path} {name} on {', '.join(devices)}"
+
+
+def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
+    if prepared.edits is not None:
+        yield f"Edits: {len(prepared.edits.images)} images of {one_line(prepared.edits.place)}"
+    elif "edit" not in prepared.stages:
+        yield f"Edits: those that run {resume} has made"
+
+
+def _resumed(prepared: Prepared, run: str) -> Path:
+    path = find_run(prepared.config.evaluation.output_dir, run)
+    problem = resume_problem(read_json(path / "manifest.json"), path.name, prepared.edits)
+    if problem is not None:
+        raise NoSuchRunError(problem)
+    return path
+
+
+def _estimate_lines(prepared: Prepared) -> list[str]:
+    """How long it will take, if earlier runs tell."""
+    config, layout = prepared.config, prepared.layout
+    kinds: dict[Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
+    forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
+    pairs = prepared.benchmark.pairs
+    edits = AllEdits(pairs, config.evaluation.samples_per_pair)
+    sizes = {pair.key: pair.source.size for pair in pairs}
+
+    def pixels(unit: EditUnit) -> int:
+        width, height = sizes[unit.key]
+        return width * height
+
+    made = by_cost(edits, pixels, forecast.line) if "edit" in prepared.stages else ()
+    passes = config.evaluation.reward_passes if "score" in prepared.stages else 0
+    estimate = forecast.estimate(
+        [pixels(unit) / 1e6 for unit in made],
+        passes * (len(edits) if prepared.edits is None else len(prepared.edits.images)),
+        {"editor": len(layout.editors), "reward": len(layout.rewards)},
+        one_after_the_other=layout.residency == "swap",
+    )
+    return [] if estimate is None else [str(estimate)]
+
+
+def counts(prepared: Prepared) -> dict[str, int]:
+    """How many pairs each category has, bad ones included, in the data's order."""
+    result = dict.fromkeys(prepared.benchmark.categories, 0)
+    for item in prepared.benchmark.items:
+        result[item.category] = result.get(item.category, 0) + 1
+    return result

@@ -1,0 +1,79 @@
+"""``warmbench report RUN``: a run's reports once more, from its directory alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from scheduler.base.text import one_line
+from scheduler.report import Report, write_reports
+from scheduler.report.figures import averages_words, interval_text
+from scheduler.report.markdown_statistics import correlation_text, matching_words
+from scheduler.report.saved_run import SavedRun, read_run
+from scheduler.report.thumbnails import fill_in
+from scheduler.store.human_scores import KEPT_AS, HumanScores, HumanScoresError, keep, kept, read_human_scores
+from scheduler.store.run_directory import reports_locked
+from scheduler.terminal.say import say
+from scheduler.terminal.table import final_table, print_table
+
+
+def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None = None) -> bool:
+    """Write the reports, show their table, and return whether the run is complete.
+
+    ``human_scores`` is a file of what people gave; later reports of the run have it too, until another is given.
+
+    Raises:
+        OSError: the ledger can't be read, or a report can't be written.
+        ValueError: the run's folder has a name that can't be part of a file's; or those scores can't be used.
+    """
+    given = None if human_scores is None else read_human_scores(human_scores)
+    with reports_locked(run.path, patient=True):
+        # Once more: while we waited, the run may have ended and written its last manifest.
+        run = read_run(run.path, run.output_dir)
+        report = run.report(given or _kept(run.path))
+        if given is not None:
+            _keep(given, report, run.path)
+        fill_in(run.path, report, lambda _: None)
+        paths = write_reports(report, run.output_dir, run.path, run.metrics)
+    notes = [f"⚠️  {one_line(note)}" for note in report.notes]
+    if run.is_running():
+        notes.append("⚠️  The run is not over: this is what it has so far. It writes its reports again at its end.")
+    say(console, *notes)
+    print_table(console, final_table(report, run.metrics))
+    say(console, *averages_words(report), *map(one_line, _agreement_words(report)))
+    say(console, *(f"Report: {one_line(path)}" for path in paths))
+    overall = report.overall
+    if report.status == "COMPLETE":
+        say(console, f"COMPLETE: all {overall.num_pairs} pairs were done")
+    else:
+        counts = f"{overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet"
+        say(console, f"INCOMPLETE: {counts}")
+    return report.status == "COMPLETE"
+
+
+def _kept(folder: Path) -> HumanScores | None:
+    try:
+        return kept(folder)
+    except HumanScoresError as error:
+        raise HumanScoresError(f"{error}\nGive the file anew with --human-scores, or remove {KEPT_AS}") from error
+
+
+def _keep(given: HumanScores, report: Report, folder: Path) -> None:
+    """Keep the file, unless it is about something else altogether."""
+    if report.agreement is not None and len(report.agreement.unmatched) == len(given.rows):
+        first = given.rows[0]
+        name = one_line(f"{first.category}/{first.pair_id}", 200)
+        raise HumanScoresError(f"the human scores name no pair of this run; the first, in line {first.line}, is {name}")
+    keep(given, folder)
+
+
+def _agreement_words(report: Report) -> list[str]:
+    agreement = report.agreement
+    if agreement is None:
+        return []
+    found = []
+    for name, one in (("Spearman", agreement.overall.spearman), ("Kendall tau-b", agreement.overall.kendall)):
+        interval = "" if one.ci95 is None else f", 95% interval {interval_text(one.ci95)}"
+        found.append(f"{name} {correlation_text(one)}{interval}")
+    return [f"Agreement with human scores: {'; '.join(found)}", *(f"   - {line}" for line in matching_words(agreement))]

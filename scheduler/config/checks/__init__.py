@@ -1,0 +1,1 @@
+"""Checks of a config against this machine: models, classes, environments, packages."""

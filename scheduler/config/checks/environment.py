@@ -1,0 +1,164 @@
+"""Are the things there that a config names? Files, models, devices, environments, places to write to.
+
+Each check looks at one thing and knows nothing of the others, so that one that fails hides none. They work on any
+config, also on what is left of one that had mistakes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.config.checks.class_paths import missing_class
+from scheduler.config.checks.model_lookup import Role, missing_model
+from scheduler.config.checks.optimization_checks import refused_optimizations
+from scheduler.config.checks.reward_environment import reward_environment_problems
+from scheduler.config.document import Config
+from scheduler.config.layout import BOTH_STAGES, Gpu, LayoutError, Stage, resolve_layout
+from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
+
+Found = Iterator[tuple[Location, Problem]]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What to check a config against.
+
+    ``data``: whether a benchmark is needed. ``more``: checks of the caller's own; each gets the config (with defaults
+    in place of what was wrong) and gives problems, such as those of the data's contents. ``hub``: the hub's address.
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    stages: tuple[Stage, ...] = BOTH_STAGES
+    data: bool = True
+    more: tuple[Callable[[Config], Iterable[Problem]], ...] = ()
+    hub: str | None = None
+
+
+def check_environment(
+    config: Config,
+    *,
+    gpus: Sequence[Gpu],
+    stages: Collection[Stage] = BOTH_STAGES,
+    data: bool = True,
+) -> list[Problem]:
+    """What is not there of all that the config names. Takes up to a few seconds where the hub has to be asked."""
+    return [problem for _, problem in environment_problems(config, Environment(tuple(gpus), tuple(stages), data))]
+
+
+def environment_problems(config: Config, environment: Environment) -> Found:
+    """The same, each problem with its key."""
+    if environment.data:
+        yield from _data(config)
+    if "edit" in environment.stages:
+        yield from _model(config, "editor", environment.hub)
+        yield from _optimizations(config)
+    if "score" in environment.stages:
+        yield from _model(config, "reward", environment.hub)
+        for problem in reward_environment_problems(config):
+            yield tuple(problem.path.split(".")), problem
+    try:
+        resolve_layout(config, environment.gpus, stages=environment.stages)
+    except LayoutError as error:
+        yield from error.found
+    yield from _places_to_write(config)
+    for check in environment.more:
+        for problem in check(config):
+            yield tuple(problem.path.partition("[")[0].split(".")), problem
+
+
+def category_problems(config: Config, available: Sequence[str]) -> list[Problem]:
+    """The categories that the config asks for and the data, whose categories these are, lacks."""
+    wanted = config.benchmark.categories or ()
+    message = "the data has no category {}; it has {}"
+    return [
+        Problem("benchmark.categories", message.format(shown(name), listing(available)), did_you_mean(name, available))
+        for name in wanted
+        if name not in available
+    ]
+
+
+def _at(*location: str, message: str, hint: str | None = None) -> tuple[Location, Problem]:
+    return location, Problem(dotted(location), message, hint)
+
+
+def _data(config: Config) -> Found:
+    path = config.benchmark.data_path
+    if path is None:
+        yield _at(
+            "benchmark", "data_path", message="is missing: no benchmark is given", hint="write it, or give --data"
+        )
+    elif (error := _cannot_look(path)) is not None:
+        yield _at("benchmark", "data_path", message=f"{printable(str(path))} can't be looked at: {error}")
+    elif not path.exists():
+        near = nearest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else None
+        hint = f"did you mean `{path.parent / near}`?" if near else None
+        if "$" in str(path):
+            hint = "variables are not filled in; `--data` takes what the shell makes of them"
+        yield _at(
+            "benchmark", "data_path", message=f"there is no file {printable(str(path.absolute()), 400)}", hint=hint
+        )
+    elif not os.access(path, os.R_OK):
+        yield _at("benchmark", "data_path", message=f"{path} can't be read: no permission")
+
+
+def _cannot_look(path: Path) -> str | None:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return None if isinstance(error, NotADirectoryError) else error.strerror
+    return None
+
+
+def _model(config: Config, role: Role, hub: str | None) -> Found:
+    section = config.diffusion_model if role == "editor" else config.reward_model
+    name = "diffusion_model" if role == "editor" else "reward_model"
+    if section.class_path is not None:
+        if missing := missing_class(section.class_path):
+            yield _at(name, "class_path", message=f"{missing[0]} (for {section.class_path})", hint=missing[1])
+        return
+    if not section.holds_gpu or section.params.model_name is None:
+        return
+    if absent := missing_model(section.params.model_name, role, endpoint=hub):
+        yield _at(name, "params", "model_name", message=absent.message, hint=absent.hint)
+
+
+def _optimizations(config: Config) -> Found:
+    section = config.diffusion_model
+    if section.holds_gpu and section.class_path is None:
+        for name, message, hint in refused_optimizations(section.params):
+            yield _at("diffusion_model", "params", "optimizations", name, message=message, hint=hint)
+
+
+def _places_to_write(config: Config) -> Found:
+    places: list[tuple[tuple[str, str], Path | None]] = [
+        (("evaluation", "output_dir"), config.evaluation.output_dir),
+        (("evaluation", "image_output_dir"), config.evaluation.image_output_dir),
+        (("logging", "log_dir"), config.log_dir if config.logging.save_to_file else None),
+    ]
+    told: list[Path] = []
+    for location, folder in places:
+        if folder is None or any(folder.is_relative_to(other) for other in told):
+            continue
+        if reason := _cannot_write(folder):
+            told.append(folder)
+            yield _at(*location, message=f"{folder} {reason}", hint="name a folder that you may write to")
+
+
+def _cannot_write(folder: Path) -> str | None:
+    """Why a folder can't be written to, or made; tried with a nameless file, which leaves nothing behind."""
+    try:
+        there = folder.absolute()
+        while not there.exists():
+            there = there.parent
+        if not there.is_dir():
+            return f"can't be made: {there} is a file" if there != folder.absolute() else "is a file, not a folder"
+        with tempfile.TemporaryFile(dir=there):
+            return None
+    except (OSError, ValueError) as error:
+        return f"can't be written to: {getattr(error, 'strerror', None) or error}"

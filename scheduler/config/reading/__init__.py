@@ -1,0 +1,1 @@
+"""Reads YAML safely and keeps the place of every key."""

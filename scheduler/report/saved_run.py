@@ -1,0 +1,139 @@
+"""A run as it lies in its directory, to be read while nobody, or another process, works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scheduler.config.layout import BOTH_STAGES, Stage
+from scheduler.config.problems import ConfigError
+from scheduler.config.reading.yaml_source import read_source
+from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report
+from scheduler.report.figures import chosen_metrics
+from scheduler.store.human_scores import HumanScores
+from scheduler.store.ledger import is_written, read_ledger
+from scheduler.store.rows import Row
+from scheduler.store.run_directory import LEDGER, locate_run, read_json
+
+_MOST = 1000
+"""Samples of a pair, or passes, that a config can ask for."""
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run's record. Older runs, and broken ones, may lack a part of it; ``expected`` and ``metrics`` then have what
+    the config says, else the defaults. ``output_dir`` is where its reports are.
+    """
+
+    path: Path
+    output_dir: Path
+    manifest: Mapping[str, Any]
+    expected: Expected
+    metrics: tuple[str, ...]
+    log: Path | None
+
+    @property
+    def stamp(self) -> str:
+        """The run's id."""
+        return self.path.name
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of the ledger. A last line that does not end yet, or never will, is passed over.
+
+        Raises:
+            OSError: the ledger can't be read.
+        """
+        return read_ledger(self.path / LEDGER, growing=True)
+
+    def report(self, human: HumanScores | None = None) -> Report:
+        """Its report, of what the ledger has by now, and beside the scores that people gave.
+
+        Raises:
+            OSError: the ledger can't be read.
+        """
+        return build_report(self.rows(), manifest=self.manifest, expected=self.expected, human=human)
+
+    def is_running(self) -> bool | None:
+        """Whether a process works on it; None if that can't be told.
+
+        Raises:
+            OSError: the ledger can't be read.
+        """
+        return is_written(self.path / LEDGER)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The arguments that it was started with, if they are known."""
+        words = self.manifest.get("command")
+        known = isinstance(words, list) and all(isinstance(word, str) for word in words)
+        return tuple(words[1:]) if known and words else ()
+
+
+def open_run(run: str, output_dir: Path | None) -> SavedRun:
+    """The run with this id, or ``latest``, under ``output_dir`` (default ``outputs``), or in this folder.
+
+    Raises:
+        scheduler.store.run_directory.NoSuchRunError: there is none.
+    """
+    path = locate_run(run, output_dir or Path("outputs"))
+    if path.name in ("", ".."):
+        path = path.resolve()
+    if output_dir is None:
+        # The other way about: a run's directory is <output_dir>/runs/<stamp>.
+        output_dir = path.parent.parent if path.absolute().parent.name == "runs" else path
+    return read_run(path, output_dir)
+
+
+def read_run(path: Path, output_dir: Path) -> SavedRun:
+    """The run in this directory; its reports are in ``output_dir``."""
+    evaluation, logging_ = _sections(path / "config.yaml")
+    manifest = read_json(path / "manifest.json")
+    return SavedRun(
+        path=path,
+        output_dir=output_dir,
+        manifest=manifest,
+        expected=Expected(
+            samples_per_pair=_count("samples_per_pair", manifest, evaluation),
+            reward_passes=_count("reward_passes", manifest, evaluation),
+            stages=_stages(manifest.get("stages")),
+        ),
+        metrics=_metrics(evaluation.get("metrics")),
+        log=_log(path, output_dir, logging_.get("log_dir")),
+    )
+
+
+def _sections(config: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What the sections ``evaluation`` and ``logging`` say; nothing where there is no config that can be read."""
+    try:
+        data = read_source(config).data
+    except ConfigError:
+        return {}, {}
+    found = [data.get(name) for name in ("evaluation", "logging")]
+    first, second = (section if isinstance(section, dict) else {} for section in found)
+    return first, second
+
+
+def _count(name: str, *places: Mapping[str, Any]) -> int:
+    values = (place.get(name) for place in places)
+    return next((value for value in values if isinstance(value, int) and 1 <= value <= _MOST), 1)
+
+
+def _stages(named: Any) -> tuple[Stage, ...]:
+    """Those that the run's last part was asked for; both where that is not known."""
+    return tuple(stage for stage in BOTH_STAGES if isinstance(named, list) and stage in named) or BOTH_STAGES
+
+
+def _metrics(named: Any) -> tuple[str, ...]:
+    try:
+        return tuple(chosen_metrics(named)) if isinstance(named, list) and named else DEFAULT_METRICS
+    except (ValueError, TypeError):
+        return DEFAULT_METRICS
+
+
+def _log(path: Path, output_dir: Path, log_dir: Any) -> Path | None:
+    """The run's log. A relative folder in its config was relative to where it was started, which may be elsewhere."""
+    folders = [output_dir / "logs", *([Path(log_dir)] if isinstance(log_dir, str) else [])]
+    files = [folder / f"benchmark_{path.name}.log" for folder in folders]
+    return next((file for file in files if file.is_file()), None)

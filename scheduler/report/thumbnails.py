@@ -1,0 +1,165 @@
+"""Makes the small pictures that a run's workers have not brought: those of sources whose edit failed, and of edits that
+were made elsewhere or by an older version. After the same rules as ``workers/thumbnails.py``.
+
+A report is no worse than without them, so what can't be made is passed over, and it ends after a while.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import stat
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from protocol.codec import MAX_IMAGE_BYTES
+from protocol.messages import MAX_THUMBNAIL_BYTES, THUMBNAIL_QUALITY, THUMBNAIL_SIDE
+from scheduler.base.files import folder_of, read_file, write_atomically
+from scheduler.base.text import one_line
+from scheduler.benchmark.images import FORMATS, MAX_PIXELS
+from scheduler.benchmark.model import Source
+from scheduler.report.model import Report
+from scheduler.store.run_directory import thumbnail_path
+
+log = logging.getLogger("warmbench")
+
+MOST_SECONDS = 30.0
+_THREADS = 4
+_AT_ONCE = 32
+_GAP = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A thumbnail that is to be made, and where its picture is read."""
+
+    path: str
+    read: Callable[[], bytes]
+
+
+def fill_in(
+    run: Path, report: Report, source_of: Callable[[str], Source | None], *, seconds: float = MOST_SECONDS
+) -> int:
+    """Make the thumbnails that this report lacks, from the edits that are on disk and the sources (by a pair's key);
+    return how many were made. Pairs that are not done yet have none. Nothing new is begun after so many seconds.
+    """
+    end = time.monotonic() + seconds
+    made = 0
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnail") as pool:
+        missing = _missing(run, report, source_of)
+        while some := list(islice(missing, _AT_ONCE)):
+            made += sum(pool.map(partial(_make, end=end), some))
+            if time.monotonic() > end:
+                log.info("Thumbnails: %d were made in %g s; what is missing is left out", made, seconds)
+                break
+    return made
+
+
+def _missing(run: Path, report: Report, source_of: Callable[[str], Source | None]) -> Iterator[_Missing]:
+    for pair in report.pairs:
+        names = (pair.category, pair.pair_id)
+        try:
+            begun = pair.status != "missing" or any(sample.edit is not None for sample in pair.samples)
+            source = source_of(f"{pair.category}/{pair.pair_id}") if begun else None
+            if source is not None and _lacks(path := thumbnail_path(run, *names, None)):
+                yield _Missing(path, source.read)
+            for sample in pair.samples:
+                if sample.edit is not None and _lacks(path := thumbnail_path(run, *names, sample.sample)):
+                    # An image elsewhere is recorded with its whole path, which takes the place of the run's.
+                    image = os.path.join(run, sample.edit.image)  # noqa: PTH118 - see scheduler/base/files.py
+                    yield _Missing(path, partial(_read, image))
+        except ValueError as error:
+            log.debug("%s: no thumbnail: %s", "/".join(names), error)
+
+
+def _lacks(path: str) -> bool:
+    """Whether it is not there, or empty, as a power cut can leave it."""
+    try:
+        return os.stat(path).st_size == 0  # noqa: PTH116 - see scheduler/base/files.py
+    except OSError:
+        return True
+
+
+def _read(image: str) -> bytes:
+    """The edit as it lies there now, which may be anything: what was replaced by a pipe is not waited for."""
+    found = os.stat(image)  # noqa: PTH116 - see scheduler/base/files.py
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_IMAGE_BYTES:
+        raise ValueError(f"{image} is no image any more")
+    return read_file(image)
+
+
+def _make(missing: _Missing, *, end: float) -> bool:
+    if time.monotonic() > end:
+        return False
+    try:
+        content = small_jpeg(missing.read())
+        os.makedirs(folder_of(missing.path), exist_ok=True)  # noqa: PTH103 - see scheduler/base/files.py
+        write_atomically(missing.path, content, durable=False)
+    except FileNotFoundError:
+        return False
+    except Exception as error:  # noqa: BLE001 - Pillow's readers raise whatever they trip over, and disks may be full
+        log.debug("%s could not be made: %s", missing.path, one_line(error, 200))
+        return False
+    return True
+
+
+def small_jpeg(data: bytes) -> bytes:
+    """The first frame of an image file as a small JPEG: upright, never enlarged, white where it is transparent.
+
+    Raises:
+        ValueError: it is larger than is accepted, or its thumbnail would be.
+        Exception: whatever else Pillow raises for a file that it can't read.
+    """
+    with warnings.catch_warnings():
+        # The limit on pixels is checked here; and the warnings of broken metadata concern nobody.
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels: at most {MAX_PIXELS} are accepted")
+            image.draft("RGB", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
+            image.load()
+            picture = ImageOps.exif_transpose(_plain(image))
+    stream = io.BytesIO()
+    _on_white(_reduced(picture)).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
+    thumbnail = stream.getvalue()
+    if len(thumbnail) > MAX_THUMBNAIL_BYTES:
+        raise ValueError(f"its thumbnail has {len(thumbnail)} bytes")
+    return thumbnail
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """RGB, or RGBa (premultiplied) where there is transparency. Grey of more than 8 bits is scaled, not clipped."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        deep = image.convert("F")
+        low, high = deep.getextrema()
+        if not (isinstance(low, float) and isinstance(high, float)):
+            raise TypeError("grey of several channels")
+        if image.mode.startswith("I") and low >= 0 and high <= 65535:
+            low, high = 0.0, 65535.0 if high > 255 or image.mode.startswith("I;16") else 255.0
+        factor = 255.0 / ((high - low) or 1.0)
+        return deep.point(lambda value: value * factor - low * factor).convert("L").convert("RGB")
+    return image.convert("RGBA").convert("RGBa") if image.has_transparency_data else image.convert("RGB")
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    scale = THUMBNAIL_SIDE / max(image.size)
+    if scale >= 1:
+        return image
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.HAMMING, reducing_gap=_GAP)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBa":
+        return image
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba).convert("RGB")

@@ -1,0 +1,189 @@
+"""Edits made elsewhere become edits of a run: each image is looked at and recorded, and scores of it are kept.
+
+An image is known by its bytes. The scores of one that was changed count no longer; one that only lies elsewhere now
+keeps them. What has no image, or none that can be used, has failed in the stage ``edit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from scheduler.base.text import encodable, one_line
+from scheduler.benchmark import Benchmark, Pair
+from scheduler.benchmark.edits_elsewhere import NO_IMAGE, EditsElsewhere
+from scheduler.benchmark.model import PairError
+from scheduler.benchmark.sources import FileSource
+from scheduler.report import Expected, PairTally, read_tallies
+from scheduler.run.resume import (
+    WRONG_IMAGE,
+    Remaining,
+    counting_scores,
+    news_of,
+    outdated,
+    score_reason,
+    stale_source,
+)
+from scheduler.run.unfinished import UnfinishedStages
+from scheduler.stages.edit_rows import MAX_MESSAGE
+from scheduler.stages.identity import elsewhere_identity
+from scheduler.stages.services import EditedImage
+from scheduler.stages.task import Task
+from scheduler.stages.units import AllEdits, EditUnit, ScoreUnit
+from scheduler.store.rows import EditedRow, FailedRow, Row
+from scheduler.store.run_directory import RunDirectory
+from scheduler.store.tally import SampleTally
+
+
+class Admission:
+    """Works out what there is to score, from the images and, for a run that is gone on with, from its ledger."""
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        task: Task,
+        directory: RunDirectory,
+        expected: Expected,
+        edits: EditsElsewhere,
+        *,
+        reward: str | None,
+    ) -> None:
+        """``reward`` is the fingerprint of the reward as it is loaded now; None for a run that has no scores yet."""
+        self._benchmark = benchmark
+        self._task = task
+        self._directory = directory
+        self._expected = expected
+        self._elsewhere = edits
+        self._reward = reward
+        self._rows: list[Row] = []
+        self._found = Remaining(rows=self._rows)
+
+    def remaining(self, rows: Iterable[Row]) -> Remaining:
+        """What is left, given all rows of the ledger; reads every image."""
+        unfinished = UnfinishedStages()
+        tallies = {
+            (tally.category, tally.pair_id): tally for tally in read_tallies(unfinished.pass_on(rows), self._expected)
+        }
+        self._rows += unfinished.rows()
+        for item in self._benchmark.items:
+            tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
+            if isinstance(item, Pair):
+                self._found.stale += stale_source(self._directory, item, tally)
+                for number in range(self._expected.samples_per_pair):
+                    unit = EditUnit(item.category, item.pair_id, number)
+                    self._look_at(unit, tally.samples.get(number) or SampleTally())
+            self._rows += news_of(item, tally)
+        self._found.left_out = list(tallies)
+        return self._found
+
+    def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
+        try:
+            path, image = look_at(self._elsewhere, unit)
+        except RefusedError as error:
+            self._refuse(unit, sample, error)
+            return
+        before = None if sample.withdrawn else sample.edit
+        same_bytes = before is not None and before.sha256 == image.sha256
+        if before is None or not same_bytes or before.image != path:
+            if before is not None:
+                self._rows.append(outdated(unit, "edit", WRONG_IMAGE))
+            self._rows.append(_edited(unit, path, image))
+        # The scores of a withdrawn edit come back with an image of the same bytes.
+        kept = sample.edit is not None and sample.edit.sha256 == image.sha256
+        thumbnail = self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample)
+        if not kept and Path(thumbnail).exists():
+            self._found.stale.append(thumbnail)  # it is of another image
+        counting, other = counting_scores(self._task, unit, sample, image.sha256, self._reward) if kept else ({}, [])
+        self._rows += other
+        found = self._found
+        found.reused_edits += 1
+        found.reuse(counting, sample)
+        passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
+        if len(counting) < len(passes):
+            found.scores |= counting
+            found.delivered.append((unit, EditedImage(path, image.sha256)))
+            found.score_reasons.update(score_reason(sample, one) for one in passes if one not in counting)
+
+    def _refuse(self, unit: EditUnit, sample: SampleTally, error: RefusedError) -> None:
+        self._found.missing[error.kind] += 1
+        known = sample.edit_failure
+        if known is not None and (known.kind, known.message) == (error.kind, error.message):
+            return
+        if sample.edit is not None and not sample.withdrawn:
+            self._rows.append(outdated(unit, "edit", WRONG_IMAGE))
+        self._rows.append(
+            FailedRow(
+                category=unit.category,
+                pair_id=unit.pair_id,
+                sample=unit.sample,
+                stage="edit",
+                kind=error.kind,
+                message=error.message,
+            )
+        )
+
+
+class RefusedError(Exception):
+    """An edit that has no image, or none that can be used; ``kind`` and ``message`` are those of its failure."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message[:MAX_MESSAGE]
+
+
+def look_at(edits: EditsElsewhere, unit: EditUnit, *, thorough: bool = False) -> tuple[str, FileSource]:
+    """The path of this edit's image, and the image; ``thorough`` decodes every pixel of it.
+
+    Raises:
+        RefusedError: there is none, or it can't be used.
+    """
+    if unit in edits.refused:
+        raise RefusedError("bad_image", edits.refused[unit])
+    if unit not in edits.images:
+        raise RefusedError(NO_IMAGE, f"there is no image of it in {edits.place}")
+    path = Path(edits.image_path(unit))
+    if encodable(str(path)) != str(path):
+        raise RefusedError("bad_image", f"the path {one_line(path, 400)} is not valid UTF-8")
+    try:
+        if not path.exists():
+            raise RefusedError(NO_IMAGE, f"there is no file {path}")
+        if not path.is_file():
+            raise RefusedError("bad_image", f"{path} is not a file")
+        return str(path), FileSource.inspect(path, thorough=thorough)
+    except PairError as error:
+        raise RefusedError(error.kind, error.message) from error
+    except OSError as error:
+        raise RefusedError("bad_image", f"{path} can't be looked at: {error.strerror or error}") from error
+
+
+def refused_edits(
+    edits: EditsElsewhere, benchmark: Benchmark, samples_per_pair: int
+) -> list[tuple[EditUnit, RefusedError]]:
+    """The edits that can't be judged, found by decoding every image."""
+    refused = []
+    for unit in AllEdits(benchmark.pairs, samples_per_pair):
+        try:
+            look_at(edits, unit, thorough=True)
+        except RefusedError as error:
+            refused.append((unit, error))
+    return refused
+
+
+def _edited(unit: EditUnit, path: str, image: FileSource) -> EditedRow:
+    return EditedRow(
+        category=unit.category,
+        pair_id=unit.pair_id,
+        sample=unit.sample,
+        attempt=None,
+        worker=None,
+        device=None,
+        round=None,
+        started=None,
+        finished=None,
+        identity=elsewhere_identity(image.sha256),
+        image=path,
+        sha256=image.sha256,
+        size=image.size,
+        seed=None,
+    )

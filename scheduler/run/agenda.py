@@ -1,0 +1,195 @@
+"""What a run has to do: all of its benchmark, or what an earlier part of it has left."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from protocol import messages as m
+from protocol.pool import home
+from scheduler.base.files import remove_file
+from scheduler.benchmark import Benchmark
+from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.config import Config
+from scheduler.pool.tenancy import Tenancy
+from scheduler.report import Expected
+from scheduler.run.admission import Admission
+from scheduler.run.options import RunOptions
+from scheduler.run.record import Record
+from scheduler.run.resume import Remaining, Resumption, from_the_beginning, summary
+from scheduler.stages.costs import KnownCosts, by_cost
+from scheduler.stages.edit_stage import EditStage
+from scheduler.stages.estimate import Forecast
+from scheduler.stages.rounds import MOST_LANDING, Rounds
+from scheduler.stages.score_stage import ScoreStage
+from scheduler.stages.task import Task
+from scheduler.stages.units import EditUnit, Units
+from scheduler.store.ledger import read_ledger
+from scheduler.store.manifest import ROLES
+from scheduler.store.rows import FailedRow
+from scheduler.store.run_directory import RunDirectory
+from scheduler.store.tally import OUTDATED
+from scheduler.terminal import StageBars
+
+log = logging.getLogger("warmbench")
+
+_FIRST = 20
+"""So many edits that can't be judged are told one by one."""
+
+
+class Agenda:
+    """Worked out before anything begins, once the models it depends on are known; the stages are then set to it."""
+
+    def __init__(
+        self,
+        config: Config,
+        benchmark: Benchmark,
+        task: Task,
+        directory: RunDirectory,
+        record: Record,
+        expected: Expected,
+        options: RunOptions,
+        *,
+        kinds: Mapping[m.Role, str],
+    ) -> None:
+        """``kinds`` are what the roles' devices are: ``cuda`` or ``cpu``."""
+        self._config = config
+        self._benchmark = benchmark
+        self._task = task
+        self._directory = directory
+        self._record = record
+        self._expected = expected
+        self._options = options
+        self._resume = options.resume
+        self._keep_images = options.keeps_images(config.evaluation.save_generated_images)
+        self._forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
+        self.line = self._forecast.line
+        self.adopted = False
+
+    @property
+    def categories(self) -> Sequence[str]:
+        """Those of the benchmark, in its order."""
+        return self._benchmark.categories
+
+    @property
+    def needs(self) -> Collection[m.Role]:
+        """The roles whose fingerprints it takes."""
+        return tuple(ROLES[stage] for stage in self._options.stages) if self._resume else ()
+
+    def draw_up(self, fingerprints: Mapping[m.Role, str]) -> Remaining:
+        """Find out what there is to do. Reads the ledger and images: not for the loop's thread.
+
+        Raises:
+            OSError: the ledger or an image that is there can't be read.
+        """
+        found = self._find_out(fingerprints)
+        # Before the ledger tells of anything else: what is killed in between finds them once more, or none.
+        for thumbnail in found.stale:
+            with contextlib.suppress(OSError):
+                remove_file(thumbnail)
+        return found
+
+    def _find_out(self, fingerprints: Mapping[m.Role, str]) -> Remaining:
+        if self._options.edits is not None:
+            admission = Admission(
+                self._benchmark,
+                self._task,
+                self._directory,
+                self._expected,
+                self._options.edits,
+                reward=fingerprints.get("reward"),
+            )
+            known = self._resume or self.adopted
+            return admission.remaining(read_ledger(self._directory.ledger) if known else ())
+        if not self._resume:
+            found = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
+            # In a second pool, where the first one ended before anything began, the rows are written already.
+            return replace(found, rows=()) if self.adopted else found
+        resumption = Resumption(
+            self._benchmark,
+            self._task,
+            self._directory,
+            self._expected,
+            editor=fingerprints.get("editor"),
+            reward=fingerprints.get("reward"),
+            keep_images=self._keep_images,
+        )
+        return resumption.remaining(read_ledger(self._directory.ledger))
+
+    def adopt(
+        self, remaining: Remaining, edit: EditStage, score: ScoreStage, bars: StageBars, tenancy: Tenancy
+    ) -> None:
+        """Set the stages to what there is to do, whose rows are in the ledger by now.
+
+        Raises:
+            OSError: the run's record can't be written.
+        """
+        if self._resume:
+            self._record.manifest["left_out"] = remaining.left_out
+            self._record.note_pool(tenancy)
+            for line in (*summary(remaining, self._options.stages), *self._record.differences()):
+                log.info("%s", line)
+            self._record.write()
+        if self._options.edits is not None:
+            _tell_refused(remaining, self._options.edits)
+        params, scheduler = self._config.diffusion_model.params, self._config.scheduler
+        if "edit" in self._options.stages:
+            mode = "rounds with barriers" if params.enable_batch_sync else "free running, no barriers"
+            log.info("Synchronization: %s, round size %d", mode, scheduler.round_size)
+        ordered = by_cost(remaining.edits, self._pixels, self.line)
+        self._tell_estimate(ordered, remaining, tenancy)
+        rounds = Rounds(
+            ordered,
+            synchronized=params.enable_batch_sync,
+            round_size=scheduler.round_size,
+            max_attempts=scheduler.max_attempts,
+            most_landing=MOST_LANDING,
+        )
+        edit.begin(rounds, reused=remaining.reused_edits)
+        score.begin(remaining.scores, reused=remaining.reused_scores)
+        edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
+        if "edit" in self._options.stages:
+            bars.start("edit", edits, done=remaining.reused_edits)
+        else:
+            edits = remaining.reused_edits
+        if "score" in self._options.stages:
+            bars.start("score", edits * self._expected.reward_passes, done=remaining.reused_scores)
+            for unit, image in remaining.delivered:
+                score.available(unit, image)
+        self.adopted = True
+
+    def _tell_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:
+        passes = self._expected.reward_passes if "score" in self._options.stages else 0
+        estimate = self._forecast.estimate(
+            [self._pixels(unit) / 1e6 for unit in edits],
+            sum(remaining.score_reasons.values()) if passes and remaining.score_reasons else len(edits) * passes,
+            {role: len(devices) for role, devices in tenancy.devices.items()},
+            one_after_the_other=tenancy.swap,
+        )
+        if estimate is not None:
+            log.info("%s", estimate)
+
+    def _pixels(self, unit: EditUnit) -> int:
+        width, height = self._task.pairs[unit.key].source.size
+        return width * height
+
+    def keep_costs(self, edit: EditStage, score: ScoreStage) -> None:
+        """Keep for later runs what was learned."""
+        self._forecast.learn(edit.clock, edit.done, score.clock, score.done)
+
+    def begun(self, tenancy: Tenancy) -> None:
+        """The first worker of a role has joined: should the run be killed, its record says with what it began."""
+        self._record.note_pool(tenancy)
+        self._record.rewrite_manifest()
+
+
+def _tell_refused(remaining: Remaining, edits: EditsElsewhere) -> None:
+    news = [row for row in remaining.rows if isinstance(row, FailedRow) and row.stage == "edit"]
+    refused = [row for row in news if row.kind != OUTDATED]
+    for row in refused[:_FIRST]:
+        log.warning("%s/%s has no edit to judge (%s): %s", row.category, row.pair_id, row.kind, row.message)
+    if len(refused) > _FIRST:
+        log.warning("... and %d more have none, all of them in the report", len(refused) - _FIRST)
+    log.info("%d of %d edits are there to be judged", remaining.reused_edits, edits.asked)

@@ -1,0 +1,88 @@
+"""All of a run that can be checked before anything is started: config, data, devices, every mistake at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.benchmark import Benchmark, DataError, load_benchmark
+from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
+from scheduler.config import Config, Environment, Overrides, Problem, category_problems, load_config
+from scheduler.config.devices import BOTH_STAGES, Layout, Stage, resolve_layout, visible_gpus
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that may begin; ``edits`` were made elsewhere."""
+
+    config: Config
+    benchmark: Benchmark
+    layout: Layout
+    stages: tuple[Stage, ...] = BOTH_STAGES
+    edits: EditsElsewhere | None = None
+
+
+def prepare(
+    path: Path,
+    overrides: Overrides,
+    *,
+    thorough: bool,
+    stages: tuple[Stage, ...] = BOTH_STAGES,
+    images: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Prepared:
+    """Load and check all that the stages need; ``thorough`` decodes every source image whole. ``images`` is where the
+    edits are, if they were made elsewhere.
+
+    Raises:
+        ConfigError: with every problem of the config, the data as a whole, the models and the devices.
+    """
+    loaded: list[Benchmark] = []
+    edits: list[EditsElsewhere] = []
+
+    def data_problems(config: Config) -> Iterator[Problem]:
+        settings = config.benchmark
+        if settings.data_path is None or not settings.data_path.exists():
+            return  # told by the config's own checks
+        try:
+            loaded.append(
+                load_benchmark(
+                    settings.data_path,
+                    categories=settings.categories,
+                    limit=settings.limit,
+                    thorough=thorough,
+                    progress=progress,
+                )
+            )
+        except DataError as error:
+            yield from _explain(config, settings.data_path, error)
+
+    def images_problems(config: Config) -> Iterator[Problem]:
+        if images is None or not loaded:
+            return
+        try:
+            edits.append(find_edits(images, loaded[0], config.evaluation.samples_per_pair))
+        except ImagesError as error:
+            yield from (Problem("--images", problem) for problem in error.problems)
+
+    gpus = visible_gpus()
+    more = (data_problems, images_problems)
+    config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
+    layout = resolve_layout(config, gpus, stages=stages)
+    return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None)
+
+
+def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:
+    """A category that is not there is the config's mistake: tell of each. Anything else is the data's."""
+    if config.benchmark.categories:
+        try:
+            everything = load_benchmark(path)
+        except DataError:
+            pass
+        else:
+            found = category_problems(config, everything.categories)
+            if found:
+                return found
+    return [Problem("benchmark.data_path", str(error))]

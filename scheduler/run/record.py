@@ -1,0 +1,83 @@
+"""What a run writes down about itself: ``config.yaml``, as it was resolved, and ``manifest.json``."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from scheduler.benchmark import Benchmark
+from scheduler.config import Config
+from scheduler.config.devices import Layout
+from scheduler.pool.tenancy import Tenancy
+from scheduler.run.options import RunOptions
+from scheduler.store.manifest import ROLES, add_workers, build_manifest, differences, version_differences
+from scheduler.store.run_directory import RunDirectory
+
+log = logging.getLogger("warmbench")
+
+_NAME = "manifest.json"
+
+
+class Record:
+    """The record of one part of a run. What earlier parts have recorded is kept in it, under ``earlier_parts``."""
+
+    def __init__(
+        self,
+        config: Config,
+        benchmark: Benchmark,
+        layout: Layout,
+        directory: RunDirectory,
+        options: RunOptions,
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._earlier = directory.read_json(_NAME) if options.resume else {}
+        self._roles = {ROLES[stage] for stage in options.stages}
+        self.manifest: dict[str, Any] = build_manifest(
+            config, benchmark, layout, directory.stamp, stages=options.stages, edits=options.edits
+        )
+        if options.resume:
+            before = {name: value for name, value in self._earlier.items() if name not in ("earlier_parts", "left_out")}
+            self.manifest["earlier_parts"] = [*self._earlier.get("earlier_parts", []), before]
+            if options.edits is None:
+                self._carry_over()
+
+    def _carry_over(self) -> None:
+        """A role that has nothing to do in this part did its work in an earlier one: that is what the report is of."""
+        for role in {"editor", "reward"} - self._roles:
+            self.manifest[role] = self._earlier.get(role)
+            of_reward = role == "reward"
+            notes = [note for note in self._earlier.get("notes", []) if note.startswith("The reward") == of_reward]
+            self.manifest["notes"] = [*notes, *self.manifest["notes"]]
+        if "editor" not in self._roles and "optimizations" in self._earlier:
+            self.manifest["optimizations"] = self._earlier["optimizations"]
+
+    def write(self) -> None:
+        """Write both files.
+
+        Raises:
+            OSError: they can't be written.
+        """
+        self._directory.write_text("config.yaml", self._config.as_resolved_yaml())
+        self._directory.write_json(_NAME, self.manifest)
+
+    def note_pool(self, tenancy: Tenancy) -> None:
+        """Note who works, where, and with what."""
+        add_workers(self.manifest, [worker for worker in tenancy.workers if worker.role in self._roles])
+        before = [worker for worker in self._earlier.get("workers", []) if worker["role"] not in self._roles]
+        self.manifest["workers"] += before
+        found = version_differences(self.manifest["environment"], self.manifest["workers"])
+        self.manifest["version_differences"] = found
+        self.manifest["residency"] = "swap" if tenancy.swap else "resident"
+        self.manifest["devices"] = {f"{role}s": list(found) for role, found in tenancy.devices.items()}
+
+    def differences(self) -> list[str]:
+        """What is not as it was in the part before this one."""
+        return differences(self._earlier, self.manifest) if self._earlier else []
+
+    def rewrite_manifest(self) -> None:
+        """Write the manifest once more; a full disk then is told, and nothing worse."""
+        try:
+            self._directory.write_json(_NAME, self.manifest)
+        except OSError as error:
+            log.error("The manifest can't be written: %s", error)

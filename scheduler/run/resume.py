@@ -1,0 +1,287 @@
+"""Going on with a run: what of it still counts, what is done again, and why.
+
+A result counts if it has the identity that it would get now. What the ledger says last about a unit is all that is
+looked at. Results that no longer count are withdrawn in the ledger before anything is done again, so that no report
+ever mixes two settings. A stage that is not asked for has no model, so its results are taken as they are: for scoring
+alone, edits of the source and the instruction that the benchmark has now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from scheduler.base.files import read_file
+from scheduler.benchmark.model import BadPair, Benchmark, Pair
+from scheduler.report import OUTDATED, Expected, PairTally, read_tallies
+from scheduler.run.unfinished import UnfinishedStages
+from scheduler.stages.services import EditedImage
+from scheduler.stages.task import Task
+from scheduler.stages.units import AllEdits, EditUnit, ScoreUnit, Units
+from scheduler.store.rows import FailedRow, FailureStage, Planned, Row
+from scheduler.store.run_directory import RunDirectory
+from scheduler.store.tally import SampleTally
+
+NEW = "not done before"
+FAILED = "failed before"
+OTHER = "made with other settings or weights"
+OTHER_SOURCE = "the source image is another"
+OTHER_TEXT = "the instruction is another"
+NO_IMAGE = "its image is missing"
+WRONG_IMAGE = "its image is not the one that was made"
+MADE_AGAIN = "its edit is made again"
+
+
+@dataclass
+class Remaining:
+    """What is left to do. ``edits`` are to be made; ``delivered`` are there, and to be scored; ``scores`` are there and
+    count if the image (by its hash) comes out as it was. ``rows`` go into the ledger before anything begins, then
+    ``removable`` images are nobody's any more. ``stale`` are thumbnails of what is no longer shown, which go at once.
+    ``edit_reasons`` and ``score_reasons`` tell why things are left, ``missing`` why there are edits that can be neither
+    made nor scored. ``sums`` are of the scores that are there, by category: how many, and all together.
+    """
+
+    edits: Units = ()
+    delivered: list[tuple[EditUnit, EditedImage]] = field(default_factory=list)
+    scores: dict[ScoreUnit, str] = field(default_factory=dict)
+    reused_edits: int = 0
+    reused_scores: int = 0
+    rows: Iterable[Row] = ()
+    removable: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    edit_reasons: Counter[str] = field(default_factory=Counter)
+    score_reasons: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    sums: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def reuse(self, scores: Iterable[ScoreUnit], sample: SampleTally) -> None:
+        """These scores of a sample count."""
+        for one in scores:
+            count, total = self.sums.get(one.edit.category, (0, 0.0))
+            self.sums[one.edit.category] = (count + 1, total + sample.scores[one.pass_].score)
+            self.reused_scores += 1
+
+
+class Resumption:
+    """Works out what remains of a run, from its ledger and the images that it has left."""
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        task: Task,
+        directory: RunDirectory,
+        expected: Expected,
+        *,
+        editor: str | None,
+        reward: str | None,
+        keep_images: bool,
+    ) -> None:
+        """``editor`` and ``reward`` are the fingerprints of the models as they are loaded now: None for a stage that is
+        not asked for.
+        """
+        self._benchmark = benchmark
+        self._task = task
+        self._directory = directory
+        self._expected = expected
+        self._editor, self._reward = editor, reward
+        self._keep_images = keep_images
+        self._edits: list[EditUnit] = []
+        self._rows: list[Row] = []
+        self._found = Remaining(edits=self._edits, rows=self._rows)
+
+    def remaining(self, rows: Iterable[Row]) -> Remaining:
+        """What is left, given all rows of the ledger.
+
+        Raises:
+            OSError: an image is there and can't be read.
+        """
+        unfinished = UnfinishedStages()
+        tallies = {
+            (tally.category, tally.pair_id): tally for tally in read_tallies(unfinished.pass_on(rows), self._expected)
+        }
+        found = self._found
+        self._rows += unfinished.rows()
+        for item in self._benchmark.items:
+            tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
+            if isinstance(item, Pair):
+                found.stale += stale_source(self._directory, item, tally)
+                for sample in range(self._expected.samples_per_pair):
+                    self._look_at(item, EditUnit(item.category, item.pair_id, sample), tally)
+            # Behind what withdraws results: should only a part of it get to the disk, no result is of another pair.
+            self._rows += news_of(item, tally)
+        found.left_out = list(tallies)
+        return found
+
+    def _look_at(self, pair: Pair, unit: EditUnit, tally: PairTally) -> None:
+        found = self._found
+        sample = tally.samples.get(unit.sample)
+        if sample is None or sample.edit is None:
+            failed = sample is not None and sample.edit_failure is not None
+            self._make(unit, FAILED if failed else NEW)
+            return
+        edit = sample.edit
+        passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
+        counting, other = counting_scores(self._task, unit, sample, edit.sha256, self._reward)
+        self._rows += other
+        reason = OTHER if sample.withdrawn else self._why_not(pair, unit, sample.planned, edit.identity)
+        path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
+        if reason is None and (self._keep_images or len(counting) < len(passes)):
+            recorded = edit.image == self._directory.recorded(path)
+            state = image_state(path, edit.sha256) if recorded else "missing"
+            if state == "wrong":
+                reason = WRONG_IMAGE
+            elif state == "missing" and len(counting) < len(passes):
+                reason = NO_IMAGE
+        if reason is not None:
+            # Who only scores has nothing to put in the place of an edit whose file may come back.
+            file_alone = self._editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
+            if not (sample.withdrawn or file_alone):
+                self._rows.append(outdated(unit, "edit", reason))
+            if not file_alone:
+                found.stale.append(self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample))
+            found.scores |= counting
+            self._make(unit, reason)
+            return
+        found.reused_edits += 1
+        found.reuse(counting, sample)
+        if len(counting) == len(passes):
+            if not self._keep_images:
+                found.removable.append(path)
+            return
+        found.scores |= counting
+        found.delivered.append((unit, EditedImage(path, edit.sha256)))
+        found.score_reasons.update(score_reason(sample, one) for one in passes if one not in counting)
+
+    def _why_not(self, pair: Pair, unit: EditUnit, planned: Planned | None, identity: str) -> str | None:
+        if self._editor is not None and identity == self._task.edit_identity(unit, self._editor):
+            return None
+        if planned is not None and planned.source_sha256 not in (None, pair.sha256):
+            return OTHER_SOURCE
+        if planned is not None and planned.instruction not in (None, pair.instruction):
+            return OTHER_TEXT
+        return None if self._editor is None else OTHER
+
+    def _make(self, unit: EditUnit, reason: str) -> None:
+        if self._editor is None:
+            self._found.missing[reason] += 1
+            return
+        self._edits.append(unit)
+        self._found.edit_reasons[reason] += 1
+        self._found.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self._expected.reward_passes
+
+
+def counting_scores(
+    task: Task, unit: EditUnit, sample: SampleTally, image_sha256: str, reward: str | None
+) -> tuple[dict[ScoreUnit, str], list[Row]]:
+    """The scores of this image that count, by the reward with this fingerprint, and rows that withdraw the others.
+
+    Without a reward all of them count.
+    """
+    counting: dict[ScoreUnit, str] = {}
+    rows: list[Row] = []
+    for number in range(task.passes):
+        one, score = ScoreUnit(unit, number), sample.scores.get(number)
+        if score is None:
+            continue
+        if reward is None or score.identity == task.score_identity(one, image_sha256, reward):
+            counting[one] = score.identity
+        else:
+            rows.append(outdated(unit, "score", OTHER, pass_=number))
+    return counting, rows
+
+
+def score_reason(sample: SampleTally, unit: ScoreUnit) -> str:
+    """Why a score that does not count is to be had."""
+    if unit.pass_ in sample.scores:
+        return OTHER
+    return FAILED if unit.pass_ in sample.score_failures else NEW
+
+
+def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
+    """All that there is to do in a new run."""
+    edits = AllEdits(benchmark.pairs, samples_per_pair)
+    return Remaining(edits=edits, rows=(row for item in benchmark.items for row in planned_rows(item)))
+
+
+def news_of(item: Pair | BadPair, tally: PairTally) -> list[Row]:
+    """The rows of the pair as the benchmark has it, if they are not what the ledger says already."""
+    rows = list(planned_rows(item))
+    return [] if tally.planned == rows[0] and (tally.load_failure is None) == isinstance(item, Pair) else rows
+
+
+def stale_source(directory: RunDirectory, pair: Pair, tally: PairTally) -> list[str]:
+    """The thumbnail of the pair's source, if that was another image before."""
+    before = tally.planned.source_sha256 if tally.planned is not None else None
+    return [] if before in (None, pair.sha256) else [directory.thumbnail_path(pair.category, pair.pair_id, None)]
+
+
+def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
+    """The ledger's rows of a pair as the benchmark has it: it is planned, and failed if it can't be used."""
+    yield Planned(
+        category=item.category,
+        pair_id=item.pair_id,
+        source_sha256=item.sha256 if isinstance(item, Pair) else None,
+        instruction=item.instruction,
+        description=item.description,
+    )
+    if isinstance(item, BadPair):
+        yield FailedRow(
+            category=item.category,
+            pair_id=item.pair_id,
+            sample=None,
+            stage="load",
+            kind=item.kind,
+            message=item.message,
+        )
+
+
+def summary(found: Remaining, stages: Collection[str]) -> list[str]:
+    """What is reused and what is done in these stages, and why, for people."""
+    edits = found.reused_edits + len(found.edits)
+    scores = found.reused_scores + sum(found.score_reasons.values())
+    reused = {
+        "edit": f"{found.reused_edits} of {edits} edits",
+        "score": f"{found.reused_scores} of {scores} scores",
+    }
+    lines = [f"Reused: {', '.join(text for stage, text in reused.items() if stage in stages)}"]
+    for stage, reasons in (("edit", found.edit_reasons), ("score", found.score_reasons)):
+        if reasons and stage in stages:
+            lines.append(f"To {stage}: {_told(reasons)}")
+    if found.missing:
+        lines.append(f"Edits that are missing, and are not made: {_told(found.missing)}")
+    if found.left_out:
+        lines.append(f"Left out: {len(found.left_out)} pairs of the ledger that this run does not ask for")
+    return lines
+
+
+def _told(reasons: Counter[str]) -> str:
+    told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return f"{sum(reasons.values())} ({told})"
+
+
+def image_state(path: str, sha256: str) -> str:
+    """``right``, ``wrong`` or ``missing``: whether the file has these bytes.
+
+    Raises:
+        OSError: it is there and can't be read.
+    """
+    try:
+        return "right" if hashlib.sha256(read_file(path)).hexdigest() == sha256 else "wrong"
+    except FileNotFoundError:
+        return "missing"
+
+
+def outdated(unit: EditUnit, stage: FailureStage, reason: str, *, pass_: int | None = None) -> FailedRow:
+    """The row that withdraws a result."""
+    return FailedRow(
+        category=unit.category,
+        pair_id=unit.pair_id,
+        sample=unit.sample,
+        pass_=pass_,
+        stage=stage,
+        kind=OUTDATED,
+        message=reason,
+    )

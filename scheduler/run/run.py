@@ -1,0 +1,309 @@
+"""``warmbench run``: from a loaded config to the reports."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import select
+import time
+import uuid
+from typing import Literal
+
+import zmq
+from rich.console import Console
+
+from protocol.messages import ModelSpec, Role
+from protocol.pool import PoolError
+from scheduler.base.interrupts import Interrupts
+from scheduler.benchmark import Benchmark
+from scheduler.config import Config
+from scheduler.config.devices import Layout
+from scheduler.config.requests import editor_spec, reward_spec
+from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
+from scheduler.pool.plan import pool_plan
+from scheduler.report import Expected, Report, build_report, write_reports
+from scheduler.report.thumbnails import MOST_SECONDS, fill_in
+from scheduler.run.agenda import Agenda
+from scheduler.run.loop import Evaluation
+from scheduler.run.options import RunOptions, resume_command
+from scheduler.run.record import Record
+from scheduler.stages.batches import MOST_DELIVERING, Batches
+from scheduler.stages.edit_stage import EditStage
+from scheduler.stages.estimate import kind_of
+from scheduler.stages.score_stage import ScoreStage
+from scheduler.stages.services import AbortedError, EditedImage, LoopSettings, PoolEndedError
+from scheduler.stages.task import build_task
+from scheduler.stages.units import EditUnit
+from scheduler.store.human_scores import kept_if_readable
+from scheduler.store.ledger import cut_torn_line, read_ledger
+from scheduler.store.manifest import ROLES
+from scheduler.store.run_directory import RunDirectory, reports_locked
+from scheduler.store.trace import Trace
+from scheduler.terminal import StageBars, print_summary
+from scheduler.terminal.logs import format_duration
+from scheduler.terminal.say import stdout_to_nowhere
+
+log = logging.getLogger("warmbench")
+
+EXIT_COMPLETE, EXIT_ABORTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+_HASTY_SECONDS = 2.0
+"""For thumbnails, where the user waits for a run to end that is not over: the next part makes the others."""
+
+Ending = Literal["done", "interrupted", "aborted"]
+
+
+class Run:
+    """One evaluation."""
+
+    def __init__(
+        self,
+        config: Config,
+        benchmark: Benchmark,
+        layout: Layout,
+        directory: RunDirectory,
+        console: Console,
+        options: RunOptions,
+    ) -> None:
+        self._config = config
+        self._benchmark = benchmark
+        self._layout = layout
+        self._directory = directory
+        self._console = console
+        self._options = options
+        self._started = time.monotonic()
+        self._record = Record(config, benchmark, layout, directory, options)
+        evaluation = config.evaluation
+        self._expected = Expected(
+            samples_per_pair=evaluation.samples_per_pair,
+            reward_passes=evaluation.reward_passes,
+            stages=options.stages,
+        )
+        self._task = build_task(config, benchmark)
+        self._agenda = Agenda(
+            config,
+            benchmark,
+            self._task,
+            directory,
+            self._record,
+            self._expected,
+            options,
+            kinds={"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)},
+        )
+        # The id on the wire is unique also among runs of other output folders.
+        self._wire_id = f"{directory.stamp}-{uuid.uuid4().hex[:6]}"
+
+    def execute(self) -> int:
+        """Run, write the reports, and return the exit code."""
+        try:
+            self._open_ledger()
+        except OSError as error:
+            log.error("The run directory can't be used: %s", error)
+            return EXIT_ABORTED
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            # Before anything is launched: whatever the user interrupts, the pool is left in order.
+            with Interrupts() as interrupts:
+                ending = self._evaluate(context, interrupts)
+        except (PoolUnavailableError, PoolError) as error:
+            log.error("%s", error)
+            return EXIT_USAGE if self._options.no_launch else self._not_over(EXIT_ABORTED)
+        finally:
+            # Closes what an exception left open, too; a moment for the last messages to leave.
+            context.destroy(linger=500)
+        try:
+            report = self._report(patient=ending == "done")
+        except KeyboardInterrupt:
+            log.warning(
+                "Stopped while the reports were written: `warmbench report %s` writes them", self._directory.path
+            )
+            return self._not_over(EXIT_INTERRUPTED)
+        if ending == "aborted":
+            return self._not_over(EXIT_ABORTED)
+        if ending == "interrupted":
+            return self._not_over(EXIT_INTERRUPTED)
+        if "score" not in self._options.stages:
+            command = resume_command(self._options.arguments, self._directory.stamp, stages=("score",))
+            log.info("The edits are kept. To score them: %s", command)
+        return EXIT_COMPLETE if report is not None and report.status == "COMPLETE" else EXIT_INCOMPLETE
+
+    def _open_ledger(self) -> None:
+        if self._options.resume:
+            torn = cut_torn_line(self._directory.ledger)
+            if torn:
+                log.warning("The ledger's last line was torn (%d bytes): cut off", torn)
+        else:
+            self._record.write()
+
+    def _not_over(self, code: int) -> int:
+        log.warning("To go on: %s", resume_command(self._options.arguments, self._directory.stamp))
+        return code
+
+    # -- the evaluation
+
+    def _evaluate(self, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts) -> Ending:
+        while True:
+            try:
+                pool, launched = self._attach(context)
+            except PoolGoneError as error:
+                log.info("%s", error)
+                continue
+            process = os.dup(pool.process)
+            try:
+                return self._evaluate_in(pool, context, interrupts, may_move=not (launched or self._options.no_launch))
+            except PoolEndedError as error:
+                log.warning("%s, before this run began: waiting for its end, then taking another", error)
+                while not interrupts.count and not select.select([process], [], [], 0.2)[0]:
+                    pass
+                if interrupts.count:
+                    return "interrupted"
+            finally:
+                os.close(process)
+
+    def _evaluate_in(
+        self, pool: PoolClient, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts, *, may_move: bool
+    ) -> Ending:
+        """Evaluate on this pool.
+
+        Raises:
+            PoolEndedError: it ended before anything was begun; only if the run ``may_move`` to another.
+        """
+        ending: Ending = "aborted"
+        with StageBars(self._console) as bars:
+            trace = self._trace()
+            evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts, trace)
+            reward, limits = self._config.reward_model.params, self._config.scheduler
+            batches = Batches(
+                batch_size=reward.effective_batch_size,
+                max_attempts=limits.max_attempts,
+                most_delivering=MOST_DELIVERING,
+            )
+            keep = self._options.keeps_images(self._config.evaluation.save_generated_images)
+            score = ScoreStage(evaluation, self._task, batches, self._image_path, keep_images=keep)
+            scores = "score" in self._options.stages
+            edit = EditStage(
+                evaluation,
+                self._task,
+                self._directory,
+                self._agenda.line,
+                score.available if scores else _not_scored,
+            )
+            evaluation.use(edit, score, self._agenda)
+            try:
+                ending = evaluation.execute()
+            except AbortedError as error:
+                if isinstance(error, PoolEndedError) and may_move and not evaluation.begun:
+                    raise
+                log.error("Aborted: %s", error)
+            except KeyboardInterrupt:
+                log.warning("Stopped at once")
+                ending = "interrupted"
+            finally:
+                if trace is not None:
+                    trace.close()
+        self._agenda.keep_costs(edit, score)
+        if self._agenda.adopted:
+            self._record.note_pool(evaluation.tenancy)
+            self._record.rewrite_manifest()
+        return ending
+
+    def _image_path(self, unit: EditUnit) -> str:
+        if self._options.edits is not None:
+            return self._options.edits.image_path(unit)
+        return self._directory.image_path(unit.category, unit.pair_id, unit.sample)
+
+    def _trace(self) -> Trace | None:
+        if not self._options.trace:
+            return None
+        try:
+            return Trace(self._directory.path / "trace.json")
+        except OSError as error:
+            log.error("There will be no trace: %s", error)
+            return None
+
+    def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[PoolClient, bool]:
+        """The pool, and whether it was launched for this run."""
+        name = self._config.pool_name
+        folder, card = find(name)
+        if card is None and self._options.no_launch:
+            raise PoolUnavailableError(f"pool {name} is not up (looked in {folder}), and --no-launch was given")
+        launched = card is None
+        if card is None:
+            plan = pool_plan(self._config, self._layout, keep=self._options.keep_warm)
+            log.info("Launching pool %s: %s", name, self._assignment())
+            card = launch(folder, plan)
+        else:
+            log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))
+        return PoolClient(context, name, folder, card, self._wire_id), launched
+
+    def _assignment(self) -> str:
+        editors = [f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors)]
+        rewards = [f"reward-{number} on {device}" for number, device in enumerate(self._layout.rewards)]
+        return ", ".join([*editors, *rewards, f"residency {self._layout.residency}"])
+
+    def _loop_settings(self) -> LoopSettings:
+        times = self._config.scheduler
+        limit = times.max_failures
+        if isinstance(limit, float):
+            limit = math.floor(limit * len(self._benchmark.pairs))
+        stages = self._options.stages
+        devices: dict[Role, tuple[str, ...]] = {"editor": self._layout.editors, "reward": self._layout.rewards}
+        specs: dict[Role, ModelSpec] = {"editor": editor_spec(self._config), "reward": reward_spec(self._config)}
+        return LoopSettings(
+            run=self._wire_id,
+            swap=self._layout.residency == "swap",
+            # One stage alone takes no turns, but the other's models may be in its way.
+            swap_if_shared=times.residency == "auto" or (times.residency == "swap" and len(stages) == 1),
+            stages=stages,
+            devices={role: devices[role] for role in map(ROLES.__getitem__, stages)},
+            keep_warm=self._options.keep_warm,
+            heartbeat_seconds=times.heartbeat_seconds,
+            dead_after_seconds=times.dead_after_seconds,
+            max_failures=limit,
+            specs={role: specs[role] for role in map(ROLES.__getitem__, stages)},
+        )
+
+    # -- the reports
+
+    def _report(self, *, patient: bool) -> Report | None:
+        if self._options.resume and not self._agenda.adopted:
+            log.warning("Nothing was done: the reports stay as they are")
+            return None
+        # `warmbench report` may be at it in another process.
+        with reports_locked(self._directory.path, patient=False):
+            return self._write_reports(MOST_SECONDS if patient else _HASTY_SECONDS)
+
+    def _write_reports(self, seconds_for_thumbnails: float) -> Report:
+        evaluation = self._config.evaluation
+        manifest, rows = self._record.manifest, read_ledger(self._directory.ledger)
+        report = build_report(
+            rows, manifest=manifest, expected=self._expected, human=kept_if_readable(self._directory.path)
+        )
+        fill_in(self._directory.path, report, self._benchmark.source_images(), seconds=seconds_for_thumbnails)
+        for category, group in report.categories.items():
+            if "score" not in self._options.stages and not group.statistics.num_samples:
+                log.info("%s: %d of %d edited", category, group.num_edited, group.num_pairs)
+                continue
+            mean = "-" if group.statistics.mean is None else f"{group.statistics.mean:.3f}"
+            log.info("%s: %d of %d scored, mean %s", category, group.statistics.num_samples, group.num_pairs, mean)
+        try:
+            paths = write_reports(report, evaluation.output_dir, self._directory.path, evaluation.metrics)
+        except OSError as error:
+            log.error("The reports can't be written: %s", error)
+            return report
+        for path in paths:
+            log.info("Report: %s", path)
+        seconds = time.monotonic() - self._started
+        log.info("Total time: %s", format_duration(seconds))
+        try:
+            print_summary(self._console, report, paths, seconds, metrics=evaluation.metrics)
+        except OSError as error:
+            # The terminal is gone, or who read along: the run is as done as it is.
+            log.debug("The summary can't be shown: %s", error)
+            stdout_to_nowhere()
+        return report
+
+
+def _not_scored(unit: EditUnit, image: EditedImage) -> None:
+    """An edit that was delivered is all that was asked for."""

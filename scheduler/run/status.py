@@ -1,0 +1,165 @@
+"""How a run stands, worked out from its ledger and manifest alone: no clock, no process, no terminal."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from scheduler.report import OUTDATED, Expected, Report, build_report
+from scheduler.report.model import StageName
+from scheduler.run.unfinished import UnfinishedStages
+from scheduler.store.rows import EditedRow, FailedRow, Planned, Row, ScoredRow
+from scheduler.terminal.rate import Rate
+
+State = Literal["running", "finished", "stopped", "unknown"]
+
+LAST_EVENTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """Edits or scores: had, failed, and all that there are to be had (an edit that failed has no scores to come).
+
+    ``per_second`` is the present rate, ``seconds_left`` what remains at it; null while there is none.
+    """
+
+    done: int
+    failed: int
+    total: int
+    per_second: float | None
+    seconds_left: float | None
+
+
+@dataclass(slots=True)
+class WorkerProgress:
+    """What a worker has done in the present part of the run: edits or scores, and when the last one was finished."""
+
+    device: str | None
+    done: int = 0
+    last: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """``stopped``: no process works on it and pairs are missing; ``finished``: none is. ``unknown``: the file system
+    can't tell whether a process works on it. ``events`` are the last results and failures, the newest last.
+    """
+
+    state: State
+    report: Report
+    stages: Mapping[StageName, StageProgress]
+    rounds: int
+    begun: bool
+    workers: Mapping[str, WorkerProgress]
+    last_failure: FailedRow | None
+    events: tuple[Row, ...]
+
+
+@dataclass
+class _Watch:
+    """What goes by on the way from the ledger to the report. ``since``: when the present part of the run began."""
+
+    since: float
+    began: dict[StageName, float] = field(default_factory=dict)
+    finished: dict[StageName, list[float]] = field(default_factory=lambda: {"edit": [], "score": []})
+    workers: dict[str, WorkerProgress] = field(default_factory=dict)
+    last_failure: FailedRow | None = None
+    events: deque[Row] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
+
+    def pass_on(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            match row:
+                case EditedRow():
+                    self._done("edit", row)
+                case ScoredRow():
+                    self._done("score", row)
+                case FailedRow() if row.kind != OUTDATED:
+                    self.last_failure = row
+                case _:
+                    pass
+            if not isinstance(row, Planned) and not (isinstance(row, FailedRow) and row.kind == OUTDATED):
+                self.events.append(row)
+            yield row
+
+    def _done(self, stage: StageName, row: EditedRow | ScoredRow) -> None:
+        started, finished = row.started, row.finished
+        if started is None or finished is None or finished < self.since:
+            return
+        self.began[stage] = min(started, self.began.get(stage, started))
+        self.finished[stage].append(finished)
+        if row.worker is not None:
+            worker = self.workers.setdefault(row.worker, WorkerProgress(row.device))
+            worker.done += 1
+            worker.last = max(worker.last, finished)
+
+
+def run_status(
+    rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: Expected, running: bool | None, now: float
+) -> RunStatus:
+    """Work it out. ``running``: whether a process works on the run, None if that can't be told; ``now``: epoch seconds.
+
+    The rate is of the last minute, or of the last 20 results where those took longer, and of the present part alone.
+    """
+    watch, unfinished = _Watch(_epoch(manifest.get("started"))), UnfinishedStages()
+    report = build_report(
+        watch.pass_on(unfinished.pass_on(rows)),
+        manifest=manifest,
+        expected=expected,
+    )
+    rounds = (report.performance.rounds or 0) + sum(row.rounds for row in unfinished.rows())
+    return RunStatus(
+        state=_state(report, running),
+        report=report,
+        stages=_stages(report, expected, watch, now if running is not False else None),
+        rounds=rounds,
+        begun=bool(watch.began),
+        workers=watch.workers,
+        last_failure=watch.last_failure if report.failures else None,
+        events=tuple(watch.events),
+    )
+
+
+def _state(report: Report, running: bool | None) -> State:
+    if running is None:
+        return "unknown"
+    if running:
+        return "running"
+    return "finished" if report.pairs and not report.overall.num_missing else "stopped"
+
+
+def _stages(report: Report, expected: Expected, watch: _Watch, now: float | None) -> dict[StageName, StageProgress]:
+    failed = {"load": 0, "edit": 0, "score": 0}
+    for failure in report.failures:
+        failed[failure.stage] += 1
+    samples = [sample for pair in report.pairs for sample in pair.samples]
+    edits = (len(report.pairs) - failed["load"]) * expected.samples_per_pair
+    scores = (edits - failed["edit"]) * expected.reward_passes
+    done = sum(sample.edit is not None for sample in samples)
+    found: dict[StageName, StageProgress] = {"edit": _progress("edit", done, failed["edit"], edits, watch, now)}
+    if "score" in expected.stages:
+        done = sum(len(sample.scores) for sample in samples)
+        found["score"] = _progress("score", done, failed["score"], scores, watch, now)
+    return found
+
+
+def _progress(stage: StageName, done: int, failed: int, total: int, watch: _Watch, now: float | None) -> StageProgress:
+    left = total - done - failed
+    per_second = seconds_left = None
+    if now is not None and stage in watch.began and left > 0:
+        rate = Rate(watch.began[stage], 0)
+        times = sorted(watch.finished[stage])
+        for count, finished in enumerate(times, start=1):
+            rate.note(finished, count)
+        per_second, seconds_left = rate.per_second(now), rate.remaining(now, len(times) + left)
+    return StageProgress(done=done, failed=failed, total=total, per_second=per_second, seconds_left=seconds_left)
+
+
+def _epoch(started: Any) -> float:
+    """A manifest's time as epoch seconds; 0 if it is none."""
+    try:
+        return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0

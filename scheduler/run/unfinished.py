@@ -1,0 +1,50 @@
+"""The stages of a part of a run that ended before it could write down how long they took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scheduler.stages.services import StageClock
+from scheduler.store.rows import EditedRow, FailureStage, Row, ScoredRow, StageRow
+
+
+class UnfinishedStages:
+    """The stages of a part that was killed before it could write their rows, as far as its results tell."""
+
+    def __init__(self) -> None:
+        self._clocks: dict[FailureStage, StageClock] = {}
+        self._rounds: set[int] = set()
+        self._batches: set[tuple[str | None, float]] = set()
+
+    def pass_on(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Watch the rows go by."""
+        for row in rows:
+            match row:
+                case StageRow():
+                    self._clocks.pop(row.stage, None)
+                    if row.stage == "edit":
+                        self._rounds.clear()
+                    else:
+                        self._batches.clear()
+                case EditedRow():
+                    if row.round is not None:
+                        self._rounds.add(row.round)
+                    self._worked("edit", row.worker, row.started, row.finished)
+                case ScoredRow() if row.started is not None and (row.worker, row.started) not in self._batches:
+                    self._batches.add((row.worker, row.started))
+                    self._worked("score", row.worker, row.started, row.finished)
+                case _:
+                    pass
+            yield row
+
+    def rows(self) -> list[StageRow]:
+        """Their rows; what was waited for at barriers, and moves of models, are not known."""
+        found = []
+        for stage, clock in self._clocks.items():
+            clock.rounds = len(self._rounds) if stage == "edit" else 0
+            found.append(clock.row(stage, switches=0, switch_seconds=0.0, now=clock.finished or 0.0))
+        return found
+
+    def _worked(self, stage: FailureStage, worker: str | None, started: float | None, finished: float | None) -> None:
+        if worker is not None and started is not None and finished is not None:
+            self._clocks.setdefault(stage, StageClock()).worked(worker, started, finished)

@@ -1,0 +1,1 @@
+"""Statistics of scores: descriptions, intervals, correlations, variance."""

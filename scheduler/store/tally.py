@@ -1,0 +1,260 @@
+"""What the ledger says about one pair, row after row: which result or failure of each unit of work counts.
+
+A unit is one edit (a sample) or one score (a sample and a pass). The rule is that the last word counts, except that the
+first result for an identity stays: a result replaces a failure, and a result or failure for another identity (redone
+work, because something it depends on changed) replaces what was there. An edit that gives another image, or fails to be
+made anew, takes the scores of the old image with it. A failure of kind ``outdated`` says that a result no longer counts
+and is to be done again: what it concerns is missing until then. The scores of an outdated edit come back with an edit
+of the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, field
+
+from scheduler.report.model import Edit, Expected, Failure, PairResult, PairStatus, SampleResult, Score
+from scheduler.statistics.describe import mean
+from scheduler.store.rows import EditedRow, FailedRow, Planned, ScoredRow
+
+OUTDATED = "outdated"
+"""The kind of a ``failed`` row that withdraws a result which an earlier part of a run had."""
+
+
+@dataclass(slots=True)
+class SampleTally:
+    """One edit of a pair, and its scores and failures by pass. A ``withdrawn`` edit is kept to be compared alone.
+
+    ``planned`` is the pair as it was when the edit was made.
+    """
+
+    edit: Edit | None = None
+    planned: Planned | None = None
+    withdrawn: bool = False
+    edit_failure: Failure | None = None
+    scores: dict[int, Score] = field(default_factory=dict)
+    score_failures: dict[int, Failure] = field(default_factory=dict)
+
+    def forget_scores(self) -> None:
+        self.scores.clear()
+        self.score_failures.clear()
+
+    def withdraw(self) -> None:
+        self.withdrawn = self.edit is not None
+        self.edit_failure = None
+        self.score_failures.clear()
+
+    def is_scored(self, expected: Expected) -> bool:
+        edited = not self.withdrawn and not (self.edit is None and self.edit_failure)
+        return edited and len(self.scores) == expected.reward_passes
+
+    def is_done(self, expected: Expected) -> bool:
+        return self.is_scored(expected) if "score" in expected.stages else self.edit is not None and not self.withdrawn
+
+    def failures(self, expected: Expected) -> list[Failure]:
+        """Those that stand: an edit that failed again after it was had once matters only while the work isn't done."""
+        found = list(self.score_failures.values()) if "score" in expected.stages else []
+        if self.edit_failure is not None and (self.edit is None or not self.is_done(expected)):
+            found.insert(0, self.edit_failure)
+        return found
+
+
+@dataclass(slots=True)
+class PairTally:
+    """One pair as far as the ledger was read. Samples and passes beyond the expected ones are passed over."""
+
+    category: str
+    pair_id: str
+    planned: Planned | None = None
+    load_failure: Failure | None = None
+    samples: dict[int, SampleTally] = field(default_factory=dict)
+
+    def plan(self, row: Planned) -> None:
+        """Take a ``planned`` row; one with a source means that the pair did load."""
+        self.planned = row
+        if row.source_sha256 is not None:
+            self.load_failure = None
+
+    def edited(self, row: EditedRow, expected: Expected) -> None:
+        self.load_failure = None
+        if not 0 <= row.sample < expected.samples_per_pair:
+            return
+        sample = self._sample(row.sample)
+        sample.edit_failure = None
+        if sample.edit is not None:
+            if sample.edit.identity == row.identity and not sample.withdrawn:
+                return
+            if sample.edit.sha256 != row.sha256:
+                sample.forget_scores()
+        sample.withdrawn = False
+        sample.edit = _edit_of(row)
+        sample.planned = self.planned
+
+    def scored(self, row: ScoredRow, expected: Expected) -> None:
+        self.load_failure = None
+        if not (0 <= row.sample < expected.samples_per_pair and 0 <= row.pass_ < expected.reward_passes):
+            return
+        if not math.isfinite(row.score):
+            self.failed(_not_finite(row), expected)
+            return
+        sample = self._sample(row.sample)
+        sample.score_failures.pop(row.pass_, None)
+        known = sample.scores.get(row.pass_)
+        if known is None or known.identity != row.identity:
+            sample.scores[row.pass_] = _score_of(row)
+
+    def failed(self, row: FailedRow, expected: Expected) -> None:
+        failure = Failure(
+            category=self.category,
+            pair_id=self.pair_id,
+            stage=row.stage,
+            kind=row.kind,
+            message=row.message,
+            sample=row.sample,
+            pass_=row.pass_,
+        )
+        if row.stage == "load":
+            self.load_failure = failure
+            return
+        for number in _concerned(row.sample, expected.samples_per_pair):
+            sample = self._sample(number)
+            if row.stage == "edit":
+                if row.kind == OUTDATED:
+                    sample.withdraw()
+                else:
+                    _edit_failed(sample, failure, row.identity)
+            else:
+                for pass_ in _concerned(row.pass_, expected.reward_passes):
+                    if row.kind == OUTDATED:
+                        sample.scores.pop(pass_, None)
+                        sample.score_failures.pop(pass_, None)
+                    else:
+                        _score_failed(sample, pass_, failure, row.identity)
+
+    def failures(self, expected: Expected) -> list[Failure]:
+        """Every failure that stands, once each, in the order of the samples."""
+        found = [] if self.load_failure is None else [self.load_failure]
+        for _, sample in sorted(self.samples.items()):
+            found += sample.failures(expected)
+        return list(dict.fromkeys(found))
+
+    def result(self, expected: Expected) -> PairResult:
+        """The pair as it stands. Its score is the mean over samples of the mean over passes."""
+        status = self._status(expected)
+        samples = tuple(
+            _sample_result(number, sample, expected)
+            for number, sample in sorted(self.samples.items())
+            if not sample.withdrawn and (sample.edit is not None or sample.scores)
+        )
+        scores = [sample.score for sample in samples if sample.score is not None]
+        planned = self.planned
+        return PairResult(
+            category=self.category,
+            pair_id=self.pair_id,
+            source_sha256=planned.source_sha256 if planned else None,
+            instruction=planned.instruction if planned else None,
+            description=planned.description if planned else None,
+            status=status,
+            score=mean(scores) if status == "scored" else None,
+            samples=samples,
+        )
+
+    def _status(self, expected: Expected) -> PairStatus:
+        if self.failures(expected):
+            return "failed"
+        complete = len(self.samples) == expected.samples_per_pair
+        if complete and all(sample.is_scored(expected) for sample in self.samples.values()):
+            return "scored"
+        if complete and all(sample.is_done(expected) for sample in self.samples.values()):
+            return "edited"
+        return "missing"
+
+    def _sample(self, number: int) -> SampleTally:
+        return self.samples.setdefault(number, SampleTally())
+
+
+def _edit_failed(sample: SampleTally, failure: Failure, identity: str | None) -> None:
+    sample.edit_failure = failure
+    if sample.withdrawn or (sample.edit is not None and identity not in (None, sample.edit.identity)):
+        sample.edit = None
+        sample.withdrawn = False
+    if sample.edit is None:
+        sample.forget_scores()
+
+
+def _score_failed(sample: SampleTally, pass_: int, failure: Failure, identity: str | None) -> None:
+    known = sample.scores.get(pass_)
+    if known is None or identity not in (None, known.identity):
+        sample.scores.pop(pass_, None)
+        sample.score_failures[pass_] = failure
+
+
+def _concerned(number: int | None, count: int) -> range:
+    """The one that is meant if it is an expected one, or all where none is named."""
+    if number is None:
+        return range(count)
+    return range(number, number + 1) if 0 <= number < count else range(0)
+
+
+def _sample_result(number: int, sample: SampleTally, expected: Expected) -> SampleResult:
+    scores = tuple(score for _, score in sorted(sample.scores.items()))
+    return SampleResult(
+        sample=number,
+        edit=sample.edit,
+        scores=scores,
+        score=mean([score.score for score in scores]) if sample.is_scored(expected) else None,
+    )
+
+
+def _edit_of(row: EditedRow) -> Edit:
+    return Edit(
+        identity=row.identity,
+        image=row.image,
+        sha256=row.sha256,
+        size=row.size,
+        seed=row.seed,
+        worker=_shared(row.worker),
+        device=_shared(row.device),
+        round=row.round,
+        device_seconds=_seconds(row.started, row.finished),
+    )
+
+
+def _score_of(row: ScoredRow) -> Score:
+    return Score(
+        identity=row.identity,
+        pass_=row.pass_,
+        score=row.score,
+        aspects=row.aspects,
+        response=row.response,
+        method=sys.intern(row.method),
+        worker=_shared(row.worker),
+        device=_shared(row.device),
+        batch=row.batch,
+        device_seconds=_seconds(row.started, row.finished),
+    )
+
+
+def _not_finite(row: ScoredRow) -> FailedRow:
+    return FailedRow(
+        category=row.category,
+        pair_id=row.pair_id,
+        sample=row.sample,
+        pass_=row.pass_,
+        identity=row.identity,
+        stage="score",
+        kind="not_finite",
+        message=f"the recorded score is {row.score}",
+    )
+
+
+def _seconds(started: float | None, finished: float | None) -> float | None:
+    if started is None or finished is None or not math.isfinite(finished - started):
+        return None
+    return finished - started
+
+
+def _shared(name: str | None) -> str | None:
+    """One string for all rows that name the same worker or device: there may be 100,000 of them."""
+    return None if name is None else sys.intern(name)

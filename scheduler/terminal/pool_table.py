@@ -1,0 +1,60 @@
+"""How the workers of a pool stand, as a table for the terminal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from rich.table import Table
+from rich.text import Text
+
+from protocol import messages as m
+from scheduler.base.memory import device_memory, host_memory
+from scheduler.base.text import one_line
+from scheduler.terminal.logs import format_duration
+
+
+def pool_table(report: m.PoolStatus) -> Table:
+    """A row per worker."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, _ in _COLUMNS:
+        table.add_column(name, no_wrap=True)
+    for worker in report.workers:
+        table.add_row(*(Text(one_line(cell(worker, worker.state))) for _, cell in _COLUMNS))
+    return table
+
+
+def _model(spec: m.ModelSpec) -> str:
+    return os.path.basename(spec.name or "") or spec.type or spec.class_path or "-"  # noqa: PTH119 - may be no path
+
+
+def _state(worker: m.WorkerStatus, state: m.WorkerState | None) -> str:
+    if not worker.alive:
+        return "given up" if worker.gave_up else "dead, to be started again"
+    if state is None:
+        return "starting"
+    if state.phase == "failed":
+        return f"failed: {one_line(state.error or '', 60)}"
+    if state.running is not None:
+        return f"working, step {state.step}/{state.steps}"
+    return "stale model files" if state.stale else state.phase
+
+
+def _bytes(count: int | None) -> str:
+    return "-" if count is None else f"{count / 2**30:.1f} GiB"
+
+
+_COLUMNS: tuple[tuple[str, Callable[[m.WorkerStatus, m.WorkerState | None], str]], ...] = (
+    ("Worker", lambda worker, _: worker.worker_id),
+    ("Role", lambda worker, _: worker.role),
+    ("Device", lambda worker, _: worker.device),
+    ("Model", lambda worker, _: _model(worker.spec)),
+    ("Residency", lambda _, state: state.residency if state else "-"),
+    ("State", _state),
+    ("Up", lambda worker, _: format_duration(time.time() - worker.started) if worker.alive else "-"),
+    ("Done", lambda _, state: str(state.done) if state else "-"),
+    ("Runs", lambda _, state: str(state.runs) if state else "-"),
+    ("Host", lambda worker, _: _bytes(host_memory(worker.pid)) if worker.alive else "-"),
+    ("GPU", lambda worker, _: _bytes(device_memory(worker.pid)) if worker.alive else "-"),
+)

@@ -1,0 +1,193 @@
+"""Which device each worker gets, and which GPUs are visible."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.config import Config, check_environment, load_config
+from scheduler.config.devices import Gpu, Layout, LayoutError, Stage, resolve_layout, select_visible, visible_gpus
+
+MULTI, SINGLE = "multi_gpu_qwen_image_edit", "qwen_image_edit"
+
+
+def gpus(count: int) -> list[Gpu]:
+    return [Gpu(index, "a GPU", 80 << 30) for index in range(count)]
+
+
+def config(
+    editor: str, editor_params: dict[str, Any], reward: str, reward_params: dict[str, Any], **more: Any
+) -> Config:
+    plain = {
+        "diffusion_model": {"type": editor, "params": editor_params},
+        "reward_model": {"type": reward, "params": reward_params},
+        **more,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(yaml.safe_dump(plain), encoding="utf-8")
+        return load_config(path)
+
+
+def cuda(*indices: int) -> tuple[str, ...]:
+    return tuple(f"cuda:{index}" for index in indices)
+
+
+CPU = ("cpu",)
+
+
+@pytest.mark.parametrize(
+    ("editor", "editor_params", "reward_params", "count", "expected"),
+    [
+        (SINGLE, {}, {}, 1, (cuda(0), cuda(0), "swap")),
+        (SINGLE, {}, {}, 2, (cuda(0), cuda(1), "resident")),
+        (SINGLE, {"device": "cuda:1"}, {}, 2, (cuda(1), cuda(0), "resident")),
+        (SINGLE, {"device": "cpu"}, {}, 0, (CPU, CPU, "resident")),
+        (SINGLE, {"device": "cpu"}, {}, 1, (CPU, cuda(0), "resident")),
+        (SINGLE, {"device": "cuda"}, {"device": "cuda"}, 4, (cuda(0), cuda(0), "swap")),
+        (SINGLE, {"device": "cuda"}, {"device": "cpu"}, 4, (cuda(0), CPU, "resident")),
+        (MULTI, {"device_ids": [0, 1, 2]}, {}, 3, (cuda(0, 1, 2), cuda(0, 1, 2), "swap")),
+        (MULTI, {"device_ids": [0, 1, 2]}, {}, 4, (cuda(0, 1, 2), cuda(3), "resident")),
+        (MULTI, {"device_ids": ["cpu", "cpu"]}, {}, 0, (("cpu", "cpu"), CPU, "resident")),
+        (MULTI, {"device_ids": ["cpu", 0]}, {}, 1, (("cpu", "cuda:0"), cuda(0), "swap")),
+        (MULTI, {}, {"device": "cuda:2"}, 4, (cuda(0, 1, 3), cuda(2), "resident")),
+        (MULTI, {}, {"device_ids": [0, 3]}, 4, (cuda(1, 2), cuda(0, 3), "resident")),
+        (MULTI, {}, {"device": "cpu"}, 3, (cuda(0, 1, 2), CPU, "resident")),
+        (MULTI, {}, {}, 6, (cuda(0, 1, 2, 3, 4), cuda(5), "resident")),
+        (MULTI, {}, {}, 1, (cuda(0), cuda(0), "swap")),
+        (MULTI, {}, {"device_ids": [0, 1]}, 2, (cuda(0, 1), cuda(0, 1), "swap")),
+        (MULTI, {"device_ids": [0]}, {"device_ids": ["cpu", "cpu"]}, 1, (cuda(0), ("cpu", "cpu"), "resident")),
+    ],
+)
+def test_the_layout(
+    editor: str, editor_params: dict[str, Any], reward_params: dict[str, Any], count: int, expected: tuple[Any, ...]
+) -> None:
+    assert resolve_layout(config(editor, editor_params, "qwen3_vl", reward_params), gpus(count)) == Layout(*expected)
+
+
+def test_six_gpus_can_be_simulated_where_there_are_none() -> None:
+    shared = config("simulated", {"device_ids": [0, 1, 2, 3, 4, 5]}, "simulated", {})
+    assert resolve_layout(shared, []) == Layout(cuda(*range(6)), cuda(*range(6)), "swap")
+    apart = config("simulated", {"device_ids": [0, 1]}, "simulated", {"device": "cuda:2"})
+    assert resolve_layout(apart, []) == Layout(cuda(0, 1), cuda(2), "resident")
+    assert resolve_layout(config("simulated", {}, "simulated", {}), []) == Layout(CPU, CPU, "resident")
+    assert resolve_layout(config("identity", {}, "qwen3_vl", {}), gpus(1)) == Layout(CPU, cuda(0), "resident")
+
+
+def test_a_real_reward_does_not_go_to_a_simulated_editors_gpu_that_is_not_there() -> None:
+    assert resolve_layout(config("simulated", {"device_ids": [0, 1]}, "qwen3_vl", {}), []).rewards == CPU
+
+
+def test_the_residency_can_be_set() -> None:
+    shared = config(SINGLE, {}, "qwen3_vl", {}, scheduler={"residency": "resident"})
+    assert resolve_layout(shared, gpus(1)).residency == "resident"
+
+
+def test_every_device_that_is_not_there_is_named() -> None:
+    wanted = config(MULTI, {"device_ids": [0, 7, 9]}, "qwen3_vl", {"device": "cuda:8"})
+    with pytest.raises(LayoutError) as caught:
+        resolve_layout(wanted, gpus(2))
+    assert [(problem.path, problem.message.split(":")[1]) for problem in caught.value.problems] == [
+        ("diffusion_model.params.device_ids", "7"),
+        ("diffusion_model.params.device_ids", "9"),
+        ("reward_model.params.device", "8"),
+    ]
+    assert "visible are cuda:0, cuda:1" in str(caught.value)
+
+
+@pytest.mark.parametrize(("editor", "key"), [(SINGLE, "device"), (MULTI, "device_ids")])
+def test_without_gpus_an_editor_that_wants_one_is_told(editor: str, key: str) -> None:
+    with pytest.raises(LayoutError, match="no GPU is visible") as caught:
+        resolve_layout(config(editor, {}, "qwen3_vl", {}), [])
+    assert caught.value.problems[0].path == f"diffusion_model.params.{key}"
+
+
+def test_a_stage_that_is_not_run_needs_no_device() -> None:
+    wanted = config(MULTI, {}, "qwen3_vl", {})
+    edit: tuple[Stage, ...] = ("edit",)
+    score: tuple[Stage, ...] = ("score",)
+    assert resolve_layout(wanted, gpus(2), stages=edit) == Layout(cuda(0, 1), (), "resident")
+    assert resolve_layout(wanted, gpus(2), stages=score) == Layout((), cuda(0), "resident")
+    assert resolve_layout(wanted, [], stages=score) == Layout((), CPU, "resident")
+    shared = config(MULTI, {"device_ids": [0, 1, 5]}, "qwen3_vl", {}, scheduler={"residency": "swap"})
+    assert resolve_layout(shared, gpus(2), stages=score) == Layout((), cuda(0, 1), "resident"), "nobody takes turns"
+    assert resolve_layout(shared, gpus(3), stages=score) == Layout((), cuda(2), "resident")
+    problems = check_environment(wanted, gpus=[], stages=score, data=False)
+    assert not any(problem.path.startswith("diffusion_model") for problem in problems)
+
+
+DEVICES = st.lists(st.one_of(st.integers(0, 7), st.just("cpu")), min_size=1, max_size=8).filter(
+    lambda entries: len([entry for entry in entries if entry != "cpu"]) == len(set(entries) - {"cpu"})
+)
+
+
+@given(
+    count=st.integers(0, 8),
+    editors=st.one_of(st.none(), DEVICES),
+    rewards=st.one_of(st.none(), DEVICES),
+    simulated=st.booleans(),
+)
+@settings(deadline=None)
+def test_any_layout_keeps_the_rules(
+    count: int, editors: list[Any] | None, rewards: list[Any] | None, simulated: bool
+) -> None:
+    editor, reward = ("simulated", "simulated") if simulated else (MULTI, "qwen3_vl")
+    wanted = config(editor, {"device_ids": editors}, reward, {"device_ids": rewards})
+    visible = {f"cuda:{index}" for index in range(count)}
+    named = {entry for entry in (editors or []) + (rewards or []) if entry != "cpu"}
+    if not simulated and (any(entry >= count for entry in named) or (editors is None and count == 0)):
+        with pytest.raises(LayoutError):
+            resolve_layout(wanted, gpus(count))
+        return
+    layout = resolve_layout(wanted, gpus(count))
+    on_gpus = [set(devices) - {"cpu"} for devices in (layout.editors, layout.rewards)]
+    assert layout.editors
+    assert layout.rewards
+    assert layout.residency == ("swap" if on_gpus[0] & on_gpus[1] else "resident")
+    assert simulated or on_gpus[0] | on_gpus[1] <= visible
+    for devices in (layout.editors, layout.rewards):
+        assert len([name for name in devices if name != "cpu"]) == len(set(devices) - {"cpu"})
+    for given_ids, devices in ((editors, layout.editors), (rewards, layout.rewards)):
+        if given_ids is not None:
+            assert list(devices) == [name if name == "cpu" else f"cuda:{name}" for name in given_ids]
+
+
+UUIDS = ["GPU-aa11", "GPU-aa22", "GPU-bb33"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        (None, [0, 1, 2]),
+        ("", []),
+        ("-1", []),
+        ("2", [2]),
+        ("2,0", [2, 0]),
+        (" 1 , 2 ", [1, 2]),
+        ("0,7,1", [0]),
+        ("0,x,1", [0]),
+        ("1,1", []),
+        ("GPU-bb,GPU-aa11", [2, 0]),
+        ("GPU-aa", []),
+        ("GPU-", []),
+        ("NoDevFiles", []),
+        ("MIG-123,MIG-456", ["MIG-123", "MIG-456"]),
+    ],
+)
+def test_the_visible_gpus_are_those_that_cuda_shows(setting: str | None, expected: list[int | str]) -> None:
+    assert select_visible(setting, UUIDS) == expected
+
+
+def test_a_hidden_gpu_is_not_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert visible_gpus() == ()
+
+
+def test_the_visible_gpus_are_counted_from_zero() -> None:
+    assert [gpu.index for gpu in visible_gpus()] == list(range(len(visible_gpus())))

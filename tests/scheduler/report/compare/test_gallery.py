@@ -1,0 +1,159 @@
+"""The page of a comparison: every run's edit of a pair beside the others, the largest difference first."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from scheduler.commands.compare import compare_runs
+from scheduler.report.saved_run import read_run
+from scheduler.store.rows import Row
+from tests.browser import Visit, visit
+from tests.scheduler.report.gallery.made import run_with_pictures
+from tests.scheduler.rows import edited, failed, planned, scored
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+RUNS = ("20251023_230000", "20251024_101500", "20251025_080000")
+_DATA = re.compile(rb'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+
+
+def rows_of(scores: dict[str, float | None], *, instruction: str = "do it") -> list[Row]:
+    """Pairs with these scores, in category ``a`` if their name begins so, else in ``b``; None is one that failed."""
+    rows: list[Row] = []
+    for name, score in scores.items():
+        category = "a" if name.startswith("a") else "b"
+        rows.append(msgspec.structs.replace(planned(name, category), instruction=instruction))
+        if score is None:
+            rows.append(failed(name, category, message="<img src=x onerror=alert(1)>"))
+            continue
+        edit = msgspec.structs.replace(edited(name, category), image=f"images/{category}/{name}.png")
+        rows += [edit, scored(name, score, category, response=f"<b>reply {name}</b>")]
+    return rows
+
+
+def compared(output: Path, runs: Sequence[list[Row]]) -> Path:
+    for stamp, rows in zip(RUNS, runs, strict=False):
+        run_with_pictures(output, rows, stamp=stamp, manifest={"workers": []})
+    saved = [read_run(output / "runs" / stamp, output) for stamp in RUNS[: len(runs)]]
+    compare_runs(Console(file=io.StringIO()), saved, output, None)
+    return output / f"{'_'.join(['comparison', *RUNS[: len(runs)]])}.html"
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    (found,) = _DATA.findall(page.read_bytes())
+    data: dict[str, Any] = json.loads(found)
+    return data
+
+
+FIRST = rows_of({"a1": 5.0, "a2": 5.0, "a3": 5.0, "b1": 5.0, "b2": None, "b3": 1.0})
+OTHER = rows_of({"a1": 5.0, "a2": 8.0, "a3": 1.0, "b1": 6.0, "b2": 4.0, "b4": 9.0})
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compared(tmp_path_factory.mktemp("compared"), [FIRST, OTHER])
+
+
+@pytest.fixture
+def opened(chromium: Browser, page_file: Path) -> Iterator[Visit]:
+    with visit(chromium) as visitor:
+        visitor.open(page_file)
+        yield visitor
+        assert visitor.complaints == []
+        assert all(url.startswith(("file:", "data:")) for url in visitor.requests)
+
+
+def ids(visitor: Visit) -> list[str]:
+    return visitor.page.locator(".card .name").all_inner_texts()
+
+
+def test_it_lies_beside_the_other_forms_and_says_the_same(page_file: Path) -> None:
+    data = data_of(page_file)
+    plain = json.loads(page_file.with_suffix(".json").read_text(encoding="utf-8"))
+    assert page_file.with_suffix(".md").is_file()
+    (found,) = data["head"]["against"]
+    (expected,) = plain["comparisons"]
+    assert found["overall"]["mean"] == expected["overall"]["mean_difference"] == 0
+    assert found["overall"]["ci95"] == expected["overall"]["ci95"]
+    assert found["counts"] == {"unlike": 0, "unscored": 1, "only_first": 1, "only_other": 1}
+    assert {item["id"]: item["differences"] for item in data["items"] if item["left_out"] == [None]} == {
+        pair["pair_id"]: [pair["difference"]] for pair in expected["pairs"]
+    }
+
+
+def test_pairs_that_do_not_count_are_there_with_the_reason(page_file: Path, tmp_path: Path) -> None:
+    found = {item["id"]: item["left_out"] for item in data_of(page_file)["items"]}
+    assert found["b2"] == ["unscored"]
+    assert (found["b3"], found["b4"]) == (["only_first"], ["only_other"])
+    other = compared(tmp_path, [rows_of({"a1": 1.0}), rows_of({"a1": 1.0}, instruction="something else")])
+    assert data_of(other)["items"][0]["left_out"] == ["unlike_instruction"]
+
+
+def test_the_largest_difference_comes_first_whichever_way_it_goes(opened: Visit) -> None:
+    assert ids(opened)[:4] == ["a3", "a2", "b1", "a1"]
+    marks = opened.page.locator(".card .card-head .score").all_inner_texts()
+    assert marks == ["−4.00", "+3.00", "+1.00", "0.00"]
+    opened.page.get_by_label("Order").select_option("gains")
+    assert ids(opened)[:4] == ["a2", "b1", "a1", "a3"]
+    opened.page.get_by_label("Outcome").select_option("worse")
+    assert ids(opened) == ["a3"]
+    opened.page.get_by_label("Outcome").select_option("left_out")
+    assert sorted(ids(opened)) == ["b2", "b3", "b4"]
+
+
+def test_both_edits_and_the_source_are_shown_and_slid_over_each_other(opened: Visit, page_file: Path) -> None:
+    opened.wait_for_pictures()
+    card = opened.page.locator(".card", has_text="a3")
+    assert card.locator("img").evaluate_all("(images) => images.map((image) => image.naturalWidth)") == [64, 64, 64]
+    card.click()
+    sources = opened.page.locator(".stage.slider img").evaluate_all(
+        "(images) => images.map((image) => image.getAttribute('src'))"
+    )
+    assert [unquote(url) for url in sources] == [f"runs/{stamp}/images/a/a3.png" for stamp in RUNS[:2]]
+    opened.page.get_by_label("left picture").select_option("0")
+    assert "thumbnails/source" in (opened.page.locator(".stage.slider img").first.get_attribute("src") or "")
+    assert "<b>reply a3</b>" in opened.page.locator("dialog.detail").inner_text()
+    link = opened.page.locator("dialog.detail").get_by_role("link", name="its own gallery").first
+    assert link.get_attribute("href") == f"evaluation_report_{RUNS[0]}.html#pair=a%2Fa3"
+
+
+def test_a_run_without_an_edit_shows_why(opened: Visit) -> None:
+    card = opened.page.locator(".card", has_text="b2")
+    assert "<img src=x onerror=alert(1)>" in card.inner_text()
+    assert "left out" in card.inner_text()
+
+
+def test_of_three_runs_one_chooses_which_is_compared_with_the_first(chromium: Browser, tmp_path: Path) -> None:
+    third = rows_of({"a1": 9.0, "a2": 5.0, "a3": 5.0, "b1": 4.0})
+    page_file = compared(tmp_path, [FIRST, OTHER, third])
+    with visit(chromium) as visitor:
+        visitor.open(page_file)
+        assert visitor.page.locator(".verdict").count() == 2
+        assert ids(visitor)[0] == "a3"
+        visitor.page.get_by_label("Compared with A").select_option("C")
+        assert ids(visitor)[:2] == ["a1", "b1"]
+        assert visitor.page.locator(".card .score.large").first.inner_text() == "+4.00"
+        assert visitor.page.locator(".card").first.locator(".picture").count() == 4
+        visitor.page.get_by_role("button", name="中文").click()
+        assert visitor.page.get_by_label("与 A 对比").input_value() == "C"
+        assert visitor.complaints == []
+
+
+def test_runs_without_a_common_pair_make_a_page_all_the_same(chromium: Browser, tmp_path: Path) -> None:
+    page_file = compared(tmp_path, [rows_of({"a1": 1.0}), rows_of({"b1": 1.0})])
+    with visit(chromium) as visitor:
+        visitor.open(page_file)
+        assert "No pair has a score in both runs" in visitor.page.inner_text("main")
+        assert sorted(ids(visitor)) == ["a1", "b1"]
+        assert visitor.complaints == []

@@ -1,0 +1,81 @@
+"""What was asked of a run, and how one goes on with it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.commands.arguments import parser
+from scheduler.config.layout import Stage
+from scheduler.run.options import RunOptions, resume_command, resume_problem
+
+ELSEWHERE = EditsElsewhere("/images", 1, {}, {}, ())
+
+
+def given(*words: str) -> argparse.Namespace:
+    return parser().parse_args(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "stages"),
+    [
+        ("edit", ("edit",)),
+        ("score", ("score",)),
+        ("edit,score", ("edit", "score")),
+        ("score, edit", ("edit", "score")),
+    ],
+)
+def test_stages_are_named_in_any_order_and_done_in_theirs(text: str, stages: tuple[str, ...]) -> None:
+    assert given("run", "--config", "c", "--stages", text).stages == stages
+    assert given("run", "--config", "c").stages == ("edit", "score")
+
+
+@pytest.mark.parametrize("text", ["", "edit,edit", "Edit", "edit score", "edit,"])
+def test_other_stages_are_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        given("run", "--config", "c", "--stages", text)
+    assert "is none of: edit, score, edit,score" in capsys.readouterr().err
+
+
+def test_score_takes_images_and_whatever_concerns_no_editor() -> None:
+    options = given("score", "--config", "c", "--images", "there", "--limit", "2", "--resume", "latest")
+    assert (options.images, options.stages, options.editor_model) == (Path("there"), ("score",), None)
+    for more in (["--editor-model", "x"], ["--stages", "edit"]):
+        with pytest.raises(SystemExit, match="2"):
+            given("score", "--config", "c", "--images", "there", *more)
+
+
+@pytest.mark.parametrize(
+    ("words", "stages", "expected"),
+    [
+        (["run", "--config", "a b"], None, "run --config 'a b' --resume X"),
+        (["run", "--resume", "latest", "--debug"], None, "run --debug --resume X"),
+        (["run", "--resume=Y", "--stages", "edit"], None, "run --stages edit --resume X"),
+        (["run", "--stages", "edit", "--limit", "1"], ("score",), "run --limit 1 --stages score --resume X"),
+        (["run", "--stages=edit"], ("edit", "score"), "run --stages edit,score --resume X"),
+    ],
+)
+def test_what_to_type_to_go_on_is_what_was_typed_with_the_run_named(
+    words: list[str], stages: tuple[Stage, ...] | None, expected: str
+) -> None:
+    assert resume_command(words, "X", stages=stages).endswith(f" {expected}")
+
+
+def test_a_run_is_gone_on_with_by_the_command_that_began_it() -> None:
+    own, judged = {"edits": None}, {"edits": {"made": "elsewhere", "from": "/images"}}
+    assert resume_problem(own, "X", None) is None
+    assert resume_problem(judged, "X", ELSEWHERE) is None
+    assert resume_problem({}, "X", ELSEWHERE) is None, "nothing is known of it"
+    assert "warmbench score --images /images" in (resume_problem(judged, "X", None) or "")
+    assert "warmbench run" in (resume_problem(own, "X", ELSEWHERE) or "")
+
+
+def test_images_stay_that_are_all_there_is_or_somebody_elses() -> None:
+    assert not RunOptions().keeps_images(False)
+    assert RunOptions().keeps_images(True)
+    assert RunOptions(stages=("edit",)).keeps_images(False)
+    assert not RunOptions(stages=("score",)).keeps_images(False)
+    assert RunOptions(stages=("score",), edits=ELSEWHERE).keeps_images(False)

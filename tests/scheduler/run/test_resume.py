@@ -1,0 +1,346 @@
+"""Whatever earlier parts of a run have left: what remains is exactly what does not count, and doing it completes it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from scheduler.benchmark import Benchmark, Pair
+from scheduler.config.prompts import CategoryPrompts, PromptTemplate
+from scheduler.report import Expected, build_report
+from scheduler.report.model import StageName
+from scheduler.run.resume import Remaining, Resumption, from_the_beginning
+from scheduler.run.unfinished import UnfinishedStages
+from scheduler.stages.services import EditedImage
+from scheduler.stages.task import Task
+from scheduler.stages.units import EditUnit, ScoreUnit
+from scheduler.store.ledger import cut_torn_line, read_ledger
+from scheduler.store.rows import EditedRow, FailedRow, Row, ScoredRow, StageRow, encode_row
+from scheduler.store.run_directory import RunDirectory
+from tests.scheduler.rows import edited, failed, scored, sha, stage_end
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ between two parts of a run."""
+
+    steps: int = 1
+    editor: str = "E"
+    question: str = "Q"
+    reward: str = "R"
+    pairs: int = 3
+    sources: str = ""
+    instruction: str = "do it"
+    expected: Expected = field(default_factory=Expected)
+    keep_images: bool = True
+
+    @property
+    def edits(self) -> bool:
+        return "edit" in self.expected.stages
+
+    @property
+    def scores(self) -> bool:
+        return "score" in self.expected.stages
+
+
+def benchmark_of(chosen: Settings) -> Benchmark:
+    pairs = tuple(
+        Pair(number, "c", str(number), chosen.instruction, "", source=None, sha256=sha(f"{chosen.sources}{number}"))  # type: ignore[arg-type]
+        for number in range(chosen.pairs)
+    )
+    return Benchmark("data", "json", ("c",), pairs, (), (), "0")
+
+
+def task_of(chosen: Settings, benchmark: Benchmark) -> Task:
+    prompts = CategoryPrompts((PromptTemplate("", "", chosen.question),), "mean")
+    parameters = {"steps": chosen.steps}
+    return Task(
+        pairs={pair.key: pair for pair in benchmark.pairs},
+        prompts_of=lambda _: prompts,
+        seed=0,
+        passes=chosen.expected.reward_passes,
+        edit_parameters=parameters,
+        edit_identity_parameters=parameters,
+        score_parameters={},
+        score_identity_parameters={},
+        with_source=False,
+        score_range=(0.0, 10.0),
+    )
+
+
+class Part:
+    """One part of a run in a directory: knows what remains, and can do some of it."""
+
+    def __init__(self, directory: RunDirectory, chosen: Settings, *, resumed: bool) -> None:
+        self.directory = directory
+        self.chosen = chosen
+        self.benchmark = benchmark_of(chosen)
+        self.task = task_of(chosen, self.benchmark)
+        cut_torn_line(directory.ledger)
+        if resumed:
+            resumption = Resumption(
+                self.benchmark,
+                self.task,
+                directory,
+                chosen.expected,
+                editor=chosen.editor if chosen.edits else None,
+                reward=chosen.reward if chosen.scores else None,
+                keep_images=chosen.keep_images or not chosen.scores,
+            )
+            self.remaining = resumption.remaining(read_ledger(directory.ledger))
+        else:
+            self.remaining = from_the_beginning(self.benchmark, chosen.expected.samples_per_pair)
+        self.write(list(self.remaining.rows))
+        self.known = dict(self.remaining.scores)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        with self.directory.ledger.open("ab") as file:
+            file.write(b"".join(map(encode_row, rows)))
+
+    def edit(self, unit: EditUnit, *, fails: bool = False) -> EditedImage | None:
+        identity = self.task.edit_identity(unit, self.chosen.editor)
+        if fails:
+            self.write([failed(unit.pair_id, "c", sample=unit.sample, identity=identity)])
+            return None
+        content = content_of(unit, self.chosen.steps, self.chosen.editor, self.chosen.instruction)
+        path = self.directory.image_path(unit.category, unit.pair_id, unit.sample)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        row = edited(unit.pair_id, "c", sample=unit.sample, identity=identity, sha256=digest)
+        self.write([msgspec.structs.replace(row, image=self.directory.recorded(path))])
+        return EditedImage(path, digest)
+
+    def score(self, unit: EditUnit, image: EditedImage, *, fails: bool = False) -> None:
+        for number in range(self.chosen.expected.reward_passes):
+            one = ScoreUnit(unit, number)
+            identity = self.task.score_identity(one, image.sha256, self.chosen.reward)
+            if self.known.pop(one, None) == identity:
+                continue
+            if fails:
+                self.write(
+                    [failed(unit.pair_id, "c", stage="score", sample=unit.sample, pass_=number, identity=identity)]
+                )
+            else:
+                self.write([scored(unit.pair_id, 5.0, "c", sample=unit.sample, pass_=number, identity=identity)])
+        if not self.chosen.keep_images and not fails:
+            Path(image.path).unlink()
+
+    def work(self, steps: Sequence[str]) -> None:
+        """Do what remains, a step for each piece: ``done``, ``fails``, or ``killed``, which ends it."""
+        pieces: list[tuple[EditUnit, EditedImage | None]] = [
+            *self.remaining.delivered,
+            *((unit, None) for unit in self.remaining.edits),
+        ]
+        for (unit, image), step in zip(pieces, [*steps, *["done"] * len(pieces)], strict=False):
+            if step == "killed":
+                return
+            made = image or self.edit(unit, fails=step == "edit fails")
+            if step == "killed before scoring":
+                return
+            if made is not None and self.chosen.scores:
+                self.score(unit, made, fails=step == "score fails")
+
+    def rows(self) -> list[Row]:
+        return list(read_ledger(self.directory.ledger))
+
+
+def content_of(unit: EditUnit, steps: int, editor: str, instruction: str) -> bytes:
+    """Like a real edit's, its bytes follow from what it depends on (but not the other way round)."""
+    return f"{unit} {steps // 2} {editor} {instruction}".encode()
+
+
+steps = st.lists(
+    st.sampled_from(["done", "done", "edit fails", "score fails", "killed", "killed before scoring"]), max_size=8
+)
+
+
+def settings_for(*stages: tuple[StageName, ...]) -> st.SearchStrategy[Settings]:
+    return st.builds(
+        Settings,
+        steps=st.integers(0, 3),
+        editor=st.sampled_from("EF"),
+        question=st.sampled_from("QW"),
+        reward=st.sampled_from("RS"),
+        pairs=st.integers(1, 3),
+        instruction=st.sampled_from(["do it", "or not"]),
+        expected=st.builds(
+            Expected,
+            samples_per_pair=st.integers(1, 2),
+            reward_passes=st.integers(1, 2),
+            stages=st.sampled_from(stages),
+        ),
+        keep_images=st.booleans(),
+    )
+
+
+chosen_settings = settings_for(("edit", "score"))
+any_stages = settings_for(("edit", "score"), ("edit",), ("score",))
+damages = st.sampled_from(["none", "none", "torn", "image gone", "image swapped"])
+
+
+def damage(directory: RunDirectory, kind: str) -> None:
+    images = sorted((directory.path / "images").rglob("*.png"))
+    if kind == "torn" and directory.ledger.stat().st_size:
+        directory.ledger.write_bytes(directory.ledger.read_bytes()[:-5])
+    elif kind == "image gone" and images:
+        images[0].unlink()
+    elif kind == "image swapped" and images:
+        images[0].write_bytes(b"another image")
+
+
+TWO_SAMPLES = Expected(samples_per_pair=2)
+OTHER_WORDS = Settings(instruction="or not")
+ONLY_SCORES = Settings(instruction="or not", expected=Expected(samples_per_pair=2, stages=("score",)))
+
+
+# A sample that nobody asked for while the instruction changed is not judged as an edit of the new one.
+@example(
+    [(Settings(expected=TWO_SAMPLES), [], "none"), (OTHER_WORDS, [], "none"), (ONLY_SCORES, [], "none")], Settings()
+)
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(any_stages, steps, damages), min_size=1, max_size=4), chosen_settings)
+def test_a_last_undisturbed_part_completes_the_run_with_its_own_settings_alone(
+    history: list[tuple[Settings, list[str], str]], last: Settings
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory.create(Path(folder))
+        for number, (chosen, what, harm) in enumerate(history):
+            if number == 0 and not chosen.edits:
+                continue  # there is nothing to score yet
+            part = Part(directory, chosen, resumed=directory.ledger.stat().st_size > 0)
+            part.work(what)
+            assert_only_own_results(part)
+            damage(directory, harm)
+        final = Part(directory, last, resumed=True)
+        final.work([])
+        assert_only_own_results(final)
+        report = report_of(final)
+        assert report.status == "COMPLETE", report.failures
+        assert len(report.pairs) == last.pairs
+        again = Part(directory, last, resumed=True).remaining
+        assert (list(again.edits), again.delivered) == ([], [])
+        assert all(isinstance(row, StageRow) for row in again.rows)
+        directory.close()
+
+
+@settings(deadline=None, max_examples=100)
+@given(any_stages.filter(lambda chosen: chosen.edits), steps, damages, any_stages)
+def test_one_stage_alone_does_all_that_it_can_and_fails_nothing(
+    first: Settings, what: list[str], harm: str, second: Settings
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory.create(Path(folder))
+        Part(directory, first, resumed=False).work(what)
+        damage(directory, harm)
+        part = Part(directory, second, resumed=True)
+        part.work([])
+        assert_only_own_results(part)
+        before = {row.pair_id for row in part.rows() if isinstance(row, FailedRow) and row.kind != "outdated"}
+        for pair in report_of(part).pairs:
+            if second.edits:
+                done = {"scored"} if second.scores else {"scored", "edited"}
+            else:
+                done = {"scored", "missing"}
+                assert not part.remaining.edits
+            assert pair.status in done or (pair.status == "failed" and pair.pair_id in before and not second.edits)
+        directory.close()
+
+
+@pytest.mark.parametrize("harm", ["image gone", "image swapped"])
+def test_who_only_scores_takes_an_edit_whose_file_has_come_back(tmp_path: Path, harm: str) -> None:
+    directory = RunDirectory.create(tmp_path)
+    Part(directory, Settings(expected=Expected(stages=("edit",))), resumed=False).work([])
+    (image, *_) = sorted((directory.path / "images").rglob("*.png"))
+    content = image.read_bytes()
+    damage(directory, harm)
+    only_scores = Settings(expected=Expected(stages=("score",)))
+    without = Part(directory, only_scores, resumed=True)
+    without.work([])
+    assert (without.remaining.missing.total(), without.remaining.stale) == (1, [])
+    assert [pair.status for pair in report_of(without).pairs] == ["missing", "scored", "scored"]
+    image.write_bytes(content)
+    final = Part(directory, only_scores, resumed=True)
+    final.work([])
+    assert report_of(final).status == "COMPLETE"
+    directory.close()
+
+
+def test_thumbnails_of_what_is_another_source_or_edit_now_are_stale(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path)
+    Part(directory, Settings(), resumed=False).work([])
+    assert Part(directory, Settings(), resumed=True).remaining.stale == []
+    changed = Part(directory, replace(Settings(), steps=2, sources="other "), resumed=True).remaining.stale
+    assert changed == [directory.thumbnail_path("c", str(one), what) for one in range(3) for what in (None, 0)]
+    directory.close()
+
+
+@settings(deadline=None, max_examples=50)
+@given(chosen_settings, st.lists(steps, min_size=1, max_size=4))
+def test_without_changes_or_damage_nothing_is_done_twice(chosen: Settings, parts: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory.create(Path(folder))
+        for number, what in enumerate([*parts, []]):
+            final = Part(directory, chosen, resumed=number > 0)
+            final.work(what)
+        results = [
+            (type(row), row.pair_id, row.sample, getattr(row, "pass_", None))
+            for row in final.rows()
+            if isinstance(row, EditedRow | ScoredRow)
+        ]
+        edits = [result for result in results if result[0] is EditedRow]
+        assert len(edits) == len(set(edits))
+        scores = [result for result in results if result[0] is ScoredRow]
+        assert len(scores) == len(set(scores))
+        directory.close()
+
+
+def report_of(part: Part) -> Any:
+    manifest = {"left_out": part.remaining.left_out}
+    return build_report(part.rows(), manifest=manifest, expected=part.chosen.expected)
+
+
+def assert_only_own_results(part: Part) -> None:
+    for pair in report_of(part).pairs:
+        for sample in pair.samples:
+            unit = EditUnit(pair.category, pair.pair_id, sample.sample)
+            if sample.edit is None:
+                continue
+            if part.chosen.edits:
+                assert sample.edit.identity == part.task.edit_identity(unit, part.chosen.editor)
+            else:
+                contents = (
+                    content_of(unit, steps, editor, part.chosen.instruction) for steps in (0, 2) for editor in "EF"
+                )
+                assert sample.edit.sha256 in {hashlib.sha256(content).hexdigest() for content in contents}
+            for score in sample.scores if part.chosen.scores else ():
+                one = ScoreUnit(unit, score.pass_)
+                assert score.identity == part.task.score_identity(one, sample.edit.sha256, part.chosen.reward)
+
+
+def test_the_stages_of_a_part_that_was_killed_are_told_by_its_results() -> None:
+    stages = UnfinishedStages()
+    rows: list[Row] = [
+        edited("1"),
+        scored("1", 3.0),
+        stage_end("edit", wall=9.0, device=9.0, workers=1),
+        scored("2", 3.0),
+        scored("3", 3.0, started=201.0, finished=202.0),
+    ]
+    assert list(stages.pass_on(rows)) == rows
+    (row,) = stages.rows()
+    assert isinstance(row, StageRow)
+    assert (row.stage, row.workers, row.device_seconds, row.wall_seconds) == ("score", 1, 1.5, 2.0)
+
+
+def test_remaining_is_empty_by_default() -> None:
+    assert list(Remaining().edits) == []

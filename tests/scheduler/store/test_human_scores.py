@@ -1,0 +1,114 @@
+"""Files of human scores: what spreadsheets and scripts write is read, and all that is wrong is told by its line."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+import pytest
+
+from scheduler.store.human_scores import (
+    KEPT_AS,
+    HumanScore,
+    HumanScoresError,
+    keep,
+    kept,
+    kept_if_readable,
+    read_human_scores,
+)
+
+
+def written(folder: Path, content: str | bytes) -> Path:
+    path = folder / "people.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def rows_of(folder: Path, content: str | bytes) -> list[tuple[str, str, int | None, str | None, float]]:
+    rows = read_human_scores(written(folder, content)).rows
+    return [(row.category, row.pair_id, row.sample, row.rater, row.score) for row in rows]
+
+
+def problems_of(folder: Path, content: str | bytes) -> str:
+    with pytest.raises(HumanScoresError) as caught:
+        read_human_scores(written(folder, content))
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+PLAIN = [("物理", "001", None, None, 7.5), ("b", "2", None, None, 3.0)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "category,pair_id,score\n物理,001,7.5\nb,2,3\n",
+        "score,id\r\n7.5,物理/001\r\n3,b/2",
+        "\ufeffCategory;PAIR_ID;Score\r\n物理;001;7,5\r\nb;2;3\r\n",
+        'category\tid\tscore\tnote\n物理\t001\t"7,5"\t"a\nb"\n\n \t\t\t\nb\t2\t 3 \tx\n',
+        codecs.BOM_UTF16_LE + "category\tpair_id\tscore\n物理\t001\t7.5\nb\t2\t3\n".encode("utf-16-le"),
+    ],
+    ids=["plain", "one id", "semicolons and decimal commas", "tabs, notes and empty lines", "UTF-16"],
+)
+def test_what_spreadsheets_and_scripts_write_is_read(tmp_path: Path, content: str | bytes) -> None:
+    assert rows_of(tmp_path, content) == PLAIN
+
+
+def test_samples_raters_and_rows_without_a_score_are_told_apart(tmp_path: Path) -> None:
+    text = "rater,category,pair_id,sample,score\nAnn,a,1,0,5\nBob,a,1,,-1e1\n,a,1,1,\n"
+    scores = read_human_scores(written(tmp_path, text))
+    assert scores.rows == (HumanScore(2, "a", "1", 0, "Ann", 5.0), HumanScore(3, "a", "1", None, "Bob", -10.0))
+    assert scores.num_blank == 1
+
+
+def test_all_that_is_wrong_is_told_by_its_line(tmp_path: Path) -> None:
+    text = (
+        'category,pair_id,sample,score,note\na,1,0,5,"two\nlines"\na,1,x,5,\na,1,0,good,\na,1,0,nan,\n'
+        "a,,0,5,\na,1,0\na,1,0,1e999,\n"
+    )
+    assert problems_of(tmp_path, text).splitlines() == [
+        "people.csv: line 4: sample is 'x', which is no number from 0 up",
+        "people.csv: line 5: score is 'good', which is no number from -1e+06 to 1e+06",
+        "people.csv: line 6: score is 'nan', which is no number from -1e+06 to 1e+06",
+        "people.csv: line 7: the name of the pair is empty",
+        "people.csv: line 8: 3 cells under 5 columns",
+        "people.csv: line 9: score is '1e999', which is no number from -1e+06 to 1e+06",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "empty; its first line has to name the columns"),
+        ("category,pair_id\na,1\n", "line 1: there is no column score; the columns are 'category', 'pair_id'"),
+        ("category,score\na,1\n", "line 1: there is a column category, and no pair_id"),
+        ("pair_id,score\na,1\n", "line 1: there is neither a column category with pair_id, nor an id"),
+        ("id,score,Score\na/1,1,1\n", "line 1: there are several columns score"),
+        ("id,score\na,1\n", "line 2: id is 'a', not category/pair_id"),
+        ("id,score\na/1,\n", "there is not a single score in it"),
+        ('id,score\na/1,1\na/2,"1" x\n', "line 3: "),
+        ('id,score\na/1,"1', "line 2: unexpected end of data"),
+        ("id,score\na/1,1\n物/2,1\n".encode("gb18030"), 'line 3: this is not utf-8; save it as UTF-8 (in Excel: "CSV'),
+        ("id,score\n\x1b[31m\u202e,1\n", "line 2: id is '\\x1b[31m\\u202e', not category/pair_id"),
+        ("id,score\na/1,1\0\n", "line 2: "),
+        ("id,score\na/1," + "1" * 200_000 + "\n", "line 2: field larger than field limit"),
+    ],
+)
+def test_a_file_that_can_not_be_used_says_why(tmp_path: Path, content: str | bytes, problem: str) -> None:
+    assert problems_of(tmp_path, content).startswith(f"people.csv: {problem}")
+
+
+def test_a_file_without_end_is_refused_before_it_is_read() -> None:
+    with pytest.raises(HumanScoresError, match="larger than 64 MiB"):
+        read_human_scores(Path("/dev/zero"))
+
+
+def test_what_is_kept_is_the_file_itself_and_no_run_ends_for_want_of_it(tmp_path: Path) -> None:
+    assert kept(tmp_path) is None
+    scores = read_human_scores(written(tmp_path, "\ufeffid;score\na/1;2,5\n"))
+    keep(scores, tmp_path)
+    assert (tmp_path / KEPT_AS).read_bytes() == (tmp_path / "people.csv").read_bytes()
+    assert kept(tmp_path) == kept_if_readable(tmp_path) == scores
+    (tmp_path / KEPT_AS).write_text("spoilt")
+    assert kept_if_readable(tmp_path) is None
+    with pytest.raises(HumanScoresError, match=KEPT_AS):
+        kept(tmp_path)

@@ -1,0 +1,157 @@
+"""Runs are found as people name them, and looking at one is in nobody's way."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scheduler.store.ledger import LedgerBusyError, is_written
+from scheduler.store.run_directory import NoSuchRunError, RunDirectory, locate_run, reports_locked
+from tests.scheduler.saved import saved_run
+from tests.waiting import wait_until
+
+OLD, NEW, NEWEST = "20251023_230000", "20251024_010000", "20251024_010000_2"
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``outputs`` of the working directory, with three runs."""
+    monkeypatch.chdir(tmp_path)
+    for stamp in (OLD, NEWEST, NEW):
+        saved_run(tmp_path / "outputs", [], stamp=stamp)
+    return Path("outputs")
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        (OLD, f"outputs/runs/{OLD}"),
+        ("latest", f"outputs/runs/{NEWEST}"),
+        (f"outputs/runs/{OLD}", f"outputs/runs/{OLD}"),
+        (f"./outputs/runs/{OLD}/", f"outputs/runs/{OLD}"),
+    ],
+)
+def test_a_run_is_named_by_its_id_by_latest_or_by_its_path(output: Path, named: str, found: str) -> None:
+    assert locate_run(named, output) == Path(found)
+
+
+def test_from_within_its_folder_a_run_is_a_dot_or_its_name(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(output / "runs")
+    assert locate_run(OLD, output).samefile(OLD)
+    monkeypatch.chdir(OLD)
+    assert locate_run(".", output).samefile(".")
+
+
+@pytest.mark.parametrize(
+    ("named", "hint"),
+    [
+        ("20251023_23000", OLD),
+        (f"outputs/runs/{OLD}9", f"outputs/runs/{OLD}"),
+        ("outputs", f"outputs/runs/{NEWEST}"),
+        ("./outputs/", f"outputs/runs/{NEWEST}"),
+        ("nothing/like/it", "no ledger"),
+    ],
+)
+def test_a_run_that_is_not_there_is_told_with_the_nearest(output: Path, named: str, hint: str) -> None:
+    with pytest.raises(NoSuchRunError, match=hint):
+        locate_run(named, output)
+
+
+def test_without_any_run_there_is_no_latest(tmp_path: Path) -> None:
+    (tmp_path / "runs" / NEW).mkdir(parents=True)
+    with pytest.raises(NoSuchRunError, match="no run with a ledger"):
+        locate_run("latest", tmp_path)
+
+
+def test_what_is_no_unicode_is_recorded_all_the_same(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path)
+    directory.write_json("manifest.json", {"config_file": "\udcff.yaml", "名": "值"})
+    assert directory.read_json("manifest.json") == {"config_file": "\udcff.yaml", "名": "值"}
+    directory.close()
+
+
+def test_a_ledger_is_written_as_long_as_its_run_has_it(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path)
+    assert is_written(directory.ledger) is True
+    with pytest.raises(LedgerBusyError):
+        RunDirectory.reopen(tmp_path, None, "latest")
+    directory.close()
+    assert is_written(directory.ledger) is False
+    RunDirectory.reopen(tmp_path, None, "latest").close()
+
+
+def test_a_run_takes_its_ledger_while_somebody_looks_whether_it_is_taken(tmp_path: Path) -> None:
+    ledger = saved_run(tmp_path, []) / "results.jsonl"
+    looking = os.open(ledger, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    taken: list[RunDirectory] = []
+    thread = threading.Thread(target=lambda: taken.append(RunDirectory.reopen(tmp_path, None, "latest")))
+    thread.start()
+    os.close(looking)
+    thread.join(timeout=30)
+    assert is_written(ledger) is True
+    taken[0].close()
+
+
+def _look(ledger: Path, over: Callable[[], bool], begun: Callable[[], None]) -> None:
+    begun()
+    while not over():
+        is_written(ledger)
+
+
+def test_however_often_a_run_is_looked_at_it_can_be_resumed(tmp_path: Path) -> None:
+    ledger = saved_run(tmp_path, []) / "results.jsonl"
+    context = multiprocessing.get_context("spawn")
+    over, begun = context.Event(), context.Event()
+    process = context.Process(target=_look, args=(ledger, over.is_set, begun.set))
+    process.start()
+    try:
+        wait_until(begun.is_set)
+        for _ in range(2000):
+            RunDirectory.reopen(tmp_path, None, "latest").close()
+    finally:
+        over.set()
+        process.join(timeout=30)
+    assert process.exitcode == 0
+
+
+def test_who_comes_second_waits_for_the_reports_of_who_was_first(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with reports_locked(tmp_path, patient=False):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with reports_locked(tmp_path, patient=True):
+        thread.start()
+        thread.join(timeout=0.2)
+        order.append("first")
+    thread.join(timeout=30)
+    assert order == ["first", "second"]
+
+
+def test_a_run_does_not_wait_for_ever_for_somebody_who_has_its_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.store.run_directory._PATIENCE_SECONDS", 0.1)
+    with reports_locked(tmp_path, patient=True), reports_locked(tmp_path, patient=False):
+        pass
+
+
+def test_thumbnails_lie_in_the_runs_folder_by_what_they_show_and_none_leads_out_of_it(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, image_output_dir=tmp_path / "elsewhere")
+    folder = f"{tmp_path}/thumbnails"
+    assert run.thumbnail_path("物理", "1", None) == f"{folder}/source/物理/1.jpg"
+    assert run.thumbnail_path("物理", "1", 0) == f"{folder}/edit/物理/1.jpg"
+    assert run.thumbnail_path("物理", "1", 2) == f"{folder}/edit-sample-2/物理/1.jpg"
+    for wrong in ("..", "a/b", "", "\0"):
+        with pytest.raises(ValueError, match="can't be a file's name"):
+            run.thumbnail_path("物理", wrong, 0)
+    run.close()

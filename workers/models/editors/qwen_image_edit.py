@@ -1,0 +1,164 @@
+"""Qwen-Image-Edit and its Plus variants (2509, 2511), on the pipelines of diffusers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from protocol.messages import ModelSpec, Residency
+from workers.device import free_memory
+from workers.interface import Editor, EditRequest, ModelError, Progress
+from workers.models.editors.qwen_image_loading import load_pipeline, prepare_imports
+from workers.models.editors.qwen_image_options import (
+    can_be_replaced,
+    checked_options,
+    lora_file,
+    reset_after_edit,
+    switch_on,
+)
+from workers.models.editors.qwen_image_replacement import replace_weights
+from workers.models.hub import resolve_model, weight_files
+from workers.models.images import flatten
+
+_LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
+_PIPELINE_ARGUMENTS = ("num_inference_steps", "true_cfg_scale", "height", "width")
+# Without a negative prompt the pipelines leave out true CFG, whatever its scale.
+_NEGATIVE_PROMPT = " "
+
+
+class QwenImageEditEditor(Editor):
+    """One pipeline, which makes one edit at a time.
+
+    Parameters of a run: ``num_inference_steps``, ``true_cfg_scale``, ``negative_prompt`` (one blank), ``height`` and
+    ``width`` in pixels (the source's shape at about one megapixel; both are rounded down to what the model can do,
+    usually a multiple of 16). Others are passed over. What the pipeline makes is given back as it is.
+    """
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        super().__init__(spec, device)
+        self._pipeline: Any = None
+        self._found: Path | None = None
+        self._options: Mapping[str, Any] = {}
+
+    def prepare(self) -> None:
+        prepare_imports()
+
+    def load(self, residency: Residency) -> None:
+        self._pipeline = None
+        self._options = checked_options(self.spec.params)
+        self._pipeline = load_pipeline(self._folder(), self.spec.params, self.device, residency)
+
+    def replace(self, spec: ModelSpec) -> bool:
+        if self._pipeline is None or spec.params != self.spec.params or not spec.name:
+            return False
+        if not can_be_replaced(self._options):
+            return False
+        folder = resolve_model(spec.name)
+        pipeline, self._pipeline = self._pipeline, None
+        pipeline = replace_weights(pipeline, folder, spec.params)
+        switch_on(pipeline, self._options, self.device)
+        self._pipeline = pipeline
+        self.spec, self._found = spec, folder
+        return True
+
+    def place(self, residency: Residency) -> None:
+        """Move all components; leaving a GPU gives its memory back to other processes."""
+        if residency == "disk":
+            raise ValueError("an editor leaves for disk by being dropped")
+        if self._pipeline is None:
+            raise ModelError("not_ready", "the editor was not loaded yet")
+        if residency == "host" and "keep_prompt_embeddings" in self._options:
+            self._pipeline.encode_prompt.clear()
+        if self.device == "cpu":
+            return
+        self._pipeline.to(self.device if residency == "device" else "cpu", silence_dtype_warnings=True)
+        if residency == "host":
+            free_memory()
+
+    def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
+        import torch
+
+        if self._pipeline is None:
+            raise ModelError("not_ready", "the editor was not loaded yet")
+        try:
+            return self._run(request, progress)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            reason = str(error) or type(error).__name__
+        finally:
+            reset_after_edit(self._pipeline, self._options)
+        # Raised out here, where the traceback is gone: it would keep the tensors of every frame alive.
+        free_memory()
+        raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
+
+    def weight_files(self) -> Sequence[str]:
+        lora = lora_file(self._options)
+        return [*weight_files(self._folder()), *([str(lora)] if lora else [])]
+
+    def size_bytes(self) -> int:
+        """The size of the weights, as loaded; before that, of their files."""
+        if self._pipeline is None:
+            return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
+        tensors = [t for module in self._modules() for t in (*module.parameters(), *module.buffers())]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def versions(self) -> Mapping[str, str]:
+        import torch
+
+        found = {}
+        for library in _LIBRARIES:
+            try:
+                found[library] = importlib.metadata.version(library)
+            except importlib.metadata.PackageNotFoundError:
+                continue  # torchvision need not be there; with it, images are prepared by other code
+        if torch.version.cuda:
+            found["cuda"] = torch.version.cuda
+        return found
+
+    def _folder(self) -> Path:
+        if self._found is None:
+            if not self.spec.name:
+                raise ModelError("config", "diffusion_model.params names no model: a folder or a hub name is needed")
+            self._found = resolve_model(self.spec.name)
+        return self._found
+
+    def _run(self, request: EditRequest, progress: Progress) -> Image.Image:
+        import torch
+
+        def report(pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+            progress(step + 1, pipeline.num_timesteps)
+            return {}
+
+        given = request.parameters
+        arguments = {name: given[name] for name in _PIPELINE_ARGUMENTS if given.get(name) is not None}
+        negative_prompt = given.get("negative_prompt")
+        pixels = self._pipeline(
+            image=flatten(request.image),
+            prompt=request.instruction,
+            negative_prompt=_NEGATIVE_PROMPT if negative_prompt is None else negative_prompt,
+            # On the CPU whatever the device, and of its own: the edit then depends on nothing that came before it.
+            generator=torch.Generator(device="cpu").manual_seed(request.seed),
+            callback_on_step_end=report,
+            callback_on_step_end_tensor_inputs=[],
+            output_type="np",
+            **arguments,
+        ).images
+        return self._as_image(pixels)
+
+    def _as_image(self, pixels: Any) -> Image.Image:
+        """The image of ``(1, height, width, 3)`` floats from 0 to 1; what is no number would else become black."""
+        import numpy as np
+
+        if not np.isfinite(pixels).all():
+            reason = "the model's output is not finite: float16 overflows in some models, one step divides by zero"
+            raise ModelError("not_finite", f"{reason}; try bfloat16, or more num_inference_steps")
+        image: Image.Image = self._pipeline.image_processor.numpy_to_pil(pixels)[0]
+        return image
+
+    def _modules(self) -> Iterator[Any]:
+        import torch
+
+        return (part for part in self._pipeline.components.values() if isinstance(part, torch.nn.Module))

@@ -1,0 +1,170 @@
+"""Reads a Qwen-Image-Edit pipeline: all of its weights, from safetensors alone, to where they are wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from protocol.messages import Residency
+from workers.interface import ModelError
+from workers.models.editors.qwen_image_options import checked_options, switch_on
+from workers.models.processors import load_processor
+
+PIPELINES = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline")
+DTYPES = ("bfloat16", "float16", "float32")
+
+MODULES = ("text_encoder", "transformer", "vae")
+_LIBRARIES = ("diffusers", "transformers")
+
+
+def prepare_imports() -> None:
+    """Import all that loading needs; failing imports are told when it loads."""
+    with contextlib.suppress(ImportError):
+        from diffusers import (  # noqa: F401
+            AutoencoderKLQwenImage,
+            QwenImageEditPipeline,
+            QwenImageEditPlusPipeline,
+            QwenImageTransformer2DModel,
+        )
+        from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer  # noqa: F401
+
+
+def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residency: Residency) -> Any:
+    """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory.
+
+    Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1), ``optimizations`` (name to value).
+
+    Raises:
+        ModelError: of kind ``config`` (a parameter), ``model_not_found`` (there is no pipeline), ``oom``, or ``load``
+            (the files are damaged or incomplete, or are another kind of pipeline).
+    """
+    dtype, options = _checked_params(params), checked_options(params)
+    index = read_index(folder)
+    _check_device(device)
+    import torch
+
+    torch.set_num_threads(params.get("threads_per_worker", 1))
+    _keep_quiet()
+    try:
+        pipeline = _load_all(folder, index, getattr(torch, dtype), device if residency == "device" else "cpu")
+        switch_on(pipeline, options, device)
+        return pipeline
+    except ModelError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        reason = str(error)
+    except Exception as error:
+        # Damaged files raise whatever the library that reads them raises.
+        raise ModelError("load", f"editor model {folder} can't be loaded: {type(error).__name__}: {error}") from error
+    # Raised out here, where the traceback is gone: it would keep what was loaded so far.
+    raise ModelError("oom", f"editor model {folder} does not fit on {device}: {reason}")
+
+
+def _checked_params(params: Mapping[str, Any]) -> str:
+    """The name of the dtype, once all load parameters are found to be usable."""
+    dtype = params.get("dtype", "bfloat16")
+    if dtype not in DTYPES:
+        raise ModelError("config", f"diffusion_model.params.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    threads = params.get("threads_per_worker", 1)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ModelError("config", f"diffusion_model.params.threads_per_worker must be 1 or more, not {threads!r}")
+    return str(dtype)
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """The pipeline's own list of its components, found to name nothing but what is expected."""
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        reason = "has no model_index.json; an editor needs the folder of a whole diffusers pipeline"
+        raise ModelError("model_not_found", f"editor model {folder} {reason}") from error
+    except (OSError, ValueError) as error:
+        raise ModelError("load", f"editor model {folder}: model_index.json can't be read: {error}") from error
+    found = index.get("_class_name") if isinstance(index, dict) else None
+    if found not in PIPELINES:
+        expected = " or ".join(PIPELINES)
+        raise ModelError("load", f"editor model {folder} is of the class {found!r}; this editor runs {expected}")
+    for name in MODULES:
+        library, class_name = [*(index.get(name) or []), None, None][:2]
+        if library not in _LIBRARIES or not isinstance(class_name, str):
+            raise ModelError("load", f"editor model {folder}: model_index.json names no usable class for {name}")
+    return dict(index)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a build without CUDA"
+        raise ModelError("load", f"device {device}: torch {torch.__version__} sees no GPU here (it is {build})")
+
+
+def _load_all(folder: Path, index: Mapping[str, Any], dtype: Any, device: str) -> Any:
+    return assemble(folder, {name: load_module(folder, name, index[name], dtype, device) for name in MODULES})
+
+
+def assemble(folder: Path, modules: Mapping[str, Any]) -> Any:
+    """The pipeline of ``folder`` around modules that are loaded."""
+    from diffusers import DiffusionPipeline
+
+    processor = load_processor(str(folder), subfolder="processor")
+    pipeline = DiffusionPipeline.from_pretrained(str(folder), processor=processor, local_files_only=True, **modules)
+    pipeline.set_progress_bar_config(disable=True)
+    _tell_where_images_are(pipeline.text_encoder)
+    return pipeline
+
+
+def load_module(folder: Path, name: str, class_path: list[str], dtype: Any, device: Any) -> Any:
+    """One component, loaded by itself: the pipeline would go on with random weights where some are missing."""
+    module_class = getattr(importlib.import_module(class_path[0]), class_path[1])
+    # A device map lets each tensor go straight from the file to the device.
+    straight = {} if str(device) == "cpu" else {"device_map": {"": device}}
+    module, found = module_class.from_pretrained(
+        str(folder / name),
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+        **straight,
+    )
+    if missing := sorted(found["missing_keys"]):
+        reason = f"{name} lacks {len(missing)} weights, such as {missing[0]}"
+        raise ModelError("load", f"editor model {folder}: {reason}")
+    return module.eval()
+
+
+def _tell_where_images_are(text_encoder: Any) -> None:
+    """Have the text encoder told which tokens are an image's, which the pipelines of diffusers 0.42 leave out.
+
+    transformers 4 found out by itself; from version 5 on it silently numbers an image's tokens like words instead,
+    and every edit is made from other prompt embeddings than the model was trained with (diffusers issue 14194).
+    """
+    import inspect
+
+    if "mm_token_type_ids" not in inspect.signature(text_encoder.forward).parameters:
+        return
+    if getattr(text_encoder, "_warmbench_hooked", False):
+        return  # a module that has been taken over from another pipeline
+    text_encoder._warmbench_hooked = True
+    image_token = text_encoder.config.image_token_id
+
+    def add(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if kwargs.get("mm_token_type_ids") is None and kwargs.get("input_ids") is not None:
+            kwargs = {**kwargs, "mm_token_type_ids": (kwargs["input_ids"] == image_token).int()}
+        return args, kwargs
+
+    text_encoder.register_forward_pre_hook(add, with_kwargs=True)
+
+
+def _keep_quiet() -> None:
+    """A worker's log is for what concerns the user; real errors of these libraries are exceptions anyway."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for library in (diffusers_logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()

@@ -1,0 +1,212 @@
+"""What makes Qwen-Image-Edit faster (``diffusion_model.params.optimizations``), switched on once it is loaded.
+
+All of it is a load parameter: with other options the model is loaded anew, so that nothing has to be switched off.
+Where only the weights are replaced, modules that stay keep what is switched on in them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import os
+import shutil
+import sysconfig
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workers.interface import ModelError
+from workers.models.editors.qwen_image_embeddings import KeptEmbeddings
+
+_KEY = "diffusion_model.params.optimizations"
+_PACKAGES = {"cache_dit": "cache_dit", "lightning_lora": "peft"}
+
+
+def checked_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are on, each of which this editor has and this machine has what it needs for.
+
+    Raises:
+        ModelError: of kind ``config``, with the option's name.
+    """
+    given = params.get("optimizations") or {}
+    if not isinstance(given, Mapping):
+        raise ModelError("config", f"{_KEY} must be a mapping of names to values, not {given!r}")
+    if unknown := [str(name) for name in given if name not in ("keep_prompt_embeddings", *_SWITCHES)]:
+        raise ModelError("config", f"{_KEY}: this editor does not support {', '.join(unknown)}")
+    options = {name: value for name, value in given.items() if value is not None and value is not False}
+    for name, package in _PACKAGES.items():
+        if name in options and importlib.util.find_spec(package) is None:
+            raise ModelError("config", f"{_KEY}.{name} needs the package {package}, which is not installed")
+    if "compile_repeated_blocks" in options and (missing := _missing_for_compiling()):
+        raise ModelError("config", f"{_KEY}.compile_repeated_blocks needs {missing}")
+    return options
+
+
+def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
+    """Switch ``options``, which were checked, on in a pipeline that will work on ``device``.
+
+    Raises:
+        ModelError: of kind ``config``: the installed version or the device lacks one of them.
+    """
+    if "keep_prompt_embeddings" in options:
+        pipeline.encode_prompt = KeptEmbeddings(pipeline.encode_prompt)
+    transformer = pipeline.transformer
+    if getattr(transformer, "_warmbench_switched", False):
+        return  # taken over from another pipeline, with the same options
+    transformer._warmbench_switched = True
+    # Said even if it is the default: diffusers keeps the last choice for the whole process, and its own way to reset
+    # that does not; a model without this option would go on with the backend of the one before it.
+    for name, act in _SWITCHES.items():
+        value = options.get(name, "native" if name == "attention_backend" else None)
+        if value is not None:
+            _act(name, act, pipeline, value, device)
+
+
+def can_be_replaced(options: Mapping[str, Any]) -> bool:
+    """Whether new weights may be written over the loaded ones, which a LoRA has changed, or cache-dit has wrapped."""
+    return not options.keys() & {"lightning_lora", "cache_dit"}
+
+
+def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:
+    """Forget what an edit left behind, which after an exception is stale, and in the VAE's case large."""
+    pipeline.maybe_free_model_hooks()  # resets the caches between denoising steps
+    pipeline.vae.clear_cache()
+    if "fp8" in options:
+        _back_to_storage(pipeline.transformer)
+
+
+def lora_file(options: Mapping[str, Any]) -> Path | None:
+    """The file of the LoRA that is asked for; one on the hub is downloaded if it is not cached.
+
+    Raises:
+        ModelError: of kind ``model_not_found``.
+    """
+    name = options.get("lightning_lora")
+    if name is None:
+        return None
+    path = Path(str(name)).expanduser()
+    if path.suffix == ".safetensors" and path.is_file():
+        return path.absolute()
+    owner, _, rest = str(name).partition("/")
+    repository, _, file = rest.partition("/")
+    if path.is_absolute() or owner in {".", "..", "~"} or not file.endswith(".safetensors"):
+        wanted = "a .safetensors file, or OWNER/NAME/FILE.safetensors on the hub"
+        raise ModelError("model_not_found", f"{_KEY}.lightning_lora: there is no file {name!r}; give {wanted}")
+    return _from_hub(f"{owner}/{repository}", file)
+
+
+def _from_hub(repository: str, file: str) -> Path:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repository, file)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        return Path(hf_hub_download(repository, file))
+    except (OSError, ValueError) as error:
+        text = f"{_KEY}.lightning_lora: {file} of {repository} can't be downloaded: {error}"
+        raise ModelError("model_not_found", text) from error
+
+
+def _act(name: str, act: Callable[[Any, Any, str], None], pipeline: Any, value: Any, device: str) -> None:
+    import torch
+
+    try:
+        act(pipeline, value, device)
+    except (torch.OutOfMemoryError, MemoryError, ModelError):
+        raise
+    except Exception as error:
+        # The libraries raise whatever they like where a package, a kernel or a device is missing.
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError("config", f"{_KEY}.{name}: {value!r} does not work on {device}: {reason}") from error
+
+
+def _lightning_lora(pipeline: Any, name: str, _device: str) -> None:
+    from safetensors.torch import load_file
+
+    pipeline.load_lora_weights(load_file(str(lora_file({"lightning_lora": name}))))
+    # Those LoRAs are distilled at a fixed shift of 3, with no shift of the last step.
+    changed = {"base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}
+    pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, **changed)
+
+
+def _fp8(pipeline: Any, _on: bool, _device: str) -> None:
+    import torch
+
+    pipeline.transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn)
+
+
+def _attention_backend(pipeline: Any, name: str, device: str) -> None:
+    """Some backends are found to be missing only when they are called: asked for one, it is tried at once."""
+    import torch
+    from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
+
+    transformer = pipeline.transformer
+    transformer.set_attention_backend(name)
+    if name == "native":
+        return
+    config = transformer.config
+    shape = (1, 16, config.num_attention_heads, config.attention_head_dim)
+    tensor = torch.zeros(shape, dtype=transformer.dtype, device=device)
+    with torch.no_grad():
+        dispatch_attention_fn(tensor, tensor, tensor, backend=AttentionBackendName(name))
+
+
+def _first_block_cache(pipeline: Any, threshold: float, _device: str) -> None:
+    from diffusers import FirstBlockCacheConfig
+
+    pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))
+
+
+def _taylorseer_cache(pipeline: Any, interval: int, _device: str) -> None:
+    from diffusers import TaylorSeerCacheConfig
+
+    dtype = pipeline.transformer.dtype
+    pipeline.transformer.enable_cache(TaylorSeerCacheConfig(cache_interval=interval, taylor_factors_dtype=dtype))
+
+
+def _cache_dit(pipeline: Any, _on: bool, _device: str) -> None:
+    # It patches the pipeline's class, for good; so it gets one that no other pipeline has. It knows it by its name.
+    own = type(pipeline)
+    pipeline.__class__ = type(own.__name__, (own,), {})
+    importlib.import_module("cache_dit").enable_cache(pipeline)
+
+
+def _compile_repeated_blocks(pipeline: Any, _on: bool, _device: str) -> None:
+    # Rotary embeddings are complex numbers; torch warns that these are left as they are.
+    warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")
+    # Every instruction and every aspect ratio is another shape. Without `dynamic` torch compiles for the first one
+    # alone, and then anew.
+    pipeline.transformer.compile_repeated_blocks(dynamic=True)
+
+
+_SWITCHES: dict[str, Callable[[Any, Any, str], None]] = {
+    "attention_backend": _attention_backend,
+    "lightning_lora": _lightning_lora,
+    "fp8": _fp8,
+    "first_block_cache": _first_block_cache,
+    "taylorseer_cache": _taylorseer_cache,
+    "cache_dit": _cache_dit,
+    "compile_repeated_blocks": _compile_repeated_blocks,
+}
+"""In the order in which they are switched on: weights are changed before they are stored in fewer bits."""
+
+
+def _missing_for_compiling() -> str | None:
+    compiler = os.environ.get("CXX") or "g++"
+    if shutil.which(compiler) is None:
+        return f"a C++ compiler, and there is no {compiler} on the PATH"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "Python's header files (Python.h), which are not installed"
+    return None
+
+
+def _back_to_storage(transformer: Any) -> None:
+    """An exception leaves the layer in which it was raised in its wider dtype."""
+    for module in transformer.modules():
+        registry = getattr(module, "_diffusers_hook", None)
+        hook = registry.get_hook("layerwise_casting") if registry is not None else None
+        if hook is not None:
+            hook.post_forward(module, None)

@@ -1,0 +1,36 @@
+"""An editor that holds its device for a set time and returns the inverted source (``workers.models.simulation``)."""
+
+from __future__ import annotations
+
+import time
+
+from PIL import Image
+
+from workers.interface import Editor, EditRequest, Progress
+from workers.models.simulation import SimulatedModel, hold, read_simulation, strike
+
+_INVERTED = list(range(255, -1, -1))
+_KEPT = list(range(256))
+_TABLES = {"RGB": 3 * _INVERTED, "RGBA": 3 * _INVERTED + _KEPT}
+
+
+class SimulatedEditor(SimulatedModel, Editor):
+    """Takes the time that its parameters say, the work on the pixels included, and fails where they say so."""
+
+    def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
+        """Invert the colours and keep the alpha channel. A fault comes when half of the time is over.
+
+        Raises:
+            ModelError: ``config`` for parameters that are wrong, ``oom`` where the faults say so.
+            RuntimeError: where the faults say so.
+        """
+        started = time.monotonic()
+        simulation = read_simulation(request.parameters)
+        seconds = simulation.edit_seconds(request.key, request.image.size)
+        fault = simulation.fault(request.key, request.seed)
+        if fault is not None:
+            hold(started, seconds / 2, progress, burn_cpu=simulation.burn_cpu)
+            strike(fault)
+        edited = request.image.point(_TABLES[request.image.mode])
+        hold(started, seconds, progress, burn_cpu=simulation.burn_cpu)
+        return edited

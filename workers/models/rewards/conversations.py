@@ -1,0 +1,87 @@
+"""What the reward model is shown and asked: the turns of a conversation, as chat templates take them.
+
+The words that are added to a run's own prompts are Chinese, as the built-in prompts are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from workers.interface import ScoreRequest
+from workers.models.images import flatten
+from workers.models.rewards.settings import RewardSettings
+
+SOURCE_LABEL = "原始图像："
+EDIT_LABEL = "编辑后的图像："
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Turns for ``apply_chat_template``, and the images (RGB) that they hold, in order."""
+
+    turns: Sequence[dict[str, Any]]
+    images: Sequence[Image.Image]
+
+
+def first_question(request: ScoreRequest, settings: RewardSettings) -> Conversation:
+    """The run's prompt about the edit; the source stands before the edit if they are to be compared.
+
+    Raises:
+        ValueError: they are to be compared, and the request has no source.
+    """
+    user = request.prompt.user
+    if settings.scoring == "logits":
+        user += number_only(settings)
+    if not settings.compare_with_original:
+        return _conversation(request.prompt.system, [flatten(request.image), user])
+    if request.source is None:
+        raise ValueError(f"{request.key}: compare_with_original is on, but there is no source image")
+    parts: list[Image.Image | str] = [SOURCE_LABEL, flatten(request.source), EDIT_LABEL, flatten(request.image), user]
+    return _conversation(request.prompt.system, parts)
+
+
+def number_only(settings: RewardSettings) -> str:
+    """What is added to the prompt where the first token of the answer is to be a number.
+
+    The prompts ask for other forms, JSON mostly, which would put a brace there.
+    """
+    return (
+        f"\n\n无论上文要求何种格式，现在只回答一个 {settings.low:g} 到 {settings.high:g} 之间的整数，不要输出其他内容。"
+    )
+
+
+def second_question(first: Conversation, reply: str, settings: RewardSettings) -> Conversation:
+    """Ask for the form alone, with the model's own reply before its eyes: it need not judge again, only say it."""
+    again = (
+        f'请只用一个 JSON 对象给出你的评分，不要输出其他内容：{{"score": 分数}}，'
+        f"其中分数是 {settings.low:g} 到 {settings.high:g} 之间的数字。"
+    )
+    turns = [*first.turns, _turn("assistant", [reply]), _turn("user", [again])]
+    return Conversation(turns, first.images)
+
+
+def refuse_special_tokens(conversation: Conversation, special_tokens: Iterable[str]) -> None:
+    """Refuse texts that hold the model's own markers: they would add images that are not there, or end the turn.
+
+    Raises:
+        ValueError: with the marker that was found.
+    """
+    texts = [part["text"] for turn in conversation.turns for part in turn["content"] if part["type"] == "text"]
+    for token in special_tokens:
+        if any(token in text for text in texts):
+            raise ValueError(f"the prompt contains {token}, which is a special token of the reward model")
+
+
+def _conversation(system: str, parts: Sequence[Image.Image | str]) -> Conversation:
+    turns = [_turn("system", [system])] if system else []
+    images = [part for part in parts if not isinstance(part, str)]
+    return Conversation([*turns, _turn("user", parts)], images)
+
+
+def _turn(role: str, parts: Sequence[Image.Image | str]) -> dict[str, Any]:
+    content = [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in parts]
+    return {"role": role, "content": content}

@@ -1,0 +1,95 @@
+"""What the model is given of each row: tokens, and images as patches. Made row by row, put together batch by batch.
+
+A row alone is what the next batches can be made of while the device works, whatever their sizes turn out to be. And
+what the images become does not depend on what is asked about them, so several questions about one edit share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from workers.interface import ScoreRequest
+from workers.models.rewards.conversations import Conversation, refuse_special_tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """Images as tensors on the host: ``values`` is float32 of shape (patches, values of one), ``grids`` has the number
+    of patches along time, height and width, of shape (images, 3)."""
+
+    values: Any
+    grids: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One conversation. Each image's placeholder stands in ``tokens`` as often as the image has tokens."""
+
+    tokens: Sequence[int]
+    patches: Patches
+
+
+@dataclass(frozen=True)
+class PreparedRequest(ScoreRequest):
+    """A request with its first question as a row; None where that could not be made."""
+
+    row: Row | None = None
+
+    @property
+    def length(self) -> int:
+        """In tokens; 0 where that is not known."""
+        return len(self.row.tokens) if self.row is not None else 0
+
+
+def prepared_request(request: ScoreRequest, row: Row | None) -> PreparedRequest:
+    """The request, with its row."""
+    return PreparedRequest(request.image, request.source, request.prompt, request.key, request.image_sha256, row)
+
+
+def to_patches(processor: Any, images: Sequence[Image.Image]) -> Patches:
+    """Resize the images to what the model sees of them, and cut them up."""
+    inputs = processor.image_processor(images=list(images), return_tensors="pt")
+    return Patches(inputs["pixel_values"], inputs["image_grid_thw"])
+
+
+def to_tokens(processor: Any, conversation: Conversation, patches: Patches) -> list[int]:
+    """Fill in the chat template and tokenize it.
+
+    Raises:
+        ValueError: a text holds one of the model's special tokens.
+    """
+    refuse_special_tokens(conversation, processor.tokenizer.all_special_tokens)
+    text = processor.apply_chat_template(list(conversation.turns), tokenize=False, add_generation_prompt=True)
+    before, *after = text.split(processor.image_token)
+    counts = (patches.grids.prod(dim=-1) // processor.image_processor.merge_size**2).tolist()
+    placeholders = [processor.image_token * count + rest for count, rest in zip(counts, after, strict=True)]
+    tokens: list[int] = processor.tokenizer("".join([before, *placeholders]))["input_ids"]
+    return tokens
+
+
+def to_inputs(processor: Any, rows: Sequence[Row], device: Any, *, with_types: bool) -> Mapping[str, Any]:
+    """The tensors of a batch, left-padded, on ``device``; ``with_types`` adds which tokens are an image's."""
+    import torch
+
+    width = max(len(row.tokens) for row in rows)
+    ids = torch.full((len(rows), width), processor.tokenizer.pad_token_id)
+    mask = torch.zeros_like(ids)
+    for index, row in enumerate(rows):
+        start = width - len(row.tokens)
+        ids[index, start:] = torch.tensor(row.tokens)
+        mask[index, start:] = 1
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": mask,
+        # Put together where that costs least: on a GPU, if the model is on one.
+        "pixel_values": torch.cat([row.patches.values.to(device) for row in rows]),
+        "image_grid_thw": torch.cat([row.patches.grids for row in rows]),
+    }
+    if with_types:
+        image_token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+        inputs["mm_token_type_ids"] = (ids == image_token).long()
+    return {name: tensor.to(device) for name, tensor in inputs.items()}

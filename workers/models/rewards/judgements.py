@@ -1,0 +1,52 @@
+"""From what the model answered to a judgement: a score with how it was read, or the reason why there is none."""
+
+from __future__ import annotations
+
+import json
+
+from protocol.messages import Judgement, Prompt
+from workers.models.rewards.batches import RowFailure
+from workers.models.rewards.generation import Reply
+from workers.models.rewards.logits import NumberScore
+from workers.models.rewards.replies import ReadScore, Unreadable, read_score
+from workers.models.rewards.settings import RewardSettings
+
+ASKED_AGAIN = "\n\n[asked again]\n\n"
+"""Stands between the two replies in ``response`` where the model was asked twice."""
+
+
+def read(reply: Reply, settings: RewardSettings) -> ReadScore | Unreadable:
+    """The score of a reply on the run's scale."""
+    return read_score(reply.text, settings.low, settings.high, cut_off=reply.cut_off)
+
+
+def by_numbers(prompt: Prompt, result: NumberScore | RowFailure) -> Judgement:
+    """Of a ``logits`` score; ``response`` is JSON with the probability of each number, and their common mass."""
+    if isinstance(result, RowFailure):
+        return failed(prompt, result)
+    numbers = {str(number): round(share, 6) for number, share in result.probabilities.items()}
+    response = json.dumps({"numbers": numbers, "mass": float(f"{result.mass:.6g}")})
+    return Judgement(aspect=prompt.aspect, score=result.score, method="logits", response=response)
+
+
+def by_replies(
+    prompt: Prompt, first: Reply | RowFailure, second: Reply | RowFailure | None, settings: RewardSettings
+) -> Judgement:
+    """Of a ``generate`` score; ``second`` is the reply to the second question, if there had to be one."""
+    if isinstance(first, RowFailure):
+        return failed(prompt, first)
+    response, reading = first.text, read(first, settings)
+    if isinstance(second, Reply):
+        response += ASKED_AGAIN + second.text
+        reading = read(second, settings)
+    if isinstance(reading, ReadScore):
+        return Judgement(aspect=prompt.aspect, score=reading.score, method=reading.method, response=response)
+    message = reading.reason
+    if isinstance(second, RowFailure):
+        message += f"; asking again failed: {second.message}"
+    return Judgement(aspect=prompt.aspect, kind="unreadable_reply", message=message, response=response)
+
+
+def failed(prompt: Prompt, failure: RowFailure) -> Judgement:
+    """Of a row that the model could not answer."""
+    return Judgement(aspect=prompt.aspect, kind=failure.kind, message=failure.message)

@@ -1,0 +1,87 @@
+"""Reads a reward model's weights: all of them, from safetensors alone, to where they are wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from protocol.messages import Residency
+from workers.interface import ModelError
+from workers.models.rewards.generation import greedy
+
+DTYPES = ("bfloat16", "float16", "float32", "auto")
+
+_log = logging.getLogger(__name__)
+
+
+def prepare_imports() -> None:
+    """Import all that loading needs; failing imports are told when it loads."""
+    with contextlib.suppress(ImportError):
+        from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration  # noqa: F401
+
+
+def load_model(folder: str, params: Mapping[str, Any], device: str, residency: Residency) -> Any:
+    """Return the model of ``folder``, ready to be asked, on ``device`` or in host memory.
+
+    Load parameters: ``dtype`` (``bfloat16``), ``use_flash_attention`` (false), ``threads_per_worker`` (1).
+
+    Raises:
+        ModelError: of kind ``config`` (a parameter), ``oom``, or ``load`` (the files are damaged or incomplete, or this
+            version of transformers does not know such a model).
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    dtype = params.get("dtype", "bfloat16")
+    if dtype not in DTYPES:
+        raise ModelError("config", f"reward_model.params.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    torch.set_num_threads(_threads(params))
+    attention = _attention(bool(params.get("use_flash_attention", False)), device)
+    # A device map lets each tensor go straight from the file to the device.
+    straight = {"device_map": {"": device}} if residency == "device" and device != "cpu" else {}
+    try:
+        model, found = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **straight,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ModelError("oom", f"reward model {folder} does not fit on {device}: {error}") from error
+    except Exception as error:
+        # Damaged files raise whatever the library that reads them raises.
+        raise ModelError("load", f"reward model {folder} can't be loaded: {type(error).__name__}: {error}") from error
+    if missing := sorted(found["missing_keys"]):
+        # transformers would go on with random weights in their place.
+        raise ModelError("load", f"reward model {folder} lacks {len(missing)} weights, such as {missing[0]}")
+    model.generation_config = greedy(model.generation_config, tokenizer)
+    return model.eval()
+
+
+def _threads(params: Mapping[str, Any]) -> int:
+    threads = params.get("threads_per_worker", 1)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ModelError("config", f"reward_model.params.threads_per_worker must be 1 or more, not {threads!r}")
+    return threads
+
+
+def _attention(wanted: bool, device: str) -> str:
+    """FlashAttention 2 where it is asked for and can work, else what torch has itself."""
+    from transformers.utils import is_flash_attn_2_available
+
+    if not wanted:
+        return "sdpa"
+    if not device.startswith("cuda"):
+        reason = f"the device is {device}, and it needs CUDA"
+    elif not is_flash_attn_2_available():
+        reason = "the package flash-attn can't be imported"
+    else:
+        return "flash_attention_2"
+    _log.warning("use_flash_attention is on, but %s: torch's own attention (sdpa) is used", reason)
+    return "sdpa"

@@ -1,0 +1,234 @@
+"""The reward: a Qwen3-VL model (dense or mixture of experts, as its own config says) that judges edits in batches.
+
+``scoring: generate`` lets it answer in words and reads the score from them; a reply that can't be read is answered with
+one more question. ``scoring: logits`` takes the expected score from one forward pass. Nothing is ever sampled.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from protocol.messages import ModelSpec, Residency
+from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
+from workers.models.hub import resolve_model, weight_files
+from workers.models.processors import load_processor
+from workers.models.rewards.batches import run_in_batches
+from workers.models.rewards.conversations import Conversation, first_question, second_question
+from workers.models.rewards.generation import Reply, Steps, generate_replies
+from workers.models.rewards.inputs import (
+    Patches,
+    PreparedRequest,
+    Row,
+    prepared_request,
+    to_inputs,
+    to_patches,
+    to_tokens,
+)
+from workers.models.rewards.judgements import by_numbers, by_replies, read
+from workers.models.rewards.loading import load_model, prepare_imports
+from workers.models.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
+from workers.models.rewards.replies import Unreadable
+from workers.models.rewards.settings import RewardSettings, read_settings
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "torchvision", "flash_attn")
+
+
+class Qwen3VLReward(Reward):
+    """Judges edits with ``AutoModelForImageTextToText``, from a local folder or the hub."""
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        super().__init__(spec, device)
+        self._model: Any = None
+        self._files: Sequence[str] = ()
+        self._name = ""
+        self._processors: dict[tuple[int | None, int | None], Any] = {}
+        self._processing = threading.Lock()
+
+    def prepare(self) -> None:
+        prepare_imports()
+
+    def load(self, residency: Residency) -> None:
+        """Read weights and processor. ``device`` reads each tensor straight to the device, without a copy on the host.
+
+        Raises:
+            ModelError: ``model_not_found``, ``config`` (a load parameter), ``oom``, or ``load`` (the files are damaged,
+                or of another kind of model).
+        """
+        if not self.spec.name:
+            raise ModelError("config", "reward_model.params.model_name is missing")
+        folder = resolve_model(self.spec.name)
+        self._files, self._name = weight_files(folder), str(folder)
+        self._model = load_model(self._name, self.spec.params, self.device, residency)
+        self._processor()
+
+    def place(self, residency: Residency) -> None:
+        """Move the weights to ``device`` or ``host``; what they leave is free afterwards."""
+        import torch
+
+        self._model.to(self.device if residency == "device" else "cpu")
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def weight_files(self) -> Sequence[str]:
+        if not self._files and self.spec.name:
+            return weight_files(resolve_model(self.spec.name))
+        return self._files
+
+    def size_bytes(self) -> int:
+        """The size of the weights, as loaded; before that, of their files."""
+        if self._model is None:
+            return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
+        tensors = [*self._model.parameters(), *self._model.buffers()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def versions(self) -> Mapping[str, str]:
+        from importlib.metadata import PackageNotFoundError, version
+
+        found = {}
+        for package in _PACKAGES:
+            try:
+                found[package] = version(package)
+            except PackageNotFoundError:  # the last two are optional
+                continue
+        return found
+
+    def prepare_batch(
+        self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any]
+    ) -> Sequence[PreparedRequest]:
+        """Resize images, fill in the chat template and tokenize. A request that this fails for is left as it is.
+
+        Raises:
+            ModelError: of kind ``config``: a parameter is wrong.
+        """
+        settings = read_settings(parameters)
+        # The prompts about one edit share its images.
+        shared: dict[tuple[int, int], Patches] = {}
+        prepared = []
+        for request in requests:
+            images = (id(request.image), id(request.source))
+            try:
+                row = self._row(first_question(request, settings), settings, shared.get(images))
+                shared[images] = row.patches
+            except Exception:  # noqa: BLE001 - it fails again, and is told, when the request has its turn
+                row = None
+            prepared.append(prepared_request(request, row))
+        return prepared
+
+    def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
+        """Judge all requests; see ``RewardSettings`` for the parameters.
+
+        What can't be had is a judgement of kind ``unreadable_reply``, ``oom`` or ``error``.
+
+        Raises:
+            ModelError: of kind ``config``: a parameter is wrong, or not possible with this model.
+        """
+        settings = read_settings(parameters)
+        prepared = [request for request in requests if isinstance(request, PreparedRequest)]
+        if len(prepared) < len(requests):
+            prepared = list(self.prepare_batch(requests, parameters))
+        if settings.scoring == "logits":
+            return self._score_by_logits(prepared, settings, progress)
+        return self._score_by_replies(prepared, settings, progress)
+
+    # -- the two ways to score
+
+    def _score_by_logits(
+        self, requests: Sequence[PreparedRequest], settings: RewardSettings, progress: Progress
+    ) -> Scores:
+        processor = self._processor(settings)
+        with self._processing:
+            scale = scale_tokens(processor.tokenizer, settings.low, settings.high)
+        steps = Steps(progress, -(-len(requests) // settings.batch_size))
+
+        def run(batch: Sequence[PreparedRequest]) -> Sequence[NumberScore]:
+            inputs = self._inputs([self._first_row(request, settings) for request in batch], settings)
+            scores = expected_scores(self._forward(number_logits, inputs, scale), scale)
+            steps.took(1)
+            return scores
+
+        batched = run_in_batches(requests, settings.batch_size, run, lambda request: request.length)
+        pairs = zip(requests, batched.results, strict=True)
+        return Scores([by_numbers(request.prompt, result) for request, result in pairs], batched.sizes)
+
+    def _score_by_replies(
+        self, requests: Sequence[PreparedRequest], settings: RewardSettings, progress: Progress
+    ) -> Scores:
+        steps = Steps(progress, -(-len(requests) // settings.batch_size) * settings.max_new_tokens)
+        tokenizer = self._processor(settings).tokenizer
+
+        def ask(rows: Sequence[Row]) -> Sequence[Reply]:
+            inputs = self._inputs(rows, settings)
+            replies: Sequence[Reply] = self._forward(
+                generate_replies, inputs, tokenizer, settings.max_new_tokens, steps
+            )
+            return replies
+
+        def ask_first(batch: Sequence[PreparedRequest]) -> Sequence[Reply]:
+            return ask([self._first_row(request, settings) for request in batch])
+
+        def ask_again(batch: Sequence[tuple[int, str]]) -> Sequence[Reply]:
+            return ask([self._second_row(requests[index], reply, settings) for index, reply in batch])
+
+        first = run_in_batches(requests, settings.batch_size, ask_first, lambda request: request.length)
+        unread = [
+            (index, reply.text)
+            for index, reply in enumerate(first.results)
+            if isinstance(reply, Reply) and isinstance(read(reply, settings), Unreadable)
+        ]
+        steps.more(-(-len(unread) // settings.batch_size) * settings.max_new_tokens)
+        again = run_in_batches(
+            unread, settings.batch_size, ask_again, lambda question: requests[question[0]].length + len(question[1])
+        )
+        second = {index: reply for (index, _), reply in zip(unread, again.results, strict=True)}
+        judgements = [
+            by_replies(request.prompt, reply, second.get(index), settings)
+            for index, (request, reply) in enumerate(zip(requests, first.results, strict=True))
+        ]
+        return Scores(judgements, [*first.sizes, *again.sizes])
+
+    # -- the model
+
+    def _forward(self, function: Any, inputs: Mapping[str, Any], *arguments: Any) -> Any:
+        """Every pass through the model goes through here: ``function(model, inputs, *arguments)`` without gradients."""
+        import torch
+
+        with torch.inference_mode():
+            return function(self._model, inputs, *arguments)
+
+    def _inputs(self, rows: Sequence[Row], settings: RewardSettings) -> Mapping[str, Any]:
+        """The tensors of a batch, on the model's device."""
+        # From transformers 5 on the model wants to be told which tokens are an image's.
+        with_types = "mm_token_type_ids" in inspect.signature(self._model.forward).parameters
+        return to_inputs(self._processor(settings), rows, self._model.device, with_types=with_types)
+
+    def _first_row(self, request: PreparedRequest, settings: RewardSettings) -> Row:
+        return request.row or self._row(first_question(request, settings), settings)
+
+    def _second_row(self, request: PreparedRequest, reply: str, settings: RewardSettings) -> Row:
+        question = second_question(first_question(request, settings), reply, settings)
+        return self._row(question, settings, request.row.patches if request.row else None)
+
+    def _row(self, conversation: Conversation, settings: RewardSettings, patches: Patches | None = None) -> Row:
+        """The row of a conversation; ``patches`` of its images, if they are there already. From any thread."""
+        processor = self._processor(settings)
+        # A tokenizer can't be used by two threads at once: calls set its padding anew ("Already borrowed").
+        with self._processing:
+            patches = patches or to_patches(processor, conversation.images)
+            return Row(to_tokens(processor, conversation, patches), patches)
+
+    def _processor(self, settings: RewardSettings | None = None) -> Any:
+        """The processor that shows the model images of the size that is asked for; each run may want another."""
+        low, high = (settings.min_pixels, settings.max_pixels) if settings else (None, None)
+        with self._processing:
+            if (low, high) not in self._processors:
+                try:
+                    self._processors[low, high] = load_processor(self._name, min_pixels=low, max_pixels=high)
+                except (OSError, ValueError) as error:
+                    raise ModelError("load", f"reward model {self._name}: no processor: {error}") from error
+            return self._processors[low, high]

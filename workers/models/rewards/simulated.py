@@ -1,0 +1,65 @@
+"""A reward that holds its device for a set time and scores without looking: by a hash, or by how much has changed.
+
+See ``workers.models.simulation``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image, ImageChops, ImageStat
+
+from protocol.messages import Judgement
+from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
+from workers.models.simulation import SimulatedModel, Simulation, hold, read_simulation, strike
+
+
+class SimulatedReward(SimulatedModel, Reward):
+    """Gives each edit a score that depends on nothing but its encoded bytes and the score range; or, with ``prefers:
+    change``, one that grows with the mean absolute difference of its pixels to those of the source.
+    """
+
+    def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
+        """Judge the whole batch at once. A fault of any of its items comes when half of the time is over.
+
+        Raises:
+            ModelError: ``config`` for parameters that are wrong, or a source that is missing; ``oom`` where the faults
+                say so.
+            RuntimeError: where the faults say so.
+        """
+        started = time.monotonic()
+        simulation = read_simulation(parameters)
+        seconds = simulation.batch_seconds([(request.key, request.image.size) for request in requests])
+        faults = [fault for request in requests if (fault := simulation.fault(request.key))]
+        if faults:
+            hold(started, seconds / 2, progress, burn_cpu=simulation.burn_cpu)
+            strike(faults[0])
+        judgements = [
+            Judgement(
+                aspect=request.prompt.aspect,
+                score=_score(simulation, request),
+                method="simulated",
+            )
+            for request in requests
+        ]
+        hold(started, seconds, progress, burn_cpu=simulation.burn_cpu)
+        return Scores(judgements=judgements, batch_sizes=(len(requests),))
+
+
+def _score(simulation: Simulation, request: ScoreRequest) -> float:
+    if simulation.prefers != "change":
+        return simulation.score(request.image_sha256)
+    if request.source is None:
+        raise ModelError("config", "reward_model.params.prefers: change needs compare_with_original: true")
+    return simulation.on_scale(_change(request.image, request.source))
+
+
+def _change(image: Image.Image, source: Image.Image) -> float:
+    """The mean absolute difference of all colours of all pixels, from 0 to 1; a source of another size is resized."""
+    edit, before = image.convert("RGB"), source.convert("RGB")
+    if before.size != edit.size:
+        before = before.resize(edit.size, Image.Resampling.BICUBIC)
+    differences = ImageStat.Stat(ImageChops.difference(edit, before)).mean
+    return sum(differences) / (255 * len(differences))
