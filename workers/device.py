@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import gc
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.interface import ModelError
+from workers.models.memory import free_memory
 
 
 @dataclass(frozen=True)
@@ -175,11 +174,3 @@ def _attempt(call: Call, started: float) -> Outcome:
         kind = "oom" if type(error).__name__ in ("OutOfMemoryError", "MemoryError") else "error"
         return Outcome(call.tag, started, time.time(), error_kind=kind, error=f"{type(error).__name__}: {error}"[:4000])
     return Outcome(call.tag, started, time.time(), value=value)
-
-
-def free_memory() -> None:
-    """Collect garbage and give cached device memory back, if torch is there at all."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -18,10 +18,11 @@ from PIL import Image
 
 from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Residency, Score, ScoredItem
 from protocol.pool import locked
-from workers.device import Watchdog, free_memory
+from workers.device import Watchdog
 from workers.fingerprint import fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward, ScoreRequest
 from workers.loaded import FileStamps, describe, stamp, stamps_before_loading
+from workers.models.memory import free_memory
 from workers.models.registry import make_model
 from workers.payloads import PreparedBatch, ScoreInput, ScoreOutput
 

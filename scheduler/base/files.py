@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from pathlib import Path
 
 PARTIAL = ".*.partial"
@@ -85,3 +86,19 @@ def remove_file(path: str) -> None:
 def folder_of(path: str) -> str:
     """The folder that the file is in."""
     return os.path.dirname(path)
+
+
+_CUT = re.compile(r"~[0-9a-f]{16}\Z")
+
+
+_MAX_NAME_BYTES = 240
+"""File systems allow 255 bytes a name; a suffix has to fit as well."""
+
+
+def file_name(text: str) -> str:
+    """The text as a file's name; a long one is cut and told apart by a hash, and so is one that looks like that."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    if len(encoded) <= _MAX_NAME_BYTES and not _CUT.search(text):
+        return text
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f"{encoded[: _MAX_NAME_BYTES - 20].decode('utf-8', 'ignore')}~{digest}"

@@ -9,6 +9,7 @@ U+200D and U+200C stay as they are: emoji and several scripts cannot be written 
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNSAFE = re.compile(
@@ -53,3 +54,16 @@ def _visible(match: re.Match[str]) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def format_duration(seconds: float) -> str:
+    """``3.2s``, ``48s``, ``4m 48s``, ``1h 4m 48s``. Less than nothing (a clock was set back) counts as nothing."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes}m {rest}s"
+    return f"{minutes}m {rest}s" if minutes else f"{rest}s"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scheduler.base.text import one_line
 from scheduler.benchmark import Benchmark
-from scheduler.stages.units import EditUnit
+from scheduler.benchmark.units import EditUnit
 
 NO_IMAGE = "no_image"
 """The kind of failure of a pair whose edit is not there."""

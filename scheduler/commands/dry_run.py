@@ -10,6 +10,7 @@ from rich.console import Console
 from protocol.messages import Role
 from protocol.pool import home
 from scheduler.base.text import one_line
+from scheduler.benchmark.units import AllEdits, EditUnit
 from scheduler.config.editor_models import DiffusionModel
 from scheduler.config.reward_models import RewardModel
 from scheduler.run.admission import refused_edits
@@ -17,7 +18,6 @@ from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.estimate import Forecast, kind_of
-from scheduler.stages.units import AllEdits, EditUnit
 from scheduler.store.manifest import notes
 from scheduler.store.run_directory import NoSuchRunError, find_run, read_json
 from scheduler.terminal.say import say

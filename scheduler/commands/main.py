@@ -152,7 +152,8 @@ def _workers(options: argparse.Namespace) -> int:
     from protocol.pool import PoolError
     from scheduler.commands import workers as pool_commands
     from scheduler.config import ConfigError, Environment, Overrides, load_config
-    from scheduler.config.devices import resolve_layout, visible_gpus
+    from scheduler.config.devices import visible_gpus
+    from scheduler.config.layout import resolve_layout
     from scheduler.pool.client import PoolUnavailableError
 
     console = Console(highlight=False)

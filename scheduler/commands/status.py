@@ -10,13 +10,12 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from scheduler.base.text import encodable, one_line
+from scheduler.base.text import encodable, format_duration, one_line
 from scheduler.report.figures import score_text
 from scheduler.report.model import Group
 from scheduler.report.saved_run import SavedRun
 from scheduler.run.status import RunStatus, StageProgress, State, run_status
 from scheduler.store.rows import EditedRow, FailedRow, Row, ScoredRow, StageRow
-from scheduler.terminal.logs import format_duration
 from scheduler.terminal.snapshot import place_of
 
 _LONGEST_NAME = 40

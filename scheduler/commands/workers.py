@@ -15,13 +15,12 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.pool import PoolCard
 from scheduler.base.interrupts import Interrupts
-from scheduler.base.text import one_line
+from scheduler.base.text import format_duration, one_line
 from scheduler.config import Config
-from scheduler.config.devices import Layout
+from scheduler.config.layout import Layout
 from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool.plan import pool_plan
 from scheduler.pool.watch import PoolWatch
-from scheduler.terminal.logs import format_duration
 from scheduler.terminal.pool_table import pool_table
 from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table

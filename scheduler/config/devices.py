@@ -11,9 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from scheduler.config.layout import BOTH_STAGES, Gpu, Layout, LayoutError, Stage, resolve_layout
-
-__all__ = ["BOTH_STAGES", "Gpu", "Layout", "LayoutError", "Stage", "resolve_layout", "select_visible", "visible_gpus"]
+from scheduler.config.layout import Gpu
 
 
 def visible_gpus() -> tuple[Gpu, ...]:

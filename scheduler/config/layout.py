@@ -10,13 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.document import Config
 from scheduler.config.editor_models import AnyDevices, ManyDevices, OneDevice, OwnEditor
 from scheduler.config.problems import ConfigError, Location, Problem, dotted
 from scheduler.config.values import DeviceId
-
-Stage = Literal["edit", "score"]
-BOTH_STAGES: tuple[Stage, ...] = ("edit", "score")
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from scheduler.config import Config
 from scheduler.config.checks.model_lookup import weight_bytes
-from scheduler.config.devices import Layout
 from scheduler.config.interpreters import reward_command
+from scheduler.config.layout import Layout
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.residency import off_device
 

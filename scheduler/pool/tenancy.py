@@ -12,8 +12,8 @@ from protocol.codec import ProtocolError
 from scheduler.pool.client import PoolClient
 from scheduler.pool.crew import Crew
 from scheduler.pool.matching import away_from_device, devices, mismatches, shares_devices
+from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.pool.watch import PoolWatch
-from scheduler.stages.services import AbortedError, LoopSettings, PoolEndedError
 
 log = logging.getLogger("warmbench")
 
@@ -27,7 +27,7 @@ class Tenancy:
     """
 
     def __init__(
-        self, pool: PoolClient, crew: Crew, settings: LoopSettings, needed: Callable[[], Collection[m.Role]]
+        self, pool: PoolClient, crew: Crew, settings: RunSettings, needed: Callable[[], Collection[m.Role]]
     ) -> None:
         """``needed`` tells which roles still have something to do."""
         self.epoch: int | None = None

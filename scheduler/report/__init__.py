@@ -5,7 +5,8 @@ from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.files import write_reports
 from scheduler.report.json_form import report_as_dict, report_as_json
 from scheduler.report.markdown import render_markdown
-from scheduler.report.model import Expected, Report
+from scheduler.report.model import Report
+from scheduler.store.results import Expected
 from scheduler.store.tally import OUTDATED, PairTally
 
 __all__ = [

@@ -10,11 +10,12 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from scheduler.report.model import Agreement, Disagreement, GroupAgreement, PairResult, Raters
+from scheduler.report.model import Agreement, Disagreement, GroupAgreement, Raters
 from scheduler.report.pairs_csv import cell_text
 from scheduler.statistics.correlations import kendall, pearson, ranks, spearman
 from scheduler.statistics.describe import mean
 from scheduler.store.human_scores import HumanScore, HumanScores
+from scheduler.store.results import PairResult
 
 MOST_DISAGREEMENTS = 10
 FEWEST_IN_COMMON = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from scheduler.report.model import PairResult, SampleResult
 from scheduler.statistics.describe import Description, describe, mean
+from scheduler.store.results import PairResult, SampleResult
 
 
 def aspect_names(pairs: Iterable[PairResult]) -> list[str]:

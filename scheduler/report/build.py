@@ -6,22 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from scheduler.base.stages import Stage
 from scheduler.report.agreement import agree
 from scheduler.report.aspects import describe_aspects
-from scheduler.report.model import (
-    Expected,
-    Failure,
-    Group,
-    PairResult,
-    Performance,
-    Report,
-    StageName,
-    StagePerformance,
-)
-from scheduler.stages.costs import barrier_loss
+from scheduler.report.model import Group, Performance, Report, StagePerformance
+from scheduler.statistics.barrier_loss import barrier_loss
 from scheduler.statistics.describe import describe, mean
 from scheduler.statistics.variance import Variance, tell_apart
 from scheduler.store.human_scores import HumanScores
+from scheduler.store.results import Expected, Failure, PairResult
 from scheduler.store.rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
 from scheduler.store.tally import PairTally
 
@@ -158,7 +151,7 @@ def _performance(stages: Sequence[StageRow], pairs: Sequence[PairResult], round_
     )
 
 
-def _stage_performance(stage: StageName, stages: Sequence[StageRow]) -> StagePerformance:
+def _stage_performance(stage: Stage, stages: Sequence[StageRow]) -> StagePerformance:
     parts = [row for row in stages if row.stage == stage]
     if not parts:
         return StagePerformance(wall_seconds=None, device_seconds=None, workers=None, efficiency=None)

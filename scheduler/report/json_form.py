@@ -9,20 +9,11 @@ from typing import Any
 import msgspec
 
 from scheduler.base.text import encodable
-from scheduler.report.model import (
-    Agreement,
-    Failure,
-    Group,
-    GroupAgreement,
-    PairResult,
-    Performance,
-    Report,
-    SampleResult,
-    Score,
-)
+from scheduler.report.model import Agreement, Group, GroupAgreement, Performance, Report
 from scheduler.statistics.correlations import Correlation
 from scheduler.statistics.describe import Description
 from scheduler.statistics.variance import Component, Variance
+from scheduler.store.results import Failure, PairResult, SampleResult, ScoreResult
 
 
 def report_as_json(report: Report) -> bytes:
@@ -202,7 +193,7 @@ def _sample(sample: SampleResult) -> dict[str, Any]:
     }
 
 
-def _score(score: Score) -> dict[str, Any]:
+def _score(score: ScoreResult) -> dict[str, Any]:
     aspects = score.aspects
     return {
         "pass": score.pass_,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scheduler.base.text import format_duration
 from scheduler.report.figures import (
     NOTHING,
     chosen_metrics,
@@ -18,7 +19,6 @@ from scheduler.report.figures import (
 from scheduler.report.markdown_statistics import agreement_lines, aspect_lines, variance_lines
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Group, Performance, Report
-from scheduler.terminal.logs import format_duration
 
 MOST_FAILURES = 200
 MOST_PROVENANCE_LINES = 200

@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator
 
 from scheduler.base.text import ELLIPSIS, one_line
 from scheduler.report.aspects import aspect_mean, aspect_names
-from scheduler.report.model import Edit, Expected, Failure, PairResult, PairStatus, Report, SampleResult
+from scheduler.report.model import Report
+from scheduler.store.results import EditResult, Expected, Failure, PairResult, PairStatus, SampleResult
 
 LONGEST_TEXT = 32_000
 """Characters; Excel allows 32,767, and spills what is longer into other cells."""
@@ -83,7 +84,7 @@ def _status(sample: SampleResult, failure: Failure | None, expected: Expected) -
     return "edited" if sample.edit is not None and "score" not in expected.stages else "missing"
 
 
-def _of_edit(edit: Edit | None) -> list[Cell]:
+def _of_edit(edit: EditResult | None) -> list[Cell]:
     if edit is None:
         return [None] * len(_ABOUT_THE_EDIT)
     return [edit.seed, edit.image, edit.sha256, *edit.size, edit.device_seconds, edit.worker, edit.device]

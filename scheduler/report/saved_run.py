@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.config.layout import BOTH_STAGES, Stage
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.problems import ConfigError
 from scheduler.config.reading.yaml_source import read_source
-from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report
+from scheduler.report import DEFAULT_METRICS, Report, build_report
 from scheduler.report.figures import chosen_metrics
 from scheduler.store.human_scores import HumanScores
 from scheduler.store.ledger import is_written, read_ledger
+from scheduler.store.results import Expected
 from scheduler.store.rows import Row
 from scheduler.store.run_directory import LEDGER, locate_run, read_json
 

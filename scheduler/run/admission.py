@@ -14,7 +14,8 @@ from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.edits_elsewhere import NO_IMAGE, EditsElsewhere
 from scheduler.benchmark.model import PairError
 from scheduler.benchmark.sources import FileSource
-from scheduler.report import Expected, PairTally, read_tallies
+from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit
+from scheduler.report import read_tallies
 from scheduler.run.resume import (
     WRONG_IMAGE,
     Remaining,
@@ -29,10 +30,10 @@ from scheduler.stages.edit_rows import MAX_MESSAGE
 from scheduler.stages.identity import elsewhere_identity
 from scheduler.stages.services import EditedImage
 from scheduler.stages.task import Task
-from scheduler.stages.units import AllEdits, EditUnit, ScoreUnit
+from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, Row
 from scheduler.store.run_directory import RunDirectory
-from scheduler.store.tally import SampleTally
+from scheduler.store.tally import PairTally, SampleTally
 
 
 class Admission:

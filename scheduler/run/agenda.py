@@ -10,11 +10,12 @@ from dataclasses import replace
 from protocol import messages as m
 from protocol.pool import home
 from scheduler.base.files import remove_file
+from scheduler.base.stages import ROLES
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.benchmark.units import EditUnit, Units
 from scheduler.config import Config
 from scheduler.pool.tenancy import Tenancy
-from scheduler.report import Expected
 from scheduler.run.admission import Admission
 from scheduler.run.options import RunOptions
 from scheduler.run.record import Record
@@ -25,9 +26,8 @@ from scheduler.stages.estimate import Forecast
 from scheduler.stages.rounds import MOST_LANDING, Rounds
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import Task
-from scheduler.stages.units import EditUnit, Units
 from scheduler.store.ledger import read_ledger
-from scheduler.store.manifest import ROLES
+from scheduler.store.results import Expected
 from scheduler.store.rows import FailedRow
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.tally import OUTDATED

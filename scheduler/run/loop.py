@@ -23,6 +23,7 @@ from scheduler.base.interrupts import Interrupts
 from scheduler.pool.client import PoolClient
 from scheduler.pool.crew import Crew, CrewError
 from scheduler.pool.residency import Wanted
+from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.pool.tenancy import Tenancy
 from scheduler.pool.worker_client import WorkerClient
 from scheduler.run.agenda import Agenda
@@ -30,7 +31,6 @@ from scheduler.run.progress import Phase, Progress
 from scheduler.run.resume import Remaining
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
-from scheduler.stages.services import AbortedError, LoopSettings, PoolEndedError
 from scheduler.store.delivery import Delivery, Item
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.trace import Trace
@@ -53,7 +53,7 @@ class Evaluation:
         context: zmq.Context[zmq.Socket[bytes]],
         pool: PoolClient,
         directory: RunDirectory,
-        settings: LoopSettings,
+        settings: RunSettings,
         bars: StageBars,
         interrupts: Interrupts,
         trace: Trace | None = None,

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.config.layout import BOTH_STAGES, Stage
 
 
 @dataclass(frozen=True)

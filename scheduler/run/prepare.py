@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
 from scheduler.config import Config, Environment, Overrides, Problem, category_problems, load_config
-from scheduler.config.devices import BOTH_STAGES, Layout, Stage, resolve_layout, visible_gpus
+from scheduler.config.devices import visible_gpus
+from scheduler.config.layout import Layout, resolve_layout
 
 
 @dataclass(frozen=True)

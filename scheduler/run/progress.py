@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Literal
 
 from protocol import messages as m
+from scheduler.base.stages import Stage
 from scheduler.pool.worker_client import WorkerClient
-from scheduler.report.model import StageName
 from scheduler.run.resume import Remaining
 from scheduler.run.view import Course
 from scheduler.stages.edit_stage import EditStage
@@ -25,7 +25,7 @@ class Progress:
     def __init__(
         self,
         bars: StageBars,
-        stages: Collection[StageName],
+        stages: Collection[Stage],
         edit: EditStage,
         score: ScoreStage,
         *,
@@ -86,6 +86,6 @@ class Progress:
                 working=score.done + score.failed > 0 or bool(score.at_work()),
             )
 
-    def finish(self, stage: StageName) -> None:
+    def finish(self, stage: Stage) -> None:
         """The stage is over."""
         self._bars.finish(stage)

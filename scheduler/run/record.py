@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from scheduler.base.stages import ROLES
 from scheduler.benchmark import Benchmark
 from scheduler.config import Config
-from scheduler.config.devices import Layout
+from scheduler.config.layout import Layout
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.options import RunOptions
-from scheduler.store.manifest import ROLES, add_workers, build_manifest, differences, version_differences
+from scheduler.store.manifest import add_workers, build_manifest, differences, version_differences
 from scheduler.store.run_directory import RunDirectory
 
 log = logging.getLogger("warmbench")

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 
 from scheduler.base.files import read_file
 from scheduler.benchmark.model import BadPair, Benchmark, Pair
-from scheduler.report import OUTDATED, Expected, PairTally, read_tallies
+from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit, Units
+from scheduler.report import read_tallies
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.services import EditedImage
 from scheduler.stages.task import Task
-from scheduler.stages.units import AllEdits, EditUnit, ScoreUnit, Units
+from scheduler.store.results import Expected
 from scheduler.store.rows import FailedRow, FailureStage, Planned, Row
 from scheduler.store.run_directory import RunDirectory
-from scheduler.store.tally import SampleTally
+from scheduler.store.tally import OUTDATED, PairTally, SampleTally
 
 NEW = "not done before"
 FAILED = "failed before"

@@ -16,13 +16,17 @@ from rich.console import Console
 from protocol.messages import ModelSpec, Role
 from protocol.pool import PoolError
 from scheduler.base.interrupts import Interrupts
+from scheduler.base.stages import ROLES
+from scheduler.base.text import format_duration
 from scheduler.benchmark import Benchmark
+from scheduler.benchmark.units import EditUnit
 from scheduler.config import Config
-from scheduler.config.devices import Layout
+from scheduler.config.layout import Layout
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
 from scheduler.pool.plan import pool_plan
-from scheduler.report import Expected, Report, build_report, write_reports
+from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
+from scheduler.report import Report, build_report, write_reports
 from scheduler.report.thumbnails import MOST_SECONDS, fill_in
 from scheduler.run.agenda import Agenda
 from scheduler.run.loop import Evaluation
@@ -32,16 +36,14 @@ from scheduler.stages.batches import MOST_DELIVERING, Batches
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.estimate import kind_of
 from scheduler.stages.score_stage import ScoreStage
-from scheduler.stages.services import AbortedError, EditedImage, LoopSettings, PoolEndedError
+from scheduler.stages.services import EditedImage
 from scheduler.stages.task import build_task
-from scheduler.stages.units import EditUnit
 from scheduler.store.human_scores import kept_if_readable
 from scheduler.store.ledger import cut_torn_line, read_ledger
-from scheduler.store.manifest import ROLES
+from scheduler.store.results import Expected
 from scheduler.store.run_directory import RunDirectory, reports_locked
 from scheduler.store.trace import Trace
 from scheduler.terminal import StageBars, print_summary
-from scheduler.terminal.logs import format_duration
 from scheduler.terminal.say import stdout_to_nowhere
 
 log = logging.getLogger("warmbench")
@@ -242,7 +244,7 @@ class Run:
         rewards = [f"reward-{number} on {device}" for number, device in enumerate(self._layout.rewards)]
         return ", ".join([*editors, *rewards, f"residency {self._layout.residency}"])
 
-    def _loop_settings(self) -> LoopSettings:
+    def _loop_settings(self) -> RunSettings:
         times = self._config.scheduler
         limit = times.max_failures
         if isinstance(limit, float):
@@ -250,7 +252,7 @@ class Run:
         stages = self._options.stages
         devices: dict[Role, tuple[str, ...]] = {"editor": self._layout.editors, "reward": self._layout.rewards}
         specs: dict[Role, ModelSpec] = {"editor": editor_spec(self._config), "reward": reward_spec(self._config)}
-        return LoopSettings(
+        return RunSettings(
             run=self._wire_id,
             swap=self._layout.residency == "swap",
             # One stage alone takes no turns, but the other's models may be in its way.

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from scheduler.report import OUTDATED, Expected, Report, build_report
-from scheduler.report.model import StageName
+from scheduler.base.stages import Stage
+from scheduler.report import Report, build_report
 from scheduler.run.unfinished import UnfinishedStages
+from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, Planned, Row, ScoredRow
+from scheduler.store.tally import OUTDATED
 from scheduler.terminal.rate import Rate
 
 State = Literal["running", "finished", "stopped", "unknown"]
@@ -50,7 +52,7 @@ class RunStatus:
 
     state: State
     report: Report
-    stages: Mapping[StageName, StageProgress]
+    stages: Mapping[Stage, StageProgress]
     rounds: int
     begun: bool
     workers: Mapping[str, WorkerProgress]
@@ -63,8 +65,8 @@ class _Watch:
     """What goes by on the way from the ledger to the report. ``since``: when the present part of the run began."""
 
     since: float
-    began: dict[StageName, float] = field(default_factory=dict)
-    finished: dict[StageName, list[float]] = field(default_factory=lambda: {"edit": [], "score": []})
+    began: dict[Stage, float] = field(default_factory=dict)
+    finished: dict[Stage, list[float]] = field(default_factory=lambda: {"edit": [], "score": []})
     workers: dict[str, WorkerProgress] = field(default_factory=dict)
     last_failure: FailedRow | None = None
     events: deque[Row] = field(default_factory=lambda: deque(maxlen=LAST_EVENTS))
@@ -84,7 +86,7 @@ class _Watch:
                 self.events.append(row)
             yield row
 
-    def _done(self, stage: StageName, row: EditedRow | ScoredRow) -> None:
+    def _done(self, stage: Stage, row: EditedRow | ScoredRow) -> None:
         started, finished = row.started, row.finished
         if started is None or finished is None or finished < self.since:
             return
@@ -130,7 +132,7 @@ def _state(report: Report, running: bool | None) -> State:
     return "finished" if report.pairs and not report.overall.num_missing else "stopped"
 
 
-def _stages(report: Report, expected: Expected, watch: _Watch, now: float | None) -> dict[StageName, StageProgress]:
+def _stages(report: Report, expected: Expected, watch: _Watch, now: float | None) -> dict[Stage, StageProgress]:
     failed = {"load": 0, "edit": 0, "score": 0}
     for failure in report.failures:
         failed[failure.stage] += 1
@@ -138,14 +140,14 @@ def _stages(report: Report, expected: Expected, watch: _Watch, now: float | None
     edits = (len(report.pairs) - failed["load"]) * expected.samples_per_pair
     scores = (edits - failed["edit"]) * expected.reward_passes
     done = sum(sample.edit is not None for sample in samples)
-    found: dict[StageName, StageProgress] = {"edit": _progress("edit", done, failed["edit"], edits, watch, now)}
+    found: dict[Stage, StageProgress] = {"edit": _progress("edit", done, failed["edit"], edits, watch, now)}
     if "score" in expected.stages:
         done = sum(len(sample.scores) for sample in samples)
         found["score"] = _progress("score", done, failed["score"], scores, watch, now)
     return found
 
 
-def _progress(stage: StageName, done: int, failed: int, total: int, watch: _Watch, now: float | None) -> StageProgress:
+def _progress(stage: Stage, done: int, failed: int, total: int, watch: _Watch, now: float | None) -> StageProgress:
     left = total - done - failed
     per_second = seconds_left = None
     if now is not None and stage in watch.began and left > 0:

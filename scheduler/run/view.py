@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from protocol import messages as m
-from scheduler.report import OUTDATED
 from scheduler.stages.edit_rows import EditJob
 from scheduler.stages.score_rows import SentBatch
 from scheduler.store.rows import FailedRow, Row, ScoredRow
+from scheduler.store.tally import OUTDATED
 from scheduler.terminal.snapshot import MeanView, RunView, WorkerState, WorkerView, place_of
 
 _HEARD_WITHIN = 2.5

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.suspects import Suspects
-from scheduler.stages.units import EditUnit, ScoreUnit
 
 MOST_DELIVERING = 1024
 """So many scores that are not on disk yet are enough for a disk to be kept busy with."""

@@ -25,7 +25,7 @@ from msgspec import Meta, Struct
 
 from protocol.pool import locked
 from scheduler.base.files import write_atomically
-from scheduler.stages.units import EditUnit, Units
+from scheduler.benchmark.units import EditUnit, Units
 
 _ENOUGH = 12
 """So many edits tell whether the size matters."""
@@ -131,15 +131,6 @@ def by_cost(units: Units, pixels_of: Callable[[EditUnit], int], line: Line) -> U
     if not line.size_matters() or len(set(pixels)) <= 1:
         return units
     return Reordered(units, array("Q", sorted(range(len(pixels)), key=lambda place: -pixels[place])))
-
-
-def barrier_loss(seconds: Sequence[float], at_once: int) -> float:
-    """Device seconds that are lost at barriers if edits of these lengths are done in this order, so many at a time.
-
-    It is the loss to unequal lengths alone; the last round is not counted if it is not full.
-    """
-    rounds = (seconds[start : start + at_once] for start in range(0, len(seconds) - at_once + 1, at_once))
-    return sum((max(one) * len(one) - sum(one) for one in rounds), 0.0)
 
 
 class KnownCosts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from protocol.codec import Buffer
 from protocol.messages import MAX_THUMBNAIL_BYTES, Edited
-from scheduler.stages.units import EditUnit
+from scheduler.benchmark.units import EditUnit
 from scheduler.store.rows import EditedRow, FailedRow, FailureStage
 
 MAX_MESSAGE = 4000

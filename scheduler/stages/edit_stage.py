@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from protocol import messages as m
 from protocol.codec import Buffer
 from scheduler.benchmark.model import PairError
+from scheduler.benchmark.units import EditUnit
 from scheduler.stages import rounds as r
 from scheduler.stages.costs import Line
 from scheduler.stages.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
@@ -17,7 +18,6 @@ from scheduler.stages.reads import Reads
 from scheduler.stages.services import EditedImage, Services, StageClock
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
-from scheduler.stages.units import EditUnit
 from scheduler.store.delivery import Item
 from scheduler.store.rows import FailedRow
 from scheduler.store.run_directory import RunDirectory

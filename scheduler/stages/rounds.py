@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scheduler.benchmark.units import EditUnit, Units
+from scheduler.stages.backlog import Backlog
 from scheduler.stages.suspects import Suspects
-from scheduler.stages.units import Backlog, EditUnit, Units
 
 MOST_LANDING = 64
 """So many images that were made and are not on disk yet are enough for a disk to be kept busy with."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol import messages as m
+from scheduler.benchmark.units import ScoreUnit
 from scheduler.stages.edit_rows import MAX_MESSAGE
 from scheduler.stages.task import Task
-from scheduler.stages.units import ScoreUnit
 from scheduler.statistics.describe import combine
 from scheduler.store.rows import FailedRow, ScoredRow
 

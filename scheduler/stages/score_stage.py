@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from protocol import messages as m
 from scheduler.base.files import read_file
 from scheduler.benchmark.model import PairError
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages import batches as b
 from scheduler.stages.score_rows import SentBatch, SentUnit, failed_score, judged_row
 from scheduler.stages.services import EditedImage, Services, StageClock
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
-from scheduler.stages.units import EditUnit, ScoreUnit
 from scheduler.store.delivery import Item
 from scheduler.store.rows import FailedRow, ScoredRow
 

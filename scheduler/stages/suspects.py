@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from scheduler.stages.units import EditUnit, ScoreUnit
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 
 DEATHS_ALONE = 2
 """So many deaths while alone, and a pair is given up."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from protocol.messages import Prompt
 from scheduler.benchmark import Benchmark, Pair
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config import Config
 from scheduler.config.prompts import CategoryPrompts, Combine
 from scheduler.config.requests import (
@@ -17,7 +18,6 @@ from scheduler.config.requests import (
     score_parameters,
 )
 from scheduler.stages.identity import edit_identity, score_identity
-from scheduler.stages.units import EditUnit, ScoreUnit
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,17 @@ import msgspec
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
+from scheduler.base.stages import BOTH_STAGES, ROLES, Stage
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.config import Config
-from scheduler.config.devices import Layout
-from scheduler.config.layout import BOTH_STAGES, Stage
+from scheduler.config.layout import Layout
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
 
 NOTE_FILE = ".warmbench-note.txt"
 """A model's folder may say in this file what a reader of its scores has to know."""
 
 _PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "numpy", "scipy")
-
-
-ROLES: dict[Stage, m.Role] = {"edit": "editor", "score": "reward"}
-"""Which role does a stage."""
 
 
 def build_manifest(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.base.files import PARTIAL, write_atomically
+from scheduler.base.files import PARTIAL, file_name, write_atomically
 from scheduler.base.text import encodable
 from scheduler.store.ledger import LedgerLock
 
@@ -25,10 +24,6 @@ LEDGER = "results.jsonl"
 _STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
 _MAX_JSON_BYTES = 1 << 28
 _PATIENCE_SECONDS = 10.0
-
-_CUT = re.compile(r"~[0-9a-f]{16}\Z")
-_MAX_NAME_BYTES = 240
-"""File systems allow 255 bytes a name; a suffix has to fit as well."""
 
 
 class NoSuchRunError(Exception):
@@ -232,12 +227,3 @@ def _check_names(*parts: str) -> None:
     for part in parts:
         if part in ("", ".", "..") or any(character in part for character in "/\\\0"):
             raise ValueError(f"{part!r} can't be a file's name")
-
-
-def file_name(text: str) -> str:
-    """The text as a file's name; a long one is cut and told apart by a hash, and so is one that looks like that."""
-    encoded = text.encode("utf-8", "surrogatepass")
-    if len(encoded) <= _MAX_NAME_BYTES and not _CUT.search(text):
-        return text
-    digest = hashlib.sha256(encoded).hexdigest()[:16]
-    return f"{encoded[: _MAX_NAME_BYTES - 20].decode('utf-8', 'ignore')}~{digest}"

@@ -14,8 +14,8 @@ import math
 import sys
 from dataclasses import dataclass, field
 
-from scheduler.report.model import Edit, Expected, Failure, PairResult, PairStatus, SampleResult, Score
 from scheduler.statistics.describe import mean
+from scheduler.store.results import EditResult, Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
 from scheduler.store.rows import EditedRow, FailedRow, Planned, ScoredRow
 
 OUTDATED = "outdated"
@@ -29,11 +29,11 @@ class SampleTally:
     ``planned`` is the pair as it was when the edit was made.
     """
 
-    edit: Edit | None = None
+    edit: EditResult | None = None
     planned: Planned | None = None
     withdrawn: bool = False
     edit_failure: Failure | None = None
-    scores: dict[int, Score] = field(default_factory=dict)
+    scores: dict[int, ScoreResult] = field(default_factory=dict)
     score_failures: dict[int, Failure] = field(default_factory=dict)
 
     def forget_scores(self) -> None:
@@ -207,8 +207,8 @@ def _sample_result(number: int, sample: SampleTally, expected: Expected) -> Samp
     )
 
 
-def _edit_of(row: EditedRow) -> Edit:
-    return Edit(
+def _edit_of(row: EditedRow) -> EditResult:
+    return EditResult(
         identity=row.identity,
         image=row.image,
         sha256=row.sha256,
@@ -221,8 +221,8 @@ def _edit_of(row: EditedRow) -> Edit:
     )
 
 
-def _score_of(row: ScoredRow) -> Score:
-    return Score(
+def _score_of(row: ScoredRow) -> ScoreResult:
+    return ScoreResult(
         identity=row.identity,
         pass_=row.pass_,
         score=row.score,

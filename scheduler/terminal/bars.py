@@ -13,9 +13,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.text import Text
 
-from scheduler.base.text import one_line
+from scheduler.base.text import format_duration, one_line
 from scheduler.terminal.live import PERIOD_SECONDS, LiveScreen
-from scheduler.terminal.logs import format_duration
 from scheduler.terminal.rate import Rate
 from scheduler.terminal.say import stdout_to_nowhere
 from scheduler.terminal.snapshot import RunView, Snapshot, StageView

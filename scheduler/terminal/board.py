@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from scheduler.base.text import one_line
+from scheduler.base.text import format_duration, one_line
 from scheduler.report.figures import score_text
-from scheduler.terminal.logs import format_duration
 from scheduler.terminal.snapshot import MeanView, Snapshot, StageView, WorkerState, WorkerView
 
 _WIDEST_BAR = 24

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import sys
 import time
 from pathlib import Path
@@ -49,19 +48,6 @@ def configure_logging(level: str, file: Path | None, console: Console | None, de
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     return logger
-
-
-def format_duration(seconds: float) -> str:
-    """``3.2s``, ``48s``, ``4m 48s``, ``1h 4m 48s``. Less than nothing (a clock was set back) counts as nothing."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 9.95:
-        return f"{max(seconds, 0.0):.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes}m {rest}s"
-    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
 
 
 class _OneLine(logging.Formatter):

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from protocol import messages as m
 from scheduler.base.memory import device_memory, host_memory
-from scheduler.base.text import one_line
-from scheduler.terminal.logs import format_duration
+from scheduler.base.text import format_duration, one_line
 
 
 def pool_table(report: m.PoolStatus) -> Table:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scheduler.base.text import one_line
+from scheduler.base.text import format_duration, one_line
 from scheduler.report.figures import DEFAULT_METRICS, averages_words
 from scheduler.report.model import Report
-from scheduler.terminal.logs import format_duration
 from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
 

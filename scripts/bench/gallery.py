@@ -17,8 +17,9 @@ from typing import Any
 
 from PIL import ImageOps
 
-from scheduler.report import DEFAULT_METRICS, Expected, build_report, write_reports
+from scheduler.report import DEFAULT_METRICS, build_report, write_reports
 from scheduler.report.thumbnails import small_jpeg
+from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, Planned, Row, ScoredRow
 from scheduler.store.run_directory import thumbnail_path
 from scripts.bench.gallery_visit import measure_page

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from scheduler.report import Expected, Report, build_report
+from scheduler.report import Report, build_report
+from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, FailureStage, Planned, Row, ScoredRow, StageRow
 
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.checks.class_paths import missing_class
 from scheduler.config.checks.model_lookup import Role, missing_model
 from scheduler.config.checks.optimization_checks import refused_optimizations
 from scheduler.config.checks.reward_environment import reward_environment_problems
 from scheduler.config.document import Config
-from scheduler.config.layout import BOTH_STAGES, Gpu, LayoutError, Stage, resolve_layout
+from scheduler.config.layout import Gpu, LayoutError, resolve_layout
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
 
 Found = Iterator[tuple[Location, Problem]]

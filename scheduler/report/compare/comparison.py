@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scheduler.report import Report
-from scheduler.report.model import PairResult
 from scheduler.statistics.describe import PairedDifference, describe_differences, mean
+from scheduler.store.results import PairResult
 
 _ROUNDING = 1e-9
 """Scores of 7.0 and 6.8 differ by a bit more than 0.2, as floats are."""

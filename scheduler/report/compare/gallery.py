@@ -13,7 +13,7 @@ from scheduler.report.compare.result import Against, Compared, Result
 from scheduler.report.gallery import Pictures, render_page
 from scheduler.report.gallery.data import model_of, score_range
 from scheduler.report.gallery.shown import shown_name, shown_number, shown_text, text_limit
-from scheduler.report.model import Failure, PairResult
+from scheduler.store.results import Failure, PairResult
 
 _LONGEST_NOTE = 2_000
 

@@ -13,15 +13,8 @@ from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.pictures import Pictures
 from scheduler.report.gallery.shown import shown_name, shown_number, shown_text, shown_tree, text_limit
 from scheduler.report.json_form import performance_as_json
-from scheduler.report.model import (
-    Failure,
-    Group,
-    PairResult,
-    Performance,
-    Report,
-    SampleResult,
-    Score,
-)
+from scheduler.report.model import Group, Performance, Report
+from scheduler.store.results import Failure, PairResult, SampleResult, ScoreResult
 
 _LONGEST_NOTE = 2_000
 
@@ -145,7 +138,7 @@ def _asked_range(provenance: Mapping[str, Any]) -> list[float]:
     return ends if len(ends) == 2 else []
 
 
-def _score(score: Score, limit: int) -> dict[str, Any]:
+def _score(score: ScoreResult, limit: int) -> dict[str, Any]:
     aspects = score.aspects
     return _without_null(
         {

@@ -16,7 +16,7 @@ from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, match
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
 from scheduler.benchmark.model import BadPair
-from scheduler.stages.units import EditUnit
+from scheduler.benchmark.units import EditUnit
 from scheduler.store.run_directory import RunDirectory
 
 LONG = "长" * 150

@@ -11,8 +11,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.base.stages import Stage
 from scheduler.config import Config, check_environment, load_config
-from scheduler.config.devices import Gpu, Layout, LayoutError, Stage, resolve_layout, select_visible, visible_gpus
+from scheduler.config.devices import select_visible, visible_gpus
+from scheduler.config.layout import Gpu, Layout, LayoutError, resolve_layout
 
 MULTI, SINGLE = "multi_gpu_qwen_image_edit", "qwen_image_edit"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config.devices import Gpu, resolve_layout
+from scheduler.config.layout import Gpu, resolve_layout
 from tests.scheduler.config.written import load
 
 SINGLE_GPU = """

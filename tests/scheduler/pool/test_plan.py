@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scheduler.config import Config, load_config
-from scheduler.config.devices import Layout
+from scheduler.config.layout import Layout
 from scheduler.pool.plan import pool_plan
 
 

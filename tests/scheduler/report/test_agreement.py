@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 from scipy import stats
 
-from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report, render_markdown, report_as_dict
+from scheduler.report import DEFAULT_METRICS, Report, build_report, render_markdown, report_as_dict
 from scheduler.report.model import Agreement
 from scheduler.store.human_scores import HumanScore, HumanScores
+from scheduler.store.results import Expected
 from scheduler.store.rows import Row
 from tests.scheduler.report.test_schema import problems
 from tests.scheduler.rows import edited, failed, planned, scored

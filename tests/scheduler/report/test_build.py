@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.report import Expected, report_as_dict
+from scheduler.report import report_as_dict
 from scheduler.report.model import Report
+from scheduler.store.results import Expected
 from scheduler.store.rows import Row, decode_row, encode_row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, sha, stage_end
 

@@ -9,8 +9,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from scheduler.base.text import one_line
-from scheduler.report import DEFAULT_METRICS, Expected, Report, build_report, render_markdown
+from scheduler.report import DEFAULT_METRICS, Report, build_report, render_markdown
 from scheduler.store.human_scores import HumanScore, HumanScores
+from scheduler.store.results import Expected
 from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, scored
 

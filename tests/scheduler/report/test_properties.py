@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scheduler.report import DEFAULT_METRICS, OUTDATED, build_report, render_markdown, report_as_json
-from scheduler.report.model import Expected
+from scheduler.report import DEFAULT_METRICS, build_report, render_markdown, report_as_json
+from scheduler.store.results import Expected
 from scheduler.store.rows import FailureStage, Row, StageRow
+from scheduler.store.tally import OUTDATED
 from tests.scheduler.rows import edited, failed, planned, scored, stage_end
 
 PAIRS = [("物理", "1"), ("物理", "2"), ("环境", "1")]

@@ -10,12 +10,13 @@ import pytest
 
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config.prompts import CategoryPrompts, PromptTemplate
-from scheduler.report import Expected, Report, build_report
+from scheduler.report import Report, build_report
 from scheduler.run.admission import Admission, refused_edits
 from scheduler.run.resume import Remaining
 from scheduler.stages.task import Task
-from scheduler.stages.units import EditUnit, ScoreUnit
+from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, Row
 from scheduler.store.run_directory import RunDirectory
 from tests.scheduler.benchmark.make import image_bytes

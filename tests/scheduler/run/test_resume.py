@@ -14,16 +14,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from scheduler.base.stages import Stage
 from scheduler.benchmark import Benchmark, Pair
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config.prompts import CategoryPrompts, PromptTemplate
-from scheduler.report import Expected, build_report
-from scheduler.report.model import StageName
+from scheduler.report import build_report
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.services import EditedImage
 from scheduler.stages.task import Task
-from scheduler.stages.units import EditUnit, ScoreUnit
 from scheduler.store.ledger import cut_torn_line, read_ledger
+from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, Row, ScoredRow, StageRow, encode_row
 from scheduler.store.run_directory import RunDirectory
 from tests.scheduler.rows import edited, failed, scored, sha, stage_end
@@ -164,7 +165,7 @@ steps = st.lists(
 )
 
 
-def settings_for(*stages: tuple[StageName, ...]) -> st.SearchStrategy[Settings]:
+def settings_for(*stages: tuple[Stage, ...]) -> st.SearchStrategy[Settings]:
     return st.builds(
         Settings,
         steps=st.integers(0, 3),

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from scheduler.commands.status import look_at, status_json, status_lines
-from scheduler.report import Expected
 from scheduler.report.saved_run import open_run
 from scheduler.run.status import RunStatus, run_status
+from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, Row, ScoredRow
 from tests.scheduler.rows import edited, failed, planned, scored, stage_end
 from tests.scheduler.saved import saved_run

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from protocol import messages as m
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.run.view import Course
 from scheduler.stages.edit_rows import EditJob
 from scheduler.stages.rounds import Rounds
 from scheduler.stages.score_rows import SentBatch, SentUnit
-from scheduler.stages.units import EditUnit, ScoreUnit
 from scheduler.store.rows import Row
 from scheduler.terminal.snapshot import MeanView, RunView, WorkerState, WorkerView
 from tests.scheduler.rows import edited, failed, planned, scored

@@ -10,9 +10,9 @@ from functools import partial
 
 from hypothesis import note
 
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.batches import AssignBatch, BatchAction, Batches, GiveUpScore, WithdrawBatch
 from scheduler.stages.suspects import DEATHS_ALONE
-from scheduler.stages.units import EditUnit, ScoreUnit
 from tests.adversary import Adversary
 
 Held = dict[int, tuple[ScoreUnit, ...]]

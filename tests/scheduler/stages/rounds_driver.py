@@ -11,9 +11,9 @@ from functools import partial
 
 from hypothesis import note
 
+from scheduler.benchmark.units import EditUnit
 from scheduler.stages.rounds import Action, Assign, GiveUp, Release, Rounds, Synced, Withdraw
 from scheduler.stages.suspects import DEATHS_ALONE
-from scheduler.stages.units import EditUnit
 from tests.adversary import Adversary
 
 

@@ -8,8 +8,8 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.batches import AssignBatch, BatchAction, Batches, GiveUpScore, WithdrawBatch
-from scheduler.stages.units import EditUnit, ScoreUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.remembered import remembered
 from tests.scheduler.stages.batches_driver import BatchesDriver

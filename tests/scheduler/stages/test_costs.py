@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.stages.costs import KnownCosts, Line, barrier_loss, by_cost
-from scheduler.stages.units import EditUnit
+from scheduler.benchmark.units import EditUnit
+from scheduler.stages.costs import KnownCosts, Line, by_cost
+from scheduler.statistics.barrier_loss import barrier_loss
 
 UNITS = [EditUnit("c", str(number)) for number in range(40)]
 megapixels = st.floats(0.01, 80)

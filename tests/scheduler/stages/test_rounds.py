@@ -8,8 +8,8 @@ from collections import deque
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from scheduler.benchmark.units import EditUnit
 from scheduler.stages.rounds import Assign, GiveUp, Release, Rounds, Synced, Withdraw
-from scheduler.stages.units import EditUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.remembered import remembered
 from tests.scheduler.stages.rounds_driver import RoundsDriver

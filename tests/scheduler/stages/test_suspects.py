@@ -9,10 +9,10 @@ from functools import partial
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.batches import AssignBatch, Batches
 from scheduler.stages.rounds import Assign, GiveUp, Release, Rounds, Synced
 from scheduler.stages.suspects import Aftermath, Suspects
-from scheduler.stages.units import EditUnit, ScoreUnit
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.stages.batches_driver import BatchesDriver
 from tests.scheduler.stages.rounds_driver import Editor, RoundsDriver

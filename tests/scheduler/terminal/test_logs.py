@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from scheduler.terminal.logs import LOGGER_NAME, configure_logging, format_duration
+from scheduler.base.text import format_duration
+from scheduler.terminal.logs import LOGGER_NAME, configure_logging
 
 
 @pytest.fixture(autouse=True)

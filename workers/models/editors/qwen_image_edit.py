@@ -10,7 +10,6 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
-from workers.device import free_memory
 from workers.interface import Editor, EditRequest, ModelError, Progress
 from workers.models.editors.qwen_image_loading import load_pipeline, prepare_imports
 from workers.models.editors.qwen_image_options import (
@@ -23,6 +22,7 @@ from workers.models.editors.qwen_image_options import (
 from workers.models.editors.qwen_image_replacement import replace_weights
 from workers.models.hub import resolve_model, weight_files
 from workers.models.images import flatten
+from workers.models.memory import free_memory
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
 _PIPELINE_ARGUMENTS = ("num_inference_steps", "true_cfg_scale", "height", "width")

@@ -1,0 +1,91 @@
+"""The pieces of work of a run: one edit of a pair, and one judgement of such an edit.
+
+A run of many pairs keeps nothing of a unit that has not begun: it is made when its turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+
+class EditUnit(NamedTuple):
+    """One edit: ``sample`` counts the seeds of a pair from 0."""
+
+    category: str
+    pair_id: str
+    sample: int = 0
+
+    @property
+    def key(self) -> str:
+        """The pair's key."""
+        return f"{self.category}/{self.pair_id}"
+
+    @property
+    def job(self) -> str:
+        """The unit's part of a job's name."""
+        return f"{self.key}/{self.sample}"
+
+
+class ScoreUnit(NamedTuple):
+    """One judgement: ``pass_`` counts the judgements of one edit from 0."""
+
+    edit: EditUnit
+    pass_: int = 0
+
+    @property
+    def key(self) -> str:
+        """The pair's key."""
+        return self.edit.key
+
+    @property
+    def job(self) -> str:
+        """The unit's part of an item's name."""
+        return f"{self.edit.job}/{self.pass_}"
+
+
+class Named(Protocol):
+    """What a pair is called."""
+
+    @property
+    def category(self) -> str: ...
+
+    @property
+    def pair_id(self) -> str: ...
+
+
+class Pairs(Protocol):
+    """Pairs in their order."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> Named: ...
+
+
+class Units(Protocol):
+    """Edits in their order; a list will do."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> EditUnit: ...
+
+    def __iter__(self) -> Iterator[EditUnit]: ...
+
+
+class AllEdits:
+    """All edits of these pairs: every sample of the first, then of the next. Each is made when it is asked for."""
+
+    def __init__(self, pairs: Pairs, samples: int = 1) -> None:
+        self._pairs = pairs
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._pairs) * self._samples
+
+    def __getitem__(self, place: int, /) -> EditUnit:
+        number, sample = divmod(place, self._samples)
+        pair = self._pairs[number]
+        return EditUnit(pair.category, pair.pair_id, sample)
+
+    def __iter__(self) -> Iterator[EditUnit]:
+        return (self[place] for place in range(len(self)))
