@@ -19,7 +19,7 @@ CLASSES: tuple[type[m.Message], ...] = get_args(m.AnyMessage)
 
 
 def _concrete(kind: type[m.Message]) -> set[type[m.Message]]:
-    children = [child for child in kind.__subclasses__() if child.__module__ == m.__name__]
+    children = [child for child in kind.__subclasses__() if child.__module__.startswith(m.__name__)]
     return set().union(*map(_concrete, children)) if children else {kind}
 
 

@@ -1,0 +1,39 @@
+"""Messages that a launcher receives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from protocol.messages.parts import Count, Id, LeaseMode, ModelSpec, RunMessage, Seconds
+
+
+class Lease(RunMessage, frozen=True, kw_only=True):
+    """A run asks for the pool: shared if it leaves models where they are, exclusive if it moves or loads any.
+
+    With ``keep_warm`` the pool stays when its last run has left.
+    """
+
+    mode: LeaseMode
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    pid_create_time: Seconds
+    keep_warm: bool = False
+
+
+class Reload(RunMessage, frozen=True, kw_only=True):
+    """The model that these workers are to hold from now on, also after a restart."""
+
+    epoch: Count
+    worker_ids: list[Id]
+    spec: ModelSpec
+
+
+class Status(RunMessage, frozen=True, kw_only=True):
+    """Asks the launcher how the pool stands."""
+
+
+class Stop(RunMessage, frozen=True, kw_only=True):
+    """End the pool: after what runs now, or at once."""
+
+    now: bool = False

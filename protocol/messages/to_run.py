@@ -1,0 +1,175 @@
+"""Messages that a run receives: answers and results of workers, answers and news of the launcher."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from protocol.messages.parts import (
+    MAX_BATCH,
+    Count,
+    Id,
+    LeaseMode,
+    Method,
+    ModelSpec,
+    RefusalKind,
+    Residency,
+    Role,
+    RunMessage,
+    Seconds,
+    Sha256,
+    Stage,
+    Text,
+    ThumbnailOf,
+    WorkerState,
+)
+
+
+class Welcome(RunMessage, frozen=True, kw_only=True):
+    """A worker's answer to ``Hello``: who it is, and which jobs of this run it still has, by where they are."""
+
+    worker_id: Id
+    role: Role
+    device: Id
+    protocol_version: Count
+    version: Annotated[str, Meta(max_length=100)]
+    state: WorkerState
+    queued: list[Id] = []
+    running: list[Id] = []
+    unacknowledged: list[Id] = []
+
+
+class Refused(RunMessage, frozen=True, kw_only=True):
+    """What was asked is not done, and why. ``job`` is set where one job was refused."""
+
+    kind: RefusalKind
+    message: Text
+    job: Id | None = None
+
+
+class AtBarrier(RunMessage, frozen=True, kw_only=True):
+    """The device is done with this job. Sent at once, before the image is encoded; the result follows."""
+
+    job: Id
+    round: Count | None
+    started: Seconds
+    finished: Seconds
+
+
+class CodecSpan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A job's images in one of the worker's codec threads (counted from 0), which decoded or encoded them."""
+
+    what: Literal["decode", "encode"]
+    thread: Count
+    started: Seconds
+    finished: Seconds
+
+
+class Edited(RunMessage, frozen=True, kw_only=True):
+    """The edit as PNG in the frame that follows; ``sha256`` is of that frame. Behind it come small JPEGs of what
+    ``thumbnails`` names, in that order: those that could be made.
+    """
+
+    job: Id
+    started: Seconds
+    finished: Seconds
+    width: Count
+    height: Count
+    sha256: Sha256
+    thumbnails: Annotated[list[ThumbnailOf], Meta(max_length=2)] = []
+    codecs: Annotated[list[CodecSpan], Meta(max_length=8)] = []
+
+    @property
+    def image_frames(self) -> int:
+        return 1 + len(self.thumbnails)
+
+
+class Judgement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reward's answer to one prompt: a score with the method that read it, or the reason why there is none."""
+
+    aspect: Annotated[str, Meta(max_length=200)] = ""
+    score: float | None = None
+    method: Method | None = None
+    response: Text | None = None
+    kind: Annotated[str, Meta(max_length=100)] | None = None
+    message: Text | None = None
+
+
+class ScoredItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All judgements of one item, in the order of its prompts."""
+
+    item: Id
+    judgements: Annotated[list[Judgement], Meta(min_length=1, max_length=32)]
+
+
+class Scored(RunMessage, frozen=True, kw_only=True):
+    """The judgements of a whole batch. ``batch_sizes`` are the sizes that the device really worked with."""
+
+    job: Id
+    started: Seconds
+    finished: Seconds
+    items: Annotated[list[ScoredItem], Meta(max_length=MAX_BATCH)]
+    batch_sizes: list[Count] = []
+    codecs: Annotated[list[CodecSpan], Meta(max_length=8)] = []
+
+
+class Failed(RunMessage, frozen=True, kw_only=True):
+    """The job ended without a result. ``started`` is null where the device never began."""
+
+    job: Id
+    stage: Stage
+    kind: Annotated[str, Meta(max_length=100)]
+    message: Text
+    started: Seconds | None = None
+    finished: Seconds | None = None
+
+
+class Placed(RunMessage, frozen=True, kw_only=True):
+    """The weights are there now, or ``error`` says why not."""
+
+    epoch: Count
+    residency: Residency
+    seconds: Seconds
+    error: Text | None = None
+
+
+class Granted(RunMessage, frozen=True, kw_only=True):
+    """The lease is the run's from now on, until its ``Goodbye`` or its death."""
+
+    epoch: Count
+    mode: LeaseMode
+
+
+class Waiting(RunMessage, frozen=True, kw_only=True):
+    """The lease is not to be had yet: these runs hold it."""
+
+    holders: list[Id]
+
+
+class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One worker as its launcher sees it. ``spec`` is what it holds or is about to load."""
+
+    worker_id: Id
+    role: Role
+    device: Id
+    pid: Count
+    alive: bool
+    spec: ModelSpec
+    incarnation: Id
+    endpoint: Annotated[str, Meta(max_length=4096)] | None = None
+    exit_code: int | None = None
+    gave_up: bool = False
+    log: Annotated[str, Meta(max_length=4096)]
+    started: Seconds
+    state: WorkerState | None = None
+
+
+class PoolStatus(RunMessage, frozen=True, kw_only=True):
+    """The launcher's answer to ``Status``, and its news. ``keep``: the pool stays when its last run has left."""
+
+    workers: list[WorkerStatus]
+    holders: list[Id]
+    waiting: list[Id]
+    keep: bool
+    stopping: bool
