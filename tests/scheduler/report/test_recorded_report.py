@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from scheduler.human_scores import read_human_scores
-from scheduler.ledger import read_ledger
 from scheduler.report import Expected, Report, build_report, report_as_json
 from scheduler.report.pairs_csv import pairs_csv
+from scheduler.store.human_scores import read_human_scores
+from scheduler.store.ledger import read_ledger
 from tests.recorded import DATA, assert_as_recorded
 
 FOLDER = DATA / "report"
