@@ -31,7 +31,7 @@ from scheduler.store.results import Expected
 from scheduler.store.rows import FailedRow
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.tally import OUTDATED
-from scheduler.terminal import StageBars
+from scheduler.terminal.bars import StageBars
 
 log = logging.getLogger("warmbench")
 

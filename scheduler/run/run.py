@@ -43,8 +43,9 @@ from scheduler.store.ledger import cut_torn_line, read_ledger
 from scheduler.store.results import Expected
 from scheduler.store.run_directory import RunDirectory, reports_locked
 from scheduler.store.trace import Trace
-from scheduler.terminal import StageBars, print_summary
+from scheduler.terminal.bars import StageBars
 from scheduler.terminal.say import stdout_to_nowhere
+from scheduler.terminal.summary import print_summary
 
 log = logging.getLogger("warmbench")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from scheduler.terminal import StageBars
+from scheduler.terminal.bars import StageBars
 from scheduler.terminal.live import LiveScreen
 from scheduler.terminal.logs import configure_logging
 from scheduler.terminal.rate import Rate

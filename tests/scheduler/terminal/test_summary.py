@@ -12,8 +12,8 @@ from rich.console import Console
 
 from scheduler.report import DEFAULT_METRICS, Report
 from scheduler.store.rows import Row
-from scheduler.terminal import final_table, print_summary
-from scheduler.terminal.table import print_table
+from scheduler.terminal.summary import print_summary
+from scheduler.terminal.table import final_table, print_table
 from tests.scheduler.rows import edited, failed, planned, report_of, scored
 
 
