@@ -14,16 +14,16 @@ import pytest
 
 from protocol.messages import Role
 from scheduler.benchmark import load_benchmark
+from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config import Config, load_config
 from scheduler.config.requests import editor_spec, reward_spec
+from scheduler.stages.task import Task, build_task
 from scheduler.store.ledger import read_ledger
 from scheduler.store.rows import EditedRow, Row, ScoredRow
-from scheduler.stages.task import Task, build_task
-from scheduler.benchmark.units import EditUnit, ScoreUnit
 from tests.end_to_end.harness import Bench
 from tests.recorded_runs import NAMES, RUNS, STAMP, link_models
-from workers.models.registry import make_model
 from workers.fingerprint import fingerprint
+from workers.models.registry import make_model
 
 every_run = pytest.mark.parametrize("name", NAMES)
 
