@@ -1,4 +1,4 @@
-"""What the documents name is there: links, paths, commands, options, modules, config keys."""
+"""What the documents name exists: links, paths, commands, options, configs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ import yaml
 
 from scheduler.commands.main import main
 from scheduler.config import load_config
+from tests.docs.markdown import DOCUMENTS, ROOT, anchors, fences, inline, links, read
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("README*.md"), ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+README = read(ROOT / "README.md")
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`([^`\n]+)`")
-_LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _TOP = r"(?:protocol|workers|scheduler|scripts|configs|tests|docs|\.ci)"
 _PATH = re.compile(rf"(?<![\w./<>-]){_TOP}/[\w./-]*\w|(?<![\w./-])(?:Makefile|[\w-]+\.(?:md|toml|txt))(?![\w/])")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
@@ -33,17 +28,6 @@ _COMMANDS = (
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
-def fences(text: str, *languages: str) -> list[str]:
-    """The contents of the code blocks of these languages."""
-    return [content for language, content in _FENCE.findall(text) if language in languages]
-
-
-def inline(text: str) -> list[str]:
-    """What stands in backticks outside of code blocks."""
-    found: list[str] = _INLINE.findall(_FENCE.sub("", text))
-    return found
-
-
 def commands(text: str) -> Iterator[list[str]]:
     """The words of each command of the console and shell blocks, without comments."""
     typed = [line[2:] for block in fences(text, "console") for line in block.splitlines() if line.startswith("$ ")]
@@ -51,12 +35,6 @@ def commands(text: str) -> Iterator[list[str]]:
     for line in typed:
         if words := shlex.split(line, comments=True):
             yield words
-
-
-def anchors(path: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 def help_of(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str:
@@ -67,18 +45,17 @@ def help_of(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str
 
 @every_document
 def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: Path) -> None:
-    for target in _LINK.findall(_FENCE.sub("", document.read_text(encoding="utf-8"))):
-        if "://" in target:
+    for name, anchor in links(read(document)):
+        if "://" in name:
             continue
-        name, _, anchor = target.partition("#")
         path = (document.parent / name).resolve() if name else document
-        assert path.exists(), f"{document.name} links to {target}"
-        assert not anchor or anchor in anchors(path), f"{document.name} links to {target}: no such heading"
+        assert path.exists(), f"{document.name} links to {name}"
+        assert not anchor or anchor in anchors(path), f"{document.name} links to {name}#{anchor}: no such heading"
 
 
 @every_document
 def test_every_path_of_the_repository_that_is_named_is_there(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
+    text = read(document)
     named = [path for code in inline(text) for path in _PATH.findall(code)]
     named += [path for words in commands(text) for word in words for path in _PATH.findall(word)]
     beside = {path.name for path in DOCUMENTS}
@@ -88,8 +65,8 @@ def test_every_path_of_the_repository_that_is_named_is_there(document: Path) -> 
 
 @every_document
 def test_every_make_target_that_is_named_is_in_the_makefile(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = read(document)
+    targets = set(re.findall(r"^([a-z]+):", read(ROOT / "Makefile"), re.MULTILINE))
     named = {words[1] for words in commands(text) if words[:1] == ["make"]}
     named |= {match.group(1) for code in inline(text) if (match := re.match(r"make ([a-z]+)", code))}
     assert named <= targets
@@ -99,7 +76,7 @@ def test_every_make_target_that_is_named_is_in_the_makefile(document: Path) -> N
 def test_every_warmbench_command_is_one_that_the_command_line_takes(
     document: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in commands(document.read_text(encoding="utf-8")):
+    for words in commands(read(document)):
         if words[0] != "warmbench":
             continue
         command = next(known for known in _COMMANDS if tuple(words[1 : 1 + len(known)]) == known)
@@ -115,20 +92,8 @@ def test_the_readme_names_every_option_of_run_and_no_other_option(capsys: pytest
     assert table == known["run",] - {"--help"}
 
 
-def test_every_module_and_script_is_listed_in_the_architecture() -> None:
-    listed = set(re.findall(r"^\| `([^`]+)` \|", ARCHITECTURE, re.MULTILINE))
-    there = {
-        str(path.relative_to(ROOT))
-        for folder in ("protocol", "workers", "scheduler", "scripts")
-        for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".sh") and path.name != "__init__.py"
-    }
-    assert there - listed == set(), "not in docs/architecture.md"
-    assert {path for path in listed if path.endswith((".py", ".sh"))} - there == set(), "listed, but gone"
-
-
 def test_every_config_that_is_shipped_is_in_the_readme_and_in_the_guide() -> None:
-    guide = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    guide = read(ROOT / "docs" / "configuration.md")
     for path in (ROOT / "configs").glob("*.yaml"):
         assert f"`configs/{path.name}`" in README
         assert f"`configs/{path.name}`" in guide
@@ -136,7 +101,7 @@ def test_every_config_that_is_shipped_is_in_the_readme_and_in_the_guide() -> Non
 
 @every_document
 def test_every_yaml_example_is_a_config_and_every_json_example_is_json(document: Path, tmp_path: Path) -> None:
-    text = document.read_text(encoding="utf-8")
+    text = read(document)
     for number, block in enumerate(fences(text, "yaml")):
         assert yaml.safe_load(block)
         path = tmp_path / f"example-{number}.yaml"

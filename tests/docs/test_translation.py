@@ -1,4 +1,4 @@
-"""The Chinese README says what the English one says, as far as a test can see it: the same shape, the same code."""
+"""Each Chinese document has the structure of its English original: headings, links, tables, commands, keys, options."""
 
 from __future__ import annotations
 
@@ -8,67 +8,88 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
-CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+from tests.docs import markdown
+from tests.docs.markdown import DOCUMENTS, prose, read
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
-_EACH_OTHER = {"README.md", "README.zh-CN.md"}
+SUFFIX = ".zh-CN.md"
+TRANSLATIONS = [path for path in DOCUMENTS if path.name.endswith(SUFFIX)]
 
-
-def prose(text: str) -> str:
-    return _FENCE.sub("", text)
+every_translation = pytest.mark.parametrize("chinese", TRANSLATIONS, ids=lambda path: path.name)
 
 
-def headings(text: str) -> list[int]:
+def original(chinese: Path) -> Path:
+    return chinese.with_name(chinese.name.replace(SUFFIX, ".md"))
+
+
+def headings(path: Path) -> list[int]:
     """The levels of the headings, in order."""
-    return [len(marks) for marks in re.findall(r"^(#+) ", prose(text), re.MULTILINE)]
+    return [level for level, _ in markdown.headings(read(path))]
 
 
-def links(text: str) -> list[str]:
-    return [target for target in _LINK.findall(prose(text)) if target not in _EACH_OTHER]
+def links(path: Path) -> list[tuple[str, int | None]]:
+    """The target of each link, in order: the document, without its language, and the position of the heading."""
+    return [
+        (
+            name.replace(SUFFIX, ".md"),
+            markdown.anchors(path.parent / (name or path.name)).index(anchor) if anchor else None,
+        )
+        for name, anchor in markdown.links(read(path))
+    ]
 
 
-def tables(text: str) -> list[list[str]]:
-    """What stands in code in the first column of each row, in order."""
-    rows = re.findall(r"^\|([^|\n]*)\|.*\|$", prose(text), re.MULTILINE)
+def tables(path: Path) -> list[list[str]]:
+    """The code in the first column of each row, in order."""
+    rows = re.findall(r"^\|([^|\n]*)\|.*\|$", prose(read(path)), re.MULTILINE)
     return [re.findall(r"`([^`]+)`", first) for first in rows]
 
 
-def blocks(text: str) -> list[tuple[str, list[str]]]:
-    """Each code block: its language, and the part of its lines that is not translated."""
+def blocks(path: Path) -> list[tuple[str, list[str]]]:
+    """Each code block: its language and its lines without the parts that are translated."""
     return [
-        (language, [untranslated(language, line) for line in body.splitlines()])
-        for language, body in _FENCE.findall(text)
+        (language, [untranslated(language, line) for line in content.splitlines()])
+        for language, content in markdown.blocks(read(path))
     ]
 
 
 def untranslated(language: str, line: str) -> str:
-    if language == "console":
+    if language in ("console", "yaml"):
         return line.partition("  #")[0].rstrip()
     tree = re.match(r"( +[\w./<>-]+) {2,}\S", line)
     return tree[1] if language == "text" and tree else line
 
 
-def test_each_links_to_the_other_at_its_top() -> None:
-    assert "[简体中文](README.zh-CN.md)" in ENGLISH.split("\n## ")[0]
-    assert "[English](README.md)" in CHINESE.split("\n## ")[0]
+def code(path: Path) -> Counter[str]:
+    """Commands, keys, options and messages in backticks."""
+    return Counter(markdown.inline(read(path)))
 
 
-@pytest.mark.parametrize("part", [headings, links, tables, blocks])
-def test_both_have_the_same(part: object) -> None:
+def test_the_readme_is_translated() -> None:
+    assert "README.md" in {original(path).name for path in TRANSLATIONS}
+
+
+@every_translation
+def test_both_languages_link_to_each_other_at_the_top(chinese: Path) -> None:
+    english = original(chinese)
+    assert f"English | [简体中文]({chinese.name})" in read(english).split("\n## ")[0]
+    assert f"[English]({english.name}) | 简体中文" in read(chinese).split("\n## ")[0]
+
+
+@every_translation
+@pytest.mark.parametrize("part", [headings, links, tables, blocks, code])
+def test_both_languages_have_the_same(part: object, chinese: Path) -> None:
     assert callable(part)
-    assert part(CHINESE) == part(ENGLISH)
+    assert part(chinese) == part(original(chinese))
 
 
-def test_both_name_the_same_code() -> None:
-    counts = [Counter(re.findall(r"`([^`\n]+)`", prose(text))) for text in (CHINESE, ENGLISH)]
-    assert counts[0] == counts[1]
+@every_translation
+def test_a_chinese_document_links_to_chinese_documents_where_there_are_some(chinese: Path) -> None:
+    originals = {original(path) for path in TRANSLATIONS} - {original(chinese)}
+    targets = {(chinese.parent / name).resolve() for name, _ in markdown.links(read(chinese))}
+    assert not targets & originals
 
 
-def test_the_translation_is_one() -> None:
-    """No paragraph was left in English."""
-    for paragraph in re.split(r"\n\s*\n", re.sub(r"`[^`\n]+`|\]\([^)]*\)", "", prose(CHINESE))):
+@every_translation
+def test_no_paragraph_is_left_in_english(chinese: Path) -> None:
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"`[^`\n]+`|\]\([^)]*\)", "", prose(read(chinese)))):
         words, signs = len(re.findall(r"[A-Za-z]{2,}", paragraph)), len(re.findall(r"[\u4e00-\u9fff]", paragraph))
         assert words < 5 or signs > words, paragraph

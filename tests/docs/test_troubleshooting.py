@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-SECTIONS = ("The config", "Data", "Models and loading", "Pools", "GPU memory", "While it runs", "Going on", "Reports")
+SECTIONS = ("Config", "Data", "Models and loading", "Pools", "GPU memory", "During a run", "Resuming", "Reports")
 
 
 def entries() -> list[str]:
