@@ -23,7 +23,7 @@ from scheduler.run.resume import Remaining, Resumption, from_the_beginning, summ
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.estimate import Forecast
-from scheduler.stages.rounds import MOST_LANDING, Rounds
+from scheduler.stages.rounds import MAX_UNDELIVERED_EDITS, Rounds
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import Task
 from scheduler.store.ledger import read_ledger
@@ -145,7 +145,7 @@ class Agenda:
             synchronized=params.enable_batch_sync,
             round_size=scheduler.round_size,
             max_attempts=scheduler.max_attempts,
-            most_landing=MOST_LANDING,
+            max_undelivered=MAX_UNDELIVERED_EDITS,
         )
         edit.begin(rounds, reused=remaining.reused_edits)
         score.begin(remaining.scores, reused=remaining.reused_scores)

@@ -32,7 +32,7 @@ from scheduler.run.agenda import Agenda
 from scheduler.run.loop import Evaluation
 from scheduler.run.options import RunOptions, resume_command
 from scheduler.run.record import Record
-from scheduler.stages.batches import MOST_DELIVERING, Batches
+from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.estimate import kind_of
 from scheduler.stages.score_stage import ScoreStage
@@ -180,7 +180,7 @@ class Run:
             batches = Batches(
                 batch_size=reward.effective_batch_size,
                 max_attempts=limits.max_attempts,
-                most_delivering=MOST_DELIVERING,
+                max_undelivered=MAX_UNDELIVERED_SCORES,
             )
             keep = self._options.keeps_images(self._config.evaluation.save_generated_images)
             score = ScoreStage(evaluation, self._task, batches, self._image_path, keep_images=keep)

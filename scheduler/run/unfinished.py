@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scheduler.stages.services import StageClock
+from scheduler.stages.clock import StageClock
 from scheduler.store.rows import EditedRow, FailureStage, Row, ScoredRow, StageRow
 
 

@@ -4,7 +4,7 @@ Units arrive as their edits are delivered. A reward that is free takes what ther
 batch only if that is full, or if no more units will come. What a dead reward had is scored by others, first of all;
 the units of a batch that failed as a whole are tried one at a time, so that one cannot spoil the others again. Those
 of a batch at which a reward died are tried alone, see ``suspects``: by a reward that has nothing else, and
-gets nothing more until they are scored. While ``most_delivering`` scores wait to be written, nobody gets more.
+gets nothing more until they are scored. While ``max_undelivered`` scores wait to be written, nobody gets more.
 """
 
 from __future__ import annotations
@@ -13,39 +13,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
+from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, WithdrawBatch
 from scheduler.stages.suspects import Suspects
 
-MOST_DELIVERING = 1024
+MAX_UNDELIVERED_SCORES = 1024
 """So many scores that are not on disk yet are enough for a disk to be kept busy with."""
-
-
-@dataclass(frozen=True)
-class AssignBatch:
-    """Send these units to the reward as one batch. ``attempts`` count from 1, in the order of ``units``."""
-
-    reward: str
-    batch: int
-    units: tuple[ScoreUnit, ...]
-    attempts: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class WithdrawBatch:
-    """Take back a batch that the reward has not begun."""
-
-    reward: str
-    batch: int
-
-
-@dataclass(frozen=True)
-class GiveUpScore:
-    """The unit has failed for good. ``deaths``, if any, is the reason: the rewards that died alone with its pair."""
-
-    unit: ScoreUnit
-    deaths: tuple[str, ...] = ()
-
-
-BatchAction = AssignBatch | WithdrawBatch | GiveUpScore
 
 
 @dataclass
@@ -70,11 +42,11 @@ class Batches:
 
     _AHEAD = 2
 
-    def __init__(self, *, batch_size: int, max_attempts: int = 3, most_delivering: int | None = None) -> None:
-        """``most_delivering`` is a number of scores; None is no limit."""
+    def __init__(self, *, batch_size: int, max_attempts: int = 3, max_undelivered: int | None = None) -> None:
+        """``max_undelivered`` is a number of scores; None is no limit."""
         self._batch_size = batch_size
         self._max_attempts = max_attempts
-        self._most_delivering = most_delivering
+        self._max_undelivered = max_undelivered
         # All edits of a run may wait here until the devices change roles: an edit alone stands for its first pass.
         self._queue: deque[EditUnit | ScoreUnit] = deque()
         self._singles: deque[ScoreUnit] = deque()
@@ -222,7 +194,7 @@ class Batches:
     @property
     def _full(self) -> bool:
         """Whether so many scores wait for the disk that no more should be made."""
-        return self._most_delivering is not None and len(self._delivering) >= self._most_delivering
+        return self._max_undelivered is not None and len(self._delivering) >= self._max_undelivered
 
     def _is_poison(self, entry: EditUnit | ScoreUnit) -> bool:
         return self._suspects.is_poison(_unit(entry))

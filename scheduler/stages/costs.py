@@ -44,7 +44,7 @@ _Number = Annotated[int, Meta(ge=0, le=10**12)]
 _Sum = Annotated[float, Meta(ge=0.0, le=1e15)]
 
 
-class Line(Struct, forbid_unknown_fields=True):
+class CostLine(Struct, forbid_unknown_fields=True):
     """Sums over edits, of x = megapixels of the source and y = device seconds: all that a straight line takes.
 
     Of scores, and of anything else that has no size, x is 0. ``runs`` that have added to it.
@@ -125,7 +125,7 @@ class Reordered:
         return (self._units[place] for place in self._places)
 
 
-def by_cost(units: Units, pixels_of: Callable[[EditUnit], int], line: Line) -> Units:
+def by_cost(units: Units, pixels_of: Callable[[EditUnit], int], line: CostLine) -> Units:
     """The dearest first, equal ones as they were; as they are if their sizes do not tell."""
     pixels = array("Q", (pixels_of(unit) for unit in units))
     if not line.size_matters() or len(set(pixels)) <= 1:
@@ -139,11 +139,11 @@ class KnownCosts:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def line(self, what: Mapping[str, Any]) -> Line:
+    def line(self, what: Mapping[str, Any]) -> CostLine:
         """What is known of edits that are made so."""
-        return self._read().get(_key(what), Line())
+        return self._read().get(_key(what), CostLine())
 
-    def keep(self, what: Mapping[str, Any], line: Line) -> None:
+    def keep(self, what: Mapping[str, Any], line: CostLine) -> None:
         """Keep what is known by now, for at most so many sets; those that were used longest ago are dropped."""
         with contextlib.suppress(OSError), locked(self._path.with_suffix(".lock")):
             known = self._read()
@@ -153,9 +153,9 @@ class KnownCosts:
             kept = dict(list(known.items())[-_MOST_KEYS:])
             write_atomically(self._path, msgspec.json.encode(kept))
 
-    def _read(self) -> dict[str, Line]:
+    def _read(self) -> dict[str, CostLine]:
         with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.MsgspecError), self._path.open("rb") as file:
-            return msgspec.json.decode(file.read(_MAX_FILE_BYTES), type=dict[str, Line])
+            return msgspec.json.decode(file.read(_MAX_FILE_BYTES), type=dict[str, CostLine])
         return {}
 
 

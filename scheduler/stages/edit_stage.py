@@ -11,11 +11,13 @@ from protocol import messages as m
 from protocol.codec import Buffer
 from scheduler.benchmark.model import PairError
 from scheduler.benchmark.units import EditUnit
-from scheduler.stages import rounds as r
-from scheduler.stages.costs import Line
+from scheduler.stages import actions as a
+from scheduler.stages.clock import StageClock
+from scheduler.stages.costs import CostLine
 from scheduler.stages.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
 from scheduler.stages.reads import Reads
-from scheduler.stages.services import EditedImage, Services, StageClock
+from scheduler.stages.rounds import Rounds
+from scheduler.stages.services import EditedImage, Services
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
 from scheduler.store.delivery import Item
@@ -33,7 +35,7 @@ class EditStage:
         services: Services,
         task: Task,
         directory: RunDirectory,
-        line: Line,
+        line: CostLine,
         on_edited: Callable[[EditUnit, EditedImage], None],
     ) -> None:
         self._services = services
@@ -42,7 +44,7 @@ class EditStage:
         self._line = line
         self._on_edited = on_edited
         self._reads = Reads(services)
-        self._rounds = r.Rounds(())
+        self._rounds = Rounds(())
         self._begun = False
         self._jobs: dict[str, EditJob] = {}
         self.clock = StageClock()
@@ -51,7 +53,7 @@ class EditStage:
         self.failed = 0
         self.reused = 0
 
-    def begin(self, rounds: r.Rounds, *, reused: int) -> None:
+    def begin(self, rounds: Rounds, *, reused: int) -> None:
         """It is known what is to be edited."""
         self._rounds = rounds
         self._begun = True
@@ -100,7 +102,7 @@ class EditStage:
             log.warning("%s %s; it had %s", worker, what, ", ".join(unit.key for unit in lost))
         actions = self._rounds.lose(worker, died=died)
         for action in actions:
-            if isinstance(action, r.GiveUp):
+            if isinstance(action, a.GiveUpEdit):
                 text = poison_message(action.deaths)
                 log.error("%s: %s", action.unit.key, text)
                 identity = self._identity(action.unit)
@@ -208,7 +210,7 @@ class EditStage:
         # An image that is none stays none, and the worker itself has tried twice when memory ran out.
         actions = self._rounds.failed(worker, job.unit, again=kind == "error")
         log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)
-        if r.GiveUp(job.unit) in actions:
+        if a.GiveUpEdit(job.unit) in actions:
             identity = self._identity(job.unit)
             self._record(
                 failed_edit(job.unit, job, stage, kind, text, identity=identity, started=started, finished=finished)
@@ -228,24 +230,24 @@ class EditStage:
 
     # -- carrying out
 
-    def _act(self, actions: list[r.Action]) -> None:
+    def _act(self, actions: list[a.RoundAction]) -> None:
         over: list[int] = []
         for action in actions:
             match action:
-                case r.Assign():
+                case a.AssignEdit():
                     self._assign(action)
-                case r.Release(worker, number):
+                case a.ReleaseRound(worker, number):
                     client = self._services.worker(worker)
                     if client is not None:
                         client.send(m.Release(run=self._services.run, incarnation=client.incarnation, round=number))
-                case r.Synced(number):
+                case a.Synced(number):
                     if self._services.trace is not None:
                         self._services.trace.barrier(number, self._arrived(), time.time())
                     self.clock.synced(time.time())
                     over.append(number)
-                case r.Withdraw(worker, unit):
+                case a.WithdrawEdit(worker, unit):
                     self._withdraw(worker, unit)
-                case r.GiveUp():
+                case a.GiveUpEdit():
                     pass  # recorded where the reason is known
         # A terminal may take its time; nobody waits for it at a barrier.
         for number in over:
@@ -256,7 +258,7 @@ class EditStage:
         clients = ((self._services.worker(name), since) for name, since in self.clock.last_finished.items())
         return {client.name: (client.device, since) for client, since in clients if client is not None}
 
-    def _assign(self, action: r.Assign) -> None:
+    def _assign(self, action: a.AssignEdit) -> None:
         client = self._services.worker(action.editor)
         if client is None:
             return

@@ -16,8 +16,8 @@ import msgspec
 from protocol.messages import Role
 from scheduler.config import Config
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
-from scheduler.stages.costs import KnownCosts, Line
-from scheduler.stages.services import StageClock
+from scheduler.stages.clock import StageClock
+from scheduler.stages.costs import CostLine, KnownCosts
 
 _ROUNDS = 3
 """Stages of fewer rounds say nothing of what is lost in a round."""
@@ -87,7 +87,7 @@ class Forecast:
         """The estimate for edits of these sizes (megapixels of the source, in their order) and so many scores; None if
         nothing is known of a stage that has something to do, or nothing is to be done.
         """
-        lines: list[Line] = []
+        lines: list[CostLine] = []
         edit = score = None
         editors, rewards = workers.get("editor", 0), workers.get("reward", 0)
         if edits and editors:
@@ -126,7 +126,7 @@ class Forecast:
             self._costs.keep(self._score_work, line)
 
 
-def seconds_of(line: Line, megapixels: Sequence[float]) -> list[float]:
+def seconds_of(line: CostLine, megapixels: Sequence[float]) -> list[float]:
     """What each edit is expected to take. Where the size does not matter, the line's slope is noise."""
     mean = line.mean or 0.0
     if not line.size_matters() or line.spread <= 1e-6:

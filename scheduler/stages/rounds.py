@@ -6,7 +6,7 @@ alive is done with round k, round k+1 is released. A round never waits for a num
 that live; what a dead editor had goes to the front of the queue, and a round once opened is never extended. Free
 running, an editor has one unit to work on and ``round_size`` ahead, and never waits for another.
 
-Edits may come faster than the disk takes them. While ``most_landing`` of them wait to be written, nobody gets more.
+Edits may be made faster than the disk takes them. While ``max_undelivered`` wait to be written, nobody gets more.
 
 What a dead editor was at is tried alone, see ``suspects``: an editor that has nothing else takes it, in a
 round as usual, and gets nothing more until its image has arrived.
@@ -17,55 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scheduler.benchmark.units import EditUnit, Units
+from scheduler.stages.actions import AssignEdit, GiveUpEdit, ReleaseRound, RoundAction, Synced, WithdrawEdit
 from scheduler.stages.backlog import Backlog
 from scheduler.stages.suspects import Suspects
 
-MOST_LANDING = 64
+MAX_UNDELIVERED_EDITS = 64
 """So many images that were made and are not on disk yet are enough for a disk to be kept busy with."""
-
-
-@dataclass(frozen=True)
-class Assign:
-    """Send the unit to the editor. ``round`` is None when running free; ``attempt`` counts from 1."""
-
-    editor: str
-    unit: EditUnit
-    round: int | None
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Release:
-    """Tell the editor that it may start its units of this round."""
-
-    editor: str
-    round: int
-
-
-@dataclass(frozen=True)
-class Synced:
-    """The round is over: all editors that live are done with it."""
-
-    round: int
-
-
-@dataclass(frozen=True)
-class Withdraw:
-    """Take back a unit that the editor has not begun."""
-
-    editor: str
-    unit: EditUnit
-
-
-@dataclass(frozen=True)
-class GiveUp:
-    """The unit has failed for good. ``deaths``, if any, is the reason: the editors that died alone with its pair."""
-
-    unit: EditUnit
-    deaths: tuple[str, ...] = ()
-
-
-Action = Assign | Release | Synced | Withdraw | GiveUp
 
 
 @dataclass
@@ -97,15 +54,15 @@ class Rounds:
         synchronized: bool = True,
         round_size: int = 1,
         max_attempts: int = 3,
-        most_landing: int | None = None,
+        max_undelivered: int | None = None,
     ) -> None:
-        """``units`` are not copied, and must not change. ``most_landing`` is a number of images; None is no limit."""
+        """``units`` are not copied and must not change. ``max_undelivered`` is a number of images; None: no limit."""
         self._backlog = Backlog(units)
         self._suspects: Suspects[EditUnit] = Suspects()
         self._synchronized = synchronized
         self._round_size = round_size
         self._max_attempts = max_attempts
-        self._most_landing = most_landing
+        self._max_undelivered = max_undelivered
         self._editors: dict[str, _Editor] = {}
         self._landing: set[EditUnit] = set()
         self._round = -1
@@ -166,7 +123,7 @@ class Rounds:
 
     # -- editors
 
-    def join(self, *names: str) -> list[Action]:
+    def join(self, *names: str) -> list[RoundAction]:
         """Editors are there, for the first time or again; they take part from the next round on.
 
         Those that come together share that round; of those that come one by one, the first has round 0 to itself.
@@ -175,7 +132,7 @@ class Rounds:
             self._editors.setdefault(name, _Editor())
         return self._pump()
 
-    def lose(self, name: str, *, died: bool) -> list[Action]:
+    def lose(self, name: str, *, died: bool) -> list[RoundAction]:
         """An editor is gone. What it had not delivered is done by others, first of all.
 
         With ``died`` it is dead, and what it was at may be why; else it was only silent, which is no unit's fault.
@@ -202,7 +159,7 @@ class Rounds:
 
     # -- units
 
-    def at_barrier(self, name: str, unit: EditUnit) -> list[Action]:
+    def at_barrier(self, name: str, unit: EditUnit) -> list[RoundAction]:
         """The editor's device is done with the unit; its result is still to come."""
         editor = self._editors.get(name)
         if editor is None or editor.holding.pop(unit, None) is None:
@@ -211,13 +168,13 @@ class Rounds:
         editor.proven = True
         return self._pump()
 
-    def received(self, name: str, unit: EditUnit) -> list[Action]:
+    def received(self, name: str, unit: EditUnit) -> list[RoundAction]:
         """The editor's image arrived; from now on the editor's death does not matter to this unit."""
         if self._take(name, unit):
             self._landing.add(unit)
         return self._pump()
 
-    def delivered(self, unit: EditUnit) -> list[Action]:
+    def delivered(self, unit: EditUnit) -> list[RoundAction]:
         """The unit's image is on disk and in the ledger."""
         if unit not in self._landing:
             return []
@@ -226,7 +183,7 @@ class Rounds:
         self._forget(unit)
         return self._pump() if was_full else []
 
-    def failed(self, name: str, unit: EditUnit, *, again: bool) -> list[Action]:
+    def failed(self, name: str, unit: EditUnit, *, again: bool) -> list[RoundAction]:
         """The editor could not do the unit. With ``again`` it is tried anew, up to ``max_attempts`` times in all.
 
         While draining nothing is tried anew; what might have been is left undone, not given up.
@@ -234,26 +191,26 @@ class Rounds:
         if not self._take(name, unit):
             return []
         self._errors[unit] = self._errors.get(unit, 0) + 1
-        actions: list[Action] = []
+        actions: list[RoundAction] = []
         if not again or self._errors[unit] >= self._max_attempts:
             self._forget(unit)
-            actions.append(GiveUp(unit))
+            actions.append(GiveUpEdit(unit))
         elif not self._draining:
             self._backlog.put_last(unit)
         return actions + self._pump()
 
-    def drain(self) -> list[Action]:
+    def drain(self) -> list[RoundAction]:
         """Begin nothing more; what is on the devices is finished."""
         self._draining = True
         self._backlog.clear()
         self._suspects.clear()
-        actions: list[Action] = []
+        actions: list[RoundAction] = []
         for name, editor in self._editors.items():
             # An editor works in the order in which it was sent units: only the first can be on its device.
             released = [unit for unit, number in editor.holding.items() if number <= self._round]
             for unit in [unit for unit in editor.holding if unit not in released[:1]]:
                 del editor.holding[unit]
-                actions.append(Withdraw(name, unit))
+                actions.append(WithdrawEdit(name, unit))
         return actions
 
     # -- inside
@@ -267,13 +224,13 @@ class Rounds:
         editor.alone = False
         return True
 
-    def _give_up(self, poisoned: list[EditUnit]) -> list[Action]:
+    def _give_up(self, poisoned: list[EditUnit]) -> list[RoundAction]:
         if not poisoned:
             return []
         given_up = [*poisoned, *self._backlog.remove(self._suspects.is_poison)]
         for unit in given_up:
             self._forget(unit)
-        return [GiveUp(unit, self._suspects.deaths(unit)) for unit in given_up]
+        return [GiveUpEdit(unit, self._suspects.deaths(unit)) for unit in given_up]
 
     def _forget(self, unit: EditUnit) -> None:
         """Nothing more will come of it: a run of many pairs must not keep a word of each."""
@@ -283,16 +240,16 @@ class Rounds:
     @property
     def _full(self) -> bool:
         """Whether so many images wait for the disk that no more should be made."""
-        return self._most_landing is not None and len(self._landing) >= self._most_landing
+        return self._max_undelivered is not None and len(self._landing) >= self._max_undelivered
 
-    def _pump(self) -> list[Action]:
+    def _pump(self) -> list[RoundAction]:
         return self._next_round() if self._synchronized else self._fill(None, self._round_size + 1)
 
-    def _next_round(self) -> list[Action]:
+    def _next_round(self) -> list[RoundAction]:
         following = self._round + 1
         if any(number < following for editor in self._editors.values() for number in editor.holding.values()):
             return self._fill(following, self._round_size)
-        actions: list[Action] = []
+        actions: list[RoundAction] = []
         if self._open:
             actions.append(Synced(self._round))
             self._open = False
@@ -300,7 +257,7 @@ class Rounds:
         if self._awaits_an_image() or not any(editor.holding for editor in self._editors.values()):
             return actions
         self._round, self._open = following, True
-        actions += [Release(name, following) for name in self._editors]
+        actions += [ReleaseRound(name, following) for name in self._editors]
         return actions + self._fill(following + 1, self._round_size)
 
     def _awaits_an_image(self) -> bool:
@@ -315,14 +272,14 @@ class Rounds:
             for name, editor in self._editors.items()
         )
 
-    def _fill(self, number: int | None, depth: int) -> list[Action]:
+    def _fill(self, number: int | None, depth: int) -> list[RoundAction]:
         """Everybody gets one unit before anybody gets a second; ``depth`` in all, counting those of round ``number``.
 
         (A round is filled before it is opened; running free, an editor has one to work on and the others ahead.)
         """
         if self._full:
             return []
-        actions: list[Action] = []
+        actions: list[RoundAction] = []
         for level in range(depth):
             for name, editor in self._editors.items():
                 unit = self._next_for(name, editor, -1 if number is None else number, level)
@@ -354,7 +311,7 @@ class Rounds:
             }
         )
 
-    def _assign(self, name: str, unit: EditUnit, number: int | None) -> Assign:
+    def _assign(self, name: str, unit: EditUnit, number: int | None) -> AssignEdit:
         self._editors[name].holding[unit] = -1 if number is None else number
         self._starts[unit] = self._starts.get(unit, 0) + 1
-        return Assign(name, unit, number, self._starts[unit])
+        return AssignEdit(name, unit, number, self._starts[unit])

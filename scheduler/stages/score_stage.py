@@ -10,9 +10,11 @@ from protocol import messages as m
 from scheduler.base.files import read_file
 from scheduler.benchmark.model import PairError
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.stages import batches as b
+from scheduler.stages import actions as a
+from scheduler.stages.batches import Batches
+from scheduler.stages.clock import StageClock
 from scheduler.stages.score_rows import SentBatch, SentUnit, failed_score, judged_row
-from scheduler.stages.services import EditedImage, Services, StageClock
+from scheduler.stages.services import EditedImage, Services
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
 from scheduler.store.delivery import Item
@@ -30,7 +32,7 @@ class ScoreStage:
         self,
         services: Services,
         task: Task,
-        batches: b.Batches,
+        batches: Batches,
         image_path: Callable[[EditUnit], str],
         *,
         keep_images: bool,
@@ -156,7 +158,7 @@ class ScoreStage:
                 self._services.deliver(Item([row], done=self._durable(unit), remove=self._settle(unit)))
                 continue
             retried = self._batches.unit_failed(unit, again=row.kind == "error")
-            if b.GiveUpScore(unit) in retried:
+            if a.GiveUpScore(unit) in retried:
                 self._record(unit, row)
             actions += retried
         if scores:
@@ -181,14 +183,14 @@ class ScoreStage:
         log.warning("Batch %d of %d failed on %s (%s): %s", batch.number + 1, len(batch.units), worker, kind, text)
         actions = self._batches.batch_failed(worker, batch.number, again=kind == "error")
         for sent in batch.units:
-            if b.GiveUpScore(sent.unit) in actions:
+            if a.GiveUpScore(sent.unit) in actions:
                 identity = self._identity(sent.unit, self._image(sent.unit.edit))
                 self._record(sent.unit, failed_score(sent.unit, batch, kind, text, identity=identity))
         self._act(actions)
 
-    def _record_poison(self, actions: list[b.BatchAction], had: Mapping[ScoreUnit, SentBatch]) -> None:
+    def _record_poison(self, actions: list[a.BatchAction], had: Mapping[ScoreUnit, SentBatch]) -> None:
         for action in actions:
-            if isinstance(action, b.GiveUpScore) and action.deaths:
+            if isinstance(action, a.GiveUpScore) and action.deaths:
                 unit, text = action.unit, poison_message(action.deaths)
                 identity = self._identity(unit, self._image(unit.edit))
                 self._record(unit, failed_score(unit, had.get(unit), "poison", text, identity=identity))
@@ -233,22 +235,22 @@ class ScoreStage:
 
     # -- carrying out
 
-    def _act(self, actions: list[b.BatchAction]) -> None:
+    def _act(self, actions: list[a.BatchAction]) -> None:
         for action in actions:
             match action:
-                case b.AssignBatch():
+                case a.AssignBatch():
                     self._assign(action)
-                case b.WithdrawBatch(worker, number):
+                case a.WithdrawBatch(worker, number):
                     self._jobs.pop(_name(number), None)
                     client = self._services.worker(worker)
                     if client is not None:
                         client.send(
                             m.Cancel(run=self._services.run, incarnation=client.incarnation, jobs=[_name(number)])
                         )
-                case b.GiveUpScore():
+                case a.GiveUpScore():
                     pass  # recorded where the reason is known
 
-    def _assign(self, action: b.AssignBatch) -> None:
+    def _assign(self, action: a.AssignBatch) -> None:
         client = self._services.worker(action.reward)
         if client is None:
             return

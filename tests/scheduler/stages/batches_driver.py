@@ -11,7 +11,8 @@ from functools import partial
 from hypothesis import note
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.stages.batches import AssignBatch, BatchAction, Batches, GiveUpScore, WithdrawBatch
+from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, WithdrawBatch
+from scheduler.stages.batches import Batches
 from scheduler.stages.suspects import DEATHS_ALONE
 from tests.adversary import Adversary
 
@@ -29,11 +30,11 @@ class BatchesDriver:
         batch_size: int,
         max_attempts: int,
         passes: int = 1,
-        most_delivering: int | None = None,
+        max_undelivered: int | None = None,
     ) -> None:
         self.adversary = adversary
-        self.batches = Batches(batch_size=batch_size, max_attempts=max_attempts, most_delivering=most_delivering)
-        self._most_delivering = most_delivering
+        self.batches = Batches(batch_size=batch_size, max_attempts=max_attempts, max_undelivered=max_undelivered)
+        self._max_undelivered = max_undelivered
         self.rewards: dict[str, Held] = {}
         self.available: list[ScoreUnit] = []
         self.delivered: Counter[ScoreUnit] = Counter()
@@ -236,7 +237,7 @@ class BatchesDriver:
     @property
     def full(self) -> bool:
         """Whether enough scores wait for the disk."""
-        return self._most_delivering is not None and len(self._delivering) >= self._most_delivering
+        return self._max_undelivered is not None and len(self._delivering) >= self._max_undelivered
 
     @property
     def unforgettable(self) -> int:

@@ -12,7 +12,8 @@ from functools import partial
 from hypothesis import note
 
 from scheduler.benchmark.units import EditUnit
-from scheduler.stages.rounds import Action, Assign, GiveUp, Release, Rounds, Synced, Withdraw
+from scheduler.stages.actions import AssignEdit, GiveUpEdit, ReleaseRound, RoundAction, Synced, WithdrawEdit
+from scheduler.stages.rounds import Rounds
 from scheduler.stages.suspects import DEATHS_ALONE
 from tests.adversary import Adversary
 
@@ -52,7 +53,7 @@ class RoundsDriver:
         round_size: int,
         max_attempts: int,
         samples: int = 1,
-        most_landing: int | None = None,
+        max_undelivered: int | None = None,
     ) -> None:
         self.units = [EditUnit("shapes", str(number // samples), number % samples) for number in range(units)]
         self.editors: dict[str, Editor] = {}
@@ -67,11 +68,11 @@ class RoundsDriver:
             synchronized=synchronized,
             round_size=round_size,
             max_attempts=max_attempts,
-            most_landing=most_landing,
+            max_undelivered=max_undelivered,
         )
         self.adversary = adversary
         self._synchronized, self._round_size, self._max_attempts = synchronized, round_size, max_attempts
-        self._most_landing = most_landing
+        self._max_undelivered = max_undelivered
         self.landing: list[EditUnit] = []
         self._waiting = set(self.units)
         self._urgent: set[EditUnit] = set()
@@ -105,7 +106,7 @@ class RoundsDriver:
             unit for unit in (self._waiting | suspects) if died and len(self._deaths.get(unit.key, ())) >= DEATHS_ALONE
         }
         actions = self.rounds.lose(name, died=died)
-        given_up = [action for action in actions if isinstance(action, GiveUp)]
+        given_up = [action for action in actions if isinstance(action, GiveUpEdit)]
         assert {action.unit for action in given_up} == poisoned
         assert all(action.deaths == self._deaths[action.unit.key] for action in given_up)
         self._waiting -= poisoned
@@ -152,7 +153,7 @@ class RoundsDriver:
         if not hopeless and not self.draining:
             self._waiting.add(unit)
         actions = self.rounds.failed(name, unit, again=again)
-        assert (GiveUp(unit) in actions) == hopeless
+        assert (GiveUpEdit(unit) in actions) == hopeless
         self._check(actions)
 
     def say_what_is_not_so(self, name: str, unit: EditUnit) -> None:
@@ -174,7 +175,7 @@ class RoundsDriver:
             (name, unit) for name, editor in self.editors.items() for unit in editor.given if unit != begun[name]
         }
         actions = self.rounds.drain()
-        assert {(a.editor, a.unit) for a in actions if isinstance(a, Withdraw)} == expected
+        assert {(a.editor, a.unit) for a in actions if isinstance(a, WithdrawEdit)} == expected
         self.draining = True
         self._waiting.clear()
         self._urgent.clear()
@@ -224,7 +225,7 @@ class RoundsDriver:
     @property
     def full(self) -> bool:
         """Whether enough images wait for the disk."""
-        return self._most_landing is not None and len(self.landing) >= self._most_landing
+        return self._max_undelivered is not None and len(self.landing) >= self._max_undelivered
 
     def _take(self, name: str, unit: EditUnit) -> None:
         editor = self.editors[name]
@@ -234,14 +235,14 @@ class RoundsDriver:
             editor.at_barrier.remove(unit)
         editor.alone = False
 
-    def _check(self, actions: list[Action]) -> None:
+    def _check(self, actions: list[RoundAction]) -> None:
         released: dict[str, int] = {}
         for action in actions:
             note(action)
             match action:
-                case Assign():
+                case AssignEdit():
                     self._on_assign(action)
-                case Release(name, number):
+                case ReleaseRound(name, number):
                     assert self.editors[name].told < number, "a round is released to an editor once, and in order"
                     self.editors[name].told = released[name] = number
                 case Synced(number):
@@ -249,15 +250,15 @@ class RoundsDriver:
                     assert number == self.opened[-1]
                     self._check_all_are_done_with(number)
                     self.synced.append(number)
-                case Withdraw(name, unit):
+                case WithdrawEdit(name, unit):
                     del self.editors[name].given[unit]
-                case GiveUp(unit):
+                case GiveUpEdit(unit):
                     self.given_up[unit] += 1
         if released:
             self._on_opened(released)
         self._check_state()
 
-    def _on_assign(self, action: Assign) -> None:
+    def _on_assign(self, action: AssignEdit) -> None:
         unit, editor, number = action.unit, self.editors[action.editor], action.round
         assert not self.full, "no more is made than the disk can take"
         assert unit in self._waiting, "assigned although it is done, given up, or with somebody else"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.stages.batches import AssignBatch, BatchAction, Batches, GiveUpScore, WithdrawBatch
+from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, WithdrawBatch
+from scheduler.stages.batches import Batches
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.remembered import remembered
 from tests.scheduler.stages.batches_driver import BatchesDriver
@@ -164,7 +165,7 @@ def test_it_is_not_finished_before_the_last_row_is_in_the_ledger() -> None:
 
 def test_while_enough_scores_wait_for_the_disk_nobody_gets_more() -> None:
     one, two, three, four = scores(4)
-    batches = with_waiting(Batches(batch_size=1, most_delivering=2), [one, two, three, four])
+    batches = with_waiting(Batches(batch_size=1, max_undelivered=2), [one, two, three, four])
     batches.join("a")
     assert batches.scored("a", 0) == [AssignBatch("a", 2, (three,), (1,))]
     assert batches.scored("a", 1) == []
@@ -224,14 +225,14 @@ RUNS = given(
     batch_size=st.integers(1, 4),
     max_attempts=st.integers(1, 3),
     passes=st.integers(1, 2),
-    most_delivering=st.none() | st.integers(1, 5),
+    max_undelivered=st.none() | st.integers(1, 5),
 )
 
 
 @RUNS
 @THOROUGH
 def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, most_delivering: int | None
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, max_undelivered: int | None
 ) -> None:
     driver = BatchesDriver(
         Adversary(choices),
@@ -239,7 +240,7 @@ def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
         batch_size=batch_size,
         max_attempts=max_attempts,
         passes=passes,
-        most_delivering=most_delivering,
+        max_undelivered=max_undelivered,
     )
     drive(driver)
     if not driver.rewards:
@@ -255,7 +256,7 @@ def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
 @RUNS
 @THOROUGH
 def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, most_delivering: int | None
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, max_undelivered: int | None
 ) -> None:
     half = len(choices) // 2
     driver = BatchesDriver(
@@ -264,7 +265,7 @@ def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
         batch_size=batch_size,
         max_attempts=max_attempts,
         passes=passes,
-        most_delivering=most_delivering,
+        max_undelivered=max_undelivered,
     )
     drive(driver)
     driver.drain()
@@ -279,7 +280,7 @@ def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
 @RUNS
 @THOROUGH
 def test_without_trouble_all_is_scored_at_the_first_attempt(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, most_delivering: int | None
+    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, max_undelivered: int | None
 ) -> None:
     driver = BatchesDriver(
         Adversary(choices),
@@ -287,7 +288,7 @@ def test_without_trouble_all_is_scored_at_the_first_attempt(
         batch_size=batch_size,
         max_attempts=max_attempts,
         passes=passes,
-        most_delivering=most_delivering,
+        max_undelivered=max_undelivered,
     )
     driver.join("a", "b")
     while driver.progress():

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.benchmark.units import EditUnit
-from scheduler.stages.costs import KnownCosts, Line, by_cost
+from scheduler.stages.costs import CostLine, KnownCosts, by_cost
 from scheduler.statistics.barrier_loss import barrier_loss
 
 UNITS = [EditUnit("c", str(number)) for number in range(40)]
 megapixels = st.floats(0.01, 80)
 
 
-def learned(*edits: tuple[float, float]) -> Line:
-    line = Line()
+def learned(*edits: tuple[float, float]) -> CostLine:
+    line = CostLine()
     for size, seconds in edits:
         line.note(size, seconds)
     return line
@@ -41,13 +41,13 @@ def test_what_is_long_past_counts_less_and_less() -> None:
 
 
 def test_nothing_is_known_without_an_edit() -> None:
-    assert Line().expected(1.0) is None
-    assert Line().size_matters(), "larger is taken to be dearer until more is known"
+    assert CostLine().expected(1.0) is None
+    assert CostLine().size_matters(), "larger is taken to be dearer until more is known"
 
 
 @given(st.lists(st.integers(1, 10**8), min_size=40, max_size=40))
 def test_the_dearest_come_first_and_equal_ones_keep_their_order(pixels: list[int]) -> None:
-    ordered = list(by_cost(UNITS, lambda unit: pixels[int(unit.pair_id)], Line()))
+    ordered = list(by_cost(UNITS, lambda unit: pixels[int(unit.pair_id)], CostLine()))
     assert sorted(ordered) == sorted(UNITS), "the same pairs"
     numbers = [int(unit.pair_id) for unit in ordered]
     assert numbers == sorted(range(40), key=lambda number: (-pixels[number], number))
@@ -61,7 +61,7 @@ def test_where_size_makes_no_difference_the_order_stays() -> None:
 
 
 def test_sources_of_one_size_stay_in_order_whatever_is_known() -> None:
-    assert by_cost(UNITS, lambda _: 512 * 512, Line()) is UNITS
+    assert by_cost(UNITS, lambda _: 512 * 512, CostLine()) is UNITS
 
 
 def test_the_loss_at_barriers_is_what_the_shorter_ones_wait() -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from protocol.messages import Role
 from scheduler.config import Config, Environment, Overrides, load_config
-from scheduler.stages.costs import KnownCosts, Line
+from scheduler.stages.clock import StageClock
+from scheduler.stages.costs import CostLine, KnownCosts
 from scheduler.stages.estimate import Estimate, Forecast, StageEstimate, edit_seconds, rough, seconds_of
-from scheduler.stages.services import StageClock
 
 KINDS: dict[Role, str] = {"editor": "cpu", "reward": "cpu"}
 BOTH: dict[Role, int] = {"editor": 2, "reward": 1}
@@ -122,7 +122,7 @@ def test_rounds_last_as_long_as_their_dearest_edit() -> None:
 
 
 def test_sizes_count_only_where_they_matter() -> None:
-    flat, steep = Line(), Line()
+    flat, steep = CostLine(), CostLine()
     for number in range(40):
         size = 0.5 + number % 4
         flat.note(size, 2.0 + 0.01 * (number % 3))

@@ -9,7 +9,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from scheduler.benchmark.units import EditUnit
-from scheduler.stages.rounds import Assign, GiveUp, Release, Rounds, Synced, Withdraw
+from scheduler.stages.actions import AssignEdit, GiveUpEdit, ReleaseRound, Synced, WithdrawEdit
+from scheduler.stages.rounds import Rounds
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.remembered import remembered
 from tests.scheduler.stages.rounds_driver import RoundsDriver
@@ -26,15 +27,15 @@ def test_each_editor_gets_a_unit_of_this_round_and_one_of_the_next_ahead_of_time
     one, two, three, four, five, six, _ = pairs = units(7)
     rounds = Rounds(pairs)
     assert rounds.join("a", "b", "c") == [
-        Assign("a", one, 0, 1),
-        Assign("b", two, 0, 1),
-        Assign("c", three, 0, 1),
-        Release("a", 0),
-        Release("b", 0),
-        Release("c", 0),
-        Assign("a", four, 1, 1),
-        Assign("b", five, 1, 1),
-        Assign("c", six, 1, 1),
+        AssignEdit("a", one, 0, 1),
+        AssignEdit("b", two, 0, 1),
+        AssignEdit("c", three, 0, 1),
+        ReleaseRound("a", 0),
+        ReleaseRound("b", 0),
+        ReleaseRound("c", 0),
+        AssignEdit("a", four, 1, 1),
+        AssignEdit("b", five, 1, 1),
+        AssignEdit("c", six, 1, 1),
     ]
     assert rounds.rounds_left() == 2
 
@@ -46,15 +47,15 @@ def test_the_next_round_is_released_when_the_last_editor_is_at_the_barrier() -> 
     assert rounds.at_barrier("b", two) == []
     assert rounds.at_barrier("a", one) == [
         Synced(0),
-        Release("a", 1),
-        Release("b", 1),
-        Assign("a", five, 2, 1),
+        ReleaseRound("a", 1),
+        ReleaseRound("b", 1),
+        AssignEdit("a", five, 2, 1),
     ]
     assert rounds.received("a", one) == []  # the image comes later, and holds up nobody
     rounds.delivered(one)
     assert not rounds.finished
     assert rounds.at_barrier("a", three) == []
-    assert rounds.at_barrier("b", four) == [Synced(1), Release("a", 2), Release("b", 2)]
+    assert rounds.at_barrier("b", four) == [Synced(1), ReleaseRound("a", 2), ReleaseRound("b", 2)]
 
 
 def test_a_round_does_not_wait_for_an_editor_that_dies_and_what_it_had_comes_first() -> None:
@@ -65,13 +66,18 @@ def test_a_round_does_not_wait_for_an_editor_that_dies_and_what_it_had_comes_fir
     rounds.at_barrier("b", two)
     assert rounds.lose("c", died=False) == [
         Synced(0),
-        Release("a", 1),
-        Release("b", 1),
-        Assign("a", three, 2, 2),
-        Assign("b", six, 2, 2),
+        ReleaseRound("a", 1),
+        ReleaseRound("b", 1),
+        AssignEdit("a", three, 2, 2),
+        AssignEdit("b", six, 2, 2),
     ]
     assert rounds.at_barrier("a", four) == []
-    assert rounds.at_barrier("b", five) == [Synced(1), Release("a", 2), Release("b", 2), Assign("a", seven, 3, 1)]
+    assert rounds.at_barrier("b", five) == [
+        Synced(1),
+        ReleaseRound("a", 2),
+        ReleaseRound("b", 2),
+        AssignEdit("a", seven, 3, 1),
+    ]
 
 
 def test_what_a_dead_editor_had_at_the_barrier_is_done_again_unless_its_image_arrived() -> None:
@@ -83,7 +89,7 @@ def test_what_a_dead_editor_had_at_the_barrier_is_done_again_unless_its_image_ar
     rounds.received("a", one)
     assert rounds.lose("a", died=False) == [Synced(1)]
     assert rounds.stranded
-    again = [action.unit for action in rounds.join("b") if isinstance(action, Assign)]
+    again = [action.unit for action in rounds.join("b") if isinstance(action, AssignEdit)]
     assert again == [two, three, four]
 
 
@@ -91,12 +97,12 @@ def test_an_editor_that_comes_in_the_middle_of_a_round_takes_part_in_the_next() 
     one, two, three, four = pairs = units(4)
     rounds = Rounds(pairs)
     rounds.join("a")
-    assert rounds.join("b") == [Assign("b", three, 1, 1)]
+    assert rounds.join("b") == [AssignEdit("b", three, 1, 1)]
     assert rounds.at_barrier("a", one) == [
         Synced(0),
-        Release("a", 1),
-        Release("b", 1),
-        Assign("a", four, 2, 1),
+        ReleaseRound("a", 1),
+        ReleaseRound("b", 1),
+        AssignEdit("a", four, 2, 1),
     ]
     assert rounds.at_barrier("a", two) == []
 
@@ -104,7 +110,7 @@ def test_an_editor_that_comes_in_the_middle_of_a_round_takes_part_in_the_next() 
 def test_a_short_round_is_shared_out_evenly() -> None:
     pairs = units(4)
     rounds = Rounds(pairs, round_size=4)
-    given = [action.editor for action in rounds.join("a", "b") if isinstance(action, Assign)]
+    given = [action.editor for action in rounds.join("a", "b") if isinstance(action, AssignEdit)]
     assert given == ["a", "b", "a", "b"]
 
 
@@ -112,8 +118,8 @@ def test_a_unit_is_given_up_after_its_last_attempt() -> None:
     (one,) = units(1)
     rounds = Rounds([one], max_attempts=2)
     rounds.join("a")
-    assert rounds.failed("a", one, again=True) == [Synced(0), Assign("a", one, 1, 2), Release("a", 1)]
-    assert rounds.failed("a", one, again=True) == [GiveUp(one), Synced(1)]
+    assert rounds.failed("a", one, again=True) == [Synced(0), AssignEdit("a", one, 1, 2), ReleaseRound("a", 1)]
+    assert rounds.failed("a", one, again=True) == [GiveUpEdit(one), Synced(1)]
     assert rounds.finished
 
 
@@ -121,7 +127,7 @@ def test_an_error_that_will_not_go_away_is_not_tried_again() -> None:
     one, _ = pairs = units(2)
     rounds = Rounds(pairs)
     rounds.join("a")
-    assert rounds.failed("a", one, again=False)[0] == GiveUp(one)
+    assert rounds.failed("a", one, again=False)[0] == GiveUpEdit(one)
 
 
 def test_a_failure_while_draining_does_not_give_up_what_could_have_been_tried_again() -> None:
@@ -130,7 +136,7 @@ def test_a_failure_while_draining_does_not_give_up_what_could_have_been_tried_ag
     rounds.join("a", "b")
     rounds.drain()
     assert rounds.failed("a", one, again=True) == []
-    assert rounds.failed("b", two, again=False) == [GiveUp(two), Synced(0)]
+    assert rounds.failed("b", two, again=False) == [GiveUpEdit(two), Synced(0)]
     assert rounds.finished
 
 
@@ -140,7 +146,7 @@ def test_draining_takes_back_all_that_is_not_on_a_device() -> None:
         rounds = Rounds(pairs, synchronized=synchronized, round_size=2)
         rounds.join("a")
         rounds.at_barrier("a", one)
-        withdrawn = [action.unit for action in rounds.drain() if isinstance(action, Withdraw)]
+        withdrawn = [action.unit for action in rounds.drain() if isinstance(action, WithdrawEdit)]
         assert withdrawn == [three, four]
         rounds.at_barrier("a", two)
         for unit in (one, two):
@@ -153,35 +159,35 @@ def test_running_free_an_editor_never_waits_for_another() -> None:
     one, two, three, four, five = pairs = units(5)
     rounds = Rounds(pairs, synchronized=False)
     assert rounds.join("a", "b") == [
-        Assign("a", one, None, 1),
-        Assign("b", two, None, 1),
-        Assign("a", three, None, 1),
-        Assign("b", four, None, 1),
+        AssignEdit("a", one, None, 1),
+        AssignEdit("b", two, None, 1),
+        AssignEdit("a", three, None, 1),
+        AssignEdit("b", four, None, 1),
     ]
-    assert rounds.at_barrier("a", one) == [Assign("a", five, None, 1)]
+    assert rounds.at_barrier("a", one) == [AssignEdit("a", five, None, 1)]
 
 
 def test_while_enough_images_wait_for_the_disk_nobody_gets_more() -> None:
     one, two, three, four, _ = pairs = units(5)
-    rounds = Rounds(pairs, synchronized=False, most_landing=2)
+    rounds = Rounds(pairs, synchronized=False, max_undelivered=2)
     rounds.join("a")
-    assert rounds.at_barrier("a", one) == [Assign("a", three, None, 1)]
+    assert rounds.at_barrier("a", one) == [AssignEdit("a", three, None, 1)]
     assert rounds.received("a", one) == []
-    assert rounds.at_barrier("a", two) == [Assign("a", four, None, 1)]
+    assert rounds.at_barrier("a", two) == [AssignEdit("a", four, None, 1)]
     rounds.received("a", two)
     assert rounds.at_barrier("a", three) == [], "two images wait"
-    assert [action.unit for action in rounds.delivered(one) if isinstance(action, Assign)] == [pairs[4]]
+    assert [action.unit for action in rounds.delivered(one) if isinstance(action, AssignEdit)] == [pairs[4]]
     assert rounds.delivered(one) == [], "delivering it once is enough"
 
 
 def test_a_round_is_not_opened_before_the_disk_has_taken_the_images_of_an_earlier_one() -> None:
     one, two, three = pairs = units(3)
-    rounds = Rounds(pairs, most_landing=1)
+    rounds = Rounds(pairs, max_undelivered=1)
     rounds.join("a")
     rounds.received("a", one)
     assert rounds.round == 1
     assert rounds.at_barrier("a", two) == [Synced(1)]
-    assert rounds.delivered(one) == [Assign("a", three, 2, 1), Release("a", 2)]
+    assert rounds.delivered(one) == [AssignEdit("a", three, 2, 1), ReleaseRound("a", 2)]
 
 
 def test_of_what_is_done_nothing_is_kept() -> None:
@@ -192,7 +198,7 @@ def test_of_what_is_done_nothing_is_kept() -> None:
         largest = done = 0
         while work:
             action = work.popleft()
-            if not isinstance(action, Assign):
+            if not isinstance(action, AssignEdit):
                 continue
             name, unit = action.editor, action.unit
             done += 1
@@ -222,7 +228,7 @@ RUNS = given(
     round_size=st.integers(1, 3),
     max_attempts=st.integers(1, 3),
     samples=st.integers(1, 2),
-    most_landing=st.none() | st.integers(1, 3),
+    max_undelivered=st.none() | st.integers(1, 3),
 )
 
 
@@ -233,7 +239,7 @@ def drive(
     round_size: int,
     max_attempts: int,
     samples: int,
-    most_landing: int | None,
+    max_undelivered: int | None,
 ) -> RoundsDriver:
     """A run with all the trouble that there can be, up to where the trouble ends; somebody lives then."""
     adversary = Adversary(choices)
@@ -244,7 +250,7 @@ def drive(
         round_size=round_size,
         max_attempts=max_attempts,
         samples=samples,
-        most_landing=most_landing,
+        max_undelivered=max_undelivered,
     )
     driver.join(*"abc"[: adversary.pick([2, 1, 3])])
     while not adversary.tired:
@@ -266,12 +272,12 @@ def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
     round_size: int,
     max_attempts: int,
     samples: int,
-    most_landing: int | None,
+    max_undelivered: int | None,
 ) -> None:
-    driver = drive(choices, count, synchronized, round_size, max_attempts, samples, most_landing)
+    driver = drive(choices, count, synchronized, round_size, max_attempts, samples, max_undelivered)
     last = driver.rounds.round + driver.rounds.rounds_left()
     # A disk that holds back makes rounds smaller.
-    foretold = most_landing is None
+    foretold = max_undelivered is None
     foretold &= not driver.suspects and not any(editor.alone for editor in driver.editors.values())
     while driver.progress():
         pass
@@ -293,10 +299,10 @@ def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
     round_size: int,
     max_attempts: int,
     samples: int,
-    most_landing: int | None,
+    max_undelivered: int | None,
 ) -> None:
     half = len(choices) // 2
-    driver = drive(choices[:half], count, synchronized, round_size, max_attempts, samples, most_landing)
+    driver = drive(choices[:half], count, synchronized, round_size, max_attempts, samples, max_undelivered)
     driver.drain()
     driver.adversary = Adversary(choices[half:])
     while not driver.adversary.tired:

@@ -10,8 +10,9 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.stages.batches import AssignBatch, Batches
-from scheduler.stages.rounds import Assign, GiveUp, Release, Rounds, Synced
+from scheduler.stages.actions import AssignBatch, AssignEdit, GiveUpEdit, ReleaseRound, Synced
+from scheduler.stages.batches import Batches
+from scheduler.stages.rounds import Rounds
 from scheduler.stages.suspects import Aftermath, Suspects
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.stages.batches_driver import BatchesDriver
@@ -56,13 +57,13 @@ def test_an_editor_is_not_given_more_until_it_has_tried_a_suspect() -> None:
     rounds = Rounds(pairs, synchronized=False)
     rounds.join("a")
     rounds.lose("a", died=True)
-    assert rounds.join("a") == [Assign("a", two, None, 2), Assign("a", three, None, 1)]
+    assert rounds.join("a") == [AssignEdit("a", two, None, 2), AssignEdit("a", three, None, 1)]
     assert rounds.at_barrier("a", two) == []
     assert rounds.received("a", two) == []
     assert rounds.at_barrier("a", three) == []
-    assert rounds.received("a", three) == [Assign("a", one, None, 2)]
+    assert rounds.received("a", three) == [AssignEdit("a", one, None, 2)]
     assert rounds.at_barrier("a", one) == []
-    assert rounds.received("a", one) == [Assign("a", four, None, 1), Assign("a", five, None, 1)]
+    assert rounds.received("a", one) == [AssignEdit("a", four, None, 1), AssignEdit("a", five, None, 1)]
 
 
 def test_a_suspect_is_tried_while_other_editors_go_on() -> None:
@@ -76,8 +77,8 @@ def test_a_suspect_is_tried_while_other_editors_go_on() -> None:
     assert rounds.at_barrier("b", four) == []
     assert rounds.received("b", four) == []
     assert rounds.at_barrier("b", five) == []
-    assert rounds.received("b", five) == [Assign("b", one, None, 2)]
-    assert rounds.at_barrier("a", three) == [Assign("a", seven, None, 1)]
+    assert rounds.received("b", five) == [AssignEdit("b", one, None, 2)]
+    assert rounds.at_barrier("a", three) == [AssignEdit("a", seven, None, 1)]
     assert rounds.at_barrier("a", six) == []
 
 
@@ -86,17 +87,22 @@ def test_a_round_waits_for_the_image_that_an_editor_must_hand_over_before_it_tri
     rounds = Rounds(pairs)
     rounds.join("a", "b")
     rounds.lose("a", died=True)
-    assert rounds.join("a") == [Assign("a", three, 1, 2)]
-    assert rounds.at_barrier("b", two) == [Synced(0), Release("b", 1), Release("a", 1), Assign("a", five, 2, 1)]
+    assert rounds.join("a") == [AssignEdit("a", three, 1, 2)]
+    assert rounds.at_barrier("b", two) == [
+        Synced(0),
+        ReleaseRound("b", 1),
+        ReleaseRound("a", 1),
+        AssignEdit("a", five, 2, 1),
+    ]
     rounds.received("b", two)
     assert rounds.at_barrier("b", four) == []
     assert rounds.at_barrier("a", three) == [Synced(1)]
     assert rounds.received("a", three) == []
     assert rounds.received("b", four) == [
-        Assign("b", one, 2, 2),
-        Release("b", 2),
-        Release("a", 2),
-        Assign("a", six, 3, 1),
+        AssignEdit("b", one, 2, 2),
+        ReleaseRound("b", 2),
+        ReleaseRound("a", 2),
+        AssignEdit("a", six, 3, 1),
     ]
 
 
@@ -118,9 +124,9 @@ def test_a_pair_that_kills_while_alone_is_given_up_and_the_reason_names_the_work
     for synchronized in (True, False):
         rounds = Rounds([one], synchronized=synchronized)
         rounds.join("a")
-        assert GiveUp(one, ("a",)) not in rounds.lose("a", died=True)
+        assert GiveUpEdit(one, ("a",)) not in rounds.lose("a", died=True)
         rounds.join("b")
-        assert rounds.lose("b", died=True)[0] == GiveUp(one, ("a", "b"))
+        assert rounds.lose("b", died=True)[0] == GiveUpEdit(one, ("a", "b"))
         assert rounds.finished
 
 
@@ -128,7 +134,7 @@ def test_silence_counts_against_nobody() -> None:
     (one,) = units(1)
     rounds = Rounds([one], synchronized=False)
     for attempt in range(1, 6):
-        assert rounds.join("a") == [Assign("a", one, None, attempt)]
+        assert rounds.join("a") == [AssignEdit("a", one, None, attempt)]
         assert rounds.lose("a", died=False) == []
 
 
