@@ -78,10 +78,12 @@ def _clear(folder: Path) -> None:
 def run_worker(options: argparse.Namespace) -> int:
     """Be one worker."""
     setproctitle(f"warmbench: {options.worker_id} on {options.device} of {options.folder}")
-    from workers.peers import Identity
+    from workers.peers import WorkerIdentity
     from workers.worker import Worker
 
-    identity = Identity(options.worker_id, options.role, options.device, options.local_device, options.incarnation)
+    identity = WorkerIdentity(
+        options.worker_id, options.role, options.device, options.local_device, options.incarnation
+    )
     life = socket.socket(socket.AF_UNIX)
     life.connect(str(options.life_socket))
     endpoint = (

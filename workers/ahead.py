@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 
 def a_core_is_free() -> bool:
@@ -22,17 +22,17 @@ def a_core_is_free() -> bool:
     return os.getloadavg()[0] <= len(os.sched_getaffinity(0)) - 1
 
 
-class Ahead(Generic[Result]):
+class Ahead(Generic[Value]):
     """Runs calls one after the other, in the order in which they are submitted."""
 
     def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Future[Result], Callable[[], Result]]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[Future[Value], Callable[[], Value]]] = queue.SimpleQueue()
         # A daemon: what hangs must not keep a process alive that is told to end.
         threading.Thread(target=self._work, name="ahead", daemon=True).start()
 
-    def submit(self, function: Callable[[], Result]) -> Future[Result]:
+    def submit(self, function: Callable[[], Value]) -> Future[Value]:
         """Have the thread call this, unless the future is cancelled before."""
-        future: Future[Result] = Future()
+        future: Future[Value] = Future()
         self._calls.put((future, function))
         return future
 
@@ -47,7 +47,7 @@ class Ahead(Generic[Result]):
             del future, function
 
 
-def taken(future: Future[Result] | None) -> Result | None:
+def taken(future: Future[Value] | None) -> Value | None:
     """What was done ahead, waited for if need be; None if it was not begun, and then it will not be.
 
     Raises:

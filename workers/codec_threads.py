@@ -21,8 +21,8 @@ from protocol import messages as m
 from protocol.codec import Buffer, encode
 from workers.codecs import decode_image
 from workers.device import Outcome
-from workers.payloads import PreparedBatch, Reply, decode_batch, encode_edit, encode_scores, warm_up
-from workers.thumbnails import make_thumbnail
+from workers.payloads import JobResult, PreparedBatch, decode_batch, encode_edit, encode_scores, warm_up
+from workers.thumbnail_maker import make_thumbnail
 
 log = logging.getLogger("warmbench.worker")
 
@@ -45,7 +45,7 @@ class Payload:
     waiting: bool = False
     prepared: Future[PreparedBatch | None] | None = None
     outcome: Outcome | None = None
-    reply: Reply | None = None
+    reply: JobResult | None = None
     codecs: list[m.CodecSpan] = field(default_factory=list)
 
 

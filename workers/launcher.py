@@ -7,13 +7,10 @@ that either notices the other's end at once, however it came.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import select
 import signal
-import socket
-import struct
 import time
 import uuid
 from collections.abc import Mapping
@@ -30,7 +27,8 @@ from protocol.plan import PoolPlan
 from protocol.pool import POOL_CARD, PoolCard, write_card
 from protocol.processes import create_time, open_pidfd
 from protocol.sockets import Listener, ipc_endpoint
-from workers.leases import Action, Grant, Leases
+from workers.leases import Grant, LeaseAction, Leases
+from workers.life_socket import LifeSocket, read_introduction
 from workers.managed_worker import ManagedWorker
 from workers.strangers import Strangers
 
@@ -47,12 +45,9 @@ _MESSAGES_PER_TURN = 64
 _READING_SECONDS = 0.05
 """How long a turn reads at most: the largest message that is none takes a tenth of a second to refuse."""
 
-_MAX_UNNAMED = 64
-"""Connections to the life socket that have not said yet which worker they are."""
-
 
 @dataclass
-class _Client:
+class _ControlClient:
     """A run, or a command, on the control socket. ``process`` is a pidfd, there once the client asked for the lease.
 
     ``heard`` is when it last said something, on the monotonic clock.
@@ -76,18 +71,14 @@ class Launcher:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         endpoint = "tcp://127.0.0.1:*" if plan.transport == "tcp" else ipc_endpoint(folder / f"pool-{self._life}.sock")
         self._listener = Listener(self._context, endpoint)
-        self._life_path = folder / f"life-{self._life}.sock"
-        self._life_socket = socket.socket(socket.AF_UNIX)
-        self._life_socket.bind(str(self._life_path))
-        self._life_socket.listen(64)
-        self._unnamed: dict[int, socket.socket] = {}
+        self._life_socket = LifeSocket(folder / f"life-{self._life}.sock")
         self._strangers = Strangers(log)
         self._workers = {
-            worker.worker_id: ManagedWorker(self._context, plan, worker, folder, self._life_path)
+            worker.worker_id: ManagedWorker(self._context, plan, worker, folder, self._life_socket.path)
             for worker in plan.workers
         }
         self._leases = Leases()
-        self._clients: dict[str, _Client] = {}
+        self._clients: dict[str, _ControlClient] = {}
         self._mailbox = Mailbox()
         self._leased = False
         self._stopping = False
@@ -123,8 +114,8 @@ class Launcher:
     def _turn(self) -> None:
         poller = zmq.Poller()
         poller.register(self._listener.socket, zmq.POLLIN)
-        for descriptor in (self._mailbox.fileno(), self._life_socket.fileno(), *self._unnamed):
-            poller.register(descriptor, select.POLLIN)
+        poller.register(self._mailbox.fileno(), select.POLLIN)
+        self._life_socket.register(poller)
         for worker in self._workers.values():
             worker.register(poller)
         for client in self._clients.values():
@@ -132,7 +123,7 @@ class Launcher:
                 poller.register(client.process, select.POLLIN)
         ready = dict(poller.poll(250))
         self._mailbox.run()
-        self._greet_unnamed(ready)
+        self._connect_workers(ready)
         self._read_clients()
         for worker in self._workers.values():
             worker.attend()
@@ -146,21 +137,15 @@ class Launcher:
     def _on_signal(self, number: int, _frame: object) -> None:
         self._mailbox.post(lambda: self._stop(now=self._stopping, why=f"signal {signal.Signals(number).name}"))
 
-    def _greet_unnamed(self, ready: Mapping[object, int]) -> None:
-        """Take new life connections; a worker's first line says whose it is, with the endpoint that it bound."""
-        if self._life_socket.fileno() in ready:
-            connection, _ = self._life_socket.accept()
-            self._unnamed[connection.fileno()] = connection
-            if len(self._unnamed) > _MAX_UNNAMED:
-                self._unnamed.pop(next(iter(self._unnamed))).close()
-        for descriptor in [found for found in self._unnamed if found in ready]:
-            connection = self._unnamed.pop(descriptor)
+    def _connect_workers(self, ready: Mapping[object, int]) -> None:
+        """Connect to the worker processes that have introduced themselves."""
+        for connection in self._life_socket.readable(ready):
             try:
-                card = json.loads(connection.recv(4096))
-                worker = self._workers[card["worker_id"]]
-                if card["incarnation"] != worker.incarnation or worker.status().endpoint is not None:
-                    raise ValueError("an earlier life, or one that has said so before")
-                worker.greet(connection, _peer_pid(connection), str(card["endpoint"]))
+                introduction = read_introduction(connection)
+                worker = self._workers[introduction.worker_id]
+                if introduction.incarnation != worker.incarnation or worker.status().endpoint is not None:
+                    raise ValueError("an earlier incarnation, or a second introduction")
+                worker.greet(connection, introduction.pid, introduction.endpoint)
             except (ValueError, KeyError, TypeError, RecursionError, OSError, zmq.ZMQError) as error:
                 self._strangers.dropped("closed a connection that is no worker's", repr(error)[:200])
                 connection.close()
@@ -209,7 +194,7 @@ class Launcher:
                 text = f"{type(message).__name__} is nothing for a launcher, or comes before Hello"
                 self._turn_away(identity, message, "invalid", text)
 
-    def _on_hello(self, identity: bytes, hello: m.Hello, earlier: _Client | None) -> None:
+    def _on_hello(self, identity: bytes, hello: m.Hello, earlier: _ControlClient | None) -> None:
         if earlier is not None and earlier.identity != identity:
             if earlier.process is not None or self._send_status(hello.run):
                 self._turn_away(identity, hello, "invalid", "this run is here, on another connection")
@@ -219,7 +204,7 @@ class Launcher:
             self._turn_away(identity, hello, "invalid", f"{MAX_CLIENTS} runs are here: there is no room for more")
             return
         process = earlier.process if earlier else None
-        self._clients[hello.run] = _Client(identity, time.monotonic(), process)
+        self._clients[hello.run] = _ControlClient(identity, time.monotonic(), process)
         self._send_status(hello.run)
 
     def _make_room(self) -> bool:
@@ -274,7 +259,7 @@ class Launcher:
             os.close(client.process)
         self._tell(self._leases.leave(run))
 
-    def _tell(self, actions: list[Action]) -> None:
+    def _tell(self, actions: list[LeaseAction]) -> None:
         for action in actions:
             client = self._clients.get(action.run)
             if client is None:
@@ -343,10 +328,8 @@ class Launcher:
         self._listener.close()
         self._context.term()
         self._mailbox.close()
-        for connection in (self._life_socket, *self._unnamed.values()):
-            connection.close()
-        for path in (self._life_path, self._folder / f"pool-{self._life}.sock"):
-            path.unlink(missing_ok=True)
+        self._life_socket.close()
+        (self._folder / f"pool-{self._life}.sock").unlink(missing_ok=True)
 
 
 def _open_own(pid: int, created: float) -> int | None:
@@ -363,15 +346,3 @@ def _is_own(pid: int) -> bool:
         return Path(f"/proc/{pid}").stat().st_uid == os.getuid()
     except OSError:
         return False
-
-
-def _peer_pid(connection: socket.socket) -> int:
-    """The process at the other end, as the kernel knows it: what is killed is not what somebody says.
-
-    Raises:
-        ValueError: it is in a namespace that can't be seen from here.
-    """
-    pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-    if pid < 1:
-        raise ValueError("a process that can't be seen from here")
-    return pid

@@ -30,7 +30,7 @@ class Wait:
     holders: tuple[str, ...]
 
 
-Action = Grant | Wait
+LeaseAction = Grant | Wait
 
 
 class Leases:
@@ -61,7 +61,7 @@ class Leases:
         """Whether nobody has the lease or waits for it."""
         return not self._holders and not self._waiting
 
-    def request(self, run: str, mode: LeaseMode) -> list[Action]:
+    def request(self, run: str, mode: LeaseMode) -> list[LeaseAction]:
         """A run asks; asking again for the same changes nothing.
 
         An exclusive lease becomes a shared one on the spot. A shared one is given up for an exclusive one, and the run
@@ -79,7 +79,7 @@ class Leases:
         self._told.pop(run, None)
         return self._grant_next()
 
-    def leave(self, run: str) -> list[Action]:
+    def leave(self, run: str) -> list[LeaseAction]:
         """A run is done, or gone."""
         self._remove(run)
         return self._grant_next()
@@ -89,9 +89,9 @@ class Leases:
         self._told.pop(run, None)
         self._waiting = deque(entry for entry in self._waiting if entry[0] != run)
 
-    def _grant_next(self) -> list[Action]:
+    def _grant_next(self) -> list[LeaseAction]:
         """Grant what can be granted, and tell those that still wait if they wait for others than they were told."""
-        actions: list[Action] = []
+        actions: list[LeaseAction] = []
         while self._waiting and self._fits(self._waiting[0][1]):
             run, mode = self._waiting.popleft()
             if not self._holders:

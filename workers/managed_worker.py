@@ -24,7 +24,7 @@ from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Link
 from workers.peers import LAUNCHER
 from workers.spawn import log_path, spawn
-from workers.supervision import GiveUp, Supervision
+from workers.supervision import StopRestarting, Supervision
 
 log = logging.getLogger("warmbench.launcher")
 
@@ -272,7 +272,7 @@ class ManagedWorker:
             return
         finished = self.state is not None and self.state.done > 0
         decision = self._supervision.died(finished_a_pair=finished)
-        if isinstance(decision, GiveUp):
+        if isinstance(decision, StopRestarting):
             self._gave_up = True
             log.error("%s died %d times in a row: left dead", self.plan.worker_id, decision.deaths)
         else:

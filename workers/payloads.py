@@ -25,7 +25,7 @@ from protocol.messages import (
 )
 from workers.codecs import as_rgb_or_rgba, decode_image, encode_png
 from workers.interface import ModelError, ScoreRequest
-from workers.thumbnails import make_thumbnail
+from workers.thumbnail_maker import make_thumbnail
 
 _USUAL_SIZE = (1024, 1024)
 
@@ -56,7 +56,7 @@ class ScoreOutput:
 
 
 @dataclass(frozen=True)
-class Reply:
+class JobResult:
     """A result, ready to be sent as often as need be."""
 
     message: Message
@@ -100,7 +100,7 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
 
 def encode_edit(
     message: Edit, image: Image.Image, started: float, finished: float, source_thumbnail: bytes | None = None
-) -> Reply:
+) -> JobResult:
     """The edit as the message and frames that deliver it.
 
     Its thumbnail goes with it, and is made here: at most a third of the time that the PNG takes, after the barrier. A
@@ -121,12 +121,12 @@ def encode_edit(
         sha256=hashlib.sha256(png).hexdigest(),
         thumbnails=list(thumbnails),
     )
-    return Reply(edited, (png, *thumbnails.values()))
+    return JobResult(edited, (png, *thumbnails.values()))
 
 
-def encode_scores(message: Score, output: ScoreOutput, started: float, finished: float) -> Reply:
+def encode_scores(message: Score, output: ScoreOutput, started: float, finished: float) -> JobResult:
     """The judgements of a batch as the message that delivers them."""
-    return Reply(
+    return JobResult(
         Scored(
             run=message.run,
             incarnation=message.incarnation,
@@ -144,10 +144,10 @@ def sendable(text: str) -> str:
     return text[:4000].encode(errors="backslashreplace").decode()
 
 
-def failure(message: Edit | Score, error: ModelError, started: float | None, finished: float | None) -> Reply:
+def failure(message: Edit | Score, error: ModelError, started: float | None, finished: float | None) -> JobResult:
     """The failure of a job as the message that delivers it."""
     stage: Stage = "edit" if isinstance(message, Edit) else "score"
-    return Reply(
+    return JobResult(
         Failed(
             run=message.run,
             incarnation=message.incarnation,

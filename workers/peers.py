@@ -16,7 +16,7 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.sockets import Listener
-from workers.jobs import Action
+from workers.jobs import JobAction
 from workers.strangers import Strangers
 
 log = logging.getLogger("warmbench.worker")
@@ -35,7 +35,7 @@ _CLAIM_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Identity:
+class WorkerIdentity:
     """Who a worker is."""
 
     worker_id: str
@@ -72,13 +72,13 @@ class Host(Protocol):
     def state(self) -> m.WorkerState:
         """How it stands, for heartbeats."""
 
-    def attach(self, run: str) -> list[Action]:
+    def attach(self, run: str) -> list[JobAction]:
         """A run has said Hello; what follows is to be done when it has been welcomed."""
 
     def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
         """What an attached run has here: queued, running, unacknowledged."""
 
-    def act(self, actions: list[Action]) -> None:
+    def act(self, actions: list[JobAction]) -> None:
         """Do this."""
 
     def drop(self, run: str) -> None:
@@ -88,7 +88,7 @@ class Host(Protocol):
 class Peers:
     """All of them, by run."""
 
-    def __init__(self, listener: Listener, identity: Identity, host: Host) -> None:
+    def __init__(self, listener: Listener, identity: WorkerIdentity, host: Host) -> None:
         self._listener = listener
         self._identity = identity
         self._host = host

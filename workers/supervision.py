@@ -19,7 +19,7 @@ class Restart:
 
 
 @dataclass(frozen=True)
-class GiveUp:
+class StopRestarting:
     """It will not live; leave it."""
 
     deaths: int
@@ -31,9 +31,9 @@ class Supervision:
     def __init__(self) -> None:
         self._deaths = 0
 
-    def died(self, *, finished_a_pair: bool) -> Restart | GiveUp:
+    def died(self, *, finished_a_pair: bool) -> Restart | StopRestarting:
         """The worker died; ``finished_a_pair`` tells whether this life of it finished any."""
         self._deaths = 1 if finished_a_pair else self._deaths + 1
         if self._deaths >= MAX_DEATHS:
-            return GiveUp(self._deaths)
+            return StopRestarting(self._deaths)
         return Restart(min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (self._deaths - 1)))

@@ -25,7 +25,7 @@ from workers.payloads import PreparedBatch, failure
 
 _MOST_AHEAD = 2
 """So many batches are prepared ahead: prepared images are large, and a run sends one batch ahead."""
-Send = Callable[[str, m.Message, Sequence[Buffer]], None]
+SendMessage = Callable[[str, m.Message, Sequence[Buffer]], None]
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Workbench:
         mailbox: Mailbox,
         device: Device,
         holder: ModelHolder,
-        send: Send,
+        send: SendMessage,
         first_done: Callable[[], None],
         may_prepare: Callable[[], bool] = a_core_is_free,
     ) -> None:
@@ -109,7 +109,7 @@ class Workbench:
                 refused = m.Refused(run=key.run, incarnation=incarnation, kind=kind, message=text, job=key.job)
                 self._send(key.run, refused, ())
 
-    def act(self, actions: list[j.Action]) -> None:
+    def act(self, actions: list[j.JobAction]) -> None:
         """Carry out what follows from an event."""
         for action in actions:
             match action:
@@ -118,7 +118,7 @@ class Workbench:
                     self._then(self.codecs.decode(payload, ahead=ahead), partial(self._decoded, key, payload))
                 case j.Start(key):
                     self._start(key)
-                case j.SayAtBarrier(key, round_):
+                case j.ReportAtBarrier(key, round_):
                     self._say_at_barrier(key, round_)
                 case j.Encode(key, behind):
                     payload = self._payloads[key]

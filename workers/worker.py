@@ -29,7 +29,7 @@ from workers import jobs as j
 from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
 from workers.payloads import sendable
-from workers.peers import Identity, Peers
+from workers.peers import Peers, WorkerIdentity
 from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
@@ -46,7 +46,7 @@ _DELIVERY_SECONDS = 5.0
 
 
 @dataclass
-class _Status:
+class _ModelState:
     """What heartbeats tell, beside the workbench's activity."""
 
     phase: m.Phase = "starting"
@@ -59,7 +59,7 @@ class _Status:
 class Worker:
     """The loop of a worker process."""
 
-    def __init__(self, identity: Identity, endpoint: str, folder: Path, parent: socket.socket) -> None:
+    def __init__(self, identity: WorkerIdentity, endpoint: str, folder: Path, parent: socket.socket) -> None:
         self._identity = identity
         self._folder = folder
         self._parent = parent
@@ -68,7 +68,7 @@ class Worker:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._listener = Listener(self._context, endpoint)
         self._peers = Peers(self._listener, identity, self)
-        self._status = _Status()
+        self._model_state = _ModelState()
         self._mailbox = Mailbox()
         self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes))
         self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
@@ -176,28 +176,28 @@ class Worker:
         if self._identity.role != wanted:
             text = f"{self._identity.worker_id} is no {wanted}"
             self._peers.refuse(identity, message, "invalid", text, message.job)
-        elif message.epoch < self._status.epoch:
-            text = f"epoch {message.epoch} is over, it is {self._status.epoch} now"
+        elif message.epoch < self._model_state.epoch:
+            text = f"epoch {message.epoch} is over, it is {self._model_state.epoch} now"
             self._peers.refuse(identity, message, "epoch", text, message.job)
-        elif self._status.phase == "failed":
+        elif self._model_state.phase == "failed":
             self._peers.refuse(
-                identity, message, "not_ready", self._status.error or "the model failed to load", message.job
+                identity, message, "not_ready", self._model_state.error or "the model failed to load", message.job
             )
         elif sum(map(len, self._jobs.unfinished(message.run))) >= MAX_JOBS:
             self._peers.refuse(
                 identity, message, "invalid", f"{MAX_JOBS} jobs of this run are here already", message.job
             )
         else:
-            self._status.epoch = message.epoch
+            self._model_state.epoch = message.epoch
             self._bench.add(message, images)
             return True
         return False
 
     def _on_load(self, identity: bytes, message: m.Load) -> None:
-        if message.epoch < self._status.epoch:
-            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
+        if message.epoch < self._model_state.epoch:
+            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._model_state.epoch} now")
             return
-        self._status.epoch = message.epoch
+        self._model_state.epoch = message.epoch
         self._bench.job_timeout = message.job_timeout_seconds
         self._begin_move(message.epoch)
         self._bench.codecs.warm_up(self._identity.role)
@@ -212,28 +212,28 @@ class Worker:
             )
 
         def loaded(outcome: Outcome) -> None:
-            self._status.model = outcome.value
-            self._status.error = sendable(outcome.error) if outcome.error else None
+            self._model_state.model = outcome.value
+            self._model_state.error = sendable(outcome.error) if outcome.error else None
             if outcome.error:
                 log.error("the model was not loaded: %s", outcome.error)
-                self._bench.turn_away("not_ready", self._status.error or "the model failed to load")
+                self._bench.turn_away("not_ready", self._model_state.error or "the model failed to load")
             else:
-                self._status.residency = message.residency
+                self._model_state.residency = message.residency
             self._write_card()
             self._end_move("failed" if outcome.error else "ready")
 
         self._device.submit(Call(loaded, load, message.load_timeout_seconds))
 
     def _on_place(self, identity: bytes, message: m.Place) -> None:
-        if message.epoch < self._status.epoch:
-            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._status.epoch} now")
+        if message.epoch < self._model_state.epoch:
+            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._model_state.epoch} now")
             return
-        self._status.epoch = message.epoch
+        self._model_state.epoch = message.epoch
         self._begin_move(message.epoch)
 
         def placed(outcome: Outcome) -> None:
             if outcome.error is None:
-                self._status.residency = message.residency
+                self._model_state.residency = message.residency
             answer = m.Placed(
                 run=message.run,
                 incarnation=message.incarnation,
@@ -242,7 +242,7 @@ class Worker:
                 seconds=max(0.0, outcome.finished - outcome.started),
                 error=sendable(outcome.error) if outcome.error else None,
             )
-            self._end_move("ready" if self._status.model is not None else self._status.phase)
+            self._end_move("ready" if self._model_state.model is not None else self._model_state.phase)
             self._peers.send(message.run, answer)
 
         self._device.submit(Call(placed, lambda: self._holder.place(message.residency), self._bench.job_timeout))
@@ -256,17 +256,17 @@ class Worker:
     def _end_move(self, phase: m.Phase) -> None:
         self._moving -= 1
         self._enter(phase)
-        usable = self._moving == 0 and phase == "ready" and self._status.residency == "device"
+        usable = self._moving == 0 and phase == "ready" and self._model_state.residency == "device"
         self._bench.act(self._jobs.usable(usable and not self._ending))
 
     def _enter(self, phase: m.Phase) -> None:
-        self._status.phase = phase
+        self._model_state.phase = phase
         for run in self._peers:
             self._peers.beat(run)
 
     # -- what its peers need of it
 
-    def attach(self, run: str) -> list[j.Action]:
+    def attach(self, run: str) -> list[j.JobAction]:
         """A run has said Hello."""
         return self._jobs.attach(run)
 
@@ -274,7 +274,7 @@ class Worker:
         """What an attached run has here: queued, running, unacknowledged."""
         return self._jobs.unfinished(run)
 
-    def act(self, actions: list[j.Action]) -> None:
+    def act(self, actions: list[j.JobAction]) -> None:
         """Do this."""
         self._bench.act(actions)
 
@@ -284,7 +284,7 @@ class Worker:
 
     def state(self) -> m.WorkerState:
         """How it stands, for heartbeats."""
-        status, running, activity = self._status, self._jobs.running, self._bench.activity
+        status, running, activity = self._model_state, self._jobs.running, self._bench.activity
         return m.WorkerState(
             phase=status.phase,
             residency=status.residency,
@@ -301,7 +301,7 @@ class Worker:
         )
 
     def _write_card(self) -> None:
-        model = self._status.model
+        model = self._model_state.model
         card = WorkerCard(
             worker_id=self._identity.worker_id,
             role=self._identity.role,

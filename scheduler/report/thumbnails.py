@@ -1,5 +1,5 @@
 """Makes the small pictures that a run's workers have not brought: those of sources whose edit failed, and of edits that
-were made elsewhere or by an older version. After the same rules as ``workers/thumbnails.py``.
+were made elsewhere or by an older version. After the same rules as ``workers/thumbnail_maker.py``.
 
 A report is no worse than without them, so what can't be made is passed over, and it ends after a while.
 """

@@ -12,12 +12,12 @@ from functools import partial
 from hypothesis import note
 
 from tests.adversary import Adversary
-from workers.jobs import Action, Decode, Encode, Forget, JobKey, Jobs, Place, SayAtBarrier, Send, Start
+from workers.jobs import Decode, Encode, Forget, JobAction, JobKey, Jobs, JobState, ReportAtBarrier, Send, Start
 
-WAITING = (Place.QUEUED, Place.DECODING, Place.READY)
+WAITING = (JobState.QUEUED, JobState.DECODING, JobState.READY)
 
 
-def but_decoding(actions: list[Action]) -> list[Action]:
+def but_decoding(actions: list[JobAction]) -> list[JobAction]:
     """The actions without what may now be decoded, which is checked by itself."""
     return [action for action in actions if not isinstance(action, Decode)]
 
@@ -28,7 +28,7 @@ class Payload:
 
     key: JobKey
     round: int | None
-    place: Place = Place.QUEUED
+    state: JobState = JobState.QUEUED
     at_barrier: bool = False
 
 
@@ -51,14 +51,14 @@ class JobsDriver:
         self.sent: Counter[JobKey] = Counter()
         self._usable = False
         self._device: Payload | None = None
-        self._codec: list[tuple[Payload, Place]] = []
+        self._codec: list[tuple[Payload, JobState]] = []
 
     # -- what runs do
 
     def attach(self, run: str) -> None:
         note(f"{run} attaches")
         self.runs.setdefault(run, Run())
-        missed = [payload.key for payload in self._of(run) if payload.place is Place.UNDELIVERED]
+        missed = [payload.key for payload in self._of(run) if payload.state is JobState.UNDELIVERED]
         actions = self.jobs.attach(run)
         assert actions == [Send(key) for key in missed], "what it may have missed is sent again"
         self._act(actions)
@@ -80,7 +80,7 @@ class JobsDriver:
         if known is None:
             assert but_decoding(actions) == []
         else:
-            assert actions == ([Send(key)] if known.place is Place.UNDELIVERED else []), "it has it already"
+            assert actions == ([Send(key)] if known.state is JobState.UNDELIVERED else []), "it has it already"
         self._act(actions)
 
     def release(self, run: str, round_: int) -> None:
@@ -91,14 +91,14 @@ class JobsDriver:
     def acknowledge(self, key: JobKey) -> None:
         note(f"{key} is acknowledged")
         payload = self.payloads.get(key)
-        done = payload is not None and payload.place is Place.UNDELIVERED
+        done = payload is not None and payload.state is JobState.UNDELIVERED
         actions = self.jobs.acknowledged(key)
         assert actions == ([Forget(key)] if done else [])
         self._act(actions)
 
     def cancel(self, run: str, names: list[str] | None) -> None:
         note(f"{run} cancels {names}")
-        waiting = [payload.key for payload in self._of(run) if payload.place in WAITING]
+        waiting = [payload.key for payload in self._of(run) if payload.state in WAITING]
         actions = self.jobs.cancel(run, names)
         assert but_decoding(actions) == [Forget(key) for key in waiting if names is None or key.job in names]
         self._act(actions)
@@ -110,17 +110,17 @@ class JobsDriver:
         self._usable = usable
         self._act(self.jobs.usable(usable))
 
-    def end_codec(self, work: tuple[Payload, Place], *, failed: bool = False) -> None:
+    def end_codec(self, work: tuple[Payload, JobState], *, failed: bool = False) -> None:
         self._codec.remove(work)
         payload, kind = work
         note(f"{kind.value} of {payload.key} ended, {failed=}")
         if self.payloads.get(payload.key) is not payload:
             return  # the job is gone; what has its name now is another one
-        if kind is Place.ENCODING:
-            payload.place = Place.UNDELIVERED
+        if kind is JobState.ENCODING:
+            payload.state = JobState.UNDELIVERED
             self._act(self.jobs.encoded(payload.key))
             return
-        payload.place = Place.UNDELIVERED if failed else Place.READY
+        payload.state = JobState.UNDELIVERED if failed else JobState.READY
         self._act(self.jobs.decode_failed(payload.key) if failed else self.jobs.decoded(payload.key))
 
     def end_device(self, *, failed: bool = False) -> None:
@@ -130,13 +130,13 @@ class JobsDriver:
         self._device = None
         live = self.payloads.get(payload.key) is payload
         if live:
-            payload.place = Place.UNDELIVERED if failed else Place.ENCODING
+            payload.state = JobState.UNDELIVERED if failed else JobState.ENCODING
         following = self.jobs.following
         actions = self.jobs.device_done(failed=failed)
         started = [action.key for action in actions if isinstance(action, Start)]
         assert started == ([following] if following else []), "the device may have gone on with what was to follow"
         first = actions[:1] if live else []
-        assert first == ([SayAtBarrier(payload.key, payload.round)] if live else []), "the barrier comes first"
+        assert first == ([ReportAtBarrier(payload.key, payload.round)] if live else []), "the barrier comes first"
         self._act(actions)
         assert payload.at_barrier == live
 
@@ -149,7 +149,9 @@ class JobsDriver:
         if run in self.runs:
             happenings += [partial(self.acknowledge, JobKey(run, job))]
             happenings += [partial(self.cancel, run, names) for names in ([job], None)]
-        happenings += [partial(self.end_codec, work, failed=True) for work in self._codec if work[1] is Place.DECODING]
+        happenings += [
+            partial(self.end_codec, work, failed=True) for work in self._codec if work[1] is JobState.DECODING
+        ]
         happenings += [partial(self.end_device, failed=True)] if self._device else []
         happenings += [partial(self.set_usable, not self._usable)]
         self.adversary.pick(happenings)()
@@ -165,7 +167,7 @@ class JobsDriver:
         """Something ends that was begun, or a result is acknowledged; False if there is nothing of that."""
         happenings: list[Callable[[], None]] = [self.end_device] if self._device else []
         happenings += [partial(self.end_codec, work) for work in self._codec]
-        results = [key for key, payload in self.payloads.items() if payload.place is Place.UNDELIVERED]
+        results = [key for key, payload in self.payloads.items() if payload.state is JobState.UNDELIVERED]
         happenings += [partial(self.acknowledge, key) for key in results]
         if happenings:
             self.adversary.pick(happenings)()
@@ -177,21 +179,21 @@ class JobsDriver:
         return [payload for key, payload in self.payloads.items() if key.run == run]
 
     def _startable(self, run: str) -> list[Payload]:
-        ready = [payload for payload in self._of(run) if payload.place is Place.READY]
+        ready = [payload for payload in self._of(run) if payload.state is JobState.READY]
         return [payload for payload in ready if payload.round is None or payload.round <= self.runs[run].released]
 
-    def _act(self, actions: list[Action]) -> None:
+    def _act(self, actions: list[JobAction]) -> None:
         for action in actions:
             note(action)
             match action:
                 case Decode(key, ahead):
                     assert ahead == (self._device is not None), "it takes its time, where the device does not wait"
-                    assert self.payloads[key].place is Place.QUEUED, "decoded once"
-                    self.payloads[key].place = Place.DECODING
-                    self._codec.append((self.payloads[key], Place.DECODING))
+                    assert self.payloads[key].state is JobState.QUEUED, "decoded once"
+                    self.payloads[key].state = JobState.DECODING
+                    self._codec.append((self.payloads[key], JobState.DECODING))
                 case Start(key):
                     self._on_start(key)
-                case SayAtBarrier(key, round_):
+                case ReportAtBarrier(key, round_):
                     payload = self.payloads[key]
                     assert not payload.at_barrier
                     assert round_ == payload.round
@@ -201,11 +203,11 @@ class JobsDriver:
                         job.round is not None and job.round > self.runs[key.run].released for job in self._of(key.run)
                     )
                     assert behind == (self._device is None and waits), "it yields to a barrier, and to nothing else"
-                    assert self.payloads[key].place is Place.ENCODING
-                    assert (self.payloads[key], Place.ENCODING) not in self._codec
-                    self._codec.append((self.payloads[key], Place.ENCODING))
+                    assert self.payloads[key].state is JobState.ENCODING
+                    assert (self.payloads[key], JobState.ENCODING) not in self._codec
+                    self._codec.append((self.payloads[key], JobState.ENCODING))
                 case Send(key):
-                    assert self.payloads[key].place is Place.UNDELIVERED, "sent before there is a result"
+                    assert self.payloads[key].state is JobState.UNDELIVERED, "sent before there is a result"
                     self.sent[key] += 1
                 case Forget(key):
                     del self.payloads[key]
@@ -220,28 +222,28 @@ class JobsDriver:
                 run.passed_over[key.run] += 1
                 assert run.passed_over[key.run] == 1, f"{name} waits for more than one job of {key.run}"
         self._device = self.payloads[key]
-        self._device.place = Place.RUNNING
+        self._device.state = JobState.RUNNING
         self.runs[key.run].passed_over.clear()
 
     def _check_state(self) -> None:
         jobs = self.jobs
         assert set(jobs.runs) == set(self.runs)
-        places = Counter(payload.place for payload in self.payloads.values())
-        if self._device is not None or not places[Place.DECODING]:
-            assert not places[Place.QUEUED], "nothing waits to be decoded but for the one that the device waits for"
+        states = Counter(payload.state for payload in self.payloads.values())
+        if self._device is not None or not states[JobState.DECODING]:
+            assert not states[JobState.QUEUED], "nothing waits to be decoded but for the one that the device waits for"
         assert jobs.running == (self._device.key if self._device else None)
         assert jobs.idle == (self._device is None and not self.payloads)
         assert jobs.following is None or (self._device is not None and self._usable)
         for name, run in self.runs.items():
             assert jobs.unfinished(name) == (
                 self._names(name, *WAITING),
-                self._names(name, Place.RUNNING),
-                self._names(name, Place.ENCODING, Place.UNDELIVERED),
+                self._names(name, JobState.RUNNING),
+                self._names(name, JobState.ENCODING, JobState.UNDELIVERED),
             )
             startable = self._startable(name)
             assert not (startable and self._usable and self._device is None), "it could work, and does not"
             if not startable:
                 run.passed_over.clear()
 
-    def _names(self, run: str, *places: Place) -> list[str]:
-        return [payload.key.job for payload in self._of(run) if payload.place in places]
+    def _names(self, run: str, *states: JobState) -> list[str]:
+        return [payload.key.job for payload in self._of(run) if payload.state in states]

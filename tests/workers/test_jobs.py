@@ -6,7 +6,7 @@ from hypothesis import given
 
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.workers.jobs_driver import JobsDriver
-from workers.jobs import Decode, Encode, Forget, JobKey, Jobs, SayAtBarrier, Send, Start
+from workers.jobs import Decode, Encode, Forget, JobKey, Jobs, ReportAtBarrier, Send, Start
 
 ONE, TWO, THREE = (JobKey("run", name) for name in ("1", "2", "3"))
 
@@ -31,7 +31,7 @@ def test_the_life_of_a_job() -> None:
     assert jobs.add(ONE, 0) == [Decode(ONE)]
     assert jobs.decoded(ONE) == []
     assert jobs.release("run", 0) == [Start(ONE)]
-    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, 0), Encode(ONE)]
+    assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, 0), Encode(ONE)]
     assert jobs.encoded(ONE) == [Send(ONE)]
     assert jobs.acknowledged(ONE) == [Forget(ONE)]
     assert jobs.idle
@@ -40,7 +40,7 @@ def test_the_life_of_a_job() -> None:
 def test_the_device_goes_on_before_its_last_work_is_encoded() -> None:
     jobs = ready(ONE, TWO)
     jobs.usable(True)
-    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
+    assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
 
 
 def test_while_the_next_job_waits_for_its_round_encoding_yields_to_the_barrier() -> None:
@@ -48,7 +48,7 @@ def test_while_the_next_job_waits_for_its_round_encoding_yields_to_the_barrier()
     jobs.usable(True)
     jobs.release("run", 0)
     jobs.add(TWO, 1)
-    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, 0), Encode(ONE, behind=True)]
+    assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, 0), Encode(ONE, behind=True)]
 
 
 def test_a_job_of_the_next_round_is_decoded_but_does_not_start() -> None:
@@ -164,7 +164,7 @@ def test_nothing_starts_while_the_model_is_away() -> None:
     jobs = ready(ONE, TWO)
     jobs.usable(True)
     jobs.usable(False)
-    assert jobs.device_done(failed=False) == [SayAtBarrier(ONE, None), Encode(ONE)]
+    assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, None), Encode(ONE)]
     assert jobs.usable(True) == [Start(TWO)]
 
 

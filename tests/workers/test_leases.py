@@ -9,7 +9,7 @@ from hypothesis import given, note
 
 from protocol.messages import LeaseMode
 from tests.adversary import CHOICES, THOROUGH, Adversary
-from workers.leases import Action, Grant, Leases, Wait
+from workers.leases import Grant, LeaseAction, Leases, Wait
 
 MODES: list[LeaseMode] = ["shared", "exclusive"]
 
@@ -86,7 +86,7 @@ class Runs:
         self.adversary = adversary
         self.leases = Leases()
         self.asked: dict[str, LeaseMode] = {}
-        self.told: dict[str, Action] = {}
+        self.told: dict[str, LeaseAction] = {}
         self.newest_epoch = 0
 
     def request(self, run: str, mode: LeaseMode) -> None:
@@ -113,7 +113,7 @@ class Runs:
         self.check(actions)
         assert known or actions == []
 
-    def check(self, actions: list[Action]) -> None:
+    def check(self, actions: list[LeaseAction]) -> None:
         for action in actions:
             note(action)
             if isinstance(action, Grant) and self.told.get(action.run) != action:

@@ -15,7 +15,7 @@ from PIL import Image
 from protocol.messages import Edit
 from workers.codecs import decode_image
 from workers.payloads import encode_edit, warm_up
-from workers.thumbnails import make_thumbnail
+from workers.thumbnail_maker import make_thumbnail
 
 warm_up(sys.argv[1])
 before = set(sys.modules)

@@ -20,7 +20,7 @@ from workers.codecs import encode_png
 from workers.device import Device
 from workers.holder import ModelHolder
 from workers.interface import ScoreRequest
-from workers.payloads import PreparedBatch, Reply
+from workers.payloads import JobResult, PreparedBatch
 from workers.workbench import Workbench
 
 
@@ -72,7 +72,7 @@ def test_a_job_that_is_acknowledged_is_gone_at_once_and_not_when_garbage_is_coll
 
 
 def kept() -> list[object]:
-    return [one for one in gc.get_objects() if type(one) in (Payload, Reply, PreparedBatch, ScoreRequest)]
+    return [one for one in gc.get_objects() if type(one) in (Payload, JobResult, PreparedBatch, ScoreRequest)]
 
 
 def edit(job: str) -> m.Edit:

@@ -84,7 +84,7 @@ class Client:
                 return
 
 
-class Place:
+class WorkerProcess:
     """A worker process and the launcher's end of its life."""
 
     def __init__(self, folder: Path) -> None:
@@ -117,9 +117,9 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def worker() -> Iterator[WorkerProcess]:
     folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
-    made = Place(folder)
+    made = WorkerProcess(folder)
     yield made
     made.process.kill()
     made.process.wait()
@@ -131,9 +131,9 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture
-def run(place: Place) -> Client:
+def run(worker: WorkerProcess) -> Client:
     """A run that the worker knows, with a model that is loaded."""
-    client = place.client("run")
+    client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
     client.expect(m.Welcome)
     client.load()
@@ -141,8 +141,8 @@ def run(place: Place) -> Client:
     return client
 
 
-def test_it_answers_before_anything_is_loaded(place: Place) -> None:
-    client = place.client("run")
+def test_it_answers_before_anything_is_loaded(worker: WorkerProcess) -> None:
+    client = worker.client("run")
     client.hello()
     welcome = client.expect(m.Welcome)
     assert (welcome.worker_id, welcome.role, welcome.state.phase) == ("editor-0", "editor", "starting")
@@ -152,14 +152,14 @@ def test_it_answers_before_anything_is_loaded(place: Place) -> None:
 @pytest.mark.parametrize(
     ("fields", "kind"), [({"protocol_version": 999}, "protocol_version"), ({"incarnation": "another"}, "incarnation")]
 )
-def test_a_stranger_is_refused_with_the_reason(place: Place, fields: dict[str, Any], kind: str) -> None:
-    client = place.client("run")
+def test_a_stranger_is_refused_with_the_reason(worker: WorkerProcess, fields: dict[str, Any], kind: str) -> None:
+    client = worker.client("run")
     client.hello(**fields)
     assert client.expect(m.Refused).kind == kind
 
 
-def test_who_has_not_said_hello_is_told_to(place: Place) -> None:
-    client = place.client("run")
+def test_who_has_not_said_hello_is_told_to(worker: WorkerProcess) -> None:
+    client = worker.client("run")
     client.edit()
     assert client.expect(m.Refused).kind == "unknown_run"
 
@@ -229,17 +229,17 @@ def test_work_for_the_other_role_is_refused(run: Client) -> None:
     assert run.expect(m.Refused).kind == "invalid"
 
 
-def test_garbage_changes_nothing(place: Place, run: Client) -> None:
-    with place.context.socket(zmq.DEALER) as stranger:
-        stranger.connect(place.endpoint)
+def test_garbage_changes_nothing(worker: WorkerProcess, run: Client) -> None:
+    with worker.context.socket(zmq.DEALER) as stranger:
+        stranger.connect(worker.endpoint)
         for frames in ([b""], [b"\xff" * 100], [b"\x81\xa4type\xa4Edit"], [b"{}"] * 50, [os.urandom(10_000)]):
             stranger.send_multipart(frames)
         run.edit()
         assert run.expect(m.Edited).job == "job"
 
 
-def test_a_run_that_falls_silent_is_dropped_and_has_to_say_hello_again(place: Place, run: Client) -> None:
-    quiet = place.client("quiet")
+def test_a_run_that_falls_silent_is_dropped_and_has_to_say_hello_again(worker: WorkerProcess, run: Client) -> None:
+    quiet = worker.client("quiet")
     quiet.hello(dead_after_seconds=0.5, heartbeat_seconds=0.1)
     quiet.expect(m.Welcome)
 
@@ -270,31 +270,31 @@ def test_it_comes_back_from_disk(run: Client) -> None:
     assert run.expect(m.Edited).job == "job"
 
 
-def test_it_ends_when_its_launcher_is_gone(place: Place, run: Client) -> None:
+def test_it_ends_when_its_launcher_is_gone(worker: WorkerProcess, run: Client) -> None:
     run.edit(parameters={"latency_ms": 60_000})
-    place.life.close()
-    assert place.process.wait(timeout=20) == 0
+    worker.life.close()
+    assert worker.process.wait(timeout=20) == 0
 
 
-def test_told_to_end_it_finishes_what_it_is_doing_and_says_goodbye(place: Place, run: Client) -> None:
+def test_told_to_end_it_finishes_what_it_is_doing_and_says_goodbye(worker: WorkerProcess, run: Client) -> None:
     run.edit(parameters={"latency_ms": 500})
     run.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.running == "job")
-    place.process.send_signal(signal.SIGTERM)
+    worker.process.send_signal(signal.SIGTERM)
     assert run.expect(m.AtBarrier).job == "job"
     assert run.expect(m.Edited).job == "job"
     with pytest.raises(subprocess.TimeoutExpired):
-        place.process.wait(timeout=0.5)
+        worker.process.wait(timeout=0.5)
     run.send(m.Ack, job="job")
     run.expect(m.Goodbye)
-    assert place.process.wait(timeout=2) == 0
+    assert worker.process.wait(timeout=2) == 0
 
 
-def test_told_to_end_it_does_not_wait_for_ever_for_a_run_that_takes_nothing(place: Place, run: Client) -> None:
+def test_told_to_end_it_does_not_wait_for_ever_for_a_run_that_takes_nothing(worker: WorkerProcess, run: Client) -> None:
     run.edit()
     run.expect(m.Edited)
-    place.process.send_signal(signal.SIGTERM)
+    worker.process.send_signal(signal.SIGTERM)
     run.expect(m.Goodbye)
-    assert place.process.wait(timeout=20) == 0
+    assert worker.process.wait(timeout=20) == 0
 
 
 def beats(client: Client, count: int, phase: m.Phase) -> None:
@@ -303,40 +303,40 @@ def beats(client: Client, count: int, phase: m.Phase) -> None:
         client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == phase)
 
 
-def test_waiting_for_ones_turn_to_load_has_no_limit(place: Place) -> None:
-    client = place.client("run")
+def test_waiting_for_ones_turn_to_load_has_no_limit(worker: WorkerProcess) -> None:
+    client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
-    with locked(place.folder / "load.lock"):
+    with locked(worker.folder / "load.lock"):
         client.load(load_timeout_seconds=0.8)
         beats(client, 14, "waiting")
     beats(client, 1, "ready")
 
 
-def test_coming_back_from_disk_waits_for_its_turn_and_has_the_time_of_a_load(place: Place) -> None:
-    client = place.client("run")
+def test_coming_back_from_disk_waits_for_its_turn_and_has_the_time_of_a_load(worker: WorkerProcess) -> None:
+    client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
     spec = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0.9})
     client.load(spec=spec, residency="disk", load_timeout_seconds=60, job_timeout_seconds=0.4)
     beats(client, 1, "ready")
-    with locked(place.folder / "load.lock"):
+    with locked(worker.folder / "load.lock"):
         client.send(m.Place, epoch=1, residency="device")
         beats(client, 8, "ready")
     assert client.expect(m.Placed).error is None
 
 
-def test_a_load_that_hangs_ends_the_worker(place: Place) -> None:
-    client = place.client("run")
+def test_a_load_that_hangs_ends_the_worker(worker: WorkerProcess) -> None:
+    client = worker.client("run")
     client.hello()
     client.load(
         spec=m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 60}), load_timeout_seconds=0.5
     )
-    assert place.process.wait(timeout=20) == 1
+    assert worker.process.wait(timeout=20) == 1
 
 
-def test_jobs_that_wait_for_a_model_that_does_not_load_are_refused(place: Place) -> None:
-    client = place.client("run")
+def test_jobs_that_wait_for_a_model_that_does_not_load_are_refused(worker: WorkerProcess) -> None:
+    client = worker.client("run")
     client.hello()
-    with locked(place.folder / "load.lock"):
+    with locked(worker.folder / "load.lock"):
         client.load(spec=m.ModelSpec(role="editor", type="simulated", params={"load_seconds": "long"}))
         client.edit()
         client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == "waiting")
@@ -348,11 +348,13 @@ def test_jobs_that_wait_for_a_model_that_does_not_load_are_refused(place: Place)
     assert client.expect(m.Welcome).queued == []
 
 
-def test_what_was_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(place: Place, run: Client) -> None:
+def test_what_was_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(
+    worker: WorkerProcess, run: Client
+) -> None:
     run.edit("old", round=1)
     run.edit("running", parameters={"latency_ms": 300})
     run.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.running == "running")
-    other = place.client("other")
+    other = worker.client("other")
     other.hello()
     other.edit("new", round=1, epoch=2)
     other.send(m.Place, epoch=2, residency="device")
@@ -363,7 +365,7 @@ def test_what_was_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(p
     assert other.expect(m.Edited).job == "new"
 
 
-def test_ctrl_c_in_the_terminal_is_not_for_a_worker(place: Place, run: Client) -> None:
-    place.process.send_signal(signal.SIGINT)
+def test_ctrl_c_in_the_terminal_is_not_for_a_worker(worker: WorkerProcess, run: Client) -> None:
+    worker.process.send_signal(signal.SIGINT)
     run.edit()
     assert run.expect(m.Edited).job == "job"

@@ -21,7 +21,7 @@ from scheduler.store.run_directory import thumbnail_path
 from tests.scheduler.rows import edited, failed, planned, report_of
 from tests.workers.image_files import file_of, picture, png_header
 from workers.codecs import decode_image
-from workers.thumbnails import make_thumbnail
+from workers.thumbnail_maker import make_thumbnail
 
 
 class Read:

@@ -14,7 +14,7 @@ from protocol.messages import MAX_THUMBNAIL_BYTES, THUMBNAIL_SIDE, Edit
 from tests.workers.image_files import file_of, picture
 from workers.codecs import decode_image
 from workers.payloads import encode_edit
-from workers.thumbnails import make_thumbnail
+from workers.thumbnail_maker import make_thumbnail
 
 
 def opened(thumbnail: bytes | None) -> Image.Image:
