@@ -1,4 +1,4 @@
-"""``docs/layouts.md``: its layouts are those that the program finds, and its sums are right."""
+"""The layouts in ``docs/layouts.md`` are those that the program resolves, and its sums are right."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from scheduler.config import Config, load_config
 from scheduler.config.layout import Gpu, resolve_layout
 from scheduler.pool.residency import off_device
+from tests.docs.markdown import ROOT, read
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "layouts.md").read_text(encoding="utf-8")
+TEXT = read(ROOT / "docs" / "layouts.md")
 
 _EXAMPLE = re.compile(r"^### ([^\n]+)\n\n```yaml\n(.*?)```\n\n```text\n(.*?)```", re.MULTILINE | re.DOTALL)
 _GPUS = {"One GPU": 1, "N GPUs, shared": 6, "N editors and dedicated reward GPUs": 8}
@@ -27,7 +28,7 @@ def gpus(count: int) -> list[Gpu]:
     return [Gpu(index, "a GPU", 80 << 30) for index in range(count)]
 
 
-def written(folder: Path, text: str) -> Config:
+def config_of(folder: Path, text: str) -> Config:
     path = folder / "layout.yaml"
     path.write_text(text, encoding="utf-8")
     return load_config(path)
@@ -39,11 +40,11 @@ def test_there_is_an_example_of_each_layout() -> None:
 
 @pytest.mark.parametrize(("name", "config", "shown"), EXAMPLES)
 def test_an_example_has_the_layout_that_is_shown_below_it(name: str, config: str, shown: str, tmp_path: Path) -> None:
-    found = resolve_layout(written(tmp_path, config), gpus(_GPUS[name]))
+    layout = resolve_layout(config_of(tmp_path, config), gpus(_GPUS[name]))
     lines = shown.splitlines()
-    assert lines[0].endswith(f" on {', '.join(found.editors)}")
-    assert lines[1].endswith(f" on {', '.join(found.rewards)}")
-    assert lines[2] == f"Residency: {found.residency}"
+    assert lines[0].endswith(f" on {', '.join(layout.editors)}")
+    assert lines[1].endswith(f" on {', '.join(layout.rewards)}")
+    assert lines[2] == f"Residency: {layout.residency}"
 
 
 @pytest.mark.parametrize(
@@ -59,21 +60,21 @@ def test_an_example_has_the_layout_that_is_shown_below_it(name: str, config: str
 def test_auto_is_what_the_table_says(
     count: int, config: str, editors: list[int], rewards: list[int], residency: str, tmp_path: Path
 ) -> None:
-    found = resolve_layout(written(tmp_path, config), gpus(count))
-    assert list(found.editors) == [f"cuda:{index}" for index in editors]
-    assert list(found.rewards) == [f"cuda:{index}" for index in rewards]
-    assert found.residency == residency
+    layout = resolve_layout(config_of(tmp_path, config), gpus(count))
+    assert list(layout.editors) == [f"cuda:{index}" for index in editors]
+    assert list(layout.rewards) == [f"cuda:{index}" for index in rewards]
+    assert layout.residency == residency
 
 
 def row(first: str) -> list[str]:
-    """The cells of the row that begins so."""
+    """The other cells of the row with this first cell."""
     line = re.search(rf"^\| {re.escape(first)} \|(.*)\|$", TEXT, re.MULTILINE)
     assert line is not None, first
     return [cell.strip() for cell in line[1].split("|")]
 
 
 @pytest.mark.parametrize("gpu", list(_MEMORY))
-def test_what_is_left_on_a_gpu_is_its_memory_without_the_weights(gpu: str) -> None:
+def test_the_memory_beside_a_model_is_that_of_the_gpu_less_the_weights(gpu: str) -> None:
     memory = _MEMORY[gpu]
     cells = row(gpu)
     assert cells[0] == f"{memory:.1f} GB"
@@ -91,7 +92,7 @@ def test_what_is_left_on_a_gpu_is_its_memory_without_the_weights(gpu: str) -> No
         ("eight GPUs shared: eight of each", 8),
     ],
 )
-def test_host_memory_is_wanted_as_the_rule_says(layout: str, each: int) -> None:
+def test_the_host_memory_follows_from_the_rule(layout: str, each: int) -> None:
     weights, needed = (float(cell.removesuffix(" GB").replace(",", "")) for cell in row(layout))
     assert weights == pytest.approx(each * (EDITOR + REWARD))
     sizes = [int(EDITOR * 1e9), int(REWARD * 1e9)] * each

@@ -1,4 +1,4 @@
-"""Every message that ``docs/troubleshooting.md`` explains is one that the program still has."""
+"""Every message that ``docs/troubleshooting.md`` explains is in the sources."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import ast
 import functools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+from tests.docs.markdown import ROOT, read
+
+TEXT = read(ROOT / "docs" / "troubleshooting.md")
 SECTIONS = ("Config", "Data", "Models and loading", "Pools", "GPU memory", "During a run", "Resuming", "Reports")
 
 
-def entries() -> list[str]:
-    """The messages, as the tables have them."""
-    tables = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
-    found = []
-    for table in tables:
-        if table.split("\n")[0] in SECTIONS:
-            found += re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
-    return found
+def messages() -> list[str]:
+    """The messages in the first columns of the tables."""
+    sections = [section.partition("\n") for section in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]]
+    return [
+        message
+        for title, _, text in sections
+        if title in SECTIONS
+        for message in re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    ]
 
 
 @functools.cache
-def texts_of_the_program() -> tuple[str, ...]:
-    """Every text of the source, with a mark where something is filled in."""
+def source_texts() -> tuple[str, ...]:
+    """Every string of the sources, with ``{}`` for the parts that are filled in."""
     return tuple(
         text
         for package in ("protocol", "workers", "scheduler", "scripts")
@@ -49,21 +50,21 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 
 def pattern(message: str) -> re.Pattern[str]:
-    """What a message is in the source, where ``...`` is anything."""
+    """The pattern of a message, where ``...`` matches anything."""
     return re.compile(".*".join(re.escape(part.strip()) for part in message.split("...")), re.DOTALL)
 
 
-def test_there_are_as_many_entries_as_a_page_of_this_kind_needs() -> None:
-    assert len(entries()) > 50
-    assert len(set(entries())) == len(entries())
+def test_the_page_explains_more_than_fifty_messages_and_each_once() -> None:
+    assert len(messages()) > 50
+    assert len(set(messages())) == len(messages())
     assert set(re.findall(r"^## (.+)$", TEXT, re.MULTILINE)) >= set(SECTIONS)
 
 
-@pytest.mark.parametrize("message", entries())
-def test_the_program_has_the_message(message: str) -> None:
-    assert max(len(part.strip()) for part in message.split("...")) >= 8, "too little to be found by"
-    assert any(pattern(message).search(text) for text in texts_of_the_program())
+@pytest.mark.parametrize("message", messages())
+def test_the_sources_have_the_message(message: str) -> None:
+    assert max(len(part.strip()) for part in message.split("...")) >= 8, "too short to search for"
+    assert any(pattern(message).search(text) for text in source_texts())
 
 
-def test_a_message_that_the_program_does_not_have_would_be_found_out() -> None:
-    assert not any(pattern("the flux capacitor is ... jigawatts short").search(text) for text in texts_of_the_program())
+def test_a_message_that_the_sources_lack_is_noticed() -> None:
+    assert not any(pattern("the flux capacitor is ... jigawatts short").search(text) for text in source_texts())

@@ -1,4 +1,4 @@
-"""``docs/tutorial.md`` is followed to its end, command by command, with simulated models in place of the tiny ones."""
+"""Every command of ``docs/tutorial.md`` is run, with simulated models instead of the tiny ones."""
 
 from __future__ import annotations
 
@@ -16,37 +16,45 @@ import pytest
 import yaml
 
 from scripts.make_demo_data import main as make_demo_data
+from tests.docs.markdown import ROOT, fences, inline, read
 from tests.end_to_end.harness import Bench, Result, bench
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
-TEXT = DOCUMENT.read_text(encoding="utf-8")
+TEXT = read(ROOT / "docs" / "tutorial.md")
 CONFIG = "mine/eval.yaml"
 
 _FILE = re.compile(r"^File `([^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ID = re.compile(r"\b\d{8}_\d{6}\b")
-# What depends on the models, or is shortened on the page; all else has to be there as it is shown.
+# Lines that depend on the models or are shortened on the page. All other lines must be printed as shown.
 _DIFFERENT = re.compile(r"(?:Note: |Editor: |Reward: |Worker |editor-|reward-| +- changed: |[┌│├└])")
 
 
 @dataclass(frozen=True)
-class Typed:
-    """A command of the document, and the lines that are shown below it."""
+class Command:
+    """A command of the document and the output that is shown below it."""
 
     words: list[str]
     shown: list[str]
 
 
-def typed() -> Iterator[Typed]:
-    for block in _CONSOLE.findall(TEXT):
+def commands() -> Iterator[Command]:
+    for block in fences(TEXT, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *shown = part.splitlines()
             lines = [line for line in shown if line not in ("", "...") and not _DIFFERENT.match(line)]
-            yield Typed(command.partition("  #")[0].split(), lines)
+            yield Command(command.partition("  #")[0].split(), lines)
+
+
+def log_lines() -> Iterator[str]:
+    """The log lines in the README and the page for users of the old system that every run prints."""
+    pages = [read(ROOT / "README.md"), read(ROOT / "docs" / "coming-from-the-old-system.md")]
+    lines = [line for page in pages for block in fences(page, "text") for line in block.splitlines()]
+    for line in [*lines, *(code for page in pages for code in inline(page))]:
+        if re.match(r"Loaded \d|Synchronization: |Round \d|Batch \d+ on |📁 |✅ ", line):
+            yield line
 
 
 def plain(line: str) -> str:
-    """The line without what is another time another: ids, numbers, dates, how the command is called."""
+    """The line without what varies: ids, numbers, dates, the path of the command."""
     line = re.sub(r"To go on: .*? run ", "To go on: run ", line)
     line = re.sub(r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+", "DAY", _ID.sub("ID", line))
     line = re.sub(r"(launcher pid \d+), .*", r"\1", line)
@@ -55,7 +63,7 @@ def plain(line: str) -> str:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory, tiny_editor_path: Path) -> Iterator[Bench]:
-    """Somebody who has done ``make setup`` and has written the document's files."""
+    """A folder after ``make setup`` with the document's files."""
     folder = tmp_path_factory.mktemp("tutorial")
     (folder / "outputs" / "demo").mkdir(parents=True)
     make_demo_data([str(folder / "outputs" / "demo" / "benchmark.json")])
@@ -69,7 +77,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, tiny_editor_path: Path) -> 
 
 
 def simulate(path: Path, *, latency_ms: int) -> None:
-    """Simulated models in place of those of the config: they take all of its keys."""
+    """Replace the models of the config by simulated ones, which accept the same keys."""
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     for section in ("diffusion_model", "reward_model"):
         config[section]["type"] = "simulated"
@@ -92,36 +100,41 @@ def interrupted(reader: Bench, arguments: list[str]) -> Result:
     return Result(process.returncode, "".join(lines))
 
 
-def carry_out(reader: Bench, command: list[str], stamps: dict[str, str], *, again: bool) -> Result:
+def execute(reader: Bench, command: list[str], stamps: dict[str, str], *, again: bool) -> Result:
     if command[0] == "python":
         done = subprocess.run(
             [sys.executable, *command[1:]], cwd=reader.folder, capture_output=True, text=True, check=False, timeout=120
         )
         return Result(done.returncode, done.stdout + done.stderr)
-    arguments = [_ID.sub(lambda found: stamps[found.group()], word) for word in command[1:]]
+    arguments = [_ID.sub(lambda stamp: stamps[stamp.group()], word) for word in command[1:]]
     return interrupted(reader, arguments) if again else reader.run(*arguments)
 
 
 @pytest.mark.slow
 def test_every_command_of_the_tutorial_does_what_is_shown(reader: Bench) -> None:
-    commands = [one for one in typed() if one.words[0] in ("python", "warmbench")]
-    assert [one.words[1] for one in commands if one.words[0] == "warmbench"] == [
+    to_run = [command for command in commands() if command.words[0] in ("python", "warmbench")]
+    assert [command.words[1] for command in to_run if command.words[0] == "warmbench"] == [
         *("run", "run", "run", "workers", "compare", "run", "status", "run", "workers")
     ]
     in_the_text = list(dict.fromkeys(_ID.findall(TEXT)))
     stamps: dict[str, str] = {}
     before: list[list[str]] = []
     codes = []
-    for one in commands:
-        result = carry_out(reader, one.words, stamps, again=one.words in before)
-        before.append(one.words)
+    all_printed = set()
+    for command in to_run:
+        result = execute(reader, command.words, stamps, again=command.words in before)
+        before.append(command.words)
         codes.append(result.code)
-        there = {plain(line) for line in result.output.splitlines()}
-        missing = [line for line in one.shown if plain(line) not in there]
-        assert not missing, f"{' '.join(one.words)} printed:\n{result.output}"
+        printed = {plain(line) for line in result.output.splitlines()}
+        all_printed |= printed
+        missing = [line for line in command.shown if plain(line) not in printed]
+        assert not missing, f"{' '.join(command.words)} printed:\n{result.output}"
         runs = sorted(path.name for path in (reader.folder / "mine" / "outputs" / "runs").glob("*"))
         stamps = dict(zip(in_the_text, runs, strict=False))
 
+    shown_elsewhere = {plain(line) for line in log_lines()}
+    assert len(shown_elsewhere) == 6
+    assert shown_elsewhere <= all_printed
     assert codes.count(130) == 1
     assert sum(codes) == 130
     assert len(stamps) == len(in_the_text) == 3
