@@ -19,7 +19,8 @@ from scheduler.run.prepare import Prepared
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.estimate import Forecast, kind_of
 from scheduler.store.manifest import notes
-from scheduler.store.run_directory import NoSuchRunError, find_run, read_json
+from scheduler.store.run_directory import read_json
+from scheduler.store.run_names import NoSuchRunError, run_by_id
 from scheduler.terminal.say import say
 
 
@@ -75,7 +76,7 @@ def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
 
 
 def _resumed(prepared: Prepared, run: str) -> Path:
-    path = find_run(prepared.config.evaluation.output_dir, run)
+    path = run_by_id(prepared.config.evaluation.output_dir, run)
     problem = resume_problem(read_json(path / "manifest.json"), path.name, prepared.edits)
     if problem is not None:
         raise NoSuchRunError(problem)

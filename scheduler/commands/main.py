@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from scheduler.config import ConfigError, Overrides
     from scheduler.run.prepare import prepare
-    from scheduler.store.run_directory import NoSuchRunError
+    from scheduler.store.run_names import NoSuchRunError
     from scheduler.terminal.say import PatientConsole
 
     if options.images is None and "edit" not in options.stages and options.resume is None:
@@ -132,7 +132,7 @@ def _with_runs(options: argparse.Namespace, then: Callable[[list[SavedRun]], int
     from rich.console import Console
 
     from scheduler.report.saved_run import open_run
-    from scheduler.store.run_directory import NoSuchRunError
+    from scheduler.store.run_names import NoSuchRunError
     from scheduler.terminal.logs import configure_logging
 
     configure_logging("WARNING", None, Console(stderr=True, highlight=False), debug=False)
@@ -182,7 +182,8 @@ def _evaluate(console: Console, prepared: Prepared, options: argparse.Namespace)
     from scheduler.run.options import RunOptions, resume_problem
     from scheduler.run.run import Run
     from scheduler.store.ledger import LedgerBusyError
-    from scheduler.store.run_directory import NoSuchRunError, RunDirectory
+    from scheduler.store.run_directory import RunDirectory
+    from scheduler.store.run_names import NoSuchRunError
     from scheduler.terminal.logs import configure_logging
 
     config, benchmark = prepared.config, prepared.benchmark

@@ -12,7 +12,14 @@ from scheduler.report.figures import averages_words, interval_text
 from scheduler.report.markdown_statistics import correlation_text, matching_words
 from scheduler.report.saved_run import SavedRun, read_run
 from scheduler.report.thumbnails import fill_in
-from scheduler.store.human_scores import KEPT_AS, HumanScores, HumanScoresError, keep, kept, read_human_scores
+from scheduler.store.human_scores import (
+    HUMAN_SCORES,
+    HumanScores,
+    HumanScoresError,
+    read_human_scores,
+    store_human_scores,
+    stored_human_scores,
+)
 from scheduler.store.run_directory import reports_locked
 from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
@@ -54,9 +61,9 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
 
 def _kept(folder: Path) -> HumanScores | None:
     try:
-        return kept(folder)
+        return stored_human_scores(folder)
     except HumanScoresError as error:
-        raise HumanScoresError(f"{error}\nGive the file anew with --human-scores, or remove {KEPT_AS}") from error
+        raise HumanScoresError(f"{error}\nGive the file anew with --human-scores, or remove {HUMAN_SCORES}") from error
 
 
 def _keep(given: HumanScores, report: Report, folder: Path) -> None:
@@ -65,7 +72,7 @@ def _keep(given: HumanScores, report: Report, folder: Path) -> None:
         first = given.rows[0]
         name = one_line(f"{first.category}/{first.pair_id}", 200)
         raise HumanScoresError(f"the human scores name no pair of this run; the first, in line {first.line}, is {name}")
-    keep(given, folder)
+    store_human_scores(given, folder)
 
 
 def _agreement_words(report: Report) -> list[str]:

@@ -13,10 +13,11 @@ from scheduler.config.reading.yaml_source import read_source
 from scheduler.report import DEFAULT_METRICS, Report, build_report
 from scheduler.report.figures import chosen_metrics
 from scheduler.store.human_scores import HumanScores
-from scheduler.store.ledger import is_written, read_ledger
+from scheduler.store.ledger import LEDGER, is_written, read_ledger
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row
-from scheduler.store.run_directory import LEDGER, locate_run, read_json
+from scheduler.store.run_directory import read_json
+from scheduler.store.run_names import locate_run
 
 _MOST = 1000
 """Samples of a pair, or passes, that a config can ask for."""

@@ -11,7 +11,8 @@ from scheduler.config import Config
 from scheduler.config.layout import Layout
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.options import RunOptions
-from scheduler.store.manifest import add_workers, build_manifest, differences, version_differences
+from scheduler.store.manifest import add_workers, build_manifest
+from scheduler.store.manifest_differences import manifest_differences
 from scheduler.store.run_directory import RunDirectory
 
 log = logging.getLogger("warmbench")
@@ -64,17 +65,15 @@ class Record:
 
     def note_pool(self, tenancy: Tenancy) -> None:
         """Note who works, where, and with what."""
-        add_workers(self.manifest, [worker for worker in tenancy.workers if worker.role in self._roles])
-        before = [worker for worker in self._earlier.get("workers", []) if worker["role"] not in self._roles]
-        self.manifest["workers"] += before
-        found = version_differences(self.manifest["environment"], self.manifest["workers"])
-        self.manifest["version_differences"] = found
+        workers = [worker for worker in tenancy.workers if worker.role in self._roles]
+        earlier = [worker for worker in self._earlier.get("workers", []) if worker["role"] not in self._roles]
+        add_workers(self.manifest, workers, earlier=earlier)
         self.manifest["residency"] = "swap" if tenancy.swap else "resident"
         self.manifest["devices"] = {f"{role}s": list(found) for role, found in tenancy.devices.items()}
 
     def differences(self) -> list[str]:
         """What is not as it was in the part before this one."""
-        return differences(self._earlier, self.manifest) if self._earlier else []
+        return manifest_differences(self._earlier, self.manifest) if self._earlier else []
 
     def rewrite_manifest(self) -> None:
         """Write the manifest once more; a full disk then is told, and nothing worse."""

@@ -38,7 +38,7 @@ from scheduler.stages.estimate import kind_of
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.services import EditedImage
 from scheduler.stages.task import build_task
-from scheduler.store.human_scores import kept_if_readable
+from scheduler.store.human_scores import readable_human_scores
 from scheduler.store.ledger import cut_torn_line, read_ledger
 from scheduler.store.results import Expected
 from scheduler.store.run_directory import RunDirectory, reports_locked
@@ -281,7 +281,7 @@ class Run:
         evaluation = self._config.evaluation
         manifest, rows = self._record.manifest, read_ledger(self._directory.ledger)
         report = build_report(
-            rows, manifest=manifest, expected=self._expected, human=kept_if_readable(self._directory.path)
+            rows, manifest=manifest, expected=self._expected, human=readable_human_scores(self._directory.path)
         )
         fill_in(self._directory.path, report, self._benchmark.source_images(), seconds=seconds_for_thumbnails)
         for category, group in report.categories.items():

@@ -1,8 +1,8 @@
-"""The aggregator's hands: images to disk, rows into the ledger, in a thread of its own.
+"""The aggregator's writer: images to disk and rows into the ledger, in a thread of its own.
 
-What is waiting is written together and made durable by one fsync of the ledger; only then the run's loop is told. So a
-row never names an image that is not there, and nothing that depends on a row begins before it is safe. It is not more
-at a time than makes the fsync cheap: the first is not to wait for images that came long after it.
+Items that wait are written together and made durable by one fsync of the ledger; then ``done`` of each is called in the
+run's loop. So a row never names an image that is missing, and no work that depends on a row starts before the row is
+durable. The number of items per write is limited, so that the first does not wait for images that came much later.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ from scheduler.store.trace import DISK, Trace
 
 log = logging.getLogger("warmbench")
 
-_MOST_TOGETHER = 64
-_IMAGES_AT_ONCE = 8
+_MAX_ITEMS = 64
+_IMAGE_WRITERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something to be made durable: an image, if any, and the rows that tell of it; then ``done`` is posted.
+    """Rows to be made durable, and the image, if any, that they name; then ``done`` is posted.
 
-    ``thumbnails`` are small pictures (path and content), which are written with an image, and not made durable: what a
-    power cut takes of them is made anew, and so is what can't be written. The rows may be made as they are written, in
-    the delivery's thread.
+    ``thumbnails`` (path and content) are written too but not made durable: reports make missing ones again. ``remove``
+    is a file to delete once the rows are durable. ``rows`` may be a generator; it runs in the delivery's thread.
     """
 
     rows: Iterable[Row]
@@ -54,10 +53,10 @@ class Delivery:
         failed: Callable[[Exception], None],
         trace: Trace | None = None,
     ) -> None:
-        """Open the ledger for appending. ``failed`` is posted, once, if the disk refuses; then nothing more is written.
+        """Open the ledger for appending. ``failed`` is posted at the first failure; nothing is written after it.
 
         Raises:
-            OSError: the ledger can't be opened.
+            OSError: the ledger cannot be opened.
         """
         self._file = ledger.open("ab")
         self._post = post
@@ -66,37 +65,37 @@ class Delivery:
         self._trace = trace
         self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._folders: set[str] = set()
-        # Several fsyncs at once cost a disk little more than one.
-        self._writers = ThreadPoolExecutor(_IMAGES_AT_ONCE, thread_name_prefix="image")
+        # Several fsyncs in parallel cost little more than one.
+        self._writers = ThreadPoolExecutor(_IMAGE_WRITERS, thread_name_prefix="image")
         self._thread = threading.Thread(target=self._work, name="delivery")
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        """Have this written, after all that came before it."""
+        """Write this after all earlier items."""
         self._items.put(item)
 
     def close(self) -> None:
-        """Write what is left and end the thread."""
+        """Write the remaining items and end the thread."""
         self._items.put(None)
         self._thread.join()
         self._writers.shutdown()
-        # What a full disk did not take is tried once more here, and is known by then.
+        # Closing writes again what a full disk refused; that failure was reported already.
         with contextlib.suppress(OSError):
             self._file.close()
 
     def _work(self) -> None:
         ended = False
         while not ended:
-            taken = [self._items.get()]
-            while len(taken) < _MOST_TOGETHER and not self._items.empty():
-                taken.append(self._items.get_nowait())
-            ended = None in taken
-            items = [item for item in taken if item is not None]
+            waiting = [self._items.get()]
+            while len(waiting) < _MAX_ITEMS and not self._items.empty():
+                waiting.append(self._items.get_nowait())
+            ended = None in waiting
+            items = [item for item in waiting if item is not None]
             if items and not self._broken:
                 self._write(items)
 
     def _write(self, items: Sequence[Item]) -> None:
-        began = time.time()
+        started = time.time()
         try:
             with_images = [item for item in items if item.image is not None]
             if len(with_images) == 1:  # most often
@@ -109,7 +108,7 @@ class Delivery:
             for item in items:
                 if item.remove is not None:
                     remove_file(item.remove)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run must hear of it, or it waits for ever
+        except Exception as error:  # noqa: BLE001 - the run must learn of any failure, or it waits for ever
             self._broken = True
             problem = error
             self._post(lambda: self._failed(problem))
@@ -119,7 +118,7 @@ class Delivery:
                 self._post(item.done)
         if self._trace is not None:
             images = sum(item.image is not None for item in items)
-            self._trace.span(DISK, "write", began, time.time(), {"items": len(items), "images": images})
+            self._trace.span(DISK, "write", started, time.time(), {"items": len(items), "images": images})
 
     def _write_images(self, item: Item) -> None:
         if item.image is not None:
@@ -128,7 +127,7 @@ class Delivery:
             try:
                 self._write_image(path, content, durable=False)
             except OSError as error:
-                # A full disk refuses the ledger next; anything else is no reason to end a run.
+                # If the disk is full, the ledger fails next; anything else must not end a run.
                 log.debug("%s could not be written: %s", path, error)
 
     def _write_image(self, path: str, content: bytes | memoryview, *, durable: bool) -> None:

@@ -1,8 +1,8 @@
-"""The scores that people gave: a CSV file of theirs, read with all that is wrong with it told by its lines.
+"""Scores that people gave, from a CSV file; every error is reported with its line.
 
-Columns are known by their names, in any order and case: ``score``, and ``category`` with ``pair_id`` (or ``id``), or
-alone an ``id`` that is ``category/pair_id``; if they are there, ``sample`` and ``rater``. All others are passed over. A
-row whose score is empty is one that nobody has rated yet. What was read stays beside the run, byte for byte.
+Columns are found by name, in any order and case: ``score``, and ``category`` with ``pair_id`` (or ``id``), or an ``id``
+that is ``category/pair_id``; optional are ``sample`` and ``rater``. Other columns are ignored. A row whose score is
+empty is not rated yet. A copy of the file is stored with the run.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from scheduler.base.text import one_line
 
 log = logging.getLogger("warmbench")
 
-KEPT_AS = "human_scores.csv"
-"""In the run's folder."""
+HUMAN_SCORES = "human_scores.csv"
+"""The copy in the run's folder."""
 
-MOST_BYTES = 64 * 2**20
-_HIGHEST = 1e6
+MAX_BYTES = 64 * 2**20
+_MAX_SCORE = 1e6
 _KNOWN = ("category", "pair_id", "id", "score", "sample", "rater")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class HumanScoresError(ValueError):
-    """A file of scores that can't be used; the message names the file, and the line of each thing that is wrong."""
+    """The file cannot be used; the message names the file, and every error with its line."""
 
 
 @dataclass(frozen=True, slots=True)
 class HumanScore:
-    """One row: what a person said of a pair, or of one sample of it. The names are as they stand in the file."""
+    """One row: the score of a pair, or of one sample of it. Names are as in the file."""
 
     line: int
     category: str
@@ -49,7 +49,7 @@ class HumanScore:
 
 @dataclass(frozen=True, slots=True)
 class HumanScores:
-    """A file that was read. ``num_blank`` rows have no score yet. ``content`` are its bytes."""
+    """A file that was read: ``num_blank`` rows have no score yet, ``content`` is its bytes."""
 
     rows: tuple[HumanScore, ...]
     num_blank: int
@@ -60,17 +60,17 @@ def read_human_scores(path: Path) -> HumanScores:
     """Read a file.
 
     Raises:
-        HumanScoresError: it can't be used; all that is wrong with it is told.
-        OSError: it can't be read.
+        HumanScoresError: it cannot be used; the message has every error.
+        OSError: it cannot be read.
     """
     name = one_line(path)
     with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise HumanScoresError(f"{name}: larger than {MOST_BYTES >> 20} MiB")
-    lines = _lines(name, _decoded(name, content))
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise HumanScoresError(f"{name}: larger than {MAX_BYTES >> 20} MiB")
+    lines = _lines(name, _decode(name, content))
     if not lines:
-        raise HumanScoresError(f"{name}: empty; its first line has to name the columns")
+        raise HumanScoresError(f"{name}: empty; its first line must name the columns")
     header_line, header = lines[0]
     reader = _Reader(header)
     problems = [f"line {header_line}: {problem}" for problem in reader.problems]
@@ -87,42 +87,42 @@ def read_human_scores(path: Path) -> HumanScores:
         else:
             rows.append(row)
     if not problems and not rows:
-        problems.append("there is not a single score in it")
+        problems.append("it has no score")
     if problems:
         raise HumanScoresError("\n".join(f"{name}: {problem}" for problem in problems))
     return HumanScores(tuple(rows), blank, content)
 
 
-def keep(scores: HumanScores, run_folder: Path) -> None:
-    """Have later reports of the run find the file.
+def store_human_scores(scores: HumanScores, run_folder: Path) -> None:
+    """Store the file with the run, for later reports.
 
     Raises:
-        OSError: it can't be written.
+        OSError: it cannot be written.
     """
-    write_atomically(run_folder / KEPT_AS, scores.content, sync_folder=True)
+    write_atomically(run_folder / HUMAN_SCORES, scores.content, sync_folder=True)
 
 
-def kept(run_folder: Path) -> HumanScores | None:
-    """What an earlier report of this run was given, if anything.
+def stored_human_scores(run_folder: Path) -> HumanScores | None:
+    """Read the file that is stored with the run, if any.
 
     Raises:
-        HumanScoresError: somebody has changed it since.
-        OSError: it can't be read.
+        HumanScoresError: it was changed and cannot be used.
+        OSError: it cannot be read.
     """
-    path = run_folder / KEPT_AS
+    path = run_folder / HUMAN_SCORES
     return read_human_scores(path) if path.is_file() else None
 
 
-def kept_if_readable(run_folder: Path) -> HumanScores | None:
-    """The same, for the end of a run, which nothing of this may spoil: what is wrong is told, and left out."""
+def readable_human_scores(run_folder: Path) -> HumanScores | None:
+    """Return the same for the end of a run, which must not fail because of it: an error is logged."""
     try:
-        return kept(run_folder)
+        return stored_human_scores(run_folder)
     except (HumanScoresError, OSError) as error:
         log.warning("The report has no human scores: %s", error)
         return None
 
 
-def _decoded(name: str, content: bytes) -> str:
+def _decode(name: str, content: bytes) -> str:
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -133,58 +133,58 @@ def _decoded(name: str, content: bytes) -> str:
 
 
 def _lines(name: str, text: str) -> list[tuple[int, list[str]]]:
-    """The rows that hold anything, each with the number of its first line."""
+    """Return the rows that are not empty, each with the number of its first line."""
     first = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    found: list[tuple[int, list[str]]] = []
-    begin = 1
+    lines: list[tuple[int, list[str]]] = []
+    start = 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                found.append((begin, cells))
-            begin = reader.line_num + 1
+                lines.append((start, cells))
+            start = reader.line_num + 1
     except csv.Error as error:
-        raise HumanScoresError(f"{name}: line {begin}: {error}") from error
-    return found
+        raise HumanScoresError(f"{name}: line {start}: {error}") from error
+    return lines
 
 
 class _Reader:
-    """Reads rows by the names of their columns."""
+    """Reads rows by the names of the columns."""
 
     def __init__(self, header: Sequence[str]) -> None:
         self._names = [cell.strip().casefold() for cell in header]
         self.problems = list(self._check())
 
     def _check(self) -> Iterator[str]:
-        found = set(self._names)
+        names = set(self._names)
         yield from (f"there are several columns {name}" for name in _KNOWN if self._names.count(name) > 1)
-        if "score" not in found:
-            yield f"there is no column score; the columns are {', '.join(map(_shown, self._names))}"
-        if "category" in found and not found & {"pair_id", "id"}:
-            yield "there is a column category, and no pair_id"
-        if "category" not in found and "id" not in found:
+        if "score" not in names:
+            yield f"there is no column score; the columns are {', '.join(map(_quoted, self._names))}"
+        if "category" in names and not names & {"pair_id", "id"}:
+            yield "there is a column category but no pair_id"
+        if "category" not in names and "id" not in names:
             yield "there is neither a column category with pair_id, nor an id (category/pair_id)"
 
     def row(self, line: int, cells: Sequence[str]) -> HumanScore | None:
-        """The row; None if it has no score.
+        """Return the row; None if it has no score.
 
         Raises:
-            ValueError: what is wrong with it.
+            ValueError: the row is wrong; says how.
         """
         if len(cells) != len(self._names):
-            raise ValueError(f"{len(cells)} cells under {len(self._names)} columns")
+            raise ValueError(f"{len(cells)} cells for {len(self._names)} columns")
         values = dict(zip(self._names, cells, strict=True))
         category, pair_id = self._key(values)
         sample = values.get("sample", "").strip()
         if sample and not (sample.isascii() and sample.isdigit() and len(sample) < 10):
-            raise ValueError(f"sample is {_shown(sample)}, which is no number from 0 up")
+            raise ValueError(f"sample is {_quoted(sample)}, not an integer of 0 or more")
         score = values["score"].strip()
         if not score:
             return None
         number = float(score.replace(",", ".")) if _NUMBER.fullmatch(score) else math.nan
-        if not abs(number) <= _HIGHEST:
-            raise ValueError(f"score is {_shown(score)}, which is no number from {-_HIGHEST:g} to {_HIGHEST:g}")
+        if not abs(number) <= _MAX_SCORE:
+            raise ValueError(f"score is {_quoted(score)}, not a number from {-_MAX_SCORE:g} to {_MAX_SCORE:g}")
         return HumanScore(
             line=line,
             category=category,
@@ -200,12 +200,12 @@ class _Reader:
         else:
             category, slash, pair_id = values["id"].partition("/")
             if not slash:
-                raise ValueError(f"id is {_shown(values['id'])}, not category/pair_id")
+                raise ValueError(f"id is {_quoted(values['id'])}, not category/pair_id")
             key = category, pair_id
         if not all(key):
             raise ValueError("the name of the pair is empty")
         return key
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     return f"'{one_line(text, 60)}'"

@@ -13,28 +13,30 @@ import msgspec
 
 from scheduler.store.rows import Row, decode_row
 
+LEDGER = "results.jsonl"
+
 log = logging.getLogger("warmbench")
 
 _BLOCK = 1 << 16
 
 
 class LedgerBusyError(Exception):
-    """Another process writes this ledger."""
+    """Another process has locked this ledger."""
 
 
 class LedgerLock:
-    """Holds the ledger for this process, until ``release`` or the process's end. Makes the file if it is missing."""
+    """Locks the ledger for this process, until ``release`` or its end. Creates the file if it is missing."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock.
 
         Raises:
             LedgerBusyError: another process has it.
-            OSError: the file can't be opened.
+            OSError: the file cannot be opened.
         """
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         while not self._try(path):
-            # Who only looks whether it is taken (``is_written``) is in nobody's way.
+            # A process that only checks the lock (``is_written``) has it for a moment.
             if is_written(path) is not False:
                 self.release()
                 raise LedgerBusyError(f"{path.parent} is in use by another process")
@@ -46,23 +48,22 @@ class LedgerLock:
         except BlockingIOError:
             return False
         except OSError as error:
-            # Some network file systems have no locks; a run there is still better than none.
-            log.warning("%s can't be locked (%s): see to it that no other process resumes this run", path, error)
+            # Some network file systems have no locks.
+            log.warning("%s cannot be locked (%s): make sure that no other process resumes this run", path, error)
         return True
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
 def is_written(ledger: Path) -> bool | None:
-    """Whether a process that lives holds this ledger; None where the file system has no locks.
+    """Whether a live process holds this ledger's lock; None where the file system has no locks.
 
-    It is asked for with a shared lock, given back at once: one that is held by readers alone has no writer, and a run
-    that finds a ledger locked looks whether it is by such a reader.
+    The check takes a shared lock for a moment: locks of other readers do not refuse it, a writer's does.
 
     Raises:
-        OSError: the file can't be read.
+        OSError: the file cannot be read.
     """
     descriptor = os.open(ledger, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -77,14 +78,14 @@ def is_written(ledger: Path) -> bool | None:
 
 
 def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:
-    """The rows. A line that is none (torn by a crash or a full disk, or damaged) is passed over, with a warning.
+    """Read the rows. A line that is not a row (torn by a crash or a full disk, or damaged) is skipped with a warning.
 
-    ``growing``: another process may be writing, so a last line that does not end yet is no news.
+    ``growing``: another process may be writing, so an incomplete last line needs no warning.
 
     Raises:
-        OSError: the ledger can't be read.
+        OSError: the ledger cannot be read.
     """
-    broken: list[int] = []
+    damaged: list[int] = []
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if growing and not line.endswith(b"\n"):
@@ -92,16 +93,18 @@ def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:
             try:
                 yield decode_row(line)
             except msgspec.DecodeError:
-                broken.append(number)
-    if broken:
-        log.warning("%s: %d lines are no rows (the first is line %d): passed over", path.name, len(broken), broken[0])
+                damaged.append(number)
+    if damaged:
+        log.warning(
+            "%s: skipped %d lines that are not rows (the first is line %d)", path.name, len(damaged), damaged[0]
+        )
 
 
 def cut_torn_line(path: Path) -> int:
-    """Cut off a last line that does not end, which only a crash can leave; return how many bytes it had.
+    """Cut off an incomplete last line, which only a crash can leave; return the number of bytes cut off.
 
     Raises:
-        OSError: the file can't be read or cut.
+        OSError: the file cannot be read or truncated.
     """
     with path.open("rb+") as file:
         size = kept = file.seek(0, os.SEEK_END)

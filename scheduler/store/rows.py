@@ -1,8 +1,7 @@
-"""The rows of the ledger: what is known of every pair, one JSON object a line, appended and never changed.
+"""The rows of the ledger: one JSON object a line, appended and never changed.
 
-Times are seconds since the epoch and cover the device's work alone; ``sample`` counts the seeds of a pair from 0,
-``pass_`` (``pass`` in JSON) the judgements of one edit from 0. ``identity`` is a SHA-256 over all that the result
-depends on.
+Times are epoch seconds of the device's work alone; ``sample`` counts the seeds of a pair from 0, ``pass_`` (``pass`` in
+JSON) the judgements of one edit from 0. ``identity`` is a SHA-256 over all that the result depends on.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ class Planned(Struct, frozen=True, kw_only=True, tag_field="event", tag="planned
 
 
 class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edited"):
-    """A delivered edit: ``image`` is its path, ``size`` its ``[width, height]`` in pixels. How one came about that was
-    made elsewhere is null.
+    """A delivered edit: ``image`` is its path, ``size`` its ``[width, height]`` in pixels.
+
+    ``attempt``, ``worker``, times and ``seed`` of an edit that was made elsewhere are null.
     """
 
     category: str
@@ -47,7 +47,7 @@ class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edite
 
 
 class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="scored"):
-    """A score. ``aspects`` is name to score where the pair has several prompts; ``batch`` counts the run's batches."""
+    """A score. ``aspects`` is aspect to score where a pair has several prompts; ``batch`` counts from 0."""
 
     category: str
     pair_id: str
@@ -67,7 +67,7 @@ class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="score
 
 
 class FailedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="failed"):
-    """A pair (or one sample or pass of it) that got no result, and why."""
+    """Why a pair, or one sample or pass of it, has no result."""
 
     category: str
     pair_id: str
@@ -87,10 +87,10 @@ class FailedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="faile
 
 
 class StageRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="stage"):
-    """The end of one stage of one part of the run.
+    """The times of one stage of one part of the run, written when the part ends.
 
     ``wall_seconds`` is from the stage's first start to its last end, ``device_seconds`` the sum of all device work
-    (a batch counted once), ``barrier_wait_seconds`` the sum over workers of waiting at barriers.
+    (a batch counted once), ``barrier_wait_seconds`` the sum over workers.
     """
 
     stage: Literal["edit", "score"]
@@ -111,7 +111,7 @@ _decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
 
 
 def encode_row(row: Row) -> bytes:
-    """Return the row as one line of JSON, newline included."""
+    """Return the row as one line of JSON with its newline."""
     return _encoder.encode(row) + b"\n"
 
 
@@ -119,7 +119,7 @@ def decode_row(line: bytes) -> Row:
     """Read one line.
 
     Raises:
-        msgspec.DecodeError: it is no JSON (a torn last line, for instance).
-        msgspec.ValidationError: it is JSON, but no row.
+        msgspec.DecodeError: it is not JSON (a torn last line, for instance).
+        msgspec.ValidationError: it is JSON, but not a row.
     """
     return _decoder.decode(line)

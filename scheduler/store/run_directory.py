@@ -1,14 +1,12 @@
-"""The folder of one run, and the paths in it."""
+"""The folder of one run: created, reopened, locked, and the paths in it."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import fcntl
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,18 +14,13 @@ from typing import Any
 
 from scheduler.base.files import PARTIAL, file_name, write_atomically
 from scheduler.base.text import encodable
-from scheduler.store.ledger import LedgerLock
+from scheduler.store.ledger import LEDGER, LedgerLock
+from scheduler.store.run_names import run_by_id
 
 log = logging.getLogger("warmbench")
 
-LEDGER = "results.jsonl"
-_STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
 _MAX_JSON_BYTES = 1 << 28
 _PATIENCE_SECONDS = 10.0
-
-
-class NoSuchRunError(Exception):
-    """There is no run of that name that could be gone on with."""
 
 
 class RunDirectory:
@@ -43,10 +36,10 @@ class RunDirectory:
 
     @classmethod
     def create(cls, output_dir: Path, image_output_dir: Path | None = None) -> RunDirectory:
-        """Make a new one, by an exclusive mkdir: two runs that start in one second get two.
+        """Create one by an exclusive mkdir: two runs that start in the same second get different ones.
 
         Raises:
-            OSError: it can't be made.
+            OSError: it cannot be created.
         """
         runs = output_dir / "runs"
         runs.mkdir(parents=True, exist_ok=True)
@@ -63,16 +56,16 @@ class RunDirectory:
 
     @classmethod
     def reopen(cls, output_dir: Path, image_output_dir: Path | None, run: str) -> RunDirectory:
-        """Take the one of an earlier run: its id, or ``latest`` for the newest with a ledger.
+        """Open that of an earlier run; ``run`` is an id, or ``latest`` for the newest with a ledger.
 
-        What its writer left half written is removed.
+        Partly written images are removed.
 
         Raises:
-            NoSuchRunError: there is none, or it has no ledger.
-            scheduler.store.ledger.LedgerBusyError: a process that lives works in it.
-            OSError: it can't be used.
+            scheduler.store.run_names.NoSuchRunError: there is none, or it has no ledger.
+            scheduler.store.ledger.LedgerBusyError: another process works in it.
+            OSError: it cannot be used.
         """
-        directory = cls(find_run(output_dir, run), image_output_dir)
+        directory = cls(run_by_id(output_dir, run), image_output_dir)
         images = directory._images
         for folder in (images, *images.parent.glob(f"{images.name}-sample-*"), directory.path / "thumbnails"):
             for partial in folder.glob(f"**/{PARTIAL}"):
@@ -80,54 +73,55 @@ class RunDirectory:
         return directory
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Release it to other processes."""
         self._lock.release()
 
     def image_path(self, category: str, pair_id: str, sample: int) -> str:
-        """Where the edit of this sample goes: into ``images``, further samples into ``images-sample-1`` and so on.
+        """Return the path of this sample's edit, in ``images``; of further samples, in ``images-sample-1`` and so on.
 
-        Ids are checked when the benchmark is loaded; this makes sure once more that none leads out of the folder.
+        Raises:
+            ValueError: a name would lead out of the folder. (Ids are also checked when the benchmark is loaded.)
         """
         _check_names(category, pair_id)
         folder = f"{self._images}-sample-{sample}" if sample else str(self._images)
         return f"{folder}/{file_name(category)}/{file_name(pair_id)}.png"
 
     def thumbnail_path(self, category: str, pair_id: str, sample: int | None) -> str:
-        """Where the small picture of this sample's edit goes, or of the source (None)."""
+        """Return the path of the thumbnail of this sample's edit, or of the source (None)."""
         return thumbnail_path(self._own, category, pair_id, sample)
 
     def recorded(self, path: str) -> str:
-        """The path of an image as the ledger has it: relative to the run's folder if it is inside, else absolute."""
+        """Return an image's path as the ledger has it: relative to the run's folder if inside, else absolute."""
         return path.removeprefix(f"{self.path}/")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file into the run's folder, as a whole or not at all."""
+        """Write a JSON file into the run's folder, atomically."""
         self.write_text(name, json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file into the run's folder, as a whole or not at all."""
-        # What a command line or a path holds need not be Unicode.
+        """Write a text file into the run's folder, atomically."""
+        # Command lines and paths need not be Unicode.
         write_atomically(self.path / name, encodable(text).encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """What ``write_json`` wrote; empty if it never came to that, or it can't be read."""
+        """Read what ``write_json`` wrote; empty if there is none, or it cannot be read."""
         return read_json(self.path / name)
 
 
 def thumbnail_path(run: Path | str, category: str, pair_id: str, sample: int | None) -> str:
-    """In the folder of this run, the small picture of a sample's edit: in ``thumbnails/edit``, further samples in
-    ``thumbnails/edit-sample-1`` and so on; of the source (None) in ``thumbnails/source``.
+    """Return the path of a thumbnail: of a sample's edit, in ``thumbnails/edit`` of the run's folder, of further
+    samples in ``thumbnails/edit-sample-1`` and so on; of the source (None), in ``thumbnails/source``.
 
     Raises:
-        ValueError: it would lie elsewhere.
+        ValueError: a name would lead out of the folder.
     """
     _check_names(category, pair_id)
-    what = "source" if sample is None else f"edit-sample-{sample}" if sample else "edit"
-    return f"{run}/thumbnails/{what}/{file_name(category)}/{file_name(pair_id)}.jpg"
+    folder = "source" if sample is None else f"edit-sample-{sample}" if sample else "edit"
+    return f"{run}/thumbnails/{folder}/{file_name(category)}/{file_name(pair_id)}.jpg"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object of this file; empty if there is none, or it can't be read."""
+    """Read the JSON object of this file; empty if there is none, or it cannot be read."""
     try:
         with path.open("rb") as file:
             content = json.loads(file.read(_MAX_JSON_BYTES))
@@ -136,40 +130,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def locate_run(run: str, output_dir: Path) -> Path:
-    """The folder of a run that has a ledger, as people name it: an id under ``output_dir``, ``latest``, or a path.
-
-    What has a slash in it is a path, and so is the name of a folder that is no run of ``output_dir``.
-
-    Raises:
-        NoSuchRunError: there is none; says what is nearest.
-    """
-    path = Path(run)
-    if "/" not in run and run not in (".", ".."):
-        try:
-            return find_run(output_dir, run)
-        except NoSuchRunError:
-            if not path.is_dir():
-                raise
-    if (path / LEDGER).is_file():
-        return path
-    hint = ""
-    if inside := _runs(path / "runs"):
-        hint = f"; did you mean {inside[max(inside, key=_age)]}?"
-    elif near := difflib.get_close_matches(path.name, beside := _runs(path.parent), n=1):
-        hint = f"; did you mean {beside[near[0]]}?"
-    raise NoSuchRunError(f"there is no ledger ({LEDGER}) in {path}{hint}")
-
-
 @contextlib.contextmanager
 def reports_locked(path: Path, *, patient: bool) -> Iterator[None]:
-    """Hold the reports of the run in this folder, from reading its ledger until they are written: whoever comes second
-    has read at least as much, and two never write one file at once.
+    """Lock the reports of the run in this folder, from reading its ledger until they are written. So the later of two
+    writers has read at least as much, and two never write one file at once.
 
-    One that is not ``patient`` waits 10 seconds at most: a run's end does not depend on somebody who reads along.
+    Without ``patient`` the wait is limited to 10 seconds: the end of a run must not depend on another process.
 
     Raises:
-        OSError: the folder can't be opened.
+        OSError: the folder cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -185,7 +154,7 @@ def _wait_for(descriptor: int, deadline: float | None) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if deadline is None else fcntl.LOCK_NB))
         except BlockingIOError:
             if deadline is not None and time.monotonic() > deadline:
-                log.warning("Another process has held this run's reports for long: they are written all the same")
+                log.warning("Another process has locked this run's reports for too long: writing them anyway")
                 return
             time.sleep(0.05)
             continue
@@ -194,36 +163,7 @@ def _wait_for(descriptor: int, deadline: float | None) -> None:
         return
 
 
-def find_run(output_dir: Path, run: str) -> Path:
-    """The folder of the run with this id, or of the newest that has a ledger for ``latest``.
-
-    Raises:
-        NoSuchRunError: there is none.
-    """
-    runs = output_dir / "runs"
-    found = _runs(runs)
-    if run == "latest" and found:
-        return found[max(found, key=_age)]
-    if run in found:
-        return found[run]
-    if not found:
-        raise NoSuchRunError(f"there is no run with a ledger in {runs}")
-    near = difflib.get_close_matches(run, found, n=1) or [max(found, key=_age)]
-    raise NoSuchRunError(f"there is no run {run!r} with a ledger in {runs}; did you mean {near[0]}?")
-
-
-def _runs(folder: Path) -> dict[str, Path]:
-    """The runs with a ledger in this folder, by their id."""
-    ledgers = folder.glob(f"*/{LEDGER}")
-    return {path.parent.name: path.parent for path in ledgers if _STAMP.fullmatch(path.parent.name)}
-
-
-def _age(stamp: str) -> tuple[str, int]:
-    match = _STAMP.fullmatch(stamp)
-    return (match[1], int(match[2] or 1)) if match else ("", 0)
-
-
 def _check_names(*parts: str) -> None:
     for part in parts:
         if part in ("", ".", "..") or any(character in part for character in "/\\\0"):
-            raise ValueError(f"{part!r} can't be a file's name")
+            raise ValueError(f"{part!r} cannot be a file name")

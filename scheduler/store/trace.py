@@ -1,8 +1,8 @@
 """``--trace``: the run as a timeline, ``trace.json`` in the run's folder, for Perfetto or ``chrome://tracing``.
 
-One track for each device (its jobs, and the time it waited at barriers), for each codec thread of a worker, and for the
-scheduler's rounds and its writing to disk. The format is Chrome's Trace Event Format as a JSON array: complete events
-(``X``) with times in microseconds. A run that is killed leaves a file without its last bracket; both viewers open it.
+There is a track for each device (jobs, waits at barriers), for each codec thread of a worker, for the rounds and for
+writes to disk. The format is Chrome's Trace Event Format as a JSON array: complete events (``X``) with times in
+microseconds. A killed run leaves a file without its last bracket, which both viewers open.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _PROCESS = 1
 
 
 class Trace:
-    """The file, as it is written. Times are epoch seconds. May be used from several threads.
+    """Writes the file. Times are epoch seconds. May be used from several threads.
 
-    A run does not fail for its timeline: if it can't be written any more, that is logged, and it ends there.
+    A run does not fail because of its timeline: if writing fails, that is logged and the timeline ends.
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin it; one that an earlier part of the run has left is replaced.
+        """Create the file; that of an earlier part of the run is replaced.
 
         Raises:
-            OSError: it can't be written.
+            OSError: it cannot be written.
         """
         self._file = path.open("w", encoding="utf-8")
         self._broken = False
@@ -42,27 +42,27 @@ class Trace:
         self._write({"ph": "M", "pid": _PROCESS, "name": "process_name", "args": {"name": "warmbench"}})
 
     def device(
-        self, worker: str, device: str, what: str, started: float, finished: float, facts: Mapping[str, Any]
+        self, worker: str, device: str, job: str, started: float, finished: float, details: Mapping[str, Any]
     ) -> None:
-        """A device was busy with this job."""
-        self.span(f"{worker} ({device})", what, started, finished, facts)
+        """Record that a device was busy with this job."""
+        self.span(f"{worker} ({device})", job, started, finished, details)
 
-    def codecs(self, worker: str, what: str, spans: Iterable[CodecSpan]) -> None:
-        """A job's images went through a worker's codec threads."""
+    def codecs(self, worker: str, job: str, spans: Iterable[CodecSpan]) -> None:
+        """Record what a worker's codec threads did for a job."""
         for span in spans:
-            self.span(f"{worker} codec thread {span.thread}", f"{span.what} {what}", span.started, span.finished)
+            self.span(f"{worker} codec thread {span.thread}", f"{span.what} {job}", span.started, span.finished)
 
     def barrier(self, number: int, arrived: Mapping[str, tuple[str, float]], released: float) -> None:
-        """A round is over: ``arrived`` has, for each editor, its device and when it was at the barrier."""
+        """Record the end of a round; ``arrived`` has each editor's device and when it was at the barrier."""
         for worker, (device, since) in arrived.items():
             self.span(f"{worker} ({device})", "barrier", since, released, {"round": number + 1})
         if arrived:
             self.span(ROUNDS, f"barrier {number + 1}", min(since for _, since in arrived.values()), released)
 
     def span(
-        self, track: str, name: str, started: float, finished: float, facts: Mapping[str, Any] | None = None
+        self, track: str, name: str, started: float, finished: float, details: Mapping[str, Any] | None = None
     ) -> None:
-        """Something that took from ``started`` to ``finished``; ``facts`` are shown with it."""
+        """Record a span of time; viewers show its ``details``."""
         with self._lock:
             event = {
                 "ph": "X",
@@ -71,19 +71,19 @@ class Trace:
                 "name": name,
                 "ts": started * 1e6,
                 "dur": max(0.0, finished - started) * 1e6,
-                "args": facts or {},
+                "args": details or {},
             }
             self._write(event)
 
     def close(self) -> None:
-        """End the file."""
+        """Complete the file."""
         with self._lock:
-            # The last event is followed by a comma, so there has to be another one.
+            # Every event is followed by a comma, so the last one is written here.
             self._write({"ph": "M", "pid": _PROCESS, "name": "process_labels", "args": {"labels": "ended"}}, "\n]\n")
             try:
                 self._file.close()
             except OSError as error:
-                log.error("The trace is not whole: %s", error)
+                log.error("The trace is incomplete: %s", error)
 
     def _track(self, name: str) -> int:
         if name not in self._tracks:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scheduler.report import Report
 from scheduler.report.compare.comparison import Comparison, compare
 from scheduler.report.saved_run import SavedRun
-from scheduler.store.manifest import differences
+from scheduler.store.manifest_differences import manifest_differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,6 @@ def _label(number: int) -> str:
 
 def _settings(first: SavedRun, other: SavedRun) -> tuple[str, ...]:
     try:
-        return tuple(differences(first.manifest, other.manifest))
+        return tuple(manifest_differences(first.manifest, other.manifest))
     except (AttributeError, KeyError, TypeError) as error:
         return (f"unknown: a manifest has not the form of this version's ({type(error).__name__}: {error})",)

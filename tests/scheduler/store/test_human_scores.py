@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from scheduler.store.human_scores import (
-    KEPT_AS,
+    HUMAN_SCORES,
     HumanScore,
     HumanScoresError,
-    keep,
-    kept,
-    kept_if_readable,
     read_human_scores,
+    readable_human_scores,
+    store_human_scores,
+    stored_human_scores,
 )
 
 
@@ -66,25 +66,25 @@ def test_all_that_is_wrong_is_told_by_its_line(tmp_path: Path) -> None:
         "a,,0,5,\na,1,0\na,1,0,1e999,\n"
     )
     assert problems_of(tmp_path, text).splitlines() == [
-        "people.csv: line 4: sample is 'x', which is no number from 0 up",
-        "people.csv: line 5: score is 'good', which is no number from -1e+06 to 1e+06",
-        "people.csv: line 6: score is 'nan', which is no number from -1e+06 to 1e+06",
+        "people.csv: line 4: sample is 'x', not an integer of 0 or more",
+        "people.csv: line 5: score is 'good', not a number from -1e+06 to 1e+06",
+        "people.csv: line 6: score is 'nan', not a number from -1e+06 to 1e+06",
         "people.csv: line 7: the name of the pair is empty",
-        "people.csv: line 8: 3 cells under 5 columns",
-        "people.csv: line 9: score is '1e999', which is no number from -1e+06 to 1e+06",
+        "people.csv: line 8: 3 cells for 5 columns",
+        "people.csv: line 9: score is '1e999', not a number from -1e+06 to 1e+06",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "empty; its first line has to name the columns"),
+        ("", "empty; its first line must name the columns"),
         ("category,pair_id\na,1\n", "line 1: there is no column score; the columns are 'category', 'pair_id'"),
-        ("category,score\na,1\n", "line 1: there is a column category, and no pair_id"),
+        ("category,score\na,1\n", "line 1: there is a column category but no pair_id"),
         ("pair_id,score\na,1\n", "line 1: there is neither a column category with pair_id, nor an id"),
         ("id,score,Score\na/1,1,1\n", "line 1: there are several columns score"),
         ("id,score\na,1\n", "line 2: id is 'a', not category/pair_id"),
-        ("id,score\na/1,\n", "there is not a single score in it"),
+        ("id,score\na/1,\n", "it has no score"),
         ('id,score\na/1,1\na/2,"1" x\n', "line 3: "),
         ('id,score\na/1,"1', "line 2: unexpected end of data"),
         ("id,score\na/1,1\n物/2,1\n".encode("gb18030"), 'line 3: this is not utf-8; save it as UTF-8 (in Excel: "CSV'),
@@ -103,12 +103,12 @@ def test_a_file_without_end_is_refused_before_it_is_read() -> None:
 
 
 def test_what_is_kept_is_the_file_itself_and_no_run_ends_for_want_of_it(tmp_path: Path) -> None:
-    assert kept(tmp_path) is None
+    assert stored_human_scores(tmp_path) is None
     scores = read_human_scores(written(tmp_path, "\ufeffid;score\na/1;2,5\n"))
-    keep(scores, tmp_path)
-    assert (tmp_path / KEPT_AS).read_bytes() == (tmp_path / "people.csv").read_bytes()
-    assert kept(tmp_path) == kept_if_readable(tmp_path) == scores
-    (tmp_path / KEPT_AS).write_text("spoilt")
-    assert kept_if_readable(tmp_path) is None
-    with pytest.raises(HumanScoresError, match=KEPT_AS):
-        kept(tmp_path)
+    store_human_scores(scores, tmp_path)
+    assert (tmp_path / HUMAN_SCORES).read_bytes() == (tmp_path / "people.csv").read_bytes()
+    assert stored_human_scores(tmp_path) == readable_human_scores(tmp_path) == scores
+    (tmp_path / HUMAN_SCORES).write_text("spoilt")
+    assert readable_human_scores(tmp_path) is None
+    with pytest.raises(HumanScoresError, match=HUMAN_SCORES):
+        stored_human_scores(tmp_path)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from scheduler.store.ledger import LedgerBusyError, is_written
-from scheduler.store.run_directory import NoSuchRunError, RunDirectory, locate_run, reports_locked
+from scheduler.store.run_directory import RunDirectory, reports_locked
+from scheduler.store.run_names import NoSuchRunError, locate_run
 from tests.scheduler.saved import saved_run
 from tests.waiting import wait_until
 
@@ -152,6 +153,6 @@ def test_thumbnails_lie_in_the_runs_folder_by_what_they_show_and_none_leads_out_
     assert run.thumbnail_path("物理", "1", 0) == f"{folder}/edit/物理/1.jpg"
     assert run.thumbnail_path("物理", "1", 2) == f"{folder}/edit-sample-2/物理/1.jpg"
     for wrong in ("..", "a/b", "", "\0"):
-        with pytest.raises(ValueError, match="can't be a file's name"):
+        with pytest.raises(ValueError, match="cannot be a file name"):
             run.thumbnail_path("物理", wrong, 0)
     run.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.store.manifest import version_differences
+from scheduler.store.manifest_differences import version_differences
 
 
 def worker(role: str, **versions: str) -> dict[str, object]:

@@ -1,0 +1,69 @@
+"""Finds the folder of a run by what users call it: an id, ``latest`` or a path."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from scheduler.store.ledger import LEDGER
+
+_STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
+
+
+class NoSuchRunError(Exception):
+    """There is no run of that name, or it cannot be resumed."""
+
+
+def locate_run(run: str, output_dir: Path) -> Path:
+    """Return the folder of a run that has a ledger; ``run`` is an id under ``output_dir``, ``latest`` or a path.
+
+    A name with a slash is a path, and so is the name of a folder that is not a run of ``output_dir``.
+
+    Raises:
+        NoSuchRunError: there is none; the message has the nearest one.
+    """
+    path = Path(run)
+    if "/" not in run and run not in (".", ".."):
+        try:
+            return run_by_id(output_dir, run)
+        except NoSuchRunError:
+            if not path.is_dir():
+                raise
+    if (path / LEDGER).is_file():
+        return path
+    hint = ""
+    if inside := _runs(path / "runs"):
+        hint = f"; did you mean {inside[max(inside, key=_age)]}?"
+    elif near := difflib.get_close_matches(path.name, beside := _runs(path.parent), n=1):
+        hint = f"; did you mean {beside[near[0]]}?"
+    raise NoSuchRunError(f"there is no ledger ({LEDGER}) in {path}{hint}")
+
+
+def run_by_id(output_dir: Path, run: str) -> Path:
+    """Return the folder of the run with this id; for ``latest``, of the newest run that has a ledger.
+
+    Raises:
+        NoSuchRunError: there is none.
+    """
+    folder = output_dir / "runs"
+    runs = _runs(folder)
+    if run == "latest" and runs:
+        return runs[max(runs, key=_age)]
+    if run in runs:
+        return runs[run]
+    if not runs:
+        raise NoSuchRunError(f"there is no run with a ledger in {folder}")
+    near = difflib.get_close_matches(run, runs, n=1) or [max(runs, key=_age)]
+    raise NoSuchRunError(f"there is no run {run!r} with a ledger in {folder}; did you mean {near[0]}?")
+
+
+def _runs(folder: Path) -> dict[str, Path]:
+    """Return the runs with a ledger in this folder, by their id."""
+    ledgers = folder.glob(f"*/{LEDGER}")
+    return {path.parent.name: path.parent for path in ledgers if _STAMP.fullmatch(path.parent.name)}
+
+
+def _age(stamp: str) -> tuple[str, int]:
+    match = _STAMP.fullmatch(stamp)
+    return (match[1], int(match[2] or 1)) if match else ("", 0)
