@@ -10,8 +10,9 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-setup: ## set everything up: environment, demo data, tiny models
+setup: ## set everything up: environments, demo data, tiny models
 	@scripts/setup.sh dev demo
+	@.venv/bin/python -m tests.set_up
 
 run: ## run an evaluation: make run [CONFIG=configs/demo.yaml] [ARGS="--limit 2"]
 	@scripts/setup.sh run demo
@@ -19,6 +20,7 @@ run: ## run an evaluation: make run [CONFIG=configs/demo.yaml] [ARGS="--limit 2"
 
 test: ## run all tests: make test [ARGS="-k rounds"]
 	@scripts/setup.sh dev
+	@.venv/bin/python -m tests.set_up
 	@.venv/bin/python -m pytest --numprocesses=3 --dist=worksteal $(ARGS)
 
 check: ## check lint, format and types

@@ -64,7 +64,7 @@ class Example:
     score: int
 
 
-def build_trained_reward(folder: Path) -> None:
+def build_trained_reward(folder: Path, *, steps: int = _STEPS) -> None:
     """Write the trained model into ``folder``. On one kind of machine these are always the same bytes."""
     import torch
 
@@ -76,7 +76,7 @@ def build_trained_reward(folder: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the sums' order, and so the bytes, would depend on it
     try:
-        _train(model, processor)
+        _train(model, processor, steps)
     finally:
         torch.set_num_threads(threads)
     save_reward(model, tokenizer, folder)
@@ -87,15 +87,15 @@ def brightness_score(image: Image.Image) -> int:
     return round(float(np.asarray(image.convert("RGB"), dtype=np.float64).mean()) / 25.5)
 
 
-def _train(model: Any, processor: Any) -> None:
+def _train(model: Any, processor: Any, steps: int) -> None:
     import torch
     from torch.nn.functional import cross_entropy
 
     digits = [processor.tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=_STEPS, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps, pct_start=0.15)
     model.train()
-    for batch in _batches():
+    for batch in _batches(steps):
         inputs, answers = _tensors(batch, processor)
         logits = model(**inputs, logits_to_keep=answers.shape[1] + 1, use_cache=False).logits[:, :-1]
         loss = cross_entropy(logits.flatten(0, 1), answers.flatten(), ignore_index=-100)
@@ -138,10 +138,10 @@ def _tensors(batch: Sequence[Example], processor: Any) -> tuple[Any, Any]:
     return inputs, answers
 
 
-def _batches() -> Iterator[list[Example]]:
+def _batches(steps: int) -> Iterator[list[Example]]:
     """Batches of about the same cost: many short texts, or one of the length of real prompts."""
     chance = random.Random(_SEED)  # noqa: S311 - not for secrets
-    for _ in range(_STEPS):
+    for _ in range(steps):
         length = chance.choice(_LENGTHS)
         yield [_example(chance, length) for _ in range(max(1, _CHARACTERS // (length + 40)))]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.plan import Models, Plan
-from tests.tiny_model_fixtures import _SET_UP as TINY_MODELS
+from tests.set_up import TINY_MODELS
 from workers.models.simulation import Simulation
 
 

@@ -8,13 +8,17 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.end_to_end.harness import TIMEOUT, Bench, small_benchmark
 from tests.waiting import wait_until
+
+Faults = Mapping[str, Sequence[str]]
 
 
 def role_processes(user: Bench, name: str) -> list[psutil.Process]:
@@ -33,9 +37,12 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def started_run(user: Bench, data: Path, *, pairs: int = 20, latency_ms: int = 200) -> subprocess.Popen[str]:
+def started_run(
+    user: Bench, data: Path, *, pairs: int = 20, latency_ms: int = 200, faults: Faults | None = None, **sections: Any
+) -> subprocess.Popen[str]:
     """A run that has delivered its first edits and is busy with the next."""
-    config = user.simulated(small_benchmark(data, pairs=pairs), editor={"latency_ms": latency_ms})
+    editor = {"latency_ms": latency_ms, "faults": faults or {}}
+    config = user.simulated(small_benchmark(data, pairs=pairs), editor=editor, **sections)
     process = user.start("run", "--config", config)
     wait_until(lambda: edits_done(user, 3))
     return process

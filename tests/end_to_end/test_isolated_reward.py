@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.harness import Bench, small_benchmark
+from tests.set_up import ROOT, isolated_reward_model, reward_environment
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "setup_reward_env.sh"
 NAME = "warmbench_test_env"
 
@@ -84,29 +84,16 @@ exit $?
 
 
 @pytest.fixture(scope="session")
-def reward_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reward_python() -> Path:
     """The Python of an environment that the script has really installed."""
-    folder = tmp_path_factory.mktemp("isolated") / "reward env"
-    done = set_up("--venv", folder, "--python", sys.executable)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"    python: {folder}/bin/python" in done.stdout.splitlines()
-    return folder / "bin" / "python"
-
-
-@pytest.fixture(scope="session")
-def reward_path(reward_python: Path) -> Path:
-    """A tiny reward model, made by the libraries of that environment."""
-    folder = reward_python.parents[1] / "models"
-    command = [str(reward_python), "-m", "scripts.tiny_models", str(folder), "--only", "reward"]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return folder / "reward"
+    return reward_environment()
 
 
 @pytest.mark.slow
 def test_editors_and_reward_work_together_with_different_versions_of_transformers(
-    user: Bench, tmp_path: Path, tiny_editor_path: Path, reward_python: Path, reward_path: Path
+    user: Bench, tmp_path: Path, tiny_editor_path: Path, reward_python: Path
 ) -> None:
-    reward = {"python": str(reward_python), "model_name": str(reward_path)}
+    reward = {"python": str(reward_python), "model_name": str(isolated_reward_model())}
     result = user.run_config(isolated(user, tmp_path, reward, tiny_editors(tiny_editor_path)))
 
     assert result.code == 0, result.output
@@ -133,6 +120,7 @@ def test_setting_up_what_is_up_to_date_changes_nothing(reward_python: Path) -> N
 
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("Up to date: Python ")
+    assert f"    python: {reward_python}" in again.stdout.splitlines()
     assert stamp.stat().st_mtime_ns == before
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.harness import Bench, encoded, pair, picture, small_benchmark, write_data
-from tests.end_to_end.test_endings import finish, started_run
+from tests.end_to_end.test_endings import finish, role_processes, started_run
 from tests.scheduler.report.test_schema import problems
 from tests.scheduler.rows import edited, planned, scored
 from tests.scheduler.saved import saved_run
@@ -94,8 +94,9 @@ def test_reports_come_out_the_same_from_the_runs_directory_alone(user: Bench, tm
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_has_a_report_and_a_status_that_say_how_far_it_came(user: Bench, tmp_path: Path) -> None:
-    process = started_run(user, tmp_path / "data.json", pairs=15, latency_ms=150)
+def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: Bench, tmp_path: Path) -> None:
+    # The run cannot finish: an editor never returns from this pair.
+    process = started_run(user, tmp_path / "data.json", pairs=15, latency_ms=150, faults={"hang": ["物理/7"]})
     live = status(user)
     assert live["state"] == "running"
     edit = live["stages"]["edit"]
@@ -125,7 +126,11 @@ def test_a_run_that_was_killed_has_a_report_and_a_status_that_say_how_far_it_cam
 
 @pytest.mark.slow
 def test_reading_along_disturbs_no_run(user: Bench, tmp_path: Path) -> None:
-    process = started_run(user, tmp_path / "data.json", pairs=10, latency_ms=250)
+    patient = {"dead_after_seconds": 120}
+    process = started_run(user, tmp_path / "data.json", pairs=10, latency_ms=100, scheduler=patient)
+    # The run cannot finish while one of its editors is stopped.
+    (editor,) = role_processes(user, "editor-1 on")
+    editor.suspend()
     ledger = user.run_folder() / "results.jsonl"
     before = ledger.stat().st_ino
     result = user.run("report", "latest")
@@ -133,6 +138,7 @@ def test_reading_along_disturbs_no_run(user: Bench, tmp_path: Path) -> None:
     assert "not over" in result.output
     assert user.report()["status"] == "INCOMPLETE"
     assert user.run("compare", "latest", "latest").code in (0, 2)
+    editor.resume()
     output = finish(process)
     assert process.returncode == 0, output
     assert ledger.stat().st_ino == before

@@ -1,0 +1,68 @@
+"""What the tests need once per checkout: ``python -m tests.set_up``, part of ``make setup`` and ``make test``.
+
+Whoever finds something missing or out of date makes it, under a lock: the processes of a test session share it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.tiny_models.catalog import MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY_MODELS = ROOT / "outputs" / "tiny-models"
+REWARD_ENVIRONMENT = ROOT / ".venv" / "tests" / "reward env"
+"""What ``scripts/setup_reward_env.sh`` makes, in a path that needs quoting. ``make clean`` keeps it, like ``.venv``."""
+
+_SOURCES = [ROOT / name for name in ("pyproject.toml", "constraints-reward.txt", "scripts/setup_reward_env.sh")]
+
+
+def tiny_model(name: str) -> Path:
+    """The folder with this tiny model; it is built if it is missing or out of date."""
+    folder = TINY_MODELS / name
+    with _locked(TINY_MODELS):
+        if not MODELS[name].is_current(folder):
+            MODELS[name].build(folder)
+    return folder
+
+
+def reward_environment() -> Path:
+    """The Python of an environment with the reward's own versions; it is installed if it is missing or out of date."""
+    python, stamp = REWARD_ENVIRONMENT / "bin" / "python", REWARD_ENVIRONMENT / "warmbench-installed"
+    with _locked(REWARD_ENVIRONMENT.parent):
+        newest = max(source.stat().st_mtime for source in _SOURCES)
+        if not stamp.exists() or stamp.stat().st_mtime < newest:
+            script = ROOT / "scripts" / "setup_reward_env.sh"
+            subprocess.run([script, "--venv", REWARD_ENVIRONMENT, "--python", sys.executable], check=True, timeout=1200)
+            stamp.touch()
+    return python
+
+
+def isolated_reward_model() -> Path:
+    """A tiny reward model, built by the libraries of the reward's own environment."""
+    python, models = reward_environment(), REWARD_ENVIRONMENT / "models"
+    command = [str(python), "-m", "scripts.tiny_models", str(models), "--only", "reward"]
+    with _locked(REWARD_ENVIRONMENT.parent):
+        subprocess.run(command, cwd=ROOT, check=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return models / "reward"
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one process at a time is in the block; the lock ends with its process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    for model in MODELS:
+        tiny_model(model)
+    isolated_reward_model()
