@@ -92,7 +92,7 @@ def test_a_chinese_document_links_to_chinese_documents_where_there_are_some(chin
 
 @every_translation
 def test_no_paragraph_or_row_is_left_in_english(chinese: Path) -> None:
-    text = re.sub(r"`[^`\n]+`|\[[\w./-]+\.md\]|\]\([^)]*\)", "", prose(read(chinese)))
+    text = re.sub(r"`[^`\n]+`|\[[\w./-]+\.md\]\([^)]*\)|\]\([^)]*\)", "", prose(read(chinese)))
     for paragraph in re.split(r"\n\s*\n|\n(?=[|-])", text):
         words, signs = len(re.findall(r"[A-Za-z]{2,}", paragraph)), len(re.findall(r"[\u4e00-\u9fff]", paragraph))
         assert words < 5 or signs > words, paragraph
