@@ -8,8 +8,8 @@ from rich.console import Console
 
 from scheduler.base.text import one_line
 from scheduler.report import Report, write_reports
-from scheduler.report.figures import averages_words, interval_text
-from scheduler.report.markdown_statistics import correlation_text, matching_words
+from scheduler.report.figures import averages_line, interval_text
+from scheduler.report.markdown_statistics import correlation_text, matching_lines
 from scheduler.report.saved_run import SavedRun, read_run
 from scheduler.report.thumbnails import fill_in
 from scheduler.store.human_scores import (
@@ -48,7 +48,7 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
         notes.append("⚠️  The run is not over: this is what it has so far. It writes its reports again at its end.")
     say(console, *notes)
     print_table(console, final_table(report, run.metrics))
-    say(console, *averages_words(report), *map(one_line, _agreement_words(report)))
+    say(console, *averages_line(report), *map(one_line, _agreement_words(report)))
     say(console, *(f"Report: {one_line(path)}" for path in paths))
     overall = report.overall
     if report.status == "COMPLETE":
@@ -83,4 +83,4 @@ def _agreement_words(report: Report) -> list[str]:
     for name, one in (("Spearman", agreement.overall.spearman), ("Kendall tau-b", agreement.overall.kendall)):
         interval = "" if one.ci95 is None else f", 95% interval {interval_text(one.ci95)}"
         found.append(f"{name} {correlation_text(one)}{interval}")
-    return [f"Agreement with human scores: {'; '.join(found)}", *(f"   - {line}" for line in matching_words(agreement))]
+    return [f"Agreement with human scores: {'; '.join(found)}", *(f"   - {line}" for line in matching_lines(agreement))]

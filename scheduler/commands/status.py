@@ -53,7 +53,7 @@ def status_lines(run: SavedRun, status: RunStatus) -> Iterator[str]:
         yield f"rounds: {status.rounds} begun"
     if status.state == "running" and not status.begun:
         yield "No result yet in this part of the run: models are loaded, or it waits for its turn in the pool"
-    groups = [*status.report.categories.items(), ("Overall", status.report.overall)]
+    groups = [*status.report.category_statistics.items(), ("Overall", status.report.overall)]
     yield ""
     yield from _aligned(
         [["Category", "Done", "Failed", "Missing", "Mean"], *(_cells(name, group) for name, group in groups)]
@@ -95,7 +95,7 @@ def status_json(run: SavedRun, status: RunStatus) -> str:
             for name, stage in status.stages.items()
         },
         "rounds": status.rounds,
-        "categories": {name: _counts(group) for name, group in status.report.categories.items()},
+        "categories": {name: _counts(group) for name, group in status.report.category_statistics.items()},
         "overall": _counts(status.report.overall),
         "workers": {
             name: {"device": worker.device, "done": worker.done, "last": worker.last}
@@ -130,17 +130,17 @@ def _worker_cells(status: RunStatus, now: float) -> Iterator[list[str]]:
 def _counts(group: Group) -> dict[str, Any]:
     return {
         "pairs": group.num_pairs,
-        "done": group.statistics.num_samples + group.num_edited,
+        "done": group.num_samples + group.num_edited,
         "failed": group.num_failed,
         "missing": group.num_missing,
-        "mean": group.statistics.mean,
+        "mean": group.mean,
     }
 
 
 def _cells(name: str, group: Group) -> list[str]:
     counts = _counts(group)
     numbers = (str(counts[what]) for what in ("done", "failed", "missing"))
-    return [one_line(name, _LONGEST_NAME), *numbers, score_text(group.statistics.mean)]
+    return [one_line(name, _LONGEST_NAME), *numbers, score_text(group.mean)]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

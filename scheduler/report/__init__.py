@@ -3,7 +3,7 @@
 from scheduler.report.build import build_report, read_tallies
 from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.files import write_reports
-from scheduler.report.json_form import report_as_dict, report_as_json
+from scheduler.report.json_form import report_as_json, report_schema
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Report
 from scheduler.store.results import Expected
@@ -18,7 +18,7 @@ __all__ = [
     "build_report",
     "read_tallies",
     "render_markdown",
-    "report_as_dict",
     "report_as_json",
+    "report_schema",
     "write_reports",
 ]

@@ -1,4 +1,4 @@
-"""How scores and their statistics are written for people, the same in the terminal and in Markdown."""
+"""Formats scores and statistics for people, the same way in the terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LABELS = {"mean": "Mean", "std": "Std", "median": "Median", "min": "Min", "max"
 
 
 def chosen_metrics(metrics: Sequence[str]) -> list[str]:
-    """Return the metrics in their order, each once.
+    """Return the metrics in the given order without duplicates.
 
     Raises:
         ValueError: a metric is none of mean, std, median, min, max, ci95.
@@ -25,7 +25,7 @@ def chosen_metrics(metrics: Sequence[str]) -> list[str]:
 
 
 def metric_label(metric: str) -> str:
-    """The heading of a metric's column."""
+    """The column heading of a metric."""
     return _LABELS[metric]
 
 
@@ -38,7 +38,7 @@ def metric_text(description: Description, metric: str) -> str:
 
 
 def score_text(value: float | None) -> str:
-    """Two decimals, as the size of a usual score asks for; significant digits where that says too little or much."""
+    """Two decimals; three significant digits for very small and very large values; a dash for None."""
     if value is None:
         return NOTHING
     if value and not 0.01 <= abs(value) < 1e6:
@@ -51,11 +51,11 @@ def interval_text(interval: tuple[float, float] | None) -> str:
     return NOTHING if interval is None else f"[{score_text(interval[0])}, {score_text(interval[1])}]"
 
 
-def averages_words(report: Report) -> list[str]:
-    """Both averages by name, on one line; none where there are no scores."""
-    if report.macro_mean is None:
+def averages_line(report: Report) -> list[str]:
+    """Micro and macro average on one line; no line without scores."""
+    if report.overall.macro_mean is None:
         return []
-    micro, macro = score_text(report.overall.statistics.mean), score_text(report.macro_mean)
+    micro, macro = score_text(report.overall.mean), score_text(report.overall.macro_mean)
     return [f"Micro average (mean over pairs): {micro}, macro average (mean of category means): {macro}"]
 
 

@@ -1,4 +1,4 @@
-"""Writes the reports, so that a reader finds either no file, the one before, or the whole new one."""
+"""Writes the reports atomically: a reader finds no file, the previous one, or the complete new one."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: S
     """Write ``evaluation_report_<stamp>.json``, ``.md`` and ``.html`` into ``output_dir`` and ``pairs.csv`` into the
     run's folder, whose name is the stamp; return their paths.
 
-    Reports of the same stamp are replaced, ``output_dir`` is made if it is missing.
+    Reports of the same stamp are replaced; a missing ``output_dir`` is created.
 
     Raises:
-        ValueError: the stamp can't be part of a file name, or a metric is unknown. Nothing was written.
-        OSError: a file can't be written. No half of one is left behind.
+        ValueError: the stamp cannot be part of a file name, or a metric is unknown. Nothing was written.
+        OSError: a file cannot be written. No incomplete file is left.
     """
     stamp = run_folder.name
     if not stamp or stamp != one_line(stamp) or set("/\\") & set(stamp):
         raise ValueError(f"the stamp of a report has to be a plain name, not {stamp!r}")
     markdown = encodable(render_markdown(report, metrics)).encode()
-    # One at a time: of 100,000 pairs each has a hundred megabytes.
+    # One at a time: for 100,000 pairs each has 100 MB.
     forms: dict[Path, Callable[[], bytes]] = {
         output_dir / f"evaluation_report_{stamp}.json": lambda: report_as_json(report),
         output_dir / f"evaluation_report_{stamp}.md": lambda: markdown,

@@ -1,4 +1,4 @@
-"""The report as Markdown: the headings of the old system's report, and behind them what it could not say."""
+"""The report as Markdown. The first headings and lines are those of the system before this one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from scheduler.report.markdown_statistics import agreement_lines, aspect_lines, 
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Group, Performance, Report
 
-MOST_FAILURES = 200
-MOST_PROVENANCE_LINES = 200
-LONGEST_MESSAGE = 300
-LONGEST_NOTE = 2000
+MAX_FAILURES = 200
+MAX_PROVENANCE_LINES = 200
+MAX_MESSAGE = 300
+MAX_NOTE = 2000
 
 
 def render_markdown(report: Report, metrics: Sequence[str]) -> str:
@@ -55,7 +55,7 @@ def _head(report: Report) -> list[str]:
             f" ({overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet)"
         )
     for note in report.notes:
-        lines += ["", f"> **Note:** {escape(note, LONGEST_NOTE)}"]
+        lines += ["", f"> **Note:** {escape(note, MAX_NOTE)}"]
     return lines
 
 
@@ -64,12 +64,12 @@ def _overall(report: Report) -> list[str]:
     lines = [
         "## Overall Statistics",
         f"- Total Pairs: {overall.num_pairs}",
-        f"- Overall Mean Score: {score_text(overall.statistics.mean)}",
-        f"- Overall Std: {score_text(overall.statistics.std)}",
-        f"- 95% Confidence Interval of the Mean: {interval_text(overall.statistics.ci95)}",
-        f"- Micro Average (Mean over Pairs): {score_text(overall.statistics.mean)}",
-        f"- Macro Average (Mean of Category Means): {score_text(report.macro_mean)}",
-        f"- Scored Pairs: {overall.statistics.num_samples}",
+        f"- Overall Mean Score: {score_text(overall.mean)}",
+        f"- Overall Std: {score_text(overall.std)}",
+        f"- 95% Confidence Interval of the Mean: {interval_text(overall.ci95)}",
+        f"- Micro Average (Mean over Pairs): {score_text(overall.mean)}",
+        f"- Macro Average (Mean of Category Means): {score_text(overall.macro_mean)}",
+        f"- Scored Pairs: {overall.num_samples}",
         f"- Failed Pairs: {overall.num_failed}",
     ]
     if overall.num_missing:
@@ -81,7 +81,7 @@ def _overall(report: Report) -> list[str]:
 
 def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
     lines = ["## Category Statistics", ""]
-    named = [(escape(name, 100), group) for name, group in report.categories.items()]
+    named = [(escape(name, 100), group) for name, group in report.category_statistics.items()]
     rows = [_table_row(name, group, metrics) for name, group in [*named, ("**Overall**", report.overall)]]
     headings = ["Category", *(metric_label(metric) for metric in metrics), "Count", "Failed", "Not Done"]
     lines += table(headings, rows)
@@ -91,14 +91,14 @@ def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
 
 
 def _table_row(name: str, group: Group, metrics: Sequence[str]) -> list[str]:
-    counts = [group.statistics.num_samples, group.num_failed, group.num_missing]
-    return [name, *(metric_text(group.statistics, metric) for metric in metrics), *map(str, counts)]
+    counts = [group.num_samples, group.num_failed, group.num_missing]
+    return [name, *(metric_text(group, metric) for metric in metrics), *map(str, counts)]
 
 
 def _category(group: Group, metrics: Sequence[str]) -> list[str]:
     shown = dict.fromkeys(["mean", "std", *metrics, "ci95"])
-    lines = [f"- {metric_label(metric)}: {metric_text(group.statistics, metric)}" for metric in shown]
-    lines.append(f"- Count: {group.statistics.num_samples}")
+    lines = [f"- {metric_label(metric)}: {metric_text(group, metric)}" for metric in shown]
+    lines.append(f"- Count: {group.num_samples}")
     if group.num_failed:
         lines.append(f"- Failed: {group.num_failed} of {group.num_pairs}")
     if group.num_missing:
@@ -120,13 +120,13 @@ def _failures(report: Report) -> list[str]:
             escape(failure.pair_id, 200),
             failure.stage,
             escape(failure.kind, 100),
-            escape(failure.message, LONGEST_MESSAGE),
+            escape(failure.message, MAX_MESSAGE),
         ]
-        for failure in report.failures[:MOST_FAILURES]
+        for failure in report.failures[:MAX_FAILURES]
     ]
     lines += ["", *table(["Category", "Pair", "Stage", "Kind", "Message"], rows, left=5)]
-    if len(report.failures) > MOST_FAILURES:
-        lines += ["", f"The first {MOST_FAILURES} of {len(report.failures)}; the JSON report has every one."]
+    if len(report.failures) > MAX_FAILURES:
+        lines += ["", f"The first {MAX_FAILURES} of {len(report.failures)}; the JSON report has every one."]
     return lines
 
 
@@ -172,20 +172,20 @@ def _duration(seconds: float | None) -> str:
 
 
 def _provenance(provenance: Mapping[str, Any]) -> list[str]:
-    found: list[tuple[str, object]] = []
+    values: list[tuple[str, object]] = []
     for key, value in provenance.items():
-        if key != "notes":
-            _flatten(str(key), value, found)
-    if not found:
+        if key not in ("notes", "scoring_methods"):  # both have sections of their own
+            _flatten(key, value, values)
+    if not values:
         return []
-    lines = [f"- {escape(key, 100)}: {escape(value, 200)}" for key, value in found[:MOST_PROVENANCE_LINES]]
-    if len(found) > MOST_PROVENANCE_LINES:
-        lines.append(f"- and {len(found) - MOST_PROVENANCE_LINES} more, which the JSON report has")
+    lines = [f"- {escape(key, 100)}: {escape(value, 200)}" for key, value in values[:MAX_PROVENANCE_LINES]]
+    if len(values) > MAX_PROVENANCE_LINES:
+        lines.append(f"- and {len(values) - MAX_PROVENANCE_LINES} more, which the JSON report has")
     return ["## Provenance", *lines]
 
 
 def _flatten(key: str, value: object, into: list[tuple[str, object]]) -> None:
-    """Name nested values as ``a.b.c``; lists of plain values stay on one line."""
+    """Append nested values under names like ``a.b.c``; a list of plain values becomes one line."""
     if isinstance(value, Mapping) and value:
         for name, item in value.items():
             _flatten(f"{key}.{name}", item, into)

@@ -1,4 +1,4 @@
-"""The Markdown report's sections on aspects, on the parts of the variance, and on agreement with people's scores."""
+"""The sections of the Markdown report about aspects, variance, and agreement with scores by people."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Sequence
 
 from scheduler.report.figures import NOTHING, interval_text, metric_label, metric_text, score_text
 from scheduler.report.markdown_text import escape, table
-from scheduler.report.model import Agreement, Group, GroupAgreement, Report
+from scheduler.report.model import Agreement, Disagreement, Group, GroupAgreement, Report
 from scheduler.statistics.correlations import Correlation
 from scheduler.statistics.variance import Component, Variance
 
-FIRST_UNMATCHED = 5
+MAX_UNMATCHED = 5
 _RULES = {"mean": "the mean", "min": "the lowest", "geometric_mean": "the geometric mean"}
 
 
 def aspect_lines(group: Group, metrics: Sequence[str]) -> list[str]:
-    """A category's aspects, and how they make one score; nothing where it has none."""
+    """A category's aspects, and the rule that combines them; no lines without aspects."""
     if not group.aspects:
         return []
     rule = "made of its aspects; the run did not record how"
     if group.combine is not None:
         rule = f"{_RULES.get(group.combine, 'made')} of its aspects (combine: {escape(group.combine, 100)})"
     rows = [
-        [escape(name, 100), *(metric_text(of_aspect, metric) for metric in metrics), str(of_aspect.num_samples)]
-        for name, of_aspect in group.aspects.items()
+        [escape(name, 100), *(metric_text(description, metric) for metric in metrics), str(description.num_samples)]
+        for name, description in group.aspects.items()
     ]
     headings = ["Aspect", *(metric_label(metric) for metric in metrics), "Count"]
     return [f"- Score of an Edit: {rule}", "", *table(headings, rows)]
 
 
 def variance_lines(variance: Variance | None) -> list[str]:
-    """Where the scores' variance comes from."""
+    """The parts of the variance; no lines if there is one score of each pair."""
     if variance is None:
         return []
     parts = [
@@ -60,12 +60,12 @@ def _variance_row(name: str, part: Component | None, whole: float) -> list[str]:
 
 
 def agreement_lines(report: Report) -> list[str]:
-    """How far the reward agrees with people."""
+    """How far the reward agrees with people; no lines without scores by people."""
     agreement = report.agreement
     if agreement is None:
         return []
     lines = ["## Agreement with Human Scores", ""]
-    lines += [f"- {line}" for line in matching_words(agreement)]
+    lines += [f"- {line}" for line in matching_lines(agreement)]
     if agreement.unmatched:
         lines.append(f"- Not Matched: {_unmatched(agreement)}")
     if raters := agreement.raters:
@@ -79,49 +79,49 @@ def agreement_lines(report: Report) -> list[str]:
     lines += ["", *table(headings, rows)]
     if agreement.disagreements:
         lines += ["", "Where the two rank pairs most differently (rank 1 is the lowest score):", ""]
-        found = [
-            [
-                escape(one.category, 100),
-                escape(one.pair_id, 200),
-                score_text(one.score),
-                score_text(one.human_score),
-                f"{one.rank:g}",
-                f"{one.human_rank:g}",
-                f"{one.rank_difference:+g}",
-            ]
-            for one in agreement.disagreements
-        ]
         headings = ["Category", "Pair", "Score", "Human", "Rank", "Human Rank", "Difference"]
-        lines += table(headings, found, left=2)
+        lines += table(headings, [_disagreement_row(pair) for pair in agreement.disagreements], left=2)
     return lines
 
 
-def matching_words(agreement: Agreement) -> list[str]:
-    """How many pairs were compared, and which were not; the same in the terminal."""
-    words = [f"Pairs Compared: {agreement.overall.num_pairs}"]
-    if agreement.unmatched:
-        words.append(f"Rows That Name No Pair or Sample of This Run: {len(agreement.unmatched)}")
+def _disagreement_row(pair: Disagreement) -> list[str]:
+    return [
+        escape(pair.category, 100),
+        escape(pair.pair_id, 200),
+        score_text(pair.score),
+        score_text(pair.human_score),
+        f"{pair.rank:g}",
+        f"{pair.human_rank:g}",
+        f"{pair.rank_difference:+g}",
+    ]
+
+
+def matching_lines(agreement: Agreement) -> list[str]:
+    """How many pairs were compared and how many rows and pairs were not; also for the terminal."""
+    lines = [f"Pairs Compared: {agreement.overall.num_pairs}"]
+    if agreement.num_unmatched:
+        lines.append(f"Rows That Name No Pair or Sample of This Run: {agreement.num_unmatched}")
     if agreement.num_blank:
-        words.append(f"Rows Without a Score: {agreement.num_blank}")
+        lines.append(f"Rows Without a Score: {agreement.num_blank}")
     if agreement.num_unscored:
-        words.append(f"Rated Pairs That the Reward Has Not Scored: {agreement.num_unscored}")
+        lines.append(f"Rated Pairs That the Reward Has Not Scored: {agreement.num_unscored}")
     if agreement.num_unrated:
-        words.append(f"Scored Pairs That Nobody Has Rated: {agreement.num_unrated}")
-    return words
+        lines.append(f"Scored Pairs That Nobody Has Rated: {agreement.num_unrated}")
+    return lines
 
 
 def correlation_text(correlation: Correlation) -> str:
-    """Two decimals."""
+    """The correlation with two decimals."""
     return NOTHING if correlation.value is None else f"{correlation.value:.2f}"
 
 
 def _unmatched(agreement: Agreement) -> str:
-    named = []
-    for line, category, pair_id, sample in agreement.unmatched[:FIRST_UNMATCHED]:
-        of_sample = "" if sample is None else f" sample {sample}"
-        named.append(f"{escape(category, 60)}/{escape(pair_id, 100)}{of_sample} (line {line})")
-    more = len(agreement.unmatched) - len(named)
-    return ", ".join(named) + (f" and {more} more, which the JSON report has" if more else "")
+    names = []
+    for row in agreement.unmatched[:MAX_UNMATCHED]:
+        sample = "" if row.sample is None else f" sample {row.sample}"
+        names.append(f"{escape(row.category, 60)}/{escape(row.pair_id, 100)}{sample} (line {row.line})")
+    more = agreement.num_unmatched - len(names)
+    return ", ".join(names) + (f" and {more} more, which the JSON report has" if more else "")
 
 
 def _agreement_row(name: str, group: GroupAgreement) -> list[str]:

@@ -1,4 +1,4 @@
-"""Escapes text from data for Markdown, so that it shows as it is and forms nothing: no cell, link, tag or heading."""
+"""Escapes text from data for Markdown, so that it is shown literally and makes no cell, link, tag or heading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from scheduler.base.text import one_line
 
-# Entities where a renderer that takes backslashes lightly would do harm: HTML, and the bounds of cells and code.
+# Entities, for renderers that ignore backslashes: HTML, and what ends cells and code.
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;"}
 _SPECIAL = re.compile(
     r"[&<>|`\\*\[\]~$@]"
@@ -29,7 +29,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def table(headings: list[str], rows: list[list[str]], *, left: int = 1) -> list[str]:
-    """Return the lines of a table. Cells are Markdown already; the first ``left`` columns align left, others right."""
+    """Return the lines of a table. The cells are Markdown; the first ``left`` columns align left, the others right."""
     rule = [":---" if column < left else "---:" for column in range(len(headings))]
     return [_row(headings), _row(rule), *(_row(row) for row in rows)]
 

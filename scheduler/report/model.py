@@ -1,148 +1,190 @@
-"""What a report says, as data: every writer (JSON, Markdown, terminal, a gallery) reads this and nothing else."""
+"""The report as data. These types are the JSON report: its keys, their order, and its schema are made from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from scheduler.statistics.correlations import Correlation
+from msgspec import Meta, Struct
+
+from scheduler.base.stages import Stage
+from scheduler.statistics.correlations import Coefficient, Correlation
 from scheduler.statistics.describe import Description
 from scheduler.statistics.variance import Variance
-from scheduler.store.results import Expected, Failure, PairResult
+from scheduler.store.results import Count, Failure, PairResult, PositiveCount
 
 ReportStatus = Literal["COMPLETE", "INCOMPLETE"]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The pairs of one category, or of all: ``num_pairs`` = scored + edited without a score asked + failed + missing.
+class Summary(Struct, frozen=True, kw_only=True):
+    """``overall_mean`` and ``overall_std`` are over all scored pairs (the micro average)."""
 
-    ``statistics`` are over the scored pairs alone; their count is ``statistics.num_samples``. ``aspects`` are those of
-    each aspect, over the scored pairs that have it; ``combine`` is the rule that makes one score of the aspects, null
-    where there are none, or where the run did not record it (and for all categories together).
+    total_pairs: Count
+    categories: Count
+    overall_mean: float | None
+    overall_std: float | None
+
+
+class Group(Description, frozen=True, kw_only=True):
+    """The pairs of one category, or of all.
+
+    The statistics are over the scored pairs, of which there are ``num_samples``. ``num_pairs`` is ``num_samples +
+    num_edited + num_failed + num_missing``: edited means that no score was asked for, missing that a pair is not done
+    yet. ``aspects`` has the statistics of each aspect, over the scored pairs that have it. ``combine`` is the rule that
+    makes one score of the aspects (mean, min, geometric_mean); null without aspects, if the run did not record it, and
+    for all categories together.
     """
 
-    statistics: Description
-    num_pairs: int
-    num_edited: int
-    num_failed: int
-    num_missing: int
+    num_pairs: Count
+    num_failed: Count
+    num_missing: Count
+    num_edited: Count
     aspects: Mapping[str, Description]
     combine: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAgreement:
+class Overall(Group, frozen=True, kw_only=True):
+    """All pairs. ``mean`` is the micro average, over pairs; ``macro_mean`` the mean of the categories' means."""
+
+    macro_mean: float | None
+
+
+class GroupAgreement(Struct, frozen=True, kw_only=True):
     """How far reward and people agree on ``num_pairs`` pairs of one category, or of all."""
 
-    num_pairs: int
+    num_pairs: Count
     spearman: Correlation
     kendall: Correlation
-    pearson: float | None
+    pearson: Coefficient | None
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """A pair that reward and people rank differently. Ranks count from 1, the lowest score, and may be halves (ties);
-    ``rank_difference`` is the reward's less the people's: above 0, the reward thinks better of it.
+class Disagreement(Struct, frozen=True, kw_only=True):
+    """A pair that reward and people rank differently.
+
+    Ranks count from 1, the lowest score; ties share the mean of their ranks. ``rank_difference`` is ``rank -
+    human_rank``: above 0, the reward ranks the pair higher.
     """
 
     category: str
     pair_id: str
     score: float
     human_score: float
-    rank: float
-    human_rank: float
-
-    @property
-    def rank_difference(self) -> float:
-        return self.rank - self.human_rank
+    rank: Annotated[float, Meta(ge=1)]
+    human_rank: Annotated[float, Meta(ge=1)]
+    rank_difference: float
 
 
-@dataclass(frozen=True, slots=True)
-class Raters:
-    """How far people agree with each other: the mean of Spearman's rho over the ``num_compared`` pairs of raters who
-    have enough in common; null without any.
+class Raters(Struct, frozen=True, kw_only=True):
+    """How far people agree with each other.
+
+    ``mean_spearman`` is the mean of Spearman's rho over the ``num_compared`` pairs of raters who have rated enough of
+    the same pairs; null without any.
     """
 
-    num_raters: int
-    num_compared: int
-    mean_spearman: float | None
+    num_raters: Annotated[int, Meta(ge=2)]
+    num_compared: Count
+    mean_spearman: Coefficient | None
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """The reward's scores beside those of people, over the scored pairs that people rated.
+class UnmatchedRow(Struct, frozen=True, kw_only=True):
+    """A row of the file of human scores that names no pair or sample of this run. Line 1 has the file's headings."""
 
-    ``num_rows`` of the file have a score, ``num_blank`` none. ``unmatched`` rows name no pair or sample of this run (a
-    line of the file, category, id, sample), those of ``num_unscored`` pairs have no score by the reward, and
-    ``num_unrated`` scored pairs have none by people. ``disagreements`` are the largest, the largest first. ``raters``
-    is null where the file does not tell several apart.
+    line: Annotated[int, Meta(ge=2)]
+    category: str
+    pair_id: str
+    sample: Count | None
+
+
+class Agreement(Struct, frozen=True, kw_only=True):
+    """The reward's scores compared with those of people, over the scored pairs that people have rated.
+
+    ``num_rows`` rows of the file have a score, ``num_blank`` have none. ``num_unscored`` rated pairs have no score by
+    the reward, ``num_unrated`` scored pairs have none by people. ``disagreements`` are the largest, the largest first.
+    ``raters`` is null if the file does not name several.
     """
 
-    num_rows: int
-    num_blank: int
-    unmatched: tuple[tuple[int, str, str, int | None], ...]
-    num_unscored: int
-    num_unrated: int
+    num_rows: PositiveCount
+    num_blank: Count
+    num_unmatched: Count
+    num_unscored: Count
+    num_unrated: Count
     overall: GroupAgreement
     categories: Mapping[str, GroupAgreement]
     disagreements: tuple[Disagreement, ...]
     raters: Raters | None
+    unmatched: tuple[UnmatchedRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StagePerformance:
-    """One stage, summed over the parts of a resumed run; null where no part of it came to its end.
+class StagePerformance(Struct, frozen=True, kw_only=True):
+    """One stage, summed over the parts of a resumed run; null if no part reached the stage's end.
 
-    ``workers`` is the most that any part had. ``efficiency`` is device seconds / (wall seconds x workers), each part
-    with its own number of workers.
+    ``workers`` is the largest number in any part. ``efficiency`` is device seconds / (wall seconds x workers), each
+    part with its own number of workers.
     """
 
     wall_seconds: float | None
     device_seconds: float | None
-    workers: int | None
+    workers: Count | None
     efficiency: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Performance:
-    """How the time went, both stages of all parts together.
+class Performance(Struct, frozen=True, kw_only=True):
+    """Where the time went, in all parts of the run.
 
-    ``barrier_loss_in_file_order`` is what the edits' unequal lengths alone would have cost at barriers, in device
-    seconds, had they been done in the benchmark's order; None without barriers.
+    ``barrier_loss_in_file_order`` is the device time in seconds that edits of unequal length would have cost at
+    barriers in the benchmark's order; null without barriers.
     """
 
     edit: StagePerformance
     score: StagePerformance
-    rounds: int | None
+    rounds: Count | None
     barrier_wait_seconds: float | None
     barrier_loss_in_file_order: float | None
-    model_switches: int | None
+    model_switches: Count | None
     model_switch_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The whole report. Categories and pairs are in the benchmark's order, failures in that of their pairs.
+_SCORED_HAS_A_SCORE = {
+    "if": {"properties": {"status": {"const": "scored"}}},
+    "then": {"properties": {"score": {"type": "number"}}},
+    "else": {"properties": {"score": {"type": "null"}}},
+}
 
-    The mean of ``overall`` is the micro average (over pairs), ``macro_mean`` the mean of the categories' means.
-    ``variance`` is null where each pair has but one score, ``agreement`` where no scores of people were given.
-    ``scoring_methods`` counts the scores that the statistics are made of, by how they were read. ``provenance`` is the
-    run's manifest; ``notes`` are its warnings to the reader.
+
+_PROVENANCE = {
+    "required": ["scoring_methods"],
+    "properties": {"scoring_methods": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}},
+    "additionalProperties": True,
+}
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """The report of one run. A value that does not exist is null; later versions may add keys.
+
+    ``COMPLETE`` means that there are pairs, and that each did the ``stages`` that the run's last part was asked for.
+    ``notes`` are warnings that a reader must know first. Categories and pairs are in the benchmark's order, failures in
+    that of their pairs. ``variance`` is null if each pair has only one score, ``agreement`` if there are no scores by
+    people. ``provenance`` is the run's manifest, whose content depends on the version that wrote it, and in it
+    ``scoring_methods``: how many of the scores in the statistics were read by each method.
     """
 
-    expected: Expected
     status: ReportStatus
+    stages: Annotated[tuple[Stage, ...], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
+    samples_per_pair: PositiveCount
+    reward_passes: PositiveCount
     notes: tuple[str, ...]
-    overall: Group
-    macro_mean: float | None
+    summary: Summary
+    category_statistics: Mapping[str, Group]
+    overall: Overall
     variance: Variance | None
     agreement: Agreement | None
-    categories: Mapping[str, Group]
     failures: tuple[Failure, ...]
-    pairs: tuple[PairResult, ...]
-    scoring_methods: Mapping[str, int]
     performance: Performance
-    provenance: Mapping[str, Any]
+    provenance: Annotated[Mapping[str, Any], Meta(extra_json_schema=_PROVENANCE)]
+    pairs: tuple[Annotated[PairResult, Meta(extra_json_schema=_SCORED_HAS_A_SCORE)], ...]
+
+    @property
+    def scoring_methods(self) -> Mapping[str, int]:
+        """How many scores were read by each method."""
+        methods: Mapping[str, int] = self.provenance["scoring_methods"]
+        return methods

@@ -1,4 +1,4 @@
-"""A run as it lies in its directory, to be read while nobody, or another process, works on it."""
+"""A run as its directory has it, readable while another process works on the run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from scheduler.store.rows import Row
 from scheduler.store.run_directory import read_json
 from scheduler.store.run_names import locate_run
 
-_MOST = 1000
-"""Samples of a pair, or passes, that a config can ask for."""
+_MAX_COUNT = 1000
+"""The most samples of a pair, or passes, that a config can ask for."""
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run's record. Older runs, and broken ones, may lack a part of it; ``expected`` and ``metrics`` then have what
-    the config says, else the defaults. ``output_dir`` is where its reports are.
+    """A run's record. If an older or damaged run lacks a part of it, ``expected`` and ``metrics`` are those of the
+    config, else the defaults. ``output_dir`` has the run's reports.
     """
 
     path: Path
@@ -42,32 +42,32 @@ class SavedRun:
         return self.path.name
 
     def rows(self) -> Iterator[Row]:
-        """The rows of the ledger. A last line that does not end yet, or never will, is passed over.
+        """The rows of the ledger. An incomplete last line is ignored.
 
         Raises:
-            OSError: the ledger can't be read.
+            OSError: the ledger cannot be read.
         """
         return read_ledger(self.path / LEDGER, growing=True)
 
     def report(self, human: HumanScores | None = None) -> Report:
-        """Its report, of what the ledger has by now, and beside the scores that people gave.
+        """The report of what the ledger has now, compared with scores by people if there are any.
 
         Raises:
-            OSError: the ledger can't be read.
+            OSError: the ledger cannot be read.
         """
         return build_report(self.rows(), manifest=self.manifest, expected=self.expected, human=human)
 
     def is_running(self) -> bool | None:
-        """Whether a process works on it; None if that can't be told.
+        """Whether a process works on the run; None if that is unknown.
 
         Raises:
-            OSError: the ledger can't be read.
+            OSError: the ledger cannot be read.
         """
         return is_written(self.path / LEDGER)
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The arguments that it was started with, if they are known."""
+        """The arguments that the run was started with; empty if unknown."""
         words = self.manifest.get("command")
         known = isinstance(words, list) and all(isinstance(word, str) for word in words)
         return tuple(words[1:]) if known and words else ()
@@ -77,19 +77,19 @@ def open_run(run: str, output_dir: Path | None) -> SavedRun:
     """The run with this id, or ``latest``, under ``output_dir`` (default ``outputs``), or in this folder.
 
     Raises:
-        scheduler.store.run_directory.NoSuchRunError: there is none.
+        scheduler.store.run_directory.NoSuchRunError: there is no such run.
     """
     path = locate_run(run, output_dir or Path("outputs"))
     if path.name in ("", ".."):
         path = path.resolve()
     if output_dir is None:
-        # The other way about: a run's directory is <output_dir>/runs/<stamp>.
+        # A run's directory is <output_dir>/runs/<stamp>.
         output_dir = path.parent.parent if path.absolute().parent.name == "runs" else path
     return read_run(path, output_dir)
 
 
 def read_run(path: Path, output_dir: Path) -> SavedRun:
-    """The run in this directory; its reports are in ``output_dir``."""
+    """The run in the directory ``path``, with its reports in ``output_dir``."""
     evaluation, logging_ = _sections(path / "config.yaml")
     manifest = read_json(path / "manifest.json")
     return SavedRun(
@@ -107,23 +107,23 @@ def read_run(path: Path, output_dir: Path) -> SavedRun:
 
 
 def _sections(config: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """What the sections ``evaluation`` and ``logging`` say; nothing where there is no config that can be read."""
+    """The sections ``evaluation`` and ``logging``; empty if there is no readable config."""
     try:
         data = read_source(config).data
     except ConfigError:
         return {}, {}
-    found = [data.get(name) for name in ("evaluation", "logging")]
-    first, second = (section if isinstance(section, dict) else {} for section in found)
-    return first, second
+    sections = (data.get(name) for name in ("evaluation", "logging"))
+    evaluation, logging_ = (section if isinstance(section, dict) else {} for section in sections)
+    return evaluation, logging_
 
 
 def _count(name: str, *places: Mapping[str, Any]) -> int:
     values = (place.get(name) for place in places)
-    return next((value for value in values if isinstance(value, int) and 1 <= value <= _MOST), 1)
+    return next((value for value in values if isinstance(value, int) and 1 <= value <= _MAX_COUNT), 1)
 
 
 def _stages(named: Any) -> tuple[Stage, ...]:
-    """Those that the run's last part was asked for; both where that is not known."""
+    """The stages that the run's last part was asked for; both if that is unknown."""
     return tuple(stage for stage in BOTH_STAGES if isinstance(named, list) and stage in named) or BOTH_STAGES
 
 
@@ -135,7 +135,7 @@ def _metrics(named: Any) -> tuple[str, ...]:
 
 
 def _log(path: Path, output_dir: Path, log_dir: Any) -> Path | None:
-    """The run's log. A relative folder in its config was relative to where it was started, which may be elsewhere."""
+    """The run's log. A relative folder in its config is relative to where the run was started, which is unknown."""
     folders = [output_dir / "logs", *([Path(log_dir)] if isinstance(log_dir, str) else [])]
     files = [folder / f"benchmark_{path.name}.log" for folder in folders]
     return next((file for file in files if file.is_file()), None)

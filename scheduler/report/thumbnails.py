@@ -1,7 +1,7 @@
-"""Makes the small pictures that a run's workers have not brought: those of sources whose edit failed, and of edits that
-were made elsewhere or by an older version. After the same rules as ``workers/thumbnail_maker.py``.
+"""Makes the thumbnails that a run's workers have not made: of sources whose edit failed, and of edits that were made
+elsewhere or by an older version. The rules are those of ``workers/thumbnail_maker.py``.
 
-A report is no worse than without them, so what can't be made is passed over, and it ends after a while.
+A report is useful without them: what cannot be made is skipped, and the work stops after a time limit.
 """
 
 from __future__ import annotations
@@ -32,34 +32,35 @@ from scheduler.store.run_directory import thumbnail_path
 
 log = logging.getLogger("warmbench")
 
-MOST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 _THREADS = 4
-_AT_ONCE = 32
+_BATCH = 32
 _GAP = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """A thumbnail that is to be made, and where its picture is read."""
+    """A missing thumbnail, and the function that reads its picture."""
 
     path: str
     read: Callable[[], bytes]
 
 
 def fill_in(
-    run: Path, report: Report, source_of: Callable[[str], Source | None], *, seconds: float = MOST_SECONDS
+    run: Path, report: Report, source_of: Callable[[str], Source | None], *, seconds: float = MAX_SECONDS
 ) -> int:
-    """Make the thumbnails that this report lacks, from the edits that are on disk and the sources (by a pair's key);
-    return how many were made. Pairs that are not done yet have none. Nothing new is begun after so many seconds.
+    """Make a report's missing thumbnails from the edits on disk and the sources (by a pair's key); return how many.
+
+    Pairs that are not done yet get none. No thumbnail is started after ``seconds``.
     """
     end = time.monotonic() + seconds
     made = 0
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnail") as pool:
         missing = _missing(run, report, source_of)
-        while some := list(islice(missing, _AT_ONCE)):
-            made += sum(pool.map(partial(_make, end=end), some))
+        while batch := list(islice(missing, _BATCH)):
+            made += sum(pool.map(partial(_make, end=end), batch))
             if time.monotonic() > end:
-                log.info("Thumbnails: %d were made in %g s; what is missing is left out", made, seconds)
+                log.info("Thumbnails: stopped after %g s with %d made; the others are left out", seconds, made)
                 break
     return made
 
@@ -68,21 +69,21 @@ def _missing(run: Path, report: Report, source_of: Callable[[str], Source | None
     for pair in report.pairs:
         names = (pair.category, pair.pair_id)
         try:
-            begun = pair.status != "missing" or any(sample.edit is not None for sample in pair.samples)
-            source = source_of(f"{pair.category}/{pair.pair_id}") if begun else None
+            has_results = pair.status != "missing" or any(sample.image is not None for sample in pair.samples)
+            source = source_of(f"{pair.category}/{pair.pair_id}") if has_results else None
             if source is not None and _lacks(path := thumbnail_path(run, *names, None)):
                 yield _Missing(path, source.read)
             for sample in pair.samples:
-                if sample.edit is not None and _lacks(path := thumbnail_path(run, *names, sample.sample)):
-                    # An image elsewhere is recorded with its whole path, which takes the place of the run's.
-                    image = os.path.join(run, sample.edit.image)  # noqa: PTH118 - see scheduler/base/files.py
+                if sample.image is not None and _lacks(path := thumbnail_path(run, *names, sample.sample)):
+                    # An image elsewhere is recorded with its absolute path, which replaces the run's.
+                    image = os.path.join(run, sample.image)  # noqa: PTH118 - see scheduler/base/files.py
                     yield _Missing(path, partial(_read, image))
         except ValueError as error:
             log.debug("%s: no thumbnail: %s", "/".join(names), error)
 
 
 def _lacks(path: str) -> bool:
-    """Whether it is not there, or empty, as a power cut can leave it."""
+    """Whether the file is missing, or empty, as a power cut can leave it."""
     try:
         return os.stat(path).st_size == 0  # noqa: PTH116 - see scheduler/base/files.py
     except OSError:
@@ -90,10 +91,10 @@ def _lacks(path: str) -> bool:
 
 
 def _read(image: str) -> bytes:
-    """The edit as it lies there now, which may be anything: what was replaced by a pipe is not waited for."""
-    found = os.stat(image)  # noqa: PTH116 - see scheduler/base/files.py
-    if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_IMAGE_BYTES:
-        raise ValueError(f"{image} is no image any more")
+    """Read the edit's file. It may have been replaced by anything; a pipe would block for ever."""
+    status = os.stat(image)  # noqa: PTH116 - see scheduler/base/files.py
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_IMAGE_BYTES:
+        raise ValueError(f"{image} is no longer an image")
     return read_file(image)
 
 
@@ -106,21 +107,21 @@ def _make(missing: _Missing, *, end: float) -> bool:
         write_atomically(missing.path, content, durable=False)
     except FileNotFoundError:
         return False
-    except Exception as error:  # noqa: BLE001 - Pillow's readers raise whatever they trip over, and disks may be full
-        log.debug("%s could not be made: %s", missing.path, one_line(error, 200))
+    except Exception as error:  # noqa: BLE001 - Pillow's readers raise any exception, and disks may be full
+        log.debug("%s cannot be made: %s", missing.path, one_line(error, 200))
         return False
     return True
 
 
 def small_jpeg(data: bytes) -> bytes:
-    """The first frame of an image file as a small JPEG: upright, never enlarged, white where it is transparent.
+    """The first frame of an image file as a small JPEG: upright, never enlarged, with white for transparency.
 
     Raises:
-        ValueError: it is larger than is accepted, or its thumbnail would be.
-        Exception: whatever else Pillow raises for a file that it can't read.
+        ValueError: the image or its thumbnail is too large.
+        Exception: anything else that Pillow raises for a file that it cannot read.
     """
     with warnings.catch_warnings():
-        # The limit on pixels is checked here; and the warnings of broken metadata concern nobody.
+        # The limit on pixels is checked here, and warnings about broken metadata help nobody.
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:

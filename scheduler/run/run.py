@@ -27,7 +27,7 @@ from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableErro
 from scheduler.pool.plan import pool_plan
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.report import Report, build_report, write_reports
-from scheduler.report.thumbnails import MOST_SECONDS, fill_in
+from scheduler.report.thumbnails import MAX_SECONDS, fill_in
 from scheduler.run.agenda import Agenda
 from scheduler.run.loop import Evaluation
 from scheduler.run.options import RunOptions, resume_command
@@ -275,7 +275,7 @@ class Run:
             return None
         # `warmbench report` may be at it in another process.
         with reports_locked(self._directory.path, patient=False):
-            return self._write_reports(MOST_SECONDS if patient else _HASTY_SECONDS)
+            return self._write_reports(MAX_SECONDS if patient else _HASTY_SECONDS)
 
     def _write_reports(self, seconds_for_thumbnails: float) -> Report:
         evaluation = self._config.evaluation
@@ -284,12 +284,12 @@ class Run:
             rows, manifest=manifest, expected=self._expected, human=readable_human_scores(self._directory.path)
         )
         fill_in(self._directory.path, report, self._benchmark.source_images(), seconds=seconds_for_thumbnails)
-        for category, group in report.categories.items():
-            if "score" not in self._options.stages and not group.statistics.num_samples:
+        for category, group in report.category_statistics.items():
+            if "score" not in self._options.stages and not group.num_samples:
                 log.info("%s: %d of %d edited", category, group.num_edited, group.num_pairs)
                 continue
-            mean = "-" if group.statistics.mean is None else f"{group.statistics.mean:.3f}"
-            log.info("%s: %d of %d scored, mean %s", category, group.statistics.num_samples, group.num_pairs, mean)
+            mean = "-" if group.mean is None else f"{group.mean:.3f}"
+            log.info("%s: %d of %d scored, mean %s", category, group.num_samples, group.num_pairs, mean)
         try:
             paths = write_reports(report, evaluation.output_dir, self._directory.path, evaluation.metrics)
         except OSError as error:

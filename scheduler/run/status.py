@@ -139,7 +139,7 @@ def _stages(report: Report, expected: Expected, watch: _Watch, now: float | None
     samples = [sample for pair in report.pairs for sample in pair.samples]
     edits = (len(report.pairs) - failed["load"]) * expected.samples_per_pair
     scores = (edits - failed["edit"]) * expected.reward_passes
-    done = sum(sample.edit is not None for sample in samples)
+    done = sum(sample.sha256 is not None for sample in samples)
     found: dict[Stage, StageProgress] = {"edit": _progress("edit", done, failed["edit"], edits, watch, now)}
     if "score" in expected.stages:
         done = sum(len(sample.scores) for sample in samples)

@@ -1,1 +1,1 @@
-"""Statistics of scores: descriptions, intervals, correlations, variance."""
+"""Statistics of scores: descriptions, intervals, correlations, parts of the variance."""

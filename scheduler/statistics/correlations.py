@@ -1,79 +1,88 @@
-"""How far two lists of scores agree: rank correlations with 95 % intervals, made for scores with many ties.
+"""Correlations of two lists of scores with 95% intervals, for scores with many ties.
 
-Spearman's interval is Fisher's z with the variance ``(1 + rho**2 / 2) / (n - 3)`` (Bonett & Wright, Psychometrika 65,
-2000). What those authors give for Kendall's tau covers 88 % to 94 % where scores are whole numbers, as people's are, so
-its interval is by the jackknife of Fisher's z, with Student's t. ``python -m scripts.coverage`` measures both.
+Spearman's rho: ``atanh(rho) +- 1.96 * sqrt((1 + rho**2 / 2) / (n - 3))``, Fisher's z with the variance of Bonett &
+Wright (Psychometrika 65, 2000). Their interval of Kendall's tau covers only 88% to 94% if scores are whole numbers, as
+people's are. So tau-b has the jackknife's, with ``z_i`` the value of Fisher's z without pair i:
+``atanh(tau) +- t(0.975, n - 2) * sqrt((n - 1) / n * sum((z_i - mean(z))**2))``.
+``python -m scripts.coverage`` measures the coverage of both.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-FEWEST = 4
+from msgspec import Meta, Struct
+
+MIN_FOR_INTERVAL = 4
 """Pairs that an interval needs."""
 
-MOST_FOR_JACKKNIFE = 20_000
-"""It compares each pair with each other one; above this Kendall's tau has no interval."""
+MAX_FOR_JACKKNIFE = 20_000
+"""The jackknife compares each pair with every other pair. With more pairs, Kendall's tau has no interval."""
 
 _ROUNDING = 1e-12
 _NORMAL = 1.959963984540054
+"""The 0.975 quantile of the normal distribution."""
+
+Coefficient = Annotated[float, Meta(ge=-1, le=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """A correlation, from -1 to 1. Null where either list is all one number, or has under two.
+class Correlation(Struct, frozen=True):
+    """A correlation and its 95% interval.
 
-    ``ci95`` is null under four pairs, and where the ranks agree so well that there is nothing to estimate it from.
+    ``value`` is null if all numbers of a list are equal, or if there are fewer than two. ``ci95`` is also null under
+    four pairs, and if the ranks agree so well that there is no variance to estimate it from.
     """
 
-    value: float | None
-    ci95: tuple[float, float] | None = None
+    value: Coefficient | None
+    ci95: tuple[Coefficient, Coefficient] | None
+
+
+NO_CORRELATION = Correlation(None, None)
 
 
 def spearman(first: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Spearman's rho, ties having the mean of their ranks.
+    """Spearman's rho: Pearson's r of the ranks. Ties have the mean of their ranks.
 
     Raises:
-        ValueError: the lists differ in length, or hold what is no finite number.
+        ValueError: the lists differ in length, or hold a number that is not finite.
     """
     checked = _checked(first, other)
     if checked is None:
-        return Correlation(None)
+        return NO_CORRELATION
     value = _pearson(ranks(first), ranks(other))
     count = len(first)
-    if count < FEWEST or abs(value) == 1.0:
-        return Correlation(value)
+    if count < MIN_FOR_INTERVAL or abs(value) == 1.0:
+        return Correlation(value, None)
     return Correlation(value, _interval(value, _NORMAL * math.sqrt((1 + value**2 / 2) / (count - 3))))
 
 
 def kendall(first: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Kendall's tau-b.
+    """Kendall's tau-b, which corrects for ties.
 
     Raises:
-        ValueError: the lists differ in length, or hold what is no finite number.
+        ValueError: the lists differ in length, or hold a number that is not finite.
     """
     checked = _checked(first, other)
     if checked is None:
-        return Correlation(None)
+        return NO_CORRELATION
     from scipy.stats import kendalltau
 
     value = _rounded(float(kendalltau(*checked).statistic))
     count = len(first)
-    if not FEWEST <= count <= MOST_FOR_JACKKNIFE or abs(value) == 1.0:
-        return Correlation(value)
-    # Of their ranks, which say the same and can be subtracted.
+    if not MIN_FOR_INTERVAL <= count <= MAX_FOR_JACKKNIFE or abs(value) == 1.0:
+        return Correlation(value, None)
+    # Ranks have the same order as the scores, and their differences never overflow.
     margin = _jackknife_margin(ranks(first), ranks(other))
     return Correlation(value, None if margin is None else _interval(value, margin))
 
 
 def pearson(first: Sequence[float], other: Sequence[float]) -> float | None:
-    """Pearson's r, without an interval: those that are known assume normal scores. Null as for the others.
+    """Pearson's r, None as in ``Correlation``. Without an interval: the known ones assume normal scores.
 
     Raises:
-        ValueError: the lists differ in length, or hold what is no finite number.
+        ValueError: the lists differ in length, or hold a number that is not finite.
     """
     checked = _checked(first, other)
     return None if checked is None else _pearson(*checked)
@@ -87,27 +96,27 @@ def ranks(scores: Sequence[float]) -> Any:
 
 
 def _checked(first: Sequence[float], other: Sequence[float]) -> tuple[Any, Any] | None:
-    """Both as arrays; None if there is no correlation."""
+    """Both lists as arrays; None if they have no correlation."""
     import numpy as np
 
     if len(first) != len(other):
         raise ValueError(f"{len(first)} and {len(other)} scores can't be paired")
     arrays = np.asarray(first, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    for one in arrays:
-        if not np.isfinite(one).all():
+    for array in arrays:
+        if not np.isfinite(array).all():
             raise ValueError("a score is not a finite number")
-    if len(first) < 2 or any(one.min() == one.max() for one in arrays):
+    if len(first) < 2 or any(array.min() == array.max() for array in arrays):
         return None
     return arrays
 
 
 def _pearson(first: Any, other: Any) -> float:
-    one, two = _centred(first), _centred(other)
-    return _rounded(float((one @ two) / math.sqrt((one @ one) * (two @ two))))
+    x, y = _centred(first), _centred(other)
+    return _rounded(float((x @ y) / math.sqrt((x @ x) * (y @ y))))
 
 
 def _centred(values: Any) -> Any:
-    """Less their mean, and scaled, so that no sum and no square over- or underflows."""
+    """The values less their mean, scaled so that no sum and no square over- or underflows."""
     import numpy as np
 
     values = np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))  # by a power of two, which rounds nothing
@@ -116,7 +125,7 @@ def _centred(values: Any) -> Any:
 
 
 def _rounded(value: float) -> float:
-    """A perfect correlation is exactly 1: what rounding leaves of it would have an interval."""
+    """A perfect correlation is exactly 1; a rounding error would give it an interval."""
     return math.copysign(1.0, value) if abs(value) > 1 - _ROUNDING else value
 
 
@@ -126,25 +135,25 @@ def _interval(value: float, margin: float) -> tuple[float, float]:
 
 
 def _jackknife_margin(first: Any, other: Any) -> float | None:
-    """Half of the interval of Fisher's z of tau-b, from its values with each pair left out in turn."""
+    """Half the width of the interval of Fisher's z of tau-b; None if it cannot be estimated."""
     import numpy as np
     from scipy.special import stdtrit
 
     count = len(first)
-    # Of each pair, over all others: concordant less discordant ones, those not tied in the first, and in the other.
+    # For each pair, over all others: concordant less discordant, not tied in the first list, not tied in the other.
     agree, first_untied, other_untied = (np.empty(count) for _ in range(3))
     block = max(1, 4_000_000 // count)
     for start in range(0, count, block):
         rows = slice(start, start + block)
-        one = np.sign(first[rows, None] - first[None, :])
-        two = np.sign(other[rows, None] - other[None, :])
-        agree[rows] = (one * two).sum(axis=1)
-        first_untied[rows] = np.abs(one).sum(axis=1)
-        other_untied[rows] = np.abs(two).sum(axis=1)
-    below = (first_untied.sum() - 2 * first_untied) * (other_untied.sum() - 2 * other_untied)
-    if (below <= 0).any():
+        x = np.sign(first[rows, None] - first[None, :])
+        y = np.sign(other[rows, None] - other[None, :])
+        agree[rows] = (x * y).sum(axis=1)
+        first_untied[rows] = np.abs(x).sum(axis=1)
+        other_untied[rows] = np.abs(y).sum(axis=1)
+    squared = (first_untied.sum() - 2 * first_untied) * (other_untied.sum() - 2 * other_untied)
+    if (squared <= 0).any():
         return None
-    without = (agree.sum() - 2 * agree) / np.sqrt(below)
+    without = (agree.sum() - 2 * agree) / np.sqrt(squared)
     if (np.abs(without) > 1 - _ROUNDING).any():
         return None
     z = np.arctanh(without)

@@ -1,7 +1,7 @@
-"""The numbers of a report: statistics of scores, of paired differences, and one score out of several aspects.
+"""Statistics of scores and of paired differences, and the score that combines several aspects.
 
-Sums are exact: the standard library adds floats as fractions and rounds once, so the order of the scores can't change
-a result, equal scores have a deviation of exactly 0, and a mean lies between minimum and maximum. Nothing is clamped.
+Sums are exact: the standard library's ``statistics`` adds floats as fractions and rounds once. So the order of the
+scores does not change a result, equal scores have a deviation of exactly 0, and a mean is never outside of the scores.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
 
 CombineRule = Literal["mean", "min", "geometric_mean"]
+Interval = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
-    """Statistics of ``num_samples`` scores, all null where there are none.
+class Description(Struct, frozen=True):
+    """Statistics of ``num_samples`` scores, all null without any.
 
-    ``std`` is the population's (ddof 0). ``ci95`` is the 95 % interval of the mean (low, high) by Student's t on the
-    sample deviation (ddof 1): null under two samples, or where it goes beyond what a float holds.
+    ``std`` is the population's, ``sqrt(sum((x - mean)**2) / n)`` (ddof 0). ``ci95`` is the 95% interval of the mean
+    (low, high) by Student's t, ``mean +- t(0.975, n - 1) * s / sqrt(n)`` with the sample deviation ``s`` (ddof 1). It
+    is null under two scores, or if a float cannot hold it.
     """
 
     mean: float | None
@@ -28,24 +30,23 @@ class Description:
     median: float | None
     min: float | None
     max: float | None
-    num_samples: int
-    ci95: tuple[float, float] | None
+    num_samples: Annotated[int, Meta(ge=0)]
+    ci95: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
-class PairedDifference:
-    """Statistics of ``num_pairs`` differences of scores of the same pairs, null where there are none.
+class PairedDifference(Struct, frozen=True):
+    """Statistics of the score differences of ``num_pairs`` pairs, null without any.
 
-    ``std`` is the population's, as for scores. ``ci95`` is the 95 % interval of the mean difference by Student's t (on
-    the sample deviation): null under two pairs. ``wins``, ``ties`` and
-    ``losses`` count differences above, at and below exactly 0. ``sign_test_p`` is the two-sided p-value of the exact
-    sign test, that wins and losses are equally likely; ties say nothing about that and are left out of it.
+    ``std_difference`` is the population's deviation, ``ci95`` the 95% interval of the mean difference by Student's t,
+    as in ``Description``. ``wins``, ``ties`` and ``losses`` count differences above, at and below exactly 0.
+    ``sign_test_p`` is the two-sided p-value of the exact sign test, ``min(1, 2 * P(X <= min(wins, losses)))`` for
+    ``X ~ Binomial(wins + losses, 1/2)``; ties are left out of it.
     """
 
     num_pairs: int
-    mean: float | None
-    std: float | None
-    ci95: tuple[float, float] | None
+    mean_difference: float | None
+    std_difference: float | None
+    ci95: Interval | None
     wins: int
     ties: int
     losses: int
@@ -85,8 +86,8 @@ def describe_differences(differences: Sequence[float]) -> PairedDifference:
     losses = sum(difference < 0 for difference in differences)
     return PairedDifference(
         num_pairs=described.num_samples,
-        mean=described.mean,
-        std=described.std,
+        mean_difference=described.mean,
+        std_difference=described.std,
         ci95=described.ci95,
         wins=wins,
         ties=described.num_samples - wins - losses,
@@ -109,11 +110,11 @@ def mean(values: Sequence[float]) -> float:
 
 
 def combine(aspects: Mapping[str, float], rule: CombineRule, low: float) -> float:
-    """Make one score of the scores of several aspects (name to score). ``low`` is the bottom of the score range.
+    """Combine the scores of several aspects (name to score) into one. ``low`` is the lower end of the score range.
 
-    ``geometric_mean`` is the plain one, so one aspect at 0 makes the whole 0. A range that begins below 0 has no
-    geometric mean; there the scores are measured from ``low``: ``low + (product of (score - low)) ** (1 / n)``, and
-    one aspect at ``low`` makes the whole ``low``.
+    ``geometric_mean`` is ``(product of scores) ** (1 / n)``, so one aspect with 0 makes the result 0. If the range
+    begins below 0, the scores are measured from ``low``: ``low + (product of (score - low)) ** (1 / n)``, and one
+    aspect with ``low`` makes the result ``low``.
 
     Raises:
         ValueError: no aspects, a score that is not finite, or for ``geometric_mean`` one below both 0 and ``low``.
@@ -141,13 +142,13 @@ def _geometric_mean(aspects: Mapping[str, float], base: float) -> float:
     heights = [score - base for score in aspects.values()]
     if min(heights) == 0.0:
         return base
-    # Relative to the highest, so that equal aspects give exactly themselves and no product under- or overflows.
+    # Relative to the highest: equal aspects then give exactly their score, and no product under- or overflows.
     highest = max(heights)
     logs = [math.log(height) - math.log(highest) for height in heights]
     return base + highest * math.exp(math.fsum(logs) / len(logs))
 
 
-def _interval_of_mean(scores: Sequence[float]) -> tuple[float, float] | None:
+def _interval_of_mean(scores: Sequence[float]) -> Interval | None:
     count = len(scores)
     if count < 2:
         return None
@@ -163,7 +164,7 @@ def _interval_of_mean(scores: Sequence[float]) -> tuple[float, float] | None:
 
 
 def _sign_test(wins: int, losses: int) -> float | None:
-    """The exact two-sided p-value; both tails are alike at a probability of one half."""
+    """The exact two-sided p-value. Both tails are equal, because the probability is one half."""
     if not wins + losses:
         return None
     from scipy.special import bdtr

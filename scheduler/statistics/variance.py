@@ -1,57 +1,69 @@
-"""Variance told apart: between pairs, between edits of a pair (seeds), between judgements of an edit (passes).
+"""Parts of the variance of scores: between pairs, between edits of a pair (seeds), between passes over an edit.
 
-A balanced nested random-effects model, ``score = mean + pair + sample within pair + pass within sample``, with its
-components by the method of moments (one-way nested analysis of variance: Searle, Casella & McCulloch, "Variance
-Components", 1992, chapter 3). Where data and estimates are balanced and not negative, REML gives the same.
+A balanced nested random-effects model, ``score = mean + pair + sample within pair + pass within sample``. Its variance
+components are estimated by the method of moments, the one-way nested analysis of variance (Searle, Casella & McCulloch,
+"Variance Components", 1992, chapter 3). For balanced data and estimates above 0, REML gives the same. With mean squares
+MS of ``pairs`` pairs, ``samples`` samples of each and ``passes`` passes of each sample:
+
+    judging       = MS(passes)
+    editing       = (MS(samples) - MS(passes)) / passes
+    between_pairs = (MS(pairs) - MS(samples)) / (samples * passes)
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
 
 from scheduler.statistics.describe import mean
 
+Level = Literal["editing", "judging"]
+_Positive = Annotated[int, Meta(ge=1)]
+_NotNegative = Annotated[float, Meta(ge=0)]
 
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One part of the variance. ``variance`` is never negative: an ``estimate`` below 0, which the method can give
-    where the true value is small, counts as 0. ``includes`` names the parts that these scores can't tell from it.
+
+class Component(Struct, frozen=True):
+    """One part of the variance.
+
+    The method can give an ``estimate`` below 0 where the true value is small; ``variance`` is then 0. ``std`` is the
+    square root of ``variance``. ``includes`` names the parts that these scores cannot separate from this one.
     """
 
+    variance: _NotNegative
+    std: _NotNegative
     estimate: float
-    includes: tuple[str, ...] = ()
-
-    @property
-    def variance(self) -> float:
-        return max(self.estimate, 0.0)
-
-    @property
-    def std(self) -> float:
-        return math.sqrt(self.variance)
+    includes: tuple[Level, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Variance:
-    """The parts of the variance of ``num_pairs`` pairs, each with as many samples and passes. Null where that many
-    can't tell: ``editing`` needs two samples of a pair, ``judging`` two passes of an edit, ``between_pairs`` two pairs.
+class Variance(Struct, frozen=True):
+    """The parts of the variance of ``num_pairs`` pairs, each with the same number of samples and passes.
 
-    ``se_repeat`` is the standard error of the overall mean that editing and judging leave with these very pairs: how
-    much it would move if the run were repeated with other seeds. Null where editing is.
+    A part is null if it cannot be estimated: ``editing`` needs two samples of a pair, ``judging`` two passes of an
+    edit, ``between_pairs`` two pairs. ``se_repeat`` is the standard error of the overall mean through editing and
+    judging alone, ``sqrt((editing + judging / passes) / (pairs * samples))``: how much the mean would move if the run
+    were repeated on the same pairs with other seeds. It is null if ``editing`` is.
     """
 
-    num_pairs: int
-    samples_per_pair: int
-    reward_passes: int
+    num_pairs: _Positive
+    samples_per_pair: _Positive
+    reward_passes: _Positive
     between_pairs: Component | None
     editing: Component | None
     judging: Component | None
-    se_repeat: float | None
+    se_repeat: _NotNegative | None
 
 
-def tell_apart(scores: Sequence[Sequence[Sequence[float]]]) -> Variance | None:
-    """The parts of the variance of ``scores[pair][sample][pass]``; None if there is but one score of each, or none.
+def component(estimate: float, includes: tuple[Level, ...] = ()) -> Component:
+    """The part of the variance with this estimate."""
+    variance = max(estimate, 0.0)
+    return Component(variance=variance, std=math.sqrt(variance), estimate=estimate, includes=includes)
+
+
+def variance_components(scores: Sequence[Sequence[Sequence[float]]]) -> Variance | None:
+    """Estimate the parts of the variance of ``scores[pair][sample][pass]``; None if each pair has only one score.
 
     Raises:
         ValueError: pairs differ in their number of samples or passes, or a score is not finite.
@@ -63,33 +75,31 @@ def tell_apart(scores: Sequence[Sequence[Sequence[float]]]) -> Variance | None:
         raise ValueError("the pairs do not all have as many samples and passes")
     if samples * passes == 1:
         return None
-    edits = [[_mean(sample) for sample in pair] for pair in scores]
-    means = [_mean(pair) for pair in edits]
-    between_pairs = _mean_square(samples * passes, [mean(means)] * pairs, means, pairs - 1)
+    sample_means = [[_mean(sample) for sample in pair] for pair in scores]
+    pair_means = [_mean(pair) for pair in sample_means]
+    between_pairs = _mean_square(samples * passes, [mean(pair_means)] * pairs, pair_means, pairs - 1)
     between_samples = _mean_square(
         passes,
-        [one for one in means for _ in range(samples)],
-        [one for pair in edits for one in pair],
+        [value for value in pair_means for _ in range(samples)],
+        [value for pair in sample_means for value in pair],
         pairs * (samples - 1),
     )
     between_passes = _mean_square(
         1,
-        [one for pair in edits for one in pair for _ in range(passes)],
-        [one for pair in scores for sample in pair for one in sample],
+        [value for pair in sample_means for value in pair for _ in range(passes)],
+        [score for pair in scores for sample in pair for score in sample],
         pairs * samples * (passes - 1),
     )
-    judging = None if between_passes is None else Component(between_passes)
+    judging = None if between_passes is None else component(between_passes)
     editing = _component(between_samples, between_passes, passes, ("judging",))
-    mixed = ("editing",) if passes > 1 else ("editing", "judging")
-    below = between_passes if between_samples is None else between_samples
-    pair = _component(between_pairs, below, samples * passes, ())
-    if pair is not None and editing is None:
-        pair = Component(pair.estimate, mixed)
+    mixed: tuple[Level, ...] = () if editing is not None else ("editing",) if passes > 1 else ("editing", "judging")
+    lower = between_passes if between_samples is None else between_samples
+    between = None if between_pairs is None else component((between_pairs - (lower or 0.0)) / (samples * passes), mixed)
     return Variance(
         num_pairs=pairs,
         samples_per_pair=samples,
         reward_passes=passes,
-        between_pairs=pair,
+        between_pairs=between,
         editing=editing,
         judging=judging,
         se_repeat=_se_repeat(editing, judging, pairs, samples, passes),
@@ -97,31 +107,28 @@ def tell_apart(scores: Sequence[Sequence[Sequence[float]]]) -> Variance | None:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """The exact mean; of passes that agree, as they mostly do, without the work."""
+    """The exact mean. Passes mostly agree: equal values need no sum."""
     first = values[0]
     return first if all(value == first for value in values) else mean(values)
 
 
 def _mean_square(weight: int, centres: Sequence[float], values: Sequence[float], freedom: int) -> float | None:
-    """``weight`` times the sum of squares over its degrees of freedom; None without any, or beyond what floats hold."""
+    """``weight * sum((value - centre)**2) / freedom``; None without freedom, or if a float cannot hold it."""
     if freedom < 1:
         return None
     try:
-        found = (
-            weight * math.fsum((value - centre) ** 2 for centre, value in zip(centres, values, strict=True)) / freedom
-        )
+        squares = math.fsum((value - centre) ** 2 for centre, value in zip(centres, values, strict=True))
+        result = weight * squares / freedom
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return result if math.isfinite(result) else None
 
 
-def _component(own: float | None, below: float | None, scores: int, includes: tuple[str, ...]) -> Component | None:
-    """What is left of a mean square without that of the level below it, which is part of it."""
+def _component(own: float | None, lower: float | None, count: int, includes: tuple[Level, ...]) -> Component | None:
+    """The mean square less that of the level below, which it includes, per each of ``count`` scores."""
     if own is None:
         return None
-    if below is None:
-        return Component(own / scores, includes)
-    return Component((own - below) / scores)
+    return component(own / count, includes) if lower is None else component((own - lower) / count)
 
 
 def _se_repeat(
@@ -129,5 +136,5 @@ def _se_repeat(
 ) -> float | None:
     if editing is None:
         return None
-    of_judging = 0.0 if judging is None else judging.variance / passes
-    return math.sqrt((editing.variance + of_judging) / (pairs * samples))
+    judging_variance = 0.0 if judging is None else judging.variance / passes
+    return math.sqrt((editing.variance + judging_variance) / (pairs * samples))

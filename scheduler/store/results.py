@@ -1,14 +1,19 @@
-"""What is known of one pair: its edits, its scores, its failures."""
+"""What is known of one pair: its edits, scores and failures, as the JSON report has them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
 
 from scheduler.base.stages import Stage
 
 PairStatus = Literal["scored", "edited", "failed", "missing"]
+Count = Annotated[int, Meta(ge=0)]
+PositiveCount = Annotated[int, Meta(ge=1)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,76 +37,70 @@ class Expected:
             raise ValueError(f"stages are edit, score or both, not {list(self.stages)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why one unit of work got no result. ``sample`` and ``pass_`` are null where it concerns all of them."""
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why one unit of work has no result. ``sample`` and ``pass`` are null where all of them are concerned."""
 
     category: str
     pair_id: str
     stage: Literal["load", "edit", "score"]
     kind: str
     message: str
-    sample: int | None
-    pass_: int | None
+    sample: Count | None
+    pass_: Count | None = field(name="pass")
 
 
-@dataclass(frozen=True, slots=True)
-class EditResult:
-    """A delivered edit. ``image`` is relative to the run directory, else absolute; ``size`` is width and height.
+class ScoreResult(Struct, frozen=True, kw_only=True):
+    """One pass of the reward over one edit.
 
-    ``seed`` is null for one that was made elsewhere.
+    ``method`` is how the score was read: json, marked, logits, or a name of the user's own class.
+    ``batch_device_seconds`` is the device time of the whole batch.
     """
 
-    identity: str
-    image: str
-    sha256: str
-    size: tuple[int, int]
-    seed: int | None
-    worker: str | None
-    device: str | None
-    round: int | None
-    device_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreResult:
-    """One pass of the reward over one edit. ``device_seconds`` is that of the whole ``batch`` it was scored in."""
-
-    identity: str
-    pass_: int
+    pass_: Count = field(name="pass")
     score: float
-    aspects: Mapping[str, float] | None
+    aspects: Mapping[str, float | None] | None
     response: str | None
     method: str
     worker: str | None
     device: str | None
-    batch: int | None
-    device_seconds: float | None
+    batch: Count | None
+    batch_device_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class SampleResult:
-    """One edit of a pair and its scores, by pass. ``score`` is their mean, null unless every pass has one."""
+class SampleResult(Struct, frozen=True, kw_only=True):
+    """One edit of a pair and its scores, by pass. Without an edit, all that describes it is null.
 
-    sample: int
-    edit: EditResult | None
-    scores: tuple[ScoreResult, ...]
+    ``image`` is a path, relative to the run's directory or absolute; ``size`` is width and height. ``seed``,
+    ``worker``, ``device``, ``round`` and ``edit_device_seconds`` are null for an edit that was made elsewhere.
+    ``score`` is the mean over the passes, null unless every pass has one.
+    """
+
+    sample: Count
+    seed: int | None
+    image: str | None
+    sha256: Sha256 | None
+    size: tuple[PositiveCount, PositiveCount] | None
+    worker: str | None
+    device: str | None
+    round: Count | None
+    edit_device_seconds: float | None
     score: float | None
+    scores: tuple[ScoreResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PairResult:
+class PairResult(Struct, frozen=True, kw_only=True):
     """One pair of the benchmark.
 
     ``scored``: every sample and pass has a score. ``edited``: every sample has its edit, and no score was asked for.
-    ``failed``: something is recorded as failed. ``missing``: not done yet. ``score`` is null unless ``scored``.
+    ``failed``: something is recorded as failed. ``missing``: not done yet. ``score`` is the mean over the samples, null
+    unless the pair is ``scored``.
     """
 
     category: str
     pair_id: str
-    source_sha256: str | None
-    instruction: str | None
-    description: str | None
     status: PairStatus
     score: float | None
+    instruction: str | None
+    description: str | None
+    source_sha256: Sha256 | None
     samples: tuple[SampleResult, ...]

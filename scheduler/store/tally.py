@@ -1,21 +1,19 @@
 """What the ledger says about one pair, row after row: which result or failure of each unit of work counts.
 
-A unit is one edit (a sample) or one score (a sample and a pass). The rule is that the last word counts, except that the
-first result for an identity stays: a result replaces a failure, and a result or failure for another identity (redone
-work, because something it depends on changed) replaces what was there. An edit that gives another image, or fails to be
-made anew, takes the scores of the old image with it. A failure of kind ``outdated`` says that a result no longer counts
-and is to be done again: what it concerns is missing until then. The scores of an outdated edit come back with an edit
-of the same bytes.
+A unit is one edit (a sample) or one score (a sample and a pass). The latest row counts, but the first result for an
+identity stays: a result replaces a failure, and a result or failure for another identity (work that was done again,
+because something it depends on changed) replaces the result before it. An edit with another image, or an edit that
+fails for another identity, removes the scores of the old image. A failure of kind ``outdated`` withdraws a result: the
+unit is missing until it is done again. The scores of a withdrawn edit come back with an edit of the same bytes.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass, field
 
 from scheduler.statistics.describe import mean
-from scheduler.store.results import EditResult, Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
+from scheduler.store.results import Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
 from scheduler.store.rows import EditedRow, FailedRow, Planned, ScoredRow
 
 OUTDATED = "outdated"
@@ -24,16 +22,16 @@ OUTDATED = "outdated"
 
 @dataclass(slots=True)
 class SampleTally:
-    """One edit of a pair, and its scores and failures by pass. A ``withdrawn`` edit is kept to be compared alone.
+    """One edit of a pair, and its scores and failures by pass. A ``withdrawn`` edit is kept for comparison only.
 
     ``planned`` is the pair as it was when the edit was made.
     """
 
-    edit: EditResult | None = None
+    edit: EditedRow | None = None
     planned: Planned | None = None
     withdrawn: bool = False
     edit_failure: Failure | None = None
-    scores: dict[int, ScoreResult] = field(default_factory=dict)
+    scores: dict[int, ScoredRow] = field(default_factory=dict)
     score_failures: dict[int, Failure] = field(default_factory=dict)
 
     def forget_scores(self) -> None:
@@ -53,16 +51,16 @@ class SampleTally:
         return self.is_scored(expected) if "score" in expected.stages else self.edit is not None and not self.withdrawn
 
     def failures(self, expected: Expected) -> list[Failure]:
-        """Those that stand: an edit that failed again after it was had once matters only while the work isn't done."""
-        found = list(self.score_failures.values()) if "score" in expected.stages else []
+        """The failures that count. A later failure of an edit that exists counts only while the sample is not done."""
+        failures = list(self.score_failures.values()) if "score" in expected.stages else []
         if self.edit_failure is not None and (self.edit is None or not self.is_done(expected)):
-            found.insert(0, self.edit_failure)
-        return found
+            failures.insert(0, self.edit_failure)
+        return failures
 
 
 @dataclass(slots=True)
 class PairTally:
-    """One pair as far as the ledger was read. Samples and passes beyond the expected ones are passed over."""
+    """One pair, after the rows of the ledger so far. Samples and passes beyond the expected ones are ignored."""
 
     category: str
     pair_id: str
@@ -71,7 +69,7 @@ class PairTally:
     samples: dict[int, SampleTally] = field(default_factory=dict)
 
     def plan(self, row: Planned) -> None:
-        """Take a ``planned`` row; one with a source means that the pair did load."""
+        """Take a ``planned`` row; one with a source means that the pair has loaded."""
         self.planned = row
         if row.source_sha256 is not None:
             self.load_failure = None
@@ -88,7 +86,7 @@ class PairTally:
             if sample.edit.sha256 != row.sha256:
                 sample.forget_scores()
         sample.withdrawn = False
-        sample.edit = _edit_of(row)
+        sample.edit = row
         sample.planned = self.planned
 
     def scored(self, row: ScoredRow, expected: Expected) -> None:
@@ -102,7 +100,7 @@ class PairTally:
         sample.score_failures.pop(row.pass_, None)
         known = sample.scores.get(row.pass_)
         if known is None or known.identity != row.identity:
-            sample.scores[row.pass_] = _score_of(row)
+            sample.scores[row.pass_] = row
 
     def failed(self, row: FailedRow, expected: Expected) -> None:
         failure = Failure(
@@ -133,14 +131,14 @@ class PairTally:
                         _score_failed(sample, pass_, failure, row.identity)
 
     def failures(self, expected: Expected) -> list[Failure]:
-        """Every failure that stands, once each, in the order of the samples."""
-        found = [] if self.load_failure is None else [self.load_failure]
+        """Every failure that counts, once each, in the order of the samples."""
+        failures = [] if self.load_failure is None else [self.load_failure]
         for _, sample in sorted(self.samples.items()):
-            found += sample.failures(expected)
-        return list(dict.fromkeys(found))
+            failures += sample.failures(expected)
+        return list(dict.fromkeys(failures))
 
     def result(self, expected: Expected) -> PairResult:
-        """The pair as it stands. Its score is the mean over samples of the mean over passes."""
+        """The pair's result so far. Its score is the mean over samples of the mean over passes."""
         status = self._status(expected)
         samples = tuple(
             _sample_result(number, sample, expected)
@@ -191,48 +189,41 @@ def _score_failed(sample: SampleTally, pass_: int, failure: Failure, identity: s
 
 
 def _concerned(number: int | None, count: int) -> range:
-    """The one that is meant if it is an expected one, or all where none is named."""
+    """The sample or pass with this number, if it is expected; all of them if no number is given."""
     if number is None:
         return range(count)
     return range(number, number + 1) if 0 <= number < count else range(0)
 
 
 def _sample_result(number: int, sample: SampleTally, expected: Expected) -> SampleResult:
-    scores = tuple(score for _, score in sorted(sample.scores.items()))
+    edit = sample.edit
+    scores = tuple(_score_result(row) for _, row in sorted(sample.scores.items()))
     return SampleResult(
         sample=number,
-        edit=sample.edit,
-        scores=scores,
+        seed=edit.seed if edit else None,
+        image=edit.image if edit else None,
+        sha256=edit.sha256 if edit else None,
+        size=edit.size if edit else None,
+        worker=edit.worker if edit else None,
+        device=edit.device if edit else None,
+        round=edit.round if edit else None,
+        edit_device_seconds=_device_seconds(edit) if edit else None,
         score=mean([score.score for score in scores]) if sample.is_scored(expected) else None,
+        scores=scores,
     )
 
 
-def _edit_of(row: EditedRow) -> EditResult:
-    return EditResult(
-        identity=row.identity,
-        image=row.image,
-        sha256=row.sha256,
-        size=row.size,
-        seed=row.seed,
-        worker=_shared(row.worker),
-        device=_shared(row.device),
-        round=row.round,
-        device_seconds=_seconds(row.started, row.finished),
-    )
-
-
-def _score_of(row: ScoredRow) -> ScoreResult:
+def _score_result(row: ScoredRow) -> ScoreResult:
     return ScoreResult(
-        identity=row.identity,
         pass_=row.pass_,
         score=row.score,
         aspects=row.aspects,
         response=row.response,
-        method=sys.intern(row.method),
-        worker=_shared(row.worker),
-        device=_shared(row.device),
+        method=row.method,
+        worker=row.worker,
+        device=row.device,
         batch=row.batch,
-        device_seconds=_seconds(row.started, row.finished),
+        batch_device_seconds=_device_seconds(row),
     )
 
 
@@ -249,12 +240,7 @@ def _not_finite(row: ScoredRow) -> FailedRow:
     )
 
 
-def _seconds(started: float | None, finished: float | None) -> float | None:
-    if started is None or finished is None or not math.isfinite(finished - started):
+def _device_seconds(row: EditedRow | ScoredRow) -> float | None:
+    if row.started is None or row.finished is None or not math.isfinite(row.finished - row.started):
         return None
-    return finished - started
-
-
-def _shared(name: str | None) -> str | None:
-    """One string for all rows that name the same worker or device: there may be 100,000 of them."""
-    return None if name is None else sys.intern(name)
+    return row.finished - row.started

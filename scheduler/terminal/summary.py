@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from scheduler.base.text import format_duration, one_line
-from scheduler.report.figures import DEFAULT_METRICS, averages_words
+from scheduler.report.figures import DEFAULT_METRICS, averages_line
 from scheduler.report.model import Report
 from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
@@ -40,7 +40,7 @@ def print_summary(
         say(console, f"⚠️  {one_line(note)}", style="bold yellow")
     say(console, "", "📊 Final Statistics:", "", "Category Results:")
     print_table(console, final_table(report, metrics))
-    say(console, *averages_words(report))
+    say(console, *averages_line(report))
     if paths:
         say(console, "", "📁 Reports saved to:", *(f"   - {one_line(path)}" for path in paths))
     say(console, "", f"⏱️  Total Time: {format_duration(seconds)}")

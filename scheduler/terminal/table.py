@@ -42,11 +42,11 @@ def final_table(report: Report, metrics: Sequence[str]) -> Table:
     Raises:
         ValueError: an unknown metric.
     """
-    scored = "score" in report.expected.stages or report.overall.statistics.num_samples > 0
+    scored = "score" in report.stages or report.overall.num_samples > 0
     chosen = [metric for metric in chosen_metrics(metrics) if scored]
     counts = [column for column in _COUNTS if column.count(report.overall)]
     if scored:
-        counts.insert(0, _Count("Count", lambda group: group.statistics.num_samples, ""))
+        counts.insert(0, _Count("Count", lambda group: group.num_samples, ""))
     table = Table(box=box.SQUARE)
     # Category names alone may be folded in a narrow terminal: half a number is worse than none.
     table.add_column("Category", overflow="fold", min_width=NARROWEST_CATEGORY)
@@ -54,7 +54,7 @@ def final_table(report: Report, metrics: Sequence[str]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True, min_width=6)
     for column in counts:
         table.add_column(column.heading, justify="right", no_wrap=True, min_width=6, style=column.style)
-    for name, group in report.categories.items():
+    for name, group in report.category_statistics.items():
         table.add_row(*_cells(name, group, chosen, counts))
     table.add_section()
     table.add_row(*_cells("Overall", report.overall, chosen, counts))
@@ -73,6 +73,6 @@ def print_table(console: Console, table: Table) -> None:
 
 def _cells(name: str, group: Group, metrics: Sequence[str], counts: Sequence[_Count]) -> list[Text]:
     cells = [one_line(name, LONGEST_CATEGORY)]
-    cells += [metric_text(group.statistics, metric) for metric in metrics]
+    cells += [metric_text(group, metric) for metric in metrics]
     cells += [str(column.count(group)) for column in counts]
     return [Text(cell) for cell in cells]

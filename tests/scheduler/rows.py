@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from scheduler.report import Report, build_report
+from scheduler.report import Report, build_report, report_as_json
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, FailureStage, Planned, Row, ScoredRow, StageRow
 
@@ -113,6 +114,12 @@ def stage_end(stage: Any, *, wall: float, device: float, workers: int, **more: A
 
 def report_of(rows: Sequence[Row], *, manifest: dict[str, Any] | None = None, **expected: Any) -> Report:
     return build_report(iter(rows), manifest=manifest or {}, expected=Expected(**expected))
+
+
+def json_of(report: Report) -> dict[str, Any]:
+    """The JSON report, read back."""
+    content: dict[str, Any] = json.loads(report_as_json(report))
+    return content
 
 
 def sha(text: str) -> str:

@@ -78,7 +78,7 @@ class Comparison:
 
     def is_worse(self, by: float) -> bool | None:
         """Whether the mean difference, as estimated, is below ``-by``; None if no pair counts."""
-        found = self.overall.difference.mean
+        found = self.overall.difference.mean_difference
         return None if found is None else found < -by - _ROUNDING
 
 

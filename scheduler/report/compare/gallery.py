@@ -76,9 +76,9 @@ class _Run:
             "status": report.status,
             "running": self.compared.running,
             "notes": [shown_text(note, _LONGEST_NOTE) for note in report.notes],
-            "scored": report.overall.statistics.num_samples,
+            "scored": report.overall.num_samples,
             "pairs": report.overall.num_pairs,
-            "samples": report.expected.samples_per_pair,
+            "samples": report.samples_per_pair,
             "models": {role: model_of(report.provenance, role) for role in ("editor", "reward")},
         }
 
@@ -89,12 +89,11 @@ class _Run:
             return None
         found: dict[str, Any] = {"status": pair.status, "score": shown_number(pair.score)}
         sample = pair.samples[0] if pair.samples else None
-        if sample is not None and sample.edit is not None:
-            edit = sample.edit
+        if sample is not None and sample.image is not None and sample.size is not None:
             found |= {
                 "thumbnail": self.pictures.edit(*key, sample.sample),
-                "full": self.pictures.full(edit.image),
-                "size": list(edit.size),
+                "full": self.pictures.full(sample.image),
+                "size": list(sample.size),
                 "edited": True,
             }
         if sample is not None and sample.scores:
@@ -160,7 +159,7 @@ def _group(group: GroupComparison) -> dict[str, Any]:
         "pairs": difference.num_pairs,
         "first": group.first_mean,
         "other": group.other_mean,
-        "mean": difference.mean,
+        "mean": difference.mean_difference,
         "ci95": None if difference.ci95 is None else list(difference.ci95),
         "better": difference.wins,
         "same": difference.ties,

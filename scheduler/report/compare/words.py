@@ -19,7 +19,7 @@ Show = Callable[[object, int], str]
 def run_words(one: Compared, show: Show) -> str:
     """``A: outputs/runs/20261121_091500: COMPLETE, 15 of 15 pairs scored``."""
     overall = one.report.overall
-    scored = f"{overall.statistics.num_samples} of {overall.num_pairs} pairs scored"
+    scored = f"{overall.num_samples} of {overall.num_pairs} pairs scored"
     running = ", still running" if one.running else ""
     return f"{one.label}: {show(one.run.path, 500)}: {one.report.status}, {scored}{running}"
 
@@ -61,12 +61,11 @@ def verdict_words(result: Result) -> Iterator[str]:
     first = result.first.label
     for against in result.against:
         difference, label = against.comparison.overall.difference, against.other.label
-        if difference.mean is None:
+        if difference.mean_difference is None:
             yield f"{label} can't be compared with {first}: no pair has a score in both"
             continue
-        text = (
-            f"{label} against {first}, {_pairs(difference.num_pairs)}: mean difference {signed_text(difference.mean)}"
-        )
+        mean = signed_text(difference.mean_difference)
+        text = f"{label} against {first}, {_pairs(difference.num_pairs)}: mean difference {mean}"
         if difference.ci95 is not None:
             text += f", 95% interval {interval_text(difference.ci95)}"
         if against in result.worse:
@@ -86,7 +85,7 @@ def cells(group: GroupComparison) -> list[str]:
         str(difference.num_pairs),
         score_text(group.first_mean),
         score_text(group.other_mean),
-        signed_text(difference.mean),
+        signed_text(difference.mean_difference),
         interval_text(difference.ci95),
         str(difference.wins),
         str(difference.ties),

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from scheduler.report.figures import chosen_metrics
 from scheduler.report.gallery.further_statistics import agreement_of, aspects_of, variance_of
 from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.pictures import Pictures
 from scheduler.report.gallery.shown import shown_name, shown_number, shown_text, shown_tree, text_limit
-from scheduler.report.json_form import performance_as_json
 from scheduler.report.model import Group, Performance, Report
 from scheduler.store.results import Failure, PairResult, SampleResult, ScoreResult
 
@@ -46,17 +47,19 @@ def gallery_head(report: Report, pictures: Pictures, metrics: Sequence[str], sta
         "started": _name_or_none(provenance.get("started")),
         "data": _name_or_none(_inside(provenance, "data").get("path")),
         "asked": {
-            "samples": report.expected.samples_per_pair,
-            "passes": report.expected.reward_passes,
-            "stages": list(report.expected.stages),
+            "samples": report.samples_per_pair,
+            "passes": report.reward_passes,
+            "stages": list(report.stages),
         },
         "range": score_range([report]),
         "metrics": [metric for metric in chosen_metrics(metrics) if metric not in ("mean", "ci95")],
         "overall": _group(report.overall),
-        "macro_mean": shown_number(report.macro_mean),
-        "categories": [{"name": shown_name(name), **_group(group)} for name, group in report.categories.items()],
+        "macro_mean": shown_number(report.overall.macro_mean),
+        "categories": [
+            {"name": shown_name(name), **_group(group)} for name, group in report.category_statistics.items()
+        ],
         "variance": variance_of(report.variance),
-        "agreement": agreement_of(report.agreement, {name: n for n, name in enumerate(report.categories)}),
+        "agreement": agreement_of(report.agreement, {name: n for n, name in enumerate(report.category_statistics)}),
         "methods": dict(report.scoring_methods),
         "performance": _performance(report.performance),
         "provenance": shown_tree(provenance),
@@ -73,7 +76,7 @@ def gallery_items(report: Report, pictures: Pictures, limit: int) -> Iterator[di
     failures: dict[tuple[str, str], list[Failure]] = {}
     for failure in report.failures:
         failures.setdefault((failure.category, failure.pair_id), []).append(failure)
-    numbers = {name: number for number, name in enumerate(report.categories)}
+    numbers = {name: number for number, name in enumerate(report.category_statistics)}
     for pair in report.pairs:
         found = failures.get((pair.category, pair.pair_id), ())
         yield _without_null(
@@ -93,19 +96,18 @@ def gallery_items(report: Report, pictures: Pictures, limit: int) -> Iterator[di
 
 def sample_item(pair: PairResult, sample: SampleResult, pictures: Pictures, limit: int) -> dict[str, Any]:
     """One edit of a pair and its scores."""
-    edit = sample.edit
     about: dict[str, Any] = {"sample": sample.sample, "score": shown_number(sample.score)}
-    if edit is not None:
+    if sample.image is not None and sample.size is not None:
         about |= {
             "thumbnail": pictures.edit(pair.category, pair.pair_id, sample.sample),
-            "full": pictures.full(edit.image),
-            "size": list(edit.size),
-            "seed": None if edit.seed is None else str(edit.seed),  # it may have more digits than a number there
-            "seconds": shown_number(edit.device_seconds),
-            "worker": _name_or_none(edit.worker),
-            "device": _name_or_none(edit.device),
-            "round": edit.round,
-            "sha256": shown_name(edit.sha256),
+            "full": pictures.full(sample.image),
+            "size": list(sample.size),
+            "seed": None if sample.seed is None else str(sample.seed),  # it may have more digits than a number there
+            "seconds": shown_number(sample.edit_device_seconds),
+            "worker": _name_or_none(sample.worker),
+            "device": _name_or_none(sample.device),
+            "round": sample.round,
+            "sha256": shown_name(sample.sha256),
         }
     about["scores"] = [_score(score, limit) for score in sample.scores] or None
     return _without_null(about)
@@ -122,7 +124,7 @@ def score_range(reports: Sequence[Report]) -> list[float]:
     """The scale's ends: what the rewards were asked for, wide enough for every score that there is."""
     ends = [end for report in reports for end in _asked_range(report.provenance)]
     for report in reports:
-        statistics = report.overall.statistics
+        statistics = report.overall
         if statistics.min is not None and statistics.max is not None:
             ends += [math.floor(statistics.min), math.ceil(statistics.max)] if not ends else []
             ends += [statistics.min, statistics.max]
@@ -149,7 +151,7 @@ def _score(score: ScoreResult, limit: int) -> dict[str, Any]:
             "method": shown_name(score.method),
             "worker": _name_or_none(score.worker),
             "batch": score.batch,
-            "seconds": shown_number(score.device_seconds),
+            "seconds": shown_number(score.batch_device_seconds),
         }
     )
 
@@ -167,7 +169,7 @@ def _failure(failure: Failure, limit: int) -> dict[str, Any]:
 
 
 def _group(group: Group) -> dict[str, Any]:
-    of = group.statistics
+    of = group
     return {
         "mean": of.mean,
         "std": of.std,
@@ -185,7 +187,7 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _performance(performance: Performance) -> dict[str, Any]:
-    found = performance_as_json(performance)
+    found = msgspec.to_builtins(performance)
     return {"stages": {stage: found.pop(stage) for stage in ("edit", "score")}, **found}
 
 

@@ -47,8 +47,8 @@ def agreement_of(agreement: Agreement | None, categories: Mapping[str, int]) -> 
         return None
     raters = agreement.raters
     unmatched = [
-        f"{shown_name(category)}/{shown_name(pair_id)}" + ("" if sample is None else f" ({sample})")
-        for _, category, pair_id, sample in agreement.unmatched[:_FIRST_UNMATCHED]
+        f"{shown_name(row.category)}/{shown_name(row.pair_id)}" + ("" if row.sample is None else f" ({row.sample})")
+        for row in agreement.unmatched[:_FIRST_UNMATCHED]
     ]
     return {
         "overall": _agreement(agreement.overall),

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 from scipy import stats
 
-from scheduler.report import DEFAULT_METRICS, Report, build_report, render_markdown, report_as_dict
-from scheduler.report.model import Agreement
+from scheduler.report import DEFAULT_METRICS, Report, build_report, render_markdown
+from scheduler.report.model import Agreement, UnmatchedRow
 from scheduler.store.human_scores import HumanScore, HumanScores
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row
 from tests.scheduler.report.test_schema import problems
-from tests.scheduler.rows import edited, failed, planned, scored
+from tests.scheduler.rows import edited, failed, json_of, planned, scored
 
 SCORES = {"1": 7.0, "2": 5.5, "3": 8.0, "4": 6.0, "5": 9.0, "6": 4.0}
 PEOPLE = {"1": 4.0, "2": 3.0, "3": 2.0, "4": 4.0, "5": 5.0, "6": 2.0}
@@ -46,7 +46,7 @@ def report_with(rows: Sequence[Row], human: Sequence[HumanScore], *, blank: int 
 def agreement_of(rows: Sequence[Row], human: Sequence[HumanScore], *, blank: int = 0, samples: int = 1) -> Agreement:
     report = report_with(rows, human, blank=blank, samples=samples)
     assert report.agreement is not None
-    assert problems(report_as_dict(report)) == []
+    assert problems(json_of(report)) == []
     return report.agreement
 
 
@@ -97,7 +97,7 @@ def test_people_who_rated_single_samples_are_compared_with_these_samples() -> No
     second = [said(name, 10 - score, sample=1) for name, score in SCORES.items()]
     found = agreement_of(rows, [*second, said("1", 1.0, sample=2)], samples=2)
     assert found.overall.spearman.value == 1.0
-    assert found.unmatched == ((2, "物理", "1", 2),)
+    assert found.unmatched == (UnmatchedRow(line=2, category="物理", pair_id="1", sample=2),)
     both = agreement_of(rows, [*second, *(said(name, score, sample=0) for name, score in SCORES.items())], samples=2)
     assert both.overall.spearman.value is None, "all pairs have the same mean"
 
@@ -114,7 +114,9 @@ def test_names_are_found_as_they_are_and_as_the_csv_of_pairs_has_them() -> None:
             said("1", 3.0, "=c", line=9),
         ],
     )
-    assert found.unmatched == ((9, "=c", "1", None),), "001 may have been made a number by a spreadsheet: it is told"
+    assert found.unmatched == (UnmatchedRow(line=9, category="=c", pair_id="1", sample=None),), (
+        "a spreadsheet may have made a number of 001: the report says so"
+    )
     assert found.overall.spearman.value == 1.0
 
 
@@ -125,7 +127,7 @@ def test_a_file_that_fits_nothing_gives_a_report_that_says_so() -> None:
     assert "- Not Matched: 物理/x (line 2), 物理/x (line 3)" in text
     assert "(line 6) and 3 more, which the JSON report has" in text
     assert "| **Overall** | 0 | — | — | — | — | — |" in text
-    assert len(report_as_dict(found)["agreement"]["unmatched"]) == 8
+    assert len(json_of(found)["agreement"]["unmatched"]) == 8
 
 
 def test_the_markdown_has_it_and_a_report_without_human_scores_has_not() -> None:
@@ -138,4 +140,4 @@ def test_the_markdown_has_it_and_a_report_without_human_scores_has_not() -> None
     assert "- Among 2 Raters: Spearman 1.00 on average (pairs of raters: 1)" in text
     without = build_report(ledger(SCORES), manifest={}, expected=Expected())
     assert "Human" not in render_markdown(without, DEFAULT_METRICS)
-    assert report_as_dict(without)["agreement"] is None
+    assert json_of(without)["agreement"] is None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.report import DEFAULT_METRICS, render_markdown, report_as_dict
+from scheduler.report import DEFAULT_METRICS, render_markdown
 from scheduler.statistics.describe import describe
 from scheduler.store.rows import Row
 from tests.scheduler.report.test_schema import problems
-from tests.scheduler.rows import edited, failed, planned, report_of, scored
+from tests.scheduler.rows import edited, failed, json_of, planned, report_of, scored
 
 ROWS: list[Row] = [
     *(planned("1"), edited("1"), scored("1", 4.0, aspects={"look": 8.0, "sense": 4.0})),
@@ -22,13 +22,13 @@ RULES = {"combine": {"物理": "min", "b": "geometric_mean"}}
 
 def test_each_category_has_its_aspects_and_all_together_those_of_the_pairs_that_have_them() -> None:
     report = report_of(ROWS, manifest=RULES)
-    assert report.categories["物理"].aspects == {"look": describe([8.0, 7.0]), "sense": describe([4.0, 6.0])}
-    assert report.categories["c"].aspects == {}
+    assert report.category_statistics["物理"].aspects == {"look": describe([8.0, 7.0]), "sense": describe([4.0, 6.0])}
+    assert report.category_statistics["c"].aspects == {}
     assert report.overall.aspects == {"look": describe([8.0, 7.0, 9.0]), "sense": describe([4.0, 6.0])}
-    assert {name: group.combine for name, group in report.categories.items()} == {
+    assert {name: group.combine for name, group in report.category_statistics.items()} == {
         "物理": "min", "b": "geometric_mean", "c": None
     }  # fmt: skip
-    plain = report_as_dict(report)
+    plain = json_of(report)
     assert problems(plain) == []
     assert plain["category_statistics"]["物理"]["aspects"]["look"]["mean"] == 7.5
     assert plain["category_statistics"]["物理"]["combine"] == "min"

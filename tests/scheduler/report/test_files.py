@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.report import DEFAULT_METRICS, Report, report_as_dict, write_reports
-from tests.scheduler.rows import edited, planned, report_of, scored
+from scheduler.report import DEFAULT_METRICS, Report, write_reports
+from tests.scheduler.rows import edited, json_of, planned, report_of, scored
 
 STAMP = "20251023_230000"
 
@@ -42,7 +42,7 @@ def test_all_files_carry_the_stamp_or_lie_with_the_run_and_nothing_else_is_left(
 def test_the_json_is_readable_and_says_what_the_report_says(report: Report, run: Path, tmp_path: Path) -> None:
     text = write_reports(report, tmp_path, run, DEFAULT_METRICS)[0].read_text(encoding="utf-8")
 
-    assert json.loads(text) == report_as_dict(report)
+    assert json.loads(text) == json_of(report)
     assert '\n  "summary": {\n    "total_pairs": 1,\n' in text
     assert '"物理": {' in text
 

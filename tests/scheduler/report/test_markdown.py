@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler.base.text import one_line
 from scheduler.report import DEFAULT_METRICS, render_markdown
-from scheduler.report.markdown import MOST_FAILURES
+from scheduler.report.markdown import MAX_FAILURES
 from scheduler.report.markdown_text import escape
 from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, stage_end
@@ -139,8 +139,8 @@ def test_what_is_rendered_is_the_text_as_it_was(text: str) -> None:
 
 
 def test_a_flood_of_failures_is_cut_and_says_so() -> None:
-    rows: list[Row] = [failed(str(number)) for number in range(MOST_FAILURES + 3)]
+    rows: list[Row] = [failed(str(number)) for number in range(MAX_FAILURES + 3)]
     text = render_markdown(report_of(rows), DEFAULT_METRICS)
-    assert text.count("| out of memory |") == MOST_FAILURES
-    assert f"- edit, oom: {MOST_FAILURES + 3}" in text
-    assert f"The first {MOST_FAILURES} of {MOST_FAILURES + 3}; the JSON report has every one." in text
+    assert text.count("| out of memory |") == MAX_FAILURES
+    assert f"- edit, oom: {MAX_FAILURES + 3}" in text
+    assert f"The first {MAX_FAILURES} of {MAX_FAILURES + 3}; the JSON report has every one." in text

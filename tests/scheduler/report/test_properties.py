@@ -65,11 +65,11 @@ def test_the_counts_add_up_and_are_those_of_the_pairs(ledger: list[Row], expecte
 
     assert {(pair.category, pair.pair_id) for pair in report.pairs} == keys
     assert report.overall.num_pairs == len(report.pairs) == len(keys)
-    for group in [report.overall, *report.categories.values()]:
-        scored_pairs = group.statistics.num_samples
+    for group in [report.overall, *report.category_statistics.values()]:
+        scored_pairs = group.num_samples
         assert scored_pairs + group.num_failed + group.num_missing + group.num_edited == group.num_pairs
         assert not (group.num_edited and "score" in expected.stages)
-    assert sum(group.num_pairs for group in report.categories.values()) == report.overall.num_pairs
+    assert sum(group.num_pairs for group in report.category_statistics.values()) == report.overall.num_pairs
     assert (report.status == "COMPLETE") == (bool(keys) and report.overall.num_failed + report.overall.num_missing == 0)
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.report import DEFAULT_METRICS, render_markdown, report_as_dict
-from scheduler.statistics.variance import Component, Variance, tell_apart
+from scheduler.report import DEFAULT_METRICS, render_markdown
+from scheduler.statistics.variance import Component, Variance, component, variance_components
 from scheduler.store.rows import Row
-from tests.scheduler.rows import edited, planned, report_of, scored
+from tests.scheduler.rows import edited, json_of, planned, report_of, scored
 
 # statsmodels 0.15: the mean squares from the residuals of ols y ~ 1, y ~ C(pair) and y ~ C(sample), with 5, 12 and 18
 # degrees of freedom, are 10.2029444, 0.8227778 and 0.3075; MixedLM (REML, groups pair, variance component sample) gives
@@ -28,7 +28,7 @@ SCORES = [
 
 
 def found(scores: list[list[list[float]]]) -> Variance:
-    variance = tell_apart(scores)
+    variance = variance_components(scores)
     assert variance is not None
     return variance
 
@@ -57,42 +57,42 @@ def test_with_one_pass_editing_includes_judging_and_says_so() -> None:
     variance = found([[[1.0], [3.0]], [[5.0], [7.0]], [[2.0], [6.0]]])
     assert variance.judging is None
     # Sums of squares within pairs: 2 + 2 + 8, over 3 degrees of freedom.
-    assert variance.editing == Component(4.0, ("judging",))
+    assert variance.editing == component(4.0, ("judging",))
     # Means 2, 6, 4: a mean square of 2 * 8 / 2 between pairs, less 4, over 2 samples.
-    assert variance.between_pairs == Component(2.0)
+    assert variance.between_pairs == component(2.0)
     assert variance.se_repeat == pytest.approx(math.sqrt(4 / 6))
 
 
 def test_with_one_sample_editing_is_unknown_and_part_of_what_lies_between_pairs() -> None:
     variance = found([[[1.0, 3.0]], [[5.0, 7.0]], [[2.0, 6.0]]])
     assert variance.editing is None
-    assert variance.judging == Component(4.0)
-    assert variance.between_pairs == Component(2.0, ("editing",))
+    assert variance.judging == component(4.0)
+    assert variance.between_pairs == component(2.0, ("editing",))
     assert variance.se_repeat is None
 
 
 def test_one_pair_tells_of_editing_and_judging_alone() -> None:
     variance = found([[[1.0, 1.0], [3.0, 3.0]]])
     assert variance.between_pairs is None
-    assert (variance.editing, variance.judging) == (Component(2.0), Component(0.0))
+    assert (variance.editing, variance.judging) == (component(2.0), component(0.0))
     assert variance.se_repeat == 1.0
 
 
 def test_where_each_pair_has_one_score_nothing_can_be_told_apart() -> None:
-    assert tell_apart([[[1.0]], [[2.0]]]) is None
-    assert tell_apart([]) is None
+    assert variance_components([[[1.0]], [[2.0]]]) is None
+    assert variance_components([]) is None
 
 
 def test_pairs_with_different_numbers_of_scores_are_refused() -> None:
     for scores in ([[[1.0], [2.0]], [[1.0]]], [[[1.0, 2.0]], [[1.0]]]):
         with pytest.raises(ValueError, match="as many samples and passes"):
-            tell_apart(scores)
+            variance_components(scores)
 
 
 def test_a_negative_estimate_counts_as_0_and_the_report_says_so() -> None:
     # Edits of a pair have the same mean, passes differ: the estimate for editing is (0 - 2) / 2.
     variance = found([[[1.0, 3.0], [3.0, 1.0]], [[5.0, 7.0], [7.0, 5.0]]])
-    assert variance.editing == Component(-1.0)
+    assert variance.editing == component(-1.0)
     assert variance.editing is not None
     assert (variance.editing.variance, variance.editing.std) == (0.0, 0.0)
     assert variance.se_repeat == pytest.approx(math.sqrt(2 / 8)), "never less than judging alone leaves"
@@ -103,7 +103,7 @@ def test_a_negative_estimate_counts_as_0_and_the_report_says_so() -> None:
         for sample in (0, 1):
             rows += [scored(pair, low + 2 * (sample != pass_), sample=sample, pass_=pass_) for pass_ in (0, 1)]
     report = report_of(rows, samples_per_pair=2, reward_passes=2)
-    assert report_as_dict(report)["variance"]["editing"] == {
+    assert json_of(report)["variance"]["editing"] == {
         "variance": 0.0, "std": 0.0, "estimate": -1.0, "includes": []
     }  # fmt: skip
     text = render_markdown(report, DEFAULT_METRICS)
@@ -118,7 +118,7 @@ def test_the_report_takes_the_pairs_that_are_scored_as_a_whole() -> None:
         for sample, passes in enumerate(of_pair):
             rows += [scored(str(pair), one, sample=sample, pass_=pass_) for pass_, one in enumerate(passes)]
     report = report_of(rows[:-1], samples_per_pair=3, reward_passes=2)
-    assert report.variance == tell_apart(SCORES)
+    assert report.variance == variance_components(SCORES)
     assert "| Judging (other passes) | 0.31 | 0.55 | 14% |" in render_markdown(report, DEFAULT_METRICS)
     assert report_of([planned("1"), edited("1"), scored("1", 7.0)]).variance is None
 
@@ -162,12 +162,12 @@ def test_over_many_runs_the_estimates_are_right_on_average() -> None:
 def test_whatever_the_scores_are_the_parts_are_finite_and_depend_on_no_order(
     scores: list[list[list[float]]], order: random.Random
 ) -> None:
-    variance = tell_apart(scores)
+    variance = variance_components(scores)
     shuffled = [
         [order.sample(sample, len(sample)) for sample in order.sample(pair, len(pair))]
         for pair in order.sample(scores, len(scores))
     ]
-    assert repr(tell_apart(shuffled)) == repr(variance)
+    assert repr(variance_components(shuffled)) == repr(variance)
     for part in () if variance is None else (variance.between_pairs, variance.editing, variance.judging):
         if part is not None:
             assert math.isfinite(part.estimate)

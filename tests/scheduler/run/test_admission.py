@@ -129,9 +129,7 @@ def test_an_image_that_was_changed_is_scored_again_and_one_that_was_moved_is_not
     assert again.stale == thumbnails[:1], "it shows what is no longer there"
     assert [unit.pair_id for unit, _ in again.delivered] == ["1"]
     assert run.statuses() == ["missing", "scored", "scored"]
-    edit = run.report().pairs[1].samples[0].edit
-    assert edit is not None
-    assert edit.image == str(run.folder / "moved.png")
+    assert run.report().pairs[1].samples[0].image == str(run.folder / "moved.png")
 
 
 def test_an_image_that_is_gone_fails_its_pair_once_and_counts_again_when_it_is_back(run: Run) -> None:

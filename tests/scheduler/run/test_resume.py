@@ -18,7 +18,7 @@ from scheduler.base.stages import Stage
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config.prompts import CategoryPrompts, PromptTemplate
-from scheduler.report import build_report
+from scheduler.report import build_report, read_tallies
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.services import EditedImage
@@ -311,10 +311,13 @@ def report_of(part: Part) -> Any:
 
 
 def assert_only_own_results(part: Part) -> None:
-    for pair in report_of(part).pairs:
-        for sample in pair.samples:
-            unit = EditUnit(pair.category, pair.pair_id, sample.sample)
-            if sample.edit is None:
+    left_out = set(part.remaining.left_out)
+    for tally in read_tallies(part.rows(), part.chosen.expected):
+        if (tally.category, tally.pair_id) in left_out:
+            continue
+        for number, sample in tally.samples.items():
+            unit = EditUnit(tally.category, tally.pair_id, number)
+            if sample.edit is None or sample.withdrawn:
                 continue
             if part.chosen.edits:
                 assert sample.edit.identity == part.task.edit_identity(unit, part.chosen.editor)
@@ -323,7 +326,7 @@ def assert_only_own_results(part: Part) -> None:
                     content_of(unit, steps, editor, part.chosen.instruction) for steps in (0, 2) for editor in "EF"
                 )
                 assert sample.edit.sha256 in {hashlib.sha256(content).hexdigest() for content in contents}
-            for score in sample.scores if part.chosen.scores else ():
+            for score in sample.scores.values() if part.chosen.scores else ():
                 one = ScoreUnit(unit, score.pass_)
                 assert score.identity == part.task.score_identity(one, sample.edit.sha256, part.chosen.reward)
 

@@ -151,7 +151,7 @@ def test_paired_differences_agree_with_scipy(count: int) -> None:
     found = describe_differences((other - first).tolist())
     test = stats.ttest_rel(other, first)
 
-    assert found.mean == pytest.approx(np.mean(other - first), rel=1e-15)
+    assert found.mean_difference == pytest.approx(np.mean(other - first), rel=1e-15)
     assert found.ci95 == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-9)
     assert (found.wins, found.ties, found.losses) == (
         np.sum(other > first),
@@ -171,9 +171,11 @@ def test_the_sign_test_is_the_exact_binomial_one_and_ties_change_nothing(wins: i
 
 
 def test_too_few_differences_have_no_interval_and_equal_ones_no_test() -> None:
-    nothing = PairedDifference(num_pairs=0, mean=None, std=None, ci95=None, wins=0, ties=0, losses=0, sign_test_p=None)
+    nothing = PairedDifference(
+        num_pairs=0, mean_difference=None, std_difference=None, ci95=None, wins=0, ties=0, losses=0, sign_test_p=None
+    )
     assert describe_differences([]) == nothing
     one = describe_differences([0.5])
-    assert (one.mean, one.ci95, one.wins) == (0.5, None, 1)
+    assert (one.mean_difference, one.ci95, one.wins) == (0.5, None, 1)
     same = describe_differences([0.0, -0.0, 0.0])
-    assert (same.mean, same.ci95, same.ties, same.sign_test_p) == (0.0, (0.0, 0.0), 3, None)
+    assert (same.mean_difference, same.ci95, same.ties, same.sign_test_p) == (0.0, (0.0, 0.0), 3, None)

@@ -50,12 +50,12 @@ def test_differences_are_of_pairs_and_agree_with_scipy() -> None:
     overall = found.overall
     assert overall.first_mean == pytest.approx(before.mean())
     assert overall.other_mean == pytest.approx(now.mean())
-    assert overall.difference.mean == pytest.approx((now - before).mean())
+    assert overall.difference.mean_difference == pytest.approx((now - before).mean())
     assert overall.difference.ci95 == pytest.approx(tuple(stats.ttest_rel(now, before).confidence_interval(0.95)))
     wins = int(np.sum(now > before))
     assert overall.difference.sign_test_p == pytest.approx(stats.binomtest(wins, 30).pvalue)
     even = (now - before)[::2]
-    assert found.categories["a"].difference.mean == pytest.approx(even.mean())
+    assert found.categories["a"].difference.mean_difference == pytest.approx(even.mean())
     assert found.categories["a"].difference.wins == int(np.sum(even > 0))
 
 
@@ -64,7 +64,11 @@ def test_a_run_against_itself_differs_by_exactly_nothing() -> None:
     run = rows(*(pair(str(n), draw.uniform(-1e3, 1e3), "ab"[n % 2]) for n in range(50)), [planned("x"), failed("x")])
     found = compared(run, run)
     for group in (found.overall, *found.categories.values()):
-        assert (group.difference.mean, group.difference.std, group.difference.ci95) == (0.0, 0.0, (0.0, 0.0))
+        assert (group.difference.mean_difference, group.difference.std_difference, group.difference.ci95) == (
+            0.0,
+            0.0,
+            (0.0, 0.0),
+        )
         assert (group.difference.wins, group.difference.losses, group.difference.sign_test_p) == (0, 0, None)
     assert len(found.pairs) == 50
     assert not (found.unlike)
@@ -88,7 +92,7 @@ def test_another_source_or_instruction_under_one_name_is_another_pair() -> None:
         "3": ("instruction",),
         "4": ("source", "instruction"),
     }
-    assert found.overall.difference.mean == 1.0
+    assert found.overall.difference.mean_difference == 1.0
 
 
 def test_what_has_no_score_is_left_out_and_counted_never_taken_for_zero() -> None:
@@ -103,7 +107,7 @@ def test_what_has_no_score_is_left_out_and_counted_never_taken_for_zero() -> Non
         ("5", "scored", "failed"),
     ]
     assert found.overall.difference.num_pairs == 1
-    assert found.overall.difference.mean == -1.0
+    assert found.overall.difference.mean_difference == -1.0
     assert found.overall.difference.ci95 is None, "one pair has no interval"
     assert found.unlike == ()
 

@@ -73,8 +73,8 @@ def run_with_pictures(
         for sample in pair.samples:
             edit = picture(f"{pair.pair_id} {sample.sample}", edited=True)
             _save(edit, thumbnail_path(path, pair.category, pair.pair_id, sample.sample))
-            if kept and sample.edit is not None:
-                _save(edit.resize((128, 96)), f"{path}/{sample.edit.image}")
+            if kept and sample.image is not None:
+                _save(edit.resize((128, 96)), f"{path}/{sample.image}")
     return write_page(path, output_dir)
 
 
