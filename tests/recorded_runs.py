@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from scripts.tiny_models.catalog import MODELS
-from tests.end_to_end.harness import bench, encoded, pair, picture, write_data
+from tests.harness import encoded, new_user, pair, picture, write_data
 from tests.recorded import DATA
 
 RUNS = DATA / "runs"
@@ -44,7 +44,7 @@ def _record(name: str) -> None:
             for model in ("editor", "reward"):
                 MODELS[model].build(Path(temporary) / model)
             link_models(folder, Path(temporary) / "editor", Path(temporary) / "reward")
-        with bench(folder) as user:
+        with new_user(folder) as user:
             result = user.run("run", "--config", "config.yaml")
         if result.code != 0:
             raise SystemExit(result.output)

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from scheduler.commands.arguments import positive
 from scripts.bench.results import announce, machine, raw_file, table
-from scripts.bench.runs import BenchError
 from scripts.bench.settings import EDITORS, Settings
 from scripts.bench.suite import DEFAULT, FIGURES, run_suite
 from scripts.bench.workplace import workplace
+from scripts.place import PlaceError
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 _TABLE_WIDTH = 120
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             record({"figure": "conditions", "at": "end", **machine()})
             for ratio in ratios:
                 record({"figure": ratio.figure, "summary": asdict(ratio)})
-    except BenchError as error:
+    except PlaceError as error:
         console.print(f"not measured: {error}", markup=False)
         return EXIT_FAILED
     except KeyboardInterrupt:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.place import PlaceError
+
 _TAIL_LINES = 15
 
 
-class BenchError(Exception):
+class BenchError(PlaceError):
     """A run did not end as it should have, so there is nothing to be measured."""
 
 

@@ -1,6 +1,6 @@
 """A place where runs are measured as their users start them, and of which nothing stays behind.
 
-It has a WARMBENCH_HOME of its own, so pools that the user has up are neither used nor touched.
+Pools that the user has up are neither used nor touched.
 """
 
 from __future__ import annotations
@@ -11,42 +11,30 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
 import psutil
 import yaml
 
-from protocol.plan import PoolPlan
-from protocol.pool import read_pool_card, read_worker_cards
-from scripts.bench.runs import BegunRun, BenchError, FinishedRun, wait_for
+from scripts.bench.runs import BegunRun, FinishedRun, wait_for
+from scripts.place import Place
 
 _ROOT = Path(__file__).resolve().parents[2]
-_END_SECONDS = 20.0
 
 
-class Workplace:
+class Workplace(Place):
     """A folder for configs, data and outputs, and the pools that run from it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._home = folder / "home"
-        self._home.mkdir(mode=0o700)
-        self._environment = {
-            **os.environ,
-            "WARMBENCH_HOME": str(self._home),
-            "OMP_NUM_THREADS": "1",
-            "CI": "1",
-            "RAY_USAGE_STATS_ENABLED": "0",
-        }
-        self._environment.pop("CUDA_VISIBLE_DEVICES", None)
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = self.root
+        self.environment |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+        self.environment.pop("CUDA_VISIBLE_DEVICES", None)
         self._runs = 0
-        self._launched: list[subprocess.Popen[bytes]] = []
         self._sessions: list[int] = []
 
     def run(
@@ -81,17 +69,6 @@ class Workplace:
         arguments = ("-m", "scheduler", "run", "--config", str(config), "--pool", pool, *options)
         return BegunRun(time.time(), output, arguments, *self._popen(*arguments))
 
-    def worker(self, pool: str, worker_id: str) -> psutil.Process:
-        """The process of a worker of a pool that is up.
-
-        Raises:
-            BenchError: there is none.
-        """
-        for card in read_worker_cards(self._home / pool):
-            if card.worker_id == worker_id:
-                return psutil.Process(card.pid)
-        raise BenchError(f"pool {pool} has no {worker_id}")
-
     def start(
         self,
         data: Path,
@@ -109,48 +86,9 @@ class Workplace:
         config, _ = self._config(data, editor, reward, sections)
         self._command("workers", "start", "--config", str(config), "--pool", pool)
 
-    def launch(self, plan: PoolPlan) -> None:
-        """Launch a pool from a plan; its workers load while the caller goes on.
-
-        Raises:
-            BenchError: it did not come up.
-        """
-        folder = self._home / plan.name
-        folder.mkdir(mode=0o700)
-        with (folder / "launcher.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "workers", "launch", "--folder", str(folder)],
-                cwd=_ROOT,
-                env=self._environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._launched.append(process)
-        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
-        with process.stdin as pipe:
-            pipe.write(msgspec.json.encode(plan))
-        deadline = time.monotonic() + _END_SECONDS
-        while read_pool_card(folder) is None:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise BenchError(f"pool {plan.name} did not come up: see {folder / 'launcher.log'}")
-            time.sleep(0.05)
-
     def write_config(self, data: Path, editor: Mapping[str, Any], reward: Mapping[str, Any]) -> Path:
         """Write a config with simulated models and return its path."""
         return self._config(data, editor, reward, {})[0]
-
-    def stop(self, pool: str) -> None:
-        """End the pool, if it is up."""
-        card = read_pool_card(self._home / pool)
-        if card is not None:
-            with contextlib.suppress(psutil.Error):
-                launcher = psutil.Process(card.pid)
-                launcher.terminate()
-                launcher.wait(_END_SECONDS)
-        for process in self._launched:
-            process.poll()
 
     def python(self, *arguments: str) -> None:
         """Run another program to its end, from the repository's root.
@@ -170,29 +108,10 @@ class Workplace:
         folder.mkdir(mode=0o700)
         return folder
 
-    def pool_processes(self, pool: str) -> list[psutil.Process]:
-        """The launcher and the workers of a pool that is up."""
-        folder = self._home / pool
-        cards = [read_pool_card(folder), *read_worker_cards(folder)]
-        return [psutil.Process(card.pid) for card in cards if card is not None]
-
     def clear(self) -> None:
         """Drop the runs that were measured: their images are many."""
         for path in [*self.folder.glob("run-*"), *self.folder.glob("p-*")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def end_everything(self) -> None:
-        """Kill whatever was started here and still runs, and remove the folder."""
-        deadline = time.monotonic() + _END_SECONDS
-        # Again and again: a launcher may have started another worker just before it was killed.
-        while (processes := self._processes()) and time.monotonic() < deadline:
-            for process in processes:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(processes, timeout=_END_SECONDS)
-        for launched in self._launched:
-            launched.wait(_END_SECONDS)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _config(
         self, data: Path, editor: Mapping[str, Any], reward: Mapping[str, Any], sections: Mapping[str, Any]
@@ -215,17 +134,9 @@ class Workplace:
         config.write_text(yaml.safe_dump(content), encoding="utf-8")
         return config, output
 
-    def _processes(self) -> list[psutil.Process]:
-        """The commands, launchers and workers of this place: all of them have its folder on their command line, or
-        are in the session of a program that did not come to its end, as Ray's agents are, which take another name.
-        """
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, ProcessLookupError):
-                named = any(str(self.folder) in part for part in process.cmdline())
-                if named or os.getsid(process.pid) in self._sessions:
-                    found.append(process)
-        return found
+    def _owns(self, process: psutil.Process) -> bool:
+        # Those of a program that did not come to its end are in its session: Ray's agents take another name.
+        return super()._owns(process) or os.getsid(process.pid) in self._sessions
 
     def _popen(self, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
         """Start it; what it says goes into the file. (A pipe would stop it as soon as it is full.)"""
@@ -236,7 +147,7 @@ class Workplace:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=_ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -251,8 +162,7 @@ class Workplace:
 @contextlib.contextmanager
 def workplace() -> Iterator[Workplace]:
     """A place that is gone when the block ends, however it ends."""
-    # Under /tmp and short: a socket's path has at most 107 bytes.
-    place = Workplace(Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")))
+    place = Workplace()
     try:
         yield place
     finally:

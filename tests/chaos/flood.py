@@ -26,7 +26,7 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.pool import read_pool_card, read_worker_cards
 from protocol.sockets import Link
-from tests.end_to_end.harness import TIMEOUT, Bench, bench, small_benchmark
+from tests.harness import TIMEOUT, User, new_user, small_benchmark
 from tests.protocol.struct_types import mutants, sample
 from tests.waiting import wait_until
 
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     wrong: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="flood-") as folder, bench(Path(folder)) as user:
+    with tempfile.TemporaryDirectory(prefix="flood-") as folder, new_user(Path(folder)) as user:
         config = user.simulated(
             small_benchmark(Path(folder) / "data.json", pairs=options.pairs),
             editor={"latency_ms": options.latency_ms},
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def _flooded(user: Bench, config: Path, alone: Work, target: Target, messages: int, chance: random.Random) -> list[str]:
+def _flooded(user: User, config: Path, alone: Work, target: Target, messages: int, chance: random.Random) -> list[str]:
     """The same run while its worker or launcher is flooded: prints what it cost, returns what is wrong."""
     folder = user.home / "flood"
     with _watcher(folder) as watcher:
@@ -143,13 +143,13 @@ def _wrong(
 # -- the run ---------------------------------------------------------------------------------------------------------
 
 
-def _work(user: Bench, config: Path) -> Work:
+def _work(user: User, config: Path) -> Work:
     began = time.monotonic()
     result = user.run_config(config)
     return _result(user, time.monotonic() - began, result.code, result.output)
 
 
-def _result(user: Bench, wall: float, code: int, output: str) -> Work:
+def _result(user: User, wall: float, code: int, output: str) -> Work:
     if code not in (0, 3):
         return Work(wall, code, output, {})
     hashes = user.hashes()

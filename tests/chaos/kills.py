@@ -30,7 +30,7 @@ from tests.chaos.finding import Finding
 from tests.chaos.plan import Models, Plan
 from tests.chaos.processes import SPARE_DESCRIPTORS, Ended, Observed, count_rows, newest_run, open_descriptors
 from tests.chaos.settings import sections, simulation
-from tests.end_to_end.harness import Bench, bench
+from tests.harness import User, new_user
 from tests.waiting import wait_until
 
 KILLS_PER_RUN = 5
@@ -96,7 +96,7 @@ def kill_run(plan: Plan, dice: random.Random, kills: int) -> Tally:
     """One run, killed so many times, then finished."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-kills-"))
     try:
-        with bench(folder) as user:
+        with new_user(folder) as user:
             return _Victim(plan, user, dice).run(kills)
     finally:
         with contextlib.suppress(OSError):
@@ -106,7 +106,7 @@ def kill_run(plan: Plan, dice: random.Random, kills: int) -> Tally:
 class _Victim:
     """One run and its undisturbed twin."""
 
-    def __init__(self, plan: Plan, user: Bench, dice: random.Random) -> None:
+    def __init__(self, plan: Plan, user: User, dice: random.Random) -> None:
         self._plan = plan
         self._user = user
         self._dice = dice

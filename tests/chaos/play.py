@@ -20,7 +20,7 @@ from tests.chaos.plan import Deed, Interrupt, Kill, Part, Plan, Stall
 from tests.chaos.processes import SPARE_DESCRIPTORS, Ended, Observed, newest_run, open_descriptors
 from tests.chaos.settings import sections, simulation
 from tests.chaos.tamper import Tampering
-from tests.end_to_end.harness import Bench, bench
+from tests.harness import User, new_user
 from tests.waiting import wait_until
 
 HANG_SECONDS = 120.0
@@ -77,7 +77,7 @@ class _Job:
 class Play:
     """One plan, once, in a folder of its own."""
 
-    def __init__(self, plan: Plan, folder: Path, user: Bench, say: Say) -> None:
+    def __init__(self, plan: Plan, folder: Path, user: User, say: Say) -> None:
         self._plan = plan
         self._user = user
         self._say = say
@@ -284,7 +284,7 @@ def play(plan: Plan, *, say: Say = lambda _: None, keep: Keep = lambda _: False)
     work.mkdir()
     kept = False
     try:
-        with bench(work) as user:
+        with new_user(work) as user:
             outcome = Play(plan, work, user, say).run()
             kept = keep(outcome)
             if kept:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from protocol.pool import read_pool_card, read_worker_cards
-from tests.end_to_end.harness import Bench
+from tests.harness import User
 
 SPARE_DESCRIPTORS = 3
 """So many more than before are no leak: connections come and go."""
@@ -35,7 +35,7 @@ class Ended:
 class Observed:
     """A command of the user's, with a thread that reads what it prints."""
 
-    def __init__(self, user: Bench, output: Path, arguments: list[str | Path]) -> None:
+    def __init__(self, user: User, output: Path, arguments: list[str | Path]) -> None:
         self.output = output
         self.started = time.monotonic()
         self._rows_before = count_rows(newest_run(output))

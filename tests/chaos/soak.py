@@ -31,7 +31,7 @@ from typing import BinaryIO
 import psutil
 from PIL import Image
 
-from tests.end_to_end.harness import Bench, bench, encoded, pair
+from tests.harness import User, encoded, new_user, pair
 
 PAIRS = 50_000
 BYTES_PER_PAIR = 100
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--barriers", action="store_true", help="rounds with barriers; else the editors run free")
     parser.add_argument("--swap", action="store_true", help="all edits wait for the rewards until the last is made")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder, bench(Path(folder)) as place:
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder, new_user(Path(folder)) as place:
         data = write_pairs(Path(folder) / "pairs.json", options.pairs)
         soak = watch(place, data, options.pairs, barriers=options.barriers, swap=options.swap)
     problems = list(soak.problems())
@@ -170,7 +170,7 @@ def write_pairs(path: Path, count: int) -> Path:
     return path
 
 
-def config(place: Bench, data: Path, *, barriers: bool, swap: bool) -> Path:
+def config(place: User, data: Path, *, barriers: bool, swap: bool) -> Path:
     """Four editors and a reward that keeps up with them."""
     return place.simulated(
         data,
@@ -182,7 +182,7 @@ def config(place: Bench, data: Path, *, barriers: bool, swap: bool) -> Path:
     )
 
 
-def watch(place: Bench, data: Path, pairs: int, *, barriers: bool = False, swap: bool = False) -> Soak:
+def watch(place: User, data: Path, pairs: int, *, barriers: bool = False, swap: bool = False) -> Soak:
     """Run the benchmark and look at all processes of the run until it ends."""
     began = time.monotonic()
     started = place.start("run", "--config", config(place, data, barriers=barriers, swap=swap))
@@ -213,7 +213,7 @@ def watch(place: Bench, data: Path, pairs: int, *, barriers: bool = False, swap:
 class _Ledger:
     """What the run's ledger holds so far, read as it grows. ``over``: scoring has ended."""
 
-    def __init__(self, place: Bench) -> None:
+    def __init__(self, place: User) -> None:
         self._place = place
         self._file: BinaryIO | None = None
         self._rest = b""
@@ -244,7 +244,7 @@ class _Ledger:
             self.over |= b'"event":"stage","stage":"score"' in line
 
 
-def _look_at_all(place: Bench, soak: Soak, scheduler: psutil.Process, ledger: _Ledger, began: float) -> None:
+def _look_at_all(place: User, soak: Soak, scheduler: psutil.Process, ledger: _Ledger, began: float) -> None:
     processes = {"scheduler": scheduler}
     for card in place.home.glob("*/*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):

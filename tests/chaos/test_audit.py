@@ -15,7 +15,7 @@ import pytest
 from tests.chaos.audit import Case, audit
 from tests.chaos.dataset import Item, draw_items, write_items
 from tests.chaos.standing import Unit
-from tests.end_to_end.harness import bench
+from tests.harness import new_user
 from workers.models.simulation import Simulation
 
 Row = dict[str, Any]
@@ -70,7 +70,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Good:
     bad = [item.bad for item in items if item.bad]
     assert bad, "the data have bad pairs, too"
     faults = {"oom": [failing(items)]}
-    with bench(folder) as user:
+    with new_user(folder) as user:
         config = user.simulated(
             write_items(folder / "data.json", items),
             editor={"latency_ms": 1, "faults": faults},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.soak import watch, write_pairs
-from tests.end_to_end.harness import bench
+from tests.harness import new_user
 
 PAIRS = 1600
 
@@ -19,7 +19,7 @@ disk, or rows and jobs that are kept, are above it all the same."""
 @pytest.mark.slow
 @pytest.mark.parametrize("barriers", [False, True])
 def test_nothing_grows_with_each_pair(tmp_path: Path, barriers: bool) -> None:
-    with bench(tmp_path) as place:
+    with new_user(tmp_path) as place:
         soak = watch(place, write_pairs(tmp_path / "pairs.json", PAIRS), PAIRS, barriers=barriers)
     assert list(soak.problems()) == [], soak.output
     assert soak.bytes_per_pair < MOST_BYTES

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
-from tests.end_to_end.harness import Bench, bench, encoded, pair, write_data
+from tests.harness import User, encoded, new_user, pair, write_data
 from tests.waiting import wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own-models.md"
@@ -28,7 +28,7 @@ def example() -> dict[str, str]:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Bench]:
+def reader(tmp_path: Path) -> Iterator[User]:
     """Somebody who has put the document's files into a folder, beside a benchmark."""
     for name, content in example().items():
         path = tmp_path / name
@@ -37,7 +37,7 @@ def reader(tmp_path: Path) -> Iterator[Bench]:
     colours = {**_SOURCES, "almost-white": _ALMOST_WHITE}
     pairs = [pair(name, encoded(Image.new("RGB", (24, 16), colour))) for name, colour in colours.items()]
     write_data(tmp_path / "benchmark.json", {"brighter": pairs})
-    with bench(tmp_path) as made:
+    with new_user(tmp_path) as made:
         yield made
 
 
@@ -54,7 +54,7 @@ def test_the_document_has_the_files_that_it_names() -> None:
     assert set(example()) == {"my_models.py", "my_checkpoint/brightness.json", _CONFIG}
 
 
-def test_the_dry_run_of_the_example_finds_nothing_wrong(reader: Bench) -> None:
+def test_the_dry_run_of_the_example_finds_nothing_wrong(reader: User) -> None:
     result = reader.run("run", "--config", _CONFIG, "--dry-run")
 
     assert result.code == 0, result.output
@@ -62,7 +62,7 @@ def test_the_dry_run_of_the_example_finds_nothing_wrong(reader: Bench) -> None:
     assert "my_models.BrighterReward" in result.output
 
 
-def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader: Bench) -> None:
+def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader: User) -> None:
     result = reader.run("run", "--config", _CONFIG)
 
     assert result.code == 3, result.output
@@ -81,7 +81,7 @@ def of_editors(found: dict[str, str]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_warm_workers_load_another_checkpoint_and_it_has_another_fingerprint(reader: Bench) -> None:
+def test_warm_workers_load_another_checkpoint_and_it_has_another_fingerprint(reader: User) -> None:
     assert reader.run("run", "--config", _CONFIG, "--keep-warm").code == 3
     before = fingerprints(reader)
     (reader.folder / "my_checkpoint" / "brightness.json").write_text(json.dumps({"factor": 1.2}))
@@ -100,7 +100,7 @@ def test_warm_workers_load_another_checkpoint_and_it_has_another_fingerprint(rea
     assert reader.left_over() == []
 
 
-def test_a_class_that_is_not_there_is_told_with_the_nearest_name_before_anything_starts(reader: Bench) -> None:
+def test_a_class_that_is_not_there_is_told_with_the_nearest_name_before_anything_starts(reader: User) -> None:
     config = reader.folder / _CONFIG
     config.write_text(config.read_text().replace("my_models.Brightener", "my_models.Brightner"))
     result = reader.run("run", "--config", _CONFIG)
@@ -110,7 +110,7 @@ def test_a_class_that_is_not_there_is_told_with_the_nearest_name_before_anything
     assert not reader.output.exists()
 
 
-def test_a_class_of_the_wrong_kind_and_a_broken_checkpoint_end_the_run_with_the_reason(reader: Bench) -> None:
+def test_a_class_of_the_wrong_kind_and_a_broken_checkpoint_end_the_run_with_the_reason(reader: User) -> None:
     checkpoint = reader.folder / "my_checkpoint" / "brightness.json"
     checkpoint.write_text("{}")
     result = reader.run("run", "--config", _CONFIG)
@@ -124,11 +124,11 @@ def test_a_class_of_the_wrong_kind_and_a_broken_checkpoint_end_the_run_with_the_
     assert "derive it from workers.interface.Editor" in result.output
 
 
-def scores(reader: Bench) -> dict[str, float]:
+def scores(reader: User) -> dict[str, float]:
     return {found["pair_id"]: found["score"] for found in reader.report()["pairs"] if found["score"] is not None}
 
 
-def fingerprints(reader: Bench) -> dict[str, str]:
+def fingerprints(reader: User) -> dict[str, str]:
     return {worker["worker_id"]: worker["fingerprint"] for worker in reader.report()["provenance"]["workers"]}
 
 

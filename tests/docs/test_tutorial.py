@@ -17,7 +17,7 @@ import yaml
 
 from scripts.make_demo_data import main as make_demo_data
 from tests.docs.markdown import ROOT, fences, inline, read
-from tests.end_to_end.harness import Bench, Result, bench
+from tests.harness import Result, User, new_user
 
 TEXT = read(ROOT / "docs" / "tutorial.md")
 CONFIG = "mine/eval.yaml"
@@ -62,7 +62,7 @@ def plain(line: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory, tiny_editor_path: Path) -> Iterator[Bench]:
+def reader(tmp_path_factory: pytest.TempPathFactory, tiny_editor_path: Path) -> Iterator[User]:
     """A folder after ``make setup`` with the document's files."""
     folder = tmp_path_factory.mktemp("tutorial")
     (folder / "outputs" / "demo").mkdir(parents=True)
@@ -71,7 +71,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, tiny_editor_path: Path) -> 
     (folder / "mine").mkdir()
     for name, content in _FILE.findall(TEXT):
         (folder / name).write_text(content, encoding="utf-8")
-    with bench(folder) as made:
+    with new_user(folder) as made:
         simulate(folder / CONFIG, latency_ms=30)
         yield made
 
@@ -85,7 +85,7 @@ def simulate(path: Path, *, latency_ms: int) -> None:
     path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
 
 
-def interrupted(reader: Bench, arguments: list[str]) -> Result:
+def interrupted(reader: User, arguments: list[str]) -> Result:
     """Run the command until its first round is over, then press Ctrl-C."""
     simulate(reader.folder / CONFIG, latency_ms=1500)
     lines: list[str] = []
@@ -100,7 +100,7 @@ def interrupted(reader: Bench, arguments: list[str]) -> Result:
     return Result(process.returncode, "".join(lines))
 
 
-def execute(reader: Bench, command: list[str], stamps: dict[str, str], *, again: bool) -> Result:
+def execute(reader: User, command: list[str], stamps: dict[str, str], *, again: bool) -> Result:
     if command[0] == "python":
         done = subprocess.run(
             [sys.executable, *command[1:]], cwd=reader.folder, capture_output=True, text=True, check=False, timeout=120
@@ -111,7 +111,7 @@ def execute(reader: Bench, command: list[str], stamps: dict[str, str], *, again:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_tutorial_does_what_is_shown(reader: Bench) -> None:
+def test_every_command_of_the_tutorial_does_what_is_shown(reader: User) -> None:
     to_run = [command for command in commands() if command.words[0] in ("python", "warmbench")]
     assert [command.words[1] for command in to_run if command.words[0] == "warmbench"] == [
         *("run", "run", "run", "workers", "compare", "run", "status", "run", "workers")

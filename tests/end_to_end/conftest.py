@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import Bench, bench
+from tests.harness import User, new_user
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[Bench]:
+def user(tmp_path: Path) -> Iterator[User]:
     """A working directory, a pool home, and the commands."""
-    with bench(tmp_path) as made:
+    with new_user(tmp_path) as made:
         yield made

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.end_to_end.harness import Bench, encoded, pair, picture, small_benchmark, write_data
+from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 
 
 def test_the_scheduler_never_imports_torch_and_help_imports_next_to_nothing() -> None:
@@ -30,7 +30,7 @@ def test_the_scheduler_never_imports_torch_and_help_imports_next_to_nothing() ->
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_a_dry_run_tells_what_would_be_done_and_does_nothing(user: Bench, tmp_path: Path) -> None:
+def test_a_dry_run_tells_what_would_be_done_and_does_nothing(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     result = user.run_config(config, "--dry-run", "--limit", "3", "--categories", "物理")
 
@@ -41,7 +41,7 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(user: Bench, tmp_pa
     assert user.left_over() == []
 
 
-def test_every_mistake_of_a_config_is_named_at_once(user: Bench, tmp_path: Path) -> None:
+def test_every_mistake_of_a_config_is_named_at_once(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json")
     config: dict[str, Any] = {
         "benchmark": {"data_path": str(data), "categories": ["物理", "spatiel"], "limmit": 3},
@@ -88,7 +88,7 @@ def test_every_mistake_of_a_config_is_named_at_once(user: Bench, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_file_and_a_missing_option_are_usage_errors(user: Bench, tmp_path: Path) -> None:
+def test_a_missing_file_and_a_missing_option_are_usage_errors(user: User, tmp_path: Path) -> None:
     assert user.run("run").code == 2
     assert user.run_config(tmp_path / "nowhere.yaml").code == 2
     no_data = user.simulated(tmp_path / "nowhere.json")
@@ -149,7 +149,7 @@ BROKEN = {
 }
 
 
-def test_a_dry_run_lists_every_broken_pair_with_its_kind(user: Bench, tmp_path: Path) -> None:
+def test_a_dry_run_lists_every_broken_pair_with_its_kind(user: User, tmp_path: Path) -> None:
     result = user.run_config(user.simulated(broken_benchmark(tmp_path / "data.json")), "--dry-run")
 
     assert result.code == 3
@@ -160,7 +160,7 @@ def test_a_dry_run_lists_every_broken_pair_with_its_kind(user: Bench, tmp_path: 
     assert "10 of 14 pairs can't be used" in result.output
 
 
-def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: Bench, tmp_path: Path) -> None:
+def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: User, tmp_path: Path) -> None:
     result = user.run_config(user.simulated(broken_benchmark(tmp_path / "data.json")))
 
     assert result.code == 3, result.output
@@ -179,7 +179,7 @@ def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: Benc
     assert json.dumps(report)
 
 
-def test_data_of_another_shape_is_told_apart_from_broken_pairs(user: Bench, tmp_path: Path) -> None:
+def test_data_of_another_shape_is_told_apart_from_broken_pairs(user: User, tmp_path: Path) -> None:
     for content in ("[1, 2, 3", '"text"', "{}", "not json"):
         path = tmp_path / "odd.json"
         path.write_text(content)

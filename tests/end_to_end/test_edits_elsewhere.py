@@ -11,9 +11,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.end_to_end.harness import Bench, small_benchmark
 from tests.end_to_end.test_endings import finish
 from tests.end_to_end.test_stages import scores, statuses, workers_of
+from tests.harness import User, small_benchmark
 from tests.waiting import wait_until
 
 
@@ -22,7 +22,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def rows_of(user: Bench, event: str) -> list[dict[str, object]]:
+def rows_of(user: User, event: str) -> list[dict[str, object]]:
     """The rows of a run that may only be beginning."""
     try:
         return user.rows(event)
@@ -30,7 +30,7 @@ def rows_of(user: Bench, event: str) -> list[dict[str, object]]:
         return []
 
 
-def own_run(user: Bench, data: Path, images: Path) -> tuple[Path, dict[str, float]]:
+def own_run(user: User, data: Path, images: Path) -> tuple[Path, dict[str, float]]:
     """A run of six pairs, whose images are then somewhere else; returns a config without an editor, and its scores."""
     config = user.simulated(small_benchmark(data, pairs=3))
     assert user.run_config(config).code == 0
@@ -41,7 +41,7 @@ def own_run(user: Bench, data: Path, images: Path) -> tuple[Path, dict[str, floa
     return user.config("judge", **content), scores(user)
 
 
-def test_a_folder_of_images_gets_the_scores_that_the_run_gave_and_stays_untouched(user: Bench, tmp_path: Path) -> None:
+def test_a_folder_of_images_gets_the_scores_that_the_run_gave_and_stays_untouched(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
     untouched = contents(images)
@@ -62,7 +62,7 @@ def test_a_folder_of_images_gets_the_scores_that_the_run_gave_and_stays_untouche
 
 
 @pytest.mark.slow
-def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: Bench, tmp_path: Path) -> None:
+def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
     assert user.run("score", "--images", images, "--config", config).code == 0
@@ -81,7 +81,7 @@ def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: Bench, t
     assert "changed: edits null -> " in compared.output
 
 
-def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: Bench, tmp_path: Path) -> None:
+def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
     (images / "物理" / "1.png").write_bytes(b"no image")
@@ -114,7 +114,7 @@ def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: Bench, tmp_pa
 
 
 @pytest.mark.slow
-def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(user: Bench, tmp_path: Path) -> None:
+def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     own_run(user, tmp_path / "data.json", images)
     config = user.simulated(tmp_path / "data.json", reward={"latency_ms": 400, "batch_size": 1})
@@ -128,7 +128,7 @@ def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(us
     assert [failure["kind"] for failure in user.report()["failures"]] == ["bad_image"]
 
 
-def test_a_run_stays_of_one_kind_and_a_place_without_images_is_a_usage_error(user: Bench, tmp_path: Path) -> None:
+def test_a_run_stays_of_one_kind_and_a_place_without_images_is_a_usage_error(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, _ = own_run(user, tmp_path / "data.json", images)
     ours = user.run("score", "--images", images, "--config", config, "--resume", "latest")

@@ -15,17 +15,17 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.end_to_end.harness import TIMEOUT, Bench, small_benchmark
+from tests.harness import TIMEOUT, User, small_benchmark
 from tests.waiting import wait_until
 
 Faults = Mapping[str, Sequence[str]]
 
 
-def role_processes(user: Bench, name: str) -> list[psutil.Process]:
+def role_processes(user: User, name: str) -> list[psutil.Process]:
     return [process for process in user.processes() if name in " ".join(process.cmdline())]
 
 
-def edits_done(user: Bench, count: int) -> bool:
+def edits_done(user: User, count: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ValueError):
         return len(user.rows("edited")) >= count
     return False
@@ -38,7 +38,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def started_run(
-    user: Bench, data: Path, *, pairs: int = 20, latency_ms: int = 200, faults: Faults | None = None, **sections: Any
+    user: User, data: Path, *, pairs: int = 20, latency_ms: int = 200, faults: Faults | None = None, **sections: Any
 ) -> subprocess.Popen[str]:
     """A run that has delivered its first edits and is busy with the next."""
     editor = {"latency_ms": latency_ms, "faults": faults or {}}
@@ -48,7 +48,7 @@ def started_run(
     return process
 
 
-def test_ctrl_c_finishes_what_is_on_the_devices_and_writes_a_partial_report(user: Bench, tmp_path: Path) -> None:
+def test_ctrl_c_finishes_what_is_on_the_devices_and_writes_a_partial_report(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     process.send_signal(signal.SIGINT)
     output = finish(process)
@@ -62,7 +62,7 @@ def test_ctrl_c_finishes_what_is_on_the_devices_and_writes_a_partial_report(user
     assert user.left_over() == []
 
 
-def test_ctrl_c_twice_stops_at_once(user: Bench, tmp_path: Path) -> None:
+def test_ctrl_c_twice_stops_at_once(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json", latency_ms=60_000 // 200)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
@@ -72,7 +72,7 @@ def test_ctrl_c_twice_stops_at_once(user: Bench, tmp_path: Path) -> None:
     wait_until(lambda: user.left_over() == [])
 
 
-def test_ctrl_c_while_models_load_ends_the_run(user: Bench, tmp_path: Path) -> None:
+def test_ctrl_c_while_models_load_ends_the_run(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"load_seconds": 3})
     process = user.start("run", "--config", config)
     wait_until(lambda: len(user.processes()) >= 4)
@@ -84,7 +84,7 @@ def test_ctrl_c_while_models_load_ends_the_run(user: Bench, tmp_path: Path) -> N
     wait_until(lambda: user.left_over() == [])
 
 
-def test_a_scheduler_that_is_killed_takes_its_pool_with_it(user: Bench, tmp_path: Path) -> None:
+def test_a_scheduler_that_is_killed_takes_its_pool_with_it(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     process.kill()
     finish(process)
@@ -92,7 +92,7 @@ def test_a_scheduler_that_is_killed_takes_its_pool_with_it(user: Bench, tmp_path
     wait_until(lambda: user.left_over() == [])
 
 
-def test_a_killed_editor_is_replaced_and_no_pair_is_lost(user: Bench, tmp_path: Path) -> None:
+def test_a_killed_editor_is_replaced_and_no_pair_is_lost(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     victims = role_processes(user, "editor-0")
     for victim in victims:
@@ -105,7 +105,7 @@ def test_a_killed_editor_is_replaced_and_no_pair_is_lost(user: Bench, tmp_path: 
     assert user.left_over() == []
 
 
-def test_a_killed_reward_is_replaced_and_no_score_is_lost(user: Bench, tmp_path: Path) -> None:
+def test_a_killed_reward_is_replaced_and_no_score_is_lost(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     for victim in role_processes(user, "reward-0"):
         victim.kill()
@@ -115,7 +115,7 @@ def test_a_killed_reward_is_replaced_and_no_score_is_lost(user: Bench, tmp_path:
     assert len(user.rows("scored")) == 40
 
 
-def test_when_the_launcher_is_killed_the_run_aborts_and_the_workers_end(user: Bench, tmp_path: Path) -> None:
+def test_when_the_launcher_is_killed_the_run_aborts_and_the_workers_end(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     for launcher in role_processes(user, "launch"):
         launcher.kill()
@@ -127,7 +127,7 @@ def test_when_the_launcher_is_killed_the_run_aborts_and_the_workers_end(user: Be
     wait_until(lambda: user.processes() == [])
 
 
-def test_a_model_that_does_not_load_ends_the_run_with_the_reason_and_the_log(user: Bench, tmp_path: Path) -> None:
+def test_a_model_that_does_not_load_ends_the_run_with_the_reason_and_the_log(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from workers.interface import Editor, ModelError\n"
         "class Broken(Editor):\n"
@@ -152,7 +152,7 @@ def test_a_model_that_does_not_load_ends_the_run_with_the_reason_and_the_log(use
 
 @pytest.mark.parametrize(("fault", "kind"), [("error", "error"), ("oom", "oom")])
 def test_a_pair_that_fails_is_recorded_with_its_reason_and_the_others_are_scored(
-    user: Bench, tmp_path: Path, fault: str, kind: str
+    user: User, tmp_path: Path, fault: str, kind: str
 ) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"faults": {fault: ["物理/1"]}})
     result = user.run_config(config)
@@ -167,7 +167,7 @@ def test_a_pair_that_fails_is_recorded_with_its_reason_and_the_others_are_scored
     assert attempts == (3 if fault == "error" else 1), "an error is tried again, memory was tried twice on the worker"
 
 
-def test_a_score_that_fails_is_missing_and_never_zero(user: Bench, tmp_path: Path) -> None:
+def test_a_score_that_fails_is_missing_and_never_zero(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), reward={"faults": {"error": ["spatial/2"]}})
     result = user.run_config(config)
 
@@ -178,7 +178,7 @@ def test_a_score_that_fails_is_missing_and_never_zero(user: Bench, tmp_path: Pat
     assert sum(pair["score"] is not None for pair in pairs.values()) == 7, "its batch is not lost with it"
 
 
-def test_too_many_failures_end_the_run(user: Bench, tmp_path: Path) -> None:
+def test_too_many_failures_end_the_run(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json", pairs=20),
         editor={"faults": {"error": 1.0}},
@@ -192,7 +192,7 @@ def test_too_many_failures_end_the_run(user: Bench, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_the_run_with_a_clear_message_and_it_goes_on_when_there_is_space(
-    user: Bench, tmp_path: Path
+    user: User, tmp_path: Path
 ) -> None:
     # In namespaces of its own, where anybody may mount a small file system.
     namespaces = ["unshare", "--user", "--map-root-user", "--mount"]

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.harness import Bench, Result, small_benchmark
+from tests.harness import Result, User, small_benchmark
 
 POISON = "物理/1"
 
 
-def failures(user: Bench) -> list[tuple[str, str, str]]:
+def failures(user: User) -> list[tuple[str, str, str]]:
     """Key, stage and kind of each failure in the report."""
     return sorted(
         (f"{row['category']}/{row['pair_id']}", row["stage"], row["kind"]) for row in user.report()["failures"]
     )
 
 
-def assert_only_these_failed(user: Bench, result: Result, expected: list[tuple[str, str, str]], *, pairs: int) -> None:
+def assert_only_these_failed(user: User, result: Result, expected: list[tuple[str, str, str]], *, pairs: int) -> None:
     assert result.code == 3, result.output
     assert failures(user) == sorted(expected)
     scored = [pair for pair in user.report()["pairs"] if pair["score"] is not None]
@@ -37,7 +37,7 @@ def restarts(result: Result) -> int:
 @pytest.mark.parametrize("synchronized", [True, False])
 @pytest.mark.parametrize("editors", [1, 2])
 def test_a_pair_that_kills_its_editor_is_given_up_and_all_others_are_scored(
-    user: Bench, tmp_path: Path, editors: int, synchronized: bool
+    user: User, tmp_path: Path, editors: int, synchronized: bool
 ) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
@@ -63,7 +63,7 @@ def test_a_pair_that_kills_its_editor_is_given_up_and_all_others_are_scored(
 @pytest.mark.parametrize("rewards", [1, 2])
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_pair_that_kills_its_reward_is_given_up_and_its_batch_is_not_lost(
-    user: Bench, tmp_path: Path, rewards: int, keep: bool
+    user: User, tmp_path: Path, rewards: int, keep: bool
 ) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
@@ -85,7 +85,7 @@ def test_a_pair_that_kills_its_reward_is_given_up_and_its_batch_is_not_lost(
 @pytest.mark.parametrize("role", ["edit", "score"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_two_pairs_that_kill_are_told_apart_from_their_neighbours(
-    user: Bench, tmp_path: Path, role: str, workers: int
+    user: User, tmp_path: Path, role: str, workers: int
 ) -> None:
     deadly = ["物理/1", "物理/2"]
     params: dict[str, Any] = {"device_ids": ["cpu"] * workers, "faults": {"crash": deadly}}
@@ -98,7 +98,7 @@ def test_two_pairs_that_kill_are_told_apart_from_their_neighbours(
 
 
 @pytest.mark.slow
-def test_pairs_that_kill_at_the_end_of_a_run_do_not_abort_it(user: Bench, tmp_path: Path) -> None:
+def test_pairs_that_kill_at_the_end_of_a_run_do_not_abort_it(user: User, tmp_path: Path) -> None:
     """Nothing is left to be done in between: five deaths in a row, the last of which ends the stage as well."""
     deadly = ["spatial/2", "spatial/3"]
     config = user.simulated(
@@ -111,9 +111,7 @@ def test_pairs_that_kill_at_the_end_of_a_run_do_not_abort_it(user: Bench, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["edit", "score"])
-def test_a_pair_that_hangs_its_worker_is_given_up_by_way_of_the_watchdog(
-    user: Bench, tmp_path: Path, role: str
-) -> None:
+def test_a_pair_that_hangs_its_worker_is_given_up_by_way_of_the_watchdog(user: User, tmp_path: Path, role: str) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         scheduler={"job_timeout_seconds": 1},
@@ -125,7 +123,7 @@ def test_a_pair_that_hangs_its_worker_is_given_up_by_way_of_the_watchdog(
 
 
 @pytest.mark.slow
-def test_every_sample_of_a_pair_that_kills_is_given_up_with_it(user: Bench, tmp_path: Path) -> None:
+def test_every_sample_of_a_pair_that_kills_is_given_up_with_it(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"faults": {"crash": [POISON]}},
@@ -138,7 +136,7 @@ def test_every_sample_of_a_pair_that_kills_is_given_up_with_it(user: Bench, tmp_
 
 
 @pytest.mark.slow
-def test_many_pairs_that_kill_do_not_end_a_long_run(user: Bench, tmp_path: Path) -> None:
+def test_many_pairs_that_kill_do_not_end_a_long_run(user: User, tmp_path: Path) -> None:
     """More deaths than a worker may die in a row: in between it gets something done."""
     deadly = [f"{category}/{number}" for category in ("物理", "spatial") for number in (2, 7, 11)]
     config = user.simulated(

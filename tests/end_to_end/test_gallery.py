@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser import visit
-from tests.end_to_end.harness import Bench, encoded, pair, picture, write_data
+from tests.harness import User, encoded, pair, picture, write_data
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 def test_a_run_that_keeps_no_edits_still_shows_them_and_why_one_is_missing(
-    user: Bench, chromium: Browser, tmp_path: Path
+    user: User, chromium: Browser, tmp_path: Path
 ) -> None:
     image = encoded(picture((640, 320)))
     names = ["1", "50% #2?", "bad"]

@@ -27,7 +27,7 @@ from protocol.messages import MAX_THUMBNAIL_BYTES
 from protocol.pool import POOL_CARD, PoolCard, private_folder, read_pool_card, write_card
 from protocol.processes import create_time
 from protocol.sockets import Link, Listener, ipc_endpoint
-from tests.end_to_end.harness import Bench, bench, small_benchmark
+from tests.harness import User, new_user, small_benchmark
 from tests.protocol.struct_types import mutants, sample
 from tests.waiting import wait_until
 
@@ -36,7 +36,7 @@ Spoil = Callable[[m.RunMessage, Sequence[Buffer]], list[Answer]]
 PAIRS = 8
 
 
-def config(user: Bench, **sections: Any) -> Path:
+def config(user: User, **sections: Any) -> Path:
     """Two editors and a reward, which the liars stand in for."""
     data = small_benchmark(user.folder / "data.json", pairs=PAIRS // 2)
     return user.simulated(data, pool={"name": "liars"}, **sections)
@@ -45,7 +45,7 @@ def config(user: Bench, **sections: Any) -> Path:
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> list[m.WorkerStatus]:
     """How honest workers of this config present themselves."""
-    with bench(tmp_path_factory.mktemp("honest")) as user:
+    with new_user(tmp_path_factory.mktemp("honest")) as user:
         path = config(user)
         assert user.run("workers", "start", "--config", path).code == 0
         card = read_pool_card(user.home / "liars")
@@ -186,7 +186,7 @@ def png(size: tuple[int, int], key: str = "") -> bytes:
 
 
 @contextlib.contextmanager
-def lying(user: Bench, workers: Sequence[m.WorkerStatus], spoil: Spoil) -> Iterator[Liars]:
+def lying(user: User, workers: Sequence[m.WorkerStatus], spoil: Spoil) -> Iterator[Liars]:
     """Liars in the place of the pool."""
     liars = Liars(user.home / "liars", workers, spoil)
     try:
@@ -195,7 +195,7 @@ def lying(user: Bench, workers: Sequence[m.WorkerStatus], spoil: Spoil) -> Itera
         liars.close()
 
 
-def run(user: Bench, path: Path) -> tuple[int, str, int]:
+def run(user: User, path: Path) -> tuple[int, str, int]:
     """Run to the end: exit code, output, and the most memory that was seen."""
     peak = 0
     process = user.start("run", "--config", path, "--no-launch")
@@ -232,7 +232,7 @@ def noise(dice: random.Random) -> Answer:
 
 
 def test_noise_strange_lives_doubles_and_results_that_nobody_asked_for_change_nothing(
-    user: Bench, workers: list[m.WorkerStatus]
+    user: User, workers: list[m.WorkerStatus]
 ) -> None:
     dice = random.Random(1)  # noqa: S311 - no secret
 
@@ -277,7 +277,7 @@ def lie(number: int, message: m.Edited) -> tuple[m.Edited, list[bytes]]:
 
 
 def test_an_edit_that_is_not_what_it_is_said_to_be_is_a_failure_and_never_scored(
-    user: Bench, workers: list[m.WorkerStatus]
+    user: User, workers: list[m.WorkerStatus]
 ) -> None:
     def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:
         if isinstance(message, m.Edited) and message.job.startswith("物理/"):
@@ -296,7 +296,7 @@ def test_an_edit_that_is_not_what_it_is_said_to_be_is_a_failure_and_never_scored
         assert hashlib.sha256(content).hexdigest() == row["sha256"]
 
 
-def test_what_is_no_thumbnail_is_left_out_and_costs_nobody_the_edit(user: Bench, workers: list[m.WorkerStatus]) -> None:
+def test_what_is_no_thumbnail_is_left_out_and_costs_nobody_the_edit(user: User, workers: list[m.WorkerStatus]) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (4, 3)).save(stream, "JPEG")
     lies = (b"", b"no picture", stream.getvalue() + bytes(MAX_THUMBNAIL_BYTES) + b"\xff\xd9", stream.getvalue())
@@ -317,7 +317,7 @@ def test_what_is_no_thumbnail_is_left_out_and_costs_nobody_the_edit(user: Bench,
     assert left == sources | {"edit/物理/3.jpg", "edit/spatial/3.jpg"}, "a lost source is made anew from the data"
 
 
-def test_a_worker_that_answers_for_another_one_is_not_believed(user: Bench, workers: list[m.WorkerStatus]) -> None:
+def test_a_worker_that_answers_for_another_one_is_not_believed(user: User, workers: list[m.WorkerStatus]) -> None:
     """Editor-1 answers with each job of its colleague's too, before that one can; the colleague's own answers count."""
     colleague: list[m.Edited | m.Failed] = []
 
@@ -339,7 +339,7 @@ def test_a_worker_that_answers_for_another_one_is_not_believed(user: Bench, work
 
 
 def test_scores_of_unknown_items_and_missing_ones_are_failures_with_a_reason(
-    user: Bench, workers: list[m.WorkerStatus]
+    user: User, workers: list[m.WorkerStatus]
 ) -> None:
     def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:
         if isinstance(message, m.Scored):
@@ -357,7 +357,7 @@ def test_scores_of_unknown_items_and_missing_ones_are_failures_with_a_reason(
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "ipc://\x1b[31m" + "x" * 200])
 def test_an_endpoint_that_is_none_ends_the_run_with_a_reason(
-    user: Bench, workers: list[m.WorkerStatus], endpoint: str
+    user: User, workers: list[m.WorkerStatus], endpoint: str
 ) -> None:
     def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:
         if isinstance(message, m.PoolStatus):

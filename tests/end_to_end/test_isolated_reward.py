@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.harness import Bench, small_benchmark
+from tests.harness import User, small_benchmark
 from tests.set_up import ROOT, isolated_reward_model, reward_environment
 
 SCRIPT = ROOT / "scripts" / "setup_reward_env.sh"
@@ -25,7 +25,7 @@ PINNED = dict(
 )
 
 
-def isolated(user: Bench, folder: Path, reward: Mapping[str, Any], editor: Mapping[str, Any] | None = None) -> Path:
+def isolated(user: User, folder: Path, reward: Mapping[str, Any], editor: Mapping[str, Any] | None = None) -> Path:
     """A config with two editors of the main environment, by default the quickest, and this reward."""
     return user.config(
         benchmark={"data_path": str(small_benchmark(folder / "data.json", pairs=2))},
@@ -91,7 +91,7 @@ def reward_python() -> Path:
 
 @pytest.mark.slow
 def test_editors_and_reward_work_together_with_different_versions_of_transformers(
-    user: Bench, tmp_path: Path, tiny_editor_path: Path, reward_python: Path
+    user: User, tmp_path: Path, tiny_editor_path: Path, reward_python: Path
 ) -> None:
     reward = {"python": str(reward_python), "model_name": str(isolated_reward_model())}
     result = user.run_config(isolated(user, tmp_path, reward, tiny_editors(tiny_editor_path)))
@@ -138,7 +138,7 @@ def test_a_conda_environment_is_created_once_and_used_by_name(tmp_path: Path, re
 
 @pytest.mark.slow
 def test_a_reward_runs_through_conda_and_nothing_of_it_is_left(
-    user: Bench, tmp_path: Path, tiny_reward_path: Path
+    user: User, tmp_path: Path, tiny_reward_path: Path
 ) -> None:
     environment, calls = stand_in_conda(tmp_path, Path(sys.executable))
     (tmp_path / "created").touch()
@@ -155,7 +155,7 @@ def test_a_reward_runs_through_conda_and_nothing_of_it_is_left(
 
 
 def test_a_conda_environment_that_is_not_there_is_named_before_anything_is_started(
-    user: Bench, tmp_path: Path, tiny_reward_path: Path
+    user: User, tmp_path: Path, tiny_reward_path: Path
 ) -> None:
     environment, calls = stand_in_conda(tmp_path, Path(sys.executable))
     user.environment |= environment
@@ -174,7 +174,7 @@ def test_a_conda_environment_that_is_not_there_is_named_before_anything_is_start
 
 
 def test_a_python_without_our_package_is_named_with_all_that_it_lacks(
-    user: Bench, tmp_path: Path, tiny_reward_path: Path
+    user: User, tmp_path: Path, tiny_reward_path: Path
 ) -> None:
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import Bench, small_benchmark
+from tests.harness import User, small_benchmark
 
 OWN_REWARD = """
 import os
@@ -36,7 +36,7 @@ class Heavy(Reward):
     ("full", "moves"), [(False, ["load host", "place device"]), (True, ["load host", "load device"])]
 )
 def test_the_rewards_weights_are_read_while_the_last_edits_are_made(
-    user: Bench, tmp_path: Path, full: bool, moves: list[str]
+    user: User, tmp_path: Path, full: bool, moves: list[str]
 ) -> None:
     (tmp_path / "mine.py").write_text(OWN_REWARD)
     config = user.config(
@@ -58,7 +58,7 @@ def test_the_rewards_weights_are_read_while_the_last_edits_are_made(
 
 @pytest.mark.slow
 def test_a_reward_that_dies_of_it_is_not_asked_again_and_comes_onto_its_device_in_its_turn(
-    user: Bench, tmp_path: Path
+    user: User, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text(OWN_REWARD)
     config = user.config(

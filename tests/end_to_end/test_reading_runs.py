@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.harness import Bench, encoded, pair, picture, small_benchmark, write_data
 from tests.end_to_end.test_endings import finish, role_processes, started_run
+from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 from tests.scheduler.report.test_schema import problems
 from tests.scheduler.rows import edited, planned, scored
 from tests.scheduler.saved import saved_run
@@ -30,30 +30,30 @@ ASPECTS = {
 }
 
 
-def left_by(user: Bench) -> dict[str, bytes]:
+def left_by(user: User) -> dict[str, bytes]:
     """The reports of the newest run, by name."""
     files = [*user.output.glob("evaluation_report_*"), user.run_folder() / "pairs.csv"]
     return {path.name: path.read_bytes() for path in files}
 
 
-def remove_reports(user: Bench) -> None:
+def remove_reports(user: User) -> None:
     for path in (*user.output.glob("evaluation_report_*"), user.run_folder() / "pairs.csv"):
         path.unlink()
 
 
-def status(user: Bench, *arguments: str) -> dict[str, Any]:
+def status(user: User, *arguments: str) -> dict[str, Any]:
     result = user.run("status", "--json", *arguments)
     assert result.code == 0, result.output
     found: dict[str, Any] = json.loads(result.output)
     return found
 
 
-def table(user: Bench) -> list[dict[str, str]]:
+def table(user: User) -> list[dict[str, str]]:
     text = (user.run_folder() / "pairs.csv").read_bytes().decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
-def test_reports_come_out_the_same_from_the_runs_directory_alone(user: Bench, tmp_path: Path) -> None:
+def test_reports_come_out_the_same_from_the_runs_directory_alone(user: User, tmp_path: Path) -> None:
     good = encoded(picture((32, 32)))
     data = write_data(
         tmp_path / "data.json",
@@ -94,7 +94,7 @@ def test_reports_come_out_the_same_from_the_runs_directory_alone(user: Bench, tm
 
 
 @pytest.mark.slow
-def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: Bench, tmp_path: Path) -> None:
+def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: User, tmp_path: Path) -> None:
     # The run cannot finish: an editor never returns from this pair.
     process = started_run(user, tmp_path / "data.json", pairs=15, latency_ms=150, faults={"hang": ["物理/7"]})
     live = status(user)
@@ -125,7 +125,7 @@ def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: Bench, tmp_
 
 
 @pytest.mark.slow
-def test_reading_along_disturbs_no_run(user: Bench, tmp_path: Path) -> None:
+def test_reading_along_disturbs_no_run(user: User, tmp_path: Path) -> None:
     patient = {"dead_after_seconds": 120}
     process = started_run(user, tmp_path / "data.json", pairs=10, latency_ms=100, scheduler=patient)
     # The run cannot finish while one of its editors is stopped.
@@ -151,7 +151,7 @@ def test_reading_along_disturbs_no_run(user: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_runs_are_compared_and_one_that_is_worse_is_told_by_the_exit_code(user: Bench, tmp_path: Path) -> None:
+def test_runs_are_compared_and_one_that_is_worse_is_told_by_the_exit_code(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json")
     inverted = user.simulated(data)
     assert user.run_config(inverted).code == 0
@@ -184,7 +184,7 @@ def test_runs_are_compared_and_one_that_is_worse_is_told_by_the_exit_code(user: 
     assert "no setting differs" in same.output
 
 
-def test_what_is_no_run_or_no_comparison_is_a_usage_error(user: Bench, tmp_path: Path) -> None:
+def test_what_is_no_run_or_no_comparison_is_a_usage_error(user: User, tmp_path: Path) -> None:
     first, other = (saved_run(tmp_path / name, [planned(name), edited(name), scored(name, 5.0)]) for name in "ab")
     nothing = user.run("compare", first, other, "--fail-if-worse", "0.2")
     assert nothing.code == 2, "what could not be compared has not passed"

@@ -11,13 +11,13 @@ import pytest
 
 from protocol.pool import read_worker_cards
 from scripts.tiny_models.editor import build_editor
-from tests.end_to_end.harness import Bench, Result, bench, encoded, pair, picture, small_benchmark, write_data
+from tests.harness import Result, User, encoded, new_user, pair, picture, small_benchmark, write_data
 
 pytestmark = pytest.mark.slow
 
 
 def real(
-    user: Bench,
+    user: User,
     data: Path,
     models: tuple[Path, Path],
     *,
@@ -56,9 +56,9 @@ def real(
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """One user for all tests here, with pools that stay warm: the real libraries take seconds to import."""
-    with bench(tmp_path_factory.mktemp("real")) as made:
+    with new_user(tmp_path_factory.mktemp("real")) as made:
         yield made
 
 
@@ -67,16 +67,16 @@ def models(tiny_editor_path: Path, tiny_reward_path: Path) -> tuple[Path, Path]:
     return tiny_editor_path, tiny_reward_path
 
 
-def run_warm(user: Bench, config: Path, pool: str = "plain") -> Result:
+def run_warm(user: User, config: Path, pool: str = "plain") -> Result:
     return user.run_config(config, "--keep-warm", "--pool", pool)
 
 
-def scores(user: Bench) -> dict[str, float]:
+def scores(user: User) -> dict[str, float]:
     return {f"{pair['category']}/{pair['pair_id']}": pair["score"] for pair in user.report()["pairs"]}
 
 
 def test_all_pairs_are_edited_and_scored_and_nothing_is_left(
-    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+    user: User, tmp_path: Path, models: tuple[Path, Path]
 ) -> None:
     result = user.run_config(real(user, small_benchmark(tmp_path / "data.json"), models))
 
@@ -92,7 +92,7 @@ def test_all_pairs_are_edited_and_scored_and_nothing_is_left(
 
 
 def test_the_edits_are_the_same_however_many_workers_and_in_any_order(
-    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+    user: User, tmp_path: Path, models: tuple[Path, Path]
 ) -> None:
     pairs = [pair(number, encoded(picture((40 + 4 * number, 40)))) for number in range(5)]
     data = write_data(tmp_path / "data.json", {"c": pairs})
@@ -112,7 +112,7 @@ def test_the_edits_are_the_same_however_many_workers_and_in_any_order(
 
 
 def test_models_are_moved_off_and_onto_the_device_when_the_stages_take_turns(
-    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+    user: User, tmp_path: Path, models: tuple[Path, Path]
 ) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     assert run_warm(user, real(user, data, models)).code == 0
@@ -126,9 +126,7 @@ def test_models_are_moved_off_and_onto_the_device_when_the_stages_take_turns(
     assert user.report()["performance"]["model_switches"] == 1
 
 
-def test_the_reward_sees_the_source_too_when_it_compares(
-    user: Bench, tmp_path: Path, models: tuple[Path, Path]
-) -> None:
+def test_the_reward_sees_the_source_too_when_it_compares(user: User, tmp_path: Path, models: tuple[Path, Path]) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     assert run_warm(user, real(user, data, models)).code == 0
     alone = scores(user)
@@ -138,7 +136,7 @@ def test_the_reward_sees_the_source_too_when_it_compares(
 
 
 def test_checkpoint_after_checkpoint_runs_in_the_same_processes(
-    user: Bench, tmp_path: Path, models: tuple[Path, Path]
+    user: User, tmp_path: Path, models: tuple[Path, Path]
 ) -> None:
     other = tmp_path / "other-checkpoint"
     build_editor(other, seed=1)
@@ -159,7 +157,7 @@ def test_checkpoint_after_checkpoint_runs_in_the_same_processes(
     assert {card.worker_id: card.pid for card in read_worker_cards(user.home / "plain")} == pids
 
 
-def test_weights_that_change_on_disk_are_loaded_anew(user: Bench, tmp_path: Path, models: tuple[Path, Path]) -> None:
+def test_weights_that_change_on_disk_are_loaded_anew(user: User, tmp_path: Path, models: tuple[Path, Path]) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copytree(models[0], folder)
     config = real(user, small_benchmark(tmp_path / "data.json", pairs=1), (folder, models[1]))
@@ -179,7 +177,7 @@ def test_weights_that_change_on_disk_are_loaded_anew(user: Bench, tmp_path: Path
 
 
 def test_replies_are_generated_and_read_and_what_cannot_be_read_is_no_score(
-    user: Bench, tmp_path: Path, tiny_editor_path: Path, tiny_trained_reward_path: Path
+    user: User, tmp_path: Path, tiny_editor_path: Path, tiny_trained_reward_path: Path
 ) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     models = (tiny_editor_path, tiny_trained_reward_path)

@@ -20,7 +20,7 @@ from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.stages.task import Task, build_task
 from scheduler.store.ledger import read_ledger
 from scheduler.store.rows import EditedRow, Row, ScoredRow
-from tests.end_to_end.harness import Bench
+from tests.harness import User
 from tests.recorded_runs import NAMES, RUNS, STAMP, link_models
 from workers.fingerprint import fingerprint
 from workers.models.registry import make_model
@@ -90,7 +90,7 @@ def test_its_models_have_the_fingerprints_that_they_would_get_now(
         assert fingerprint(spec, files, tmp_path / "cache.json") == run.fingerprint(spec.role)
 
 
-def assert_nothing_is_done_again(user: Bench, run: RecordedRun) -> None:
+def assert_nothing_is_done_again(user: User, run: RecordedRun) -> None:
     before = run.rows()
     edits = sum(isinstance(row, EditedRow) for row in before)
     scores = sum(isinstance(row, ScoredRow) for row in before)
@@ -102,14 +102,14 @@ def assert_nothing_is_done_again(user: Bench, run: RecordedRun) -> None:
 
 @pytest.mark.parametrize("name", ["simulated", pytest.param("own", marks=pytest.mark.slow)])
 def test_it_resumes_with_nothing_done_again(
-    name: str, user: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_nothing_is_done_again(user, RecordedRun(name, tmp_path, monkeypatch))
 
 
 @pytest.mark.slow
 def test_a_run_of_the_tiny_models_resumes_with_nothing_done_again(
-    user: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_editor_path: Path, tiny_reward_path: Path
+    user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_editor_path: Path, tiny_reward_path: Path
 ) -> None:
     """Needs the library versions of ``constraints.txt``: with others, the files of the tiny models differ."""
     run = RecordedRun("tiny", tmp_path, monkeypatch)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.end_to_end.harness import Bench, Result, encoded, pair, picture, small_benchmark, write_data
 from tests.end_to_end.test_endings import edits_done, finish
+from tests.harness import Result, User, encoded, pair, picture, small_benchmark, write_data
 from tests.waiting import wait_until
 
 
-def finished_run(user: Bench, data: Path, **sections: Any) -> Path:
+def finished_run(user: User, data: Path, **sections: Any) -> Path:
     """A run of eight pairs that is over; returns its config."""
     config = user.simulated(small_benchmark(data), **sections)
     result = user.run_config(config)
@@ -24,19 +24,19 @@ def finished_run(user: Bench, data: Path, **sections: Any) -> Path:
     return config
 
 
-def resume(user: Bench, config: Path, *arguments: str) -> Result:
+def resume(user: User, config: Path, *arguments: str) -> Result:
     return user.run_config(config, "--resume", "latest", *arguments)
 
 
-def scores(user: Bench) -> dict[str, float]:
+def scores(user: User) -> dict[str, float]:
     return {f"{one['category']}/{one['pair_id']}": one["score"] for one in user.report()["pairs"]}
 
 
-def ledger(user: Bench) -> Path:
+def ledger(user: User) -> Path:
     return user.run_folder() / "results.jsonl"
 
 
-def keep_lines(user: Bench, condition: Any) -> None:
+def keep_lines(user: User, condition: Any) -> None:
     """Write the ledger anew with those rows alone that meet the condition."""
     rows = [row for row in user.rows() if condition(row)]
     ledger(user).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -51,7 +51,7 @@ def changed(config: Path, section: str, **values: Any) -> Path:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(user: Bench, tmp_path: Path, how: signal.Signals) -> None:
+def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(user: User, tmp_path: Path, how: signal.Signals) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=15)
     assert user.run_config(user.simulated(data)).code == 0
     undisturbed = scores(user)
@@ -75,7 +75,7 @@ def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(user: Bench, tmp_pa
     assert user.left_over() == []
 
 
-def test_what_is_whole_is_reused_and_the_models_do_nothing(user: Bench, tmp_path: Path) -> None:
+def test_what_is_whole_is_reused_and_the_models_do_nothing(user: User, tmp_path: Path) -> None:
     config = finished_run(user, tmp_path / "data.json")
     before = user.rows()
     result = resume(user, config)
@@ -84,7 +84,7 @@ def test_what_is_whole_is_reused_and_the_models_do_nothing(user: Bench, tmp_path
     assert user.rows() == before
 
 
-def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(user: Bench, tmp_path: Path) -> None:
+def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(user: User, tmp_path: Path) -> None:
     config = finished_run(user, tmp_path / "data.json")
     before = scores(user)
     keep_lines(user, lambda row: row["event"] != "stage")
@@ -98,7 +98,7 @@ def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(user: Bench, tmp_pa
     assert all(line.endswith("}") for line in ledger(user).read_text(encoding="utf-8").splitlines())
 
 
-def test_a_damaged_line_is_passed_over_and_its_unit_done_again(user: Bench, tmp_path: Path) -> None:
+def test_a_damaged_line_is_passed_over_and_its_unit_done_again(user: User, tmp_path: Path) -> None:
     config = finished_run(user, tmp_path / "data.json")
     before = scores(user)
     lines = ledger(user).read_bytes().splitlines(keepends=True)
@@ -115,7 +115,7 @@ def test_a_damaged_line_is_passed_over_and_its_unit_done_again(user: Bench, tmp_
 @pytest.mark.parametrize("damage", ["missing", "wrong"])
 @pytest.mark.parametrize("scored", [True, False])
 def test_an_image_that_is_not_as_it_was_made_is_made_again_if_it_matters(
-    user: Bench, tmp_path: Path, damage: str, scored: bool
+    user: User, tmp_path: Path, damage: str, scored: bool
 ) -> None:
     config = finished_run(user, tmp_path / "data.json")
     before = scores(user)
@@ -137,7 +137,7 @@ def test_an_image_that_is_not_as_it_was_made_is_made_again_if_it_matters(
 
 
 def test_another_seed_or_step_count_does_all_again_and_an_interruption_mixes_nothing(
-    user: Bench, tmp_path: Path
+    user: User, tmp_path: Path
 ) -> None:
     config = finished_run(user, tmp_path / "data.json")
     changed(config, "diffusion_model", num_inference_steps=7, latency_ms=300)
@@ -160,7 +160,7 @@ def test_another_seed_or_step_count_does_all_again_and_an_interruption_mixes_not
     assert user.report()["overall"]["num_samples"] == 8
 
 
-def test_other_prompts_score_again_and_edit_nothing(user: Bench, tmp_path: Path) -> None:
+def test_other_prompts_score_again_and_edit_nothing(user: User, tmp_path: Path) -> None:
     config = finished_run(user, tmp_path / "data.json")
     content = yaml.safe_load(config.read_text(encoding="utf-8"))
     content["prompts"] = {"spatial": {"system_prompt": "", "user_prompt_template": "How good is {edit_instruction}?"}}
@@ -172,7 +172,7 @@ def test_other_prompts_score_again_and_edit_nothing(user: Bench, tmp_path: Path)
     assert len(user.rows("edited")) == 8
 
 
-def test_how_many_work_and_how_fast_changes_no_identity(user: Bench, tmp_path: Path) -> None:
+def test_how_many_work_and_how_fast_changes_no_identity(user: User, tmp_path: Path) -> None:
     config = finished_run(user, tmp_path / "data.json")
     keep_lines(user, lambda row: row["event"] != "scored" or row["category"] != "spatial")
     changed(config, "diffusion_model", device_ids=["cpu"], latency_ms=1, faults={"error": 0.0})
@@ -182,7 +182,7 @@ def test_how_many_work_and_how_fast_changes_no_identity(user: Bench, tmp_path: P
     assert "Reused: 8 of 8 edits, 4 of 8 scores" in result.output
 
 
-def test_pairs_that_changed_came_or_went(user: Bench, tmp_path: Path) -> None:
+def test_pairs_that_changed_came_or_went(user: User, tmp_path: Path) -> None:
     data = tmp_path / "data.json"
     config = finished_run(user, data)
     content = json.loads(data.read_text(encoding="utf-8"))
@@ -206,7 +206,7 @@ def test_pairs_that_changed_came_or_went(user: Bench, tmp_path: Path) -> None:
     assert report["failures"][0]["kind"] == "bad_base64"
 
 
-def test_what_failed_is_tried_again(user: Bench, tmp_path: Path) -> None:
+def test_what_failed_is_tried_again(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"faults": {"error": ["物理/1"]}},
@@ -222,7 +222,7 @@ def test_what_failed_is_tried_again(user: Bench, tmp_path: Path) -> None:
     assert user.report()["failures"] == []
 
 
-def test_more_samples_and_passes_are_added_to_what_is_there(user: Bench, tmp_path: Path) -> None:
+def test_more_samples_and_passes_are_added_to_what_is_there(user: User, tmp_path: Path) -> None:
     config = finished_run(user, tmp_path / "data.json")
     changed(config, "evaluation", samples_per_pair=2, reward_passes=2)
     result = resume(user, config)
@@ -231,7 +231,7 @@ def test_more_samples_and_passes_are_added_to_what_is_there(user: Bench, tmp_pat
     assert len(user.rows("scored")) == 32
 
 
-def test_images_that_are_not_kept_are_not_needed_once_scored(user: Bench, tmp_path: Path) -> None:
+def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_path: Path) -> None:
     sections = {"evaluation": {"save_generated_images": False}}
     config = finished_run(user, tmp_path / "data.json", **sections)
     images = user.run_folder() / "images"
@@ -243,7 +243,7 @@ def test_images_that_are_not_kept_are_not_needed_once_scored(user: Bench, tmp_pa
     assert not list(images.rglob("*.png"))
 
 
-def test_a_second_process_on_one_run_is_refused(user: Bench, tmp_path: Path) -> None:
+def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
     process = user.start("run", "--config", config)
     wait_until(lambda: edits_done(user, 1))
@@ -255,7 +255,7 @@ def test_a_second_process_on_one_run_is_refused(user: Bench, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("run", ["latest", "20200101_000000", "../../etc", "/"])
-def test_a_run_that_is_not_there_is_a_usage_error(user: Bench, tmp_path: Path, run: str) -> None:
+def test_a_run_that_is_not_there_is_a_usage_error(user: User, tmp_path: Path, run: str) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     for arguments in (["--resume", run], ["--resume", run, "--dry-run"]):
         result = user.run_config(config, *arguments)
@@ -263,7 +263,7 @@ def test_a_run_that_is_not_there_is_a_usage_error(user: Bench, tmp_path: Path, r
         assert "there is no run" in result.output
 
 
-def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: Bench, tmp_path: Path) -> None:
+def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: User, tmp_path: Path) -> None:
     config = finished_run(user, tmp_path / "data.json", scheduler={"residency": "swap"})
     before = scores(user)
     keep_lines(user, lambda row: row["event"] not in ("scored", "stage"))
@@ -274,7 +274,7 @@ def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: 
     assert user.report()["performance"]["model_switches"] == 0
 
 
-def test_too_many_failures_by_the_command_line_can_be_gone_on_with(user: Bench, tmp_path: Path) -> None:
+def test_too_many_failures_by_the_command_line_can_be_gone_on_with(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})
     result = user.run_config(config, "--max-failures", "0.05")
     assert result.code == 1, result.output

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.end_to_end.harness import Bench, encoded, pair, picture, small_benchmark, write_data
+from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 
 
-def test_every_pair_is_edited_and_scored_once_and_nothing_is_left_running(user: Bench, tmp_path: Path) -> None:
+def test_every_pair_is_edited_and_scored_once_and_nothing_is_left_running(user: User, tmp_path: Path) -> None:
     result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json")))
 
     assert result.code == 0, result.output
@@ -27,7 +27,7 @@ def test_every_pair_is_edited_and_scored_once_and_nothing_is_left_running(user: 
     assert user.left_over() == []
 
 
-def test_the_ledger_holds_what_the_contract_names(user: Bench, tmp_path: Path) -> None:
+def test_the_ledger_holds_what_the_contract_names(user: User, tmp_path: Path) -> None:
     user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=2)))
 
     common = {
@@ -53,7 +53,7 @@ def test_the_ledger_holds_what_the_contract_names(user: Bench, tmp_path: Path) -
     assert {"wall_seconds", "rounds", "barrier_wait_seconds", "model_switches"} <= set(stage)
 
 
-def test_a_run_leaves_its_config_manifest_log_and_reports(user: Bench, tmp_path: Path) -> None:
+def test_a_run_leaves_its_config_manifest_log_and_reports(user: User, tmp_path: Path) -> None:
     user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1)))
 
     folder = user.run_folder()
@@ -73,7 +73,7 @@ def test_a_run_leaves_its_config_manifest_log_and_reports(user: Bench, tmp_path:
 
 @pytest.mark.parametrize(("mode", "kind"), [("RGB", "PNG"), ("RGBA", "PNG"), ("RGB", "WEBP")])
 def test_an_edit_is_its_source_inverted_upright_with_its_alpha_and_colours(
-    user: Bench, tmp_path: Path, mode: str, kind: str
+    user: User, tmp_path: Path, mode: str, kind: str
 ) -> None:
     source = picture((64, 40), mode)
     options = {"lossless": True} if kind == "WEBP" else {}
@@ -89,7 +89,7 @@ def test_an_edit_is_its_source_inverted_upright_with_its_alpha_and_colours(
         assert np.array_equal(after[..., 3], before[..., 3])
 
 
-def test_a_photo_that_lies_on_its_side_is_edited_upright(user: Bench, tmp_path: Path) -> None:
+def test_a_photo_that_lies_on_its_side_is_edited_upright(user: User, tmp_path: Path) -> None:
     upright = picture((64, 40))
     buffer = io.BytesIO()
     exif = Image.Exif()
@@ -104,7 +104,7 @@ def test_a_photo_that_lies_on_its_side_is_edited_upright(user: Bench, tmp_path: 
     assert np.array_equal(np.asarray(edit), 255 - np.asarray(upright))
 
 
-def test_edits_are_removed_once_scored_unless_they_are_to_be_kept(user: Bench, tmp_path: Path) -> None:
+def test_edits_are_removed_once_scored_unless_they_are_to_be_kept(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     assert user.run_config(user.simulated(data, evaluation={"save_generated_images": False})).code == 0
 
@@ -112,7 +112,7 @@ def test_edits_are_removed_once_scored_unless_they_are_to_be_kept(user: Bench, t
     assert len(user.rows("edited")) == 4
 
 
-def test_edits_go_to_the_folder_that_the_config_names(user: Bench, tmp_path: Path) -> None:
+def test_edits_go_to_the_folder_that_the_config_names(user: User, tmp_path: Path) -> None:
     elsewhere = tmp_path / "edits"
     settings = {"save_generated_images": True, "image_output_dir": str(elsewhere)}
     user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), evaluation=settings))
@@ -125,7 +125,7 @@ def test_edits_go_to_the_folder_that_the_config_names(user: Bench, tmp_path: Pat
 @pytest.mark.parametrize("synchronized", [True, False])
 @pytest.mark.parametrize("editors", [1, 3])
 def test_the_edits_do_not_depend_on_workers_or_barriers(
-    user: Bench, tmp_path: Path, editors: int, synchronized: bool
+    user: User, tmp_path: Path, editors: int, synchronized: bool
 ) -> None:
     data = small_benchmark(tmp_path / "data.json")
     assert user.run_config(user.simulated(data)).code == 0
@@ -140,7 +140,7 @@ def test_the_edits_do_not_depend_on_workers_or_barriers(
     assert {row["round"] is None for row in user.rows("edited")} == {not synchronized}
 
 
-def test_models_that_share_devices_are_switched_once(user: Bench, tmp_path: Path) -> None:
+def test_models_that_share_devices_are_switched_once(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"device_ids": [0, 1]},
@@ -157,7 +157,7 @@ def test_models_that_share_devices_are_switched_once(user: Bench, tmp_path: Path
     assert user.left_over() == []
 
 
-def test_several_samples_and_passes_are_all_done(user: Bench, tmp_path: Path) -> None:
+def test_several_samples_and_passes_are_all_done(user: User, tmp_path: Path) -> None:
     settings = {"samples_per_pair": 2, "reward_passes": 3, "save_generated_images": False}
     result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), evaluation=settings))
 
@@ -168,7 +168,7 @@ def test_several_samples_and_passes_are_all_done(user: Bench, tmp_path: Path) ->
     assert not list(user.run_folder().rglob("*.png"))
 
 
-def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved(user: Bench, tmp_path: Path) -> None:
+def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved(user: User, tmp_path: Path) -> None:
     sides = [40, 400, 60, 380, 50, 390, 70, 410] * 2
     pairs = [pair(number, encoded(picture((side, side)))) for number, side in enumerate(sides)]
     data = write_data(tmp_path / "data.json", {"c": pairs})
@@ -187,7 +187,7 @@ def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved
     assert [one["pair_id"] for one in user.report()["pairs"]] == [str(number) for number in range(16)]
 
 
-def test_a_trace_shows_every_job_of_every_device_and_its_barriers(user: Bench, tmp_path: Path) -> None:
+def test_a_trace_shows_every_job_of_every_device_and_its_barriers(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 200})
     result = user.run_config(config, "--trace")
     assert result.code == 0, result.output

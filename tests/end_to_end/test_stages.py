@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.end_to_end.harness import Bench, small_benchmark
+from tests.harness import User, small_benchmark
 
 
-def scores(user: Bench) -> dict[str, float]:
+def scores(user: User) -> dict[str, float]:
     return {f"{one['category']}/{one['pair_id']}": one["score"] for one in user.report()["pairs"]}
 
 
-def statuses(user: Bench) -> list[str]:
+def statuses(user: User) -> list[str]:
     return [one["status"] for one in user.report()["pairs"]]
 
 
@@ -32,7 +32,7 @@ def changed(config: Path, section: str, **values: Any) -> Path:
     return config
 
 
-def test_edits_first_and_scores_later_give_what_both_at_once_give(user: Bench, tmp_path: Path) -> None:
+def test_edits_first_and_scores_later_give_what_both_at_once_give(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=3)
     config = user.simulated(data, evaluation={"save_generated_images": False})
     assert user.run_config(config).code == 0
@@ -67,7 +67,7 @@ def test_edits_first_and_scores_later_give_what_both_at_once_give(user: Bench, t
     assert user.left_over() == []
 
 
-def test_a_pair_whose_edit_is_missing_stays_missing_until_it_is_edited(user: Bench, tmp_path: Path) -> None:
+def test_a_pair_whose_edit_is_missing_stays_missing_until_it_is_edited(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), editor={"faults": {"error": ["物理/0"]}})
     assert user.run_config(config, "--stages", "edit").code == 3
     (user.run_folder() / "images" / "spatial" / "0.png").unlink()
@@ -85,7 +85,7 @@ def test_a_pair_whose_edit_is_missing_stays_missing_until_it_is_edited(user: Ben
 
 
 @pytest.mark.slow
-def test_on_a_warm_pool_that_shares_devices_the_other_stages_models_make_room(user: Bench, tmp_path: Path) -> None:
+def test_on_a_warm_pool_that_shares_devices_the_other_stages_models_make_room(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json", pairs=2), editor={"device_ids": [0, 1]}, reward={"device": "auto"}
     )
@@ -104,7 +104,7 @@ def test_on_a_warm_pool_that_shares_devices_the_other_stages_models_make_room(us
     assert user.run("workers", "stop", "--config", config).code == 0
 
 
-def test_scores_need_edits_and_stages_need_names(user: Bench, tmp_path: Path) -> None:
+def test_scores_need_edits_and_stages_need_names(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1))
     alone = user.run_config(config, "--stages", "score")
     assert alone.code == 2
@@ -119,7 +119,7 @@ def test_scores_need_edits_and_stages_need_names(user: Bench, tmp_path: Path) ->
     assert not user.output.exists()
 
 
-def test_a_stage_that_is_not_asked_for_needs_nothing_to_be_there(user: Bench, tmp_path: Path) -> None:
+def test_a_stage_that_is_not_asked_for_needs_nothing_to_be_there(user: User, tmp_path: Path) -> None:
     config = user.config(
         benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=1))},
         diffusion_model={"type": "simulated", "params": {"device_ids": ["cpu"]}},
@@ -135,7 +135,7 @@ def test_a_stage_that_is_not_asked_for_needs_nothing_to_be_there(user: Bench, tm
     assert user.run_config(config, "--stages", "edit").code == 0
 
 
-def test_a_pool_for_one_stage_alone_says_what_it_lacks(user: Bench, tmp_path: Path) -> None:
+def test_a_pool_for_one_stage_alone_says_what_it_lacks(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1))
     assert user.run_config(config, "--stages", "edit", "--keep-warm").code == 0
     result = user.run_config(config)

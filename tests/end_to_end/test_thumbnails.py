@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.end_to_end.harness import Bench, encoded, pair, picture, small_benchmark, write_data
+from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 
 NOT_KEPT: dict[str, Any] = {"evaluation": {"save_generated_images": False}}
 
 
-def thumbnails(user: Bench) -> dict[str, Path]:
+def thumbnails(user: User) -> dict[str, Path]:
     folder = user.run_folder() / "thumbnails"
     found = {str(path.relative_to(folder)): path for path in folder.glob("**/*") if path.is_file()}
     for path in found.values():
@@ -30,7 +30,7 @@ def names(*folders: str, pairs: int, without: str = "") -> set[str]:
 
 
 def test_they_stay_when_the_edits_are_removed_and_the_source_of_a_failed_edit_is_there(
-    user: Bench, tmp_path: Path
+    user: User, tmp_path: Path
 ) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=3, size=(480, 600))
     editor = {"faults": {"oom": ["spatial/1"]}}
@@ -51,7 +51,7 @@ def test_they_stay_when_the_edits_are_removed_and_the_source_of_a_failed_edit_is
 TWO_SAMPLES = {"samples_per_pair": 2}
 
 
-def test_a_pair_that_can_not_be_edited_shows_its_source_if_that_is_an_image(user: Bench, tmp_path: Path) -> None:
+def test_a_pair_that_can_not_be_edited_shows_its_source_if_that_is_an_image(user: User, tmp_path: Path) -> None:
     image = encoded(picture((500, 400)))
     pairs = [pair("good", image), pair("no instruction", image, " "), pair("no image", "bm90aGluZw==")]
     data = write_data(tmp_path / "data.json", {"c": pairs})
@@ -60,7 +60,7 @@ def test_a_pair_that_can_not_be_edited_shows_its_source_if_that_is_an_image(user
 
 
 @pytest.mark.slow
-def test_what_is_missing_is_made_from_what_is_on_disk(user: Bench, tmp_path: Path) -> None:
+def test_what_is_missing_is_made_from_what_is_on_disk(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2))
     assert user.run_config(config).code == 0
     everything = names("source", "edit", pairs=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.end_to_end.harness import TIMEOUT, Bench, Result, small_benchmark
+from tests.harness import TIMEOUT, Result, User, small_benchmark
 from tests.waiting import wait_until
 
 
@@ -23,7 +23,7 @@ def edits_of(output: Path) -> list[Path]:
     return list(output.glob("runs/*/images/*/*.png"))
 
 
-def worker(user: Bench, name: str) -> psutil.Process:
+def worker(user: User, name: str) -> psutil.Process:
     (found,) = [process for process in user.processes() if f"{name} on" in " ".join(process.cmdline())]
     return found
 
@@ -34,7 +34,7 @@ def pause(seconds: float) -> None:
 
 
 @pytest.mark.slow
-def test_runs_that_wait_for_each_others_checkpoints_each_get_their_own(user: Bench, tmp_path: Path) -> None:
+def test_runs_that_wait_for_each_others_checkpoints_each_get_their_own(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json", pairs=6), editor={"latency_ms": 60, "model_name": "X"}
     )
@@ -60,7 +60,7 @@ def test_runs_that_wait_for_each_others_checkpoints_each_get_their_own(user: Ben
 
 
 @pytest.fixture
-def swapping(user: Bench, tmp_path: Path) -> Path:
+def swapping(user: User, tmp_path: Path) -> Path:
     """A run that edits, then moves models for a second, then scores."""
     return user.simulated(
         small_benchmark(tmp_path / "data.json", pairs=4),
@@ -71,7 +71,7 @@ def swapping(user: Bench, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_stalls_while_models_move_goes_on_where_it_was(user: Bench, swapping: Path) -> None:
+def test_a_scheduler_that_stalls_while_models_move_goes_on_where_it_was(user: User, swapping: Path) -> None:
     process = user.start("run", "--config", swapping)
     wait_until(lambda: len(edits_of(user.output)) == 8)
     process.send_signal(signal.SIGSTOP)
@@ -84,7 +84,7 @@ def test_a_scheduler_that_stalls_while_models_move_goes_on_where_it_was(user: Be
 
 
 @pytest.mark.slow
-def test_a_reward_that_stalls_before_the_switch_does_not_hold_up_the_others(user: Bench, swapping: Path) -> None:
+def test_a_reward_that_stalls_before_the_switch_does_not_hold_up_the_others(user: User, swapping: Path) -> None:
     process = user.start("run", "--config", swapping)
     wait_until(lambda: len(edits_of(user.output)) >= 2)
     stalled = worker(user, "reward-1")
@@ -108,7 +108,7 @@ class Answers(Reward):
 """
 
 
-def with_own_reward(user: Bench, tmp_path: Path, aspects: tuple[str, ...], **params: object) -> Path:
+def with_own_reward(user: User, tmp_path: Path, aspects: tuple[str, ...], **params: object) -> Path:
     (tmp_path / "mine.py").write_text(OWN_REWARD)
     prompt = {"system_prompt": "s", "user_prompt_template": "u"}
     return user.config(
@@ -119,7 +119,7 @@ def with_own_reward(user: Bench, tmp_path: Path, aspects: tuple[str, ...], **par
     )
 
 
-def test_aspects_are_what_was_asked_whatever_the_reward_calls_them(user: Bench, tmp_path: Path) -> None:
+def test_aspects_are_what_was_asked_whatever_the_reward_calls_them(user: User, tmp_path: Path) -> None:
     result = user.run_config(with_own_reward(user, tmp_path, ("first", "second")))
 
     assert result.code == 0, result.output
@@ -128,21 +128,21 @@ def test_aspects_are_what_was_asked_whatever_the_reward_calls_them(user: Bench, 
 
 
 @pytest.mark.parametrize("odd", [-1.0, 11.0])
-def test_a_score_out_of_range_is_a_failure_and_not_a_score(user: Bench, tmp_path: Path, odd: float) -> None:
+def test_a_score_out_of_range_is_a_failure_and_not_a_score(user: User, tmp_path: Path, odd: float) -> None:
     result = user.run_config(with_own_reward(user, tmp_path, ("odd",), odd=odd))
 
     assert result.code == 3, result.output
     assert {failure["kind"] for failure in user.report()["failures"]} == {"out_of_range"}
 
 
-def test_a_reward_that_answers_with_no_number_fails_its_pairs_and_not_the_run(user: Bench, tmp_path: Path) -> None:
+def test_a_reward_that_answers_with_no_number_fails_its_pairs_and_not_the_run(user: User, tmp_path: Path) -> None:
     result = user.run_config(with_own_reward(user, tmp_path, ("odd",), odd=".nan"))
 
     assert result.code == 3, result.output
     assert user.report()["overall"]["num_failed"] == 4
 
 
-def test_a_pair_counts_once_against_the_limit_however_many_samples_fail(user: Bench, tmp_path: Path) -> None:
+def test_a_pair_counts_once_against_the_limit_however_many_samples_fail(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"faults": {"error": ["物理/1"]}},
@@ -152,7 +152,7 @@ def test_a_pair_counts_once_against_the_limit_however_many_samples_fail(user: Be
     assert user.run_config(config).code == 3
 
 
-def test_a_pool_whose_model_did_not_load_can_be_given_another(user: Bench, tmp_path: Path) -> None:
+def test_a_pool_whose_model_did_not_load_can_be_given_another(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from workers.interface import Editor, ModelError\n"
         "class Picky(Editor):\n"

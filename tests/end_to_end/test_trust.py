@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scheduler.commands.main import main
-from tests.end_to_end.harness import Bench, small_benchmark
 from tests.end_to_end.test_hostile_input import shows_safely
 from tests.end_to_end.test_reading_runs import ASPECTS
+from tests.harness import User, small_benchmark
 from tests.scheduler.report.test_schema import problems
 
 PREFERS_CHANGE = {"prefers": "change", "compare_with_original": True}
@@ -28,19 +28,19 @@ class Seeded(Editor):
 """
 
 
-def run_of(user: Bench, config: Path) -> str:
+def run_of(user: User, config: Path) -> str:
     """The id of the run that this config makes."""
     result = user.run_config(config)
     assert result.code == 0, result.output
     return user.run_folder().name
 
 
-def compare(user: Bench, first: str, other: str, *more: str) -> int:
+def compare(user: User, first: str, other: str, *more: str) -> int:
     runs = user.output / "runs"
     return main(["compare", str(runs / first), str(runs / other), "--output-dir", str(user.output), *more])
 
 
-def compared(user: Bench, first: str, other: str) -> dict[str, Any]:
+def compared(user: User, first: str, other: str) -> dict[str, Any]:
     assert compare(user, first, other) == 0
     found = json.loads((user.output / f"comparison_{first}_{other}.json").read_text(encoding="utf-8"))
     comparison: dict[str, Any] = found["comparisons"][0]
@@ -48,7 +48,7 @@ def compared(user: Bench, first: str, other: str) -> dict[str, Any]:
 
 
 def test_the_no_edit_control_says_what_it_is_and_is_beaten_by_an_editor_that_changes_something(
-    user: Bench, tmp_path: Path
+    user: User, tmp_path: Path
 ) -> None:
     data = small_benchmark(tmp_path / "data.json")
     control = user.config(
@@ -80,7 +80,7 @@ def test_the_no_edit_control_says_what_it_is_and_is_beaten_by_an_editor_that_cha
     assert compare(user, something, nothing, "--fail-if-worse", "0.1") == 4
 
 
-def test_two_seeds_do_not_differ_for_sure_and_a_run_differs_from_itself_by_nothing(user: Bench, tmp_path: Path) -> None:
+def test_two_seeds_do_not_differ_for_sure_and_a_run_differs_from_itself_by_nothing(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SEEDED_EDITOR)
     data = small_benchmark(tmp_path / "data.json")
 
@@ -117,7 +117,7 @@ def test_two_seeds_do_not_differ_for_sure_and_a_run_differs_from_itself_by_nothi
 
 
 def test_human_scores_stand_in_the_report_and_stay_there(
-    user: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    user: User, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of(user, user.simulated(small_benchmark(tmp_path / "data.json")))
     pairs = user.report()["pairs"]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from protocol.pool import read_worker_cards
-from tests.end_to_end.harness import TIMEOUT, Bench, Result, small_benchmark
+from tests.harness import TIMEOUT, Result, User, small_benchmark
 from tests.waiting import wait_until
 
 LOOPS = int(os.environ.get("WARMBENCH_TEST_LOOPS", "3"))
@@ -24,11 +24,11 @@ LOOPS = int(os.environ.get("WARMBENCH_TEST_LOOPS", "3"))
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "launch_workers.sh"
 
 
-def pool_folder(user: Bench, config: Path) -> Path:
+def pool_folder(user: User, config: Path) -> Path:
     return user.home / config.stem
 
 
-def pids(user: Bench, config: Path) -> dict[str, int]:
+def pids(user: User, config: Path) -> dict[str, int]:
     """Each worker's pid, by its card."""
     return {card.worker_id: card.pid for card in read_worker_cards(pool_folder(user, config))}
 
@@ -39,7 +39,7 @@ def finished(process: subprocess.Popen[str]) -> Result:
     return Result(process.returncode, output)
 
 
-def pairs(user: Bench) -> dict[str, Any]:
+def pairs(user: User) -> dict[str, Any]:
     """What the newest report says of each pair, without times, workers and attempts."""
     told = {}
     for pair in user.report()["pairs"]:
@@ -48,7 +48,7 @@ def pairs(user: Bench) -> dict[str, Any]:
     return told
 
 
-def test_a_pool_is_started_looked_at_used_and_stopped(user: Bench, tmp_path: Path) -> None:
+def test_a_pool_is_started_looked_at_used_and_stopped(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     started = subprocess.run(
         [SCRIPT, config],
@@ -87,7 +87,7 @@ def test_a_pool_is_started_looked_at_used_and_stopped(user: Bench, tmp_path: Pat
     assert user.run("workers", "stop", "--config", config).code == 0
 
 
-def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: Bench, tmp_path: Path) -> None:
+def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: User, tmp_path: Path) -> None:
     result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json")), "--no-launch")
 
     assert result.code == 2
@@ -95,7 +95,7 @@ def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: Bench, tm
     assert not user.output.exists(), "nothing was run, and nothing is left"
 
 
-def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: Bench, tmp_path: Path) -> None:
+def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import os\n"
         "from workers.interface import Editor, ModelError\n"
@@ -124,7 +124,7 @@ def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: 
     assert user.left_over() == []
 
 
-def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_stays(user: Bench, tmp_path: Path) -> None:
+def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_stays(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     config = user.simulated(data, editor={"model_name": "first"})
     assert user.run_config(config, "--keep-warm").code == 0
@@ -142,7 +142,7 @@ def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_sta
     assert len(identities) == 3, "the same checkpoint gives the same identity, another one another"
 
 
-def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: Bench, tmp_path: Path) -> None:
+def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     config = user.simulated(data)
     assert user.run_config(config, "--keep-warm").code == 0
@@ -153,7 +153,7 @@ def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: Bench, t
     assert "in place" not in result.output
 
 
-def test_two_runs_at_once_get_what_each_gets_alone(user: Bench, tmp_path: Path) -> None:
+def test_two_runs_at_once_get_what_each_gets_alone(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=8)
     config = user.simulated(data, editor={"latency_ms": 40})
     assert user.run("workers", "start", "--config", config, "--pool", "shared").code == 0
@@ -179,7 +179,7 @@ def test_two_runs_at_once_get_what_each_gets_alone(user: Bench, tmp_path: Path) 
     assert user.left_over() == []
 
 
-def test_one_run_that_ends_badly_does_not_disturb_the_other(user: Bench, tmp_path: Path) -> None:
+def test_one_run_that_ends_badly_does_not_disturb_the_other(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=10)
     config = user.simulated(data, editor={"latency_ms": 60})
     assert user.run("workers", "start", "--config", config).code == 0
@@ -197,7 +197,7 @@ def test_one_run_that_ends_badly_does_not_disturb_the_other(user: Bench, tmp_pat
     assert user.left_over() == []
 
 
-def swapping(user: Bench, data: Path) -> Path:
+def swapping(user: User, data: Path) -> Path:
     return user.simulated(
         data,
         editor={"device_ids": [0, 1], "latency_ms": 30},
@@ -207,7 +207,7 @@ def swapping(user: Bench, data: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_runs_that_move_models_take_turns_and_outlive_each_others_troubles(user: Bench, tmp_path: Path) -> None:
+def test_runs_that_move_models_take_turns_and_outlive_each_others_troubles(user: User, tmp_path: Path) -> None:
     config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=10))
     assert user.run("workers", "start", "--config", config).code == 0
     runs = [user.start("run", "--config", config, "--output-dir", tmp_path / f"run-{number}") for number in range(3)]
@@ -233,7 +233,7 @@ def test_runs_that_move_models_take_turns_and_outlive_each_others_troubles(user:
 
 @pytest.mark.slow
 def test_three_runs_that_move_models_finish_one_after_the_other_and_say_for_whom_they_wait(
-    user: Bench, tmp_path: Path
+    user: User, tmp_path: Path
 ) -> None:
     config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=3))
     runs = [user.start("run", "--config", config, "--output-dir", tmp_path / f"run-{number}") for number in range(3)]
@@ -251,7 +251,7 @@ def test_three_runs_that_move_models_finish_one_after_the_other_and_say_for_whom
     wait_until(lambda: user.left_over() == [])
 
 
-def test_of_two_launchers_at_once_one_wins_and_both_runs_finish(user: Bench, tmp_path: Path) -> None:
+def test_of_two_launchers_at_once_one_wins_and_both_runs_finish(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     starts = [user.start("workers", "start", "--config", config) for _ in range(2)]
     results = [finished(process) for process in starts]
@@ -266,7 +266,7 @@ def test_of_two_launchers_at_once_one_wins_and_both_runs_finish(user: Bench, tmp
 @pytest.mark.parametrize("victims", ["launcher", "everybody", "workers"])
 @pytest.mark.parametrize("when", ["idle", "loading"])
 def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
-    user: Bench, tmp_path: Path, victims: str, when: str
+    user: User, tmp_path: Path, victims: str, when: str
 ) -> None:
     loading = when == "loading"
     settings = {"load_seconds": 0.5 if loading else 0.0}
@@ -297,7 +297,7 @@ def _kill_if(process: psutil.Process, victims: str) -> None:
             process.kill()
 
 
-def test_a_pool_in_the_foreground_ends_when_interrupted(user: Bench, tmp_path: Path) -> None:
+def test_a_pool_in_the_foreground_ends_when_interrupted(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     process = user.start("workers", "start", "--config", config, "--foreground")
     wait_until(lambda: len(pids(user, config)) == 3)
@@ -309,7 +309,7 @@ def test_a_pool_in_the_foreground_ends_when_interrupted(user: Bench, tmp_path: P
     assert user.left_over() == []
 
 
-def test_a_config_with_other_devices_uses_the_pool_as_it_is_with_a_warning(user: Bench, tmp_path: Path) -> None:
+def test_a_config_with_other_devices_uses_the_pool_as_it_is_with_a_warning(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json")
     config = user.simulated(data)
     assert user.run_config(config, "--keep-warm").code == 0

@@ -1,15 +1,11 @@
-"""A real launcher with one simulated editor under attack, seen from a run that works honestly in it."""
+"""A real launcher with one simulated editor under attack, as an honest run sees them."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import msgspec
 import psutil
 import zmq
 
@@ -17,6 +13,7 @@ from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.pool import read_pool_card, read_worker_cards
 from protocol.processes import create_time
+from scripts.place import Place
 from tests.waiting import wait_until
 from tests.workers.test_worker_process import Client
 
@@ -24,26 +21,17 @@ SPEC = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0})
 
 
 class Pool:
-    """A launcher process with one simulated editor, seen from a run that works honestly."""
+    """A launcher process with one simulated editor, and the connections of an honest run."""
 
-    def __init__(self, folder: Path, transport: str = "ipc") -> None:
-        self.folder = folder
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.context.set(zmq.MAX_SOCKETS, 4000)
+    def __init__(self, transport: Literal["ipc", "tcp"] = "ipc") -> None:
         worker = WorkerPlan(
             worker_id="editor-0", role="editor", device="cpu", spec=SPEC, residency="device", command=[sys.executable]
         )
-        plan = PoolPlan(name="pool", workers=[worker], keep=True, transport="tcp" if transport == "tcp" else "ipc")
-        with (folder / "launcher.log").open("wb") as log:
-            self.launcher = subprocess.Popen(
-                [sys.executable, "-m", "workers", "launch", "--folder", str(folder)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-            )
-        assert self.launcher.stdin is not None
-        with self.launcher.stdin as pipe:
-            pipe.write(msgspec.json.encode(plan))
+        self._place = Place()
+        self.launcher = self._place.launch(PoolPlan(name="pool", workers=[worker], keep=True, transport=transport))
+        self.folder = folder = self._place.home / "pool"
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.context.set(zmq.MAX_SOCKETS, 4000)
         wait_until(lambda: [card for card in read_worker_cards(folder) if card.model is not None])
         (card,) = read_worker_cards(folder)
         self.worker, self.incarnation, self.worker_endpoint = psutil.Process(card.pid), card.incarnation, card.endpoint
@@ -111,7 +99,7 @@ class Pool:
         self.launcher.wait()
         gone, _ = psutil.wait_procs([self.worker], timeout=10)
         assert gone, "the worker outlives its launcher"
-        shutil.rmtree(self.folder)
+        self._place.end_everything()
 
 
 class _Client(Client):

@@ -50,7 +50,7 @@ class Before:
 
 @pytest.fixture(scope="module")
 def shared_pool() -> Iterator[Pool]:
-    made = Pool(Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")))
+    made = Pool()
     made.edit()
     yield made
     made.close()
@@ -417,7 +417,7 @@ def test_many_connections_that_say_nothing_do_not_keep_workers_from_the_life_soc
 
 
 def test_tcp_listens_on_loopback_alone() -> None:
-    pool = Pool(Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")), "tcp")
+    pool = Pool("tcp")
     try:
         assert pool.edit()
         assert pool.endpoint.startswith("tcp://127.0.0.1:")

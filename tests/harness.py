@@ -6,11 +6,8 @@ import base64
 import contextlib
 import io
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,8 @@ from typing import Any
 import psutil
 import yaml
 from PIL import Image
+
+from scripts.place import Place
 
 TIMEOUT = 240
 
@@ -31,14 +30,19 @@ class Result:
     output: str
 
 
-class Bench:
-    """A user's working directory with a WARMBENCH_HOME of its own, short enough for socket paths."""
+class User:
+    """A working directory, and the commands that are run from it.
 
-    def __init__(self, folder: Path, home: Path) -> None:
+    ``pool`` names a warm pool of ``place`` that the runs use; without it each run launches and stops its own.
+    """
+
+    def __init__(self, folder: Path, place: Place, *, pool: str | None = None) -> None:
         self.folder = folder
-        self.home = home
+        self.home = place.home
         self.output = folder / "outputs"
-        self.environment = {**os.environ, "WARMBENCH_HOME": str(home), "COLUMNS": "200", "CI": "1", "NO_COLOR": "1"}
+        self.environment = {**place.environment, "COLUMNS": "200", "NO_COLOR": "1"}
+        self._place = place
+        self._pool_options = ("--pool", pool, "--keep-warm") if pool else ()
 
     def config(self, name: str = "bench", **sections: Any) -> Path:
         """Write a config; ``evaluation.output_dir`` is set."""
@@ -95,7 +99,11 @@ class Bench:
 
     def run_config(self, config: Path, *arguments: str | Path) -> Result:
         """``warmbench run``."""
-        return self.run("run", "--config", config, *arguments)
+        return self.run("run", "--config", config, *self._pool_options, *arguments)
+
+    def start_run(self, config: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start ``warmbench run``."""
+        return self.start("run", "--config", config, *self._pool_options, *arguments)
 
     # -- what a run leaves
 
@@ -120,13 +128,8 @@ class Bench:
         return {f"{row['category']}/{row['pair_id']}": row["sha256"] for row in self.rows("edited")}
 
     def processes(self) -> list[psutil.Process]:
-        """Launchers and workers of this bench's pools that live."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if str(self.home) in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+        """The commands, launchers and workers that are alive."""
+        return self._place.processes()
 
     def left_over(self) -> list[str]:
         """What a run that is over should not have left: processes, sockets, cards."""
@@ -136,22 +139,15 @@ class Bench:
                 left.append(" ".join(process.cmdline()))
         return left
 
-    def end_everything(self) -> None:
-        """After a test, however it ended: kill what is left."""
-        for process in self.processes():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
-
 
 @contextlib.contextmanager
-def bench(folder: Path) -> Iterator[Bench]:
-    """A bench that leaves nothing behind."""
-    made = Bench(folder, Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp")))
+def new_user(folder: Path) -> Iterator[User]:
+    """A user with pools of its own; nothing of them stays behind."""
+    place = Place()
     try:
-        yield made
+        yield User(folder, place)
     finally:
-        made.end_everything()
+        place.end_everything()
 
 
 def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
@@ -192,7 +188,7 @@ def write_data(path: Path, categories: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def small_benchmark(path: Path, *, pairs: int = 4, size: tuple[int, int] = (48, 32)) -> Path:
-    """Two categories of so many pairs, every image different."""
+    """Two categories of ``pairs`` pairs each; every image is different."""
     categories: dict[str, list[dict[str, Any]]] = {}
     for name in ("物理", "spatial"):
         categories[name] = []
