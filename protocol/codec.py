@@ -1,8 +1,7 @@
-"""Messages to frames and back: one msgpack map, then the raw image frames that the message announces.
+"""Encodes messages to frames and decodes them: one msgpack map, then the raw image frames that the message announces.
 
-A map holds JSON's kinds of values and nothing else. msgpack's limits and a count of all values bound what is built
-from received bytes; msgspec then checks every field against the message's type. Whatever is wrong with received bytes
-comes out as one exception, ``ProtocolError``.
+A map holds JSON's kinds of values only. msgpack's limits and a count of all values bound what is built from received
+bytes; msgspec then checks every field against the message's type. All errors of received bytes are ``ProtocolError``.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ import msgspec
 from protocol.messages import AnyMessage, Message
 
 MAX_MAP_BYTES = 16 * 2**20
-"""The largest map: a batch of prompts, or a pool's status."""
+"""The size of the largest map: a batch of prompts, or a pool's status."""
 
 MAX_IMAGE_BYTES = 256 * 2**20
-"""The largest image frame; also the largest base64 string that a benchmark may hold."""
+"""The size of the largest image frame, and of the largest base64 string in a benchmark."""
 
 MAX_LENGTH = 8192
-"""The most entries of one list or map: msgpack may make room for as many as a list says it has, at every level."""
+"""The most entries of one list or map: msgpack may allocate as many as a list announces, at every level."""
 
 MAX_VALUES = 100_000
-"""The most values of a map with all that is in it: one byte on the wire can be a dict of 64 bytes in memory.
+"""The most values in a map, nested ones included: one byte on the wire can be a dict of 64 bytes in memory.
 
 The largest message, the scores of a full batch with 32 prompts each, has 60,000.
 """
 
 MAX_DEPTH = 32
-"""The most levels of lists and maps in each other: whoever compares or writes a message goes down them by recursion."""
+"""The most nested lists and maps: code that compares or writes a message recurses into them."""
 
 Buffer = bytes | memoryview
 
 _CLASSES: dict[Any, type[AnyMessage]] = {kind.__name__: kind for kind in get_args(AnyMessage)}
 _PLAIN = frozenset({NoneType, bool, int, float, str, list, dict})
-# What msgspec would turn into text without a word; handed on as it is, msgpack and the reader refuse it.
+# msgspec would turn these into text silently; passed on as they are, msgpack or ``_read`` refuses them.
 _NOT_PLAIN = (
     bytes,
     bytearray,
@@ -57,15 +56,15 @@ _NOT_PLAIN = (
 
 
 class ProtocolError(Exception):
-    """What arrived is no message of this protocol."""
+    """The received frames are not a valid message."""
 
 
 def encode(message: Message, images: Sequence[Buffer] = ()) -> list[Buffer]:
     """Return the frames of a message.
 
     Raises:
-        ValueError: the message announces another number of images, something is over its limit, or the other side
-            would refuse it for another reason. That is a mistake of the caller's, found before it reaches the wire.
+        ValueError: the message announces another number of images, something is over its limit, or the receiver would
+            refuse it for another reason. It is a caller's mistake, and nothing is sent.
     """
     name = type(message).__name__
     if len(images) != message.image_frames:
@@ -85,7 +84,7 @@ def decode(frames: Sequence[Buffer]) -> tuple[AnyMessage, list[Buffer]]:
     """Return the message in these frames and its images.
 
     Raises:
-        ProtocolError: anything about the frames is not as it must be.
+        ProtocolError: they are not a valid message.
     """
     if not frames:
         raise ProtocolError("no frame")
@@ -115,7 +114,7 @@ def _read(head: Buffer) -> AnyMessage:
             max_bin_len=0,
             max_ext_len=0,
         )
-        # The class is looked up here because msgspec takes 60 times as long to find it in the union.
+        # The class is looked up here because msgspec takes 60 times as long with the union.
         kind = _CLASSES.get(plain.get("type") if isinstance(plain, dict) else None)
         if kind is None:
             raise ProtocolError("no map, or one whose type is not part of the protocol")
@@ -126,12 +125,12 @@ def _read(head: Buffer) -> AnyMessage:
 
 
 def _printable(text: str) -> str:
-    """On one line and not long: an error may quote what arrived, and will stand in a log or terminal."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[:500])
+    """Make a text safe for logs and terminals, on one short line: an error may quote received bytes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:500])
 
 
 class _Builder:
-    """Checks every map and list as msgpack finishes it, innermost first, so that a bad one ends the reading there."""
+    """Checks every map and list when msgpack finishes it, innermost first, so that reading stops at an invalid one."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUES
@@ -165,7 +164,7 @@ class _Builder:
 def _check_depth(plain: dict[str, Any]) -> None:
     level: list[Any] = [plain]
     for _ in range(MAX_DEPTH):
-        entries = (one.values() if type(one) is dict else one for one in level)
+        entries = (node.values() if type(node) is dict else node for node in level)
         level = [value for values in entries for value in values if type(value) in (list, dict)]
         if not level:
             return

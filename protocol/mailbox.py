@@ -1,4 +1,4 @@
-"""How other threads reach a loop that waits on sockets: they post calls, and a descriptor turns readable."""
+"""Lets other threads wake a loop that waits on sockets: they post calls, and a descriptor becomes readable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Mailbox:
         self._in.setblocking(False)
 
     def fileno(self) -> int:
-        """The descriptor to poll for reading."""
+        """The descriptor to poll for input."""
         return self._out.fileno()
 
     def post(self, event: Event) -> None:
@@ -30,24 +30,23 @@ class Mailbox:
         self._wake()
 
     def _wake(self) -> None:
-        # Where the pipe is full, the loop has not even read the earlier wake-ups: it will come by. Where it is closed,
-        # the loop is over, and a thread or signal that is late has nobody left to tell.
+        # If the pipe is full, the loop will read the earlier wake-ups. If it is closed, the loop has ended.
         with contextlib.suppress(OSError):
             self._in.send(b"!")
 
     def wake_on_signals(self) -> None:
-        """Have every signal with a Python handler wake the loop at once. For the main thread."""
+        """Have every signal with a Python handler wake the loop at once. Call this in the main thread."""
         signal.set_wakeup_fd(self._in.fileno(), warn_on_full_buffer=False)
 
     def run(self) -> None:
-        """Run what was posted until now, in order; what comes meanwhile wakes the loop again.
+        """Run the calls posted so far, in order. Calls posted meanwhile wake the loop again.
 
-        An exception of an event's goes through; the events behind it stay, and wake the loop.
+        If a call raises, the exception propagates; the calls after it stay queued and wake the loop.
         """
         with contextlib.suppress(BlockingIOError):
             self._out.recv(4096)
         try:
-            # Not until it is empty: events that post events must not keep the loop from its sockets.
+            # Not until the queue is empty: events that post events must not keep the loop from its sockets.
             for _ in range(self._events.qsize()):
                 self._events.get_nowait()()
         finally:
@@ -55,8 +54,8 @@ class Mailbox:
                 self._wake()
 
     def close(self) -> None:
-        """Give the descriptors back."""
-        with contextlib.suppress(ValueError, OSError):  # only the main thread may, and only it can have set one
+        """Close the descriptors."""
+        with contextlib.suppress(ValueError, OSError):  # fails outside the main thread, which alone can have set one
             current = signal.set_wakeup_fd(-1)
             if current != self._in.fileno():
                 signal.set_wakeup_fd(current, warn_on_full_buffer=False)

@@ -1,4 +1,4 @@
-"""What a launcher is asked to start: the plan that a scheduler (or a user's command) hands it."""
+"""The plan of a pool, which a scheduler (or a user's command) gives to the launcher."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 from protocol.messages import Id, ModelSpec, Residency, Role
 
 EXIT_TAKEN = 75
-"""The exit code of a launcher whose pool is up already (EX_TEMPFAIL of sysexits.h)."""
+"""The exit code of a launcher if its pool is already up (EX_TEMPFAIL of sysexits.h)."""
 
 WorkerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
-"""It names files: a worker's card, socket and log."""
+"""It is part of file names: a worker's card, socket and log."""
 
 Positive = Annotated[float, Meta(gt=0, le=86400)]
 
@@ -20,7 +20,7 @@ Positive = Annotated[float, Meta(gt=0, le=86400)]
 class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One worker. ``device`` is ``cuda:N`` (N counts the visible GPUs) or ``cpu``.
 
-    ``command`` is what runs Python in the worker's environment: ``[sys.executable]``, or a ``conda run`` of another.
+    ``command`` runs Python in the worker's environment: ``[sys.executable]``, or ``conda run`` for another one.
     """
 
     worker_id: WorkerId
@@ -33,7 +33,7 @@ class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PoolPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole pool. ``keep``: it stays when the last run has left."""
+    """A whole pool. ``keep``: it stays up when the last run has left."""
 
     name: Id
     workers: Annotated[list[WorkerPlan], Meta(min_length=1, max_length=256)]

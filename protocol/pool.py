@@ -1,7 +1,7 @@
-"""The pool directory: where a warm worker is found.
+"""The pool directory, through which warm workers are found.
 
 ``$WARMBENCH_HOME/<pool>`` holds the launcher's card ``pool.json``, a card per worker, lock files, sockets and logs. It
-belongs to one user and nobody else may look inside: whoever can reach a socket there can use the workers.
+belongs to one user and is closed to others: any process that can reach a socket there can use the workers.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Card = TypeVar("Card")
 
 
 class PoolError(Exception):
-    """A pool directory that can't be used, and why."""
+    """A pool directory cannot be used."""
 
 
 class ModelCard(Struct, frozen=True, kw_only=True):
-    """What a worker has loaded, in short."""
+    """A worker's loaded model, in short."""
 
     type: str | None
     name: str | None
@@ -53,7 +53,7 @@ class PoolCard(Struct, frozen=True, kw_only=True):
 
 
 class WorkerCard(Struct, frozen=True, kw_only=True):
-    """A worker's card, written by the worker once its socket is bound and again when its model is loaded."""
+    """A worker's card, written by the worker when its socket is bound and again when its model is loaded."""
 
     worker_id: str
     role: Role
@@ -69,16 +69,16 @@ class WorkerCard(Struct, frozen=True, kw_only=True):
 
 
 def home() -> Path:
-    """The folder of all pools: ``$WARMBENCH_HOME``, else a folder per user under /tmp (socket paths are short)."""
+    """The folder of all pools: ``$WARMBENCH_HOME``, else a folder per user in /tmp (socket paths must be short)."""
     configured = os.environ.get("WARMBENCH_HOME")
     return Path(configured).absolute() if configured else Path(f"/tmp/warmbench-{os.getuid()}")  # noqa: S108 - checked 0700
 
 
 def check_name(name: str) -> str:
-    """Return the name if it can name a pool.
+    """Return the name if it is valid for a pool.
 
     Raises:
-        PoolError: it can't.
+        PoolError: it is not.
     """
     if not _NAME.fullmatch(name) or len(name.encode()) > _MAX_NAME_BYTES:
         raise PoolError(
@@ -92,58 +92,58 @@ def private_folder(path: Path) -> Path:
     """Make the folder with mode 0700, or check that it is the user's own and closed to others.
 
     Raises:
-        PoolError: it belongs to somebody else, is open to others, is no folder, or can't be made.
+        PoolError: it belongs to another user, is open to others, is not a folder, or cannot be made.
     """
     try:
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700, parents=True)
-        found = path.lstat()
+        status = path.lstat()
     except (OSError, ValueError) as error:
         raise PoolError(
             f"{path} can't be made: {error}: set WARMBENCH_HOME to a folder that you may write to"
         ) from None
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         raise PoolError(f"{path} is not a folder (a link is not accepted either)")
-    if found.st_uid != os.getuid():
-        raise PoolError(f"{path} belongs to user {found.st_uid}, not to you ({os.getuid()}): set WARMBENCH_HOME")
-    if found.st_mode & 0o077:
-        raise PoolError(f"{path} is open to others (mode {stat.S_IMODE(found.st_mode):04o}): chmod 700 it")
-    if found.st_mode & 0o700 != 0o700:
-        raise PoolError(f"{path} is closed to yourself (mode {stat.S_IMODE(found.st_mode):04o}): chmod 700 it")
+    if status.st_uid != os.getuid():
+        raise PoolError(f"{path} belongs to user {status.st_uid}, not to you ({os.getuid()}): set WARMBENCH_HOME")
+    if status.st_mode & 0o077:
+        raise PoolError(f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 700 it")
+    if status.st_mode & 0o700 != 0o700:
+        raise PoolError(f"{path} is closed to yourself (mode {stat.S_IMODE(status.st_mode):04o}): chmod 700 it")
     return path
 
 
 def pool_folder(name: str) -> Path:
-    """The folder of the pool of that name, made if need be.
+    """The folder of the pool with this name; it is made if it does not exist.
 
     Raises:
-        PoolError: the name or the folder can't be used.
+        PoolError: the name or the folder cannot be used.
     """
     return private_folder(private_folder(home()) / check_name(name))
 
 
 def write_card(path: Path, card: PoolCard | WorkerCard) -> None:
-    """Write by rename, so that a reader sees a whole card or none."""
+    """Write the card to a temporary file and rename it, so that a reader sees a whole card or none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
     temporary.rename(path)
 
 
 def read_pool_card(folder: Path) -> PoolCard | None:
-    """The card of the launcher that runs this pool, or None if none does (a dead one's card counts as none)."""
+    """The card of the pool's running launcher, or None (a dead launcher's card counts as none)."""
     card = _read(folder / POOL_CARD, PoolCard)
     return card if card and is_alive(card.pid, card.pid_create_time) else None
 
 
 def read_worker_cards(folder: Path) -> list[WorkerCard]:
-    """The cards of the living workers, by id."""
+    """The cards of the running workers, by id."""
     paths = sorted(path for path in folder.glob("*.json") if path.name != POOL_CARD)
     cards = (_read(path, WorkerCard) for path in paths)
     return [card for card in cards if card and is_alive(card.pid, card.pid_create_time)]
 
 
 def _read(path: Path, kind: type[Card]) -> Card | None:
-    """The card in this file, or None for whatever else may lie there."""
+    """The card in this file, or None if it holds anything else."""
     if not path.is_file():  # opening a pipe would wait for a writer
         return None
     try:
@@ -154,9 +154,9 @@ def _read(path: Path, kind: type[Card]) -> Card | None:
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock file without waiting: a descriptor to keep open, or None if another process has it.
+    """Lock the file without waiting: a descriptor to keep open, or None if another process holds the lock.
 
-    The kernel gives the lock back when the process ends, however it ends.
+    The kernel releases the lock when the process ends, however it ends.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -169,7 +169,7 @@ def try_lock(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file, waiting for it if need be."""
+    """Hold the lock on this file, waiting for it if necessary."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

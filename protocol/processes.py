@@ -1,6 +1,6 @@
-"""Telling whether a process still lives, and being told at once when it ends.
+"""Whether a process is alive, and a descriptor that shows its end at once.
 
-A process is meant by its pid *and* the time of its creation: pids are used again.
+A process is named by its pid *and* its creation time: pids are reused.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 import psutil
 
 _CLOCK_TOLERANCE = 1.5
-"""Seconds. Two readings of one process's creation time differ by less; two processes of one pid by more."""
+"""Seconds. Two readings of one process's creation time differ by less, two processes with the same pid by more."""
 
 
 def create_time(pid: int) -> float:
-    """When the process began, in seconds since the epoch.
+    """When the process was created, in seconds since the epoch.
 
     Raises:
         ProcessLookupError: there is no such process.
@@ -27,7 +27,7 @@ def create_time(pid: int) -> float:
 
 
 def is_alive(pid: int, created: float) -> bool:
-    """Whether this very process still runs. A zombie does not."""
+    """Whether this process is still running. A zombie is not."""
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - created) < _CLOCK_TOLERANCE and process.status() != psutil.STATUS_ZOMBIE
@@ -36,17 +36,17 @@ def is_alive(pid: int, created: float) -> bool:
 
 
 def open_pidfd(pid: int, created: float) -> int | None:
-    """A descriptor that turns readable when this very process ends, or None if it has ended."""
+    """A descriptor that becomes readable when this process ends, or None if it has ended."""
     try:
         descriptor = os.pidfd_open(pid)
     except OverflowError:
         return None
     except OSError as error:
-        # EINVAL and ENOENT: no pid at all, or that of a thread.
+        # EINVAL and ENOENT: not a pid, or the id of a thread.
         if error.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
             return None
         raise
-    # Only now is the pid pinned; what was true before the call need not be.
+    # The pid is pinned only from here on; an earlier check would prove nothing.
     if not is_alive(pid, created):
         os.close(descriptor)
         return None

@@ -1,9 +1,9 @@
-"""All that touches ZeroMQ.
+"""The sockets of ZeroMQ.
 
-Whoever owns a thing binds a ROUTER (``Listener``): a worker, a launcher. Whoever wants something of it connects a
-DEALER (``Link``), one for each life of the other side and never reused: a DEALER would hand what it had queued for a
-dead process to the next one that binds the same path. Sends never block and never queue without bound; a peer that
-does not read loses the message and is told so by ``False``.
+A worker or launcher binds a ROUTER (``Listener``). A client connects a DEALER (``Link``), one for each incarnation of
+the other side and never reused: a DEALER would send what it had queued for a dead process to the next one that binds
+the same path. Sends never block, and queues are bounded: a message to a peer that does not read is dropped, and the
+send returns ``False``.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from protocol.codec import MAX_IMAGE_BYTES, Buffer, ProtocolError, decode, encod
 from protocol.messages import AnyMessage, Message
 
 MAX_SOCKET_PATH = 107
-"""Bytes of a Unix socket's path, a limit of the kernel's (sockaddr_un)."""
+"""The kernel's limit of a Unix socket's path, in bytes (sockaddr_un)."""
 
 _LINK_QUEUE = 10_000
 _LISTENER_QUEUE = 1000
 _RECEIVE_QUEUE = 100
-"""Messages of one connection. What is more stays with its sender, who is to pay for it in memory; the bound end has
-less for each, since any number may connect and never read."""
+"""Messages per connection. More stay in the sender's memory. The bound end queues less for each connection, since any
+number of peers may connect and never read."""
 
 _MAX_FRAMES = 1 + 2 * 256
 _LINGER_MS = 500
 _COPIED_BYTES = 1 << 20
-"""Smaller frames are copied when they are sent. Of a larger one, a thread of pyzmq's hears when it has left, and takes
-the interpreter's lock from those that work: dearer than a copy, which takes 0.1 ms at most.
+"""Smaller frames are copied when sent. When a frame that was not copied has left, a thread of pyzmq takes the GIL from
+the working threads, which costs more than a copy (0.1 ms at most).
 """
 
 
@@ -40,7 +40,7 @@ def ipc_endpoint(path: Path) -> str:
     """The endpoint of a socket file.
 
     Raises:
-        ValueError: the path is too long for the kernel; the message says what to set instead.
+        ValueError: the path is too long for the kernel; the message says what to change.
     """
     size = len(os.fsencode(path))
     if size > MAX_SOCKET_PATH:
@@ -52,7 +52,7 @@ def ipc_endpoint(path: Path) -> str:
 
 
 class _Socket:
-    """What both ends share: limits, no blocking for ever, closing without hanging."""
+    """What both ends share: limits, sends that never block, closing that never hangs."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], kind: int, send_queue: int) -> None:
         self.socket = context.socket(kind)
@@ -63,7 +63,7 @@ class _Socket:
         self.socket.setsockopt(zmq.RCVHWM, _RECEIVE_QUEUE)
 
     def _receive_frames(self) -> list[Buffer] | None:
-        """All frames of one message, or None if there is none. Surplus frames are read and thrown away."""
+        """All frames of one message, or None if there is none. Frames above the limit are dropped."""
         frames: list[Buffer] = []
         try:
             frame = self.socket.recv(zmq.NOBLOCK, copy=False)
@@ -86,7 +86,7 @@ class _Socket:
         return True
 
     def close(self) -> None:
-        """Close, giving what was just sent half a second to leave."""
+        """Close; messages that were just sent have half a second to leave."""
         self.socket.close()
 
     def __enter__(self) -> Self:
@@ -99,13 +99,13 @@ class _Socket:
 
 
 class Listener(_Socket):
-    """The bound end. Peers are told apart by the identities that ZeroMQ gives them."""
+    """The bound end. ZeroMQ gives each peer an identity."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        """Bind. ``tcp://127.0.0.1:*`` takes a free port; ``self.endpoint`` is the endpoint as it came out.
+        """Bind. ``tcp://127.0.0.1:*`` takes a free port; ``self.endpoint`` has the actual one.
 
         Raises:
-            zmq.ZMQError: the endpoint can't be bound.
+            zmq.ZMQError: the endpoint cannot be bound.
         """
         super().__init__(context, zmq.ROUTER, _LISTENER_QUEUE)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -120,7 +120,7 @@ class Listener(_Socket):
         """The next message with its sender, or None if there is none now.
 
         Raises:
-            ProtocolError: something arrived that is no message; it is gone, the next call reads on.
+            ProtocolError: an invalid message arrived. It is dropped; the next call returns the next message.
         """
         frames = self._receive_frames()
         if frames is None:
@@ -139,10 +139,10 @@ class Link(_Socket):
     """The connecting end."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        """Connect; it need not be bound yet.
+        """Connect. The endpoint need not be bound yet.
 
         Raises:
-            zmq.ZMQError: this is no endpoint.
+            zmq.ZMQError: it is not a valid endpoint.
         """
         super().__init__(context, zmq.DEALER, _LINK_QUEUE)
         self.endpoint = endpoint
@@ -156,11 +156,11 @@ class Link(_Socket):
         """The next message, or None if there is none now.
 
         Raises:
-            ProtocolError: something arrived that is no message; it is gone, the next call reads on.
+            ProtocolError: an invalid message arrived. It is dropped; the next call returns the next message.
         """
         frames = self._receive_frames()
         return None if frames is None else decode(frames)
 
     def send(self, message: Message, images: Sequence[Buffer] = ()) -> bool:
-        """Send; False if the other side has not read for so long that the queue is full."""
+        """Send; False if the queue is full because the other side has not read for long."""
         return self._send_frames(encode(message, images))

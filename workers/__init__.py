@@ -1,1 +1,1 @@
-"""The device processes: a launcher, and under it one worker process per device with its editor or reward model."""
+"""The device processes: a launcher, and for each device a worker process with its editor or reward model."""

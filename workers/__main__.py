@@ -1,4 +1,4 @@
-"""``python -m workers launch`` starts a pool from the plan on its standard input; ``worker`` is one of its workers."""
+"""``python -m workers launch`` runs the launcher of a plan on standard input; ``worker`` runs one of its workers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def run_launcher(folder: Path) -> int:
-    """Be the launcher of the pool in this folder."""
+    """Run the launcher of the pool in this folder."""
     setproctitle(f"warmbench: launcher of {folder}")
     from workers.launcher import Launcher
 
@@ -62,7 +62,7 @@ def run_launcher(folder: Path) -> int:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an earlier launcher left. Its workers notice that it is gone; one that doesn't is ended here."""
+    """Remove an earlier launcher's files. Its workers end when it is gone; one that does not is killed here."""
     deadline = time.monotonic() + _ORPHAN_SECONDS
     for card in read_worker_cards(folder):
         while is_alive(card.pid, card.pid_create_time) and time.monotonic() < deadline:
@@ -76,7 +76,7 @@ def _clear(folder: Path) -> None:
 
 
 def run_worker(options: argparse.Namespace) -> int:
-    """Be one worker."""
+    """Run one worker."""
     setproctitle(f"warmbench: {options.worker_id} on {options.device} of {options.folder}")
     from workers.peers import WorkerIdentity
     from workers.worker import Worker
@@ -100,7 +100,7 @@ def run_worker(options: argparse.Namespace) -> int:
     }
     life.send(json.dumps(card).encode())
     worker.run()
-    # Not sys.exit: a thread may be deep inside a library, and would be waited for.
+    # Not sys.exit, which would wait for a thread inside a library.
     logging.shutdown()
     os._exit(0)
 

@@ -1,8 +1,8 @@
-"""The threads that decode a worker's images ahead of its device and encode them behind it.
+"""The threads that decode a worker's images before the device needs them, and encode its results.
 
-What a device waits for comes first, here and in the other workers on the same processors: what is decoded ahead, the
-thumbnail of a source, and an image whose editor stands at a barrier step aside for a moment after the device has got a
-job. Nothing steps aside while the device has nothing.
+Work that a device waits for comes first, here and in the other workers on the same processors. So images decoded ahead,
+thumbnails of sources, and images whose editor waits at a barrier are delayed for a moment after the device has started
+a job. Nothing is delayed while the device is idle.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from workers.thumbnail_maker import make_thumbnail
 log = logging.getLogger("warmbench.worker")
 
 _THREADS = 2
-_ASIDE_SECONDS, _ASIDE_SHARE = 0.25, 0.15
-"""The moment for which is stepped aside: seconds at most, and the share of what the device took for its last job."""
-_FIRST_SECONDS = 0.5
-"""What a device is supposed to take as long as it has done nothing."""
+_DELAY_SECONDS, _DELAY_SHARE = 0.25, 0.15
+"""The delay: the most seconds, and the share of the device's time for its last job."""
+_ASSUMED_JOB_SECONDS = 0.5
+"""The assumed time of a job before the device has finished one."""
 
 
 @dataclass
 class Payload:
-    """All that is kept of one job."""
+    """Everything that is kept for one job."""
 
     message: m.Edit | m.Score
     images: list[Buffer]
@@ -50,73 +50,71 @@ class Payload:
 
 
 class CodecThreads:
-    """All methods are called in the worker's loop. The futures end in a codec thread, and raise what went wrong."""
+    """All methods are called in the worker's loop. The futures end in a codec thread and raise what failed there."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="codec")
         self._busy, self._idle = threading.Event(), threading.Event()
         self._idle.set()
-        self._begun, self._took = 0.0, _FIRST_SECONDS
+        self._job_started, self._job_seconds = 0.0, _ASSUMED_JOB_SECONDS
 
     def warm_up(self, role: m.Role) -> None:
-        """A model is about to be loaded: jobs will come."""
+        """Prepare for jobs, as a model is about to be loaded."""
         self._threads.submit(warm_up, role).add_done_callback(_log_failure)
 
-    def device_began(self) -> None:
-        """The device has got a job."""
-        self._begun = time.monotonic()
+    def device_started(self) -> None:
+        """The device has started a job."""
+        self._job_started = time.monotonic()
         self._idle.clear()
         self._busy.set()
 
     def device_ended(self, outcome: Outcome) -> None:
-        """The device is done with it."""
+        """The device has finished its job."""
         self._busy.clear()
         self._idle.set()
         if outcome.error is None:
-            self._took = max(0.0, outcome.finished - outcome.started)
+            self._job_seconds = max(0.0, outcome.finished - outcome.started)
 
     def decode(self, payload: Payload, *, ahead: bool) -> Future[None]:
-        """The job's images: ``payload.decoded``. With ``ahead`` the device is busy with another job."""
+        """Decode the job's images to ``payload.decoded``. ``ahead``: the device is busy with another job."""
         return self._threads.submit(self._decode_ahead if ahead else _decode, payload)
 
     def make_thumbnail(self, payload: Payload) -> None:
-        """That of the source, if there is one. It was decoded, and started if it could be."""
+        """Make the thumbnail of the job's source, if it has one. The job was decoded, and started if it could be."""
         source, payload.source = payload.source, None
         if source is not None:
-            payload.source_thumbnail = self._threads.submit(self._thumbnail_behind, payload, source)
+            payload.source_thumbnail = self._threads.submit(self._make_thumbnail_later, payload, source)
 
-    def encode(self, payload: Payload, *, behind: bool) -> Future[None]:
-        """The job's result: ``payload.reply``. With ``behind`` the device is about to get its next job."""
-        return self._threads.submit(self._encode_behind if behind else _encode, payload)
+    def encode(self, payload: Payload, *, deferred: bool) -> Future[None]:
+        """Encode the job's result to ``payload.reply``. ``deferred``: the device is about to get its next job."""
+        return self._threads.submit(self._encode_deferred if deferred else _encode, payload)
 
     # -- in a codec thread
 
     @property
-    def _aside(self) -> float:
-        return min(_ASIDE_SECONDS, self._took * _ASIDE_SHARE)
+    def _delay(self) -> float:
+        return min(_DELAY_SECONDS, self._job_seconds * _DELAY_SHARE)
 
-    def _step_aside(self, moments: int = 1) -> None:
-        """Until so many moments after the device got its job, or until it is done with it."""
-        self._idle.wait(max(0.0, self._begun + moments * self._aside - time.monotonic()))
+    def _yield_to_device(self, delays: int = 1) -> None:
+        """Wait until this many delays after the device started its job, or until the device is idle."""
+        self._idle.wait(max(0.0, self._job_started + delays * self._delay - time.monotonic()))
 
     def _decode_ahead(self, payload: Payload) -> None:
-        if isinstance(payload.message, m.Edit):  # batches are prepared ahead as well, and that takes its time
-            self._step_aside()
+        if isinstance(payload.message, m.Edit):  # a batch is prepared ahead as well, which takes longer
+            self._yield_to_device()
         _decode(payload)
 
-    def _thumbnail_behind(self, payload: Payload, source: Image.Image) -> bytes | None:
-        self._step_aside(2)  # not right behind the decoding: two short pieces of work are in nobody's way
+    def _make_thumbnail_later(self, payload: Payload, source: Image.Image) -> bytes | None:
+        self._yield_to_device(2)  # not directly after decoding: two short pieces of work disturb less than a long one
         began = time.time()
         thumbnail = make_thumbnail(source)
         payload.codecs.append(_span("decode", began))
         return thumbnail
 
-    def _encode_behind(self, payload: Payload) -> None:
-        """On busy cores a barrier would wait for images to be compressed, this worker's own and those of the workers
-        that were released a little earlier.
-        """
-        self._busy.wait(self._aside)
-        self._step_aside()
+    def _encode_deferred(self, payload: Payload) -> None:
+        """Without the delay, on busy cores a barrier would wait while this worker and others compress their images."""
+        self._busy.wait(self._delay)
+        self._yield_to_device()
         _encode(payload)
 
 
@@ -134,22 +132,22 @@ def _decode(payload: Payload) -> None:
 def _encode(payload: Payload) -> None:
     outcome, message = payload.outcome, payload.message
     assert outcome is not None, "encoded before the device was done"  # noqa: S101 - jobs.py orders it so
-    # It was begun before this was, so that no thread waits for what none has begun.
-    small = payload.source_thumbnail.result() if payload.source_thumbnail else None
+    # The thumbnail was submitted first, so a thread has started it: this wait cannot block all threads.
+    thumbnail = payload.source_thumbnail.result() if payload.source_thumbnail else None
     began = time.time()
     if isinstance(message, m.Edit):
-        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished, small)
+        reply = encode_edit(message, outcome.value, outcome.started, outcome.finished, thumbnail)
     else:
         reply = encode_scores(message, outcome.value, outcome.started, outcome.finished)
     codecs = [*payload.codecs, _span("encode", began)]
     payload.reply = replace(reply, message=structs.replace(reply.message, codecs=codecs))
     payload.outcome = replace(outcome, value=None)
-    # What can't be sent, such as a score that is not a number, is found here, where it fails this job alone.
+    # A result that cannot be sent, such as a score that is not a number, fails here: it fails this job only.
     encode(payload.reply.message, payload.reply.images)
 
 
 def _span(what: Literal["decode", "encode"], began: float) -> m.CodecSpan:
-    """What this codec thread has just done. The executor numbers its threads at the end of their names."""
+    """The work that this codec thread has just finished. The executor ends its threads' names with a number."""
     number = int(threading.current_thread().name.rpartition("_")[2])
     return m.CodecSpan(what=what, thread=number, started=began, finished=time.time())
 

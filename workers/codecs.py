@@ -1,12 +1,11 @@
-"""Image files to pixels and back, for the worker's codec threads: pure functions, safe in any number of threads.
+"""Decodes image files and encodes PNGs: pure functions, safe in any number of threads.
 
-What a benchmark or a client sends is not trusted: only six formats are opened, the size is checked before anything is
-decoded, and whatever goes wrong comes out as a ``ModelError`` with a kind. An edit is always given back as PNG.
+The bytes of a benchmark or a client are not trusted: only six formats are opened, the size is checked before decoding,
+and every failure is a ``ModelError`` with a kind. An edit is always encoded as PNG.
 
-The PNG is written here, and not by Pillow, because that costs far less: one filter (``Up``) and zlib's run-length
-strategy took 21 ms a megapixel of RISEBench images where Pillow at level 1 took 50, with files 4 % smaller; zlib-ng
-takes 0.6 of that, and makes the same bytes of it as zlib. Numpy and zlib-ng let other threads run meanwhile, which not
-every version of Pillow does.
+This code writes the PNG because Pillow takes far longer: one filter (``Up``) and zlib's run-length strategy took 21 ms
+per megapixel of RISEBench images, Pillow at level 1 took 50, with files 4 % larger. zlib-ng makes the same bytes in 0.6
+of zlib's time. Numpy and zlib-ng release the GIL, which not every version of Pillow does.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from workers.interface import ModelError
 
 try:
     from zlib_ng import zlib_ng as zlib
-except ImportError:  # a reward's environment need not have it; what it encodes all the same has the same bytes
+except ImportError:  # a reward's environment need not have it; zlib's bytes are the same
     import zlib  # type: ignore[no-redef]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 
 MAX_PIXELS = 89_478_485
-"""A quarter of a gigabyte as RGB: where Pillow begins to warn of decompression bombs."""
+"""A quarter of a gigabyte as RGB. Above it, Pillow warns of decompression bombs."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,7 +38,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each value of the EXIF orientation tag (JEITA CP-3451, 4.6.4 A)."""
+"""The transposition that undoes each value of the EXIF orientation tag (JEITA CP-3451, 4.6.4 A)."""
 
 _MESSAGE_LENGTH = 200
 _TIFF_BITS_PER_SAMPLE = 258
@@ -48,18 +47,17 @@ _TIFF_BITS_PER_SAMPLE = 258
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode the first frame of a PNG, JPEG, WEBP, BMP, GIF or TIFF file.
 
-    The result is upright (the EXIF orientation is applied), has mode RGB or RGBA, 8 bits a channel, and carries
-    nothing of the file with it: no metadata, no open handle. It is RGBA only where the file has transparency. Pixels
-    are taken as sRGB: a colour profile is dropped, not applied, since the pixels are what an editor is compared on.
-    Grey of more than 8 bits is scaled to 8, never clipped (see ``_grey_8_bit``); of 16-bit colour Pillow keeps the
-    upper byte.
+    The result is upright (the EXIF orientation is applied), has mode RGB or RGBA with 8 bits per channel, no metadata
+    and no open file. It is RGBA only if the file has transparency. Pixels count as sRGB: a colour profile is dropped,
+    not applied, since editors are compared by pixels. Grey of more than 8 bits is scaled to 8, never clipped (see
+    ``_grey_8_bit``); of 16-bit colour Pillow keeps the upper byte.
 
     Args:
         data: the whole file.
         max_pixels: the largest width x height. Pillow itself refuses more than 178,956,970.
 
     Raises:
-        ModelError: ``image_too_large``, or ``bad_image`` for everything else that keeps it from being decoded whole.
+        ModelError: ``image_too_large``, or ``bad_image`` for any other reason why it cannot be decoded completely.
     """
     try:
         with io.BytesIO(data) as file, Image.open(file, formats=FORMATS) as image:
@@ -74,14 +72,14 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise ModelError("image_too_large", f"the image is too large to decode: {_short(error)}") from error
     except UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
-        found = f"{len(data)} bytes that begin with {data[:8].hex()}" if data else "no bytes at all"
-        raise ModelError("bad_image", f"not a readable image ({known}): {found}") from error
-    except Exception as error:  # Pillow's plugins let through whatever a crafted file makes them raise
+        content = f"{len(data)} bytes that begin with {data[:8].hex()}" if data else "no bytes at all"
+        raise ModelError("bad_image", f"not a readable image ({known}): {content}") from error
+    except Exception as error:  # Pillow's plugins may raise anything for a crafted file
         raise ModelError("bad_image", f"the image cannot be decoded: {_short(error)}") from error
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Encode an image as a PNG without metadata; equal pixels give equal bytes (on one version of zlib-ng).
+    """Encode an image as a PNG without metadata; equal pixels give equal bytes (with one version of zlib-ng).
 
     Raises:
         ModelError: from ``as_rgb_or_rgba``.
@@ -102,10 +100,10 @@ def encode_png(image: Image.Image) -> bytes:
 
 
 def as_rgb_or_rgba(image: Image.Image) -> Image.Image:
-    """RGB and RGBA as they are; any other mode converted as ``decode_image`` does.
+    """Return an RGB or RGBA image as it is, and convert any other mode as ``decode_image`` does.
 
     Raises:
-        ModelError: ``bad_image``: there are no pixels, or its mode has no meaning as RGB.
+        ModelError: ``bad_image``: there are no pixels, or its mode cannot be converted to RGB.
     """
     width, height = image.size
     if not width or not height:
@@ -128,19 +126,19 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none to be read, as every viewer takes it."""
+    """The EXIF orientation, 1 to 8; 1 if there is no readable one, as in every viewer."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - broken metadata raise as many kinds as broken pixels, but harm nothing
+    except Exception:  # noqa: BLE001 - broken metadata may raise anything, and do no harm
         return 1
     return value if isinstance(value, int) else 1
 
 
 def _rgb_or_rgba(image: Image.Image) -> Image.Image:
-    """A new image of the same pixels, RGB or RGBA, without metadata. The image has to be loaded.
+    """A new image with the same pixels, RGB or RGBA, without metadata. The image has to be loaded.
 
     Raises:
-        ValueError: Pillow knows no way from this mode to RGB (``LAB``).
+        ValueError: Pillow cannot convert this mode to RGB (``LAB``).
     """
     if image.mode == "F" or image.mode.startswith("I"):
         result = _grey_8_bit(image)
@@ -154,8 +152,8 @@ def _rgb_or_rgba(image: Image.Image) -> Image.Image:
 def _grey_8_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit and float grey to 8 bits.
 
-    ``I;16`` goes from 0 to 65535 (4095 in a 12-bit TIFF). ``I`` and ``F`` say nothing of their range: it is 0 to the
-    smallest of 1 (``F`` only), 255 and 65535 that holds all values, else from the least value to the greatest.
+    The range of ``I;16`` is 0 to 65535 (4095 in a 12-bit TIFF). ``I`` and ``F`` have no known range: it is 0 to the
+    smallest of 1 (``F`` only), 255 and 65535 that includes all values, else the smallest to the largest value.
 
     Raises:
         ValueError: a value is infinite or not a number.
@@ -183,7 +181,7 @@ def _grey_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _filter_up(rows: Any) -> Any:
-    """PNG's filter 2: each byte less the one above it. From (height, bytes a row) to (height, 1 + bytes a row)."""
+    """PNG's filter 2: each byte minus the byte above. From (height, bytes per row) to (height, 1 + bytes per row)."""
     filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = 2
     filtered[0, 1:] = rows[0]
@@ -192,6 +190,6 @@ def _filter_up(rows: Any) -> Any:
 
 
 def _short(error: BaseException) -> str:
-    """One line of what the error says, or its class where it says nothing."""
+    """The error's message on one line, or its class if it has none."""
     text = " ".join(str(error).split())
     return (text or type(error).__name__)[:_MESSAGE_LENGTH]

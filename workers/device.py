@@ -1,8 +1,8 @@
-"""The device thread: the one that runs the model, and does nothing else.
+"""The device thread, which runs the model and does nothing else.
 
-Work is handed to it as calls; the worker's loop is told when an outcome is there. Around every call stands a
-watchdog that ends the whole process when nothing has progressed for too long. It works even if a library holds the GIL
-(faulthandler's timer is a C thread), and leaves the stacks of all threads in the worker's log.
+It gets its work as calls, and notifies the worker's loop of each outcome. A watchdog ends the whole process when a call
+makes no progress for too long. It works even if a library holds the GIL (faulthandler's timer is a C thread), and
+writes the stacks of all threads to the worker's log.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from workers.models.memory import free_memory
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended: with a value, or with the kind and message of its failure. Times are epoch seconds."""
+    """A call's value, or the kind and message of its failure. Times are seconds since the epoch."""
 
     tag: Any
     started: float
@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Call:
-    """Something for the device thread to do; ``timeout`` is in seconds without progress."""
+    """A call for the device thread; ``timeout`` is in seconds without progress."""
 
     tag: Any
     function: Callable[[], Any]
@@ -44,39 +44,39 @@ class Call:
 class Watchdog:
     """Ends the process if ``progressed`` is not called for ``timeout`` seconds while armed.
 
-    Arming and disarming each start or join a thread, which on busy cores takes milliseconds: so neither is done for
-    every step, nor between calls that follow each other.
+    Arming starts a thread and disarming joins one, which takes milliseconds on busy cores. So neither is done for every
+    step, or between calls that follow each other.
     """
 
     _REARM_SECONDS = 0.5
     _SLACK_SECONDS = 2.0
-    """How late a thread may notice on busy cores that it has nothing to do: the GIL may be with a codec for long."""
+    """How late a thread may notice on busy cores that it is idle: a codec may hold the GIL for long."""
 
     def __init__(self) -> None:
         self._timeout = 0.0
         self._armed_at = 0.0
 
     def arm(self, timeout: float) -> None:
-        """Start the clock, or start it again."""
+        """Start or restart the clock."""
         self._timeout = timeout
         self._armed_at = time.monotonic()
         faulthandler.dump_traceback_later(timeout, exit=True)
 
     def begin(self, timeout: float) -> None:
-        """As ``arm``, but a clock of this length that was just started goes on."""
+        """Like ``arm``, but a clock with the same timeout that was just started keeps running."""
         if timeout == self._timeout:
             self.progressed()
         else:
             self.arm(timeout)
 
     def progressed(self) -> None:
-        """Start the clock again, unless that was done a moment ago."""
+        """Restart the clock, unless that was done a moment ago."""
         if self._timeout and time.monotonic() - self._armed_at > self._moment:
             self.arm(self._timeout)
 
     def pause(self) -> float | None:
-        """The call is over. For so many seconds the clock may go on, for the next call; then, or if it is None, it has
-        to be disarmed, or has been.
+        """The call has ended. Return for how many seconds the clock may keep running for the next call, after which it
+        has to be disarmed; None if it was disarmed now.
         """
         left = self._timeout - (time.monotonic() - self._armed_at)
         if left - self._moment > max(self._SLACK_SECONDS, self._timeout / 4):
@@ -95,22 +95,22 @@ class Watchdog:
 
 
 class Device:
-    """Runs calls one after the other, and keeps the ``Outcome`` of each until it is taken.
+    """Runs calls one after the other, and keeps the ``Outcome`` of each until the loop takes it.
 
-    One call may be lined up behind the one that runs: the device goes on with it at once, without a word from the loop,
-    for which it would have to wait on busy cores.
+    One call may be lined up behind the running one: the device continues with it without waiting for the loop, which
+    would take long on busy cores.
     """
 
     def __init__(self, ended: Callable[[], None]) -> None:
-        """``ended`` is called in the device thread whenever there is an outcome to be taken."""
+        """``ended`` is called in the device thread after each outcome."""
         self._ended = ended
         self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._outcomes: list[Outcome] = []
         self._lined_up: Call | None = None
-        self._went_on = False
+        self._continued = False
         self.watchdog = Watchdog()
-        # A daemon: a hung device must not keep a process alive that is told to end.
+        # A daemon: a hung device must not keep a process alive that has to end.
         threading.Thread(target=self._work, name="device", daemon=True).start()
 
     def submit(self, call: Call) -> None:
@@ -118,18 +118,18 @@ class Device:
         self._calls.put(call)
 
     def line_up(self, call: Call) -> None:
-        """Have the device go on with this when the call that runs has ended, unless it is withdrawn before."""
+        """Have the device continue with this when the running call has ended, unless it is withdrawn first."""
         with self._lock:
             self._lined_up = call
 
     def withdraw(self) -> bool:
-        """Nothing is lined up any more. True if the device had gone on with it: an outcome comes before its own."""
+        """Withdraw the call that is lined up. True if the device runs it already, and an outcome waits."""
         with self._lock:
-            went_on, self._went_on, self._lined_up = self._went_on, False, None
-        return went_on
+            continued, self._continued, self._lined_up = self._continued, False, None
+        return continued
 
     def take(self) -> list[Outcome]:
-        """The outcomes that are there, in order."""
+        """Return and forget the outcomes, in order."""
         with self._lock:
             taken, self._outcomes = self._outcomes, []
         return taken
@@ -150,12 +150,12 @@ class Device:
             with self._lock:
                 self._outcomes.append(outcome)
                 following, self._lined_up = self._lined_up, None
-                self._went_on |= following is not None
+                self._continued |= following is not None
             self._ended()
             del call, outcome
 
     def _next(self) -> Call:
-        """The next call. While there is none the watchdog must not run."""
+        """Wait for the next call. The watchdog must not run meanwhile."""
         moment = self.watchdog.pause()
         if moment is not None:
             with contextlib.suppress(queue.Empty):
@@ -165,7 +165,7 @@ class Device:
 
 
 def _attempt(call: Call, started: float) -> Outcome:
-    """Run the call. The exception is dropped before this returns: its traceback would pin the device's memory."""
+    """Run the call. The exception is dropped before this returns: its traceback would hold the device's memory."""
     try:
         value = call.function()
     except ModelError as error:

@@ -1,7 +1,7 @@
-"""What a model is, as one hash: every file that decides its answers, and every load parameter that can.
+"""A model's fingerprint: one hash of all files and all load parameters that can change its results.
 
-Two checkpoints of one architecture differ in their weights alone, so the weights themselves are hashed. Their hashes
-are kept by path, inode, size and time of change, since 57 GB take a while to read.
+Two checkpoints of one architecture differ only in their weights, so the weights themselves are hashed. The hashes are
+cached by path, inode, size and time of change, since reading 57 GB takes long.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _CACHE_ENTRIES = 10_000
 
 
 def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
-    """The SHA-256, in hex, of a spec and its files. ``cache`` is a JSON file that may not exist yet.
+    """The SHA-256, in hex, of a spec and its files. ``cache`` is a JSON file that need not exist yet.
 
-    The model's name is left out: the same files elsewhere are the same model.
+    The model's name does not count if there are files: the same files elsewhere are the same model.
 
     Raises:
-        OSError: one of the files can't be read.
+        OSError: one of the files cannot be read.
     """
     known = _read_cache(cache)
     base = os.path.commonpath([str(Path(name).parent) for name in files]) if files else ""
@@ -48,10 +48,10 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
 
 
 def file_stamps(files: Sequence[str]) -> list[str]:
-    """What tells quickly whether files are still the same: path, inode, size and time of change of each.
+    """Path, inode, size and time of change of each file: a quick check whether it is still the same.
 
     Raises:
-        OSError: one of the files is gone.
+        OSError: one of the files does not exist.
     """
     stamps = []
     for name in files:
@@ -61,7 +61,7 @@ def file_stamps(files: Sequence[str]) -> list[str]:
 
 
 def _family(kind: str | None) -> str | None:
-    """One name for the types that load the same model: where it runs does not change what it is."""
+    """One name for all types that load the same model: where it runs does not matter."""
     return {"multi_gpu_qwen_image_edit": "qwen_image_edit", "multi_gpu_qwen_edit": "qwen_image_edit"}.get(
         kind or "", (kind or "").removesuffix("_subprocess") or None
     )
@@ -82,7 +82,7 @@ def _read_cache(path: Path) -> Mapping[str, str]:
 def _write_cache(path: Path, entries: Mapping[str, str]) -> None:
     newest = dict(list(entries.items())[-_CACHE_ENTRIES:])
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    # Only a cache: a disk that is full or read-only costs time, not the load.
+    # It is only a cache: the load must not fail if the disk is full or read-only.
     with contextlib.suppress(OSError):
         temporary.write_bytes(msgspec.json.encode(newest))
         temporary.rename(path)

@@ -1,7 +1,7 @@
-"""The model that a worker holds: loading it, moving it, dropping it, asking it.
+"""The model that a worker holds: load it, move it, drop it, use it.
 
-Used by the device thread alone, but for batches that are prepared ahead, during which the model is neither moved nor
-dropped, and for the question whether it is stale.
+Only the device thread uses it, with two exceptions: another thread prepares batches ahead (meanwhile the model is
+neither moved nor dropped), and any thread may ask whether the model is stale.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ModelHolder:
         self._watchdog = watchdog
         self._model: Model | None = None
         self._loads = 0
-        self._in_place = threading.Lock()
+        self._model_lock = threading.Lock()
         self._spec: ModelSpec | None = None
         self._serial = True
         self._timeout = 0.0
@@ -47,17 +47,17 @@ class ModelHolder:
     def load(
         self, spec: ModelSpec, residency: Residency, *, serial: bool, timeout: float, enter: Callable[[Phase], None]
     ) -> LoadedModel:
-        """Load this in place of what is there. With ``serial``, one worker of the pool loads at a time.
+        """Load this model instead of the current one. With ``serial``, one worker of the pool loads at a time.
 
-        ``timeout`` is in seconds; waiting for one's turn does not count. A model of the same class may take the new
-        weights into the place of the old ones; else it is dropped first.
+        ``timeout`` is in seconds; waiting for the turn does not count. A model of the same class may replace its
+        weights in place; otherwise the old one is dropped first.
 
         Raises:
-            ModelError: it can't be loaded.
+            ModelError: it cannot be loaded.
         """
-        with self._in_place:
+        with self._model_lock:
             kept, self._model = self._model, None
-            self._loads += 1  # also where the object stays: what it has prepared may not fit the new weights
+            self._loads += 1  # even if the object stays: its prepared batches may not fit the new weights
         self._spec, self._serial, self._timeout, self._stamps = spec, serial, timeout, {}
         model = make_model(spec, self._device)
         if type(kept) is not type(model) or residency == "disk":
@@ -65,7 +65,7 @@ class ModelHolder:
         free_memory()
         enter("waiting")
         model.prepare()
-        with self._turn():
+        with self._load_turn():
             enter("loading")
             started = time.monotonic()
             before = stamps_before_loading(model)
@@ -81,26 +81,26 @@ class ModelHolder:
                 _read_ahead(files)
             stamps = stamp(files)
             # The cache is shared by all pools of this user.
-            found = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
-            # What was read, what was hashed and what is there now have to be the same.
+            digest = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
+            # The files must not have changed between reading, hashing and now.
             if stamp(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
                 text = "its files changed while they were loaded: wait until they are written, then load it again"
                 raise ModelError("stale", f"model {spec.name!r}: {text}")
-        loaded = describe(model, spec, found, max(0.0, time.monotonic() - started))
+        loaded = describe(model, spec, digest, max(0.0, time.monotonic() - started))
         self._stamps = stamps
         self._model = model if residency != "disk" else None
         return loaded
 
     def place(self, residency: Residency) -> None:
-        """Move the weights; from ``disk`` they are read anew."""
+        """Move the weights; from ``disk`` they are read again."""
         if self._spec is None:
-            raise ModelError("not_ready", "no model was loaded yet")
+            raise ModelError("not_ready", "no model has been loaded yet")
         if residency == "disk":
             self._drop()
         elif self._model is None:
             self._watchdog.arm(self._timeout)
             model = make_model(self._spec, self._device)
-            with self._turn():
+            with self._load_turn():
                 self._refuse_if_stale()
                 model.load(residency)
                 self._refuse_if_stale()
@@ -109,11 +109,11 @@ class ModelHolder:
             self._loads += 1
             self._model = model
         else:
-            with self._in_place:
+            with self._model_lock:
                 self._model.place(residency)
 
     def is_stale(self) -> bool:
-        """Whether the files that were loaded have changed since. Cheap, and safe from any thread."""
+        """Whether the loaded files have changed since. Cheap, and safe from any thread."""
         stamps = self._stamps
         try:
             return stamp(tuple(stamps)) != stamps
@@ -132,16 +132,16 @@ class ModelHolder:
         request = EditRequest(image, message.instruction, message.seed, message.key, message.parameters)
         result = self._model.edit(request, progress)
         if not isinstance(result, Image.Image):
-            raise ModelError("error", f"the editor gave back a {type(result).__name__}, not an image")
+            raise ModelError("error", f"the editor returned a {type(result).__name__}, not an image")
         return result
 
     def prepare_batch(self, message: Score, inputs: list[ScoreInput]) -> PreparedBatch | None:
         """Have the model prepare a batch while the device scores another one. Safe from any thread.
 
-        None where there is no model, or it can't: the device tries again, and what is wrong then is told.
+        None if there is no model, or it raises: then the device tries again, and reports what is wrong.
         """
         requests = _requests(inputs)
-        with self._in_place:
+        with self._model_lock:
             if not isinstance(self._model, Reward) or not requests:
                 return None
             try:
@@ -155,7 +155,7 @@ class ModelHolder:
     ) -> ScoreOutput:
         """Judge a batch. Items whose image could not be decoded keep that as their judgement.
 
-        What another model than the one that is held has prepared is prepared anew.
+        A batch that was prepared by an earlier model is prepared again.
         """
         if not isinstance(self._model, Reward):
             raise ModelError("not_ready", "no reward is loaded")
@@ -168,21 +168,21 @@ class ModelHolder:
             scores = self._model.score(prepared.requests, message.parameters, progress)
             judgements, batch_sizes = list(scores.judgements), list(scores.batch_sizes)
         if len(judgements) != len(requests):
-            raise ModelError("error", f"the reward gave back {len(judgements)} judgements for {len(requests)} prompts")
-        answers = iter(judgements)
+            raise ModelError("error", f"the reward returned {len(judgements)} judgements for {len(requests)} prompts")
+        rest = iter(judgements)
         items = [
-            ScoredItem(item=one.item, judgements=one.failed or [next(answers) for _ in one.requests]) for one in inputs
+            ScoredItem(item=item.item, judgements=item.failed or [next(rest) for _ in item.requests]) for item in inputs
         ]
         return ScoreOutput(items, batch_sizes)
 
     def _drop(self) -> None:
-        with self._in_place:
+        with self._model_lock:
             self._model = None
         free_memory()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One's turn to read weights. Waiting for it has no limit: the pool's other loads have theirs."""
+    def _load_turn(self) -> Iterator[None]:
+        """Hold the pool's turn to read weights. Waiting for it has no timeout: the pool's other loads have theirs."""
         if not self._serial:
             self._watchdog.arm(self._timeout)
             yield
@@ -194,11 +194,11 @@ class ModelHolder:
 
 
 def _requests(inputs: list[ScoreInput]) -> list[ScoreRequest]:
-    return [request for one in inputs for request in one.requests]
+    return [request for item in inputs for request in item.requests]
 
 
 def _read_ahead(files: Sequence[str]) -> None:
-    """Have the kernel read files that are mapped only: into its cache, which is there for all workers once."""
+    """Have the kernel read mapped files into its page cache, which all workers share."""
     for name in files:
         with Path(name).open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

@@ -1,8 +1,8 @@
-"""What an editor and a reward are: the two classes to derive from, also for a model of one's own (``class_path``).
+"""The base classes of editors and rewards, also of your own (``class_path``).
 
-A worker process makes one object, calls ``load`` once and then ``edit`` or ``score`` again and again, always from the
-same thread; only ``Reward.prepare_batch`` is called from another one. Heavy imports belong inside the methods, not at
-the top of the module.
+A worker process makes one object, calls ``load`` once and then ``edit`` or ``score`` any number of times, always on the
+same thread; only ``Reward.prepare_batch`` is called on another one. Put heavy imports inside the methods, not at the
+top of the module.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from PIL import Image
 from protocol.messages import Judgement, ModelSpec, Prompt, Residency
 
 Progress = Callable[[int, int], None]
-"""Called as ``progress(step, steps)`` after each step of device work; a worker without progress counts as hung."""
+"""Call ``progress(step, steps)`` after each step of device work; a worker without progress counts as hung."""
 
 
 class ModelError(Exception):
-    """A failure whose kind the model knows, such as ``oom`` or ``unreadable_reply``."""
+    """A failure of a known kind, such as ``oom`` or ``unreadable_reply``."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class EditRequest:
-    """One edit. ``image`` is RGB or RGBA, upright; ``parameters`` are the run's own (steps, guidance, size, ...)."""
+    """One edit. ``image`` is RGB or RGBA, upright; ``parameters`` are the run's (steps, guidance, size, ...)."""
 
     image: Image.Image
     instruction: str
@@ -41,9 +41,9 @@ class EditRequest:
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """One edit and one prompt about it. ``source`` is there only if the run compares with the original.
+    """One edit and one prompt about it. ``source`` is None unless the run compares edits with their sources.
 
-    ``image_sha256`` is of the edit's encoded bytes.
+    ``image_sha256`` is the hash of the edit's encoded bytes.
     """
 
     image: Image.Image
@@ -55,7 +55,7 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class Scores:
-    """The judgements, in the order of the requests, and the batch sizes that the device really worked with."""
+    """The judgements, in the order of the requests, and the batch sizes that the device used."""
 
     judgements: Sequence[Judgement]
     batch_sizes: Sequence[int] = field(default_factory=tuple)
@@ -65,61 +65,60 @@ class Model(abc.ABC):
     """What editors and rewards have in common."""
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
-        """Keep what is to be loaded, and where it will work: ``cuda:0`` or ``cpu``. Nothing is read yet."""
+        """Store what to load, and the device: ``cuda:0`` or ``cpu``. Nothing is read yet."""
         self.spec = spec
         self.device = device
 
     def prepare(self) -> None:  # noqa: B027 - a model without heavy libraries has nothing to prepare
-        """Import what is heavy. Workers do this side by side, and only then wait for their turn to read weights."""
+        """Import heavy libraries. Workers do this in parallel, before they wait for their turn to read weights."""
 
     @abc.abstractmethod
     def load(self, residency: Residency) -> None:
-        """Read the weights, straight to ``device`` or into ``host`` memory.
+        """Read the weights, directly to ``device`` or into ``host`` memory.
 
         Raises:
-            ModelError: with the reason, in words that a user can act on.
+            ModelError: with a reason that a user can act on.
         """
 
     def place(self, residency: Residency) -> None:  # noqa: B027 - a model without weights has nothing to move
-        """Move the weights to ``device`` or ``host``. (For ``disk`` the worker drops the object and loads anew.)"""
+        """Move the weights to ``device`` or ``host``. (For ``disk`` the worker drops the object.)"""
 
-    def replace(self, spec: ModelSpec) -> bool:  # noqa: ARG002 - what those that can do it need
-        """Take another checkpoint's weights into the place of the loaded ones, wherever those are.
+    def replace(self, spec: ModelSpec) -> bool:  # noqa: ARG002 - subclasses need it
+        """Replace the loaded weights by another checkpoint's, in place, on whichever device they are.
 
-        Returns False, with nothing changed, where that can't be done (another architecture, another dtype); the model
-        is then dropped and loaded anew. After True, ``self.spec`` is the new one.
+        Returns False, with nothing changed, if that is not possible (another architecture, another dtype); then the
+        model is dropped and a new one loaded. After True, ``self.spec`` is the new one.
 
         Raises:
-            ModelError: the checkpoint can't be read; the model is not usable any more.
+            ModelError: the checkpoint cannot be read; the model is no longer usable.
         """
         return False
 
     def weight_files(self) -> Sequence[str]:
-        """The files (absolute paths) whose bytes decide what this model answers; they make its fingerprint.
+        """The files (absolute paths) whose bytes decide this model's results; they make its fingerprint.
 
-        Asked before and after loading, to notice files that change meanwhile; only what it says afterwards has to be
-        complete.
+        Called before and after loading, to notice files that change meanwhile; only the second list has to be complete.
         """
         return ()
 
     def size_bytes(self) -> int:
-        """The size of the weights, as loaded."""
+        """The size of the loaded weights."""
         return 0
 
     def versions(self) -> Mapping[str, str]:
-        """The libraries that a result depends on, name to version, beside Python's own."""
+        """The libraries that a result depends on, name to version."""
         return {}
 
 
 class Editor(Model):
-    """Edits one image after the other."""
+    """Edits one image at a time."""
 
     @abc.abstractmethod
     def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
         """Return the edited image, RGB or RGBA.
 
         Raises:
-            ModelError: where the kind of the failure is known; any other exception is recorded as kind ``error``.
+            ModelError: for a failure of a known kind; any other exception is recorded as kind ``error``.
         """
 
 
@@ -129,19 +128,19 @@ class Reward(Model):
     def prepare_batch(
         self,
         requests: Sequence[ScoreRequest],
-        parameters: Mapping[str, Any],  # noqa: ARG002 - what those that prepare need
+        parameters: Mapping[str, Any],  # noqa: ARG002 - subclasses need it
     ) -> Sequence[ScoreRequest]:
-        """Do ahead what needs no device, such as tokenizing; ``score`` gets what this returns.
+        """Do the work that needs no device, such as tokenizing; ``score`` gets what this returns.
 
-        It is called from a thread of its own while ``score`` works on another batch, but never while the model is
-        loaded, replaced or moved. Where it was not called in time, or raised, it is called once more just before
-        ``score``, on the same thread; what it raises then is that batch's failure. There may be two such batches in
-        memory beside the one that is scored.
+        It is called on another thread while ``score`` works on another batch, but never while the model is loaded,
+        replaced or moved. If it was not called in time, or raised, it is called again just before ``score``, on the
+        same thread; what it raises then is that batch's failure. Up to two prepared batches are in memory beside the
+        one that is scored.
 
-        Return the requests in their order, as a subclass of ``ScoreRequest`` that has what was prepared.
+        Return the requests in their order, as a subclass of ``ScoreRequest`` that holds the prepared data.
         """
         return requests
 
     @abc.abstractmethod
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
-        """Judge all requests, a judgement each; one that can't be had says why in ``kind`` and ``message``."""
+        """Return one judgement per request; one without a score says why in ``kind`` and ``message``."""

@@ -1,10 +1,10 @@
-"""What a worker does next: its jobs, decided without sockets, clocks or threads.
+"""Decides what a worker does next with its jobs, without sockets, clocks or threads.
 
-Every method is an event and returns the actions that follow from it; the worker's loop carries them out. A job goes
+Every method is an event and returns the actions that follow; the worker's loop carries them out. A job goes
 ``queued -> decoding -> ready -> running -> encoding -> undelivered`` and is forgotten when its result is acknowledged.
-One job is on the device at a time; where several runs have work, their jobs take turns. A job of a round starts only
-once that round is released, and decoding does not wait for that. But while the device has nothing, only one job is
-decoded at a time: the one that it waits for has the processors to itself.
+The device runs one job at a time; the jobs of several runs take turns. A job of a round starts only once that round is
+released, but it is decoded before. While the device is idle, only one job is decoded at a time: the job that the device
+waits for has the processors to itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 
 class JobState(enum.Enum):
-    """Where a job is."""
+    """How far a job is."""
 
     QUEUED = "queued"
     DECODING = "decoding"
@@ -36,7 +36,7 @@ class JobKey:
 
 @dataclass(frozen=True)
 class Decode:
-    """Decode the job's images. With ``ahead`` the device is busy with another job: there is time."""
+    """Decode the job's images. ``ahead``: the device is busy with another job, so there is time."""
 
     key: JobKey
     ahead: bool = False
@@ -44,14 +44,14 @@ class Decode:
 
 @dataclass(frozen=True)
 class Start:
-    """Give the job to the device."""
+    """Run the job on the device."""
 
     key: JobKey
 
 
 @dataclass(frozen=True)
 class ReportAtBarrier:
-    """Tell the run at once that the device is done with the job."""
+    """Tell the run at once that the device has finished the job."""
 
     key: JobKey
     round: int | None
@@ -59,24 +59,24 @@ class ReportAtBarrier:
 
 @dataclass(frozen=True)
 class Encode:
-    """Turn what the device made into a result. With ``behind`` the next job waits for its round: the barrier's messages
-    are more urgent, so it begins when that job has started, or a moment later.
+    """Encode what the device made. ``deferred``: the next job waits for its round. The barrier's messages are more
+    urgent, so encoding starts when that job has started, or after a short delay.
     """
 
     key: JobKey
-    behind: bool = False
+    deferred: bool = False
 
 
 @dataclass(frozen=True)
 class Send:
-    """Send the job's result; it is kept until it is acknowledged."""
+    """Send the job's result. It is kept until the run acknowledges it."""
 
     key: JobKey
 
 
 @dataclass(frozen=True)
 class Forget:
-    """Drop all that is kept of the job."""
+    """Drop everything that is kept for the job."""
 
     key: JobKey
 
@@ -96,17 +96,17 @@ class _RunJobs:
     jobs: dict[str, _Job] = field(default_factory=dict)
 
     def startable(self) -> str | None:
-        """The first job that may start now, in the order of arrival."""
+        """The first job, in order of arrival, that may start now."""
         for name, job in self.jobs.items():
             if job.state is JobState.READY and (job.round is None or job.round <= self.released):
                 return name
         return None
 
     def awaits_release(self) -> bool:
-        """Whether there is a job of a round that is not released yet."""
+        """Whether a job's round is not released yet."""
         return any(job.round is not None and job.round > self.released for job in self.jobs.values())
 
-    def named(self, *states: JobState) -> list[str]:
+    def in_state(self, *states: JobState) -> list[str]:
         return [name for name, job in self.jobs.items() if job.state in states]
 
 
@@ -128,65 +128,65 @@ class Jobs:
 
     @property
     def following(self) -> JobKey | None:
-        """The job that will start when the device is done with the one it has, unless something else happens before."""
+        """The job that starts when the device finishes its current one, if no other event comes first."""
         return None if self._running is None or not self._usable else self._first_startable()
 
     @property
     def runs(self) -> tuple[str, ...]:
-        """The runs that are attached."""
+        """The attached runs."""
         return tuple(self._runs)
 
     @property
     def idle(self) -> bool:
-        """Whether no run has anything here."""
+        """Whether there is no job."""
         return self._running is None and not any(run.jobs for run in self._runs.values())
 
     @property
     def outstanding(self) -> bool:
-        """Whether the device has begun anything whose result is not yet safe with its run."""
-        begun = (JobState.RUNNING, JobState.ENCODING, JobState.UNDELIVERED)
-        return self._running is not None or any(run.named(*begun) for run in self._runs.values())
+        """Whether a started job's result is not acknowledged yet."""
+        started = (JobState.RUNNING, JobState.ENCODING, JobState.UNDELIVERED)
+        return self._running is not None or any(run.in_state(*started) for run in self._runs.values())
 
     def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
-        """A run's jobs by where they are: queued, running, unacknowledged (done by the device, or failed)."""
-        found = self._runs[run]
+        """A run's jobs as three lists: queued, running, unacknowledged (finished by the device, or failed)."""
+        jobs = self._runs[run]
         return (
-            found.named(JobState.QUEUED, JobState.DECODING, JobState.READY),
-            found.named(JobState.RUNNING),
-            found.named(JobState.ENCODING, JobState.UNDELIVERED),
+            jobs.in_state(JobState.QUEUED, JobState.DECODING, JobState.READY),
+            jobs.in_state(JobState.RUNNING),
+            jobs.in_state(JobState.ENCODING, JobState.UNDELIVERED),
         )
 
     # -- runs
 
     def attach(self, run: str) -> list[JobAction]:
-        """A run said Hello, perhaps again: results that it may have missed are sent once more."""
+        """A run said Hello. If it did so before, the results that it may have missed are sent again."""
         if run not in self._runs:
             self._runs[run] = _RunJobs()
             self._turns.append(run)
             return []
-        return [Send(JobKey(run, name)) for name in self._runs[run].named(JobState.UNDELIVERED)]
+        return [Send(JobKey(run, name)) for name in self._runs[run].in_state(JobState.UNDELIVERED)]
 
     def drop(self, run: str) -> list[JobAction]:
-        """A run left or was not heard for too long. What the device is doing for it ends, its result goes nowhere."""
+        """A run left or was silent for too long. If the device runs a job of it, that job's result is dropped."""
         dropped = self._runs.pop(run, None)
         if dropped is None:
             return []
         self._turns.remove(run)
         if self._running is not None and self._running.run == run:
             self._abandoned = True
-        return self._forgotten(run, dropped.jobs)
+        return self._forget(run, dropped.jobs)
 
     # -- the device as a whole
 
-    def usable(self, usable: bool) -> list[JobAction]:
-        """The model is on the device and free to work from now on, or no longer."""
+    def set_usable(self, usable: bool) -> list[JobAction]:
+        """Whether the model is on the device and may work from now on."""
         self._usable = usable
         return self._start_next()
 
     # -- jobs
 
     def add(self, key: JobKey, round_: int | None) -> list[JobAction]:
-        """A job arrived. The same one again changes nothing, but its result, if there is one, is sent again."""
+        """A job arrived. If it arrived before, nothing changes; if it has a result, that is sent again."""
         jobs = self._runs[key.run].jobs
         if key.job in jobs:
             return [Send(key)] if jobs[key.job].state is JobState.UNDELIVERED else []
@@ -200,7 +200,7 @@ class Jobs:
         return self._start_next()
 
     def decoded(self, key: JobKey) -> list[JobAction]:
-        """The job's images are there."""
+        """The job's images are decoded."""
         job = self._find(key)
         if job is None or job.state is not JobState.DECODING:
             return []
@@ -208,7 +208,7 @@ class Jobs:
         return self._start_next() or self._decode_more()
 
     def decode_failed(self, key: JobKey) -> list[JobAction]:
-        """The job's images can't be had; that is its result."""
+        """The job's images cannot be decoded. That failure is its result."""
         job = self._find(key)
         if job is None or job.state is not JobState.DECODING:
             return []
@@ -216,9 +216,9 @@ class Jobs:
         return [Send(key), *self._decode_more()]
 
     def device_done(self, *, failed: bool) -> list[JobAction]:
-        """The device is done with the job that it had."""
+        """The device has finished its job."""
         key = self._running
-        assert key is not None, "the device ended a job that it was not given"  # noqa: S101 - a broken caller
+        assert key is not None, "the device finished a job that it did not start"  # noqa: S101 - a broken caller
         self._running = None
         job = None if self._abandoned else self._find(key)
         self._abandoned = False
@@ -228,12 +228,12 @@ class Jobs:
             job.state = JobState.UNDELIVERED if failed else JobState.ENCODING
             # The next job is started before this one is encoded: the device comes first.
             started = self._start_next()
-            behind = not started and self._runs[key.run].awaits_release()
-            return [*actions, *started, Send(key) if failed else Encode(key, behind)]
+            deferred = not started and self._runs[key.run].awaits_release()
+            return [*actions, *started, Send(key) if failed else Encode(key, deferred)]
         return self._start_next()
 
     def encoded(self, key: JobKey) -> list[JobAction]:
-        """The result can be sent."""
+        """The result is encoded."""
         job = self._find(key)
         if job is None or job.state is not JobState.ENCODING:
             return []
@@ -249,13 +249,13 @@ class Jobs:
         return [Forget(key)]
 
     def cancel(self, run: str, names: list[str] | None) -> list[JobAction]:
-        """Drop what the device has not begun."""
+        """Drop the jobs that the device has not started: those named, or all of the run."""
         jobs = self._runs[run].jobs
-        waiting = self._runs[run].named(JobState.QUEUED, JobState.DECODING, JobState.READY)
+        waiting = self._runs[run].in_state(JobState.QUEUED, JobState.DECODING, JobState.READY)
         dropped = [name for name in waiting if names is None or name in names]
         for name in dropped:
             del jobs[name]
-        return self._forgotten(run, dropped)
+        return self._forget(run, dropped)
 
     def _find(self, key: JobKey) -> _Job | None:
         run = self._runs.get(key.run)
@@ -265,7 +265,7 @@ class Jobs:
         key = None if self._running is not None or not self._usable else self._first_startable()
         if key is None:
             return []
-        # Whoever got the device goes to the end of the line.
+        # The runs take turns.
         self._turns.remove(key.run)
         self._turns.append(key.run)
         self._running = key
@@ -284,7 +284,7 @@ class Jobs:
     def _decoding(self) -> bool:
         return any(job.state is JobState.DECODING for run in self._runs.values() for job in run.jobs.values())
 
-    def _forgotten(self, run: str, names: Iterable[str]) -> list[JobAction]:
+    def _forget(self, run: str, names: Iterable[str]) -> list[JobAction]:
         keys = [JobKey(run, name) for name in names]
         for key in keys:
             self._queued.pop(key, None)

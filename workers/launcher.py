@@ -1,8 +1,7 @@
-"""The launcher: starts the workers of one pool, has them load, watches them, grants the lease, ends them.
+"""The launcher: starts a pool's workers, has them load their models, watches them, grants the lease, ends them.
 
-It binds the pool's control socket. It is itself a client of each worker, by the same messages as a scheduler: that is
-how it has models loaded and learns how they stand. A Unix socket joins it to each worker for as long as both live, so
-that either notices the other's end at once, however it came.
+It binds the pool's control socket. It is also a client of each worker, by the same messages as a scheduler: so it has
+models loaded and learns the workers' states.
 """
 
 from __future__ import annotations
@@ -35,26 +34,26 @@ from workers.strangers import Strangers
 log = logging.getLogger("warmbench.launcher")
 
 _FIRST_LEASE_SECONDS = 60.0
-"""A pool that nobody uses in this time, and that is not to be kept, ends: whoever started it is gone."""
+"""A pool that is not kept warm ends if no run has used it in this time: the command that started it is gone."""
 
 _SILENT_SECONDS = 60.0
-"""How long a client that nothing reaches is kept. Silence alone tells nothing: who watches a pool only listens."""
+"""How long an unreachable client is kept. Silence alone is no reason: a client that watches a pool only listens."""
 
 MAX_CLIENTS = 256
 _MESSAGES_PER_TURN = 64
 _READING_SECONDS = 0.05
-"""How long a turn reads at most: the largest message that is none takes a tenth of a second to refuse."""
+"""How long one turn of the loop reads at most: refusing the largest invalid message takes a tenth of a second."""
 
 
 @dataclass
 class _ControlClient:
-    """A run, or a command, on the control socket. ``process`` is a pidfd, there once the client asked for the lease.
+    """A run, or a command, on the control socket. ``process`` is a pidfd, set when the client asks for the lease.
 
-    ``heard`` is when it last said something, on the monotonic clock.
+    ``last_heard`` is the time of its last message, on the monotonic clock.
     """
 
     identity: bytes
-    heard: float
+    last_heard: float
     process: int | None = None
 
 
@@ -66,7 +65,7 @@ class Launcher:
         self._folder = folder
         self._keep = plan.keep
         self._started = time.time()
-        self._began = time.monotonic()
+        self._started_monotonic = time.monotonic()
         self._life = uuid.uuid4().hex[:12]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         endpoint = "tcp://127.0.0.1:*" if plan.transport == "tcp" else ipc_endpoint(folder / f"pool-{self._life}.sock")
@@ -82,13 +81,13 @@ class Launcher:
         self._mailbox = Mailbox()
         self._leased = False
         self._stopping = False
-        self._announced = 0.0
+        self._last_broadcast = 0.0
         self._changed = False
 
     # -- the loop
 
     def run(self) -> None:
-        """Work until told to stop, or until nobody uses a pool that is not to be kept."""
+        """Work until stopped, or until the last run has left a pool that is not kept warm."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         self._mailbox.wake_on_signals()
@@ -126,12 +125,12 @@ class Launcher:
         self._connect_workers(ready)
         self._read_clients()
         for worker in self._workers.values():
-            worker.attend()
+            worker.update()
         for run, client in tuple(self._clients.items()):
             if client.process in ready and client.process is not None:
-                log.warning("run %.100r: its process is gone", run)
-                self._leave(run)
-        self._announce()
+                log.warning("run %.100r: its process has ended", run)
+                self._remove_client(run)
+        self._broadcast_status()
         self._end_if_unused()
 
     def _on_signal(self, number: int, _frame: object) -> None:
@@ -145,9 +144,9 @@ class Launcher:
                 worker = self._workers[introduction.worker_id]
                 if introduction.incarnation != worker.incarnation or worker.status().endpoint is not None:
                     raise ValueError("an earlier incarnation, or a second introduction")
-                worker.greet(connection, introduction.pid, introduction.endpoint)
+                worker.connect(connection, introduction.pid, introduction.endpoint)
             except (ValueError, KeyError, TypeError, RecursionError, OSError, zmq.ZMQError) as error:
-                self._strangers.dropped("closed a connection that is no worker's", repr(error)[:200])
+                self._strangers.record_drop("closed a connection that is not a worker's", repr(error)[:200])
                 connection.close()
 
     # -- clients
@@ -158,7 +157,7 @@ class Launcher:
             try:
                 received = self._listener.receive()
             except ProtocolError as error:
-                self._strangers.dropped("dropped what is no message", str(error))
+                self._strangers.record_drop("dropped an invalid message", str(error))
             else:
                 if received is None:
                     return
@@ -168,14 +167,14 @@ class Launcher:
 
     def _handle(self, identity: bytes, message: m.AnyMessage) -> None:
         client = self._clients.get(message.run)
-        # A run is its connection's: who only knows its name neither ends it nor takes its lease.
+        # A run is bound to its connection: another one that uses its name neither ends it nor takes its lease.
         known = client is not None and client.identity == identity
         if client is not None and known:
-            client.heard = time.monotonic()
+            client.last_heard = time.monotonic()
         match message:
             case m.Hello(protocol_version=version) if version != PROTOCOL_VERSION:
-                text = f"this pool speaks protocol {PROTOCOL_VERSION}, not {version}: stop it and start it anew"
-                self._turn_away(identity, message, "protocol_version", text)
+                text = f"this pool speaks protocol {PROTOCOL_VERSION}, not {version}: stop it and start it again"
+                self._refuse_stranger(identity, message, "protocol_version", text)
             case m.Hello():
                 self._on_hello(identity, message, client)
             case m.Lease() if known:
@@ -185,88 +184,88 @@ class Launcher:
             case m.Status() if known:
                 self._send_status(message.run)
             case m.Goodbye() if known:
-                self._leave(message.run)
+                self._remove_client(message.run)
             case m.Stop() if known:
                 self._stop(now=message.now, why=f"run {message.run!r:.100} asked for it")
             case m.Heartbeat() if known:
                 pass
             case _:
-                text = f"{type(message).__name__} is nothing for a launcher, or comes before Hello"
-                self._turn_away(identity, message, "invalid", text)
+                text = f"{type(message).__name__} is not a launcher's message, or came before Hello"
+                self._refuse_stranger(identity, message, "invalid", text)
 
     def _on_hello(self, identity: bytes, hello: m.Hello, earlier: _ControlClient | None) -> None:
         if earlier is not None and earlier.identity != identity:
             if earlier.process is not None or self._send_status(hello.run):
-                self._turn_away(identity, hello, "invalid", "this run is here, on another connection")
+                self._refuse_stranger(identity, hello, "invalid", "this run has another connection")
                 return
-            self._leave(hello.run)
+            self._remove_client(hello.run)
         if hello.run not in self._clients and not self._make_room():
-            self._turn_away(identity, hello, "invalid", f"{MAX_CLIENTS} runs are here: there is no room for more")
+            self._refuse_stranger(identity, hello, "invalid", f"{MAX_CLIENTS} runs are connected, which is the limit")
             return
         process = earlier.process if earlier else None
         self._clients[hello.run] = _ControlClient(identity, time.monotonic(), process)
         self._send_status(hello.run)
 
     def _make_room(self) -> bool:
-        """Have room for one more client: where there are too many, one that only listens has to go."""
+        """Make room for one more client. At the limit, the one that was silent longest without a lease is dropped."""
         if len(self._clients) < MAX_CLIENTS:
             return True
         listening = [run for run, client in self._clients.items() if client.process is None]
         if listening:
-            longest = min(listening, key=lambda run: self._clients[run].heard)
-            self._strangers.dropped("dropped a client to have room for another one", repr(longest)[:100])
-            self._leave(longest)
+            longest = min(listening, key=lambda run: self._clients[run].last_heard)
+            self._strangers.record_drop("dropped a client to make room for another one", repr(longest)[:100])
+            self._remove_client(longest)
         return bool(listening)
 
     def _on_lease(self, message: m.Lease) -> None:
         client = self._clients[message.run]
         if client.process is None:
-            client.process = _open_own(message.pid, message.pid_create_time)
+            client.process = _open_own_process(message.pid, message.pid_create_time)
             if client.process is None:
-                text = f"the process {message.pid} of run {message.run} is not there any more, or is another user's"
+                text = f"the process {message.pid} of run {message.run} has ended, or is another user's"
                 self._refuse(client.identity, message, "invalid", text)
-                self._leave(message.run)
+                self._remove_client(message.run)
                 return
             for worker in self._workers.values():
-                worker.forgive()
+                worker.reset_deaths()
         self._leased = True
         self._keep = self._keep or message.keep_warm
-        self._tell(self._leases.request(message.run, message.mode))
+        self._carry_out(self._leases.request(message.run, message.mode))
 
     def _on_reload(self, identity: bytes, message: m.Reload) -> None:
         if not self._leases.is_exclusive(message.run, message.epoch):
-            text = f"reloading needs the exclusive lease, which run {message.run} (epoch {message.epoch}) does not have"
+            text = f"Reload needs the exclusive lease, which run {message.run} (epoch {message.epoch}) does not hold"
             self._refuse(identity, message, "epoch", text)
             return
         for worker_id in message.worker_ids:
             if worker_id in self._workers:
                 name = message.spec.name or message.spec.type
-                log.info("run %.100r has %s load %.500r", message.run, worker_id, name)
+                log.info("run %.100r makes %s load %.500r", message.run, worker_id, name)
                 self._workers[worker_id].reload(message.spec, message.epoch)
 
     def _refuse(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
         self._listener.send(identity, m.Refused(run=message.run, incarnation=self._life, kind=kind, message=text))
 
-    def _turn_away(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
-        """Refuse one that is no client, or asks for what no client may have."""
-        self._strangers.dropped("refused what is not to be had so", f"{type(message).__name__}: {text}")
-        if self._strangers.is_to_be_told(identity, kind, time.monotonic()):
+    def _refuse_stranger(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
+        """Refuse a message that is not from a client, or that no client may send."""
+        self._strangers.record_drop("rejected a request that is not allowed", f"{type(message).__name__}: {text}")
+        if self._strangers.should_answer(identity, kind, time.monotonic()):
             self._refuse(identity, message, kind, text)
 
-    def _leave(self, run: str) -> None:
+    def _remove_client(self, run: str) -> None:
         client = self._clients.pop(run, None)
         if client is not None and client.process is not None:
             os.close(client.process)
-        self._tell(self._leases.leave(run))
+        self._carry_out(self._leases.leave(run))
 
-    def _tell(self, actions: list[LeaseAction]) -> None:
+    def _carry_out(self, actions: list[LeaseAction]) -> None:
         for action in actions:
             client = self._clients.get(action.run)
             if client is None:
                 continue
             answer: m.Message
             if isinstance(action, Grant):
-                # The others are to know who has it, and what it is granted may have changed since it last heard.
+                # The others learn who holds the lease, and the pool may have changed since this run's last status.
                 self._changed = True
                 self._send_status(action.run)
                 answer = m.Granted(run=action.run, incarnation=self._life, epoch=action.epoch, mode=action.mode)
@@ -274,26 +273,26 @@ class Launcher:
                 answer = m.Waiting(run=action.run, incarnation=self._life, holders=list(action.holders))
             self._listener.send(client.identity, answer)
 
-    def _announce(self) -> None:
-        """Tell all clients how the pool stands: at once when it has changed, else with every heartbeat."""
+    def _broadcast_status(self) -> None:
+        """Send the pool's status to all clients: at once when it has changed, else once per heartbeat interval."""
         now = time.monotonic()
         changed = self._changed or any(worker.changed for worker in self._workers.values())
-        if changed or now - self._announced >= self._plan.heartbeat_seconds:
-            self._changed, self._announced = False, now
+        if changed or now - self._last_broadcast >= self._plan.heartbeat_seconds:
+            self._changed, self._last_broadcast = False, now
             for worker in self._workers.values():
                 worker.changed = False
             for run in tuple(self._clients):
                 if not self._send_status(run):
-                    self._forget_if_gone(run)
+                    self._drop_if_unreachable(run)
 
-    def _forget_if_gone(self, run: str) -> None:
-        """Forget a client that nothing reaches, also one whose process lives: it may have named any process."""
-        if time.monotonic() - self._clients[run].heard > _SILENT_SECONDS:
-            self._strangers.dropped("forgot a client that is gone without a goodbye", repr(run)[:100])
-            self._leave(run)
+    def _drop_if_unreachable(self, run: str) -> None:
+        """Drop a client that has been unreachable for too long, even if its process lives: it may have named any."""
+        if time.monotonic() - self._clients[run].last_heard > _SILENT_SECONDS:
+            self._strangers.record_drop("dropped a client that is unreachable", repr(run)[:100])
+            self._remove_client(run)
 
     def _send_status(self, run: str) -> bool:
-        """Tell a client how the pool stands; False if it is gone or does not read."""
+        """Send the pool's status to a client; False if it is gone or does not read."""
         status = m.PoolStatus(
             run=run,
             incarnation=self._life,
@@ -312,8 +311,8 @@ class Launcher:
             return
         if self._leased:
             self._stop(now=False, why="the last run has left")
-        elif time.monotonic() - self._began > _FIRST_LEASE_SECONDS:
-            self._stop(now=False, why="nobody came to use it")
+        elif time.monotonic() - self._started_monotonic > _FIRST_LEASE_SECONDS:
+            self._stop(now=False, why="no run has used it")
 
     def _stop(self, *, now: bool, why: str) -> None:
         log.info("the pool ends: %s", why)
@@ -332,8 +331,8 @@ class Launcher:
         (self._folder / f"pool-{self._life}.sock").unlink(missing_ok=True)
 
 
-def _open_own(pid: int, created: float) -> int | None:
-    """A descriptor of this very process, or None if it has ended or is another user's."""
+def _open_own_process(pid: int, created: float) -> int | None:
+    """A pidfd of this very process, or None if it has ended or is another user's."""
     descriptor = open_pidfd(pid, created)
     if descriptor is not None and not _is_own(pid):
         os.close(descriptor)

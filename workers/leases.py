@@ -1,8 +1,8 @@
-"""Who may use the pool: one lease, first come first served, decided without sockets or clocks.
+"""Decides which runs hold the pool's lease, first come first served, without sockets or clocks.
 
-Shared by all runs that leave the models where they are, exclusive for one that moves or loads them. The epoch grows
-whenever the lease passes from one set of holders to the next; runs that share it at one time share its epoch, so that
-none of them invalidates another.
+Runs that leave the models where they are share the lease; a run that moves or loads models needs it exclusively. The
+epoch grows whenever the lease passes to a new set of holders. Runs that share the lease share its epoch, so that none
+of them invalidates another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from protocol.messages import LeaseMode
 
 @dataclass(frozen=True)
 class Grant:
-    """Tell the run that the lease is its own."""
+    """Tell the run that it holds the lease."""
 
     run: str
     mode: LeaseMode
@@ -24,7 +24,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Wait:
-    """Tell the run for whom it waits."""
+    """Tell the run which runs it waits for."""
 
     run: str
     holders: tuple[str, ...]
@@ -40,32 +40,32 @@ class Leases:
         self._epoch = 0
         self._holders: dict[str, LeaseMode] = {}
         self._waiting: deque[tuple[str, LeaseMode]] = deque()
-        self._told: dict[str, tuple[str, ...]] = {}
+        self._reported: dict[str, tuple[str, ...]] = {}
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """The runs that have the lease."""
+        """The runs that hold the lease."""
         return tuple(self._holders)
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """The runs that wait for it, in the order in which they came."""
+        """The runs that wait for the lease, in order of arrival."""
         return tuple(run for run, _ in self._waiting)
 
     def is_exclusive(self, run: str, epoch: int) -> bool:
-        """Whether the run alone has the lease, and speaks of this very one."""
+        """Whether the run holds the lease exclusively, and ``epoch`` is the current one."""
         return self._holders.get(run) == "exclusive" and epoch == self._epoch
 
     @property
     def unused(self) -> bool:
-        """Whether nobody has the lease or waits for it."""
+        """Whether no run holds the lease or waits for it."""
         return not self._holders and not self._waiting
 
     def request(self, run: str, mode: LeaseMode) -> list[LeaseAction]:
-        """A run asks; asking again for the same changes nothing.
+        """A run asks for the lease. Asking again for the same mode changes nothing.
 
-        An exclusive lease becomes a shared one on the spot. A shared one is given up for an exclusive one, and the run
-        waits for its turn.
+        An exclusive lease becomes a shared one at once. A run with a shared lease that asks for an exclusive one gives
+        the shared one up and waits for its turn.
         """
         if self._holders.get(run) == mode:
             return [Grant(run, mode, self._epoch)]
@@ -75,34 +75,34 @@ class Leases:
         if (run, mode) not in self._waiting:
             self._remove(run)
             self._waiting.append((run, mode))
-        # Who asks is answered, even if there is nothing new.
-        self._told.pop(run, None)
+        # A request is always answered, even if nothing has changed.
+        self._reported.pop(run, None)
         return self._grant_next()
 
     def leave(self, run: str) -> list[LeaseAction]:
-        """A run is done, or gone."""
+        """A run has finished, or its process has ended."""
         self._remove(run)
         return self._grant_next()
 
     def _remove(self, run: str) -> None:
         self._holders.pop(run, None)
-        self._told.pop(run, None)
+        self._reported.pop(run, None)
         self._waiting = deque(entry for entry in self._waiting if entry[0] != run)
 
     def _grant_next(self) -> list[LeaseAction]:
-        """Grant what can be granted, and tell those that still wait if they wait for others than they were told."""
+        """Grant what can be granted; tell the runs that still wait if their list of blockers has changed."""
         actions: list[LeaseAction] = []
         while self._waiting and self._fits(self._waiting[0][1]):
             run, mode = self._waiting.popleft()
             if not self._holders:
                 self._epoch += 1
             self._holders[run] = mode
-            self._told.pop(run, None)
+            self._reported.pop(run, None)
             actions.append(Grant(run, mode, self._epoch))
         for run in self.waiting:
             blockers = self._blockers(run)
-            if self._told.get(run) != blockers:
-                self._told[run] = blockers
+            if self._reported.get(run) != blockers:
+                self._reported[run] = blockers
                 actions.append(Wait(run, blockers))
         return actions
 
@@ -110,6 +110,6 @@ class Leases:
         return not self._holders or (mode == "shared" and "exclusive" not in self._holders.values())
 
     def _blockers(self, run: str) -> tuple[str, ...]:
-        """Those that have the lease, and those that asked earlier."""
+        """The runs that hold the lease, and those that asked earlier."""
         earlier = self.waiting[: self.waiting.index(run)]
         return (*self._holders, *earlier)

@@ -1,4 +1,4 @@
-"""What is told of a model that was loaded, and whether its files are still those that were read."""
+"""What a worker reports of its loaded model, and stamps that show whether the model's files have changed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def stamp(files: Sequence[str]) -> FileStamps:
     """The stamps of these files as they are now.
 
     Raises:
-        OSError: one of them is gone.
+        OSError: one of them does not exist.
     """
     return dict(zip(files, file_stamps(files), strict=True))
 
 
 def stamps_before_loading(model: Model) -> FileStamps:
-    """The stamps of the files that the model is about to read, as far as they can be told before it has read them."""
+    """The stamps of the files that the model is about to read, as far as they are known before loading."""
     try:
-        # Some models know their files only once they are loaded; those of a local folder can be seen without them.
+        # Some models know their files only once they are loaded; a local folder's files are visible before.
         return stamp(model.weight_files() or _files_of_folder(model.spec.name))
-    except Exception:  # noqa: BLE001 - a user's model may raise anything here; loading it says what is wrong
+    except Exception:  # noqa: BLE001 - a user's model may raise anything here; loading it reports what is wrong
         return {}
 
 
@@ -42,10 +42,10 @@ def _files_of_folder(name: str | None) -> Sequence[str]:
 
 
 def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: float) -> LoadedModel:
-    """What heartbeats tell of the model.
+    """What heartbeats report of the model.
 
     Raises:
-        ModelError: kind ``config``: its ``size_bytes`` or ``versions`` gives what can't be told.
+        ModelError: kind ``config``: its ``size_bytes`` or ``versions`` returns what cannot be sent.
     """
     try:
         versions = {str(name): str(version) for name, version in dict(model.versions()).items()}
@@ -56,7 +56,7 @@ def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: floa
             load_seconds=load_seconds,
             versions={"python": platform.python_version(), **_wire_versions(), **versions},
         )
-        # A heartbeat that can't be sent would end the worker; what is wrong is found here, where it fails the load.
+        # A heartbeat that cannot be sent would end the worker; here it only fails the load.
         encode(Heartbeat(run="any", incarnation="any", state=WorkerState(phase="ready", model=loaded)))
     except (TypeError, ValueError, OverflowError) as error:
         text = f"size_bytes() or versions() of {type(model).__name__} is not usable: {error}"
@@ -65,5 +65,5 @@ def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: floa
 
 
 def _wire_versions() -> dict[str, str]:
-    """The packages of which the scheduler's environment has its own, and which both have to agree on."""
+    """The packages that the scheduler's environment has as well, and on which both have to agree."""
     return {name: metadata.version(name) for name in ("pyzmq", "msgpack", "msgspec")}

@@ -1,4 +1,4 @@
-"""One worker under its launcher, over all of its lives: started, made to load, watched, started again, ended."""
+"""One worker as its launcher manages it over all of its lives: start, load, watch, restart, end."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ from workers.supervision import StopRestarting, Supervision
 log = logging.getLogger("warmbench.launcher")
 
 _END_SECONDS = 10.0
-"""How long a worker that has nothing to do may take to end."""
+"""How long an idle worker may take to end."""
 
-_GREETING_SECONDS = 120.0
-"""How long a process may take to say that it is there: an environment on a slow disk is slow to import from."""
+_INTRODUCTION_SECONDS = 120.0
+"""How long a process may take to introduce itself: imports from a slow disk take long."""
 
 
 @dataclass
 class _Life:
-    """One process of the worker's, from its start to its death. ``pid`` is the worker's own, once it has said it.
+    """One process of the worker, from its start to its death.
 
-    ``refusal`` is its first answer where it refused the launcher's Hello.
+    ``pid`` is the worker's own once it has introduced itself, ``refusal`` why it refused the launcher's Hello.
     """
 
     popen: subprocess.Popen[bytes]
     pidfd: int
     pid: int
-    greet_by: float
+    introduction_deadline: float
     socket: socket.socket | None = None
     link: Link | None = None
-    beat: float = 0.0
+    last_heartbeat: float = 0.0
     kill_at: float | None = None
     welcome: bool = False
     refusal: str | None = None
 
 
 class ManagedWorker:
-    """A worker of the pool. ``changed`` is set when there is something to tell; who tells it resets it."""
+    """A worker of the pool. ``changed`` is set when its status has changed; the launcher resets it."""
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], pool: PoolPlan, plan: WorkerPlan, folder: Path, life_socket: Path
@@ -80,18 +80,18 @@ class ManagedWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether its process runs."""
+        """Whether its process is running."""
         return self._life is not None
 
     def register(self, poller: zmq.Poller) -> None:
-        """Have the loop woken by whatever this worker does."""
+        """Wake the loop when the process ends or sends a message."""
         if self._life is not None:
             poller.register(self._life.pidfd, select.POLLIN)
             if self._life.link is not None:
                 poller.register(self._life.link.socket, zmq.POLLIN)
 
     def start(self) -> None:
-        """Begin a life."""
+        """Start a process."""
         self.incarnation = uuid.uuid4().hex[:12]
         self._reload_epoch = 0
         self.state, self._restart_at, self._exit_code = None, None, None
@@ -106,15 +106,15 @@ class ManagedWorker:
                 transport=self._pool.transport,
             )
         except OSError as error:
-            log.error("%s can't be started with %s: %s", self.plan.worker_id, self.plan.command[0], error)
+            log.error("%s could not be started with %s: %s", self.plan.worker_id, self.plan.command[0], error)
             self._gave_up, self._exit_code = True, 127
             return
         self._pid = popen.pid
-        self._life = _Life(popen, os.pidfd_open(popen.pid), popen.pid, time.monotonic() + _GREETING_SECONDS)
+        self._life = _Life(popen, os.pidfd_open(popen.pid), popen.pid, time.monotonic() + _INTRODUCTION_SECONDS)
         log.info("%s started on %s (pid %d)", self.plan.worker_id, self.plan.device, popen.pid)
 
-    def greet(self, connection: socket.socket, pid: int, endpoint: str) -> None:
-        """The process is there: join it for life, say Hello, have it load its model."""
+    def connect(self, connection: socket.socket, pid: int, endpoint: str) -> None:
+        """The process has introduced itself: say Hello and have it load its model."""
         life = self._life
         if life is None:
             connection.close()
@@ -128,27 +128,27 @@ class ManagedWorker:
                 protocol_version=PROTOCOL_VERSION,
                 version=VERSION,
                 heartbeat_seconds=self._pool.heartbeat_seconds,
-                # The socket that joins them for life tells of a death; silence alone never does.
+                # The life socket tells of a death; silence alone never does.
                 dead_after_seconds=86400.0,
             )
         )
         self._load(life, epoch=0)
 
     def reload(self, spec: m.ModelSpec, epoch: int) -> None:
-        """Have it hold this model from now on, also after a restart."""
+        """Have it load this model, now and after each restart."""
         self.plan = msgspec.structs.replace(self.plan, spec=spec)
         self._reload_epoch = epoch if self._life is not None else 0
         self.changed = True
         if self._life is not None:
             if self.state is not None:
-                # What it said of the old model must not be taken for the new one.
+                # Its last state is about the old model.
                 self.state = msgspec.structs.replace(self.state, phase="waiting", model=None, error=None)
             self._load(self._life, epoch)
         else:
-            self.forgive()
+            self.reset_deaths()
 
-    def forgive(self) -> None:
-        """Forget its deaths: a new run may not ask what it died of. One that was left dead starts again."""
+    def reset_deaths(self) -> None:
+        """Forget its deaths: a new run may not cause them. A worker that was given up is started again."""
         self._supervision = Supervision()
         if self._gave_up and not self._stopping:
             self._gave_up = False
@@ -156,7 +156,7 @@ class ManagedWorker:
 
     def _load(self, life: _Life, epoch: int) -> None:
         if life.link is None:
-            return  # it has not said yet that it is there; then it will be told
+            return  # it has not introduced itself yet; then it will be sent
         life.link.send(
             m.Load(
                 run=LAUNCHER,
@@ -170,8 +170,8 @@ class ManagedWorker:
             )
         )
 
-    def attend(self) -> None:
-        """Read what it said; notice its death; send heartbeats; kill it if it does not end; start it again when due."""
+    def update(self) -> None:
+        """Read its messages, notice its death, send heartbeats, kill it if it does not end, restart it when due."""
         now = time.monotonic()
         life = self._life
         if life is None:
@@ -186,16 +186,16 @@ class ManagedWorker:
             log.warning("%s did not end: killed", self.plan.worker_id)
             self._kill(life)
             life.kill_at = now + _END_SECONDS
-        elif life.link is None and now > life.greet_by:
-            log.error("%s has not said in %g s that it is there: killed", self.plan.worker_id, _GREETING_SECONDS)
+        elif life.link is None and now > life.introduction_deadline:
+            log.error("%s did not introduce itself within %g s: killed", self.plan.worker_id, _INTRODUCTION_SECONDS)
             self._kill(life)
-            life.greet_by = now + _END_SECONDS
-        elif life.link is not None and now - life.beat > self._pool.heartbeat_seconds:
-            life.beat = now
+            life.introduction_deadline = now + _END_SECONDS
+        elif life.link is not None and now - life.last_heartbeat > self._pool.heartbeat_seconds:
+            life.last_heartbeat = now
             life.link.send(m.Heartbeat(run=LAUNCHER, incarnation=self.incarnation))
 
     def stop(self, *, now: bool) -> None:
-        """End it: after what it is doing, or at once."""
+        """End it: after its current job, or at once."""
         self._stopping = True
         life = self._life
         if life is None:
@@ -209,7 +209,7 @@ class ManagedWorker:
         life.kill_at = time.monotonic() + (self._pool.job_timeout_seconds if busy and not now else _END_SECONDS)
 
     def clean_up(self) -> None:
-        """The launcher ends: no process and no trace of it stays."""
+        """The launcher ends: kill the process and remove its files."""
         if self._life is not None:
             self._kill(self._life)
             self._life.popen.wait()
@@ -217,7 +217,7 @@ class ManagedWorker:
         self._remove_traces()
 
     def status(self) -> m.WorkerStatus:
-        """How it stands."""
+        """The worker's status, for clients."""
         link = self._life.link if self._life else None
         return m.WorkerStatus(
             worker_id=self.plan.worker_id,
@@ -240,24 +240,24 @@ class ManagedWorker:
             try:
                 received = life.link.receive()
             except ProtocolError as error:
-                log.warning("%s sent what is no message: %s", self.plan.worker_id, error)
+                log.warning("%s sent an invalid message: %s", self.plan.worker_id, error)
                 continue
             if received is None:
                 return
             message = received[0]
             if isinstance(message, m.Welcome | m.Heartbeat) and message.state is not None:
                 life.welcome = True
-                self._note(message.state)
+                self._record_state(message.state)
             elif isinstance(message, m.Refused):
                 log.error("%s refused: %s", self.plan.worker_id, message.message)
                 if not life.welcome:
-                    # It will never load anything: nobody is to wait for it.
+                    # It will never load a model: no run should wait for it.
                     life.refusal = life.refusal or message.message
-                    self._note(m.WorkerState(phase="failed", error=life.refusal, epoch=self._reload_epoch))
+                    self._record_state(m.WorkerState(phase="failed", error=life.refusal, epoch=self._reload_epoch))
 
-    def _note(self, state: m.WorkerState) -> None:
+    def _record_state(self, state: m.WorkerState) -> None:
         if state.epoch < self._reload_epoch:
-            return  # said before it heard that it is to load another model
+            return  # sent before it received the order to load another model
         before, self.state = self.state, state
         if before is None or (before.phase, before.residency) != (state.phase, state.residency):
             self.changed = True
@@ -274,14 +274,14 @@ class ManagedWorker:
         decision = self._supervision.died(finished_a_pair=finished)
         if isinstance(decision, StopRestarting):
             self._gave_up = True
-            log.error("%s died %d times in a row: left dead", self.plan.worker_id, decision.deaths)
+            log.error("%s died %d times in a row: not restarted", self.plan.worker_id, decision.deaths)
         else:
             self._restart_at = time.monotonic() + decision.delay
-            log.warning("%s died (%s); again in %.1f s", self.plan.worker_id, describe_exit(code), decision.delay)
+            log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, describe_exit(code), decision.delay)
 
     @staticmethod
     def _kill(life: _Life) -> None:
-        # Two processes where the worker's Python is run by another program, such as conda.
+        # Two processes if the worker's Python is run by another program, such as conda.
         with contextlib.suppress(ProcessLookupError):
             os.kill(life.pid, signal.SIGKILL)
         life.popen.kill()

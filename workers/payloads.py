@@ -1,4 +1,4 @@
-"""What goes with a job: its images decoded on the way in, its result encoded on the way out. Runs in codec threads."""
+"""A job's images, decoded, and its result, encoded. These functions run in codec threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _USUAL_SIZE = (1024, 1024)
 
 @dataclass(frozen=True)
 class ScoreInput:
-    """One item of a batch: its requests, or, if its image is no image, the judgements that say so."""
+    """One item of a batch: its requests, or if an image cannot be decoded, the judgements that say so."""
 
     item: str
     requests: list[ScoreRequest]
@@ -41,7 +41,7 @@ class ScoreInput:
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """All requests of a batch, as the model that was loaded as number ``load`` has prepared them."""
+    """All requests of a batch, as prepared by the worker's model number ``load`` (it counts the loads)."""
 
     requests: Sequence[ScoreRequest]
     load: int
@@ -49,7 +49,7 @@ class PreparedBatch:
 
 @dataclass(frozen=True)
 class ScoreOutput:
-    """The judgements of a batch, by item, and the batch sizes that the device worked with."""
+    """The judgements of a batch, by item, and the batch sizes that the device used."""
 
     items: list[ScoredItem]
     batch_sizes: list[int]
@@ -57,16 +57,14 @@ class ScoreOutput:
 
 @dataclass(frozen=True)
 class JobResult:
-    """A result, ready to be sent as often as need be."""
+    """A result, ready to be sent any number of times."""
 
     message: Message
     images: Sequence[Buffer] = ()
 
 
 def warm_up(role: Role) -> None:
-    """Do once what jobs will do, with an image of a usual size: no device is to wait for what is imported, and for
-    memory that the process takes from the system, when it is first done.
-    """
+    """Encode and decode an image of the usual size, so that no device waits for the first time's imports and memory."""
     image = Image.new("RGB", _USUAL_SIZE)
     with io.BytesIO() as file:
         image.save(file, "PNG")
@@ -76,7 +74,7 @@ def warm_up(role: Role) -> None:
 
 
 def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
-    """The images of a batch, and the requests that are made of them."""
+    """Decode the images of a batch, and make the requests."""
     remaining = iter(images)
     inputs = []
     for item in message.items:
@@ -101,10 +99,10 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
 def encode_edit(
     message: Edit, image: Image.Image, started: float, finished: float, source_thumbnail: bytes | None = None
 ) -> JobResult:
-    """The edit as the message and frames that deliver it.
+    """Encode an edit as PNG, with the thumbnails that could be made.
 
-    Its thumbnail goes with it, and is made here: at most a third of the time that the PNG takes, after the barrier. A
-    message of its own would have to be kept and acknowledged as well.
+    Making a thumbnail takes at most a third of the PNG's time, after the barrier. A separate message would have to be
+    kept and acknowledged as well.
     """
     pixels = as_rgb_or_rgba(image)
     png = encode_png(pixels)
@@ -125,7 +123,7 @@ def encode_edit(
 
 
 def encode_scores(message: Score, output: ScoreOutput, started: float, finished: float) -> JobResult:
-    """The judgements of a batch as the message that delivers them."""
+    """The message with a batch's judgements."""
     return JobResult(
         Scored(
             run=message.run,
@@ -140,12 +138,12 @@ def encode_scores(message: Score, output: ScoreOutput, started: float, finished:
 
 
 def sendable(text: str) -> str:
-    """A text of any origin as one that can be sent: not too long, and without lone surrogates."""
+    """Make any text fit for a message: not too long, and without lone surrogates."""
     return text[:4000].encode(errors="backslashreplace").decode()
 
 
 def failure(message: Edit | Score, error: ModelError, started: float | None, finished: float | None) -> JobResult:
-    """The failure of a job as the message that delivers it."""
+    """The message with a job's failure. ``started`` is None if the device never started it."""
     stage: Stage = "edit" if isinstance(message, Edit) else "score"
     return JobResult(
         Failed(

@@ -1,7 +1,7 @@
-"""The runs on the other side of a worker's socket, and its launcher: who is here, who is heard, and who has to go.
+"""The runs that are connected to a worker, and its launcher.
 
-A run belongs to its connection: who only knows its name neither reads its results nor cancels its jobs. Who does not
-read, or is not heard for too long, is dropped with all that it has here, and has to say Hello again.
+A run is bound to its connection: another connection that uses its name can neither read its results nor cancel its
+jobs. A peer that does not read, or is silent for too long, is dropped with its jobs, and has to say Hello again.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from workers.strangers import Strangers
 log = logging.getLogger("warmbench.worker")
 
 LAUNCHER = "launcher"
-"""The run id under which the pool's launcher speaks; it never has jobs."""
+"""The run id of the pool's launcher, which never has jobs."""
 
 MAX_RUNS = 256
 
 _SHORTEST_HEARTBEAT = 0.01
 _BEATS_PER_SECOND = 500
-"""To all runs together."""
+"""The most heartbeats to all runs together."""
 
 _CLAIM_SECONDS = 2.0
-"""How long a second connection that speaks for a run may wait for the first one to turn out to be gone."""
+"""How long a second connection of a run waits for the first one to turn out to be closed."""
 
 
 @dataclass(frozen=True)
 class WorkerIdentity:
-    """Who a worker is."""
+    """What names a worker process, and where it works."""
 
     worker_id: str
     role: m.Role
@@ -47,19 +47,19 @@ class WorkerIdentity:
 
 @dataclass
 class Peer:
-    """A run that has said Hello. Times are those of the monotonic clock; ``worked``: it has given work."""
+    """A run that has said Hello. Times are those of the monotonic clock; ``had_jobs``: it has sent a job."""
 
     identity: bytes
-    heard: float
+    last_heard: float
     heartbeat_seconds: float
     dead_after_seconds: float
-    beat: float = 0.0
-    worked: bool = False
+    last_heartbeat: float = 0.0
+    had_jobs: bool = False
 
 
 @dataclass(frozen=True)
 class _Claim:
-    """A Hello for a run that is here already, on another connection."""
+    """A Hello for a run that is already connected, on another connection."""
 
     identity: bytes
     hello: m.Hello
@@ -67,26 +67,26 @@ class _Claim:
 
 
 class Host(Protocol):
-    """The worker, as its peers need it."""
+    """What the peers need of their worker."""
 
     def state(self) -> m.WorkerState:
-        """How it stands, for heartbeats."""
+        """The worker's state, for heartbeats."""
 
     def attach(self, run: str) -> list[JobAction]:
-        """A run has said Hello; what follows is to be done when it has been welcomed."""
+        """A run has said Hello. The returned actions are for after its Welcome."""
 
     def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
-        """What an attached run has here: queued, running, unacknowledged."""
+        """An attached run's jobs: queued, running, unacknowledged."""
 
     def act(self, actions: list[JobAction]) -> None:
-        """Do this."""
+        """Carry out these actions."""
 
     def drop(self, run: str) -> None:
-        """The run is gone: what it has here goes with it."""
+        """The run is gone: drop its jobs."""
 
 
 class Peers:
-    """All of them, by run."""
+    """All peers, by run."""
 
     def __init__(self, listener: Listener, identity: WorkerIdentity, host: Host) -> None:
         self._listener = listener
@@ -101,44 +101,44 @@ class Peers:
 
     @property
     def runs(self) -> int:
-        """How many runs are here."""
+        """The number of connected runs."""
         return sum(run != LAUNCHER for run in self._peers)
 
     @property
     def shortest_heartbeat(self) -> float:
-        """Seconds until somebody may want a heartbeat, at most one."""
+        """The shortest interval, in seconds, at which a peer expects heartbeats; at most 1."""
         return min((1.0, *(peer.heartbeat_seconds for peer in self._peers.values())))
 
-    def of(self, identity: bytes, message: m.RunMessage) -> Peer | None:
-        """The peer that has sent this; None, and it is turned away, if it is none of this worker's, in this life."""
+    def sender(self, identity: bytes, message: m.RunMessage) -> Peer | None:
+        """The peer that sent this; None, and a refusal, if it has not said Hello to this incarnation."""
         peer = self._peers.get(message.run)
         if peer is None or peer.identity != identity or message.incarnation != self._identity.incarnation:
             kind: m.RefusalKind = "unknown_run" if message.incarnation == self._identity.incarnation else "incarnation"
-            self._turn_away(identity, message, kind, "say Hello first, and to this incarnation")
+            self._refuse_stranger(identity, message, kind, "say Hello first, and to this incarnation")
             return None
-        peer.heard = time.monotonic()
+        peer.last_heard = time.monotonic()
         return peer
 
     # -- coming
 
     def on_hello(self, identity: bytes, hello: m.Hello) -> None:
-        """A run introduces itself, for the first time or again."""
-        refusal = self._why_not(hello)
+        """A run said Hello, for the first time or again."""
+        refusal = self._reason_to_refuse(hello)
         now = time.monotonic()
         earlier = self._peers.get(hello.run)
         if refusal is not None:
-            self._turn_away(identity, hello, *refusal)
+            self._refuse_stranger(identity, hello, *refusal)
             return
-        if earlier is not None and earlier.identity != identity and self._is_there(earlier, hello.run):
+        if earlier is not None and earlier.identity != identity and self._is_connected(earlier, hello.run):
             self._claims[hello.run] = _Claim(identity, hello, now + _CLAIM_SECONDS)
             return
         if earlier is None and not self._make_room():
-            text = f"{MAX_RUNS} runs have jobs here, and there is no room for more"
-            self._turn_away(identity, hello, "invalid", text)
+            text = f"{MAX_RUNS} runs have jobs on this worker, which is the limit"
+            self._refuse_stranger(identity, hello, "invalid", text)
             return
         heartbeat = max(hello.heartbeat_seconds, _SHORTEST_HEARTBEAT)
-        worked = earlier is not None and earlier.worked
-        self._peers[hello.run] = Peer(identity, now, heartbeat, hello.dead_after_seconds, worked=worked)
+        had_jobs = earlier is not None and earlier.had_jobs
+        self._peers[hello.run] = Peer(identity, now, heartbeat, hello.dead_after_seconds, had_jobs=had_jobs)
         resend = self._host.attach(hello.run)
         queued, running, unacknowledged = self._host.unfinished(hello.run)
         welcome = m.Welcome(
@@ -157,7 +157,7 @@ class Peers:
         self.send(hello.run, welcome)
         self._host.act(resend)
 
-    def _why_not(self, hello: m.Hello) -> tuple[m.RefusalKind, str] | None:
+    def _reason_to_refuse(self, hello: m.Hello) -> tuple[m.RefusalKind, str] | None:
         if hello.protocol_version != PROTOCOL_VERSION:
             return "protocol_version", f"this worker speaks protocol {PROTOCOL_VERSION}, not {hello.protocol_version}"
         if hello.incarnation != self._identity.incarnation:
@@ -167,94 +167,96 @@ class Peers:
             return "fingerprint", f"this worker holds a model with fingerprint {model.fingerprint}"
         return None
 
-    def _is_there(self, peer: Peer, run: str) -> bool:
-        """Whether its connection is: ZeroMQ tells it of whatever is sent."""
+    def _is_connected(self, peer: Peer, run: str) -> bool:
+        """Whether the connection is open: ZeroMQ reports that with every send."""
         return self._listener.send(peer.identity, m.Heartbeat(run=run, incarnation=self._identity.incarnation))
 
     def _make_room(self) -> bool:
-        """Have room for one more run: where there are too many, who has no jobs and was silent the longest has to go.
+        """Make room for one more run. At the limit, the run without jobs that was silent the longest is dropped.
 
-        It may say Hello again, and is told so when it speaks.
+        That run may say Hello again, and is told so at its next message.
         """
         if len(self._peers) < MAX_RUNS:
             return True
         idle = [run for run in self._peers if run != LAUNCHER and not any(self._host.unfinished(run))]
         if idle:
-            longest = min(idle, key=lambda run: self._peers[run].heard)
-            self.strangers.dropped("dropped a run to have room for another one", repr(longest)[:100])
+            longest = min(idle, key=lambda run: self._peers[run].last_heard)
+            self.strangers.record_drop("dropped a run to make room for another one", repr(longest)[:100])
             self.drop(longest)
         return bool(idle)
 
     # -- staying and going
 
-    def look_after(self) -> None:
-        """Send the heartbeats that are due, and drop who is not there any more."""
+    def maintain(self) -> None:
+        """Send the heartbeats that are due, and drop peers that are gone."""
         now = time.monotonic()
-        self._look_after_claims(now)
+        self._resolve_claims(now)
         shortest = len(self._peers) / _BEATS_PER_SECOND
         for run, peer in tuple(self._peers.items()):
-            if now - peer.heard > peer.dead_after_seconds:
-                self._give_up(run, f"was not heard for {now - peer.heard:.1f} s")
-            elif now - peer.beat >= max(peer.heartbeat_seconds, shortest) and not self.beat(run):
-                # It is gone, or has not read for so long that it has lost messages: what it has here is no longer
-                # what it believes to have.
-                self._give_up(run, "can't be reached")
+            if now - peer.last_heard > peer.dead_after_seconds:
+                self._drop_silent(run, f"was not heard for {now - peer.last_heard:.1f} s")
+            elif now - peer.last_heartbeat >= max(peer.heartbeat_seconds, shortest) and not self.send_heartbeat(run):
+                # It is gone, or has not read for so long that messages to it were lost. Then its own view of its jobs
+                # may be wrong.
+                self._drop_silent(run, "cannot be reached")
 
-    def _look_after_claims(self, now: float) -> None:
+    def _resolve_claims(self, now: float) -> None:
         for run, claim in tuple(self._claims.items()):
             peer = self._peers.get(run)
-            if peer is None or not self._is_there(peer, run):
+            if peer is None or not self._is_connected(peer, run):
                 del self._claims[run]
                 self.on_hello(claim.identity, claim.hello)
             elif now > claim.until:
                 del self._claims[run]
-                self.strangers.dropped("refused a second connection of one run", repr(run)[:100])
-                self._turn_away(claim.identity, claim.hello, "unknown_run", "this run is here, on another connection")
+                self.strangers.record_drop("refused a second connection of a run", repr(run)[:100])
+                self._refuse_stranger(claim.identity, claim.hello, "unknown_run", "this run has another connection")
 
-    def _give_up(self, run: str, why: str) -> None:
+    def _drop_silent(self, run: str, why: str) -> None:
         if run == LAUNCHER:
-            return  # the socket that joins them for life tells of its end
-        if self._peers[run].worked:
+            return  # the life socket tells of the launcher's end
+        if self._peers[run].had_jobs:
             log.warning("run %.100r %s: dropped", run, why)
         else:
-            self.strangers.dropped("dropped a run that never had a job here", f"{run!r:.100} {why}")
+            self.strangers.record_drop("dropped a run that never had a job", f"{run!r:.100} {why}")
         self.drop(run)
 
     def drop(self, run: str) -> None:
-        """The run is gone, or has to say Hello again."""
+        """The run is gone, or has to say Hello again: drop it with its jobs."""
         self._peers.pop(run, None)
         self._host.drop(run)
 
     # -- messages out
 
     def send(self, run: str, message: m.Message, images: Sequence[Buffer] = ()) -> None:
-        """Send to a run, if it is here."""
+        """Send to a run, if it is connected."""
         peer = self._peers.get(run)
         if peer is not None:
             self._listener.send(peer.identity, message, images)
 
-    def beat(self, run: str) -> bool:
-        """Send a heartbeat; False if it did not go out."""
+    def send_heartbeat(self, run: str) -> bool:
+        """Send a heartbeat; False if it could not be sent."""
         peer = self._peers[run]
-        peer.beat = time.monotonic()
+        peer.last_heartbeat = time.monotonic()
         message = m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._host.state())
         return self._listener.send(peer.identity, message)
 
-    def tell_launcher(self) -> None:
-        """Let the launcher hear at once how the worker stands."""
+    def report_to_launcher(self) -> None:
+        """Send the worker's state to the launcher at once."""
         if LAUNCHER in self._peers:
-            self.beat(LAUNCHER)
+            self.send_heartbeat(LAUNCHER)
 
     def refuse(
         self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str, job: str | None = None
     ) -> None:
-        """Say no to what was sent."""
+        """Refuse a message."""
         incarnation = self._identity.incarnation
         refused = m.Refused(run=message.run, incarnation=incarnation, kind=kind, message=text, job=job)
         self._listener.send(identity, refused)
 
-    def _turn_away(self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str) -> None:
-        """Refuse one that is no peer."""
-        self.strangers.dropped(f"refused what comes from nobody that is known here ({kind})", type(message).__name__)
-        if self.strangers.is_to_be_told(identity, kind, time.monotonic()):
+    def _refuse_stranger(
+        self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str
+    ) -> None:
+        """Refuse a message of a connection that is no peer."""
+        self.strangers.record_drop(f"refused a message of an unknown run ({kind})", type(message).__name__)
+        if self.strangers.should_answer(identity, kind, time.monotonic()):
             self.refuse(identity, message, kind, text)

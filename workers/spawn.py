@@ -1,4 +1,4 @@
-"""Starting a worker process: its environment, its command line, its log."""
+"""Starts a worker process: its environment, its command line, its log."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from protocol.plan import WorkerPlan
 
 
 def local_device(device: str) -> str:
-    """The device's name inside the worker, which sees one GPU alone."""
+    """The device's name inside the worker, which sees one GPU only."""
     return "cuda:0" if device.startswith("cuda") else device
 
 
 def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker, complete before it starts: CUDA and OpenMP read theirs only once."""
+    """The environment of a worker, complete before it starts: CUDA and OpenMP read theirs once."""
     result = dict(parent)
     result["CUDA_VISIBLE_DEVICES"] = _visible(plan.device, parent.get("CUDA_VISIBLE_DEVICES"))
-    # As the scheduler counts them, through NVML.
+    # The scheduler counts them like this, through NVML.
     result["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     result["OMP_NUM_THREADS"] = result["MKL_NUM_THREADS"] = str(plan.threads)
     result["TOKENIZERS_PARALLELISM"] = "false"
@@ -28,7 +28,7 @@ def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
 
 
 def _visible(device: str, parent: str | None) -> str:
-    """``cuda:N`` is the N-th of the GPUs that the launcher may see."""
+    """``cuda:N`` is the N-th GPU that the launcher sees."""
     if not device.startswith("cuda"):
         return ""
     index = int(device.partition(":")[2] or 0)
@@ -42,7 +42,7 @@ def spawn(
     """Start the process. Its output goes to ``<worker_id>.log`` in the pool's folder.
 
     Raises:
-        OSError: the interpreter can't be started.
+        OSError: the interpreter cannot be started.
     """
     arguments = {
         "--worker-id": plan.worker_id,
@@ -61,7 +61,7 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # A session of its own: Ctrl-C in a terminal reaches the scheduler only.
+            # Its own session: Ctrl-C in a terminal reaches the scheduler only.
             start_new_session=True,
         )
 

@@ -1,11 +1,11 @@
-"""Whether and when a worker that died is started again, decided without processes or clocks."""
+"""Decides whether and when a dead worker is restarted, without processes or clocks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MAX_DEATHS = 5
-"""Deaths in a row, without a pair finished in between, after which a worker stays dead."""
+"""After this many deaths in a row without a finished pair, a worker is not restarted."""
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
@@ -13,14 +13,14 @@ _LONGEST_DELAY = 60.0
 
 @dataclass(frozen=True)
 class Restart:
-    """Start it again after this many seconds."""
+    """Restart the worker after ``delay`` seconds."""
 
     delay: float
 
 
 @dataclass(frozen=True)
 class StopRestarting:
-    """It will not live; leave it."""
+    """Do not restart the worker."""
 
     deaths: int
 
@@ -32,7 +32,7 @@ class Supervision:
         self._deaths = 0
 
     def died(self, *, finished_a_pair: bool) -> Restart | StopRestarting:
-        """The worker died; ``finished_a_pair`` tells whether this life of it finished any."""
+        """The worker died; ``finished_a_pair``: since its last start it had finished one."""
         self._deaths = 1 if finished_a_pair else self._deaths + 1
         if self._deaths >= MAX_DEATHS:
             return StopRestarting(self._deaths)

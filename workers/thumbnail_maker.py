@@ -1,7 +1,7 @@
-"""The small pictures that a report shows of a source and its edit, made here because the pixels are decoded here.
+"""Makes the thumbnails of a source and its edit that a report shows, while the worker has their pixels.
 
-They are for the eye alone: nothing is judged or compared by them, and one that can't be made costs nobody anything. The
-scheduler makes what is missing (``scheduler/report/thumbnails.py``) after the same rules.
+No score depends on a thumbnail, and one that cannot be made fails nothing. The scheduler makes missing ones by the same
+rules (``scheduler/report/thumbnails.py``).
 """
 
 from __future__ import annotations
@@ -17,21 +17,19 @@ from workers.models.images import flatten
 log = logging.getLogger("warmbench.worker")
 
 _GAP = 2.0
-"""Pillow first averages whole blocks of pixels as long as the picture stays this much larger than is wanted, then
-resamples: 7 ms instead of 27 for 4096x3072, and no difference for the eye.
+"""Pillow first averages blocks of pixels down to this many times the final size, then resamples: 7 ms instead of 27 for
+4096x3072, without a visible difference.
 """
 
 
 def make_thumbnail(image: Image.Image) -> bytes | None:
-    """The image as a small JPEG: at most ``THUMBNAIL_SIDE`` pixels wide and high, never enlarged, and white where it
-    is transparent. None, and a line in the log, if there is none to be had.
-
-    ``image`` has mode RGB or RGBA, and is left as it is.
+    """Return the image as a JPEG of at most ``THUMBNAIL_SIDE`` pixels per side, never enlarged, white where it is
+    transparent; None, with a line in the log, if that fails. ``image`` has mode RGB or RGBA, and is not changed.
     """
     try:
         stream = io.BytesIO()
         flatten(_reduced(image)).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is not worth an edit
+    except Exception as error:  # noqa: BLE001 - no error here is worth losing an edit
         log.warning("no thumbnail was made of an image of %dx%d: %s", *image.size, error)
         return None
     thumbnail = stream.getvalue()
@@ -43,7 +41,7 @@ def _reduced(image: Image.Image) -> Image.Image:
     if scale >= 1:
         return image
     width, height = (max(1, round(length * scale)) for length in image.size)
-    # Premultiplied, as colours under what is transparent must not bleed into what is not.
+    # Premultiplied: colours of transparent pixels must not bleed into others.
     alpha = image.mode == "RGBA"
     pixels = image.convert("RGBa") if alpha else image
     small = pixels.resize((width, height), Image.Resampling.HAMMING, reducing_gap=_GAP)

@@ -1,7 +1,7 @@
-"""Carries out what ``workers.jobs`` decides: decodes, has the device work, encodes, sends, keeps results until safe.
+"""Carries out what ``workers.jobs`` decides: decode, run on the device, encode, send, keep until acknowledged.
 
-All methods run in the worker's loop; codec and device threads get pieces of work and post their ends back to it. A
-reward's next batches are prepared in one more thread, while the device scores.
+All methods run in the worker's loop. Codec and device threads do the work and post its end to the loop. Another thread
+prepares a reward's next batches while the device scores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from workers import jobs as j
-from workers.ahead import Ahead, a_core_is_free, taken
+from workers.ahead import AheadThread, has_free_core, result_or_none
 from workers.codec_threads import CodecThreads, Payload
 from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
@@ -24,13 +24,13 @@ from workers.interface import ModelError
 from workers.payloads import PreparedBatch, failure
 
 _MOST_AHEAD = 2
-"""So many batches are prepared ahead: prepared images are large, and a run sends one batch ahead."""
+"""The most batches prepared ahead: prepared images are large, and a run sends one batch ahead."""
 SendMessage = Callable[[str, m.Message, Sequence[Buffer]], None]
 
 
 @dataclass
 class Activity:
-    """What the device is at. Written by the device thread: single values, no invariants between them."""
+    """The device's progress. Written by the device thread: single values, no invariants between them."""
 
     step: int = 0
     steps: int = 0
@@ -39,7 +39,7 @@ class Activity:
 
 
 class Workbench:
-    """The jobs of one worker and all that goes with them."""
+    """The jobs of one worker, with their images and results."""
 
     def __init__(
         self,
@@ -47,12 +47,12 @@ class Workbench:
         device: Device,
         holder: ModelHolder,
         send: SendMessage,
-        first_done: Callable[[], None],
-        may_prepare: Callable[[], bool] = a_core_is_free,
+        on_first_done: Callable[[], None],
+        may_prepare: Callable[[], bool] = has_free_core,
     ) -> None:
-        """``first_done`` is called when the device is done with its first job, before it gets the next one.
+        """``on_first_done`` is called when the device has finished its first job, before it gets the next one.
 
-        ``may_prepare`` says whether batches are to be prepared ahead at the moment.
+        ``may_prepare`` says whether batches may be prepared ahead at the moment.
         """
         self.jobs = j.Jobs()
         self.activity = Activity()
@@ -62,30 +62,30 @@ class Workbench:
         self._device = device
         self._holder = holder
         self._send = send
-        self._first_done = first_done
+        self._on_first_done = on_first_done
         self._may_prepare = may_prepare
         self._lined_up: j.JobKey | None = None
-        self._gone_on_with: j.JobKey | None = None
-        self._ahead: Ahead[PreparedBatch | None] = Ahead()
+        self._already_started: j.JobKey | None = None
+        self._ahead: AheadThread[PreparedBatch | None] = AheadThread()
         self.codecs = CodecThreads()
 
     def catch_up(self) -> None:
-        """Before anything else is decided: the device may have gone on with the edit that was next so far."""
+        """Call this first in each turn: the device may have continued with the edit that was lined up."""
         if self._device.withdraw():
-            self._gone_on_with = self._lined_up
+            self._already_started = self._lined_up
             self.take_outcomes()
         self._lined_up = None
-        assert self._gone_on_with is None, "the device went on with what was not next"  # noqa: S101 - a broken caller
+        assert self._already_started is None, "the device started what was not next"  # noqa: S101 - a broken caller
 
     def take_outcomes(self) -> None:
-        """The device has ended something."""
+        """Handle the calls that the device has finished."""
         for outcome in self._device.take():
             outcome.tag(outcome)
 
     def line_up(self) -> None:
-        """Nothing more is to be decided for now: should the device end meanwhile, it goes on with the next edit.
+        """Call this last in each turn: a device that finishes while the loop waits then continues with the next edit.
 
-        Not before it has ended one in this life, which the launcher is to hear of first.
+        Not before the first finished job of this process, which the launcher has to hear of first.
         """
         key = self.jobs.following
         if key is not None and self.activity.done and isinstance(self._payloads[key].message, m.Edit):
@@ -98,8 +98,8 @@ class Workbench:
         self._payloads.setdefault(key, Payload(message, images))
         self.act(self.jobs.add(key, message.round if isinstance(message, m.Edit) else None))
 
-    def turn_away(self, kind: m.RefusalKind, text: str, *, before_epoch: int | None = None) -> None:
-        """Refuse and forget what the device has not begun; with ``before_epoch``, what was given under earlier ones."""
+    def refuse_waiting(self, kind: m.RefusalKind, text: str, *, before_epoch: int | None = None) -> None:
+        """Refuse and drop all jobs that the device has not started, or only those of epochs before ``before_epoch``."""
         queued = [j.JobKey(run, name) for run in self.jobs.runs for name in self.jobs.unfinished(run)[0]]
         for key in queued:
             message = self._payloads[key].message
@@ -110,22 +110,24 @@ class Workbench:
                 self._send(key.run, refused, ())
 
     def act(self, actions: list[j.JobAction]) -> None:
-        """Carry out what follows from an event."""
+        """Carry out these actions."""
         for action in actions:
             match action:
                 case j.Decode(key, ahead):
                     payload = self._payloads[key]
-                    self._then(self.codecs.decode(payload, ahead=ahead), partial(self._decoded, key, payload))
+                    self._when_done(self.codecs.decode(payload, ahead=ahead), partial(self._decoded, key, payload))
                 case j.Start(key):
                     self._start(key)
                 case j.ReportAtBarrier(key, round_):
-                    self._say_at_barrier(key, round_)
-                case j.Encode(key, behind):
+                    self._report_at_barrier(key, round_)
+                case j.Encode(key, deferred):
                     payload = self._payloads[key]
-                    self._then(self.codecs.encode(payload, behind=behind), partial(self._encoded, key, payload))
+                    self._when_done(
+                        self.codecs.encode(payload, deferred=deferred), partial(self._encoded, key, payload)
+                    )
                 case j.Send(key):
                     reply = self._payloads[key].reply
-                    assert reply is not None, "sent before it was made"  # noqa: S101 - jobs.py orders it so
+                    assert reply is not None, "sent before it was encoded"  # noqa: S101 - jobs.py orders it so
                     self._send(key.run, reply.message, reply.images)
                 case j.Forget(key):
                     forgotten = self._payloads.pop(key, None)
@@ -133,8 +135,8 @@ class Workbench:
                         if future is not None:
                             future.cancel()
 
-    def _then(self, future: Future[None], then: Callable[[ModelError | None], None]) -> None:
-        """When a codec thread is done, have the loop call this with its error."""
+    def _when_done(self, future: Future[None], then: Callable[[ModelError | None], None]) -> None:
+        """Have the loop call ``then`` with the codec thread's error when that has finished."""
 
         def ended(future: Future[None]) -> None:
             error = _as_model_error(future.exception())
@@ -144,7 +146,7 @@ class Workbench:
 
     def _decoded(self, key: j.JobKey, payload: Payload, error: ModelError | None) -> None:
         if self._payloads.get(key) is not payload:
-            return  # dropped meanwhile, and perhaps given again
+            return  # dropped in the meantime, and perhaps sent again
         if error is None:
             payload.waiting = True
             self.act(self.jobs.decoded(key))
@@ -156,9 +158,9 @@ class Workbench:
 
     def _start(self, key: j.JobKey) -> None:
         self._payloads[key].waiting = False
-        self.codecs.device_began()
-        if key == self._gone_on_with:
-            self._gone_on_with = None
+        self.codecs.device_started()
+        if key == self._already_started:
+            self._already_started = None
         else:
             self._device.submit(self._call(key))
         self._prepare_ahead()
@@ -175,15 +177,15 @@ class Workbench:
             activity.step = activity.steps = 0
             if isinstance(payload.message, m.Edit):
                 return self._holder.edit(payload.message, payload.decoded, progress)
-            return self._holder.score(payload.message, payload.decoded, taken(payload.prepared), progress)
+            return self._holder.score(payload.message, payload.decoded, result_or_none(payload.prepared), progress)
 
         def done(outcome: Outcome) -> None:
             self.codecs.device_ended(outcome)
             activity.done += 1
             activity.progress += 1
             if activity.done == 1:
-                self._first_done()
-            # Its tag is this function, which holds the payload: no image is to wait for the garbage collector.
+                self._on_first_done()
+            # The tag is this function, which holds the payload: without the cycle, images are freed at once.
             payload.outcome, payload.decoded, payload.prepared = replace(outcome, tag=None), None, None
             if outcome.error is not None:
                 error = ModelError(outcome.error_kind or "error", outcome.error)
@@ -193,17 +195,18 @@ class Workbench:
         return Call(done, work, self.job_timeout)
 
     def _prepare_ahead(self) -> None:
-        """Have the batches that are the next ones to start prepared."""
+        """Have the thread prepare the batches that start next."""
         if self.jobs.running is None:
-            return  # nothing to be ahead of, and where the model is being moved it may not stay the same
-        waiting = [one for one in self._payloads.values() if one.waiting and isinstance(one.message, m.Score)]
-        unprepared = [one for one in waiting if one.prepared is None]
+            return  # the device would start them now, or the model is being moved and may change
+        payloads = self._payloads.values()
+        waiting = [payload for payload in payloads if payload.waiting and isinstance(payload.message, m.Score)]
+        unprepared = [payload for payload in waiting if payload.prepared is None]
         if not (unprepared and self._may_prepare()):
             return
         for payload in unprepared[: max(0, _MOST_AHEAD - (len(waiting) - len(unprepared)))]:
             payload.prepared = self._ahead.submit(partial(_prepare, self._holder, payload))
 
-    def _say_at_barrier(self, key: j.JobKey, round_: int | None) -> None:
+    def _report_at_barrier(self, key: j.JobKey, round_: int | None) -> None:
         payload = self._payloads[key]
         assert payload.outcome is not None, "at the barrier before the device was done"  # noqa: S101 - set just before
         message = m.AtBarrier(
@@ -227,7 +230,7 @@ class Workbench:
 
 
 def _prepare(holder: ModelHolder, payload: Payload) -> PreparedBatch | None:
-    assert isinstance(payload.message, m.Score), "only batches are prepared"  # noqa: S101 - the caller chose it so
+    assert isinstance(payload.message, m.Score), "only batches are prepared"  # noqa: S101 - the caller selects them
     return holder.prepare_batch(payload.message, payload.decoded)
 
 

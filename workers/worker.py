@@ -1,8 +1,8 @@
 """A worker process: one device, one model, any number of runs.
 
-The main thread owns the socket and answers at once, whatever the device is doing; the device thread runs the model;
-codec threads decode the next image and encode the last one meanwhile. What is done next is decided in ``workers.jobs``,
-this file carries it out. Heavy imports happen on the device thread, after the first message can be answered.
+The main thread owns the socket and answers at once, whatever the device is doing. The device thread runs the model,
+while codec threads decode the next image and encode the last one. ``workers.jobs`` decides what is next. Heavy imports
+happen on the device thread, when the worker can already answer messages.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ log = logging.getLogger("warmbench.worker")
 
 _MESSAGES_PER_TURN = 64
 _READING_SECONDS = 0.05
-"""How long a turn reads at most: the largest message that is none takes a tenth of a second to refuse."""
+"""How long one turn of the loop reads at most: refusing the largest invalid message takes a tenth of a second."""
 
 MAX_JOBS = 4096
-"""Of one run. The scheduler gives an editor two rounds, of at most 1000 each; a ``Welcome`` can list 8192."""
+"""The most jobs of one run. The scheduler sends an editor two rounds of at most 1000; a ``Welcome`` can list 8192."""
 
 _DELIVERY_SECONDS = 5.0
-"""How long a worker that is told to end stays for the acknowledgement of what it has finished."""
+"""How long a worker that has to end waits for the acknowledgement of its results."""
 
 
 @dataclass
 class _ModelState:
-    """What heartbeats tell, beside the workbench's activity."""
+    """What heartbeats report, beside the workbench's activity."""
 
     phase: m.Phase = "starting"
     residency: m.Residency = "disk"
@@ -72,10 +72,10 @@ class Worker:
         self._mailbox = Mailbox()
         self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes))
         self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
-        # Deaths are counted from the last life that got anything done: the launcher should hear of it before the next
-        # job can end this one.
-        tell = self._peers.tell_launcher
-        self._bench = Workbench(self._mailbox, self._device, self._holder, self._peers.send, tell)
+        # Deaths are counted from the last life that finished a job: the launcher should hear of this life's first one
+        # before the next job can kill the worker.
+        report = self._peers.report_to_launcher
+        self._bench = Workbench(self._mailbox, self._device, self._holder, self._peers.send, report)
         self._jobs = self._bench.jobs
         self._moving = 0
         self._ending = False
@@ -83,13 +83,13 @@ class Worker:
 
     @property
     def endpoint(self) -> str:
-        """Where the worker is bound."""
+        """The endpoint that the worker bound."""
         return self._listener.endpoint
 
     # -- the loop
 
     def run(self) -> None:
-        """Work until told to end, or until the launcher is gone."""
+        """Work until stopped, or until the launcher is gone."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self._mailbox.post(self._end))
         self._mailbox.wake_on_signals()
@@ -106,7 +106,7 @@ class Worker:
             self._bench.catch_up()
             self._mailbox.run()
             self._read_messages()
-            self._peers.look_after()
+            self._peers.maintain()
             self._bench.line_up()
         for run in self._peers:
             self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
@@ -114,7 +114,7 @@ class Worker:
         self._context.term()
 
     def _is_over(self) -> bool:
-        """Told to end, done on the device, and what was done is safe, or nobody takes it."""
+        """Whether the worker has to end, its device is idle, and its results are acknowledged or nobody takes them."""
         if not self._ending or self._jobs.running is not None:
             return False
         self._end_by = self._end_by or time.monotonic() + _DELIVERY_SECONDS
@@ -125,7 +125,7 @@ class Worker:
 
     def _end(self) -> None:
         self._ending = True
-        self._jobs.usable(False)
+        self._jobs.set_usable(False)
 
     # -- messages in
 
@@ -135,7 +135,7 @@ class Worker:
             try:
                 received = self._listener.receive()
             except ProtocolError as error:
-                self._peers.strangers.dropped("dropped what is no message", str(error))
+                self._peers.strangers.record_drop("dropped an invalid message", str(error))
             else:
                 if received is None:
                     return
@@ -147,12 +147,12 @@ class Worker:
         if isinstance(message, m.Hello):
             self._peers.on_hello(identity, message)
             return
-        peer = self._peers.of(identity, message)
+        peer = self._peers.sender(identity, message)
         if peer is None:
             return
         match message:
             case m.Edit() | m.Score():
-                peer.worked = self._on_job(identity, message, images) or peer.worked
+                peer.had_jobs = self._on_job(identity, message, images) or peer.had_jobs
             case m.Release():
                 self._bench.act(self._jobs.release(message.run, message.round))
             case m.Ack():
@@ -168,13 +168,13 @@ class Worker:
             case m.Heartbeat():
                 pass
             case _:
-                self._peers.refuse(identity, message, "invalid", f"{type(message).__name__} is nothing for a worker")
+                self._peers.refuse(identity, message, "invalid", f"{type(message).__name__} is not a worker's message")
 
     def _on_job(self, identity: bytes, message: m.Edit | m.Score, images: list[Buffer]) -> bool:
-        """Take the job; False if it is refused."""
-        wanted = "editor" if isinstance(message, m.Edit) else "reward"
-        if self._identity.role != wanted:
-            text = f"{self._identity.worker_id} is no {wanted}"
+        """Accept the job; False if it is refused."""
+        role = "editor" if isinstance(message, m.Edit) else "reward"
+        if self._identity.role != role:
+            text = f"{self._identity.worker_id} is no {role}"
             self._peers.refuse(identity, message, "invalid", text, message.job)
         elif message.epoch < self._model_state.epoch:
             text = f"epoch {message.epoch} is over, it is {self._model_state.epoch} now"
@@ -185,7 +185,7 @@ class Worker:
             )
         elif sum(map(len, self._jobs.unfinished(message.run))) >= MAX_JOBS:
             self._peers.refuse(
-                identity, message, "invalid", f"{MAX_JOBS} jobs of this run are here already", message.job
+                identity, message, "invalid", f"this run has {MAX_JOBS} jobs here, which is the limit", message.job
             )
         else:
             self._model_state.epoch = message.epoch
@@ -216,7 +216,7 @@ class Worker:
             self._model_state.error = sendable(outcome.error) if outcome.error else None
             if outcome.error:
                 log.error("the model was not loaded: %s", outcome.error)
-                self._bench.turn_away("not_ready", self._model_state.error or "the model failed to load")
+                self._bench.refuse_waiting("not_ready", self._model_state.error or "the model failed to load")
             else:
                 self._model_state.residency = message.residency
             self._write_card()
@@ -249,41 +249,41 @@ class Worker:
 
     def _begin_move(self, epoch: int) -> None:
         self._moving += 1
-        self._jobs.usable(False)
-        # What was given under an earlier lease must not run on what the new one has put here.
-        self._bench.turn_away("epoch", f"it is epoch {epoch} now", before_epoch=epoch)
+        self._jobs.set_usable(False)
+        # Jobs of an earlier lease must not run on the model of the new one.
+        self._bench.refuse_waiting("epoch", f"it is epoch {epoch} now", before_epoch=epoch)
 
     def _end_move(self, phase: m.Phase) -> None:
         self._moving -= 1
         self._enter(phase)
         usable = self._moving == 0 and phase == "ready" and self._model_state.residency == "device"
-        self._bench.act(self._jobs.usable(usable and not self._ending))
+        self._bench.act(self._jobs.set_usable(usable and not self._ending))
 
     def _enter(self, phase: m.Phase) -> None:
         self._model_state.phase = phase
         for run in self._peers:
-            self._peers.beat(run)
+            self._peers.send_heartbeat(run)
 
-    # -- what its peers need of it
+    # -- what Peers need of their worker
 
     def attach(self, run: str) -> list[j.JobAction]:
         """A run has said Hello."""
         return self._jobs.attach(run)
 
     def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
-        """What an attached run has here: queued, running, unacknowledged."""
+        """An attached run's jobs: queued, running, unacknowledged."""
         return self._jobs.unfinished(run)
 
     def act(self, actions: list[j.JobAction]) -> None:
-        """Do this."""
+        """Carry out these actions."""
         self._bench.act(actions)
 
     def drop(self, run: str) -> None:
-        """The run is gone."""
+        """The run is gone: drop its jobs."""
         self._bench.act(self._jobs.drop(run))
 
     def state(self) -> m.WorkerState:
-        """How it stands, for heartbeats."""
+        """The worker's state, for heartbeats."""
         status, running, activity = self._model_state, self._jobs.running, self._bench.activity
         return m.WorkerState(
             phase=status.phase,

@@ -1,7 +1,7 @@
-"""Every message, as a frozen struct that is validated when it is decoded; a file for each receiver.
+"""All messages, as frozen structs that are validated when decoded; one file per receiver.
 
-A message is a msgpack map with its class name under ``type``. Images never go into the map: a message says in
-``image_frames`` how many raw frames follow it, each one image as it was encoded.
+A message is a msgpack map with its class name under ``type``. Images are not in the map: ``image_frames`` says how many
+raw frames follow it, each an encoded image.
 """
 
 from __future__ import annotations

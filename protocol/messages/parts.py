@@ -1,8 +1,8 @@
-"""What several messages are made of: kinds of value, models, states, and the base of all messages.
+"""Parts that several messages share: types of values, models, states, and the base class of all messages.
 
-Times are seconds since the epoch, sizes are bytes. ``run`` is the id of a run, ``job`` names one piece of device work
-of one run (it is opaque to a worker), ``incarnation`` is the life of the worker that is meant or speaks, and ``epoch``
-is that of the lease under which the sender acts.
+Times are seconds since the epoch, sizes are bytes. ``run`` is the id of a run. ``job`` names one piece of device work
+of a run, and is opaque to a worker. ``incarnation`` names one process of a worker, from its start to its death: the
+receiver or the sender. ``epoch`` is the epoch of the lease under which the sender acts.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Method = Literal["json", "marked", "logits", "simulated"]
 ThumbnailOf = Literal["edit", "source"]
 MAX_BATCH = 256
 THUMBNAIL_SIDE = 384
-"""The most pixels that a thumbnail is wide or high."""
+"""The longest side of a thumbnail, in pixels."""
 THUMBNAIL_QUALITY = 80
-"""Of a thumbnail, as JPEG counts it."""
+"""The JPEG quality of a thumbnail."""
 MAX_THUMBNAIL_BYTES = 512 * 2**10
-"""More than any picture of that size and quality takes."""
+"""More than any image of that size and quality takes."""
 RefusalKind = Literal["protocol_version", "incarnation", "fingerprint", "epoch", "unknown_run", "not_ready", "invalid"]
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a worker is to load: all that decides which weights end up where, and nothing that a single run decides."""
+    """What a worker loads: everything that decides which weights are where, and nothing that a single run decides."""
 
     role: Role
     type: Annotated[str, Meta(max_length=100)] | None = None
@@ -44,7 +44,7 @@ class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LoadedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a worker has loaded. ``fingerprint`` covers the weights and all load parameters that can change a result."""
+    """A worker's loaded model. ``fingerprint`` covers the weights and all load parameters that can change a result."""
 
     spec: ModelSpec
     fingerprint: Sha256
@@ -54,10 +54,10 @@ class LoadedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class WorkerState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A worker at this moment.
+    """The current state of a worker.
 
-    ``progress`` grows with every step of device work and never falls. ``stale``: the files that the model was loaded
-    from are no longer what they were.
+    ``progress`` grows with every step of device work and never falls. ``stale``: the model's files have changed since
+    they were loaded.
     """
 
     phase: Phase
@@ -84,7 +84,7 @@ class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class RunMessage(Message, frozen=True, kw_only=True):
-    """A message between one run and one life of one worker."""
+    """A message between one run and one incarnation of a worker."""
 
     run: Id
     incarnation: Id

@@ -1,4 +1,4 @@
-"""Messages that go both ways, or that workers and launchers alike receive."""
+"""Messages that go in both directions, or to both workers and launchers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from protocol.messages.parts import Count, Id, Message, RunMessage, Sha256, Text
 
 
 class Hello(Message, frozen=True, kw_only=True):
-    """A client's first message to a worker or launcher; it may come again, and is answered the same way each time.
+    """A client's first message to a worker or launcher. It may be repeated, and is answered the same way each time.
 
-    Both sides send a heartbeat every ``heartbeat_seconds``; a run that was not heard for ``dead_after_seconds`` is
-    dropped and has to say Hello again.
+    Both sides send a heartbeat every ``heartbeat_seconds``; a run that is silent for ``dead_after_seconds`` is dropped
+    and has to say Hello again.
     """
 
     run: Id
@@ -26,7 +26,7 @@ class Hello(Message, frozen=True, kw_only=True):
 
 
 class Heartbeat(RunMessage, frozen=True, kw_only=True):
-    """ "I live", both ways. A worker adds how it stands."""
+    """The sender is alive. A worker adds its state."""
 
     state: WorkerState | None = None
 

@@ -10,9 +10,9 @@ from protocol.messages.parts import Count, Id, LeaseMode, ModelSpec, RunMessage,
 
 
 class Lease(RunMessage, frozen=True, kw_only=True):
-    """A run asks for the pool: shared if it leaves models where they are, exclusive if it moves or loads any.
+    """A run asks for the lease: shared if it leaves models where they are, exclusive if it moves or loads any.
 
-    With ``keep_warm`` the pool stays when its last run has left.
+    With ``keep_warm`` the pool stays up when its last run has left.
     """
 
     mode: LeaseMode
@@ -22,7 +22,7 @@ class Lease(RunMessage, frozen=True, kw_only=True):
 
 
 class Reload(RunMessage, frozen=True, kw_only=True):
-    """The model that these workers are to hold from now on, also after a restart."""
+    """Have these workers load this model, now and after each restart."""
 
     epoch: Count
     worker_ids: list[Id]
@@ -30,10 +30,10 @@ class Reload(RunMessage, frozen=True, kw_only=True):
 
 
 class Status(RunMessage, frozen=True, kw_only=True):
-    """Asks the launcher how the pool stands."""
+    """Ask the launcher for the pool's status."""
 
 
 class Stop(RunMessage, frozen=True, kw_only=True):
-    """End the pool: after what runs now, or at once."""
+    """End the pool: after the running jobs, or at once."""
 
     now: bool = False

@@ -1,4 +1,4 @@
-"""Messages that a run receives: answers and results of workers, answers and news of the launcher."""
+"""Messages that a run receives: answers and results of workers, answers and updates of the launcher."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from protocol.messages.parts import (
 
 
 class Welcome(RunMessage, frozen=True, kw_only=True):
-    """A worker's answer to ``Hello``: who it is, and which jobs of this run it still has, by where they are."""
+    """A worker's answer to ``Hello``: what it is, and which jobs of this run it has, by state."""
 
     worker_id: Id
     role: Role
@@ -41,7 +41,7 @@ class Welcome(RunMessage, frozen=True, kw_only=True):
 
 
 class Refused(RunMessage, frozen=True, kw_only=True):
-    """What was asked is not done, and why. ``job`` is set where one job was refused."""
+    """A request was refused, and why. ``job`` is set if it was a job."""
 
     kind: RefusalKind
     message: Text
@@ -49,7 +49,7 @@ class Refused(RunMessage, frozen=True, kw_only=True):
 
 
 class AtBarrier(RunMessage, frozen=True, kw_only=True):
-    """The device is done with this job. Sent at once, before the image is encoded; the result follows."""
+    """The device has finished this job. Sent before the image is encoded; the result follows."""
 
     job: Id
     round: Count | None
@@ -58,7 +58,7 @@ class AtBarrier(RunMessage, frozen=True, kw_only=True):
 
 
 class CodecSpan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A job's images in one of the worker's codec threads (counted from 0), which decoded or encoded them."""
+    """When one of the worker's codec threads (counted from 0) decoded or encoded a job's images."""
 
     what: Literal["decode", "encode"]
     thread: Count
@@ -67,8 +67,8 @@ class CodecSpan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Edited(RunMessage, frozen=True, kw_only=True):
-    """The edit as PNG in the frame that follows; ``sha256`` is of that frame. Behind it come small JPEGs of what
-    ``thumbnails`` names, in that order: those that could be made.
+    """An edit. Its PNG is the first image frame, of which ``sha256`` is the hash; the other frames are JPEGs of the
+    ``thumbnails`` that could be made, in that order.
     """
 
     job: Id
@@ -86,7 +86,7 @@ class Edited(RunMessage, frozen=True, kw_only=True):
 
 
 class Judgement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The reward's answer to one prompt: a score with the method that read it, or the reason why there is none."""
+    """The reward's answer to one prompt: a score with the method that read it, or why there is none."""
 
     aspect: Annotated[str, Meta(max_length=200)] = ""
     score: float | None = None
@@ -104,7 +104,7 @@ class ScoredItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Scored(RunMessage, frozen=True, kw_only=True):
-    """The judgements of a whole batch. ``batch_sizes`` are the sizes that the device really worked with."""
+    """The judgements of a whole batch. ``batch_sizes`` are the sizes that the device used."""
 
     job: Id
     started: Seconds
@@ -115,7 +115,7 @@ class Scored(RunMessage, frozen=True, kw_only=True):
 
 
 class Failed(RunMessage, frozen=True, kw_only=True):
-    """The job ended without a result. ``started`` is null where the device never began."""
+    """The job failed. ``started`` is null if the device never started it."""
 
     job: Id
     stage: Stage
@@ -126,7 +126,7 @@ class Failed(RunMessage, frozen=True, kw_only=True):
 
 
 class Placed(RunMessage, frozen=True, kw_only=True):
-    """The weights are there now, or ``error`` says why not."""
+    """The weights were moved, or ``error`` says why not."""
 
     epoch: Count
     residency: Residency
@@ -135,20 +135,20 @@ class Placed(RunMessage, frozen=True, kw_only=True):
 
 
 class Granted(RunMessage, frozen=True, kw_only=True):
-    """The lease is the run's from now on, until its ``Goodbye`` or its death."""
+    """The run holds the lease until its ``Goodbye`` or its death."""
 
     epoch: Count
     mode: LeaseMode
 
 
 class Waiting(RunMessage, frozen=True, kw_only=True):
-    """The lease is not to be had yet: these runs hold it."""
+    """The run waits for the lease; these runs are before it."""
 
     holders: list[Id]
 
 
 class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker as its launcher sees it. ``spec`` is what it holds or is about to load."""
+    """One worker as its launcher sees it. ``spec`` is the model that it has loaded or is about to load."""
 
     worker_id: Id
     role: Role
@@ -166,7 +166,7 @@ class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PoolStatus(RunMessage, frozen=True, kw_only=True):
-    """The launcher's answer to ``Status``, and its news. ``keep``: the pool stays when its last run has left."""
+    """The launcher's answer to ``Status``, and its updates. ``keep``: the pool stays up when its last run has left."""
 
     workers: list[WorkerStatus]
     holders: list[Id]

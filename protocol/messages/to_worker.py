@@ -1,4 +1,4 @@
-"""Messages that a worker receives: work from a run, and the model to hold from its launcher."""
+"""Messages that a worker receives: work from a run, and the model to load from its launcher."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from protocol.messages.parts import MAX_BATCH, Count, Id, ModelSpec, Residency, 
 
 
 class Edit(RunMessage, frozen=True, kw_only=True):
-    """One edit; the source image follows. With a ``round``, it starts only once that round is released."""
+    """One edit, with its source image. With a ``round``, it starts only once that round is released."""
 
     epoch: Count
     job: Id
@@ -26,13 +26,13 @@ class Edit(RunMessage, frozen=True, kw_only=True):
 
 
 class Release(RunMessage, frozen=True, kw_only=True):
-    """Jobs of this round and earlier ones may start. Saying it twice changes nothing."""
+    """Jobs of this round and earlier ones may start. Repeating it changes nothing."""
 
     round: Count
 
 
 class Prompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the reward is asked about one edit. ``aspect`` is empty where a pair has one prompt alone."""
+    """What the reward is asked about one edit. ``aspect`` is empty if a pair has only one prompt."""
 
     aspect: Annotated[str, Meta(max_length=200)] = ""
     system: Text
@@ -40,7 +40,7 @@ class Prompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ScoreItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One edit of a batch: its image follows, and behind it the source if ``with_source``."""
+    """One edit of a batch. Its image frame follows, and then the source's if ``with_source``."""
 
     item: Id
     key: Id
@@ -49,7 +49,7 @@ class ScoreItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Score(RunMessage, frozen=True, kw_only=True):
-    """A batch to be scored together."""
+    """A batch of edits to score together."""
 
     epoch: Count
     job: Id
@@ -62,19 +62,19 @@ class Score(RunMessage, frozen=True, kw_only=True):
 
 
 class Ack(RunMessage, frozen=True, kw_only=True):
-    """The result of this job is safe; the worker may forget it."""
+    """The result of this job is stored; the worker may forget it."""
 
     job: Id
 
 
 class Cancel(RunMessage, frozen=True, kw_only=True):
-    """Drop these jobs, or all of the run's, where they have not begun."""
+    """Drop these jobs, or all of the run, unless they have started."""
 
     jobs: list[Id] | None = None
 
 
 class Load(RunMessage, frozen=True, kw_only=True):
-    """Load this model in place of whatever is there; states follow as heartbeats."""
+    """Load this model instead of the current one; heartbeats report the progress."""
 
     epoch: Count
     spec: ModelSpec
@@ -85,7 +85,7 @@ class Load(RunMessage, frozen=True, kw_only=True):
 
 
 class Place(RunMessage, frozen=True, kw_only=True):
-    """Move the model's weights there."""
+    """Move the model's weights to this residency."""
 
     epoch: Count
     residency: Residency

@@ -7,7 +7,7 @@ was at when others were there too becomes suspect, and so does what was beside i
 while it is decoded or encoded, too. So every death brings one unit nearer to its end, and nothing kills for ever.
 
 Who tries a suspect: a worker that has done something else in this life, if there is anything else to do. A worker is
-left dead after several deaths in a row without anything done in between (``workers.supervision``), and a few pairs
+given up after several deaths in a row without anything done in between (``workers.supervision``), and a few pairs
 that kill are not to take it down.
 """
 

@@ -108,7 +108,7 @@ class JobsDriver:
     def set_usable(self, usable: bool) -> None:
         note(f"usable: {usable}")
         self._usable = usable
-        self._act(self.jobs.usable(usable))
+        self._act(self.jobs.set_usable(usable))
 
     def end_codec(self, work: tuple[Payload, JobState], *, failed: bool = False) -> None:
         self._codec.remove(work)
@@ -198,11 +198,11 @@ class JobsDriver:
                     assert not payload.at_barrier
                     assert round_ == payload.round
                     payload.at_barrier = True
-                case Encode(key, behind):
+                case Encode(key, deferred):
                     waits = any(
                         job.round is not None and job.round > self.runs[key.run].released for job in self._of(key.run)
                     )
-                    assert behind == (self._device is None and waits), "it yields to a barrier, and to nothing else"
+                    assert deferred == (self._device is None and waits), "it yields to a barrier, and to nothing else"
                     assert self.payloads[key].state is JobState.ENCODING
                     assert (self.payloads[key], JobState.ENCODING) not in self._codec
                     self._codec.append((self.payloads[key], JobState.ENCODING))

@@ -98,7 +98,7 @@ class Bench:
         )
         self.on_device(lambda: self.load("first"))
         self.bench.jobs.attach("run")
-        self.bench.act(self.bench.jobs.usable(True))
+        self.bench.act(self.bench.jobs.set_usable(True))
 
     def load(self, name: str) -> None:
         path = f"{__name__}.{self._kind.__name__}"
@@ -245,11 +245,11 @@ def test_what_another_checkpoint_has_prepared_is_prepared_anew(
     gates["score a"] = threading.Event()
     bench.add("a", "b")
     bench.until(lambda: ("prepare", "b", "ahead") in seen)
-    bench.bench.act(bench.bench.jobs.usable(False))
+    bench.bench.act(bench.bench.jobs.set_usable(False))
     gates["score a"].set()
     bench.judgement("a")
     bench.on_device(lambda: bench.load("second"))
-    bench.bench.act(bench.bench.jobs.usable(True))
+    bench.bench.act(bench.bench.jobs.set_usable(True))
     judgement = bench.judgement("b")
     assert (judgement.score, judgement.response) == (1.0, "second by second")
 
@@ -261,7 +261,7 @@ def test_a_model_is_not_moved_while_it_prepares_and_what_it_prepared_counts_if_i
     gates["score a"], gates["prepare b"] = threading.Event(), threading.Event()
     bench.add("a", "b")
     bench.until(lambda: ("prepare", "b", "ahead") in seen)
-    bench.bench.act(bench.bench.jobs.usable(False))
+    bench.bench.act(bench.bench.jobs.set_usable(False))
     gates["score a"].set()
     bench.judgement("a")
     moved: list[Any] = []
@@ -278,7 +278,7 @@ def test_a_model_is_not_moved_while_it_prepares_and_what_it_prepared_counts_if_i
     if residency == "host":
         assert seen[-2:] == [("prepare over", "b", "ahead"), ("place", "", "device")]
     bench.on_device(lambda: bench.holder.place("device"))
-    bench.bench.act(bench.bench.jobs.usable(True))
+    bench.bench.act(bench.bench.jobs.set_usable(True))
     assert bench.judgement("b").score == 1.0
     assert sum(one[:2] == ("prepare", "b") for one in seen) == (1 if residency == "host" else 2)
 

@@ -169,7 +169,7 @@ def test_messages_that_are_wrong_in_one_place_do_nothing(pool: Pool, to_launcher
     stranger.send(m.Ack, job="behind them all")
     stranger.expect(m.Refused)
     assert count > 2000
-    assert "dropped what is no message" in pool.logs()
+    assert "dropped an invalid message" in pool.logs()
 
 
 @settings(FUZZ, max_examples=30)
@@ -432,22 +432,22 @@ def test_tcp_listens_on_loopback_alone() -> None:
 # -- the log ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_strangers_do_is_logged_when_its_count_doubles_and_told_once_a_second(
+def test_drops_are_logged_when_their_count_doubles_and_refusals_are_sent_once_a_second(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     import logging
 
     strangers = Strangers(logging.getLogger("test"))
     for number in range(100_000):
-        strangers.dropped("dropped what is no message", f"number {number}")
+        strangers.record_drop("dropped an invalid message", f"number {number}")
     assert len(caplog.records) == 17
-    assert caplog.messages[0] == "dropped what is no message: number 0 (said once)"
-    assert caplog.messages[-1].startswith("dropped what is no message: number 65535 (the 65,536th time")
-    told = [
-        strangers.is_to_be_told(hashlib.md5(b"%d" % n, usedforsecurity=False).digest(), "x", 1.0) for n in range(9000)
+    assert caplog.messages[0] == "dropped an invalid message: number 0 (occurrence 1, next logged at 2)"
+    assert caplog.messages[-1].startswith("dropped an invalid message: number 65535 (occurrence 65,536,")
+    answered = [
+        strangers.should_answer(hashlib.md5(b"%d" % n, usedforsecurity=False).digest(), "x", 1.0) for n in range(9000)
     ]
-    assert sum(told) == 1024
-    assert not strangers.is_to_be_told(b"a", "x", 1.9)
-    assert strangers.is_to_be_told(b"a", "x", 2.1)
-    assert not strangers.is_to_be_told(b"a", "x", 2.2)
-    assert strangers.is_to_be_told(b"a", "y", 2.2)
+    assert sum(answered) == 1024
+    assert not strangers.should_answer(b"a", "x", 1.9)
+    assert strangers.should_answer(b"a", "x", 2.1)
+    assert not strangers.should_answer(b"a", "x", 2.2)
+    assert strangers.should_answer(b"a", "y", 2.2)

@@ -27,7 +27,7 @@ def ready(*keys: JobKey, round_: int | None = None) -> Jobs:
 def test_the_life_of_a_job() -> None:
     jobs = Jobs()
     jobs.attach("run")
-    jobs.usable(True)
+    jobs.set_usable(True)
     assert jobs.add(ONE, 0) == [Decode(ONE)]
     assert jobs.decoded(ONE) == []
     assert jobs.release("run", 0) == [Start(ONE)]
@@ -39,21 +39,21 @@ def test_the_life_of_a_job() -> None:
 
 def test_the_device_goes_on_before_its_last_work_is_encoded() -> None:
     jobs = ready(ONE, TWO)
-    jobs.usable(True)
+    jobs.set_usable(True)
     assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
 
 
 def test_while_the_next_job_waits_for_its_round_encoding_yields_to_the_barrier() -> None:
     jobs = ready(ONE, round_=0)
-    jobs.usable(True)
+    jobs.set_usable(True)
     jobs.release("run", 0)
     jobs.add(TWO, 1)
-    assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, 0), Encode(ONE, behind=True)]
+    assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, 0), Encode(ONE, deferred=True)]
 
 
 def test_a_job_of_the_next_round_is_decoded_but_does_not_start() -> None:
     jobs = ready(ONE, round_=1)
-    assert jobs.usable(True) == []
+    assert jobs.set_usable(True) == []
     assert jobs.release("run", 0) == []
     assert jobs.release("run", 1) == [Start(ONE)]
     assert jobs.release("run", 0) == []
@@ -62,7 +62,7 @@ def test_a_job_of_the_next_round_is_decoded_but_does_not_start() -> None:
 def test_while_the_device_has_nothing_one_job_is_decoded_at_a_time() -> None:
     jobs = Jobs()
     jobs.attach("run")
-    jobs.usable(True)
+    jobs.set_usable(True)
     assert jobs.add(ONE, 0) == [Decode(ONE)]
     assert jobs.add(TWO, 1) == []
     assert jobs.add(THREE, 1) == []
@@ -89,7 +89,7 @@ def test_what_can_not_be_decoded_is_sent_as_a_failure_without_waiting_for_its_ro
 def test_runs_take_turns() -> None:
     keys = [JobKey(run, job) for run in "ab" for job in "12"]
     jobs = ready(*keys)
-    order = [action.key for action in jobs.usable(True) if isinstance(action, Start)]
+    order = [action.key for action in jobs.set_usable(True) if isinstance(action, Start)]
     for _ in keys:
         order += [action.key for action in jobs.device_done(failed=False) if isinstance(action, Start)]
     assert order == [keys[0], keys[2], keys[1], keys[3]]
@@ -97,7 +97,7 @@ def test_runs_take_turns() -> None:
 
 def test_a_result_is_kept_and_sent_again_until_it_is_acknowledged() -> None:
     jobs = ready(ONE)
-    jobs.usable(True)
+    jobs.set_usable(True)
     jobs.device_done(failed=True)
     assert jobs.attach("run") == [Send(ONE)]
     assert jobs.add(ONE, None) == [Send(ONE)]
@@ -110,7 +110,7 @@ def test_a_result_is_kept_and_sent_again_until_it_is_acknowledged() -> None:
 def test_when_a_run_is_dropped_its_work_on_the_device_ends_in_silence_and_the_device_goes_on() -> None:
     other = JobKey("other", "1")
     jobs = ready(ONE, TWO, other)
-    jobs.usable(True)
+    jobs.set_usable(True)
     assert jobs.drop("run") == [Forget(ONE), Forget(TWO)]
     assert jobs.running == ONE
     assert jobs.device_done(failed=False) == [Start(other)]
@@ -118,7 +118,7 @@ def test_when_a_run_is_dropped_its_work_on_the_device_ends_in_silence_and_the_de
 
 def test_a_run_that_comes_back_can_use_the_same_names_again() -> None:
     jobs = ready(ONE)
-    jobs.usable(True)
+    jobs.set_usable(True)
     jobs.drop("run")
     jobs.attach("run")
     assert jobs.add(ONE, None) == [Decode(ONE, ahead=True)]
@@ -128,7 +128,7 @@ def test_a_run_that_comes_back_can_use_the_same_names_again() -> None:
 
 def test_an_encoding_that_ends_after_its_run_was_dropped_changes_nothing() -> None:
     jobs = ready(ONE)
-    jobs.usable(True)
+    jobs.set_usable(True)
     jobs.device_done(failed=False)
     jobs.drop("run")
     assert jobs.encoded(ONE) == []
@@ -140,7 +140,7 @@ def test_an_encoding_that_ends_after_its_run_was_dropped_changes_nothing() -> No
 
 def test_only_what_has_not_begun_can_be_cancelled() -> None:
     jobs = ready(ONE, TWO, THREE)
-    jobs.usable(True)
+    jobs.set_usable(True)
     assert jobs.cancel("run", ["1", "2"]) == [Forget(TWO)]
     assert jobs.cancel("run", None) == [Forget(THREE)]
     assert jobs.unfinished("run") == ([], ["1"], [])
@@ -149,7 +149,7 @@ def test_only_what_has_not_begun_can_be_cancelled() -> None:
 def test_a_result_is_outstanding_from_its_start_until_it_is_acknowledged() -> None:
     jobs = ready(ONE)
     outstanding = [jobs.outstanding]
-    jobs.usable(True)
+    jobs.set_usable(True)
     outstanding.append(jobs.outstanding)
     jobs.device_done(failed=False)
     outstanding.append(jobs.outstanding)
@@ -162,10 +162,10 @@ def test_a_result_is_outstanding_from_its_start_until_it_is_acknowledged() -> No
 
 def test_nothing_starts_while_the_model_is_away() -> None:
     jobs = ready(ONE, TWO)
-    jobs.usable(True)
-    jobs.usable(False)
+    jobs.set_usable(True)
+    jobs.set_usable(False)
     assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, None), Encode(ONE)]
-    assert jobs.usable(True) == [Start(TWO)]
+    assert jobs.set_usable(True) == [Start(TWO)]
 
 
 # -- whatever happens

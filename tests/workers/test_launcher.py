@@ -85,7 +85,7 @@ def test_a_lease_for_a_process_that_is_gone_is_refused_with_the_reason(pool: Poo
     pool.send("run", m.Lease, mode="shared", pid=process.pid, pid_create_time=created)
     refused = pool.expect("run", m.Refused)
     assert refused.kind == "invalid"
-    assert f"the process {process.pid} of run run is not there any more" in refused.message
+    assert f"the process {process.pid} of run run has ended" in refused.message
 
 
 def test_all_clients_hear_at_once_who_has_the_lease(pool: Pool) -> None:

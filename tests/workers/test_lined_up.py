@@ -59,7 +59,7 @@ class Bench:
         self.bench = Workbench(self.mailbox, self.device, self.holder, self._send, lambda: None)
         self.jobs = self.bench.jobs
         self.jobs.attach("run")
-        self.bench.act(self.jobs.usable(True))
+        self.bench.act(self.jobs.set_usable(True))
 
     def _send(self, run: str, message: m.Message, images: Sequence[Buffer]) -> None:
         assert isinstance(message, m.AtBarrier | m.Edited | m.Failed)
@@ -177,12 +177,12 @@ def test_what_the_device_has_gone_on_with_can_not_be_cancelled_any_more(bench: B
 def test_while_the_model_is_wanted_elsewhere_nothing_is_lined_up(bench: Bench) -> None:
     bench.add("b")
     bench.decoded(1)
-    bench.bench.act(bench.jobs.usable(False))
+    bench.bench.act(bench.jobs.set_usable(False))
     bench.bench.line_up()
     gates["a"].set()
     bench.until(("Edited", "a"))
     assert begun[-1] == "a"
-    bench.bench.act(bench.jobs.usable(True))
+    bench.bench.act(bench.jobs.set_usable(True))
     gates["b"].set()
     bench.until(("Edited", "b"))
 
@@ -202,15 +202,15 @@ class Watched(threading.Event):
 def test_what_is_ahead_steps_aside_while_the_device_works_and_no_longer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.codec_threads._ASIDE_SECONDS", 3600.0)
-    bench.bench.codecs._took = 1e6
+    monkeypatch.setattr("workers.codec_threads._DELAY_SECONDS", 3600.0)
+    bench.bench.codecs._job_seconds = 1e6
     bench.bench.codecs._idle = idle = Watched()
     bench.add("b")
     wait_until(lambda: any(seconds > 3000 for seconds in idle.waits))
     assert bench.bench._payloads[j.JobKey("run", "b")].decoded is None
     gates["a"].set()
     bench.until(("Edited", "a"))
-    assert bench.bench.codecs._took < 1000
+    assert bench.bench.codecs._job_seconds < 1000
     gates["b"].set()
     bench.until(("Edited", "b"))
     assert bench.edited["b"].thumbnails == ["edit", "source"]
@@ -219,9 +219,9 @@ def test_what_is_ahead_steps_aside_while_the_device_works_and_no_longer(
 def test_what_steps_aside_does_so_once_for_each_job_of_the_device(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.codec_threads._ASIDE_SECONDS", 3600.0)
-    bench.bench.codecs._took = 1e6
-    bench.bench.codecs._begun -= 8000
+    monkeypatch.setattr("workers.codec_threads._DELAY_SECONDS", 3600.0)
+    bench.bench.codecs._job_seconds = 1e6
+    bench.bench.codecs._job_started -= 8000
     bench.add("b", "c")
     bench.decoded(2)
     bench.bench.codecs._idle = idle = Watched()
@@ -232,9 +232,9 @@ def test_what_steps_aside_does_so_once_for_each_job_of_the_device(
 def test_an_editor_that_draws_on_its_source_does_not_draw_on_its_thumbnail(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.codec_threads._ASIDE_SECONDS", 3600.0)
+    monkeypatch.setattr("workers.codec_threads._DELAY_SECONDS", 3600.0)
     monkeypatch.setattr(GatedEditor, "draws", True)
-    bench.bench.codecs._took = 1e6
+    bench.bench.codecs._job_seconds = 1e6
     gates["a"].set()
     bench.until(("Edited", "a"))
     bench.begin("b")

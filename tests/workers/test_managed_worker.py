@@ -1,4 +1,4 @@
-"""One worker under its launcher: a process that never says that it is there, and one that will not be led."""
+"""One worker as its launcher manages it: a process that never introduces itself, and one that refuses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
 
 @pytest.fixture
 def worker(context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path) -> Iterator[ManagedWorker]:
-    """A worker whose process is there and says nothing."""
+    """A worker whose process runs and sends nothing."""
     spec = m.ModelSpec(role="editor", type="simulated")
     plan = WorkerPlan(worker_id="editor-0", role="editor", device="cpu", spec=spec, residency="device", command=SILENT)
     made = ManagedWorker(context, PoolPlan(name="pool", workers=[plan]), plan, tmp_path, tmp_path / "life.sock")
@@ -39,25 +39,25 @@ def worker(context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path) -> Iterator[
     made.clean_up()
 
 
-def test_a_process_that_never_greets_is_killed_and_counts_as_a_death(
+def test_a_process_that_never_introduces_itself_is_killed_and_counts_as_a_death(
     worker: ManagedWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(managed_worker, "_GREETING_SECONDS", 0.2)
+    monkeypatch.setattr(managed_worker, "_INTRODUCTION_SECONDS", 0.2)
     worker.start()
-    worker.attend()
+    worker.update()
     assert worker.alive
 
     def dead() -> bool:
-        worker.attend()
+        worker.update()
         return not worker.alive
 
     wait_until(dead)
     assert worker.status().exit_code == -9
-    assert "has not said in 0.2 s that it is there: killed" in caplog.text
+    assert "did not introduce itself within 0.2 s: killed" in caplog.text
     first = worker.incarnation
 
     def again() -> bool:
-        worker.attend()
+        worker.update()
         return worker.incarnation != first
 
     wait_until(again)
@@ -69,7 +69,7 @@ def test_a_worker_that_refuses_the_launcher_has_failed_with_its_reason(
     worker.start()
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with theirs, Listener(context, ipc_endpoint(tmp_path / "w.sock")) as listener:
-        worker.greet(ours, worker.status().pid, listener.endpoint)
+        worker.connect(ours, worker.status().pid, listener.endpoint)
         for kind, text in ((m.Hello, "this worker speaks protocol 0"), (m.Load, "say Hello first")):
             assert listener.socket.poll(20_000)
             received = listener.receive()
@@ -80,29 +80,29 @@ def test_a_worker_that_refuses_the_launcher_has_failed_with_its_reason(
             )
             listener.send(received[0], refused)
 
-        def told() -> bool:
-            worker.attend()
+        def has_answered() -> bool:
+            worker.update()
             return worker.state is not None
 
-        wait_until(told)
-        worker.attend()
+        wait_until(has_answered)
+        worker.update()
     assert worker.state is not None
     assert (worker.state.phase, worker.state.error) == ("failed", "this worker speaks protocol 0")
     assert worker.changed
 
 
-def test_a_worker_that_was_left_dead_starts_again_when_a_new_run_asks_for_the_pool(
+def test_a_worker_that_was_given_up_is_restarted_when_a_new_run_asks_for_the_pool(
     worker: ManagedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervision, "MAX_DEATHS", 1)
     worker.start()
     os.kill(worker.status().pid, signal.SIGKILL)
 
-    def left_dead() -> bool:
-        worker.attend()
+    def gave_up() -> bool:
+        worker.update()
         return worker.status().gave_up
 
-    wait_until(left_dead)
-    worker.forgive()
+    wait_until(gave_up)
+    worker.reset_deaths()
     assert worker.alive
     assert not worker.status().gave_up

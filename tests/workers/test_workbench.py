@@ -56,7 +56,7 @@ def test_a_job_that_is_acknowledged_is_gone_at_once_and_not_when_garbage_is_coll
 
     bench = Workbench(mailbox, device, holder, send, lambda: None, lambda: True)
     bench.jobs.attach("run")
-    bench.act(bench.jobs.usable(True))
+    bench.act(bench.jobs.set_usable(True))
     for number in range(3):
         jobs = [f"a/{number}#{sample}" for sample in (1, 2)]  # the second one is decoded, and prepared, ahead
         for job in jobs:
