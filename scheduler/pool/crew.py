@@ -256,7 +256,7 @@ class Crew:
             case m.Welcome():
                 if message.queued or message.running or message.unacknowledged:
                     # From before a silence: all of it was given to others meanwhile.
-                    client.send(m.Cancel(run=self._run, incarnation=client.incarnation))
+                    client.cancel()
                 stale = message.state.stale and client.role in self._specs
                 if stale and not client.joined and not self.begun(client.role):
                     # The launcher will hear of it too, and the run then has the model loaded anew.

@@ -65,6 +65,18 @@ class WorkerClient:
         """Send to the worker. What can't be sent is made good when the worker is heard again or declared dead."""
         self.link.send(message, images)
 
+    def acknowledge(self, job: str) -> None:
+        """Tell the worker that it may forget the job's result."""
+        self.send(m.Ack(run=self._run, incarnation=self.incarnation, job=job))
+
+    def release(self, number: int) -> None:
+        """Let the editor start its jobs of this round."""
+        self.send(m.Release(run=self._run, incarnation=self.incarnation, round=number))
+
+    def cancel(self, jobs: list[str] | None = None) -> None:
+        """Take back those of these jobs (None: of all jobs) that have not started."""
+        self.send(m.Cancel(run=self._run, incarnation=self.incarnation, jobs=jobs))
+
     def heard(self, state: m.WorkerState | None) -> None:
         """The worker said something, and perhaps how it stands."""
         self._heard = time.monotonic()

@@ -19,7 +19,7 @@ class AssignEdit:
 
 @dataclass(frozen=True)
 class ReleaseRound:
-    """Tell the editor that it may start its units of this round."""
+    """Let the editor start its units of this round."""
 
     editor: str
     round: int
@@ -27,14 +27,14 @@ class ReleaseRound:
 
 @dataclass(frozen=True)
 class Synced:
-    """The round is over: all editors that live are done with it."""
+    """The round is over: all live editors are done with it."""
 
     round: int
 
 
 @dataclass(frozen=True)
 class WithdrawEdit:
-    """Take back a unit that the editor has not begun."""
+    """Take back a unit that the editor has not started."""
 
     editor: str
     unit: EditUnit
@@ -42,7 +42,7 @@ class WithdrawEdit:
 
 @dataclass(frozen=True)
 class GiveUpEdit:
-    """The unit has failed for good. ``deaths``, if any, is the reason: the editors that died alone with its pair."""
+    """The unit has failed for good. ``deaths``, if any, are the reason: the editors that died alone with its pair."""
 
     unit: EditUnit
     deaths: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class AssignBatch:
 
 @dataclass(frozen=True)
 class WithdrawBatch:
-    """Take back a batch that the reward has not begun."""
+    """Take back a batch that the reward has not started."""
 
     reward: str
     batch: int
@@ -71,7 +71,7 @@ class WithdrawBatch:
 
 @dataclass(frozen=True)
 class GiveUpScore:
-    """The unit has failed for good. ``deaths``, if any, is the reason: the rewards that died alone with its pair."""
+    """The unit has failed for good. ``deaths``, if any, are the reason: the rewards that died alone with its pair."""
 
     unit: ScoreUnit
     deaths: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from scheduler.benchmark.units import EditUnit, Units
 
 
 class Backlog:
-    """The edits that wait for an editor. Kept are those alone that come back: in front of all others, or behind."""
+    """A queue over ``units``. Only edits that come back are stored: in front of all others, or behind."""
 
     def __init__(self, units: Units) -> None:
         self._units = units
@@ -23,7 +23,7 @@ class Backlog:
         return len(self._first) + fresh + len(self._last)
 
     def take(self) -> EditUnit:
-        """The next one.
+        """Remove and return the next edit.
 
         Raises:
             IndexError: none waits.
@@ -39,29 +39,29 @@ class Backlog:
         return self._last.popleft()
 
     def put_first(self, units: Iterable[EditUnit]) -> None:
-        """They are done before all others, in this order."""
+        """Put these in front of all others, in this order."""
         self._first.extendleft(reversed(list(units)))
 
     def put_last(self, unit: EditUnit) -> None:
-        """It is done when all others have had their turn."""
+        """Put it behind all others."""
         self._last.append(unit)
 
     def remove(self, condition: Callable[[EditUnit], bool]) -> list[EditUnit]:
-        """Take out all for which the condition holds, and return them in their order."""
-        before = [unit for unit in self._first if condition(unit)]
+        """Remove all for which the condition holds, and return them in their order."""
+        first = [unit for unit in self._first if condition(unit)]
         places = [
             place
             for place in range(self._next, len(self._units))
             if place not in self._left_out and condition(self._units[place])
         ]
-        behind = [unit for unit in self._last if condition(unit)]
-        self._first = deque(unit for unit in self._first if unit not in before)
+        last = [unit for unit in self._last if condition(unit)]
+        self._first = deque(unit for unit in self._first if unit not in first)
         self._left_out.update(places)
-        self._last = deque(unit for unit in self._last if unit not in behind)
-        return [*before, *(self._units[place] for place in places), *behind]
+        self._last = deque(unit for unit in self._last if unit not in last)
+        return [*first, *(self._units[place] for place in places), *last]
 
     def clear(self) -> None:
-        """None of them is to be done."""
+        """Remove all."""
         self._next = len(self._units)
         for kept in (self._left_out, self._first, self._last):
             kept.clear()

@@ -1,10 +1,12 @@
-"""Who scores what, in which batches. Decided without sockets, clocks or threads.
+"""Decides which reward scores what, in which batches.
 
-Units arrive as their edits are delivered. A reward that is free takes what there is; ahead of time it gets another
-batch only if that is full, or if no more units will come. What a dead reward had is scored by others, first of all;
-the units of a batch that failed as a whole are tried one at a time, so that one cannot spoil the others again. Those
-of a batch at which a reward died are tried alone, see ``suspects``: by a reward that has nothing else, and
-gets nothing more until they are scored. While ``max_undelivered`` scores wait to be written, nobody gets more.
+Every method is an event and returns the actions that follow; there are no sockets, clocks or threads here.
+
+Units arrive as their edits are delivered. A free reward takes what waits; a batch ahead of time is assigned only if it
+is full, or if no more units will come. The units of a lost reward go to the front of the queue. Those of a batch that
+failed as a whole are tried one at a time, so that a bad one does not fail the others again. What a dead reward worked
+on is tried alone (see ``suspects``) by a reward that has nothing else and gets nothing more until it is scored. While
+``max_undelivered`` scores wait to be written, no batch is assigned.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, With
 from scheduler.stages.suspects import Suspects
 
 MAX_UNDELIVERED_SCORES = 1024
-"""So many scores that are not on disk yet are enough for a disk to be kept busy with."""
+"""Enough scores that wait to be written to keep a disk busy."""
 
 
 @dataclass
 class _Reward:
-    """``alone``: what it has is a suspect; ``proven``: it has scored something in this life; ``done``: the batches that
-    its device is done with, whose results are still to come.
+    """``done``: batches that its device is done with, results not received; ``alone``: it has a suspect; ``proven``: it
+    has scored something in this life.
     """
 
     batches: dict[int, tuple[ScoreUnit, ...]] = field(default_factory=dict)
@@ -32,22 +34,22 @@ class _Reward:
     proven: bool = False
 
     @property
-    def at_device(self) -> tuple[ScoreUnit, ...]:
-        """What its device can be at: batches are scored in the order in which they were sent."""
+    def current(self) -> tuple[ScoreUnit, ...]:
+        """What its device may be working on: batches are scored in the order sent."""
         return next((units for number, units in self.batches.items() if number not in self.done), ())
 
 
 class Batches:
     """All scores of a run."""
 
-    _AHEAD = 2
+    _BATCHES_EACH = 2
 
     def __init__(self, *, batch_size: int, max_attempts: int = 3, max_undelivered: int | None = None) -> None:
         """``max_undelivered`` is a number of scores; None is no limit."""
         self._batch_size = batch_size
         self._max_attempts = max_attempts
         self._max_undelivered = max_undelivered
-        # All edits of a run may wait here until the devices change roles: an edit alone stands for its first pass.
+        # All edits of a run may wait here: to save memory, an edit stands for its first pass.
         self._queue: deque[EditUnit | ScoreUnit] = deque()
         self._singles: deque[ScoreUnit] = deque()
         self._failed: set[ScoreUnit] = set()
@@ -62,18 +64,18 @@ class Batches:
 
     @property
     def batches(self) -> int:
-        """How many batches were made so far."""
+        """The number of batches so far."""
         return self._next_batch
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left and nothing more will come."""
+        """Whether all units are done and no more will come."""
         busy = self._delivering or any(reward.batches for reward in self._rewards.values())
         return self._closed and not (self._waiting or busy)
 
     @property
     def stranded(self) -> bool:
-        """Whether units wait and there is nobody to score them."""
+        """Whether units wait and there is no reward."""
         return self._waiting and not self._rewards
 
     def available(self, unit: ScoreUnit) -> list[BatchAction]:
@@ -90,20 +92,20 @@ class Batches:
         return self._fill()
 
     def join(self, *names: str) -> list[BatchAction]:
-        """Rewards are there. Those that come together share what waits; one alone would take its next batch too."""
+        """Rewards are ready. Those of one call share what waits; a single one would get its next batch as well."""
         for name in names:
             self._rewards.setdefault(name, _Reward())
         return self._fill()
 
     def lose(self, name: str, *, died: bool) -> list[BatchAction]:
-        """A reward is gone. With ``died`` it is dead, and what it was at may be why; else it was only silent."""
+        """A reward is lost. With ``died``, the batch that it worked on may be the cause."""
         reward = self._rewards.pop(name, None)
         if reward is None:
             return []
         again = [unit for units in reward.batches.values() for unit in units]
         poisoned: list[ScoreUnit] = []
         if died:
-            aftermath = self._suspects.died(name, again, reward.at_device)
+            aftermath = self._suspects.died(name, again, reward.current)
             again, poisoned = aftermath.others, aftermath.poisoned
         elif reward.alone:
             self._suspects.put_back(again)
@@ -116,14 +118,14 @@ class Batches:
         return self._give_up(poisoned) + self._fill()
 
     def device_done(self, name: str, batch: int) -> None:
-        """The reward's device is done with the batch: what it may die of from now on is the next one."""
+        """The reward's device is done with the batch, and starts the next one."""
         reward = self._rewards.get(name)
         if reward is not None and batch in reward.batches:
             reward.done.add(batch)
             reward.proven = True
 
     def scored(self, name: str, batch: int) -> list[BatchAction]:
-        """The batch's judgements arrived; each unit is told apart by ``delivered`` or ``unit_failed``."""
+        """The batch's judgements arrived; ``delivered`` or ``unit_failed`` follows for each unit."""
         units = self._take(name, batch)
         self._delivering.update(units)
         if units:
@@ -138,14 +140,14 @@ class Batches:
         return self._fill() if was_full else []
 
     def unit_failed(self, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
-        """The unit got no score in a batch that did work."""
+        """The unit got no score in a batch that worked."""
         self._delivering.discard(unit)
         return self._retry(unit, again=again) + self._fill()
 
     def batch_failed(self, name: str, batch: int, *, again: bool) -> list[BatchAction]:
         """The whole batch failed."""
         units = self._take(name, batch)
-        # A failure of many says nothing of any one of them: only when alone does it count against a unit.
+        # The failure of several says nothing about any single unit: it counts only for a unit alone.
         if len(units) > 1:
             self._failed.update(units)
             if not self._draining:
@@ -154,7 +156,7 @@ class Batches:
         return [action for unit in units for action in self._retry(unit, again=again)] + self._fill()
 
     def drain(self) -> list[BatchAction]:
-        """Begin nothing more; what is on the devices is finished."""
+        """Start nothing more; what is on the devices is finished."""
         self._draining = self._closed = True
         self._queue.clear()
         self._singles.clear()
@@ -193,14 +195,14 @@ class Batches:
 
     @property
     def _full(self) -> bool:
-        """Whether so many scores wait for the disk that no more should be made."""
+        """Whether too many scores wait to be written."""
         return self._max_undelivered is not None and len(self._delivering) >= self._max_undelivered
 
     def _is_poison(self, entry: EditUnit | ScoreUnit) -> bool:
         return self._suspects.is_poison(_unit(entry))
 
     def _forget(self, unit: ScoreUnit) -> None:
-        """Nothing more will come of it: a run of many pairs must not keep a word of each."""
+        """Drop the counts of a unit that is over: a run of many pairs must not keep them for each."""
         self._starts.pop(unit, None)
         self._errors.pop(unit, None)
         self._failed.discard(unit)
@@ -210,18 +212,18 @@ class Batches:
         if not again or self._errors[unit] >= self._max_attempts:
             self._forget(unit)
             return [GiveUpScore(unit)]
-        # While draining, what might have been tried anew is left undone, not given up.
+        # While draining, what could be retried is left undone, not given up.
         self._failed.add(unit)
         if not self._draining:
             self._singles.append(unit)
         return []
 
     def _fill(self) -> list[BatchAction]:
-        """Everybody gets a batch before anybody gets one ahead."""
+        """Give every reward a batch before any gets one ahead."""
         if self._full:
             return []
         actions: list[BatchAction] = []
-        for level in range(self._AHEAD):
+        for level in range(self._BATCHES_EACH):
             for name, reward in self._rewards.items():
                 units = self._next_for(name, reward, level)
                 if units:

@@ -1,4 +1,4 @@
-"""The times of a stage, as its results and the ledger's rows give them."""
+"""The times of a stage, from which its row in the ledger is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scheduler.store.rows import StageRow
 
 @dataclass
 class StageClock:
-    """What a stage costs, summed up as results come in. Seconds; device times are the workers' own."""
+    """Sums the times of a stage as results arrive. In seconds; device times are measured by the workers."""
 
     started: float | None = None
     finished: float | None = None
@@ -20,7 +20,7 @@ class StageClock:
     last_finished: dict[str, float] = field(default_factory=dict)
 
     def worked(self, worker: str, started: float, finished: float) -> None:
-        """A device has done a job."""
+        """Add a job that a device has finished."""
         self.started = started if self.started is None else min(self.started, started)
         self.finished = finished if self.finished is None else max(self.finished, finished)
         self.device_seconds += max(0.0, finished - started)
@@ -28,13 +28,13 @@ class StageClock:
         self.last_finished[worker] = finished
 
     def synced(self, now: float) -> None:
-        """A round is over: everybody has waited since it was done with it."""
+        """Add the end of a round: every editor has waited since its last job."""
         self.rounds += 1
         self.barrier_wait_seconds += sum(max(0.0, now - finished) for finished in self.last_finished.values())
         self.last_finished.clear()
 
     def row(self, stage: str, *, switches: int, switch_seconds: float, now: float) -> StageRow:
-        """The stage's row for the ledger."""
+        """Return the stage's row for the ledger."""
         wall = (self.finished or 0.0) - (self.started or 0.0)
         return StageRow(
             stage="edit" if stage == "edit" else "score",

@@ -1,12 +1,11 @@
-"""What an edit costs, learned from the edits that were made: pairs of similar cost then share a round, dear ones first.
+"""What an edit costs, learned from earlier edits, so that the most expensive come first and similar ones share a round.
 
-With barriers a round lasts as long as its slowest pair, so unlike pairs in one round have devices wait. Running free,
-a dear pair at the very end has all others wait. The order of the work changes neither which pairs are done nor what
-comes out.
+A round lasts as long as its slowest pair, so devices wait if its pairs are unlike. Free running, all devices wait for
+an expensive pair at the very end. The order changes neither which pairs are done nor their results.
 
-What is learned is a line, seconds over megapixels of the source image, for each set of what decides the time: the
-editor, its parameters, the kind of device. It is kept for the user's later runs. A pipeline that makes the same number
-of pixels of every source has a flat line; its pairs stay in the benchmark's order.
+The cost is a line, seconds over megapixels of the source image, for each combination of what decides the time: editor,
+parameters, kind of device. It is stored for the user's later runs. A pipeline that makes the same number of pixels from
+every source has a flat line; its pairs stay in the benchmark's order.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ from protocol.pool import locked
 from scheduler.base.files import write_atomically
 from scheduler.benchmark.units import EditUnit, Units
 
-_ENOUGH = 12
-"""So many edits tell whether the size matters."""
+_MIN_EDITS = 12
+"""From this number of edits on, the line says whether the size matters."""
 
-_MEMORY = 4096
-"""Of so many edits, and of twice as many half, and so on."""
+_HALVE_AT = 4096
+"""At this number of edits all sums are halved, so that new edits keep counting."""
 
-_MATTERS = 0.1
-"""From which part of the mean time on a difference in size (of one standard deviation) is worth an order of its own."""
+_MIN_EFFECT = 0.1
+"""The size matters if one standard deviation of it changes the time by more than this part of the mean."""
 
-_MOST_KEYS = 500
+_MAX_KEYS = 500
 _MAX_FILE_BYTES = 1 << 20
 
 
@@ -45,9 +44,9 @@ _Sum = Annotated[float, Meta(ge=0.0, le=1e15)]
 
 
 class CostLine(Struct, forbid_unknown_fields=True):
-    """Sums over edits, of x = megapixels of the source and y = device seconds: all that a straight line takes.
+    """A least-squares line, as sums over edits of x = megapixels of the source and y = device seconds.
 
-    Of scores, and of anything else that has no size, x is 0. ``runs`` that have added to it.
+    For scores and whatever else has no size, x is 0. ``runs`` is the number of runs that contributed.
     """
 
     count: _Number = 0
@@ -58,7 +57,7 @@ class CostLine(Struct, forbid_unknown_fields=True):
     runs: _Number = 0
 
     def note(self, megapixels: float, seconds: float) -> None:
-        """An edit of a source of this size took so long. What was long ago counts less and less."""
+        """Add an edit of a source of this size. Old edits count less and less."""
         self._fade()
         self.count += 1
         self.x += megapixels
@@ -67,19 +66,19 @@ class CostLine(Struct, forbid_unknown_fields=True):
         self.xy += megapixels * seconds
 
     def note_many(self, count: int, seconds: float) -> None:
-        """So many, of no size, took so long together."""
+        """Add ``count`` items without a size, which took ``seconds`` together."""
         self._fade()
         self.count += count
         self.y += seconds
 
     def _fade(self) -> None:
-        if self.count >= _MEMORY:
+        if self.count >= _HALVE_AT:
             self.count //= 2
             self.x, self.y, self.xx, self.xy = self.x / 2, self.y / 2, self.xx / 2, self.xy / 2
 
     @property
     def mean(self) -> float | None:
-        """Seconds an edit took on average; None if there was none."""
+        """Seconds per edit on average; None without edits."""
         return self.y / self.count if self.count else None
 
     @property
@@ -89,23 +88,23 @@ class CostLine(Struct, forbid_unknown_fields=True):
 
     @property
     def slope(self) -> float:
-        """Seconds more for a megapixel more; 0 if all sources had one size."""
+        """Seconds per megapixel; 0 if all sources had the same size."""
         spread = self.spread
         if spread <= 1e-6:
             return 0.0
         return (self.xy / self.count - self.x * self.y / self.count**2) / spread**2
 
     def expected(self, megapixels: float) -> float | None:
-        """Seconds that an edit of a source of this size is expected to take; None if nothing is known."""
+        """Return the expected seconds of an edit of a source of this size; None without edits."""
         if self.mean is None:
             return None
         return max(0.0, self.mean + self.slope * (megapixels - self.x / self.count))
 
     def size_matters(self) -> bool:
-        """Whether dear pairs can be told by their size. As long as little is known, larger is taken to be dearer."""
-        if self.count < _ENOUGH or self.spread <= 1e-6:
+        """Return whether the size tells which pairs are expensive. Until enough is known, larger ones are."""
+        if self.count < _MIN_EDITS or self.spread <= 1e-6:
             return True
-        return self.slope * self.spread > _MATTERS * (self.mean or 0.0)
+        return self.slope * self.spread > _MIN_EFFECT * (self.mean or 0.0)
 
 
 class Reordered:
@@ -126,7 +125,7 @@ class Reordered:
 
 
 def by_cost(units: Units, pixels_of: Callable[[EditUnit], int], line: CostLine) -> Units:
-    """The dearest first, equal ones as they were; as they are if their sizes do not tell."""
+    """Return the units with the most expensive first, in a stable order; unchanged if the size does not matter."""
     pixels = array("Q", (pixels_of(unit) for unit in units))
     if not line.size_matters() or len(set(pixels)) <= 1:
         return units
@@ -134,24 +133,24 @@ def by_cost(units: Units, pixels_of: Callable[[EditUnit], int], line: CostLine) 
 
 
 class KnownCosts:
-    """What earlier runs of this user have learned: a JSON file. One that can't be read or written is passed over."""
+    """The lines of this user's earlier runs, in a JSON file. One that cannot be read or written is ignored."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def line(self, what: Mapping[str, Any]) -> CostLine:
-        """What is known of edits that are made so."""
-        return self._read().get(_key(what), CostLine())
+    def line(self, work: Mapping[str, Any]) -> CostLine:
+        """Return the line of this kind of work."""
+        return self._read().get(_key(work), CostLine())
 
-    def keep(self, what: Mapping[str, Any], line: CostLine) -> None:
-        """Keep what is known by now, for at most so many sets; those that were used longest ago are dropped."""
+    def store(self, work: Mapping[str, Any], line: CostLine) -> None:
+        """Store the line of this kind of work; beyond a limit, the lines stored longest ago are dropped."""
         with contextlib.suppress(OSError), locked(self._path.with_suffix(".lock")):
-            known = self._read()
-            known.pop(_key(what), None)
+            lines = self._read()
+            lines.pop(_key(work), None)
             line.runs += 1
-            known[_key(what)] = line
-            kept = dict(list(known.items())[-_MOST_KEYS:])
-            write_atomically(self._path, msgspec.json.encode(kept))
+            lines[_key(work)] = line
+            newest = dict(list(lines.items())[-_MAX_KEYS:])
+            write_atomically(self._path, msgspec.json.encode(newest))
 
     def _read(self) -> dict[str, CostLine]:
         with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.MsgspecError), self._path.open("rb") as file:
@@ -159,5 +158,5 @@ class KnownCosts:
         return {}
 
 
-def _key(what: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:32]
+def _key(work: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(work, sort_keys=True, default=str).encode()).hexdigest()[:32]

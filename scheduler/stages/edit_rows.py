@@ -1,4 +1,4 @@
-"""The ledger's rows of the edit stage: made of what was sent to an editor and what came back."""
+"""Checks what editors send, and builds the ledger's rows of the edit stage from it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from scheduler.benchmark.units import EditUnit
 from scheduler.store.rows import EditedRow, FailedRow, FailureStage
 
 MAX_MESSAGE = 4000
-"""Characters of a failure's message that the ledger keeps."""
+"""The ledger keeps this many characters of a failure's message."""
 
 
 @dataclass(frozen=True)
 class EditJob:
-    """One attempt at an edit, as it was sent to one life of an editor."""
+    """One attempt at an edit, as it was sent to an editor."""
 
     worker: str
-    incarnation: str
     device: str
     unit: EditUnit
     round: int | None
@@ -42,7 +41,7 @@ class EditJob:
         size: tuple[int, int],
         seed: int,
     ) -> EditedRow:
-        """The row of a delivered edit."""
+        """Return the row of a delivered edit."""
         return EditedRow(
             category=self.unit.category,
             pair_id=self.unit.pair_id,
@@ -72,7 +71,7 @@ def failed_edit(
     started: float | None = None,
     finished: float | None = None,
 ) -> FailedRow:
-    """The row of an edit that is given up; ``job`` is its last attempt, None if nobody had it when it was given up."""
+    """Return the row of an edit that is given up; ``job`` is its last attempt, None if no editor had it."""
     return FailedRow(
         category=unit.category,
         pair_id=unit.pair_id,
@@ -91,13 +90,13 @@ def failed_edit(
 
 
 def edit_problem(message: Edited, image: Buffer) -> str | None:
-    """Why these bytes are not the edit that the message announces; None if they are."""
+    """Return why these bytes are not the edit that the message announces; None if they are."""
     digest = hashlib.sha256(image).hexdigest()
     if digest != message.sha256:
         return f"the edit's bytes have SHA-256 {digest}, not {message.sha256} as its worker says"
     start = bytes(image[:24])
     if len(start) < 24 or not start.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"):
-        return f"the edit is no PNG: it begins with {start[:16]!r}"
+        return f"the edit is not a PNG: it begins with {start[:16]!r}"
     size = struct.unpack(">II", start[16:])
     if size != (message.width, message.height):
         return f"the edit has {size[0]}x{size[1]} pixels, not {message.width}x{message.height} as its worker says"
@@ -105,10 +104,10 @@ def edit_problem(message: Edited, image: Buffer) -> str | None:
 
 
 def thumbnail_problem(thumbnail: Buffer) -> str | None:
-    """Why these bytes are no thumbnail; None if they look like one. They are never decoded here."""
+    """Return why these bytes are not a thumbnail; None if they look like one. They are never decoded here."""
     size = thumbnail.nbytes if isinstance(thumbnail, memoryview) else len(thumbnail)
     if size > MAX_THUMBNAIL_BYTES:
         return f"it has {size} bytes, and at most {MAX_THUMBNAIL_BYTES} are accepted"
     if bytes(thumbnail[:3]) != b"\xff\xd8\xff" or bytes(thumbnail[-2:]) != b"\xff\xd9":
-        return f"it is no JPEG: it begins with {bytes(thumbnail[:16])!r}"
+        return f"it is not a JPEG: it begins with {bytes(thumbnail[:16])!r}"
     return None

@@ -1,4 +1,4 @@
-"""The edit stage: carries out what ``rounds`` decides, and turns what editors answer into its events."""
+"""The edit stage: carries out what ``rounds`` decides, and turns the editors' messages into its events."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ log = logging.getLogger("warmbench")
 
 
 class EditStage:
-    """All edits of a run. ``reused`` were made by an earlier part of the run; ``line`` learns what an edit costs."""
+    """All edits of a run. ``reused`` were made by an earlier part of the run; ``costs`` learns what an edit costs."""
 
     def __init__(
         self,
         services: Services,
         task: Task,
         directory: RunDirectory,
-        line: CostLine,
+        costs: CostLine,
         on_edited: Callable[[EditUnit, EditedImage], None],
     ) -> None:
         self._services = services
         self._task = task
         self._directory = directory
-        self._line = line
+        self._costs = costs
         self._on_edited = on_edited
         self._reads = Reads(services)
         self._rounds = Rounds(())
-        self._begun = False
+        self._started = False
         self._jobs: dict[str, EditJob] = {}
         self.clock = StageClock()
         self.done = 0
@@ -54,52 +54,52 @@ class EditStage:
         self.reused = 0
 
     def begin(self, rounds: Rounds, *, reused: int) -> None:
-        """It is known what is to be edited."""
+        """Start with these edits."""
         self._rounds = rounds
-        self._begun = True
+        self._started = True
         self.reused = reused
 
     @property
     def finished(self) -> bool:
         """Whether every edit is delivered or has failed."""
-        return self._begun and self._rounds.finished
+        return self._started and self._rounds.finished
 
     @property
     def running_out(self) -> bool:
-        """Whether the last edits are with the editors."""
-        return self._begun and self._rounds.running_out
+        """Whether no edit waits for an editor."""
+        return self._started and self._rounds.running_out
 
     @property
     def round(self) -> int:
-        """The round that is worked on, from 0."""
+        """The number of the current round, from 0."""
         return self._rounds.round
 
     @property
     def last_round(self) -> int:
-        """The last round's number, if nothing changes."""
+        """The expected number of the last round."""
         return self._rounds.round + self._rounds.rounds_left()
 
     @property
     def at_barrier(self) -> tuple[int, int]:
-        """How many editors wait for the others, and of how many."""
+        """The number of editors that wait at the barrier, and of all editors."""
         return self._rounds.waiting
 
     def at_work(self) -> dict[str, EditJob]:
-        """By editor, the job that its device may be at."""
+        """Return the job that each editor's device may be working on."""
         return {job.worker: job for job in self._jobs.values() if self._rounds.current(job.worker) == job.unit}
 
     def join(self, *workers: str) -> None:
-        """Editors are ready."""
+        """Take these editors in."""
         self._act(self._rounds.join(*workers))
 
     def lose(self, worker: str, *, died: bool) -> None:
-        """An editor is gone: with ``died`` it is dead, else it was not heard for too long."""
+        """Reassign the work of an editor that died or, without ``died``, was silent for too long."""
         lost = {job.unit: job for job in self._jobs.values() if job.worker == worker}
         for job in lost.values():
             del self._jobs[job.name]
         if lost:
-            what = "died" if died else "fell silent"
-            log.warning("%s %s; it had %s", worker, what, ", ".join(unit.key for unit in lost))
+            what = "died" if died else "is silent"
+            log.warning("%s %s; unfinished: %s", worker, what, ", ".join(unit.key for unit in lost))
         actions = self._rounds.lose(worker, died=died)
         for action in actions:
             if isinstance(action, a.GiveUpEdit):
@@ -110,23 +110,14 @@ class EditStage:
         self._act(actions)
 
     def drain(self) -> None:
-        """Begin nothing more."""
+        """Start no further edits."""
         self._act(self._rounds.drain())
 
     def handle(self, worker: str, message: m.AnyMessage, images: list[Buffer]) -> None:
-        """An answer of an editor's."""
+        """Take a message of an editor."""
         match message:
             case m.AtBarrier():
-                job = self._find(worker, message.job)
-                if job is not None:
-                    self.clock.worked(worker, message.started, message.finished)
-                    if self._services.trace is not None:
-                        facts = {"round": message.round, "attempt": job.attempt}
-                        what = (worker, job.device, job.unit.job)
-                        self._services.trace.device(*what, message.started, message.finished, facts)
-                    width, height = self._task.pairs[job.unit.key].source.size
-                    self._line.note(width * height / 1e6, max(0.0, message.finished - message.started))
-                    self._act(self._rounds.at_barrier(worker, job.unit))
+                self._on_device_done(worker, message)
             case m.Edited():
                 self._on_result(worker, message, images[0], images[1:])
             case m.Failed():
@@ -134,11 +125,23 @@ class EditStage:
 
     # -- results
 
+    def _on_device_done(self, worker: str, message: m.AtBarrier) -> None:
+        job = self._job(worker, message.job)
+        if job is None:
+            return
+        self.clock.worked(worker, message.started, message.finished)
+        if self._services.trace is not None:
+            details = {"round": message.round, "attempt": job.attempt}
+            self._services.trace.device(worker, job.device, job.unit.job, message.started, message.finished, details)
+        width, height = self._task.pairs[job.unit.key].source.size
+        self._costs.note(width * height / 1e6, max(0.0, message.finished - message.started))
+        self._act(self._rounds.at_barrier(worker, job.unit))
+
     def _on_result(self, worker: str, message: m.Edited, image: Buffer, thumbnails: Sequence[Buffer]) -> None:
-        job = self._find(worker, message.job)
+        job = self._job(worker, message.job)
         client = self._services.worker(worker)
         if job is None or client is None:
-            # Done by somebody else meanwhile, or from before a silence: the first result counts.
+            # Another editor has delivered it meanwhile: the first result counts.
             self._acknowledge(worker, message.job)
             return
         if self._services.trace is not None:
@@ -168,23 +171,23 @@ class EditStage:
             self._act(self._rounds.delivered(unit))
             self._on_edited(unit, EditedImage(path, message.sha256))
 
-        small = self._thumbnails(worker, unit, dict(zip(message.thumbnails, thumbnails, strict=True)))
-        self._services.deliver(Item([row], image=(path, image), thumbnails=small, done=durable))
+        pictures = self._thumbnails(worker, unit, dict(zip(message.thumbnails, thumbnails, strict=True)))
+        self._services.deliver(Item([row], image=(path, image), thumbnails=pictures, done=durable))
         self._act(self._rounds.received(worker, unit))
 
     def _thumbnails(
         self, worker: str, unit: EditUnit, sent: Mapping[m.ThumbnailOf, Buffer]
     ) -> list[tuple[str, Buffer]]:
-        """Those that can be shown, and where they go. All samples of a pair have one source: the first brings it."""
-        found = []
+        """Return the valid ones with their paths. The first sample brings the source's, which all samples share."""
+        valid = []
         for what, thumbnail in sent.items():
             problem = thumbnail_problem(thumbnail)
             if problem is not None:
                 log.warning("%s: the %s's thumbnail, from %s, is left out: %s", unit.key, what, worker, problem)
             elif what == "edit" or unit.sample == 0:
                 sample = unit.sample if what == "edit" else None
-                found.append((self._directory.thumbnail_path(unit.category, unit.pair_id, sample), thumbnail))
-        return found
+                valid.append((self._directory.thumbnail_path(unit.category, unit.pair_id, sample), thumbnail))
+        return valid
 
     def _identity(self, unit: EditUnit) -> str:
         return self._task.edit_identity(unit, self._services.fingerprint("editor"))
@@ -203,18 +206,16 @@ class EditStage:
         started: float | None,
         finished: float | None,
     ) -> None:
-        job = self._find(worker, name)
+        job = self._job(worker, name)
         if job is None:
             return
         del self._jobs[name]
-        # An image that is none stays none, and the worker itself has tried twice when memory ran out.
+        # Other kinds fail again: a bad image stays bad, and a worker itself tries twice when memory runs out.
         actions = self._rounds.failed(worker, job.unit, again=kind == "error")
         log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)
         if a.GiveUpEdit(job.unit) in actions:
-            identity = self._identity(job.unit)
-            self._record(
-                failed_edit(job.unit, job, stage, kind, text, identity=identity, started=started, finished=finished)
-            )
+            times = {"started": started, "finished": finished}
+            self._record(failed_edit(job.unit, job, stage, kind, text, identity=self._identity(job.unit), **times))
         self._act(actions)
 
     def _record(self, row: FailedRow) -> None:
@@ -226,12 +227,12 @@ class EditStage:
     def _acknowledge(self, worker: str, name: str) -> None:
         client = self._services.worker(worker)
         if client is not None:
-            client.send(m.Ack(run=self._services.run, incarnation=client.incarnation, job=name))
+            client.acknowledge(name)
 
     # -- carrying out
 
     def _act(self, actions: list[a.RoundAction]) -> None:
-        over: list[int] = []
+        synced: list[int] = []
         for action in actions:
             match action:
                 case a.AssignEdit():
@@ -239,22 +240,22 @@ class EditStage:
                 case a.ReleaseRound(worker, number):
                     client = self._services.worker(worker)
                     if client is not None:
-                        client.send(m.Release(run=self._services.run, incarnation=client.incarnation, round=number))
+                        client.release(number)
                 case a.Synced(number):
                     if self._services.trace is not None:
                         self._services.trace.barrier(number, self._arrived(), time.time())
                     self.clock.synced(time.time())
-                    over.append(number)
+                    synced.append(number)
                 case a.WithdrawEdit(worker, unit):
                     self._withdraw(worker, unit)
                 case a.GiveUpEdit():
                     pass  # recorded where the reason is known
-        # A terminal may take its time; nobody waits for it at a barrier.
-        for number in over:
+        # Logged last: writing to a slow terminal must not delay the next round.
+        for number in synced:
             log.info("Round %d/%d done, %d editors synced ✓", number + 1, self.last_round + 1, self._rounds.editors)
 
     def _arrived(self) -> dict[str, tuple[str, float]]:
-        """Of every editor that is at the barrier, its device and since when."""
+        """Return the device of each editor at the barrier, and since when it waits."""
         clients = ((self._services.worker(name), since) for name, since in self.clock.last_finished.items())
         return {client.name: (client.device, since) for client, since in clients if client is not None}
 
@@ -263,7 +264,7 @@ class EditStage:
         if client is None:
             return
         pair = self._task.pairs[action.unit.key]
-        job = EditJob(action.editor, client.incarnation, client.device, action.unit, action.round, action.attempt)
+        job = EditJob(action.editor, client.device, action.unit, action.round, action.attempt)
         name = job.name
         self._jobs[name] = job
 
@@ -297,8 +298,8 @@ class EditStage:
             del self._jobs[name]
         client = self._services.worker(worker)
         if client is not None:
-            client.send(m.Cancel(run=self._services.run, incarnation=client.incarnation, jobs=names))
+            client.cancel(names)
 
-    def _find(self, worker: str, name: str) -> EditJob | None:
+    def _job(self, worker: str, name: str) -> EditJob | None:
         job = self._jobs.get(name)
         return job if job is not None and job.worker == worker else None

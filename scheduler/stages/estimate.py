@@ -1,7 +1,7 @@
-"""How long a run will take, from what this user's earlier runs with the same models took; and what they learn of it.
+"""Estimates how long a run will take, from this user's earlier runs with the same models, and learns from this run.
 
-An edit's cost is a line over the source's size (``costs.py``), a score's the seconds of its batch divided by
-the batch. What edits lose beside that, at barriers above all, is kept as a factor for each number of editors.
+An edit's cost is a line over the source's size (``costs``), a score's the seconds of its batch divided by the batch's
+size. The time that editors lose otherwise, mostly at barriers, is a factor for each number of editors.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from scheduler.config.requests import edit_parameters, editor_spec, reward_spec,
 from scheduler.stages.clock import StageClock
 from scheduler.stages.costs import CostLine, KnownCosts
 
-_ROUNDS = 3
-"""Stages of fewer rounds say nothing of what is lost in a round."""
+_MIN_ROUNDS = 3
+"""Stages of fewer rounds say nothing about the time lost in rounds."""
 
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """``seconds`` on so many workers."""
+    """``seconds`` on this number of workers."""
 
     seconds: float
     workers: int
@@ -33,7 +33,7 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of the stages that are asked for; ``one_after_the_other``: they share devices."""
+    """The estimates of a run's stages; ``one_after_the_other``: they share devices. ``runs`` contributed."""
 
     edit: StageEstimate | None
     score: StageEstimate | None
@@ -42,7 +42,7 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """Of the whole run, once the models are there. Scores that have devices of their own follow the edits."""
+        """Of the whole run without loading. Scores on devices of their own are made while edits are."""
         both = [stage.seconds for stage in (self.edit, self.score) if stage is not None]
         return sum(both) if self.one_after_the_other else max(both, default=0.0)
 
@@ -58,7 +58,7 @@ class Estimate:
 
 
 class Forecast:
-    """What is known of a config's models on devices of these kinds (``cuda``, ``cpu``); ``line`` learns of edits."""
+    """Estimates for a config's models on devices of these kinds (``cuda``, ``cpu``); ``line`` learns from edits."""
 
     def __init__(self, config: Config, costs: KnownCosts, kinds: Mapping[Role, str]) -> None:
         self._costs = costs
@@ -84,8 +84,9 @@ class Forecast:
         *,
         one_after_the_other: bool,
     ) -> Estimate | None:
-        """The estimate for edits of these sizes (megapixels of the source, in their order) and so many scores; None if
-        nothing is known of a stage that has something to do, or nothing is to be done.
+        """Return the estimate for edits of these sizes (megapixels of the source, in their order) and so many scores.
+
+        None if a stage with work has no earlier run, or there is no work.
         """
         lines: list[CostLine] = []
         edit = score = None
@@ -111,23 +112,23 @@ class Forecast:
         return {**self._edit_work, "editors": editors, "round_size": self._round_size}
 
     def learn(self, edit: StageClock, edits: int, score: StageClock, scores: int) -> None:
-        """Keep for later runs what this one has measured: its stages, and the edits and scores that they have made."""
+        """Store what this run has measured: the clocks of its stages, and the numbers of edits and scores they made."""
         if self.line.count:
-            self._costs.keep(self._edit_work, self.line)
+            self._costs.store(self._edit_work, self.line)
         editors = len(edit.workers)
         wall = (edit.finished or 0.0) - (edit.started or 0.0)
-        if edits >= _ROUNDS * editors * max(1, self._round_size) and edit.device_seconds > 0 < wall:
+        if edits >= _MIN_ROUNDS * editors * max(1, self._round_size) and edit.device_seconds > 0 < wall:
             loss = self._costs.line(self._loss(editors))
             loss.note(0.0, max(1.0, wall * editors / edit.device_seconds))
-            self._costs.keep(self._loss(editors), loss)
+            self._costs.store(self._loss(editors), loss)
         if scores and score.device_seconds > 0:
             line = self._costs.line(self._score_work)
             line.note_many(scores, score.device_seconds)
-            self._costs.keep(self._score_work, line)
+            self._costs.store(self._score_work, line)
 
 
 def seconds_of(line: CostLine, megapixels: Sequence[float]) -> list[float]:
-    """What each edit is expected to take. Where the size does not matter, the line's slope is noise."""
+    """Return the expected seconds of each edit. Where the size does not matter, the line's slope is noise."""
     mean = line.mean or 0.0
     if not line.size_matters() or line.spread <= 1e-6:
         return [mean] * len(megapixels)
@@ -135,9 +136,9 @@ def seconds_of(line: CostLine, megapixels: Sequence[float]) -> list[float]:
 
 
 def edit_seconds(costs: Sequence[float], editors: int, *, round_size: int, loss: float | None) -> float:
-    """How long editors take for edits of these costs. ``round_size`` is 0 where there are no rounds; ``loss`` is by how
-    much longer than the devices were busy it took before, None if that is not known: then rounds lose what unequal
-    costs make them lose, and no more.
+    """Return how long the editors take for edits of these costs. ``round_size`` is 0 without rounds. ``loss`` is the
+    factor by which earlier stages took longer than their devices worked; if it is None, rounds lose only what unequal
+    costs make them lose.
     """
     even = sum(costs) / editors
     if loss is not None:
@@ -146,11 +147,11 @@ def edit_seconds(costs: Sequence[float], editors: int, *, round_size: int, loss:
         return max(even, max(costs, default=0.0))
     at_once = editors * round_size
     rounds = (costs[start : start + at_once] for start in range(0, len(costs), at_once))
-    return math.fsum(max(sum(one) / editors, max(one) * -(-len(one) // editors)) for one in rounds)
+    return math.fsum(max(sum(part) / editors, max(part) * -(-len(part) // editors)) for part in rounds)
 
 
 def rough(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3.5 h``, ``2.1 days``: as exact as it can be meant."""
+    """Return ``40 s``, ``12 min``, ``3.5 h`` or ``2.1 days``."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 90 * 60:
@@ -161,5 +162,5 @@ def rough(seconds: float) -> str:
 
 
 def kind_of(devices: Sequence[str]) -> str:
-    """What these devices are: ``cuda`` or ``cpu``; empty if there are none."""
+    """Return what kind these devices are: ``cuda`` or ``cpu``; empty without devices."""
     return devices[0].partition(":")[0] if devices else ""

@@ -1,4 +1,4 @@
-"""Which source is read first: one that a device waits for."""
+"""Decides which source is read next: one that a device waits for comes first."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Callable
 from scheduler.benchmark.model import Source
 from scheduler.stages.services import Services
 
-_AT_ONCE = 4
-"""As many as there are threads to read: what is with them can't be overtaken any more."""
+_PARALLEL_READS = 4
+"""As many as there are reader threads: further ones wait here, in their order of urgency."""
 
-Then = Callable[[bytes | Exception], None]
+OnRead = Callable[[bytes | Exception], None]
 
 
 class Reads:
-    """Reads sources in the services' reader threads: those that no device waits for yet after all others."""
+    """Reads sources in the services' reader threads; those that no device waits for come last."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._awaited: deque[tuple[Source, Then]] = deque()
-        self._ahead: deque[tuple[Source, Then]] = deque()
-        self._under_way = 0
+        self._urgent: deque[tuple[Source, OnRead]] = deque()
+        self._ahead: deque[tuple[Source, OnRead]] = deque()
+        self._running = 0
 
-    def read(self, source: Source, then: Then, *, ahead: bool) -> None:
-        """Have ``then`` called with the source's bytes, or with what went wrong. With ``ahead`` no device waits yet."""
-        (self._ahead if ahead else self._awaited).append((source, then))
-        self._go_on()
+    def read(self, source: Source, on_read: OnRead, *, ahead: bool) -> None:
+        """Call ``on_read`` with the source's bytes or the exception. With ``ahead`` no device waits for it yet."""
+        (self._ahead if ahead else self._urgent).append((source, on_read))
+        self._start_next()
 
-    def _go_on(self) -> None:
-        while self._under_way < _AT_ONCE and (waiting := self._awaited or self._ahead):
-            self._under_way += 1
-            self._begin(*waiting.popleft())
+    def _start_next(self) -> None:
+        while self._running < _PARALLEL_READS and (waiting := self._urgent or self._ahead):
+            self._running += 1
+            self._start(*waiting.popleft())
 
-    def _begin(self, source: Source, then: Then) -> None:
-        def arrived(found: bytes | Exception) -> None:
-            self._under_way -= 1
-            then(found)
-            self._go_on()
+    def _start(self, source: Source, on_read: OnRead) -> None:
+        def finish(content: bytes | Exception) -> None:
+            self._running -= 1
+            on_read(content)
+            self._start_next()
 
-        self._services.read(source.read, arrived)
+        self._services.read(source.read, finish)

@@ -1,15 +1,16 @@
-"""Who edits what, and when: rounds with barriers, or free running. Decided without sockets, clocks or threads.
+"""Decides which editor makes which edit, and when: in rounds with barriers, or free running.
 
-Every method is an event and returns the actions that follow. Synchronized, all editors work on one round at a time:
-each has its units of round k and, ahead of time, those of round k+1, which it may decode but not start. When everybody
-alive is done with round k, round k+1 is released. A round never waits for a number of replies, only for the editors
-that live; what a dead editor had goes to the front of the queue, and a round once opened is never extended. Free
-running, an editor has one unit to work on and ``round_size`` ahead, and never waits for another.
+Every method is an event and returns the actions that follow; there are no sockets, clocks or threads here.
 
-Edits may be made faster than the disk takes them. While ``max_undelivered`` wait to be written, nobody gets more.
+With barriers, all editors work on one round at a time. Each has its units of round k and, ahead of time, those of round
+k+1, which it may decode but not start. When every live editor is done with round k, round k+1 is released. A barrier
+never counts replies: it waits for live editors only. The units of a lost editor go to the front of the queue; an open
+round is never extended. Free running, an editor has one unit to work on and ``round_size`` ahead, and waits for nobody.
 
-What a dead editor was at is tried alone, see ``suspects``: an editor that has nothing else takes it, in a
-round as usual, and gets nothing more until its image has arrived.
+Editors may be faster than the disk: while ``max_undelivered`` images wait to be written, no unit is assigned.
+
+What a dead editor worked on is tried alone (see ``suspects``): an editor that has nothing else takes it, in a round as
+usual, and gets nothing more until its image has arrived.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from scheduler.stages.backlog import Backlog
 from scheduler.stages.suspects import Suspects
 
 MAX_UNDELIVERED_EDITS = 64
-"""So many images that were made and are not on disk yet are enough for a disk to be kept busy with."""
+"""Enough images that wait to be written to keep a disk busy."""
 
 
 @dataclass
 class _Editor:
-    """``holding``: what the device is not done with, in the order in which it was sent, with its round (running free:
-    -1); ``at_barrier``: done, but not delivered; ``alone``: what it has is a suspect; ``proven``: it has done something
-    in this life."""
+    """``holding``: the units that its device is not done with, in the order sent, with their round (free running: -1);
+    ``at_barrier``: done, image not received; ``alone``: it has a suspect; ``proven``: it has done a unit in this life.
+    """
 
     holding: dict[EditUnit, int] = field(default_factory=dict)
     at_barrier: dict[EditUnit, None] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class _Editor:
         return [*self.at_barrier, *self.holding]
 
     def in_round(self, number: int) -> int:
-        return sum(found == number for found in self.holding.values())
+        return sum(held == number for held in self.holding.values())
 
 
 class Rounds:
@@ -73,47 +74,47 @@ class Rounds:
 
     @property
     def round(self) -> int:
-        """The number of the round that is worked on, or of the last one; -1 before the first."""
+        """The number of the current round, or of the last one; -1 before the first."""
         return self._round
 
     @property
     def editors(self) -> int:
-        """How many editors take part."""
+        """The number of editors."""
         return len(self._editors)
 
     def current(self, name: str) -> EditUnit | None:
-        """What the editor's device may be at; None if it is done with its round, or has nothing."""
+        """Return what the editor's device may be working on; None if it is done with its round, or has nothing."""
         editor = self._editors.get(name)
         holding = editor.holding.items() if editor is not None else ()
         return next((unit for unit, number in holding if number <= self._round), None)
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """How many editors are done with the round that others are still at, and of how many; without rounds 0 of 0."""
+        """The number of editors that are done with the current round, and of all; without rounds 0 and 0."""
         if not self._synchronized or not self._open:
             return 0, 0
         return sum(self.current(name) is None for name in self._editors), len(self._editors)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left: no unit waits, and all that were assigned are delivered or failed."""
+        """Whether no unit waits, and all that were assigned are delivered or have failed."""
         busy = any(editor.units for editor in self._editors.values())
         return not (self._backlog or self._suspects or self._landing or busy)
 
     @property
     def running_out(self) -> bool:
-        """Whether all that is left is with the editors: no unit waits."""
+        """Whether no unit waits: all that is left is with the editors."""
         return not (self._backlog or self._suspects)
 
     @property
     def stranded(self) -> bool:
-        """Whether units wait and there is nobody to do them."""
+        """Whether units wait and there is no editor."""
         return bool(self._backlog or self._suspects) and not self._editors
 
     def rounds_left(self) -> int:
-        """How many rounds there will be after this one, if nobody dies or joins and nothing fails; free running, 0.
+        """Return how many rounds follow if no editor dies or joins and nothing fails; free running, 0.
 
-        While suspects wait it is a guess: each takes an editor for a round.
+        While suspects wait it is an estimate: each takes an editor for a round.
         """
         if not self._editors or not self._synchronized:
             return 0
@@ -124,18 +125,18 @@ class Rounds:
     # -- editors
 
     def join(self, *names: str) -> list[RoundAction]:
-        """Editors are there, for the first time or again; they take part from the next round on.
+        """Editors are ready, for the first time or again; they take part from the next round on.
 
-        Those that come together share that round; of those that come one by one, the first has round 0 to itself.
+        Editors that join in one call share that round; of those that join one by one, the first has round 0 alone.
         """
         for name in names:
             self._editors.setdefault(name, _Editor())
         return self._pump()
 
     def lose(self, name: str, *, died: bool) -> list[RoundAction]:
-        """An editor is gone. What it had not delivered is done by others, first of all.
+        """An editor is lost. The units whose images have not arrived go to others, before all other units.
 
-        With ``died`` it is dead, and what it was at may be why; else it was only silent, which is no unit's fault.
+        With ``died``, the unit that it worked on may be the cause; a silent editor makes no unit suspect.
         """
         editor = self._editors.pop(name, None)
         if editor is None:
@@ -144,8 +145,8 @@ class Rounds:
         poisoned: list[EditUnit] = []
         if died:
             released = [unit for unit, number in editor.holding.items() if number <= self._round]
-            # An editor works in the order in which it was sent units, so the first is on its device; or the second, for
-            # the moment until it is known that the first is done. A unit that was beside twice is suspect as well.
+            # An editor works in the order sent, so the first is on its device; or the second, until the message that
+            # the first is done has arrived. Therefore a unit that was beside a suspect twice becomes one, too.
             aftermath = self._suspects.died(name, again, released[:1])
             again, poisoned = aftermath.others, aftermath.poisoned
         elif editor.alone:
@@ -160,7 +161,7 @@ class Rounds:
     # -- units
 
     def at_barrier(self, name: str, unit: EditUnit) -> list[RoundAction]:
-        """The editor's device is done with the unit; its result is still to come."""
+        """The editor's device is done with the unit; its image follows."""
         editor = self._editors.get(name)
         if editor is None or editor.holding.pop(unit, None) is None:
             return []
@@ -169,7 +170,7 @@ class Rounds:
         return self._pump()
 
     def received(self, name: str, unit: EditUnit) -> list[RoundAction]:
-        """The editor's image arrived; from now on the editor's death does not matter to this unit."""
+        """The unit's image arrived: from now on the loss of the editor does not affect it."""
         if self._take(name, unit):
             self._landing.add(unit)
         return self._pump()
@@ -184,9 +185,9 @@ class Rounds:
         return self._pump() if was_full else []
 
     def failed(self, name: str, unit: EditUnit, *, again: bool) -> list[RoundAction]:
-        """The editor could not do the unit. With ``again`` it is tried anew, up to ``max_attempts`` times in all.
+        """The unit failed. With ``again`` it is retried, up to ``max_attempts`` starts in all.
 
-        While draining nothing is tried anew; what might have been is left undone, not given up.
+        While draining nothing is retried; what could have been is left undone, not given up.
         """
         if not self._take(name, unit):
             return []
@@ -200,13 +201,13 @@ class Rounds:
         return actions + self._pump()
 
     def drain(self) -> list[RoundAction]:
-        """Begin nothing more; what is on the devices is finished."""
+        """Start nothing more; what is on the devices is finished."""
         self._draining = True
         self._backlog.clear()
         self._suspects.clear()
         actions: list[RoundAction] = []
         for name, editor in self._editors.items():
-            # An editor works in the order in which it was sent units: only the first can be on its device.
+            # An editor works in the order sent: only the first can be on its device.
             released = [unit for unit, number in editor.holding.items() if number <= self._round]
             for unit in [unit for unit in editor.holding if unit not in released[:1]]:
                 del editor.holding[unit]
@@ -233,13 +234,13 @@ class Rounds:
         return [GiveUpEdit(unit, self._suspects.deaths(unit)) for unit in given_up]
 
     def _forget(self, unit: EditUnit) -> None:
-        """Nothing more will come of it: a run of many pairs must not keep a word of each."""
+        """Drop the counts of a unit that is over: a run of many pairs must not keep them for each."""
         self._starts.pop(unit, None)
         self._errors.pop(unit, None)
 
     @property
     def _full(self) -> bool:
-        """Whether so many images wait for the disk that no more should be made."""
+        """Whether too many images wait to be written."""
         return self._max_undelivered is not None and len(self._landing) >= self._max_undelivered
 
     def _pump(self) -> list[RoundAction]:
@@ -261,8 +262,8 @@ class Rounds:
         return actions + self._fill(following + 1, self._round_size)
 
     def _awaits_an_image(self) -> bool:
-        """Whether an editor could take part in the round if only its last image were here: a moment for all, which
-        saves it from a whole round without work.
+        """Whether an editor can take part in the next round as soon as its last image has arrived: a short wait for all
+        saves it a whole round without work.
         """
         if not (self._backlog or self._suspects):
             return False
@@ -273,10 +274,7 @@ class Rounds:
         )
 
     def _fill(self, number: int | None, depth: int) -> list[RoundAction]:
-        """Everybody gets one unit before anybody gets a second; ``depth`` in all, counting those of round ``number``.
-
-        (A round is filled before it is opened; running free, an editor has one to work on and the others ahead.)
-        """
+        """Give each editor up to ``depth`` units of round ``number``: one to all before a second to any."""
         if self._full:
             return []
         actions: list[RoundAction] = []

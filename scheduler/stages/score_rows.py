@@ -1,4 +1,4 @@
-"""The ledger's rows of the score stage, and the prompts they answer: made of pairs, edits and a reward's judgements."""
+"""Builds the ledger's rows of the score stage from batches and a reward's judgements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scheduler.store.rows import FailedRow, ScoredRow
 
 @dataclass(frozen=True)
 class SentUnit:
-    """One unit of a batch: which attempt at it this is, and what the reward was asked."""
+    """One unit of a batch, with what the reward is asked."""
 
     unit: ScoreUnit
     attempt: int
@@ -24,7 +24,7 @@ class SentUnit:
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch as it was sent to one life of a reward."""
+    """A batch as it was sent to a reward."""
 
     worker: str
     device: str
@@ -40,7 +40,7 @@ def judged_row(
     message: m.Scored,
     identity: str,
 ) -> ScoredRow | FailedRow:
-    """The row of a unit whose batch was worked on: a score, or the reason why this one got none."""
+    """Return the row of a unit whose batch was judged: its score, or why it has none."""
 
     def failed(kind: str, text: str) -> FailedRow:
         return failed_score(
@@ -51,13 +51,13 @@ def judged_row(
     if len(judgements) != len(sent.prompts):
         return failed("error", f"the reward gave {len(judgements)} judgements for {len(sent.prompts)} prompts")
     scores: dict[str, float] = {}
-    for prompt, one in zip(sent.prompts, judgements, strict=True):
-        if one.score is None:
-            raw = f" - the reply was: {one.response}" if one.response else ""
-            return failed(one.kind or "error", f"{one.message or 'the reward gave no judgement'}{raw}")
-        if not low <= one.score <= high:
-            return failed("out_of_range", f"a score of {one.score}, outside of {low:g} to {high:g}")
-        scores[prompt.aspect] = one.score
+    for prompt, judgement in zip(sent.prompts, judgements, strict=True):
+        if judgement.score is None:
+            reply = f" - the reply was: {judgement.response}" if judgement.response else ""
+            return failed(judgement.kind or "error", f"{judgement.message or 'the reward gave no judgement'}{reply}")
+        if not low <= judgement.score <= high:
+            return failed("out_of_range", f"a score of {judgement.score}, outside of {low:g} to {high:g}")
+        scores[prompt.aspect] = judgement.score
     edit, rule = sent.unit.edit, task.combine(sent.unit)
     return ScoredRow(
         category=edit.category,
@@ -73,7 +73,7 @@ def judged_row(
         identity=identity,
         score=combine(scores, rule or "mean", low),
         aspects=scores if rule else None,
-        response="\n".join(one.response for one in judgements if one.response is not None) or None,
+        response="\n".join(judgement.response for judgement in judgements if judgement.response is not None) or None,
         method=judgements[0].method or "own",
     )
 
@@ -88,7 +88,7 @@ def failed_score(
     started: float | None = None,
     finished: float | None = None,
 ) -> FailedRow:
-    """The row of a score that is given up; ``batch`` is the last one that it was in, None if nobody had it then."""
+    """Return the row of a score that is given up; ``batch`` is its last one, None if no reward had it."""
     attempt = next((sent.attempt for sent in batch.units if sent.unit == unit), None) if batch else None
     return FailedRow(
         category=unit.edit.category,

@@ -1,4 +1,4 @@
-"""The score stage: carries out what ``batches`` decides, and turns what rewards answer into its events."""
+"""The score stage: carries out what ``batches`` decides, and turns the rewards' messages into its events."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ log = logging.getLogger("warmbench")
 
 
 class ScoreStage:
-    """All scores of a run. ``image_path`` tells where an edit's image is; ``keep_images``: edits stay on disk when they
-    are scored; ``reused`` scores are from an earlier part of the run.
+    """All scores of a run. ``image_path`` gives the path of an edit's image; without ``keep_images`` it is removed once
+    the edit is scored; ``reused`` scores are from an earlier part of the run.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ScoreStage:
         self._image_path = image_path
         self._keep_images = keep_images
         self._known: dict[ScoreUnit, str] = {}
-        # Where the devices change roles, all edits of a run wait here: the least that will do is kept of each.
+        # If models share devices, all edits of a run wait here: only a hash is kept of each.
         self._hashes: dict[EditUnit, bytes] = {}
         self._more_passes: dict[EditUnit, int] = {}
         self._unscored: set[EditUnit] = set()
@@ -54,73 +54,71 @@ class ScoreStage:
         self.reused = 0
 
     def begin(self, known: Mapping[ScoreUnit, str], *, reused: int) -> None:
-        """``known`` are the identities of scores that are in the ledger already: they are not asked for again."""
+        """``known`` are the identities of scores that are in the ledger: these are reused."""
         self._known = dict(known)
         self.reused = reused
 
     @property
     def finished(self) -> bool:
-        """Whether every edit that was delivered is scored or has failed, and no more will come."""
+        """Whether every delivered edit is scored or has failed, and no more will come."""
         return self._batches.finished
 
     def available(self, unit: EditUnit, image: EditedImage) -> None:
         """An edit is delivered."""
-        asked = [
-            one for one in (ScoreUnit(unit, number) for number in range(self._task.passes)) if self._lacks(one, image)
-        ]
-        if not asked:
+        passes = (ScoreUnit(unit, number) for number in range(self._task.passes))
+        missing = [one for one in passes if not self._reuse(one, image)]
+        if not missing:
             if not self._keep_images:
                 self._services.deliver(Item([], remove=image.path))
             return
         self._hashes[unit] = bytes.fromhex(image.sha256)
-        if len(asked) > 1:
-            self._more_passes[unit] = len(asked) - 1
-        for one in asked:
+        if len(missing) > 1:
+            self._more_passes[unit] = len(missing) - 1
+        for one in missing:
             actions = self._batches.available(one)
             self._record_poison(actions, {})
             self._act(actions)
 
-    def _lacks(self, unit: ScoreUnit, image: EditedImage) -> bool:
-        """Whether the judgement of this image is still to be had."""
+    def _reuse(self, unit: ScoreUnit, image: EditedImage) -> bool:
+        """Return whether the ledger has the score of this image, and count it if so."""
         known = self._known.pop(unit, None)
-        if known is None or known != self._identity(unit, image):
-            return True
-        self.reused += 1
-        return False
+        reused = known is not None and known == self._identity(unit, image)
+        self.reused += reused
+        return reused
 
     def at_work(self) -> dict[str, tuple[str, SentBatch]]:
-        """By reward, the batch that its device may be at, and that one's name on the wire."""
-        found: dict[str, tuple[str, SentBatch]] = {}
+        """Return the batch that each reward's device may be working on, with its name on the wire."""
+        first: dict[str, tuple[str, SentBatch]] = {}
         for name, batch in self._jobs.items():
-            found.setdefault(batch.worker, (name, batch))
-        return found
+            first.setdefault(batch.worker, (name, batch))
+        return first
 
     def close(self) -> None:
         """No more edits will come."""
         self._act(self._batches.close())
 
     def join(self, *workers: str) -> None:
-        """Rewards are ready."""
+        """Take these rewards in."""
         self._act(self._batches.join(*workers))
 
     def lose(self, worker: str, *, died: bool) -> None:
-        """A reward is gone: with ``died`` it is dead, else it was not heard for too long."""
+        """Reassign the work of a reward that died or, without ``died``, was silent for too long."""
         lost = {name: batch for name, batch in self._jobs.items() if batch.worker == worker}
         for name, batch in lost.items():
             del self._jobs[name]
-            what = "died" if died else "fell silent"
-            log.warning("%s %s; it had batch %d, of size %d", worker, what, batch.number + 1, len(batch.units))
-        had = {sent.unit: batch for batch in lost.values() for sent in batch.units}
+            what = "died" if died else "is silent"
+            log.warning("%s %s; unfinished: batch %d of %d", worker, what, batch.number + 1, len(batch.units))
+        assigned = {sent.unit: batch for batch in lost.values() for sent in batch.units}
         actions = self._batches.lose(worker, died=died)
-        self._record_poison(actions, had)
+        self._record_poison(actions, assigned)
         self._act(actions)
 
     def drain(self) -> None:
-        """Begin nothing more."""
+        """Start no further batches."""
         self._act(self._batches.drain())
 
     def handle(self, worker: str, message: m.AnyMessage) -> None:
-        """An answer of a reward's."""
+        """Take a message of a reward."""
         match message:
             case m.AtBarrier():
                 batch = self._jobs.get(message.job)
@@ -142,10 +140,10 @@ class ScoreStage:
             return
         self.clock.worked(worker, message.started, message.finished)
         if self._services.trace is not None:
-            what = f"batch {batch.number + 1}"
-            facts = {"edits": [sent.unit.job for sent in batch.units]}
-            self._services.trace.device(worker, batch.device, what, message.started, message.finished, facts)
-            self._services.trace.codecs(worker, what, message.codecs)
+            title = f"batch {batch.number + 1}"
+            details = {"edits": [sent.unit.job for sent in batch.units]}
+            self._services.trace.device(worker, batch.device, title, message.started, message.finished, details)
+            self._services.trace.codecs(worker, title, message.codecs)
         answers = {item.item: item.judgements for item in message.items}
         scores: list[float] = []
         actions = self._batches.scored(worker, batch.number)
@@ -166,13 +164,13 @@ class ScoreStage:
             log.info("Batch %d on %s: %d scored, avg_score=%.3f", batch.number + 1, worker, len(scores), mean)
         sizes = message.batch_sizes
         if len(sizes) > 1 and self._task.score_parameters.get("use_batch_inference", True) and len(batch.units) > 1:
-            log.debug("Batch %d was worked on in parts of %s", batch.number + 1, sizes)
-        # The rows before it are safe once this one is: then the worker may forget the batch.
+            log.debug("Batch %d was split into parts of %s", batch.number + 1, sizes)
+        # Items are made durable in order: once this empty one is, the rows before it are.
         self._services.deliver(Item([], done=lambda: self._acknowledge(worker, message.job)))
         self._act(actions)
 
     def _take(self, worker: str, name: str) -> SentBatch | None:
-        """The batch, if this reward has it; from now on it has not."""
+        """Remove and return the batch; None if this reward does not have it."""
         batch = self._jobs.get(name)
         return self._jobs.pop(name) if batch is not None and batch.worker == worker else None
 
@@ -188,17 +186,17 @@ class ScoreStage:
                 self._record(sent.unit, failed_score(sent.unit, batch, kind, text, identity=identity))
         self._act(actions)
 
-    def _record_poison(self, actions: list[a.BatchAction], had: Mapping[ScoreUnit, SentBatch]) -> None:
+    def _record_poison(self, actions: list[a.BatchAction], assigned: Mapping[ScoreUnit, SentBatch]) -> None:
         for action in actions:
             if isinstance(action, a.GiveUpScore) and action.deaths:
                 unit, text = action.unit, poison_message(action.deaths)
                 identity = self._identity(unit, self._image(unit.edit))
-                self._record(unit, failed_score(unit, had.get(unit), "poison", text, identity=identity))
+                self._record(unit, failed_score(unit, assigned.get(unit), "poison", text, identity=identity))
 
     def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
         self.failed += 1
-        # Its image stays, so that a resumed run can score it without editing anew.
+        # Its image stays, so that a resumed run can score it without editing again.
         self._unscored.add(unit.edit)
         self._settle(unit)
         self._services.deliver(Item([row]))
@@ -208,7 +206,7 @@ class ScoreStage:
         return self._task.score_identity(unit, image.sha256, self._services.fingerprint("reward"))
 
     def _settle(self, unit: ScoreUnit) -> str | None:
-        """The image's path if nobody needs the image any more."""
+        """Count one pass as done; return the image's path if the image is not needed any more."""
         left = self._more_passes.pop(unit.edit, 0)
         if left:
             self._more_passes[unit.edit] = left - 1
@@ -231,7 +229,7 @@ class ScoreStage:
     def _acknowledge(self, worker: str, name: str) -> None:
         client = self._services.worker(worker)
         if client is not None:
-            client.send(m.Ack(run=self._services.run, incarnation=client.incarnation, job=name))
+            client.acknowledge(name)
 
     # -- carrying out
 
@@ -244,9 +242,7 @@ class ScoreStage:
                     self._jobs.pop(_name(number), None)
                     client = self._services.worker(worker)
                     if client is not None:
-                        client.send(
-                            m.Cancel(run=self._services.run, incarnation=client.incarnation, jobs=[_name(number)])
-                        )
+                        client.cancel([_name(number)])
                 case a.GiveUpScore():
                     pass  # recorded where the reason is known
 
@@ -267,7 +263,7 @@ class ScoreStage:
         def read() -> list[bytes]:
             frames: list[bytes] = []
             for image, pair in images:
-                frames.append(_unchanged(image))
+                frames.append(_read_unchanged(image))
                 if with_source:
                     frames.append(pair.source.read())
             return frames
@@ -294,14 +290,18 @@ class ScoreStage:
             try:
                 client.send(message, frames)
             except ValueError as error:
-                # Over the limits of a message: a smaller batch, at last of one, may be within them.
+                # Over the limits of a message: its units are retried one at a time.
                 self._fail_batch(action.reward, name, "too_large", str(error))
 
         self._services.read(read, send)
 
 
-def _unchanged(image: EditedImage) -> bytes:
-    """The image's bytes: what is judged is what the ledger says that it is."""
+def _read_unchanged(image: EditedImage) -> bytes:
+    """Read the image; what is judged must be what the ledger has.
+
+    Raises:
+        PairError: the file has other bytes.
+    """
     content = read_file(image.path)
     if hashlib.sha256(content).hexdigest() != image.sha256:
         raise PairError("bad_image", f"{image.path} is no longer the image that was recorded")

@@ -1,4 +1,4 @@
-"""What the parts of a run's loop share: its settings, its end, what the two stages need of it and pass on."""
+"""What the two stages need of the loop, and pass on to each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Services(Protocol):
-    """The loop, as its stages see it. All of it is called, and calls back, in the loop's thread."""
+    """The loop, as its stages see it. All calls and callbacks are in the loop's thread."""
 
     @property
     def run(self) -> str:
@@ -26,23 +26,23 @@ class Services(Protocol):
         """The epoch of the run's lease."""
 
     def worker(self, name: str) -> WorkerClient | None:
-        """The worker, if it lives."""
+        """The worker, if it is alive."""
 
     @property
     def trace(self) -> Trace | None:
-        """The run's timeline, if it was asked for."""
+        """The run's timeline, with ``--trace``."""
 
     def fingerprint(self, role: m.Role) -> str:
-        """That of the role's model, for the whole run; known since the first of the role has joined."""
+        """The fingerprint of the role's model in this run; known once the first worker of the role has joined."""
 
     def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
-        """Run ``function`` in a thread that may wait for the disk, then ``then`` with its result or what it raised."""
+        """Run ``function`` in a reader thread, then call ``then`` with its result or exception."""
 
     def deliver(self, item: Item) -> None:
-        """Have this made durable."""
+        """Make this durable."""
 
     def failure_recorded(self, key: str) -> None:
-        """Something of this pair failed for good."""
+        """Count a pair of which an edit or a score has failed for good."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
-"""What may have killed a worker: it is tried alone, and given up when its pair has killed a worker twice so.
+"""Finds the pairs that kill workers: a suspect is tried alone, and its pair is given up when it has killed twice alone.
 
-Shared by ``rounds`` and ``batches``; decided without sockets, clocks or threads. A unit is *alone* with a worker when
-the worker has nothing else: nothing in one batch with it, nothing decoded ahead, no result on its way. Only a death
-while alone counts, and it counts against the pair: its other samples and passes are given up with it. What the device
-was at when others were there too becomes suspect, and so does what was beside it for the second time: a unit may kill
-while it is decoded or encoded, too. So every death brings one unit nearer to its end, and nothing kills for ever.
+``rounds`` and ``batches`` share this; there are no sockets, clocks or threads here. A unit is *alone* with a worker
+that has nothing else: no other unit in its batch, none decoded ahead, no result on its way. Only a death while alone
+counts. It counts against the pair, so its other samples and passes are given up as well. A unit becomes a suspect when
+it was on the device of a worker that died, or beside such a unit for the second time: a unit may also kill while it is
+decoded or encoded. So every death brings a unit nearer to its end, and no unit kills for ever.
 
-Who tries a suspect: a worker that has done something else in this life, if there is anything else to do. A worker is
-given up after several deaths in a row without anything done in between (``workers.supervision``), and a few pairs
-that kill are not to take it down.
+A suspect is tried by a worker that has already done something in this life, unless nothing else is left to do. The
+launcher gives up a worker after several deaths in a row with nothing done in between (``workers.supervision``), and a
+few pairs that kill must not lead to that.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from typing import Generic, TypeVar
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 
 DEATHS_ALONE = 2
-"""So many deaths while alone, and a pair is given up."""
+"""After this many deaths while alone, a pair is given up."""
 
 Unit = TypeVar("Unit", EditUnit, ScoreUnit)
 
 
 @dataclass(frozen=True)
 class Aftermath(Generic[Unit]):
-    """What a death leaves: ``poisoned`` are given up, ``others`` are done again as if nothing had been."""
+    """What becomes of a dead worker's units: ``poisoned`` are given up, ``others`` are done again."""
 
     poisoned: list[Unit]
     others: list[Unit]
 
 
 class Suspects(Generic[Unit]):
-    """The suspects that wait, in the order in which they are tried, and the deaths of all pairs."""
+    """The suspects that wait, in the order in which they are tried, and the deaths that count against pairs."""
 
     def __init__(self) -> None:
         self._waiting: deque[Unit] = deque()
@@ -46,8 +46,8 @@ class Suspects(Generic[Unit]):
         return len(self._waiting)
 
     def died(self, worker: str, held: Sequence[Unit], at: Collection[Unit]) -> Aftermath[Unit]:
-        """The worker died with the units ``held``; its device was at ``at``. New suspects wait from now on, behind the
-        others: what was not tried alone yet comes before what has killed.
+        """The worker died with the units ``held``, of which ``at`` were on its device. The new suspects go behind those
+        that wait, so that what was not tried alone yet comes before what has killed.
         """
         if len(held) == 1:
             at = held
@@ -61,34 +61,35 @@ class Suspects(Generic[Unit]):
         return Aftermath(poisoned, others)
 
     def deaths(self, unit: Unit) -> tuple[str, ...]:
-        """The workers that died while they were alone with the unit's pair, a name for each death."""
+        """Return the workers that died alone with the unit's pair, a name for each death."""
         return self._deaths.get(unit.key, ())
 
     def is_poison(self, unit: Unit) -> bool:
-        """Whether the unit's pair has killed often enough."""
+        """Return whether the unit's pair has killed often enough to be given up."""
         return len(self.deaths(unit)) >= DEATHS_ALONE
 
     def take(self) -> Unit:
-        """The next one is tried."""
+        """Remove and return the next suspect."""
         return self._waiting.popleft()
 
     def put_back(self, units: Sequence[Unit]) -> None:
-        """They could not be tried after all, and come first."""
+        """Put these in front: they were not tried after all."""
         self._waiting.extendleft(reversed(units))
 
     def clear(self) -> None:
-        """No more will be tried."""
+        """Remove all suspects."""
         self._waiting.clear()
 
     def kept_free(self, loads: Mapping[str, int]) -> set[str]:
-        """The workers that get nothing more before they have tried a suspect: one for each that waits, and those first
-        that have least to do. ``loads`` are of the workers that may try one.
+        """Return the workers to keep free for suspects: one for each that waits, the least loaded first.
+
+        ``loads`` are the numbers of units or batches of the workers that may try one.
         """
         return set(sorted(loads, key=loads.__getitem__)[: len(self._waiting)])
 
 
 def poison_message(workers: Sequence[str]) -> str:
-    """The reason why a pair is given up, for the ledger and the reports."""
+    """Return why a pair is given up, for the ledger and the reports."""
     return (
         f"its worker died {len(workers)} times while it had nothing but this pair ({', '.join(workers)}): "
         "the pair is given up. The worker's log says more"

@@ -1,4 +1,4 @@
-"""What a run asks of its workers for each unit of work, and the identity of each result: all that it depends on."""
+"""What a run asks of its workers for each unit of work, and the identity of each result."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from scheduler.config.requests import (
 @dataclass(frozen=True)
 class Task:
     """``edit_parameters`` and ``score_parameters`` go to the workers; the two ``..._identity_parameters`` are those
-    among them that a result depends on. ``with_source``: the reward sees the source image too. ``passes`` are the
-    judgements of each edit.
+    that a result depends on. ``with_source``: the reward sees the source image too. ``passes``: judgements per edit.
     """
 
     pairs: Mapping[str, Pair]
@@ -39,23 +38,23 @@ class Task:
     score_range: tuple[float, float]
 
     def seed_of(self, unit: EditUnit) -> int:
-        """The seed of a pair's n-th sample is ``seed + n``."""
+        """Return the seed of a pair's n-th sample, ``seed + n``."""
         return self.seed + unit.sample
 
     def prompts(self, unit: ScoreUnit) -> tuple[Prompt, ...]:
-        """What the reward is asked about the edit."""
+        """Return what the reward is asked about the edit."""
         pair = self.pairs[unit.key]
         templates = self.prompts_of(unit.edit.category).templates
         return tuple(template.render(pair.description, pair.instruction) for template in templates)
 
     def combine(self, unit: ScoreUnit) -> Combine | None:
-        """How the aspects of this unit make one score; None if it has no aspects."""
+        """Return how the aspects of this unit make one score; None if it has no aspects."""
         rules = self.prompts_of(unit.edit.category)
         several = len(rules.templates) > 1 or any(template.aspect for template in rules.templates)
         return rules.combine if several else None
 
     def edit_identity(self, unit: EditUnit, fingerprint: str) -> str:
-        """The identity of the unit's edit by the editor with this fingerprint."""
+        """Return the identity of the unit's edit by the editor with this fingerprint."""
         pair = self.pairs[unit.key]
         return edit_identity(
             source_sha256=pair.sha256,
@@ -66,7 +65,7 @@ class Task:
         )
 
     def score_identity(self, unit: ScoreUnit, image_sha256: str, fingerprint: str) -> str:
-        """The identity of the unit's judgement, of this image, by the reward with this fingerprint."""
+        """Return the identity of the judgement of this image by the reward with this fingerprint."""
         return score_identity(
             image_sha256=image_sha256,
             source_sha256=self.pairs[unit.key].sha256 if self.with_source else None,
@@ -79,7 +78,7 @@ class Task:
 
 
 def build_task(config: Config, benchmark: Benchmark) -> Task:
-    """What this config asks for every pair of this benchmark."""
+    """Return what this config asks for every pair of this benchmark."""
     reward = config.reward_model.params
     return Task(
         pairs=benchmark.by_key,

@@ -52,7 +52,7 @@ class Edits:
     def at_work(self) -> Mapping[str, EditJob]:
         names = ("editor-0", "editor-1")
         units = {name: self.rounds.current(name) for name in names}
-        return {name: EditJob(name, "1", "cuda:0", unit, 0, 1) for name, unit in units.items() if unit is not None}
+        return {name: EditJob(name, "cuda:0", unit, 0, 1) for name, unit in units.items() if unit is not None}
 
 
 @dataclass

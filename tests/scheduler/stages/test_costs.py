@@ -78,7 +78,7 @@ def test_in_order_of_cost_the_loss_is_small() -> None:
 
 def test_what_was_learned_is_there_for_the_next_run_of_the_same_kind_alone(tmp_path: Path) -> None:
     path = tmp_path / ".costs.json"
-    KnownCosts(path).keep({"steps": 4}, learned((1.0, 2.0)))
+    KnownCosts(path).store({"steps": 4}, learned((1.0, 2.0)))
     assert KnownCosts(path).line({"steps": 4}).mean == 2.0
     assert KnownCosts(path).line({"steps": 8}).count == 0
 
@@ -88,18 +88,18 @@ def test_a_file_that_is_none_is_passed_over(tmp_path: Path, content: bytes) -> N
     path = tmp_path / ".costs.json"
     path.write_bytes(content)
     assert KnownCosts(path).line({}).count == 0
-    KnownCosts(path).keep({}, learned((1.0, 2.0)))
+    KnownCosts(path).store({}, learned((1.0, 2.0)))
     assert KnownCosts(path).line({}).count == 1
 
 
 def test_a_folder_that_can_not_be_written_is_passed_over(tmp_path: Path) -> None:
-    KnownCosts(tmp_path / "missing" / ".costs.json").keep({}, learned((1.0, 2.0)))
+    KnownCosts(tmp_path / "missing" / ".costs.json").store({}, learned((1.0, 2.0)))
 
 
 @pytest.mark.parametrize("line", ['{"count": -1}', '{"count": 1, "y": -5}', '{"count": 1, "x": 1e308}'])
 def test_what_nothing_can_have_cost_is_passed_over(tmp_path: Path, line: str) -> None:
     path = tmp_path / ".costs.json"
-    KnownCosts(path).keep({}, learned((1.0, 2.0)))
+    KnownCosts(path).store({}, learned((1.0, 2.0)))
     (key,) = json.loads(path.read_text())
     path.write_text(f'{{"{key}": {line}}}')
     assert KnownCosts(path).line({}).count == 0
