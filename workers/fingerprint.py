@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -32,7 +32,7 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
     base = os.path.commonpath([str(Path(name).parent) for name in files]) if files else ""
     hashes: dict[str, str] = {}
     fresh: dict[str, str] = {}
-    for name, key in zip(files, file_stamps(files), strict=True):
+    for name, key in file_stamps(files).items():
         fresh[key] = known.get(key) or _hash_file(Path(name))
         hashes[os.path.relpath(name, base)] = fresh[key]
     if fresh.keys() - known.keys():
@@ -47,17 +47,14 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def file_stamps(files: Sequence[str]) -> list[str]:
-    """Path, inode, size and time of change of each file: a quick check whether it is still the same.
+def file_stamps(files: Iterable[str]) -> dict[str, str]:
+    """A stamp of each file, by its path: path, inode, size and time of change show whether it is still the same.
 
     Raises:
         OSError: one of the files does not exist.
     """
-    stamps = []
-    for name in files:
-        status = Path(name).stat()
-        stamps.append(f"{name}|{status.st_ino}|{status.st_size}|{status.st_mtime_ns}")
-    return stamps
+    status = {name: Path(name).stat() for name in files}
+    return {name: f"{name}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}" for name, stat in status.items()}
 
 
 def _family(kind: str | None) -> str | None:

@@ -19,9 +19,9 @@ from PIL import Image
 from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Residency, Score, ScoredItem
 from protocol.pool import locked
 from workers.device import Watchdog
-from workers.fingerprint import fingerprint
+from workers.fingerprint import file_stamps, fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward, ScoreRequest
-from workers.loaded import FileStamps, describe, stamp, stamps_before_loading
+from workers.loaded import describe, stamps_before_loading
 from workers.models.memory import free_memory
 from workers.models.registry import make_model
 from workers.payloads import PreparedBatch, ScoreInput, ScoreOutput
@@ -42,7 +42,7 @@ class ModelHolder:
         self._spec: ModelSpec | None = None
         self._serial = True
         self._timeout = 0.0
-        self._stamps: FileStamps = {}
+        self._stamps: dict[str, str] = {}
 
     def load(
         self, spec: ModelSpec, residency: Residency, *, serial: bool, timeout: float, enter: Callable[[Phase], None]
@@ -79,11 +79,11 @@ class ModelHolder:
             files = model.weight_files()
             if residency == "host":
                 _read_ahead(files)
-            stamps = stamp(files)
+            stamps = file_stamps(files)
             # The cache is shared by all pools of this user.
             digest = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
             # The files must not have changed between reading, hashing and now.
-            if stamp(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
+            if file_stamps(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
                 text = "its files changed while they were loaded: wait until they are written, then load it again"
                 raise ModelError("stale", f"model {spec.name!r}: {text}")
         loaded = describe(model, spec, digest, max(0.0, time.monotonic() - started))
@@ -116,7 +116,7 @@ class ModelHolder:
         """Whether the loaded files have changed since. Cheap, and safe from any thread."""
         stamps = self._stamps
         try:
-            return stamp(tuple(stamps)) != stamps
+            return file_stamps(stamps) != stamps
         except OSError:
             return True
 

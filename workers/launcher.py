@@ -20,7 +20,7 @@ import zmq
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
-from protocol.codec import ProtocolError
+from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from protocol.plan import PoolPlan
 from protocol.pool import POOL_CARD, PoolCard, write_card
@@ -40,9 +40,6 @@ _SILENT_SECONDS = 60.0
 """How long an unreachable client is kept. Silence alone is no reason: a client that watches a pool only listens."""
 
 MAX_CLIENTS = 256
-_MESSAGES_PER_TURN = 64
-_READING_SECONDS = 0.05
-"""How long one turn of the loop reads at most: refusing the largest invalid message takes a tenth of a second."""
 
 
 @dataclass
@@ -123,7 +120,7 @@ class Launcher:
         ready = dict(poller.poll(250))
         self._mailbox.run()
         self._connect_workers(ready)
-        self._read_clients()
+        self._strangers.read(self._listener, self._handle)
         for worker in self._workers.values():
             worker.update()
         for run, client in tuple(self._clients.items()):
@@ -151,21 +148,7 @@ class Launcher:
 
     # -- clients
 
-    def _read_clients(self) -> None:
-        end = time.monotonic() + _READING_SECONDS
-        for _ in range(_MESSAGES_PER_TURN):
-            try:
-                received = self._listener.receive()
-            except ProtocolError as error:
-                self._strangers.record_drop("dropped an invalid message", str(error))
-            else:
-                if received is None:
-                    return
-                self._handle(received[0], received[1])
-            if time.monotonic() > end:
-                return
-
-    def _handle(self, identity: bytes, message: m.AnyMessage) -> None:
+    def _handle(self, identity: bytes, message: m.AnyMessage, _images: list[Buffer]) -> None:
         client = self._clients.get(message.run)
         # A run is bound to its connection: another one that uses its name neither ends it nor takes its lease.
         known = client is not None and client.identity == identity

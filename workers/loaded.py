@@ -13,24 +13,12 @@ from workers.fingerprint import file_stamps
 from workers.interface import Model, ModelError
 from workers.models.hub import weight_files
 
-FileStamps = Mapping[str, str]
-"""Each file's stamp (see ``file_stamps``), by its path."""
 
-
-def stamp(files: Sequence[str]) -> FileStamps:
-    """The stamps of these files as they are now.
-
-    Raises:
-        OSError: one of them does not exist.
-    """
-    return dict(zip(files, file_stamps(files), strict=True))
-
-
-def stamps_before_loading(model: Model) -> FileStamps:
+def stamps_before_loading(model: Model) -> Mapping[str, str]:
     """The stamps of the files that the model is about to read, as far as they are known before loading."""
     try:
         # Some models know their files only once they are loaded; a local folder's files are visible before.
-        return stamp(model.weight_files() or _files_of_folder(model.spec.name))
+        return file_stamps(model.weight_files() or _files_of_folder(model.spec.name))
     except Exception:  # noqa: BLE001 - a user's model may raise anything here; loading it reports what is wrong
         return {}
 

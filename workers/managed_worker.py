@@ -277,7 +277,8 @@ class ManagedWorker:
             log.error("%s died %d times in a row: not restarted", self.plan.worker_id, decision.deaths)
         else:
             self._restart_at = time.monotonic() + decision.delay
-            log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, describe_exit(code), decision.delay)
+            ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, ended, decision.delay)
 
     @staticmethod
     def _kill(life: _Life) -> None:
@@ -296,8 +297,3 @@ class ManagedWorker:
     def _remove_traces(self) -> None:
         for name in (f"{self.plan.worker_id}.json", f"{self.plan.worker_id}-{self.incarnation}.sock"):
             (self._folder / name).unlink(missing_ok=True)
-
-
-def describe_exit(code: int) -> str:
-    """``exit code 1``, or ``SIGKILL``."""
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

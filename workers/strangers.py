@@ -7,10 +7,21 @@ Refusals are sent at a limited rate, because a client that never reads would let
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
+from collections.abc import Callable
+
+from protocol.codec import Buffer, ProtocolError
+from protocol.messages import AnyMessage
+from protocol.sockets import Listener
 
 _ANSWER_SECONDS = 1.0
 _MAX_ANSWERED = 1024
+
+
+_MESSAGES_PER_TURN = 64
+_READING_SECONDS = 0.05
+"""How long one turn of a loop reads at most: refusing the largest invalid message takes a tenth of a second."""
 
 
 class Strangers:
@@ -38,3 +49,18 @@ class Strangers:
             return False
         self._answered.add((identity, why))
         return True
+
+    def read(self, listener: Listener, handle: Callable[[bytes, AnyMessage, list[Buffer]], None]) -> None:
+        """Pass the messages that have arrived to ``handle``, up to a limit of messages and time per turn."""
+        end = time.monotonic() + _READING_SECONDS
+        for _ in range(_MESSAGES_PER_TURN):
+            try:
+                received = listener.receive()
+            except ProtocolError as error:
+                self.record_drop("dropped an invalid message", str(error))
+            else:
+                if received is None:
+                    return
+                handle(*received)
+            if time.monotonic() > end:
+                return

@@ -20,7 +20,7 @@ import zmq
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
-from protocol.codec import Buffer, ProtocolError
+from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from protocol.pool import ModelCard, WorkerCard, write_card
 from protocol.processes import create_time
@@ -33,10 +33,6 @@ from workers.peers import Peers, WorkerIdentity
 from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
-
-_MESSAGES_PER_TURN = 64
-_READING_SECONDS = 0.05
-"""How long one turn of the loop reads at most: refusing the largest invalid message takes a tenth of a second."""
 
 MAX_JOBS = 4096
 """The most jobs of one run. The scheduler sends an editor two rounds of at most 1000; a ``Welcome`` can list 8192."""
@@ -105,7 +101,7 @@ class Worker:
                 break
             self._bench.catch_up()
             self._mailbox.run()
-            self._read_messages()
+            self._peers.strangers.read(self._listener, self._handle)
             self._peers.maintain()
             self._bench.line_up()
         for run in self._peers:
@@ -129,20 +125,6 @@ class Worker:
 
     # -- messages in
 
-    def _read_messages(self) -> None:
-        end = time.monotonic() + _READING_SECONDS
-        for _ in range(_MESSAGES_PER_TURN):
-            try:
-                received = self._listener.receive()
-            except ProtocolError as error:
-                self._peers.strangers.record_drop("dropped an invalid message", str(error))
-            else:
-                if received is None:
-                    return
-                self._handle(*received)
-            if time.monotonic() > end:
-                return
-
     def _handle(self, identity: bytes, message: m.AnyMessage, images: list[Buffer]) -> None:
         if isinstance(message, m.Hello):
             self._peers.on_hello(identity, message)
@@ -159,10 +141,12 @@ class Worker:
                 self._bench.act(self._jobs.acknowledged(j.JobKey(message.run, message.job)))
             case m.Cancel():
                 self._bench.act(self._jobs.cancel(message.run, message.jobs))
+            case m.Load() | m.Place() if message.epoch < self._model_state.epoch:
+                self._peers.refuse(identity, message, "epoch", f"it is epoch {self._model_state.epoch} now")
             case m.Load():
-                self._on_load(identity, message)
+                self._on_load(message)
             case m.Place():
-                self._on_place(identity, message)
+                self._on_place(message)
             case m.Goodbye():
                 self._peers.drop(message.run)
             case m.Heartbeat():
@@ -193,11 +177,7 @@ class Worker:
             return True
         return False
 
-    def _on_load(self, identity: bytes, message: m.Load) -> None:
-        if message.epoch < self._model_state.epoch:
-            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._model_state.epoch} now")
-            return
-        self._model_state.epoch = message.epoch
+    def _on_load(self, message: m.Load) -> None:
         self._bench.job_timeout = message.job_timeout_seconds
         self._begin_move(message.epoch)
         self._bench.codecs.warm_up(self._identity.role)
@@ -224,11 +204,7 @@ class Worker:
 
         self._device.submit(Call(loaded, load, message.load_timeout_seconds))
 
-    def _on_place(self, identity: bytes, message: m.Place) -> None:
-        if message.epoch < self._model_state.epoch:
-            self._peers.refuse(identity, message, "epoch", f"it is epoch {self._model_state.epoch} now")
-            return
-        self._model_state.epoch = message.epoch
+    def _on_place(self, message: m.Place) -> None:
         self._begin_move(message.epoch)
 
         def placed(outcome: Outcome) -> None:
@@ -248,6 +224,7 @@ class Worker:
         self._device.submit(Call(placed, lambda: self._holder.place(message.residency), self._bench.job_timeout))
 
     def _begin_move(self, epoch: int) -> None:
+        self._model_state.epoch = epoch
         self._moving += 1
         self._jobs.set_usable(False)
         # Jobs of an earlier lease must not run on the model of the new one.
