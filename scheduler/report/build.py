@@ -18,7 +18,7 @@ from scheduler.statistics.describe import describe, mean
 from scheduler.statistics.variance import Variance, variance_components
 from scheduler.store.human_scores import HumanScores
 from scheduler.store.results import Expected, Failure, PairResult
-from scheduler.store.rows import EditedRow, FailedRow, Planned, Row, ScoredRow, StageRow
+from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, Row, ScoredRow, StageRow
 from scheduler.store.tally import PairTally
 
 
@@ -83,7 +83,7 @@ def read_tallies(rows: Iterable[Row], expected: Expected) -> list[PairTally]:
         if tally is None:
             tally = tallies[key] = PairTally(*key)
         match row:
-            case Planned():
+            case PlannedRow():
                 planned.setdefault(key, tally)
                 tally.plan(row)
             case EditedRow():

@@ -28,7 +28,6 @@ from scheduler.run.resume import (
 )
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.edit_rows import MAX_MESSAGE
-from scheduler.stages.services import EditedImage
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, Row
@@ -102,7 +101,7 @@ class Admission:
         passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
         if len(counting) < len(passes):
             found.scores |= counting
-            found.delivered.append((unit, EditedImage(path, image.sha256)))
+            found.delivered.append((unit, image.sha256))
             found.score_reasons.update(score_reason(sample, one) for one in passes if one not in counting)
 
     def _refuse(self, unit: EditUnit, sample: SampleTally, error: RefusedError) -> None:

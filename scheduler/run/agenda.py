@@ -156,8 +156,8 @@ class Agenda:
             edits = remaining.reused_edits
         if "score" in self._options.stages:
             bars.start("score", edits * self._expected.reward_passes, done=remaining.reused_scores)
-            for unit, image in remaining.delivered:
-                score.available(unit, image)
+            for unit, sha256 in remaining.delivered:
+                score.available(unit, sha256)
         self.adopted = True
 
     def _tell_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:

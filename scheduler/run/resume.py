@@ -18,10 +18,9 @@ from scheduler.benchmark.model import BadPair, Benchmark, Pair
 from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit, Units
 from scheduler.report import read_tallies
 from scheduler.run.unfinished import UnfinishedStages
-from scheduler.stages.services import EditedImage
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
-from scheduler.store.rows import FailedRow, FailureStage, Planned, Row
+from scheduler.store.rows import FailedRow, FailureStage, PlannedRow, Row
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.tally import OUTDATED, PairTally, SampleTally
 
@@ -45,7 +44,7 @@ class Remaining:
     """
 
     edits: Units = ()
-    delivered: list[tuple[EditUnit, EditedImage]] = field(default_factory=list)
+    delivered: list[tuple[EditUnit, str]] = field(default_factory=list)
     scores: dict[ScoreUnit, str] = field(default_factory=dict)
     reused_edits: int = 0
     reused_scores: int = 0
@@ -153,10 +152,10 @@ class Resumption:
                 found.removable.append(path)
             return
         found.scores |= counting
-        found.delivered.append((unit, EditedImage(path, edit.sha256)))
+        found.delivered.append((unit, edit.sha256))
         found.score_reasons.update(score_reason(sample, one) for one in passes if one not in counting)
 
-    def _why_not(self, pair: Pair, unit: EditUnit, planned: Planned | None, identity: str) -> str | None:
+    def _why_not(self, pair: Pair, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
         if self._editor is not None and identity == self._task.edit_identity(unit, self._editor):
             return None
         if planned is not None and planned.source_sha256 not in (None, pair.sha256):
@@ -221,7 +220,7 @@ def stale_source(directory: RunDirectory, pair: Pair, tally: PairTally) -> list[
 
 def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
     """The ledger's rows of a pair as the benchmark has it: it is planned, and failed if it can't be used."""
-    yield Planned(
+    yield PlannedRow(
         category=item.category,
         pair_id=item.pair_id,
         source_sha256=item.sha256 if isinstance(item, Pair) else None,

@@ -36,7 +36,6 @@ from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.estimate import kind_of
 from scheduler.stages.score_stage import ScoreStage
-from scheduler.stages.services import EditedImage
 from scheduler.stages.task import build_task
 from scheduler.store.human_scores import readable_human_scores
 from scheduler.store.ledger import cut_torn_line, read_ledger
@@ -308,5 +307,5 @@ class Run:
         return report
 
 
-def _not_scored(unit: EditUnit, image: EditedImage) -> None:
+def _not_scored(unit: EditUnit, sha256: str) -> None:
     """An edit that was delivered is all that was asked for."""

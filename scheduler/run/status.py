@@ -12,7 +12,7 @@ from scheduler.base.stages import Stage
 from scheduler.report import Report, build_report
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.store.results import Expected
-from scheduler.store.rows import EditedRow, FailedRow, Planned, Row, ScoredRow
+from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, Row, ScoredRow
 from scheduler.store.tally import OUTDATED
 from scheduler.terminal.rate import Rate
 
@@ -82,7 +82,7 @@ class _Watch:
                     self.last_failure = row
                 case _:
                     pass
-            if not isinstance(row, Planned) and not (isinstance(row, FailedRow) and row.kind == OUTDATED):
+            if not isinstance(row, PlannedRow) and not (isinstance(row, FailedRow) and row.kind == OUTDATED):
                 self.events.append(row)
             yield row
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from protocol import messages as m
 from scheduler.stages.edit_rows import EditJob
-from scheduler.stages.score_rows import SentBatch
+from scheduler.stages.score_rows import ScoreJob
 from scheduler.store.rows import FailedRow, Row, ScoredRow
 from scheduler.store.tally import OUTDATED
 from scheduler.terminal.snapshot import MeanView, RunView, WorkerState, WorkerView, place_of
@@ -34,7 +34,7 @@ class Edits(Protocol):
 class Scores(Protocol):
     """The score stage, as far as it is shown."""
 
-    def at_work(self) -> Mapping[str, tuple[str, SentBatch]]: ...
+    def at_work(self) -> Mapping[str, ScoreJob]: ...
 
 
 class Client(Protocol):
@@ -109,9 +109,9 @@ class Course:
         now = self.clock()
         waiting, editors = edit.at_barrier
         at_work = {name: _At("editing", job.name, job.unit.key) for name, job in edit.at_work().items()}
-        for name, (job_name, batch) in score.at_work().items():
+        for name, batch in score.at_work().items():
             more = f" and {len(batch.units) - 1} more" if len(batch.units) > 1 else ""
-            at_work[name] = _At("scoring", job_name, f"{batch.units[0].unit.key}{more}")
+            at_work[name] = _At("scoring", batch.name, f"{batch.units[0].key}{more}")
         rest = {"editor": _At("at barrier" if waiting else "idle"), "reward": _At("idle")}
         workers = []
         for status in pool:

@@ -17,7 +17,7 @@ from scheduler.stages.costs import CostLine
 from scheduler.stages.edit_rows import EditJob, edit_problem, failed_edit, thumbnail_problem
 from scheduler.stages.reads import Reads
 from scheduler.stages.rounds import Rounds
-from scheduler.stages.services import EditedImage, Services
+from scheduler.stages.services import Services
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
 from scheduler.store.delivery import Item
@@ -36,7 +36,7 @@ class EditStage:
         task: Task,
         directory: RunDirectory,
         costs: CostLine,
-        on_edited: Callable[[EditUnit, EditedImage], None],
+        on_edited: Callable[[EditUnit, str], None],
     ) -> None:
         self._services = services
         self._task = task
@@ -169,7 +169,7 @@ class EditStage:
             self.done_by[worker] += 1
             self._acknowledge(worker, message.job)
             self._act(self._rounds.delivered(unit))
-            self._on_edited(unit, EditedImage(path, message.sha256))
+            self._on_edited(unit, message.sha256)
 
         pictures = self._thumbnails(worker, unit, dict(zip(message.thumbnails, thumbnails, strict=True)))
         self._services.deliver(Item([row], image=(path, image), thumbnails=pictures, done=durable))

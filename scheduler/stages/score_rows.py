@@ -14,28 +14,30 @@ from scheduler.store.rows import FailedRow, ScoredRow
 
 
 @dataclass(frozen=True)
-class SentUnit:
-    """One unit of a batch, with what the reward is asked."""
-
-    unit: ScoreUnit
-    attempt: int
-    prompts: tuple[m.Prompt, ...]
-
-
-@dataclass(frozen=True)
-class SentBatch:
-    """A batch as it was sent to a reward."""
+class ScoreJob:
+    """A batch as it was sent to a reward. ``attempts`` are in the order of ``units``."""
 
     worker: str
     device: str
-    number: int
-    units: tuple[SentUnit, ...]
+    batch: int
+    units: tuple[ScoreUnit, ...]
+    attempts: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The job's name on the wire."""
+        return job_name(self.batch)
+
+
+def job_name(batch: int) -> str:
+    """Return the name on the wire of the batch with this number."""
+    return f"batch-{batch}"
 
 
 def judged_row(
     task: Task,
-    batch: SentBatch,
-    sent: SentUnit,
+    job: ScoreJob,
+    unit: ScoreUnit,
     judgements: Sequence[m.Judgement],
     message: m.Scored,
     identity: str,
@@ -44,30 +46,31 @@ def judged_row(
 
     def failed(kind: str, text: str) -> FailedRow:
         return failed_score(
-            sent.unit, batch, kind, text, identity=identity, started=message.started, finished=message.finished
+            unit, job, kind, text, identity=identity, started=message.started, finished=message.finished
         )
 
     low, high = task.score_range
-    if len(judgements) != len(sent.prompts):
-        return failed("error", f"the reward gave {len(judgements)} judgements for {len(sent.prompts)} prompts")
+    prompts = task.prompts(unit)
+    if len(judgements) != len(prompts):
+        return failed("error", f"the reward gave {len(judgements)} judgements for {len(prompts)} prompts")
     scores: dict[str, float] = {}
-    for prompt, judgement in zip(sent.prompts, judgements, strict=True):
+    for prompt, judgement in zip(prompts, judgements, strict=True):
         if judgement.score is None:
             reply = f" - the reply was: {judgement.response}" if judgement.response else ""
             return failed(judgement.kind or "error", f"{judgement.message or 'the reward gave no judgement'}{reply}")
         if not low <= judgement.score <= high:
             return failed("out_of_range", f"a score of {judgement.score}, outside of {low:g} to {high:g}")
         scores[prompt.aspect] = judgement.score
-    edit, rule = sent.unit.edit, task.combine(sent.unit)
+    edit, rule = unit.edit, task.combine(unit)
     return ScoredRow(
         category=edit.category,
         pair_id=edit.pair_id,
         sample=edit.sample,
-        pass_=sent.unit.pass_,
-        attempt=sent.attempt,
-        worker=batch.worker,
-        device=batch.device,
-        batch=batch.number,
+        pass_=unit.pass_,
+        attempt=_attempt(job, unit),
+        worker=job.worker,
+        device=job.device,
+        batch=job.batch,
         started=message.started,
         finished=message.finished,
         identity=identity,
@@ -80,7 +83,7 @@ def judged_row(
 
 def failed_score(
     unit: ScoreUnit,
-    batch: SentBatch | None,
+    job: ScoreJob | None,
     kind: str,
     message: str,
     *,
@@ -88,17 +91,16 @@ def failed_score(
     started: float | None = None,
     finished: float | None = None,
 ) -> FailedRow:
-    """Return the row of a score that is given up; ``batch`` is its last one, None if no reward had it."""
-    attempt = next((sent.attempt for sent in batch.units if sent.unit == unit), None) if batch else None
+    """Return the row of a score that is given up; ``job`` is its last attempt, None if no reward had it."""
     return FailedRow(
         category=unit.edit.category,
         pair_id=unit.edit.pair_id,
         sample=unit.edit.sample,
         pass_=unit.pass_,
-        attempt=attempt,
-        worker=batch.worker if batch else None,
-        device=batch.device if batch else None,
-        batch=batch.number if batch else None,
+        attempt=_attempt(job, unit) if job else None,
+        worker=job.worker if job else None,
+        device=job.device if job else None,
+        batch=job.batch if job else None,
         started=started,
         finished=finished,
         identity=identity,
@@ -106,3 +108,7 @@ def failed_score(
         kind=kind,
         message=message[:MAX_MESSAGE],
     )
+
+
+def _attempt(job: ScoreJob, unit: ScoreUnit) -> int:
+    return job.attempts[job.units.index(unit)]

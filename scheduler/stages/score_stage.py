@@ -13,8 +13,8 @@ from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages import actions as a
 from scheduler.stages.batches import Batches
 from scheduler.stages.clock import StageClock
-from scheduler.stages.score_rows import SentBatch, SentUnit, failed_score, judged_row
-from scheduler.stages.services import EditedImage, Services
+from scheduler.stages.score_rows import ScoreJob, failed_score, job_name, judged_row
+from scheduler.stages.services import Services
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
 from scheduler.store.delivery import Item
@@ -47,7 +47,7 @@ class ScoreStage:
         self._hashes: dict[EditUnit, bytes] = {}
         self._more_passes: dict[EditUnit, int] = {}
         self._unscored: set[EditUnit] = set()
-        self._jobs: dict[str, SentBatch] = {}
+        self._jobs: dict[str, ScoreJob] = {}
         self.clock = StageClock()
         self.done = 0
         self.failed = 0
@@ -63,15 +63,15 @@ class ScoreStage:
         """Whether every delivered edit is scored or has failed, and no more will come."""
         return self._batches.finished
 
-    def available(self, unit: EditUnit, image: EditedImage) -> None:
-        """An edit is delivered."""
+    def available(self, unit: EditUnit, sha256: str) -> None:
+        """Score a delivered edit, whose image has this hash."""
         passes = (ScoreUnit(unit, number) for number in range(self._task.passes))
-        missing = [one for one in passes if not self._reuse(one, image)]
+        missing = [one for one in passes if not self._reuse(one, sha256)]
         if not missing:
             if not self._keep_images:
-                self._services.deliver(Item([], remove=image.path))
+                self._services.deliver(Item([], remove=self._image_path(unit)))
             return
-        self._hashes[unit] = bytes.fromhex(image.sha256)
+        self._hashes[unit] = bytes.fromhex(sha256)
         if len(missing) > 1:
             self._more_passes[unit] = len(missing) - 1
         for one in missing:
@@ -79,18 +79,18 @@ class ScoreStage:
             self._record_poison(actions, {})
             self._act(actions)
 
-    def _reuse(self, unit: ScoreUnit, image: EditedImage) -> bool:
+    def _reuse(self, unit: ScoreUnit, sha256: str) -> bool:
         """Return whether the ledger has the score of this image, and count it if so."""
         known = self._known.pop(unit, None)
-        reused = known is not None and known == self._identity(unit, image)
+        reused = known is not None and known == self._identity_of(unit, sha256)
         self.reused += reused
         return reused
 
-    def at_work(self) -> dict[str, tuple[str, SentBatch]]:
-        """Return the batch that each reward's device may be working on, with its name on the wire."""
-        first: dict[str, tuple[str, SentBatch]] = {}
-        for name, batch in self._jobs.items():
-            first.setdefault(batch.worker, (name, batch))
+    def at_work(self) -> dict[str, ScoreJob]:
+        """Return the batch that each reward's device may be working on."""
+        first: dict[str, ScoreJob] = {}
+        for job in self._jobs.values():
+            first.setdefault(job.worker, job)
         return first
 
     def close(self) -> None:
@@ -103,12 +103,12 @@ class ScoreStage:
 
     def lose(self, worker: str, *, died: bool) -> None:
         """Reassign the work of a reward that died or, without ``died``, was silent for too long."""
-        lost = {name: batch for name, batch in self._jobs.items() if batch.worker == worker}
-        for name, batch in lost.items():
-            del self._jobs[name]
+        lost = [job for job in self._jobs.values() if job.worker == worker]
+        for job in lost:
+            del self._jobs[job.name]
             what = "died" if died else "is silent"
-            log.warning("%s %s; unfinished: batch %d of %d", worker, what, batch.number + 1, len(batch.units))
-        assigned = {sent.unit: batch for batch in lost.values() for sent in batch.units}
+            log.warning("%s %s; unfinished: batch %d of %d", worker, what, job.batch + 1, len(job.units))
+        assigned = {unit: job for job in lost for unit in job.units}
         actions = self._batches.lose(worker, died=died)
         self._record_poison(actions, assigned)
         self._act(actions)
@@ -121,9 +121,9 @@ class ScoreStage:
         """Take a message of a reward."""
         match message:
             case m.AtBarrier():
-                batch = self._jobs.get(message.job)
-                if batch is not None and batch.worker == worker:
-                    self._batches.device_done(worker, batch.number)
+                job = self._jobs.get(message.job)
+                if job is not None and job.worker == worker:
+                    self._batches.device_done(worker, job.batch)
             case m.Scored():
                 self._on_scored(worker, message)
             case m.Failed():
@@ -133,24 +133,22 @@ class ScoreStage:
     # -- results
 
     def _on_scored(self, worker: str, message: m.Scored) -> None:
-        batch = self._take(worker, message.job)
+        job = self._take(worker, message.job)
         client = self._services.worker(worker)
-        if batch is None or client is None:
+        if job is None or client is None:
             self._acknowledge(worker, message.job)
             return
         self.clock.worked(worker, message.started, message.finished)
         if self._services.trace is not None:
-            title = f"batch {batch.number + 1}"
-            details = {"edits": [sent.unit.job for sent in batch.units]}
-            self._services.trace.device(worker, batch.device, title, message.started, message.finished, details)
+            title = f"batch {job.batch + 1}"
+            details = {"edits": [unit.job for unit in job.units]}
+            self._services.trace.device(worker, job.device, title, message.started, message.finished, details)
             self._services.trace.codecs(worker, title, message.codecs)
         answers = {item.item: item.judgements for item in message.items}
         scores: list[float] = []
-        actions = self._batches.scored(worker, batch.number)
-        for sent in batch.units:
-            unit, judgements = sent.unit, answers.get(sent.unit.job, [])
-            identity = self._identity(unit, self._image(unit.edit))
-            row = judged_row(self._task, batch, sent, judgements, message, identity)
+        actions = self._batches.scored(worker, job.batch)
+        for unit in job.units:
+            row = judged_row(self._task, job, unit, answers.get(unit.job, []), message, self._identity(unit))
             if isinstance(row, ScoredRow):
                 scores.append(row.score)
                 self._services.deliver(Item([row], done=self._durable(unit), remove=self._settle(unit)))
@@ -161,37 +159,36 @@ class ScoreStage:
             actions += retried
         if scores:
             mean = sum(scores) / len(scores)
-            log.info("Batch %d on %s: %d scored, avg_score=%.3f", batch.number + 1, worker, len(scores), mean)
+            log.info("Batch %d on %s: %d scored, avg_score=%.3f", job.batch + 1, worker, len(scores), mean)
         sizes = message.batch_sizes
-        if len(sizes) > 1 and self._task.score_parameters.get("use_batch_inference", True) and len(batch.units) > 1:
-            log.debug("Batch %d was split into parts of %s", batch.number + 1, sizes)
+        if len(sizes) > 1 and self._task.score_parameters.get("use_batch_inference", True) and len(job.units) > 1:
+            log.debug("Batch %d was split into parts of %s", job.batch + 1, sizes)
         # Items are made durable in order: once this empty one is, the rows before it are.
         self._services.deliver(Item([], done=lambda: self._acknowledge(worker, message.job)))
         self._act(actions)
 
-    def _take(self, worker: str, name: str) -> SentBatch | None:
-        """Remove and return the batch; None if this reward does not have it."""
-        batch = self._jobs.get(name)
-        return self._jobs.pop(name) if batch is not None and batch.worker == worker else None
+    def _take(self, worker: str, name: str) -> ScoreJob | None:
+        """Remove and return the job; None if this reward does not have it."""
+        job = self._jobs.get(name)
+        return self._jobs.pop(name) if job is not None and job.worker == worker else None
 
     def _fail_batch(self, worker: str, name: str, kind: str, text: str) -> None:
-        batch = self._take(worker, name)
-        if batch is None:
+        job = self._take(worker, name)
+        if job is None:
             return
-        log.warning("Batch %d of %d failed on %s (%s): %s", batch.number + 1, len(batch.units), worker, kind, text)
-        actions = self._batches.batch_failed(worker, batch.number, again=kind == "error")
-        for sent in batch.units:
-            if a.GiveUpScore(sent.unit) in actions:
-                identity = self._identity(sent.unit, self._image(sent.unit.edit))
-                self._record(sent.unit, failed_score(sent.unit, batch, kind, text, identity=identity))
+        log.warning("Batch %d of %d failed on %s (%s): %s", job.batch + 1, len(job.units), worker, kind, text)
+        actions = self._batches.batch_failed(worker, job.batch, again=kind == "error")
+        for unit in job.units:
+            if a.GiveUpScore(unit) in actions:
+                self._record(unit, failed_score(unit, job, kind, text, identity=self._identity(unit)))
         self._act(actions)
 
-    def _record_poison(self, actions: list[a.BatchAction], assigned: Mapping[ScoreUnit, SentBatch]) -> None:
+    def _record_poison(self, actions: list[a.BatchAction], assigned: Mapping[ScoreUnit, ScoreJob]) -> None:
         for action in actions:
             if isinstance(action, a.GiveUpScore) and action.deaths:
                 unit, text = action.unit, poison_message(action.deaths)
-                identity = self._identity(unit, self._image(unit.edit))
-                self._record(unit, failed_score(unit, assigned.get(unit), "poison", text, identity=identity))
+                row = failed_score(unit, assigned.get(unit), "poison", text, identity=self._identity(unit))
+                self._record(unit, row)
 
     def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
@@ -202,8 +199,11 @@ class ScoreStage:
         self._services.deliver(Item([row]))
         self._services.failure_recorded(unit.key)
 
-    def _identity(self, unit: ScoreUnit, image: EditedImage) -> str:
-        return self._task.score_identity(unit, image.sha256, self._services.fingerprint("reward"))
+    def _identity(self, unit: ScoreUnit) -> str:
+        return self._identity_of(unit, self._hashes[unit.edit].hex())
+
+    def _identity_of(self, unit: ScoreUnit, sha256: str) -> str:
+        return self._task.score_identity(unit, sha256, self._services.fingerprint("reward"))
 
     def _settle(self, unit: ScoreUnit) -> str | None:
         """Count one pass as done; return the image's path if the image is not needed any more."""
@@ -211,13 +211,10 @@ class ScoreStage:
         if left:
             self._more_passes[unit.edit] = left - 1
             return None
-        path = None if self._keep_images or unit.edit in self._unscored else self._image(unit.edit).path
+        path = None if self._keep_images or unit.edit in self._unscored else self._image_path(unit.edit)
         self._unscored.discard(unit.edit)
         del self._hashes[unit.edit]
         return path
-
-    def _image(self, unit: EditUnit) -> EditedImage:
-        return EditedImage(self._image_path(unit), self._hashes[unit].hex())
 
     def _durable(self, unit: ScoreUnit) -> Callable[[], None]:
         def done() -> None:
@@ -239,10 +236,10 @@ class ScoreStage:
                 case a.AssignBatch():
                     self._assign(action)
                 case a.WithdrawBatch(worker, number):
-                    self._jobs.pop(_name(number), None)
+                    self._jobs.pop(job_name(number), None)
                     client = self._services.worker(worker)
                     if client is not None:
-                        client.cancel([_name(number)])
+                        client.cancel([job_name(number)])
                 case a.GiveUpScore():
                     pass  # recorded where the reason is known
 
@@ -250,40 +247,37 @@ class ScoreStage:
         client = self._services.worker(action.reward)
         if client is None:
             return
-        name = _name(action.batch)
-        units = tuple(
-            SentUnit(unit, attempt, self._task.prompts(unit))
-            for unit, attempt in zip(action.units, action.attempts, strict=True)
-        )
-        batch = SentBatch(action.reward, client.device, action.batch, units)
-        self._jobs[name] = batch
-        images = [(self._image(unit.edit), self._task.pairs[unit.key]) for unit in action.units]
+        job = ScoreJob(action.reward, client.device, action.batch, action.units, action.attempts)
+        self._jobs[job.name] = job
+        hashes = [self._hashes[unit.edit] for unit in job.units]
         with_source = self._task.with_source
 
         def read() -> list[bytes]:
             frames: list[bytes] = []
-            for image, pair in images:
-                frames.append(_read_unchanged(image))
+            for unit, sha256 in zip(job.units, hashes, strict=True):
+                frames.append(_read_unchanged(self._image_path(unit.edit), sha256))
                 if with_source:
-                    frames.append(pair.source.read())
+                    frames.append(self._task.pairs[unit.key].source.read())
             return frames
 
         def send(frames: list[bytes] | Exception) -> None:
-            if self._jobs.get(name) is not batch:
+            if self._jobs.get(job.name) is not job:
                 return
             if isinstance(frames, Exception):
                 kind = frames.kind if isinstance(frames, PairError) else "bad_image"
-                self._fail_batch(action.reward, name, kind, str(frames))
+                self._fail_batch(job.worker, job.name, kind, str(frames))
                 return
             items = [
-                m.ScoreItem(item=sent.unit.job, key=sent.unit.key, prompts=list(sent.prompts), with_source=with_source)
-                for sent in units
+                m.ScoreItem(
+                    item=unit.job, key=unit.key, prompts=list(self._task.prompts(unit)), with_source=with_source
+                )
+                for unit in job.units
             ]
             message = m.Score(
                 run=self._services.run,
                 incarnation=client.incarnation,
                 epoch=self._services.epoch,
-                job=name,
+                job=job.name,
                 items=items,
                 parameters=dict(self._task.score_parameters),
             )
@@ -291,22 +285,18 @@ class ScoreStage:
                 client.send(message, frames)
             except ValueError as error:
                 # Over the limits of a message: its units are retried one at a time.
-                self._fail_batch(action.reward, name, "too_large", str(error))
+                self._fail_batch(job.worker, job.name, "too_large", str(error))
 
         self._services.read(read, send)
 
 
-def _read_unchanged(image: EditedImage) -> bytes:
+def _read_unchanged(path: str, sha256: bytes) -> bytes:
     """Read the image; what is judged must be what the ledger has.
 
     Raises:
         PairError: the file has other bytes.
     """
-    content = read_file(image.path)
-    if hashlib.sha256(content).hexdigest() != image.sha256:
-        raise PairError("bad_image", f"{image.path} is no longer the image that was recorded")
+    content = read_file(path)
+    if hashlib.sha256(content).digest() != sha256:
+        raise PairError("bad_image", f"{path} is no longer the image that was recorded")
     return content
-
-
-def _name(batch: int) -> str:
-    return f"batch-{batch}"

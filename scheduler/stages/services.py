@@ -1,9 +1,8 @@
-"""What the two stages need of the loop, and pass on to each other."""
+"""What the two stages need of the loop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from protocol import messages as m
@@ -43,11 +42,3 @@ class Services(Protocol):
 
     def failure_recorded(self, key: str) -> None:
         """Count a pair of which an edit or a score has failed for good."""
-
-
-@dataclass(frozen=True)
-class EditedImage:
-    """A delivered edit, ready to be scored."""
-
-    path: str
-    sha256: str

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 FailureStage = Literal["load", "edit", "score"]
 
 
-class Planned(Struct, frozen=True, kw_only=True, tag_field="event", tag="planned"):
+class PlannedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="planned"):
     """A pair of the benchmark. ``source_sha256`` is of the encoded source image; null if the pair failed to load."""
 
     category: str
@@ -104,7 +104,7 @@ class StageRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="stage"
     finished: float
 
 
-Row = Planned | EditedRow | ScoredRow | FailedRow | StageRow
+Row = PlannedRow | EditedRow | ScoredRow | FailedRow | StageRow
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from scheduler.statistics.describe import mean
 from scheduler.store.results import Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
-from scheduler.store.rows import EditedRow, FailedRow, Planned, ScoredRow
+from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, ScoredRow
 
 OUTDATED = "outdated"
 """The kind of a ``failed`` row that withdraws a result which an earlier part of a run had."""
@@ -28,7 +28,7 @@ class SampleTally:
     """
 
     edit: EditedRow | None = None
-    planned: Planned | None = None
+    planned: PlannedRow | None = None
     withdrawn: bool = False
     edit_failure: Failure | None = None
     scores: dict[int, ScoredRow] = field(default_factory=dict)
@@ -64,11 +64,11 @@ class PairTally:
 
     category: str
     pair_id: str
-    planned: Planned | None = None
+    planned: PlannedRow | None = None
     load_failure: Failure | None = None
     samples: dict[int, SampleTally] = field(default_factory=dict)
 
-    def plan(self, row: Planned) -> None:
+    def plan(self, row: PlannedRow) -> None:
         """Take a ``planned`` row; one with a source means that the pair has loaded."""
         self.planned = row
         if row.source_sha256 is not None:

@@ -20,7 +20,7 @@ from PIL import ImageOps
 from scheduler.report import DEFAULT_METRICS, build_report, write_reports
 from scheduler.report.thumbnails import small_jpeg
 from scheduler.store.results import Expected
-from scheduler.store.rows import EditedRow, Planned, Row, ScoredRow
+from scheduler.store.rows import EditedRow, PlannedRow, Row, ScoredRow
 from scheduler.store.run_directory import thumbnail_path
 from scripts.bench.gallery_visit import measure_page
 from scripts.bench.pictures import picture
@@ -111,7 +111,7 @@ def _rows(pairs: int) -> Iterator[Row]:
     for number in range(pairs):
         category, pair_id = _key(number)
         names: dict[str, Any] = {"category": category, "pair_id": pair_id}
-        yield Planned(
+        yield PlannedRow(
             **names,
             source_sha256=_sha256(f"source {number}"),
             instruction=f"Invert the colours of drawing {number}, and leave every shape and shadow where it is.",

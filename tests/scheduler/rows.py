@@ -9,11 +9,11 @@ from typing import Any
 
 from scheduler.report import Report, build_report, report_as_json
 from scheduler.store.results import Expected
-from scheduler.store.rows import EditedRow, FailedRow, FailureStage, Planned, Row, ScoredRow, StageRow
+from scheduler.store.rows import EditedRow, FailedRow, FailureStage, PlannedRow, Row, ScoredRow, StageRow
 
 
-def planned(pair_id: str, category: str = "物理", *, loaded: bool = True) -> Planned:
-    return Planned(
+def planned(pair_id: str, category: str = "物理", *, loaded: bool = True) -> PlannedRow:
+    return PlannedRow(
         category=category,
         pair_id=pair_id,
         source_sha256=sha(f"source {pair_id}") if loaded else None,

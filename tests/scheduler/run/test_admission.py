@@ -71,10 +71,10 @@ class Run:
         remaining = admission.remaining(self.rows)
         self.rows += remaining.rows
         known = dict(remaining.scores)
-        for unit, image in remaining.delivered if score else ():
+        for unit, sha256 in remaining.delivered if score else ():
             for number in range(self.expected.reward_passes):
                 one = ScoreUnit(unit, number)
-                identity = self.task.score_identity(one, image.sha256, reward)
+                identity = self.task.score_identity(one, sha256, reward)
                 if known.get(one) != identity:
                     self.rows.append(scored(unit.pair_id, 5.0, "c", pass_=number, identity=identity))
         if remaining.delivered and score:

@@ -21,7 +21,6 @@ from scheduler.config.prompts import CategoryPrompts, PromptTemplate
 from scheduler.report import build_report, read_tallies
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning
 from scheduler.run.unfinished import UnfinishedStages
-from scheduler.stages.services import EditedImage
 from scheduler.stages.task import Task
 from scheduler.store.ledger import cut_torn_line, read_ledger
 from scheduler.store.results import Expected
@@ -107,7 +106,7 @@ class Part:
         with self.directory.ledger.open("ab") as file:
             file.write(b"".join(map(encode_row, rows)))
 
-    def edit(self, unit: EditUnit, *, fails: bool = False) -> EditedImage | None:
+    def edit(self, unit: EditUnit, *, fails: bool = False) -> str | None:
         identity = self.task.edit_identity(unit, self.chosen.editor)
         if fails:
             self.write([failed(unit.pair_id, "c", sample=unit.sample, identity=identity)])
@@ -119,12 +118,12 @@ class Part:
         digest = hashlib.sha256(content).hexdigest()
         row = edited(unit.pair_id, "c", sample=unit.sample, identity=identity, sha256=digest)
         self.write([msgspec.structs.replace(row, image=self.directory.recorded(path))])
-        return EditedImage(path, digest)
+        return digest
 
-    def score(self, unit: EditUnit, image: EditedImage, *, fails: bool = False) -> None:
+    def score(self, unit: EditUnit, sha256: str, *, fails: bool = False) -> None:
         for number in range(self.chosen.expected.reward_passes):
             one = ScoreUnit(unit, number)
-            identity = self.task.score_identity(one, image.sha256, self.chosen.reward)
+            identity = self.task.score_identity(one, sha256, self.chosen.reward)
             if self.known.pop(one, None) == identity:
                 continue
             if fails:
@@ -134,18 +133,18 @@ class Part:
             else:
                 self.write([scored(unit.pair_id, 5.0, "c", sample=unit.sample, pass_=number, identity=identity)])
         if not self.chosen.keep_images and not fails:
-            Path(image.path).unlink()
+            Path(self.directory.image_path(unit.category, unit.pair_id, unit.sample)).unlink()
 
     def work(self, steps: Sequence[str]) -> None:
         """Do what remains, a step for each piece: ``done``, ``fails``, or ``killed``, which ends it."""
-        pieces: list[tuple[EditUnit, EditedImage | None]] = [
+        pieces: list[tuple[EditUnit, str | None]] = [
             *self.remaining.delivered,
             *((unit, None) for unit in self.remaining.edits),
         ]
-        for (unit, image), step in zip(pieces, [*steps, *["done"] * len(pieces)], strict=False):
+        for (unit, sha256), step in zip(pieces, [*steps, *["done"] * len(pieces)], strict=False):
             if step == "killed":
                 return
-            made = image or self.edit(unit, fails=step == "edit fails")
+            made = sha256 or self.edit(unit, fails=step == "edit fails")
             if step == "killed before scoring":
                 return
             if made is not None and self.chosen.scores:

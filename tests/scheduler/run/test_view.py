@@ -14,7 +14,7 @@ from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.run.view import Course
 from scheduler.stages.edit_rows import EditJob
 from scheduler.stages.rounds import Rounds
-from scheduler.stages.score_rows import SentBatch, SentUnit
+from scheduler.stages.score_rows import ScoreJob
 from scheduler.store.rows import Row
 from scheduler.terminal.snapshot import MeanView, RunView, WorkerState, WorkerView
 from tests.scheduler.rows import edited, failed, planned, scored
@@ -57,9 +57,9 @@ class Edits:
 
 @dataclass
 class Scores:
-    jobs: dict[str, tuple[str, SentBatch]] = field(default_factory=dict)
+    jobs: dict[str, ScoreJob] = field(default_factory=dict)
 
-    def at_work(self) -> Mapping[str, tuple[str, SentBatch]]:
+    def at_work(self) -> Mapping[str, ScoreJob]:
         return self.jobs
 
 
@@ -152,8 +152,8 @@ def test_what_keeps_a_worker_from_work_is_shown_first(client: Client, state: Wor
 
 def test_a_reward_shows_its_batch_and_workers_stand_in_their_order() -> None:
     screen = Screen()
-    units = tuple(SentUnit(ScoreUnit(EditUnit("c", str(number))), 1, ()) for number in range(3))
-    screen.scores.jobs = {"reward-0": ("batch-7", SentBatch("reward-0", "cpu", 7, units))}
+    units = tuple(ScoreUnit(EditUnit("c", str(number))) for number in range(3))
+    screen.scores.jobs = {"reward-0": ScoreJob("reward-0", "cpu", 7, units, (1, 1, 1))}
     names = ["reward-0", "editor-10", "editor-2"]
     state = msgspec.structs.replace(READY, running="batch-7", step=1, steps=3)
     screen.clients = {name: Client(state=state) for name in names}

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scheduler.store.delivery import Delivery, Item
-from scheduler.store.rows import FailedRow, Planned, Row, decode_row
+from scheduler.store.rows import FailedRow, PlannedRow, Row, decode_row
 from scheduler.store.run_directory import RunDirectory
 
 Posts = queue.SimpleQueue[Callable[[], None]]
 
 
-def planned(pair_id: str) -> Planned:
-    return Planned(category="c", pair_id=pair_id, source_sha256=None, instruction=None, description=None)
+def planned(pair_id: str) -> PlannedRow:
+    return PlannedRow(category="c", pair_id=pair_id, source_sha256=None, instruction=None, description=None)
 
 
 def open_delivery(folder: Path) -> tuple[Delivery, Posts, list[Exception]]:

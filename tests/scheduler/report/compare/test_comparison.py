@@ -17,13 +17,13 @@ from scheduler.commands.compare import compare_runs
 from scheduler.report.compare.comparison import Comparison, Key, compare
 from scheduler.report.compare.result import Result
 from scheduler.report.saved_run import SavedRun, open_run
-from scheduler.store.rows import Planned, Row
+from scheduler.store.rows import PlannedRow, Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored
 from tests.scheduler.saved import saved_run
 
 
 def pair(name: str, score: float, category: str = "物理", **changed: str) -> list[Row]:
-    plan: Planned = msgspec.structs.replace(planned(name, category), **changed)
+    plan: PlannedRow = msgspec.structs.replace(planned(name, category), **changed)
     return [plan, edited(name, category), scored(name, score, category)]
 
 
