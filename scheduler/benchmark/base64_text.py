@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 import pybase64
 
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
 
 _WHITESPACE = b" \t\r\n\f\v"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")

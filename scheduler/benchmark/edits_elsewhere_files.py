@@ -16,8 +16,8 @@ from scheduler.base.files import file_name
 from scheduler.base.text import one_line
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, match
-from scheduler.benchmark.images_on_disk import image_path
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
+from scheduler.benchmark.sources import image_path
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Of the formats that are accepted. Where one edit has several files, the first of these counts."""

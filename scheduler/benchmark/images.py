@@ -12,7 +12,7 @@ import warnings
 from PIL import Image, UnidentifiedImageError
 
 from scheduler.base.text import one_line
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """What is accepted; Pillow opens some forty more, many of them hardly maintained. Of animations the first frame."""

@@ -1,4 +1,4 @@
-"""Which ids and category names are accepted, and how an item is called whose own name can't be used.
+"""Which ids, category names and texts are accepted, and the stand-in of an id that cannot be used.
 
 A name becomes part of a key (``category/pair_id``), of file names and of terminal lines. Format characters (Unicode
 category Cf: joiners, marks of direction) are accepted, since emoji and several scripts need them; whatever shows a
@@ -11,8 +11,11 @@ import unicodedata
 from collections import defaultdict
 
 from scheduler.base.text import one_line
+from scheduler.benchmark.pairs import BadKind, PairError
 
 MAX_NAME = 200
+MAX_TEXT = 100_000
+"""The longest instruction, description or reference, in characters."""
 
 
 def name_problem(name: str) -> str | None:
@@ -31,6 +34,43 @@ def name_problem(name: str) -> str | None:
     if "Cs" in categories:
         return f"{shown(name)} is not valid UTF-8 text"
     return None
+
+
+def checked_name(value: object, what: str) -> str:
+    """Return the id or category name.
+
+    Raises:
+        PairError: ``bad_id``.
+    """
+    name = _text(value, what, "bad_id")
+    if name is None:
+        raise PairError("bad_id", f"{what} is missing")
+    problem = name_problem(name)
+    if problem:
+        raise PairError("bad_id", f"{what} {problem}")
+    return name
+
+
+def checked_text(value: object, what: str) -> str | None:
+    """Return the text, or null if there is none.
+
+    Raises:
+        PairError: ``bad_field``.
+    """
+    text = _text(value, what, "bad_field") or ""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise PairError("bad_field", f"{what} is not valid UTF-8 text") from error
+    if len(text) > MAX_TEXT:
+        raise PairError("bad_field", f"{what} has {len(text)} characters; at most {MAX_TEXT} are accepted")
+    return None if value is None else text
+
+
+def _text(value: object, what: str, kind: BadKind) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise PairError(kind, f"{what} is of the type {type(value).__name__}; expected text")
+    return value
 
 
 def shown(name: str) -> str:

@@ -1,7 +1,7 @@
-"""The two places where a source image lies: a file of its own, or a base64 string within a JSON file.
+"""The two places of a source image: a file of its own, or a base64 string in a JSON file.
 
-Both are read anew each time and compared with the hash that was taken when the benchmark was loaded: a file that was
-replaced meanwhile must not be edited under the old one's name.
+Each read compares the bytes with the hash of the image that was loaded: the edit of a file that was replaced since must
+not have the old one's name.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from protocol.codec import MAX_IMAGE_BYTES
 from scheduler.benchmark.base64_text import decode_base64
 from scheduler.benchmark.images import inspect_image
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.names import shown
+from scheduler.benchmark.pairs import ImageOpener, PairError
 
 _CHUNK = 3 << 20
 
@@ -68,6 +69,36 @@ class EmbeddedSource:
 
     def read(self) -> bytes:
         return _unchanged(decode_base64(_read_range(self.path, self.offset, self.length)), self.sha256, self.path)
+
+
+def image_path(root: Path, name: str) -> Path:
+    """Return where the image lies, links followed. ``root`` is the folder that it must not leave, links followed too.
+
+    Raises:
+        PairError: ``bad_image``: the path leaves the folder, or names no file.
+    """
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise PairError("bad_image", f"image {shown(name)} leads out of the data's folder")
+    try:
+        path = (root / relative).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as error:  # ValueError: a NUL byte; RuntimeError: a loop of links
+        reason = getattr(error, "strerror", None) or error
+        raise PairError("bad_image", f"image {shown(name)} cannot be found: {reason}") from error
+    if not path.is_relative_to(root):
+        raise PairError("bad_image", f"image {shown(name)} is a link that leads out of the data's folder")
+    if not path.is_file():
+        raise PairError("bad_image", f"image {shown(name)} is not a file")
+    return path
+
+
+def image_file(folder: Path, name: str) -> ImageOpener:
+    """Return the opener of an image that the data names by its path within the data's folder."""
+
+    def open_image(*, thorough: bool) -> FileSource:
+        return FileSource.inspect(image_path(folder.resolve(), name), thorough=thorough)
+
+    return open_image
 
 
 def _read_file(path: Path) -> bytes:

@@ -48,6 +48,9 @@ class Benchmark(Section):
     data_path: FilePath | None = Field(
         default=None, description="The benchmark: a JSON file, or a RISEBench folder; here or as `--data`."
     )
+    format: str | None = Field(
+        default=None, description="The format of the data, as in `warmbench list formats`; left out: detected."
+    )
     categories: Annotated[tuple[CategoryName, ...], Field(strict=False, min_length=1, max_length=10_000)] | None = (
         Field(default=None, description="The categories to evaluate; left out: all that the data has.")
     )

@@ -26,7 +26,7 @@ from protocol.messages import MAX_THUMBNAIL_BYTES, THUMBNAIL_QUALITY, THUMBNAIL_
 from scheduler.base.files import folder_of, read_file, write_atomically
 from scheduler.base.text import one_line
 from scheduler.benchmark.images import FORMATS, MAX_PIXELS
-from scheduler.benchmark.model import Source
+from scheduler.benchmark.pairs import SourceImage
 from scheduler.report.model import Report
 from scheduler.store.run_directory import thumbnail_path
 
@@ -47,7 +47,7 @@ class _Missing:
 
 
 def fill_in(
-    run: Path, report: Report, source_of: Callable[[str], Source | None], *, seconds: float = MAX_SECONDS
+    run: Path, report: Report, source_of: Callable[[str], SourceImage | None], *, seconds: float = MAX_SECONDS
 ) -> int:
     """Make a report's missing thumbnails from the edits on disk and the sources (by a pair's key); return how many.
 
@@ -65,7 +65,7 @@ def fill_in(
     return made
 
 
-def _missing(run: Path, report: Report, source_of: Callable[[str], Source | None]) -> Iterator[_Missing]:
+def _missing(run: Path, report: Report, source_of: Callable[[str], SourceImage | None]) -> Iterator[_Missing]:
     for pair in report.pairs:
         names = (pair.category, pair.pair_id)
         try:

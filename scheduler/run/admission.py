@@ -13,7 +13,7 @@ from scheduler.base.identity import elsewhere_identity
 from scheduler.base.text import encodable, one_line
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.edits_elsewhere import NO_IMAGE, EditsElsewhere
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.sources import FileSource
 from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit
 from scheduler.report import read_tallies

@@ -10,9 +10,12 @@ from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
+from scheduler.benchmark.formats import FORMATS
+from scheduler.benchmark.load import format_named
 from scheduler.config import Config, Environment, Overrides, Problem, category_problems, load_config
 from scheduler.config.devices import visible_gpus
 from scheduler.config.layout import Layout, resolve_layout
+from scheduler.config.problems import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,19 @@ def prepare(
 
     def data_problems(config: Config) -> Iterator[Problem]:
         settings = config.benchmark
+        if settings.format is not None:
+            try:
+                format_named(settings.format)
+            except DataError as error:
+                yield Problem("benchmark.format", str(error), did_you_mean(settings.format, FORMATS.names()))
+                return
         if settings.data_path is None or not settings.data_path.exists():
-            return  # told by the config's own checks
+            return  # the config's own checks report it
         try:
             loaded.append(
                 load_benchmark(
                     settings.data_path,
+                    format_name=settings.format,
                     categories=settings.categories,
                     limit=settings.limit,
                     thorough=thorough,
@@ -80,7 +90,7 @@ def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:
     """A category that is not there is the config's mistake: tell of each. Anything else is the data's."""
     if config.benchmark.categories:
         try:
-            everything = load_benchmark(path)
+            everything = load_benchmark(path, format_name=config.benchmark.format)
         except DataError:
             pass
         else:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from scheduler.base.files import read_file
-from scheduler.benchmark.model import BadPair, Benchmark, Pair
+from scheduler.benchmark.pairs import BadPair, Benchmark, Pair
 from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit, Units
 from scheduler.report import read_tallies
 from scheduler.run.unfinished import UnfinishedStages

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from protocol import messages as m
 from protocol.codec import Buffer
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.units import EditUnit
 from scheduler.stages import actions as a
 from scheduler.stages.clock import StageClock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from scheduler.benchmark.model import Source
+from scheduler.benchmark.pairs import SourceImage
 from scheduler.stages.services import Services
 
 _PARALLEL_READS = 4
@@ -19,11 +19,11 @@ class Reads:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._urgent: deque[tuple[Source, OnRead]] = deque()
-        self._ahead: deque[tuple[Source, OnRead]] = deque()
+        self._urgent: deque[tuple[SourceImage, OnRead]] = deque()
+        self._ahead: deque[tuple[SourceImage, OnRead]] = deque()
         self._running = 0
 
-    def read(self, source: Source, on_read: OnRead, *, ahead: bool) -> None:
+    def read(self, source: SourceImage, on_read: OnRead, *, ahead: bool) -> None:
         """Call ``on_read`` with the source's bytes or the exception. With ``ahead`` no device waits for it yet."""
         (self._ahead if ahead else self._urgent).append((source, on_read))
         self._start_next()
@@ -33,7 +33,7 @@ class Reads:
             self._running += 1
             self._start(*waiting.popleft())
 
-    def _start(self, source: Source, on_read: OnRead) -> None:
+    def _start(self, source: SourceImage, on_read: OnRead) -> None:
         def finish(content: bytes | Exception) -> None:
             self._running -= 1
             on_read(content)

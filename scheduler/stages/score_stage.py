@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from protocol import messages as m
 from scheduler.base.files import read_file
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages import actions as a
 from scheduler.stages.batches import Batches

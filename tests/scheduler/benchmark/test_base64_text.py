@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.benchmark.base64_text import decode_base64
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
 
 
 def decode(text: bytes, step: int = 1 << 20) -> bytes:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, match
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
-from scheduler.benchmark.model import BadPair
+from scheduler.benchmark.pairs import BadPair
 from scheduler.benchmark.units import EditUnit
 from scheduler.store.run_directory import RunDirectory
 

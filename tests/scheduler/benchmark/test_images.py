@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scheduler.benchmark.images import FORMATS, MAX_PIXELS, inspect_image
-from scheduler.benchmark.model import PairError
+from scheduler.benchmark.pairs import PairError
 from tests.scheduler.benchmark.make import image_bytes
 
 

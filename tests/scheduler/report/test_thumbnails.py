@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from protocol.messages import MAX_THUMBNAIL_BYTES
-from scheduler.benchmark.model import PairError, Source
+from scheduler.benchmark.pairs import PairError, SourceImage
 from scheduler.report.thumbnails import fill_in, small_jpeg
 from scheduler.stages.edit_rows import thumbnail_problem
 from scheduler.store.rows import Row
@@ -38,7 +38,7 @@ class Read:
         return self._data
 
 
-def sources(**data: bytes | None) -> Callable[[str], Source | None]:
+def sources(**data: bytes | None) -> Callable[[str], SourceImage | None]:
     known = {f"物理/{name}": Read(found) for name, found in data.items()}
     return known.get
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.benchmark.model import Source
+from scheduler.benchmark.pairs import SourceImage
 from scheduler.stages.reads import Reads
 from scheduler.stages.services import Services
 
@@ -43,7 +43,7 @@ class Readers:
 
 def reads_of(readers: Readers) -> Callable[[str, Callable[[Any], None], bool], None]:
     reads = Reads(cast("Services", readers))
-    return lambda name, then, ahead: reads.read(cast("Source", Named(name)), then, ahead=ahead)
+    return lambda name, then, ahead: reads.read(cast("SourceImage", Named(name)), then, ahead=ahead)
 
 
 def test_where_all_threads_are_taken_what_a_device_waits_for_overtakes_what_is_ahead() -> None:

@@ -1,17 +1,17 @@
-"""The fields of one item: which are known in each format, and what their values must be."""
+"""Items of a JSON list: which fields they have, and where the values lie. Formats that are JSON share it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from scheduler.benchmark.json_cursor import Cursor, Piece
-from scheduler.benchmark.model import Format, PairError
-from scheduler.benchmark.names import MAX_NAME, name_problem
-
-MAX_TEXT = 100_000
-"""The longest instruction, description or reference, in characters."""
+from scheduler.benchmark.formats.declaration import Item
+from scheduler.benchmark.json_cursor import Cursor, JsonError, Piece
+from scheduler.benchmark.names import MAX_NAME, MAX_TEXT, checked_name, checked_text
+from scheduler.benchmark.pairs import DataError, ImageOpener, PairError
 
 _BYTES_PER_CHARACTER = 12  # an astral character written as two escapes
 _INTEGER = re.compile(rb"-?[0-9]+")
@@ -19,9 +19,8 @@ _INTEGER = re.compile(rb"-?[0-9]+")
 
 @dataclass(frozen=True)
 class FieldNames:
-    """How a format calls the fields. Of several names the first that is there counts."""
+    """The names of the fields in a format. Of several names the first one that an item has counts."""
 
-    format: Format
     pair_id: tuple[str, ...]
     instruction: str
     image: str
@@ -34,22 +33,6 @@ class FieldNames:
         return frozenset(
             (*self.pair_id, self.category, self.instruction, self.image, *self.description, *self.reference)
         )
-
-
-PAIRS_JSON = FieldNames(
-    format="json",
-    pair_id=("pair_id", "id"),
-    instruction="edit_instruction",
-    image="original_image_b64",
-    description=("original_description",),
-)
-RISEBENCH = FieldNames(
-    format="risebench",
-    pair_id=("index",),
-    instruction="instruction",
-    image="image",
-    reference=("reference", "reference_txt"),
-)
 
 
 @dataclass(frozen=True)
@@ -70,6 +53,103 @@ class Fields:
             if piece is not None and piece.kind != "null":
                 return name, piece
         return names[0], None
+
+
+@contextmanager
+def reading_json(file: Path) -> Iterator[Cursor]:
+    """Open the file.
+
+    Raises:
+        DataError: in the block, too: it is no JSON.
+        OSError: it cannot be read.
+    """
+    try:
+        with file.open("rb", buffering=0) as raw:
+            yield Cursor(raw)
+    except JsonError as error:
+        raise DataError(f"this is no JSON that can be read: {error}") from error
+
+
+class ItemReader:
+    """Reads the lists of one file, item by item."""
+
+    def __init__(self, cursor: Cursor, names: FieldNames, open_image: Callable[[Fields], ImageOpener]) -> None:
+        """``open_image`` raises ``PairError`` for a field that does not name an image."""
+        self._cursor = cursor
+        self._names = names
+        self._open_image = open_image
+        self._count = 0
+        self._recognized = False
+
+    def items(self) -> Iterator[Item]:
+        """Read the list that comes next."""
+        cursor, names = self._cursor, self._names
+        for _ in cursor.items():
+            fields = read_fields(cursor, names)
+            self._count += 1
+            self._recognized |= not fields.values.keys().isdisjoint({names.image, names.instruction})
+            yield JsonItem(cursor, names, fields, self._open_image)
+
+    def finish(self) -> None:
+        """Check that the file ends here.
+
+        Raises:
+            DataError: no item has the fields that make a pair.
+            JsonError: more text follows.
+        """
+        self._cursor.finish()
+        if self._count and not self._recognized:
+            raise DataError(
+                f"none of its {self._count} items has {self._names.image} or {self._names.instruction}; "
+                "expected {category: [pair, ...]} or a list of pairs (a RISEBench list is named data_total.json)"
+            )
+
+
+class JsonItem:
+    """One item; its values are read from the file when they are asked for."""
+
+    def __init__(
+        self, cursor: Cursor, names: FieldNames, fields: Fields, open_image: Callable[[Fields], ImageOpener]
+    ) -> None:
+        self._cursor = cursor
+        self._names = names
+        self._fields = fields
+        self._open_image = open_image
+
+    def check(self) -> None:
+        fields = self._fields
+        if fields.kind != "object":
+            raise PairError("bad_field", f"the item is a JSON {fields.kind}; expected an object")
+        if fields.twice:
+            raise PairError("bad_field", f"{min(fields.twice)} is there more than once")
+
+    @property
+    def pair_id(self) -> str:
+        return read_name(self._cursor, self._fields, *self._names.pair_id)
+
+    @property
+    def category(self) -> str:
+        return read_name(self._cursor, self._fields, self._names.category)
+
+    @property
+    def instruction(self) -> str:
+        text = read_text(self._cursor, self._fields, self._names.instruction)
+        if text is None or not text.strip():
+            reason = "missing" if text is None else "empty"
+            raise PairError("no_instruction", f"{self._names.instruction} is {reason}")
+        return text
+
+    @property
+    def description(self) -> str | None:
+        return read_text(self._cursor, self._fields, *self._names.description)
+
+    @property
+    def reference(self) -> str | None:
+        return read_text(self._cursor, self._fields, *self._names.reference)
+
+    @property
+    def image(self) -> ImageOpener:
+        return self._open_image(self._fields)
 
 
 def read_fields(cursor: Cursor, names: FieldNames) -> Fields:
@@ -130,10 +210,7 @@ def name_of(cursor: Cursor, piece: Piece, what: str) -> str:
         text = cursor.text(piece)
     except ValueError as error:
         raise PairError("bad_id", f"{what} has a wrong escape: {error}") from error
-    problem = name_problem(text)
-    if problem:
-        raise PairError("bad_id", f"{what} {problem}")
-    return text
+    return checked_name(text, what)
 
 
 def read_text(cursor: Cursor, fields: Fields, *names: str) -> str | None:
@@ -153,14 +230,9 @@ def read_text(cursor: Cursor, fields: Fields, *names: str) -> str | None:
         raise PairError("bad_field", f"{name} has {piece.length} bytes; at most {MAX_TEXT} characters are accepted")
     try:
         text = cursor.text(piece)
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise PairError("bad_field", f"{name} is not valid UTF-8 text") from error
     except ValueError as error:
         raise PairError("bad_field", f"{name} has a wrong escape: {error}") from error
-    if len(text) > MAX_TEXT:
-        raise PairError("bad_field", f"{name} has {len(text)} characters; at most {MAX_TEXT} are accepted")
-    return text
+    return checked_text(text, name)
 
 
 def image_piece(fields: Fields, names: FieldNames) -> Piece:

@@ -12,7 +12,6 @@ from typing import Literal, Protocol
 BadKind = Literal[
     "no_instruction", "bad_base64", "bad_image", "image_too_large", "bad_field", "bad_id", "duplicate_id"
 ]  # fmt: skip
-Format = Literal["json", "risebench"]
 
 
 class DataError(Exception):
@@ -28,7 +27,7 @@ class PairError(Exception):
         self.message = message
 
 
-class Source(Protocol):
+class SourceImage(Protocol):
     """Where a source image lies. ``size`` is its ``(width, height)`` in pixels, upright; ``sha256`` is of its bytes."""
 
     @property
@@ -45,6 +44,17 @@ class Source(Protocol):
         """
 
 
+class ImageOpener(Protocol):
+    """Looks at an image of the data; ``thorough`` decodes it whole."""
+
+    def __call__(self, *, thorough: bool) -> SourceImage:
+        """Return where the image is, with its size and hash.
+
+        Raises:
+            PairError: it cannot be used.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One item to edit and score. ``index`` counts all items of the data from 0, bad and unselected ones too."""
@@ -54,7 +64,7 @@ class Pair:
     pair_id: str
     instruction: str
     description: str
-    source: Source
+    source: SourceImage
     sha256: str
     reference: str | None = None
 
@@ -78,7 +88,7 @@ class BadPair:
     message: str
     instruction: str | None = None
     description: str | None = None
-    source: Source | None = field(default=None, compare=False, repr=False)
+    source: SourceImage | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -115,7 +125,7 @@ class Benchmark:
     """
 
     path: str
-    format: Format
+    format: str
     categories: tuple[str, ...]
     pairs: tuple[Pair, ...]
     bad: tuple[BadPair, ...]
@@ -126,11 +136,11 @@ class Benchmark:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_key", PairsByKey(self.pairs))
 
-    def source_images(self) -> Callable[[str], Source | None]:
+    def source_images(self) -> Callable[[str], SourceImage | None]:
         """What finds the source image of a pair, a bad one too, by its key; None if it has none that can be shown."""
         bad = {pair.key: pair.source for pair in self.bad if pair.source is not None}
 
-        def find(key: str) -> Source | None:
+        def find(key: str) -> SourceImage | None:
             pair = self.by_key.get(key)
             return bad.get(key) if pair is None else pair.source
 
