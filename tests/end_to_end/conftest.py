@@ -1,17 +1,54 @@
-"""A user's place to work in, cleaned up however the test ends."""
+"""Users, each in a working directory of its own. What they start is ended however the test ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.harness import User, new_user
+from protocol.pool import read_worker_cards
+from scripts.place import Place
+from tests.harness import User, new_user, small_benchmark
+
+WARM = "warm"
 
 
 @pytest.fixture
 def user(tmp_path: Path) -> Iterator[User]:
-    """A working directory, a pool home, and the commands."""
+    """A user whose runs launch and stop pools of their own."""
     with new_user(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def warm_place() -> Iterator[Place]:
+    """Where the pool is that ``warm_user`` uses."""
+    place = Place()
+    yield place
+    place.end_everything()
+
+
+@pytest.fixture
+def warm_user(tmp_path: Path, warm_place: Place) -> User:
+    """A user whose runs share a warm pool with those of other tests: two simulated editors and a reward.
+
+    For tests of what a run makes of its input, and not of how pools start, end and fail: such a run takes half as long.
+    """
+    return warm_user_in(tmp_path, warm_place)
+
+
+def warm_user_in(folder: Path, place: Place) -> User:
+    """The same in any folder."""
+    user = User(folder, place, pool=WARM)
+    if not _is_up(place):
+        config = user.simulated(small_benchmark(folder / "first.json", pairs=1), name="first")
+        started = user.run("workers", "start", "--config", config, "--pool", WARM)
+        assert started.code == 0, started.output
+    return user
+
+
+def _is_up(place: Place) -> bool:
+    cards = read_worker_cards(place.home / WARM)
+    return len(cards) == 3 and all(psutil.pid_exists(card.pid) for card in cards)

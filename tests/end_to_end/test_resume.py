@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -11,17 +12,32 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.place import Place
+from tests.end_to_end.conftest import warm_user_in
 from tests.end_to_end.test_endings import edits_done, finish
 from tests.harness import Result, User, encoded, pair, picture, small_benchmark, write_data
 from tests.waiting import wait_until
 
 
-def finished_run(user: User, data: Path, **sections: Any) -> Path:
-    """A run of eight pairs that is over; returns its config."""
-    config = user.simulated(small_benchmark(data), **sections)
-    result = user.run_config(config)
+@pytest.fixture(scope="module")
+def finished_once(tmp_path_factory: pytest.TempPathFactory, warm_place: Place) -> Path:
+    """A user's folder with a run of eight pairs that is over, and a copy of it beside it."""
+    folder = tmp_path_factory.mktemp("finished") / "folder"
+    folder.mkdir()
+    user = warm_user_in(folder, warm_place)
+    result = user.run_config(user.simulated(small_benchmark(folder / "data.json")))
     assert result.code == 0, result.output
-    return config
+    shutil.copytree(folder, folder.with_name("copy"))
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once: Path, warm_place: Place) -> tuple[User, Path]:
+    """A user with a run of eight pairs that is over, as if it had just ended, and its config."""
+    shutil.rmtree(finished_once)
+    shutil.copytree(finished_once.with_name("copy"), finished_once)
+    user = warm_user_in(finished_once, warm_place)
+    return user, finished_once / "bench.yaml"
 
 
 def resume(user: User, config: Path, *arguments: str) -> Result:
@@ -51,10 +67,12 @@ def changed(config: Path, section: str, **values: Any) -> Path:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(user: User, tmp_path: Path, how: signal.Signals) -> None:
+def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(
+    user: User, warm_user: User, tmp_path: Path, how: signal.Signals
+) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=15)
-    assert user.run_config(user.simulated(data)).code == 0
-    undisturbed = scores(user)
+    assert warm_user.run_config(warm_user.simulated(data)).code == 0
+    undisturbed = scores(warm_user)
     config = user.simulated(data, editor={"latency_ms": 60})
     process = user.start("run", "--config", config)
     first = user.output / "runs"
@@ -75,8 +93,8 @@ def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(user: User, tmp_pat
     assert user.left_over() == []
 
 
-def test_what_is_whole_is_reused_and_the_models_do_nothing(user: User, tmp_path: Path) -> None:
-    config = finished_run(user, tmp_path / "data.json")
+def test_what_is_whole_is_reused_and_the_models_do_nothing(finished: tuple[User, Path]) -> None:
+    user, config = finished
     before = user.rows()
     result = resume(user, config)
     assert result.code == 0, result.output
@@ -84,8 +102,8 @@ def test_what_is_whole_is_reused_and_the_models_do_nothing(user: User, tmp_path:
     assert user.rows() == before
 
 
-def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(user: User, tmp_path: Path) -> None:
-    config = finished_run(user, tmp_path / "data.json")
+def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(finished: tuple[User, Path]) -> None:
+    user, config = finished
     before = scores(user)
     keep_lines(user, lambda row: row["event"] != "stage")
     content = ledger(user).read_bytes()
@@ -98,8 +116,8 @@ def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(user: User, tmp_pat
     assert all(line.endswith("}") for line in ledger(user).read_text(encoding="utf-8").splitlines())
 
 
-def test_a_damaged_line_is_passed_over_and_its_unit_done_again(user: User, tmp_path: Path) -> None:
-    config = finished_run(user, tmp_path / "data.json")
+def test_a_damaged_line_is_passed_over_and_its_unit_done_again(finished: tuple[User, Path]) -> None:
+    user, config = finished
     before = scores(user)
     lines = ledger(user).read_bytes().splitlines(keepends=True)
     at = next(number for number, line in enumerate(lines) if b'"edited"' in line)
@@ -115,9 +133,9 @@ def test_a_damaged_line_is_passed_over_and_its_unit_done_again(user: User, tmp_p
 @pytest.mark.parametrize("damage", ["missing", "wrong"])
 @pytest.mark.parametrize("scored", [True, False])
 def test_an_image_that_is_not_as_it_was_made_is_made_again_if_it_matters(
-    user: User, tmp_path: Path, damage: str, scored: bool
+    finished: tuple[User, Path], damage: str, scored: bool
 ) -> None:
-    config = finished_run(user, tmp_path / "data.json")
+    user, config = finished
     before = scores(user)
     images = user.run_folder() / "images" / "spatial"
     if damage == "missing":
@@ -137,11 +155,11 @@ def test_an_image_that_is_not_as_it_was_made_is_made_again_if_it_matters(
 
 
 def test_another_seed_or_step_count_does_all_again_and_an_interruption_mixes_nothing(
-    user: User, tmp_path: Path
+    finished: tuple[User, Path],
 ) -> None:
-    config = finished_run(user, tmp_path / "data.json")
-    changed(config, "diffusion_model", num_inference_steps=7, latency_ms=300)
-    process = user.start("run", "--config", config, "--resume", "latest")
+    user, config = finished
+    changed(config, "diffusion_model", num_inference_steps=7, latency_ms=600)
+    process = user.start_run(config, "--resume", "latest")
     wait_until(lambda: edits_done(user, 10))
     process.send_signal(signal.SIGINT)
     output = finish(process)
@@ -160,8 +178,8 @@ def test_another_seed_or_step_count_does_all_again_and_an_interruption_mixes_not
     assert user.report()["overall"]["num_samples"] == 8
 
 
-def test_other_prompts_score_again_and_edit_nothing(user: User, tmp_path: Path) -> None:
-    config = finished_run(user, tmp_path / "data.json")
+def test_other_prompts_score_again_and_edit_nothing(finished: tuple[User, Path]) -> None:
+    user, config = finished
     content = yaml.safe_load(config.read_text(encoding="utf-8"))
     content["prompts"] = {"spatial": {"system_prompt": "", "user_prompt_template": "How good is {edit_instruction}?"}}
     config.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
@@ -172,19 +190,19 @@ def test_other_prompts_score_again_and_edit_nothing(user: User, tmp_path: Path) 
     assert len(user.rows("edited")) == 8
 
 
-def test_how_many_work_and_how_fast_changes_no_identity(user: User, tmp_path: Path) -> None:
-    config = finished_run(user, tmp_path / "data.json")
+def test_the_number_and_speed_of_workers_change_no_identity(finished: tuple[User, Path]) -> None:
+    user, config = finished
     keep_lines(user, lambda row: row["event"] != "scored" or row["category"] != "spatial")
     changed(config, "diffusion_model", device_ids=["cpu"], latency_ms=1, faults={"error": 0.0})
     changed(config, "reward_model", batch_size=1)
-    result = resume(user, config)
+    result = user.run("run", "--config", config, "--resume", "latest")  # with a pool of its own
     assert result.code == 0, result.output
     assert "Reused: 8 of 8 edits, 4 of 8 scores" in result.output
 
 
-def test_pairs_that_changed_came_or_went(user: User, tmp_path: Path) -> None:
-    data = tmp_path / "data.json"
-    config = finished_run(user, data)
+def test_pairs_that_changed_came_or_went(finished: tuple[User, Path]) -> None:
+    user, config = finished
+    data = config.with_name("data.json")
     content = json.loads(data.read_text(encoding="utf-8"))
     content["物理"][0]["edit_instruction"] = "something else"
     content["物理"][1]["original_image_b64"] = encoded(picture((77, 33)))
@@ -206,24 +224,24 @@ def test_pairs_that_changed_came_or_went(user: User, tmp_path: Path) -> None:
     assert report["failures"][0]["kind"] == "bad_base64"
 
 
-def test_what_failed_is_tried_again(user: User, tmp_path: Path) -> None:
-    config = user.simulated(
+def test_what_failed_is_tried_again(warm_user: User, tmp_path: Path) -> None:
+    config = warm_user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"faults": {"error": ["物理/1"]}},
         reward={"faults": {"error": ["spatial/2"]}},
     )
-    assert user.run_config(config).code == 3
-    assert all(row["identity"] for row in user.rows("failed"))
+    assert warm_user.run_config(config).code == 3
+    assert all(row["identity"] for row in warm_user.rows("failed"))
     changed(config, "diffusion_model", faults={})
     changed(config, "reward_model", faults={})
-    result = resume(user, config)
+    result = resume(warm_user, config)
     assert result.code == 0, result.output
     assert "To edit: 1 (1 failed before)" in result.output
-    assert user.report()["failures"] == []
+    assert warm_user.report()["failures"] == []
 
 
-def test_more_samples_and_passes_are_added_to_what_is_there(user: User, tmp_path: Path) -> None:
-    config = finished_run(user, tmp_path / "data.json")
+def test_more_samples_and_passes_are_added_to_what_is_there(finished: tuple[User, Path]) -> None:
+    user, config = finished
     changed(config, "evaluation", samples_per_pair=2, reward_passes=2)
     result = resume(user, config)
     assert result.code == 0, result.output
@@ -231,9 +249,10 @@ def test_more_samples_and_passes_are_added_to_what_is_there(user: User, tmp_path
     assert len(user.rows("scored")) == 32
 
 
-def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_path: Path) -> None:
-    sections = {"evaluation": {"save_generated_images": False}}
-    config = finished_run(user, tmp_path / "data.json", **sections)
+def test_images_that_are_not_kept_are_not_needed_once_scored(warm_user: User, tmp_path: Path) -> None:
+    user, sections = warm_user, {"evaluation": {"save_generated_images": False}}
+    config = user.simulated(small_benchmark(tmp_path / "data.json"), **sections)
+    assert user.run_config(config).code == 0
     images = user.run_folder() / "images"
     left_behind = images / "spatial" / "1.png"
     left_behind.write_bytes(b"the run was killed before it could remove this")
@@ -243,11 +262,11 @@ def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_pat
     assert not list(images.rglob("*.png"))
 
 
-def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> None:
-    config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
-    process = user.start("run", "--config", config)
-    wait_until(lambda: edits_done(user, 1))
-    result = resume(user, config)
+def test_a_second_process_on_one_run_is_refused(warm_user: User, tmp_path: Path) -> None:
+    config = warm_user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
+    process = warm_user.start_run(config)
+    wait_until(lambda: edits_done(warm_user, 1))
+    result = resume(warm_user, config)
     assert result.code == 2, result.output
     assert "in use by another process" in result.output
     finish(process)
@@ -264,7 +283,8 @@ def test_a_run_that_is_not_there_is_a_usage_error(user: User, tmp_path: Path, ru
 
 
 def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: User, tmp_path: Path) -> None:
-    config = finished_run(user, tmp_path / "data.json", scheduler={"residency": "swap"})
+    config = user.simulated(small_benchmark(tmp_path / "data.json"), scheduler={"residency": "swap"})
+    assert user.run_config(config).code == 0
     before = scores(user)
     keep_lines(user, lambda row: row["event"] not in ("scored", "stage"))
     result = resume(user, config)
@@ -274,11 +294,11 @@ def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: 
     assert user.report()["performance"]["model_switches"] == 0
 
 
-def test_too_many_failures_by_the_command_line_can_be_gone_on_with(user: User, tmp_path: Path) -> None:
-    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})
-    result = user.run_config(config, "--max-failures", "0.05")
+def test_too_many_failures_by_the_command_line_can_be_gone_on_with(warm_user: User, tmp_path: Path) -> None:
+    config = warm_user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})
+    result = warm_user.run_config(config, "--max-failures", "0.05")
     assert result.code == 1, result.output
     assert "more than the limit of 2" in result.output
-    assert f"--max-failures 0.05 --resume {user.run_folder().name}" in result.output
-    assert resume(user, changed(config, "diffusion_model", faults={})).code == 0
-    assert user.report()["status"] == "COMPLETE"
+    assert f"--max-failures 0.05 --resume {warm_user.run_folder().name}" in result.output
+    assert resume(warm_user, changed(config, "diffusion_model", faults={})).code == 0
+    assert warm_user.report()["status"] == "COMPLETE"
