@@ -6,6 +6,7 @@ Whoever finds something missing or out of date makes it, under a lock: the proce
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import subprocess
@@ -13,13 +14,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.tiny_models.catalog import MODELS
+from scripts.tiny_models import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY_MODELS = ROOT / "outputs" / "tiny-models"
 REWARD_ENVIRONMENT = ROOT / ".venv" / "tests" / "reward env"
 """What ``scripts/setup_reward_env.sh`` makes, in a path that needs quoting. ``make clean`` keeps it, like ``.venv``."""
 
+MODELS = {
+    **catalog.MODELS,
+    "editor-other": dataclasses.replace(catalog.MODELS["editor"], builder="tests.set_up.build_other_editor"),
+}
 _SOURCES = [ROOT / name for name in ("pyproject.toml", "constraints-reward.txt", "scripts/setup_reward_env.sh")]
 
 
@@ -30,6 +35,13 @@ def tiny_model(name: str) -> Path:
         if not MODELS[name].is_current(folder):
             MODELS[name].build(folder)
     return folder
+
+
+def build_other_editor(folder: Path) -> None:
+    """The tiny editor with other weights."""
+    from scripts.tiny_models.editor import build_editor
+
+    build_editor(folder, seed=1)
 
 
 def reward_environment() -> Path:

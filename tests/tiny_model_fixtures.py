@@ -16,6 +16,12 @@ def tiny_editor_path() -> Path:
 
 
 @pytest.fixture(scope="session")
+def other_tiny_editor_path() -> Path:
+    """The same pipeline with other weights."""
+    return tiny_model("editor-other")
+
+
+@pytest.fixture(scope="session")
 def tiny_reward_path() -> Path:
     """A folder with a tiny Qwen3-VL of random weights."""
     return tiny_model("reward")

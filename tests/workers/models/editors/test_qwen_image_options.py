@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from protocol.messages import ModelSpec
-from scripts.tiny_models.editor import build_editor
 from workers.interface import EditRequest, ModelError
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 from workers.models.editors.qwen_image_options import can_be_replaced, checked_options, lora_file
@@ -43,8 +42,10 @@ def picture(left: float = -2.0, size: tuple[int, int] = (64, 64)) -> Image.Image
     return Image.effect_mandelbrot(size, (left, -1.5, 1, 1.5), 50).convert("RGB")
 
 
-def request(source: Image.Image | None = None, instruction: str = "把圆形改成方形", seed: int = 42) -> EditRequest:
-    parameters = {"num_inference_steps": STEPS, "true_cfg_scale": 4.0, "height": 64, "width": 64}
+def request(
+    source: Image.Image | None = None, instruction: str = "把圆形改成方形", seed: int = 42, steps: int = STEPS
+) -> EditRequest:
+    parameters = {"num_inference_steps": steps, "true_cfg_scale": 4.0, "height": 64, "width": 64}
     return EditRequest(source or picture(), instruction, seed, "a/1", parameters)
 
 
@@ -77,13 +78,6 @@ def reference(tiny_editor_path: Path) -> np.ndarray:
     return edit(loaded(tiny_editor_path))
 
 
-@pytest.fixture(scope="module")
-def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint") / "other"
-    build_editor(folder, seed=1)
-    return folder
-
-
 @pytest.mark.parametrize("options", [FIRST_BLOCK, {"taylorseer_cache": 3}, {"fp8": True}], ids=str)
 def test_an_approximate_edit_depends_on_no_other_one_not_even_on_one_that_failed(
     tiny_editor_path: Path, reference: np.ndarray, options: dict[str, Any]
@@ -113,11 +107,11 @@ def test_prompt_embeddings_are_made_once_for_a_pair_and_change_nothing(tiny_edit
     editor, plain = loaded(tiny_editor_path, KEPT), loaded(tiny_editor_path)
     passes = count_encodings(editor)
     for wanted, expected in [
-        (request(), 2),
-        (request(seed=43), 2),
-        (request(instruction="make it blue"), 3),  # the negative prompt is the same, with the same image
-        (request(picture(-1.0)), 5),
-        (request(), 5),
+        (request(steps=2), 2),
+        (request(seed=43, steps=2), 2),
+        (request(instruction="make it blue", steps=2), 3),  # the negative prompt is the same, with the same image
+        (request(picture(-1.0), steps=2), 5),
+        (request(steps=2), 5),
     ]:
         assert np.array_equal(edit(editor, wanted), edit(plain, wanted))
         assert len(passes) == expected
@@ -136,7 +130,7 @@ def test_an_edit_that_failed_leaves_whole_embeddings_or_none(tiny_editor_path: P
 
 
 def test_embeddings_are_forgotten_with_the_weights(
-    tiny_editor_path: Path, other_checkpoint: Path, reference: np.ndarray
+    tiny_editor_path: Path, other_tiny_editor_path: Path, reference: np.ndarray
 ) -> None:
     editor = loaded(tiny_editor_path, KEPT)
     edit(editor)
@@ -145,8 +139,8 @@ def test_embeddings_are_forgotten_with_the_weights(
     editor.place("device")
     assert np.array_equal(edit(editor), reference)
     assert len(passes) == 2
-    assert editor.replace(spec(other_checkpoint, KEPT))
-    assert np.array_equal(edit(editor), edit(loaded(other_checkpoint)))
+    assert editor.replace(spec(other_tiny_editor_path, KEPT))
+    assert np.array_equal(edit(editor), edit(loaded(other_tiny_editor_path)))
     passes = count_encodings(editor)
     edit(editor)
     assert not passes
@@ -154,13 +148,13 @@ def test_embeddings_are_forgotten_with_the_weights(
 
 @pytest.mark.parametrize("options", [{**FIRST_BLOCK, "fp8": True}, {"taylorseer_cache": 3}], ids=str)
 def test_another_checkpoint_in_place_has_the_same_options(
-    tiny_editor_path: Path, other_checkpoint: Path, options: dict[str, Any]
+    tiny_editor_path: Path, other_tiny_editor_path: Path, options: dict[str, Any]
 ) -> None:
     editor = loaded(tiny_editor_path, options)
     edit(editor)
-    assert editor.replace(spec(other_checkpoint, options))
-    assert np.array_equal(edit(editor), edit(loaded(other_checkpoint, options)))
-    assert not editor.replace(spec(other_checkpoint, {})), "without the options it is another model"
+    assert editor.replace(spec(other_tiny_editor_path, options))
+    assert np.array_equal(edit(editor), edit(loaded(other_tiny_editor_path, options)))
+    assert not editor.replace(spec(other_tiny_editor_path, {})), "without the options it is another model"
 
 
 def test_a_transformer_that_has_to_be_read_anew_for_another_checkpoint_has_the_same_options(

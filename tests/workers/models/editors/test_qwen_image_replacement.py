@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from protocol.messages import ModelSpec
-from scripts.tiny_models.editor import build_editor
 from workers.interface import EditRequest, ModelError
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
@@ -44,30 +43,23 @@ def where(editor: QwenImageEditEditor) -> dict[str, int]:
     }
 
 
-@pytest.fixture(scope="module")
-def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint") / "other"
-    build_editor(folder, seed=1)
-    return folder
-
-
-def test_the_new_weights_take_the_place_of_the_old_ones(tiny_editor_path: Path, other_checkpoint: Path) -> None:
+def test_the_new_weights_take_the_place_of_the_old_ones(tiny_editor_path: Path, other_tiny_editor_path: Path) -> None:
     editor = loaded(tiny_editor_path)
     before = edit(editor)
     addresses = where(editor)
 
-    assert editor.replace(spec(other_checkpoint))
+    assert editor.replace(spec(other_tiny_editor_path))
 
     assert where(editor) == addresses, "not one tensor was allocated anew"
-    assert np.array_equal(edit(editor), edit(loaded(other_checkpoint)))
+    assert np.array_equal(edit(editor), edit(loaded(other_tiny_editor_path)))
     assert not np.array_equal(edit(editor), before)
     assert editor.replace(spec(tiny_editor_path))
     assert np.array_equal(edit(editor), before), "and back"
 
 
-def test_another_dtype_is_no_replacement(tiny_editor_path: Path, other_checkpoint: Path) -> None:
+def test_another_dtype_is_no_replacement(tiny_editor_path: Path, other_tiny_editor_path: Path) -> None:
     editor = loaded(tiny_editor_path)
-    assert not editor.replace(spec(other_checkpoint, "bfloat16"))
+    assert not editor.replace(spec(other_tiny_editor_path, "bfloat16"))
     assert editor.spec == spec(tiny_editor_path)
 
 
@@ -85,10 +77,10 @@ def test_a_component_of_another_shape_is_read_anew(tiny_editor_path: Path, tmp_p
 
 
 def test_a_text_encoder_whose_configuration_an_older_library_wrote_is_the_same(
-    tiny_editor_path: Path, other_checkpoint: Path, tmp_path: Path
+    tiny_editor_path: Path, other_tiny_editor_path: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "older"
-    shutil.copytree(other_checkpoint, folder)
+    shutil.copytree(other_tiny_editor_path, folder)
     path = folder / "text_encoder" / "config.json"
     config = json.loads(path.read_text())
     rope = config["text_config"].pop("rope_parameters")
