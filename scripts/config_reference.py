@@ -17,22 +17,22 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from scheduler.config.catalog import (
-    EDITOR_FAMILY,
     PER_ASPECT,
     PER_CATEGORY,
-    REWARD_FAMILY,
     SECTIONS,
-    Key,
+    KeyPlace,
     all_keys,
     bounds,
+    classes,
     nested_section,
     type_name,
 )
+from scheduler.config.models import FAMILIES
 from scheduler.config.values import Allowed, Section
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "config-reference.md"
 
-_FAMILIES = {family.section: family for family in (EDITOR_FAMILY, REWARD_FAMILY)}
+_FAMILIES = {family.section: family for family in FAMILIES.values()}
 _LEFT_OUT = "left out"
 _HEAD = """\
 # Every key of a config
@@ -53,7 +53,7 @@ def reference() -> str:
     """The whole page."""
     parts = [_HEAD]
     for section in SECTIONS:
-        keys = [key for key in all_keys() if key.path.split(".")[0] == section]
+        keys = [key for key in all_keys(builtin=True) if key.path.split(".")[0] == section]
         for number, parent in enumerate(dict.fromkeys(key.path.rpartition(".")[0] for key in keys)):
             level = "##" if number == 0 else "###"
             below = [key for key in keys if key.path.rpartition(".")[0] == parent]
@@ -67,18 +67,18 @@ def _heading(path: str) -> str:
     return f"`{path}`"
 
 
-def _purpose(section: str, parent: str, keys: Sequence[Key]) -> str:
+def _purpose(section: str, parent: str, keys: Sequence[KeyPlace]) -> str:
     """What the mapping at ``parent`` is for."""
     if parent in (section, f"{section}.{PER_CATEGORY}"):
-        return SECTIONS[section][0].purpose
+        return classes(section)[0].purpose
     holder = next(key for key in keys if key.path == parent.removesuffix(f".{PER_ASPECT}"))
     held = nested_section(holder.field)
     return (held.purpose if held is not None else "") or holder.field.description or ""
 
 
-def _tables(section: str, keys: Sequence[Key]) -> str:
+def _tables(section: str, keys: Sequence[KeyPlace]) -> str:
     """The keys of one mapping; those that only simulated models have stand by themselves."""
-    every = [type_name(kind) for kind in SECTIONS[section]]
+    every = [type_name(kind) for kind in classes(section, builtin=True)]
     rows = list(_rows(section, keys))
     real = [row for row in rows if row.owners != ("simulated",)]
     simulated = [row for row in rows if row.owners == ("simulated",)]
@@ -99,7 +99,7 @@ class _Row:
     meaning: str
 
 
-def _rows(section: str, keys: Sequence[Key]) -> Iterator[_Row]:
+def _rows(section: str, keys: Sequence[KeyPlace]) -> Iterator[_Row]:
     """One for each key, and more where its types differ in value, default or meaning."""
     found: dict[tuple[str, ...], list[str]] = {}
     order = {name: place for place, name in enumerate(dict.fromkeys(key.name for key in keys))}
@@ -114,12 +114,12 @@ def _rows(section: str, keys: Sequence[Key]) -> Iterator[_Row]:
 
 def _type_key(section: str) -> tuple[str, str, str]:
     family = _FAMILIES[section]
-    default = type_name(family.default)
-    meanings = [f"`{name}`: {kind.model_fields['type'].description}" for name, kind in family.types.items()]
-    return _words(family.types), f"`{default}`", "<br>".join(meanings)
+    types = family.types(builtin=True)
+    meanings = [f"`{name}`: {kind.model_fields['type'].description}" for name, kind in types.items()]
+    return _words(types), f"`{family.default}`", "<br>".join(meanings)
 
 
-def _plain_key(key: Key) -> tuple[str, str, str]:
+def _plain_key(key: KeyPlace) -> tuple[str, str, str]:
     if key.name == "class_path":
         return "`package.module.Class`", _LEFT_OUT, f"Instead of `type`. {key.field.description}"
     return _value(key.field), _default(key.field), key.field.description or ""

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from protocol.messages import ModelSpec
+from workers.models.registry import canonical_type
 
 _CACHE_ENTRIES = 10_000
 
@@ -39,7 +40,7 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path) -> str:
         _write_cache(cache, {**known, **fresh})
     what = {
         "role": spec.role,
-        "class": spec.class_path or _family(spec.type),
+        "class": spec.class_path or (spec.type and canonical_type(spec.role, spec.type)),
         "name": None if files else spec.name,
         "params": msgspec.to_builtins(spec.params),
         "files": hashes,
@@ -55,13 +56,6 @@ def file_stamps(files: Iterable[str]) -> dict[str, str]:
     """
     status = {name: Path(name).stat() for name in files}
     return {name: f"{name}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}" for name, stat in status.items()}
-
-
-def _family(kind: str | None) -> str | None:
-    """One name for all types that load the same model: where it runs does not matter."""
-    return {"multi_gpu_qwen_image_edit": "qwen_image_edit", "multi_gpu_qwen_edit": "qwen_image_edit"}.get(
-        kind or "", (kind or "").removesuffix("_subprocess") or None
-    )
 
 
 def _hash_file(path: Path) -> str:

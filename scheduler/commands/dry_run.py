@@ -11,8 +11,7 @@ from protocol.messages import Role
 from protocol.pool import home
 from scheduler.base.text import one_line
 from scheduler.benchmark.units import AllEdits, EditUnit
-from scheduler.config.editor_models import DiffusionModel
-from scheduler.config.reward_models import RewardModel
+from scheduler.config.models import ModelSection
 from scheduler.run.admission import refused_edits
 from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
@@ -63,7 +62,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
     return not (bad or refused)
 
 
-def _model_line(what: str, section: DiffusionModel | RewardModel, devices: Sequence[str]) -> Iterator[str]:
+def _model_line(what: str, section: ModelSection, devices: Sequence[str]) -> Iterator[str]:
     name = section.params.model_name or ""
     yield f"{what}: {section.type or section.class_path} {name} on {', '.join(devices)}"
 

@@ -2,82 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from scheduler.config.editor_models import EDITOR_ALIASES, EDITORS, OwnEditor, QwenImageEdit
+from scheduler.config.models import FAMILIES
 from scheduler.config.prompts import CategoryEntry
-from scheduler.config.reward_models import REWARDS, OwnReward, Qwen3VL
 from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
 from scheduler.config.values import Section
 
-
-@dataclass(frozen=True)
-class Family:
-    """The models that can stand in one section, by ``type``; ``own`` is for a class of the user's."""
-
-    section: str
-    role: str
-    types: Mapping[str, type[Section]]
-    own: type[Section]
-    default: type[Section]
-    aliases: Mapping[str, str]
-    old_classes: Mapping[str, str]
-
-
-EDITOR_FAMILY = Family(
-    section="diffusion_model",
-    role="editor",
-    types=EDITORS,
-    own=OwnEditor,
-    default=QwenImageEdit,
-    aliases=EDITOR_ALIASES,
-    old_classes={
-        "QwenImageEditModel": "qwen_image_edit",
-        "MultiGPUQwenImageEditModel": "multi_gpu_qwen_image_edit",
-    },
-)
-REWARD_FAMILY = Family(
-    section="reward_model",
-    role="reward",
-    types=REWARDS,
-    own=OwnReward,
-    default=Qwen3VL,
-    aliases={},
-    old_classes={"Qwen3VLRewardModel": "qwen3_vl", "Qwen3VLSubprocessRewardModel": "qwen3_vl_subprocess"},
-)
-
 PLAIN_SECTIONS: dict[str, type[Section]] = {
     "benchmark": Benchmark,
+    "prompts": CategoryEntry,
     "evaluation": Evaluation,
     "logging": Logging,
     "pool": Pool,
     "scheduler": Scheduler,
 }
+"""The keys of ``prompts`` are categories, each a ``CategoryEntry``."""
 
-SECTIONS: dict[str, tuple[type[Section], ...]] = {
-    "benchmark": (Benchmark,),
-    "diffusion_model": (*EDITORS.values(), OwnEditor),
-    "reward_model": (*REWARDS.values(), OwnReward),
-    "prompts": (CategoryEntry,),
-    "evaluation": (Evaluation,),
-    "logging": (Logging,),
-    "pool": (Pool,),
-    "scheduler": (Scheduler,),
-}
-"""In the order in which a config has them. The keys of ``prompts`` are categories, each a ``CategoryEntry``."""
+_FAMILIES = {family.section: family for family in FAMILIES.values()}
+SECTIONS = ("benchmark", *_FAMILIES, *list(PLAIN_SECTIONS)[1:])
+"""In the order in which a config has them."""
 
 PER_CATEGORY = "<category>"
 PER_ASPECT = "<aspect>"
 
 
 @dataclass(frozen=True)
-class Key:
-    """One key of the config: its dotted path, its field, and which ``type`` has it (None: all, or there are none)."""
+class KeyPlace:
+    """A key of the config: its dotted path, its field, and the section that has it: one for each ``type``."""
 
     path: str
     name: str
@@ -85,18 +42,29 @@ class Key:
     owner: type[Section]
 
 
-def all_keys() -> Iterator[Key]:
-    """Every key of every section and type; one that several types share comes once for each."""
-    for section, kinds in SECTIONS.items():
+def classes(section: str, *, builtin: bool = False) -> tuple[type[Section], ...]:
+    """The classes that a section may have: one for each type, the last for a class of the user's own."""
+    family = _FAMILIES.get(section)
+    if family is None:
+        return (PLAIN_SECTIONS[section],)
+    return (*family.types(builtin=builtin).values(), family.own())
+
+
+def all_keys(*, builtin: bool = False) -> Iterator[KeyPlace]:
+    """Every key of every section and type, with ``builtin`` without the types of packages.
+
+    A key that several types share comes once for each.
+    """
+    for section in SECTIONS:
         prefix = f"{section}.{PER_CATEGORY}" if section == "prompts" else section
-        for kind in kinds:
+        for kind in classes(section, builtin=builtin):
             yield from _keys(prefix, kind, kind)
 
 
-def _keys(prefix: str, kind: type[Section], owner: type[Section]) -> Iterator[Key]:
+def _keys(prefix: str, kind: type[Section], owner: type[Section]) -> Iterator[KeyPlace]:
     for name, field in kind.model_fields.items():
         path = f"{prefix}.{name}"
-        yield Key(path, name, field, owner)
+        yield KeyPlace(path, name, field, owner)
         if below := nested_section(field):
             yield from _keys(f"{path}.{PER_ASPECT}" if name == "aspects" else path, below, owner)
 
@@ -109,7 +77,7 @@ def nested_section(field: FieldInfo) -> type[Section] | None:
 def _section_in(annotation: Any) -> type[Section] | None:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
+    return next((section for part in get_args(annotation) if (section := _section_in(part))), None)
 
 
 def type_name(kind: type[Section]) -> str:
@@ -120,14 +88,11 @@ def type_name(kind: type[Section]) -> str:
 
 def hint_for_key(name: str, section: str, path: str) -> str | None:
     """Where a key that is unknown at ``path`` (of ``section``) would be right, if it is one anywhere."""
-    found = [key for key in all_keys() if key.name == name]
-    here = [key for key in found if key.path == f"{path}.{name}"]
-    if here:
-        kinds = {type_name(key.owner): None for key in here if type_name(key.owner) not in {"simulated", "identity"}}
-        return f"`{name}` belongs to type {' and '.join(kinds)}" if kinds else f"`{name}` belongs to type simulated"
-    places = list({key.path.rpartition(".")[0]: None for key in found})
-    same_section = [place for place in places if place.split(".")[0] == section]
-    chosen = (same_section or places)[:2]
+    places = [key for key in all_keys() if key.name == name]
+    if here := [key for key in places if key.path == f"{path}.{name}"]:
+        return f"`{name}` belongs to type {' and '.join(dict.fromkeys(type_name(key.owner) for key in here))}"
+    parents = list(dict.fromkeys(key.path.rpartition(".")[0] for key in places))
+    chosen = ([parent for parent in parents if parent.split(".")[0] == section] or parents)[:2]
     return f"`{name}` is a key of `{'` and `'.join(chosen)}`" if chosen else None
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import yaml
 
-from scheduler.config.editor_models import DiffusionModel
+from scheduler.config.models import DiffusionModel, ModelSection, RewardModel
 from scheduler.config.prompts import Prompts
 from scheduler.config.reading.yaml_values import PLAIN_WORDS
-from scheduler.config.reward_models import RewardModel
 from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
 from scheduler.config.values import Section
 
@@ -65,7 +64,7 @@ def _plain(section: Section) -> dict[str, Any]:
     return section.model_dump(mode="json")
 
 
-def _plain_model(section: DiffusionModel | RewardModel) -> dict[str, Any]:
+def _plain_model(section: ModelSection) -> dict[str, Any]:
     plain = section.model_dump(mode="json", serialize_as_any=True)
     return {name: value for name, value in plain.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""How the Python of a reward in an environment of its own is started."""
+"""How the Python of workers in an environment of their own is started."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from scheduler.config.document import Config
+from scheduler.config.models import ModelSection
 from scheduler.config.problems import nearest
-from scheduler.config.reward_models import Qwen3VLSubprocessParams
 
 _USUAL_ROOTS = ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "~/micromamba", "~/.conda")
 _SYSTEM_ROOTS = ("/opt/conda", "/opt/miniconda3", "/opt/anaconda3", "/opt/miniforge3", "/usr/local/miniconda3")
@@ -19,34 +18,25 @@ _ALONE = "-s"
 """Without the packages of ``~/.local``, which every conda environment would else take before its own."""
 
 
-def isolated_reward(config: Config) -> Qwen3VLSubprocessParams | None:
-    """The parameters of a reward in an environment of its own, as far as they say which; else None."""
-    params = config.reward_model.params
-    if isinstance(params, Qwen3VLSubprocessParams) and (params.python or params.conda_env):
-        return params
-    return None
-
-
-def reward_command(config: Config) -> list[str]:
-    """The command that rewards are started with, to which Python's own arguments are added.
+def worker_command(section: ModelSection) -> list[str]:
+    """The command that workers of this model are started with, to which Python's own arguments are added.
 
     It is the interpreter that ``python`` or ``conda_env`` names; ``conda run`` where only conda knows the environment,
-    or perhaps does not know it either; and the Python that runs now for a reward without an environment of its own.
+    or perhaps does not know it either; and the Python that runs now for a model without an environment of its own.
 
     Raises:
         FileNotFoundError: the conda environment or the file is not there.
     """
-    params = isolated_reward(config)
-    if params is None:
+    if not section.has_environment:
         return [sys.executable]
-    if params.python is not None:
-        if not os.access(params.python, os.X_OK) or params.python.is_dir():
-            raise FileNotFoundError(f"{params.python} is no program")
-        return [str(params.python.absolute()), _ALONE]
-    name = params.conda_env or ""
-    found = conda_environments().get(name)
-    if found is not None:
-        return [str(found), _ALONE]
+    python, name = section.params.python, section.params.conda_env or ""
+    if python is not None:
+        if not os.access(python, os.X_OK) or python.is_dir():
+            raise FileNotFoundError(f"{python} is no program")
+        return [str(python.absolute()), _ALONE]
+    environment = conda_environments().get(name)
+    if environment is not None:
+        return [str(environment), _ALONE]
     conda = shutil.which("conda") or os.environ.get("CONDA_EXE")
     if conda:
         return [conda, "run", "--no-capture-output", "-n", name, "python", _ALONE]

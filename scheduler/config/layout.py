@@ -12,7 +12,6 @@ from typing import Literal
 
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.document import Config
-from scheduler.config.editor_models import AnyDevices, ManyDevices, OneDevice, OwnEditor
 from scheduler.config.problems import ConfigError, Location, Problem, dotted
 from scheduler.config.values import DeviceId
 
@@ -87,13 +86,13 @@ def _wanted_by_editor(config: Config, visible: Sequence[int]) -> tuple[Location,
     """The key that decides, and the devices that it names; None for all GPUs that are left."""
     section, params = config.diffusion_model, config.diffusion_model.params
     base: Location = ("diffusion_model", "params")
-    if isinstance(params, ManyDevices):
+    if params.device_ids is not None:
         return (*base, "device_ids"), params.device_ids
-    if isinstance(params, AnyDevices) and params.device_ids is not None:
-        return (*base, "device_ids"), params.device_ids
-    device = params.device if isinstance(params, (OneDevice, AnyDevices)) else None
+    device = params.device
+    if device is None and section.declaration.needs == "gpu":
+        return (*base, "device_ids"), None
     if device is None:
-        device = "cuda" if isinstance(section, OwnEditor) and visible else "cpu"
+        device = "cuda" if section.holds_gpu and visible else "cpu"
     return (*base, "device"), (_device_id(device),)
 
 
@@ -103,7 +102,7 @@ def _wanted_by_reward(config: Config) -> tuple[Location, tuple[DeviceId, ...] | 
     base: Location = ("reward_model", "params")
     if params.device_ids is not None:
         return (*base, "device_ids"), params.device_ids
-    return (*base, "device"), None if params.device == "auto" else (_device_id(params.device),)
+    return (*base, "device"), None if params.device in {None, "auto"} else (_device_id(params.device or ""),)
 
 
 def _not_there(

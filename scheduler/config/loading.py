@@ -12,15 +12,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from scheduler.config.catalog import EDITOR_FAMILY, REWARD_FAMILY, SECTIONS, Family, hint_for_key
+from scheduler.config.catalog import SECTIONS, hint_for_key
 from scheduler.config.checks.environment import Environment, environment_problems
 from scheduler.config.document import Config
-from scheduler.config.editor_models import DiffusionModel
 from scheduler.config.model_choice import choose
+from scheduler.config.models import EDITOR_FAMILY, REWARD_FAMILY, AnySection, Family
 from scheduler.config.problems import ConfigError, Location, Problem, did_you_mean, dotted, listing, printable, shown
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
 from scheduler.config.reading.yaml_source import Source, read_source
-from scheduler.config.reward_models import RewardModel
 from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
 from scheduler.config.validation import Checker, Findings
 from scheduler.config.values import Section, check_name
@@ -132,15 +131,13 @@ def _build(source: Source, raw: Mapping[str, dict[str, Any]], findings: Findings
         checker = Checker(kind, (name,), source)
         return checker.check(raw.get(name, {}), findings) or kind.with_defaults()
 
-    def model(family: Family) -> Section:
+    def model(family: Family[AnySection]) -> AnySection:
         chosen = choose(family, raw.get(family.section, {}), source, findings)
         notices.extend(chosen.notices)
         checker = Checker(chosen.kind, (family.section,), source, chosen.foreign)
         return checker.check(chosen.raw, findings) or chosen.kind.with_defaults()
 
     editor, reward = model(EDITOR_FAMILY), model(REWARD_FAMILY)
-    if not isinstance(editor, DiffusionModel) or not isinstance(reward, RewardModel):
-        raise TypeError("the families hold sections of another kind")
     evaluation = plain("evaluation", Evaluation)
     config = Config(
         benchmark=plain("benchmark", Benchmark),

@@ -22,7 +22,8 @@ import yaml
 from pydantic import AfterValidator, Field
 
 from protocol.messages import Prompt
-from scheduler.config.values import CategoryName, Conflict, Section
+from scheduler.config.values import CategoryName, Section
+from workers.models.declaration import Conflict
 
 DEFAULT = "default"
 BUILTIN_SCALE = (0, 10)

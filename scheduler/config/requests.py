@@ -1,118 +1,121 @@
 """What a config asks of its workers: what they load (``ModelSpec``), and what each edit or batch is to be like.
 
-A spec holds only what decides what is loaded, so that two runs that differ in steps or seeds share warm workers.
+A spec holds only what decides what is loaded, so that two runs that differ in steps or seeds share warm workers. Each
+key's declaration says which of these it belongs to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from protocol.messages import ModelSpec
 from scheduler.config.checks.model_lookup import local_folder
+from scheduler.config.declared import DeclaredSection
 from scheduler.config.document import Config
-from scheduler.config.editor_models import EditorParams, OwnEditorParams, SimulatedEditorParams
-from scheduler.config.reward_models import OwnRewardParams, RewardParams, SimulatedRewardParams
-from scheduler.config.simulation import SIMULATION_KEYS, Simulation
+from scheduler.config.models import ModelSection
+from workers.models.declaration import Key
 
-_EDIT_KEYS = ("num_inference_steps", "true_cfg_scale", "negative_prompt", "height", "width")
-_BATCH_KEYS = ("use_batch_inference", "batch_size")
-_SCORE_KEYS = (
-    "scoring",
-    "score_range",
-    "max_new_tokens",
-    "use_batch_inference",
-    "batch_size",
-    "min_pixels",
-    "max_pixels",
-    "compare_with_original",
-)
+_APART = ("model_name", "seed")
+"""They travel in fields of their own."""
 
 
 def editor_spec(config: Config) -> ModelSpec:
     """What every editor loads. A local model's name is absolute."""
-    section = config.diffusion_model
-    params: dict[str, Any] = {"threads_per_worker": section.params.threads_per_worker}
-    if section.holds_gpu:
-        params |= {"dtype": section.params.dtype, "optimizations": section.params.optimizations.switched_on()}
-    params |= _of_loading(section.params)
-    return ModelSpec(
-        role="editor",
-        type=section.type,
-        class_path=section.class_path,
-        name=_model_name(section.params.model_name),
-        params=params,
-    )
+    return _spec(config.diffusion_model)
 
 
 def reward_spec(config: Config) -> ModelSpec:
     """What every reward loads. A local model's name is absolute."""
-    section = config.reward_model
-    params: dict[str, Any] = {"threads_per_worker": section.params.threads_per_worker}
-    if section.holds_gpu:
-        params |= {"dtype": section.params.dtype, "use_flash_attention": section.params.use_flash_attention}
-    params |= _of_loading(section.params)
-    return ModelSpec(
-        role="reward",
-        type=section.type,
-        class_path=section.class_path,
-        name=_model_name(section.params.model_name),
-        params=params,
-    )
+    return _spec(config.reward_model)
 
 
 def edit_parameters(config: Config) -> dict[str, Any]:
     """What every edit is to be like, beside its instruction and seed."""
-    params = config.diffusion_model.params
-    return {name: getattr(params, name) for name in _EDIT_KEYS} | _of_work(params)
+    return _parameters(config.diffusion_model)
 
 
 def score_parameters(config: Config) -> dict[str, Any]:
     """How every batch is to be scored; ``batch_size`` is 1 without ``use_batch_inference``."""
-    params = config.reward_model.params
-    chosen = {name: getattr(params, name) for name in _SCORE_KEYS}
-    chosen |= {"batch_size": params.effective_batch_size, "score_range": list(params.score_range)}
-    return chosen | _of_work(params)
+    return _parameters(config.reward_model) | {"batch_size": config.reward_model.params.effective_batch_size}
 
 
 def edit_identity_parameters(config: Config) -> dict[str, Any]:
     """Those of ``edit_parameters`` that change pixels; how long a simulated device takes does not."""
-    return _without(edit_parameters(config), _timing(config.diffusion_model.params))
+    return _identity_parameters(config.diffusion_model)
 
 
 def score_identity_parameters(config: Config) -> dict[str, Any]:
     """Those of ``score_parameters`` that a score depends on. How many are scored at once is none: a batch is split
     anyway where memory is short.
     """
-    return _without(score_parameters(config), (*_BATCH_KEYS, *_timing(config.reward_model.params)))
+    return _identity_parameters(config.reward_model)
 
 
-def _without(parameters: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name not in names}
+def optimizations(config: Config) -> dict[str, dict[str, Any]]:
+    """The optimizations that the editor was asked for, as ``exact`` and as ``approximate``."""
+    section = config.diffusion_model
+    key = section.declaration.key("optimizations")
+    asked: dict[str, Any] = {}
+    if key is not None and key.affects == "load":
+        asked = _plain(key, dict(section.params)[key.name])
+    approximate = [option.name for option in key.keys if option.approximate] if key is not None else []
+    return {
+        "exact": {name: value for name, value in asked.items() if name not in approximate},
+        "approximate": {name: value for name, value in asked.items() if name in approximate},
+    }
 
 
-def _timing(params: EditorParams | RewardParams) -> tuple[str, ...]:
-    return (*SIMULATION_KEYS, "per_item_ms") if isinstance(params, Simulation) else ()
+def _spec(section: ModelSection) -> ModelSpec:
+    params = section.params
+    name = params.model_name
+    loaded = {key.name: _plain(key, value) for key, value in _values(section, "load") if not _is_as_before(key, value)}
+    return ModelSpec(
+        role=section.declaration.role,
+        type=section.type,
+        class_path=section.class_path,
+        name=None if name is None else local_folder(name),
+        params={"threads_per_worker": params.threads_per_worker, **loaded, **params.free},
+    )
 
 
-def _model_name(name: str | None) -> str | None:
-    return None if name is None else local_folder(name)
+def _parameters(section: ModelSection) -> dict[str, Any]:
+    return {key.name: _plain(key, value) for key, value in _values(section, "run", "speed")} | section.params.free
 
 
-def _of_loading(params: EditorParams | RewardParams) -> dict[str, Any]:
-    if isinstance(params, Simulation):
-        return {"load_seconds": params.load_seconds, "place_seconds": params.place_seconds}
-    return _free(params)
+def _identity_parameters(section: ModelSection) -> dict[str, Any]:
+    decisive = {key.name: _plain(key, value) for key, value in _values(section, "run") if not _is_as_before(key, value)}
+    return decisive | section.params.free
 
 
-def _of_work(params: EditorParams | RewardParams) -> dict[str, Any]:
-    if isinstance(params, SimulatedEditorParams | SimulatedRewardParams):
-        chosen = {name: getattr(params, name) for name in SIMULATION_KEYS} | {"faults": params.faults.switched_on()}
-        if isinstance(params, SimulatedRewardParams):
-            chosen |= {"per_item_ms": params.per_item_ms, "prefers": params.prefers}
-        return chosen
-    return _free(params)
+def _values(section: ModelSection, *affects: str) -> Iterator[tuple[Key, Any]]:
+    values = dict(section.params)
+    return (
+        (key, values[key.name]) for key in section.declaration.keys if key.affects in affects and key.name not in _APART
+    )
 
 
-def _free(params: EditorParams | RewardParams) -> dict[str, Any]:
-    return dict(params.model_extra or {}) if isinstance(params, OwnEditorParams | OwnRewardParams) else {}
+def _is_as_before(key: Key, value: Any) -> bool:
+    """Whether the value is what results had that were recorded before there was such a key."""
+    return key.later and (value == key.default or (key.kind == "mapping" and not _plain(key, value)))
+
+
+def _plain(key: Key, value: Any) -> Any:
+    """A value as a worker gets it: files are absolute, and of a declared mapping only what is not the default."""
+    if isinstance(value, DeclaredSection):
+        held = dict(value)
+        return {part.name: _plain(part, held[part.name]) for part in key.keys if held[part.name] != part.default}
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if key.kind == "hub_file" and value is not None and is_local_file(value):
+        return str(Path(value).expanduser().absolute())
+    return list(value) if isinstance(value, tuple) else value
+
+
+def is_local_file(name: str) -> bool:
+    """Whether the name of a ``hub_file`` means a file here: by its looks, or because there is one."""
+    try:
+        return name.startswith(("/", "./", "../", "~")) or Path(name).exists()
+    except (OSError, ValueError):
+        return True

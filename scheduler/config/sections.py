@@ -10,7 +10,8 @@ from pydantic import Field, PlainValidator
 
 from protocol.pool import PoolError, check_name
 from scheduler.config.problems import shown
-from scheduler.config.values import Allowed, CategoryName, Conflict, CountOrFraction, FilePath, Section
+from scheduler.config.values import Allowed, CategoryName, CountOrFraction, FilePath, Section
+from workers.models.declaration import Conflict
 
 Metric = Literal["mean", "std", "median", "min", "max", "ci95"]
 METRICS: tuple[Metric, ...] = ("mean", "std", "median", "min", "max", "ci95")

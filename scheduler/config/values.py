@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
-from scheduler.config.problems import Location, shown
+from scheduler.config.problems import shown
+from workers.models.declaration import Conflict
 
-MAX_SEED = 2**62
 MAX_CUDA_INDEX = 255
 
 
@@ -23,15 +23,6 @@ class Allowed:
     """In the metadata of a type whose annotation does not tell it: which values it takes, for the reference."""
 
     words: str
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Values that are right by themselves but not together. ``keys`` are relative to the section, main one first."""
-
-    keys: tuple[Location, ...]
-    message: str
-    hint: str | None = None
 
 
 class Section(BaseModel):
@@ -88,21 +79,16 @@ DeviceIds = Annotated[
 ]
 
 
-def _device_name(allowed: tuple[str, ...], value: object) -> str:
+def device_name(allowed: tuple[str, ...], value: object) -> str:
+    """Return the value, which names a device.
+
+    Raises:
+        ValueError: it is neither one of ``allowed`` nor ``cuda:N``.
+    """
     if isinstance(value, str) and (value in allowed or re.fullmatch(r"cuda:\d{1,3}", value)):
         return value
     advice = f": write cuda:{value}" if isinstance(value, int) and not isinstance(value, bool) else ""
     raise ValueError(f"must be {', '.join(allowed)} or cuda:N, found {shown(value)}{advice}")
-
-
-EditorDevice = Annotated[
-    str, PlainValidator(lambda value: _device_name(("cuda", "cpu"), value)), Allowed("`cuda`, `cuda:N`, `cpu`")
-]
-RewardDevice = Annotated[
-    str,
-    PlainValidator(lambda value: _device_name(("auto", "cuda", "cpu"), value)),
-    Allowed("`auto`, `cuda`, `cuda:N`, `cpu`"),
-]
 
 
 def check_name(value: object) -> str:

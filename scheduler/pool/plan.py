@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 import psutil
 
 from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
 from scheduler.config import Config
 from scheduler.config.checks.model_lookup import weight_bytes
-from scheduler.config.interpreters import reward_command
+from scheduler.config.interpreters import worker_command
 from scheduler.config.layout import Layout
+from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.residency import off_device
 
@@ -20,10 +19,10 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
     """The pool of a config: ``editor-0`` and on, ``reward-0`` and on, in the order of the layout's devices.
 
     Raises:
-        FileNotFoundError: the reward's environment is not there.
+        FileNotFoundError: an environment that the config names is not there.
     """
     editor, reward = editor_spec(config), reward_spec(config)
-    resting = _away(layout, editor, reward) if layout.residency == "swap" else "device"
+    resting = _away(config, layout) if layout.residency == "swap" else "device"
     threads = config.diffusion_model.params.threads_per_worker
     workers = [
         WorkerPlan(
@@ -32,7 +31,7 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             device=device,
             spec=editor,
             residency=resting,
-            command=[sys.executable],
+            command=worker_command(config.diffusion_model),
             threads=threads,
         )
         for number, device in enumerate(layout.editors)
@@ -44,7 +43,7 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             device=device,
             spec=reward,
             residency=resting,
-            command=reward_command(config),
+            command=worker_command(config.reward_model),
             threads=config.reward_model.params.threads_per_worker,
         )
         for number, device in enumerate(layout.rewards)
@@ -63,17 +62,18 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
     )
 
 
-def _away(layout: Layout, editor: m.ModelSpec, reward: m.ModelSpec) -> m.Residency:
+def _away(config: Config, layout: Layout) -> m.Residency:
     """Where models wait for their turn on a shared device: in host memory if all of them fit, else on disk."""
-    sizes = [_size(editor)] * len(layout.editors) + [_size(reward)] * len(layout.rewards)
+    sizes = [_size(config.diffusion_model)] * len(layout.editors) + [_size(config.reward_model)] * len(layout.rewards)
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
         return "disk"
     return off_device(known, psutil.virtual_memory().available)
 
 
-def _size(spec: m.ModelSpec) -> int | None:
-    """Bytes of the model's weights; 0 for a model without any, None where nobody knows."""
-    if spec.type in ("simulated", "identity"):
+def _size(section: ModelSection) -> int | None:
+    """Bytes of the model's weights; 0 for a model that uses no device, None where nobody knows."""
+    if not section.holds_gpu:
         return 0
-    return weight_bytes(spec.name, spec.role) if spec.name else None
+    name, entry_file = section.params.model_name, section.declaration.entry_file
+    return weight_bytes(name, entry_file) if name and entry_file else None

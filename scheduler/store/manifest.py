@@ -22,8 +22,9 @@ from scheduler.base.stages import BOTH_STAGES, ROLES, Stage
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.config import Config
+from scheduler.config.checks.model_lookup import local_folder
 from scheduler.config.layout import Layout
-from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
+from scheduler.config.requests import edit_parameters, editor_spec, optimizations, reward_spec, score_parameters
 from scheduler.store.manifest_differences import version_differences
 
 NOTE_FILE = ".warmbench-note.txt"
@@ -66,7 +67,7 @@ def build_manifest(
         "prompts_sha256": _hash(config.prompts.as_plain()),
         "combine": _combine_rules(config, benchmark),
         **{ROLES[stage]: model if stage in stages else None for stage, model in models.items()},
-        "optimizations": _optimizations(config) if "edit" in stages else {"exact": {}, "approximate": {}},
+        "optimizations": optimizations(config) if "edit" in stages else {"exact": {}, "approximate": {}},
         "devices": {"editors": list(layout.editors), "rewards": list(layout.rewards)},
         "residency": layout.residency,
         "round_size": config.scheduler.round_size,
@@ -83,21 +84,16 @@ def notes(config: Config, stages: Collection[Stage] = BOTH_STAGES, edits: EditsE
     texts = []
     if edits is not None:
         texts.append(f"The edits were made elsewhere: they are the images of {edits.place}.")
-    for stage, spec in (("edit", editor_spec(config)), ("score", reward_spec(config))):
+    for stage, section in (("edit", config.diffusion_model), ("score", config.reward_model)):
         if stage not in stages:
             continue
-        role = spec.role
-        if spec.type == "simulated":
-            texts.append(f"The {role} is simulated: it measures the scheduling, and its results carry no meaning.")
-        if role == "editor" and spec.type == "identity":
-            texts.append(
-                "No-edit control: every source image was given back unchanged. These are the scores of no edit at all, "
-                "which an editor has to beat."
-            )
-        if role == "editor" and (changing := _optimizations(config)["approximate"]):
+        role, name = section.declaration.role, section.params.model_name
+        if section.declaration.note:
+            texts.append(section.declaration.note)
+        if role == "editor" and (changing := optimizations(config)["approximate"]):
             names = ", ".join(name if value is True else f"{name} {value}" for name, value in changing.items())
             texts.append(f"The editor ran with approximate optimizations, which change its edits: {names}.")
-        note = Path(spec.name) / NOTE_FILE if spec.name else None
+        note = Path(local_folder(name)) / NOTE_FILE if name else None
         if note is not None and note.is_file():
             texts.append(f"The {role}: {note.read_text(encoding='utf-8', errors='replace').strip()[:1000]}")
     return texts
@@ -139,12 +135,6 @@ def _combine_rules(config: Config, benchmark: Benchmark) -> dict[str, str]:
         for category, rule in rules.items()
         if any(template.aspect for template in rule.templates)
     }
-
-
-def _optimizations(config: Config) -> dict[str, dict[str, Any]]:
-    """Return the optimizations of the editor; one without weights has none."""
-    section = config.diffusion_model
-    return section.params.optimizations.by_exactness() if section.holds_gpu else {"exact": {}, "approximate": {}}
 
 
 def _versions() -> dict[str, str]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config.catalog import EDITOR_FAMILY, REWARD_FAMILY, all_keys
-from scheduler.config.values import MAX_SEED
+from scheduler.config.catalog import all_keys
+from scheduler.config.models import FAMILIES
 from scripts.config_reference import FILE, main, reference
+from workers.models.keys import MAX_SEED
 
 PAGE = FILE.read_text(encoding="utf-8")
 _MAPPING = re.compile(r"^##+ `([^`]+)`$", re.MULTILINE)
@@ -39,19 +40,19 @@ def test_a_page_that_is_out_of_date_is_told_and_written_anew(monkeypatch: pytest
     assert stale.read_text(encoding="utf-8") == reference()
 
 
-@pytest.mark.parametrize("path", sorted({key.path for key in all_keys()}))
+@pytest.mark.parametrize("path", sorted({key.path for key in all_keys(builtin=True)}))
 def test_the_page_has_every_key_with_its_meaning(path: str) -> None:
     parent, _, name = path.rpartition(".")
     row = rows_of(parent)[name]
-    for key in all_keys():
+    for key in all_keys(builtin=True):
         # Beside a built-in type there is no class_path, and beside a class_path no type.
         if key.path == path and name not in ("type", "class_path"):
             assert str(key.field.description) in row
 
 
 def test_the_page_has_every_type_and_every_bound() -> None:
-    for family in (EDITOR_FAMILY, REWARD_FAMILY):
-        for name in (*family.types, *family.aliases):
+    for family in FAMILIES.values():
+        for name in (*family.types(builtin=True), *family.spellings()):
             assert f"`{name}`" in rows_of(family.section)["type"]
     assert f"whole number, 0 to {MAX_SEED}" in rows_of("diffusion_model.params")["seed"]
     assert "above 0 and below 1" in rows_of("diffusion_model.params.optimizations")["first_block_cache"]

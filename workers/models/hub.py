@@ -12,20 +12,13 @@ import re
 from pathlib import Path
 
 from workers.interface import ModelError
+from workers.models.registry import known_models
 
 RESULT_SUFFIXES = (".safetensors", ".json", ".txt", ".jinja", ".model")
 """Weights, configs, vocabularies, chat templates: the files of a model that can change what it answers."""
 
 _ENTRY_FILES = ("model_index.json", "config.json")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-_SIZED_QWEN3_VL = re.compile(r"Qwen/Qwen3-VL-(30B|235B)-(Instruct|Thinking)")
-_ACTIVE_PARAMETERS = {"30B": "A3B", "235B": "A22B"}
-_KNOWN_NAMES = (
-    *(f"Qwen/Qwen3-VL-{size}-Instruct" for size in ("2B", "4B", "8B", "32B", "30B-A3B", "235B-A22B")),
-    "Qwen/Qwen-Image-Edit",
-    "Qwen/Qwen-Image-Edit-2509",
-    "Qwen/Qwen-Image-Edit-2511",
-)
 
 
 def resolve_model(name: str) -> Path:
@@ -106,8 +99,6 @@ def _missing_files(folder: Path) -> list[str]:
 
 
 def _hint(name: str) -> str:
-    if match := _SIZED_QWEN3_VL.fullmatch(name):
-        size, kind = match.groups()
-        return f"; did you mean Qwen/Qwen3-VL-{size}-{_ACTIVE_PARAMETERS[size]}-{kind}?"
-    close = difflib.get_close_matches(name, _KNOWN_NAMES, n=1, cutoff=0.8)
+    names = known_models()
+    close = [names[name]] if name in names else difflib.get_close_matches(name, set(names.values()), n=1, cutoff=0.8)
     return f"; did you mean {close[0]}?" if close and close[0] != name else ""

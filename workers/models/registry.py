@@ -1,40 +1,78 @@
-"""From the name of a type, or a user's ``class_path``, to the class of the model."""
+"""Which types of editors and rewards there are: built in, and brought by packages."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 
-from protocol.messages import ModelSpec
-from workers.interface import Editor, Model, ModelError, Reward
+from protocol.messages import ModelSpec, Role
+from workers import interface
+from workers.interface import ModelError
+from workers.models.declaration import Model
+from workers.models.plugins import PluginError, Registry
 
-_CLASSES = {
-    ("editor", "qwen_image_edit"): "workers.models.editors.qwen_image_edit.QwenImageEditEditor",
-    ("editor", "multi_gpu_qwen_image_edit"): "workers.models.editors.qwen_image_edit.QwenImageEditEditor",
-    ("editor", "multi_gpu_qwen_edit"): "workers.models.editors.qwen_image_edit.QwenImageEditEditor",
-    ("editor", "identity"): "workers.models.editors.identity.IdentityEditor",
-    ("editor", "simulated"): "workers.models.editors.simulated.SimulatedEditor",
-    ("reward", "qwen3_vl"): "workers.models.rewards.qwen3_vl.Qwen3VLReward",
-    ("reward", "qwen3_vl_subprocess"): "workers.models.rewards.qwen3_vl.Qwen3VLReward",
-    ("reward", "simulated"): "workers.models.rewards.simulated.SimulatedReward",
-}
+EDITORS = Registry(
+    "warmbench.editors",
+    Model,
+    {
+        "qwen_image_edit": "workers.models.editors.qwen_image_edit:DECLARATION",
+        "identity": "workers.models.editors.identity:DECLARATION",
+        "simulated": "workers.models.editors.simulated:DECLARATION",
+    },
+)
+REWARDS = Registry(
+    "warmbench.rewards",
+    Model,
+    {
+        "qwen3_vl": "workers.models.rewards.qwen3_vl:DECLARATION",
+        "simulated": "workers.models.rewards.simulated:DECLARATION",
+    },
+)
+MODELS: Mapping[Role, Registry[Model]] = {"editor": EDITORS, "reward": REWARDS}
 
 
-def make_model(spec: ModelSpec, device: str) -> Model:
+def canonical_type(role: Role, name: str) -> str:
+    """The name of a type, whichever of its names is given: which one was written does not change what is loaded."""
+    try:
+        return MODELS[role].get(name).name
+    except (KeyError, PluginError):
+        return name
+
+
+def known_models() -> dict[str, str]:
+    """Names of models on the hub, and those that people write instead, each with the right name."""
+    models = [model for registry in MODELS.values() for model in registry.all().values()]
+    right = {name: name for model in models for name in model.known_models}
+    return right | {wrong: name for model in models for wrong, name in model.corrections.items()}
+
+
+def make_model(spec: ModelSpec, device: str) -> interface.Model:
     """Import the class of the spec and make its object. Nothing is loaded yet.
 
     Raises:
-        ModelError: kind ``config``: there is no such class, or it is none of ours.
+        ModelError: of kind ``config``: there is no such class in this environment, or it is of another kind.
     """
-    class_path = _CLASSES.get((spec.role, spec.type or ""), spec.class_path)
-    if class_path is None:
-        raise ModelError("config", f"there is no {spec.role} of type {spec.type!r}, and no class_path is given")
-    module_name, _, class_name = class_path.rpartition(".")
+    target = _target(spec)
+    module_name, _, class_name = target.replace(":", ".").rpartition(".")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        loaded = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ModelError("config", f"{class_path} can't be imported: {error}") from error
-    base = Editor if spec.role == "editor" else Reward
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise ModelError("config", f"{class_path} is no {spec.role}: derive it from workers.interface.{base.__name__}")
-    model: Model = found(spec, device)
+        raise ModelError("config", f"{target} can't be imported: {error}") from error
+    base = interface.Editor if spec.role == "editor" else interface.Reward
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        raise ModelError("config", f"{target} is no {spec.role}: derive it from workers.interface.{base.__name__}")
+    model: interface.Model = loaded(spec, device)
     return model
+
+
+def _target(spec: ModelSpec) -> str:
+    """The class, as ``module:Class`` or as the user's ``package.module.Class``."""
+    if spec.type is None and spec.class_path is not None:
+        return spec.class_path
+    try:
+        return MODELS[spec.role].get(spec.type or "").target
+    except KeyError:
+        message = f"there is no {spec.role} of type {spec.type!r} in the environment of this worker"
+    except PluginError as error:
+        message = str(error)
+    raise ModelError("config", message)

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 
 from protocol.messages import Residency
 from workers.interface import Model, ModelError, Progress
+from workers.models.declaration import Key
 
 FaultKind = Literal["crash", "hang", "oom", "error"]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -29,6 +30,49 @@ Parameters = TypeVar("Parameters", bound=Struct)
 
 FAULT_KINDS: tuple[FaultKind, ...] = ("crash", "hang", "oom", "error")
 """In the order in which they are looked for: a pair that is due for two meets the first."""
+
+_PER_FAULT = (
+    ("crash", "The process dies at once."),
+    ("hang", "The device never comes back."),
+    ("oom", "The device runs out of memory."),
+    ("error", "The model raises an error of its own."),
+)
+_HOUR_MS, _DAY = 3_600_000, 86_400
+SIMULATION_KEYS = (
+    Key(
+        "model_name",
+        "text",
+        "simulated",
+        "A name for the report; nothing is loaded.",
+        "load",
+        low=1,
+        high=4096,
+        optional=True,
+    ),
+    Key("latency_ms", "float", 100.0, "Milliseconds a job holds the device.", "speed", low=0, high=_HOUR_MS),
+    Key("sigma", "float", 0.0, "Spread of the latency: log-normal, seeded per pair.", "speed", low=0, high=5),
+    Key(
+        "per_megapixel_ms",
+        "float",
+        0.0,
+        "Milliseconds more per megapixel of the source image.",
+        "speed",
+        low=0,
+        high=_HOUR_MS,
+    ),
+    Key("load_seconds", "float", 0.0, "Seconds that loading the model takes.", "load", low=0, high=_DAY),
+    Key("place_seconds", "float", 0.0, "Seconds that moving its weights takes.", "load", low=0, high=_DAY),
+    Key("burn_cpu", "bool", False, "Spin instead of sleeping while the device is held.", "speed"),
+    Key(
+        "faults",
+        "mapping",
+        None,
+        "How a simulated worker breaks: a probability, or a list of pair keys (`category/pair_id`).",
+        "speed",
+        keys=tuple(Key(kind, "chance", 0.0, meaning) for kind, meaning in _PER_FAULT),
+    ),
+)
+"""The keys of a simulated model beside those of its role."""
 
 PROGRESS_SECONDS = 0.05
 _HASHED_AT_ONCE = bytes(256 * 1024)

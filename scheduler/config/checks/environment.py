@@ -14,11 +14,12 @@ from pathlib import Path
 
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.checks.class_paths import missing_class
-from scheduler.config.checks.model_lookup import Role, missing_model
+from scheduler.config.checks.model_lookup import missing_model
 from scheduler.config.checks.optimization_checks import refused_optimizations
-from scheduler.config.checks.reward_environment import reward_environment_problems
+from scheduler.config.checks.worker_environment import worker_environment_problems
 from scheduler.config.document import Config
 from scheduler.config.layout import Gpu, LayoutError, resolve_layout
+from scheduler.config.models import ModelSection
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
 
 Found = Iterator[tuple[Location, Problem]]
@@ -55,12 +56,10 @@ def environment_problems(config: Config, environment: Environment) -> Found:
     if environment.data:
         yield from _data(config)
     if "edit" in environment.stages:
-        yield from _model(config, "editor", environment.hub)
+        yield from _model("diffusion_model", config.diffusion_model, environment.hub)
         yield from _optimizations(config)
     if "score" in environment.stages:
-        yield from _model(config, "reward", environment.hub)
-        for problem in reward_environment_problems(config):
-            yield tuple(problem.path.split(".")), problem
+        yield from _model("reward_model", config.reward_model, environment.hub)
     try:
         resolve_layout(config, environment.gpus, stages=environment.stages)
     except LayoutError as error:
@@ -116,23 +115,21 @@ def _cannot_look(path: Path) -> str | None:
     return None
 
 
-def _model(config: Config, role: Role, hub: str | None) -> Found:
-    section = config.diffusion_model if role == "editor" else config.reward_model
-    name = "diffusion_model" if role == "editor" else "reward_model"
-    if section.class_path is not None:
-        if missing := missing_class(section.class_path):
-            yield _at(name, "class_path", message=f"{missing[0]} (for {section.class_path})", hint=missing[1])
-        return
-    if not section.holds_gpu or section.params.model_name is None:
-        return
-    if absent := missing_model(section.params.model_name, role, endpoint=hub):
+def _model(name: str, section: ModelSection, hub: str | None) -> Found:
+    class_path, model_name = section.class_path, section.params.model_name
+    entry_file = section.declaration.entry_file if class_path is None else None
+    if class_path and not section.has_environment and (missing := missing_class(class_path)):
+        yield _at(name, "class_path", message=f"{missing[0]} (for {class_path})", hint=missing[1])
+    if entry_file and model_name and (absent := missing_model(model_name, entry_file, endpoint=hub)):
         yield _at(name, "params", "model_name", message=absent.message, hint=absent.hint)
+    for problem in worker_environment_problems(name, section):
+        yield tuple(problem.path.split(".")), problem
 
 
 def _optimizations(config: Config) -> Found:
     section = config.diffusion_model
-    if section.holds_gpu and section.class_path is None:
-        for name, message, hint in refused_optimizations(section.params):
+    if section.class_path is None and not section.has_environment:
+        for name, message, hint in refused_optimizations(config):
             yield _at("diffusion_model", "params", "optimizations", name, message=message, hint=hint)
 
 

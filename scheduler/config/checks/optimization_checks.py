@@ -7,14 +7,15 @@ import importlib.util
 import os
 import shutil
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from scheduler.config.editor_models import EditorParams
-from scheduler.config.optimizations import Optimizations, is_local_file
+from scheduler.config.document import Config
 from scheduler.config.problems import did_you_mean, shown
+from scheduler.config.requests import is_local_file, optimizations
 
 Refusal = tuple[str, str, str | None]
 """The option, what is wrong, and what may help."""
@@ -33,11 +34,12 @@ _BACKENDS_ON_CPU = ("native", "_native_math", "_native_flash", "flex")
 _LEAVE_OUT = "leave it out"
 
 
-def refused_optimizations(params: EditorParams) -> Iterator[Refusal]:
+def refused_optimizations(config: Config) -> Iterator[Refusal]:
     """Those that are on and can't work here."""
-    options = params.optimizations
-    for name in options.switched_on():
-        if refusal := _missing_part(name) or _missing_for(name, options, params):
+    values = dict(config.diffusion_model.params)
+    on = {name: value for group in optimizations(config).values() for name, value in group.items()}
+    for name, value in on.items():
+        if refusal := _missing_part(name) or _missing_for(name, value, values):
             yield (name, *refusal)
 
 
@@ -51,23 +53,15 @@ def _missing_part(name: str) -> tuple[str, str | None] | None:
     return None
 
 
-def _missing_for(name: str, options: Optimizations, params: EditorParams) -> tuple[str, str | None] | None:
-    on_cpu, on_gpu = _kinds_of_devices(params)
+def _missing_for(name: str, value: Any, params: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    devices = params["device_ids"] or (params["device"],)
     if name == "compile_repeated_blocks":
-        return _missing_for_compiling(on_gpu=on_gpu)
-    if name == "attention_backend" and options.attention_backend is not None:
-        return _missing_for_attention(options.attention_backend, on_cpu=on_cpu)
-    if name == "cache_dit" and params.true_cfg_scale <= 1:
+        return _missing_for_compiling(on_gpu=any(device != "cpu" for device in devices))
+    if name == "attention_backend":
+        return _missing_for_attention(value, on_cpu="cpu" in devices)
+    if name == "cache_dit" and params["true_cfg_scale"] <= 1:
         return "takes every second pass for one without the instruction", "set true_cfg_scale above 1"
-    if name == "lightning_lora" and options.lightning_lora is not None:
-        return _missing_lora(options.lightning_lora)
-    return None
-
-
-def _kinds_of_devices(params: EditorParams) -> tuple[bool, bool]:
-    """Whether an editor works on a CPU, and whether one works on a GPU."""
-    devices = getattr(params, "device_ids", None) or (getattr(params, "device", None),)
-    return "cpu" in devices, any(device != "cpu" for device in devices)
+    return _missing_lora(value) if name == "lightning_lora" else None
 
 
 def _missing_for_compiling(*, on_gpu: bool) -> tuple[str, str | None] | None:

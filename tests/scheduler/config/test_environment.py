@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config import Config, Environment, Overrides, Problem, category_problems, check_environment, load_config
-from scheduler.config.interpreters import conda_environments, reward_command
+from scheduler.config.interpreters import conda_environments, worker_command
 from tests.scheduler.config.written import load, problems_of, write
 
 SIMULATED = "diffusion_model: {type: simulated}\nreward_model: {type: simulated}\n"
@@ -83,7 +83,7 @@ def test_a_conda_environment_is_found_by_its_folder(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("CONDA_ENVS_PATH", str(tmp_path / "envs"))
     assert conda_environments()["qwen3_vl_env"] == python
     good = load(tmp_path, REWARD_ELSEWHERE.format("{conda_env: qwen3_vl_env}"))
-    assert reward_command(good) == [str(python), "-s"]
+    assert worker_command(good.reward_model) == [str(python), "-s"]
     found = in_environment(tmp_path, REWARD_ELSEWHERE.format("{conda_env: qwen3_vl, model_name: ./none}"))
     assert (found["reward_model.params.conda_env"].hint or "").startswith("did you mean `qwen3_vl_env`?")
 
@@ -93,11 +93,11 @@ def test_a_python_that_is_no_program_is_a_problem(tmp_path: Path) -> None:
     assert "is no program" in in_environment(tmp_path, text)["reward_model.params.python"].message
     text = REWARD_ELSEWHERE.format(f"{{python: {sys.executable}, model_name: ./none}}")
     assert "reward_model.params.python" not in in_environment(tmp_path, text)
-    assert reward_command(load(tmp_path, text)) == [sys.executable, "-s"]
+    assert worker_command(load(tmp_path, text).reward_model) == [sys.executable, "-s"]
 
 
 def test_a_reward_without_an_environment_of_its_own_runs_in_ours(tmp_path: Path) -> None:
-    assert reward_command(load(tmp_path, SIMULATED)) == [sys.executable]
+    assert worker_command(load(tmp_path, SIMULATED).reward_model) == [sys.executable]
 
 
 OWN = "diffusion_model: {{class_path: {}, params: {{device: cpu}}}}\nreward_model: {{type: simulated}}\n"

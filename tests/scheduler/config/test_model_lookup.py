@@ -13,6 +13,7 @@ import pytest
 
 from scheduler.config.checks.model_lookup import is_local, local_folder, missing_model
 
+PIPELINE, MODEL = "model_index.json", "config.json"
 ON_HUB = {
     "Qwen/Qwen-Image-Edit": ["model_index.json"],
     "Qwen/Qwen3-VL-30B-A3B-Instruct": ["config.json", "model.safetensors"],
@@ -56,8 +57,8 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_folder_with_the_right_file_is_a_model(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").touch()
-    assert missing_model(str(tmp_path), "editor") is None
-    missing = missing_model(str(tmp_path), "reward")
+    assert missing_model(str(tmp_path), PIPELINE) is None
+    missing = missing_model(str(tmp_path), MODEL)
     assert missing is not None
     assert "holds no config.json" in missing.message
     assert missing.hint == "it holds a diffusers pipeline: an editor, not a reward"
@@ -65,7 +66,7 @@ def test_a_folder_with_the_right_file_is_a_model(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_suggests_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "editor").mkdir()
-    missing = missing_model(str(tmp_path / "editr"), "editor")
+    missing = missing_model(str(tmp_path / "editr"), PIPELINE)
     assert missing is not None
     assert "does not exist" in missing.message
     assert missing.hint == f"did you mean `{tmp_path / 'editor'}`?"
@@ -87,45 +88,45 @@ def test_a_name_in_the_cache_is_there_without_asking(empty_cache: Path) -> None:
     (folder / "refs" / "main").write_text("abc", encoding="utf-8")
     (folder / "snapshots" / "abc").mkdir(parents=True)
     (folder / "snapshots" / "abc" / "model_index.json").touch()
-    assert missing_model("Qwen/Qwen-Image-Edit", "editor", endpoint="http://127.0.0.1:1") is None
+    assert missing_model("Qwen/Qwen-Image-Edit", PIPELINE, endpoint="http://127.0.0.1:1") is None
 
 
 def test_a_name_on_the_hub_is_there(hub: str) -> None:
-    assert missing_model("Qwen/Qwen-Image-Edit", "editor", endpoint=hub) is None
-    assert missing_model("Qwen/Qwen3-VL-30B-A3B-Instruct", "reward", endpoint=hub) is None
+    assert missing_model("Qwen/Qwen-Image-Edit", PIPELINE, endpoint=hub) is None
+    assert missing_model("Qwen/Qwen3-VL-30B-A3B-Instruct", MODEL, endpoint=hub) is None
 
 
 def test_a_name_that_the_hub_does_not_know_gets_the_right_one_as_a_hint(hub: str) -> None:
-    missing = missing_model("Qwen/Qwen3-VL-30B-Instruct", "reward", endpoint=hub)
+    missing = missing_model("Qwen/Qwen3-VL-30B-Instruct", MODEL, endpoint=hub)
     assert missing is not None
     assert "no model on the hub" in missing.message
     assert missing.hint == "on the hub it is called `Qwen/Qwen3-VL-30B-A3B-Instruct`"
-    missing = missing_model("Qwen/Qwen-Imag-Edit", "editor", endpoint=hub)
+    missing = missing_model("Qwen/Qwen-Imag-Edit", PIPELINE, endpoint=hub)
     assert missing is not None
     assert missing.hint == "did you mean `Qwen/Qwen-Image-Edit`?"
 
 
 def test_a_model_of_the_other_kind_is_told(hub: str) -> None:
-    missing = missing_model("Qwen/Qwen-Image-Edit", "reward", endpoint=hub)
+    missing = missing_model("Qwen/Qwen-Image-Edit", MODEL, endpoint=hub)
     assert missing is not None
     assert "holds no config.json" in missing.message
 
 
 def test_a_hub_that_does_not_answer_is_told() -> None:
-    missing = missing_model("Qwen/Qwen-Image-Edit", "editor", endpoint="http://127.0.0.1:1")
+    missing = missing_model("Qwen/Qwen-Image-Edit", PIPELINE, endpoint="http://127.0.0.1:1")
     assert missing is not None
     assert "not in the local Hugging Face cache, and the hub can't be reached" in missing.message
 
 
 def test_offline_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    missing = missing_model("Qwen/Qwen-Image-Edit", "editor", endpoint="http://127.0.0.1:1")
+    missing = missing_model("Qwen/Qwen-Image-Edit", PIPELINE, endpoint="http://127.0.0.1:1")
     assert missing is not None
     assert "HF_HUB_OFFLINE is set" in missing.message
 
 
 @pytest.mark.parametrize("name", ["what is this", "a b/c", "x" * 300, "/" + "x" * 5000])
 def test_a_name_that_can_be_neither_is_told(name: str) -> None:
-    missing = missing_model(name, "editor")
+    missing = missing_model(name, PIPELINE)
     assert missing is not None
     assert "neither a folder nor a name" in missing.message or "can't be looked at" in missing.message

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config.layout import Gpu, resolve_layout
+from scheduler.config.requests import edit_parameters
 from tests.scheduler.config.written import load
 
 SINGLE_GPU = """
@@ -153,7 +154,7 @@ SIX = [Gpu(index, "a GPU", 80 << 30) for index in range(6)]
 def test_the_single_gpu_fragment_shares_one_gpu(tmp_path: Path) -> None:
     config = load(tmp_path, SINGLE_GPU)
     assert config.diffusion_model.params.model_name == "Qwen/Qwen-Image-Edit"
-    assert config.diffusion_model.params.num_inference_steps == 50
+    assert edit_parameters(config)["num_inference_steps"] == 50
     layout = resolve_layout(config, SIX[:1])
     assert (layout.editors, layout.rewards, layout.residency) == (("cuda:0",), ("cuda:0",), "swap")
 
@@ -175,7 +176,8 @@ def test_the_subprocess_fragment_names_its_environment(tmp_path: Path) -> None:
 def test_a_fragment_has_every_default_of_the_complete_file(tmp_path: Path, text: str) -> None:
     fragment, complete = load(tmp_path, text), load(tmp_path, COMPLETE)
     editor, whole = fragment.diffusion_model.params.model_dump(), complete.diffusion_model.params.model_dump()
-    assert {name: editor[name] for name in editor if name != "device"} | {"device_ids": whole["device_ids"]} == whole
+    devices = {name: whole[name] for name in ("device", "device_ids")}
+    assert editor | devices == whole
     assert fragment.evaluation == complete.evaluation
     assert fragment.logging == complete.logging
 

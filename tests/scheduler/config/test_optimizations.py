@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config import Config, Environment, Overrides, Problem
-from scheduler.config.requests import editor_spec
+from scheduler.config.requests import editor_spec, optimizations
 from scheduler.store.manifest import notes
 from tests.scheduler.config.written import load, only_problem, problems_of
 
@@ -168,5 +168,5 @@ def test_a_report_says_first_which_options_changed_its_edits(
 
 
 def test_the_options_that_are_on_are_told_apart(tmp_path: Path) -> None:
-    options = config_with(tmp_path, "fp8: true, attention_backend: native").diffusion_model.params.optimizations
-    assert options.by_exactness() == {"exact": {"attention_backend": "native"}, "approximate": {"fp8": True}}
+    config = config_with(tmp_path, "fp8: true, attention_backend: native")
+    assert optimizations(config) == {"exact": {"attention_backend": "native"}, "approximate": {"fp8": True}}

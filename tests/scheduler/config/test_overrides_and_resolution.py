@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.config import ConfigError, Overrides, load_config
+from scheduler.config.requests import edit_parameters
 from tests.scheduler.config.test_old_configs import COMPLETE, MULTI_GPU, MULTI_GPU_SUBPROCESS, SINGLE_GPU
 from tests.scheduler.config.written import load, problems_of, write
 
@@ -128,7 +129,7 @@ def test_any_config_survives_being_written_and_read(**values: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         first = load_config(write(Path(folder), yaml.safe_dump(plain, allow_unicode=True, default_style='"')))
         assert first.benchmark.categories == tuple(values["categories"])
-        assert first.diffusion_model.params.negative_prompt == values["negative"]
+        assert edit_parameters(first)["negative_prompt"] == values["negative"]
         assert load_config(write(Path(folder), first.as_resolved_yaml())) == first
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.config import load_config
-from scheduler.config.catalog import SECTIONS, all_keys
+from scheduler.config.catalog import SECTIONS, all_keys, classes
 from scheduler.config.layout import Gpu, resolve_layout
 from scheduler.config.values import Section
 from tests.scheduler.config.written import load
@@ -69,8 +69,8 @@ def test_every_field_has_a_description_and_a_default() -> None:
         assert key.field.description, key.path
         assert key.field.description.endswith((".", ")")), key.path
         assert not key.field.is_required(), key.path
-    for kinds in SECTIONS.values():
-        for kind in kinds:
+    for section in SECTIONS:
+        for kind in classes(section):
             assert issubclass(kind, Section)
             assert kind.purpose
 

@@ -6,6 +6,30 @@ from PIL import Image
 
 from protocol.messages import Residency
 from workers.interface import Editor, EditRequest, Progress
+from workers.models.declaration import Key, Model, ignored, with_keys
+from workers.models.keys import EDITOR_KEYS
+
+_NAME = Key(
+    "model_name",
+    "text",
+    "identity",
+    "A name for the report; nothing is loaded.",
+    "load",
+    optional=True,
+    low=1,
+    high=4096,
+)
+
+DECLARATION = Model(
+    name="identity",
+    role="editor",
+    meaning="Gives back the source image.",
+    target="workers.models.editors.identity:IdentityEditor",
+    keys=with_keys(ignored(EDITOR_KEYS, "dtype", "optimizations", "conda_env", "python"), _NAME),
+    needs="none",
+    note="No-edit control: every source image was given back unchanged. These are the scores of no edit at all, which "
+    "an editor has to beat.",
+)
 
 
 class IdentityEditor(Editor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
 from workers.interface import Editor, EditRequest, ModelError, Progress
+from workers.models.declaration import Alias, Key, Model, with_keys
 from workers.models.editors.qwen_image_loading import load_pipeline, prepare_imports
 from workers.models.editors.qwen_image_options import (
     can_be_replaced,
@@ -22,7 +24,44 @@ from workers.models.editors.qwen_image_options import (
 from workers.models.editors.qwen_image_replacement import replace_weights
 from workers.models.hub import resolve_model, weight_files
 from workers.models.images import flatten
+from workers.models.keys import EDITOR_KEYS
 from workers.models.memory import free_memory
+
+_DEVICE = next(key for key in EDITOR_KEYS if key.name == "device")
+DECLARATION = Model(
+    name="qwen_image_edit",
+    role="editor",
+    meaning="Qwen-Image-Edit, on one device.",
+    target="workers.models.editors.qwen_image_edit:QwenImageEditEditor",
+    keys=with_keys(
+        EDITOR_KEYS,
+        Key(
+            "model_name",
+            "text",
+            "Qwen/Qwen-Image-Edit",
+            "A folder that holds a diffusers pipeline, or a name on the hub.",
+            "load",
+            low=1,
+            high=4096,
+        ),
+        replace(_DEVICE, default="cuda"),
+    ),
+    needs="gpu",
+    old_names=(
+        Alias(
+            ("multi_gpu_qwen_image_edit", "multi_gpu_qwen_edit"),
+            "The same, on all GPUs or on each of `device_ids`; also written `multi_gpu_qwen_edit`.",
+            defaults={"device": None},
+        ),
+    ),
+    old_classes={
+        "QwenImageEditModel": "qwen_image_edit",
+        "MultiGPUQwenImageEditModel": "multi_gpu_qwen_image_edit",
+    },
+    entry_file="model_index.json",
+    known_models=("Qwen/Qwen-Image-Edit", "Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511"),
+    packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},
+)
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
 _PIPELINE_ARGUMENTS = ("num_inference_steps", "true_cfg_scale", "height", "width")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import gc
 import inspect
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from protocol.messages import ModelSpec, Residency
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
+from workers.models.declaration import Alias, Conflict, Key, Model, with_keys
 from workers.models.hub import resolve_model, weight_files
+from workers.models.keys import REWARD_KEYS, judging_conflicts
 from workers.models.processors import load_processor
 from workers.models.rewards.batches import run_in_batches
 from workers.models.rewards.conversations import Conversation, first_question, second_question
@@ -36,6 +38,52 @@ from workers.models.rewards.replies import Unreadable
 from workers.models.rewards.settings import RewardSettings, read_settings
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "torchvision", "flash_attn")
+_SIZES = ("2B", "4B", "8B", "32B", "30B-A3B", "235B-A22B")
+_WITHOUT_ACTIVE_SIZE = {"30B": "30B-A3B", "235B": "235B-A22B"}
+
+
+def _environment_is_given(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    if values["conda_env"] is None and values["python"] is None:
+        message = "is missing: the reward runs in an environment of its own"
+        yield Conflict((("conda_env",), ("python",)), message, "give `conda_env: NAME` or `python: PATH`")
+
+
+DECLARATION = Model(
+    name="qwen3_vl",
+    role="reward",
+    meaning="Qwen3-VL.",
+    target="workers.models.rewards.qwen3_vl:Qwen3VLReward",
+    keys=with_keys(
+        REWARD_KEYS,
+        Key(
+            "model_name",
+            "text",
+            "Qwen/Qwen3-VL-30B-A3B-Instruct",
+            "A folder that holds a Qwen VL model, or a name on the hub.",
+            "load",
+            low=1,
+            high=4096,
+        ),
+    ),
+    rules=(judging_conflicts,),
+    needs="gpu",
+    old_names=(
+        Alias(
+            ("qwen3_vl_subprocess",),
+            "Qwen3-VL, in an environment of its own.",
+            rules=(_environment_is_given,),
+        ),
+    ),
+    old_classes={"Qwen3VLRewardModel": "qwen3_vl", "Qwen3VLSubprocessRewardModel": "qwen3_vl_subprocess"},
+    entry_file="config.json",
+    known_models=tuple(f"Qwen/Qwen3-VL-{size}-Instruct" for size in _SIZES),
+    corrections={
+        f"Qwen/Qwen3-VL-{size}-{kind}": f"Qwen/Qwen3-VL-{right}-{kind}"
+        for size, right in _WITHOUT_ACTIVE_SIZE.items()
+        for kind in ("Instruct", "Thinking")
+    },
+    packages={"torch": "2.6", "transformers": "4.57", "accelerate": ""},
+)
 
 
 class Qwen3VLReward(Reward):

@@ -6,14 +6,47 @@ See ``workers.models.simulation``.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL import Image, ImageChops, ImageStat
 
 from protocol.messages import Judgement
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
-from workers.models.simulation import SimulatedModel, Simulation, hold, read_simulation, strike
+from workers.models.declaration import Conflict, Key, Model, ignored, with_keys
+from workers.models.keys import REWARD_KEYS, judging_conflicts
+from workers.models.simulation import SIMULATION_KEYS, SimulatedModel, Simulation, hold, read_simulation, strike
+
+
+def _change_needs_the_source(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    if values["prefers"] == "change" and not values["compare_with_original"]:
+        message = "change can't be seen without the source"
+        yield Conflict((("prefers",), ("compare_with_original",)), message, "write `compare_with_original: true`")
+
+
+DECLARATION = Model(
+    name="simulated",
+    role="reward",
+    meaning="A score from the image's bytes, after a set time.",
+    target="workers.models.rewards.simulated:SimulatedReward",
+    keys=with_keys(
+        ignored(REWARD_KEYS, "dtype", "use_flash_attention", "conda_env", "python"),
+        *SIMULATION_KEYS,
+        Key("latency_ms", "float", 100.0, "Milliseconds a batch holds the device.", "speed", low=0, high=3_600_000),
+        Key("per_item_ms", "float", 0.0, "Milliseconds more per edit of the batch.", "speed", low=0, high=3_600_000),
+        Key(
+            "prefers",
+            "choice",
+            "nothing",
+            "`nothing`: the score is a hash of the image's bytes; `change`: it grows with how much the pixels differ "
+            "from the source's.",
+            choices=("nothing", "change"),
+        ),
+    ),
+    rules=(judging_conflicts, _change_needs_the_source),
+    needs="none",
+    note="The reward is simulated: it measures the scheduling, and its results carry no meaning.",
+)
 
 
 class SimulatedReward(SimulatedModel, Reward):

@@ -1,7 +1,7 @@
-"""What a reward's environment holds: a program, run by that environment's Python, that prints it as one line of JSON.
+"""What a worker's environment holds: a program, run by that environment's Python, that prints it as one line of JSON.
 
-It needs nothing but the standard library, and any Python 3 can read it, so that one that is too old can say so.
-torch and transformers, which take seconds to import, are only looked for.
+It needs nothing but the standard library, and any Python 3 can read it, so that one that is too old can say so. Its
+arguments are packages and entry points (``GROUP:NAME``), which are looked for and not imported: torch takes seconds.
 """
 
 import importlib
@@ -17,7 +17,6 @@ IMPORTED = (
     *("msgpack", "msgspec", "zmq", "psutil", "setproctitle", "PIL", "numpy"),
     *("protocol", "workers.__main__", "workers.worker"),
 )
-FOUND = ("torch", "transformers", "accelerate")
 
 
 def main() -> None:
@@ -28,7 +27,8 @@ def main() -> None:
         "python": ".".join(str(part) for part in sys.version_info[:3]),
         "executable": sys.executable,
         "imports": {name: _imported(name) for name in IMPORTED},
-        "found": {name: _found(name) for name in FOUND},
+        "packages": {name: _package(name) for name in sys.argv[1:] if ":" not in name},
+        "plugins": {name: _has_plugin(*name.split(":")) for name in sys.argv[1:] if ":" in name},
         "protocol_version": getattr(sys.modules.get("protocol"), "PROTOCOL_VERSION", None),
         "protocol_file": getattr(sys.modules.get("protocol"), "__file__", None),
     }
@@ -44,7 +44,7 @@ def _imported(name: str) -> "dict[str, object]":
     return {"state": "there"}
 
 
-def _found(name: str) -> "dict[str, object]":
+def _package(name: str) -> "dict[str, object]":
     if importlib.util.find_spec(name) is None:
         return {"state": "missing"}
     try:
@@ -53,6 +53,12 @@ def _found(name: str) -> "dict[str, object]":
         return {"state": "there", "version": metadata.version(name)}
     except Exception:  # noqa: BLE001 - a copy without metadata, or a Python that can't read any
         return {"state": "there", "version": None}
+
+
+def _has_plugin(group: str, name: str) -> bool:
+    from importlib import metadata
+
+    return bool(metadata.entry_points(group=group, name=name)) if sys.version_info >= (3, 10) else False
 
 
 if __name__ == "__main__":

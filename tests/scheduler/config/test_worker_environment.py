@@ -14,19 +14,22 @@ import psutil
 import pytest
 
 from protocol import PROTOCOL_VERSION
-from scheduler.config.checks.reward_environment import _run, faults, reward_environment_problems
-from scheduler.config.checks.reward_environment_probe import FOUND, IMPORTED
+from scheduler.config.checks.worker_environment import Needs, _run, faults, worker_environment_problems
+from scheduler.config.checks.worker_environment_probe import IMPORTED
 from scheduler.config.problems import Problem
 from tests.scheduler.config.written import load
 from tests.waiting import wait_until
+from workers.models.registry import REWARDS
 
 ROOT = Path(__file__).resolve().parents[3]
+REWARD = REWARDS.get("qwen3_vl")
 
 GOOD: dict[str, Any] = {
     "python": "3.11.7",
     "executable": "/e/bin/python",
     "imports": {name: {"state": "there"} for name in IMPORTED},
-    "found": {name: {"state": "there", "version": "99.0+cpu"} for name in FOUND},
+    "packages": {name: {"state": "there", "version": "99.0+cpu"} for name in REWARD.packages},
+    "plugins": {},
     "protocol_version": PROTOCOL_VERSION,
     "protocol_file": "/e/protocol/__init__.py",
 }
@@ -41,12 +44,12 @@ def found(**changes: Any) -> list[str]:
             report[group][name] = value
         else:
             report[group] = value
-    return [message for message, _ in faults(report, "it", "mend it")]
+    return [message for message, _ in faults(report, "it", "fix it", Needs("reward", REWARD.packages))]
 
 
 def problems(folder: Path, python: Path | str) -> list[Problem]:
     text = f"reward_model: {{type: qwen3_vl_subprocess, params: {{python: {python}}}}}\n"
-    return reward_environment_problems(load(folder, text))
+    return worker_environment_problems("reward_model", load(folder, text).reward_model)
 
 
 def program(folder: Path, text: str) -> Path:
@@ -69,7 +72,7 @@ def test_a_python_that_is_too_old_is_the_only_thing_said(version: str) -> None:
 
 
 def test_all_that_is_missing_is_told_at_once_by_the_names_of_pip() -> None:
-    assert found(imports__zmq={"state": "missing"}, found__torch={"state": "missing"}) == [
+    assert found(imports__zmq={"state": "missing"}, packages__torch={"state": "missing"}) == [
         "it lacks pyzmq (imported as zmq), torch"
     ]
 
@@ -89,7 +92,7 @@ def test_every_package_that_a_reward_needs_is_looked_for() -> None:
     needed = [*project["dependencies"], *project["optional-dependencies"]["reward"]]
     names = {re.split(r"[^\w-]", requirement)[0] for requirement in needed}
     imported = {"pyzmq": "zmq", "pillow": "PIL"}
-    assert {imported.get(name, name) for name in names} <= {*IMPORTED, *FOUND}
+    assert {imported.get(name, name) for name in names} <= {*IMPORTED, *REWARD.packages}
 
 
 def test_a_warmbench_that_speaks_otherwise_is_told_with_its_place() -> None:
@@ -108,11 +111,11 @@ def test_another_package_of_our_name_is_not_taken_for_ours() -> None:
 def test_a_transformers_from_before_qwen3_vl_is_too_old(version: str, said: bool) -> None:
     there = {"state": "there", "version": version}
     expected = [f"it has transformers {version}; the reward needs 4.57 or newer"] if said else []
-    assert found(found__transformers=there) == expected
+    assert found(packages__transformers=there) == expected
 
 
 def test_a_version_that_cannot_be_known_is_no_fault() -> None:
-    assert found(found__torch={"state": "there", "version": None}) == []
+    assert found(packages__torch={"state": "there", "version": None}) == []
 
 
 def test_our_own_environment_is_one_that_will_do(tmp_path: Path) -> None:
@@ -120,7 +123,9 @@ def test_our_own_environment_is_one_that_will_do(tmp_path: Path) -> None:
 
 
 def test_other_rewards_have_nothing_to_be_asked(tmp_path: Path) -> None:
-    assert reward_environment_problems(load(tmp_path, "reward_model: {type: simulated}\n")) == []
+    for text in ("{type: simulated}", "{type: simulated, params: {conda_env: none_such}}", "{type: qwen3_vl}"):
+        section = load(tmp_path, f"reward_model: {text}\n").reward_model
+        assert worker_environment_problems("reward_model", section) == []
 
 
 def test_packages_are_really_imported_from_where_a_worker_would_take_them(

@@ -1,0 +1,149 @@
+"""From the keys that a model declares to a section that checks them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import Field, PlainValidator, create_model
+
+from scheduler.config.problems import shown
+from scheduler.config.values import Allowed, DeviceIds, FilePath, Section, device_name, plain_problem
+from workers.models.declaration import Conflict, Key, Rule
+
+_LIMIT = 1e6
+
+
+class DeclaredSection(Section):
+    """A mapping whose keys are declared."""
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        for rule in self.rules:
+            yield from rule(dict(self))
+
+
+Declared = TypeVar("Declared", bound=DeclaredSection)
+
+
+def section_of(
+    base: type[Declared], name: str, keys: Sequence[Key], rules: Sequence[Rule] = (), *, free: bool = False
+) -> type[Declared]:
+    """A section with a field for each key; with ``free`` it takes further keys of any name.
+
+    Raises:
+        ValueError: a key has a name that no key can have.
+    """
+    if taken := [key.name for key in keys if hasattr(base, key.name)]:
+        raise ValueError(f"{', '.join(taken)} can't be the name of a key")
+    fields: dict[str, Any] = {key.name: _field(key) for key in keys}
+    section = create_model(name, __base__=base, __cls_kwargs__={"extra": "allow"} if free else {}, **fields)
+    section.rules = tuple(rules)
+    return section
+
+
+def _field(key: Key) -> tuple[Any, Any]:
+    """The type of a field, and how it is filled in."""
+    if key.kind == "mapping":
+        kind = section_of(DeclaredSection, key.name, key.keys, key.rules) if key.keys else dict
+        annotation = kind if key.keys else _type(key)
+        return annotation, Field(default_factory=kind, description=key.meaning)
+    annotation = _type(key)
+    optional = key.default is None or key.optional
+    return annotation | None if optional else annotation, Field(default=key.default, description=key.meaning)
+
+
+def _type(key: Key) -> Any:
+    return _ALIKE[key.kind] if key.kind in _ALIKE else _BY_KEY[key.kind](key)
+
+
+def _number(kind: type[int] | type[float], key: Key) -> Any:
+    if key.exclusive:
+        return Annotated[kind, Field(gt=key.low, lt=key.high)]
+    return Annotated[kind, Field(ge=key.low, le=key.high)]
+
+
+def _text(key: Key) -> Any:
+    shortest, longest = (None if bound is None else int(bound) for bound in (key.low, key.high))
+    return Annotated[str, Field(min_length=shortest, max_length=longest, pattern=key.pattern)]
+
+
+def _list(key: Key) -> Any:
+    shortest, longest = (None if bound is None else int(bound) for bound in (key.low, key.high))
+    item: Any = _type(Key(key.name, key.item, choices=key.choices, pattern=key.pattern))
+    return Annotated[
+        tuple[item, ...],
+        Field(strict=False, min_length=shortest, max_length=longest),
+    ]
+
+
+def _device(key: Key) -> Any:
+    words = ", ".join(f"`{name}`" for name in (*key.choices[:-1], "cuda:N", key.choices[-1]))
+    return _plain(str, partial(device_name, key.choices), words)
+
+
+def _fixed(key: Key, value: object) -> object:
+    if type(value) is type(key.default) and value == key.default:
+        return value
+    raise ValueError(f"must be {shown(key.default)}: {key.because}, found {shown(value)}")
+
+
+def _range(value: object) -> tuple[float, float]:
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        low, high = value
+        numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in value)
+        if numbers and -_LIMIT < low < high < _LIMIT:
+            return low, high
+    raise ValueError(f"must be two numbers, the lower one first, such as [0, 10], found {shown(value)}")
+
+
+def _chance(value: object) -> float | tuple[str, ...]:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) and "/" in item for item in value):
+        return tuple(value) or 0.0
+    raise ValueError(f"must be a probability (0 to 1) or a list of pair keys (category/pair_id), found {shown(value)}")
+
+
+def _conda_env(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[^\s/:#\0-\x1f]{1,200}", value) and value not in {".", ".."}:
+        return value
+    raise ValueError(
+        f"must be the name of a conda environment, found {shown(value)}; give a folder's python as `python`"
+    )
+
+
+def _free_mapping(value: object) -> dict[str, Any]:
+    if isinstance(value, dict) and (problem := plain_problem(value)) is None:
+        return value
+    raise ValueError(problem if isinstance(value, dict) else f"must be a mapping, found {shown(value)}")
+
+
+def _plain(kind: Any, validator: Callable[..., Any], words: str) -> Any:
+    return Annotated[kind, PlainValidator(validator), Allowed(words)]
+
+
+_ALIKE: Mapping[str, Any] = {
+    "bool": bool,
+    "path": FilePath,
+    "mapping": _plain(dict[str, Any], _free_mapping, "mapping"),
+    "range": _plain(tuple[float, float], _range, "two numbers, the lower one first"),
+    "chance": _plain(float | tuple[str, ...], _chance, "probability from 0 to 1, or list of `category/pair_id`"),
+    "hub_file": Annotated[str, Field(min_length=1, max_length=4096)],
+    "devices": DeviceIds,
+    "environment": _plain(str, _conda_env, "name"),
+}
+"""The types of the kinds that are the same for every key."""
+
+_BY_KEY: Mapping[str, Callable[[Key], Any]] = {
+    "int": partial(_number, int),
+    "float": partial(_number, float),
+    "text": _text,
+    "choice": lambda key: Literal[key.choices],
+    "list": _list,
+    "fixed": lambda key: _plain(object, partial(_fixed, key), f"`{shown(key.default)}`"),
+    "device": _device,
+}

@@ -1,0 +1,246 @@
+"""The keys that editors share, and those that rewards share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workers.models.declaration import SHARED_KEYS, Conflict, Key, pick
+
+MAX_SEED = 2**62
+_HIGHEST_LOGITS_SCORE = 19
+_DTYPES = ("bfloat16", "float16", "float32")
+_CACHES = ("first_block_cache", "taylorseer_cache", "cache_dit")
+
+
+def judging_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Limits on pixels that exclude each other, and a scale that `logits` cannot score on."""
+    low, high = values["min_pixels"], values["max_pixels"]
+    if low is not None and high is not None and low > high:
+        yield Conflict((("min_pixels",), ("max_pixels",)), f"{low} is above max_pixels, {high}")
+    low, high = values["score_range"]
+    whole = float(low).is_integer() and float(high).is_integer()
+    if values["scoring"] == "logits" and not (whole and low >= 0 and high <= _HIGHEST_LOGITS_SCORE):
+        message = f"scoring by logits needs whole numbers from 0 to {_HIGHEST_LOGITS_SCORE}, found [{low:g}, {high:g}]"
+        yield Conflict((("score_range",), ("scoring",)), message, "or write `scoring: generate`")
+
+
+def _optimization_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    on = [name for name in _CACHES if values[name]]
+    if len(on) > 1:
+        yield Conflict(tuple((name,) for name in on), f"only one cache at a time, found {' and '.join(on)}")
+    if values["fp8"] and values["compile_repeated_blocks"]:
+        yield Conflict(
+            (("compile_repeated_blocks",), ("fp8",)),
+            "weights that change their type in every layer can't be compiled with profit",
+            "keep one of the two",
+        )
+
+
+_THREADS = Key("threads_per_worker", "int", 1, "CPU threads of torch in each worker.", "load", low=1, high=256)
+_DTYPE = Key("dtype", "choice", "bfloat16", "The type of the weights.", "load", choices=_DTYPES)
+_ENVIRONMENT_KEYS = (
+    Key("conda_env", "environment", None, "The name of the conda environment that the workers run in.", "process"),
+    Key("python", "path", None, "Instead of `conda_env`: the Python that the workers run in.", "process"),
+)
+
+OPTIMIZATIONS = (
+    Key(
+        "compile_repeated_blocks",
+        "bool",
+        False,
+        "Exact. Compile the transformer's repeated blocks, once for all shapes; the first edit waits.",
+    ),
+    Key(
+        "attention_backend",
+        "text",
+        None,
+        "Exact. The attention backend as diffusers names it, such as `flash` or `_native_cudnn`.",
+        pattern="^[a-z0-9_]{1,60}$",
+    ),
+    Key(
+        "keep_prompt_embeddings",
+        "bool",
+        False,
+        "Exact. Keep the prompt embeddings of pairs that an editor has seen before.",
+    ),
+    Key(
+        "first_block_cache",
+        "float",
+        None,
+        "Approximate. First-block cache, with this threshold (0.05 to 0.2 is usual).",
+        low=0,
+        high=1,
+        exclusive=True,
+        approximate=True,
+    ),
+    Key(
+        "taylorseer_cache",
+        "int",
+        None,
+        "Approximate. TaylorSeer: predict attention in all but every N-th step.",
+        low=2,
+        high=50,
+        approximate=True,
+    ),
+    Key(
+        "cache_dit",
+        "bool",
+        False,
+        "Approximate. The package cache-dit with its own defaults.",
+        approximate=True,
+    ),
+    Key(
+        "fp8",
+        "bool",
+        False,
+        "Approximate. Store the transformer's weights in 8-bit floats.",
+        approximate=True,
+    ),
+    Key(
+        "lightning_lora",
+        "hub_file",
+        None,
+        "Approximate. A Lightning LoRA for few steps (a .safetensors file, or OWNER/NAME/FILE on the hub); "
+        "set num_inference_steps and true_cfg_scale too.",
+        approximate=True,
+    ),
+)
+
+EDITOR_KEYS = (
+    Key("model_name", "text", None, "Which model: a folder, or a name on the hub.", "load", low=1, high=4096),
+    _DTYPE,
+    Key("num_inference_steps", "int", 50, "Denoising steps: more is slower and better.", low=1, high=1000),
+    Key(
+        "true_cfg_scale",
+        "float",
+        4.0,
+        "How closely the instruction is followed; 1 or less switches guidance off.",
+        low=0,
+        high=100,
+    ),
+    Key("negative_prompt", "text", " ", "What the edit should not be; guidance works against it.", high=10_000),
+    Key("seed", "int", 0, "Seeds the noise of every pair; sample i of a pair takes seed + i.", low=0, high=MAX_SEED),
+    Key("height", "int", None, "Of the edit, in pixels; left out: what the pipeline chooses.", low=16, high=16_384),
+    Key("width", "int", None, "Of the edit, in pixels; left out: what the pipeline chooses.", low=16, high=16_384),
+    Key(
+        "enable_batch_sync",
+        "bool",
+        True,
+        "Editors work in rounds, with a barrier after each; false: each goes on when it is free.",
+        "nothing",
+    ),
+    Key(
+        "disable_progress_bar",
+        "bool",
+        True,
+        "Accepted as older configs have it; no bar is ever shown for a single edit.",
+        "nothing",
+    ),
+    Key(
+        "threads_per_worker",
+        "int",
+        1,
+        "CPU threads of torch in each worker; changes the last bits of an edit.",
+        "load",
+        low=1,
+        high=256,
+    ),
+    Key(
+        "optimizations",
+        "mapping",
+        None,
+        "What makes the editor faster; by default nothing that changes a pixel. Reports say which were on.",
+        "load",
+        keys=OPTIMIZATIONS,
+        rules=(_optimization_conflicts,),
+    ),
+    Key(
+        "device",
+        "device",
+        None,
+        "Where it works: `cuda` (the first visible GPU), `cuda:N` or `cpu`.",
+        "process",
+        choices=("cuda", "cpu"),
+    ),
+    Key(
+        "device_ids",
+        "devices",
+        None,
+        "Instead of `device`, one worker per entry: CUDA indices among the visible GPUs, or `cpu`, which may be "
+        "repeated. A type that needs a GPU and has neither takes all visible GPUs but the reward's.",
+        "process",
+    ),
+    *_ENVIRONMENT_KEYS,
+)
+
+REWARD_KEYS = (
+    Key("model_name", "text", None, "Which model: a folder, or a name on the hub.", "load", low=1, high=4096),
+    Key(
+        "device",
+        "device",
+        "auto",
+        "`auto`: a GPU that no editor uses, else one process on each of the editors' GPUs, without GPUs the CPU; "
+        "or `cuda` (the first visible GPU), `cuda:N`, `cpu`.",
+        "process",
+        choices=("auto", "cuda", "cpu"),
+    ),
+    Key(
+        "device_ids",
+        "devices",
+        None,
+        "Instead of `device`: one process per entry, CUDA indices or `cpu`.",
+        "process",
+    ),
+    _DTYPE,
+    Key(
+        "scoring",
+        "choice",
+        "generate",
+        "`generate`: the reply's text is read; `logits`: the expected score in one pass.",
+        choices=("generate", "logits"),
+    ),
+    Key(
+        "score_range",
+        "range",
+        (0, 10),
+        "The lowest and the highest score. `logits` needs whole numbers from 0 to 19; the built-in prompts ask for "
+        "0 to 10.",
+    ),
+    Key("max_new_tokens", "int", 128, "The longest reply, in tokens.", low=1, high=32_768),
+    Key(
+        "do_sample",
+        "fixed",
+        False,
+        "Always false: scores must not depend on luck.",
+        "nothing",
+        because="a score that is drawn by lot can't be had twice",
+    ),
+    Key("use_flash_attention", "bool", False, "FlashAttention 2, where it is installed.", "load"),
+    Key("use_batch_inference", "bool", True, "Score in batches; false: one at a time.", "speed"),
+    Key("batch_size", "int", 4, "Edits per batch; halved by itself where memory is short.", "speed", low=1, high=256),
+    Key(
+        "min_pixels",
+        "int",
+        None,
+        "Images with fewer pixels are enlarged to this number before they are scored.",
+        low=1,
+        high=2**28,
+    ),
+    Key(
+        "max_pixels",
+        "int",
+        None,
+        "Images with more pixels are reduced to this number before they are scored.",
+        low=1,
+        high=2**28,
+    ),
+    Key("compare_with_original", "bool", False, "Show the model the source image beside the edit."),
+    _THREADS,
+    *_ENVIRONMENT_KEYS,
+)
+
+SHARED_EDITOR_KEYS = pick(EDITOR_KEYS, *SHARED_KEYS["editor"])
+"""For an editor that is no diffusion pipeline."""
+SHARED_REWARD_KEYS = pick(REWARD_KEYS, *SHARED_KEYS["reward"])
+"""For a reward that is no language model."""
