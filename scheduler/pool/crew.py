@@ -113,13 +113,15 @@ class Crew:
                 self._withdraw(client, died=False)
                 client.hello()
 
-    def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> None:
-        """Begin all moves that can begin, towards where the weights should be."""
-        # Who has not told yet where its weights are may be in the way of another's.
-        if self.settled(desired) or not all(client.welcome or client.silent for client in self):
-            return
-        for name, residency in next_moves(self._placements(), desired, self._away()):
-            self._clients[name].place(residency, epoch)
+    def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> bool:
+        """Return whether all weights are where they should be; if not, begin all moves that can begin."""
+        if settled(self._placements(), desired):
+            return True
+        # A worker that has not answered yet may hold a device that another one needs.
+        if all(client.welcome or client.silent for client in self):
+            for name, residency in next_moves(self._placements(), desired, self._away()):
+                self._clients[name].place(residency, epoch)
+        return False
 
     def read_early(self, role: m.Role, epoch: int) -> None:
         """Have weights that are on disk read into host memory where that has room; the device comes later.
@@ -139,10 +141,6 @@ class Crew:
                 self._clients[name].read_early = True
                 log.info("%s: reading the model into host memory ahead of its turn", name)
                 self._clients[name].place("host", epoch)
-
-    def settled(self, desired: Mapping[m.Role, Wanted]) -> bool:
-        """Whether all weights are where they should be."""
-        return settled(self._placements(), desired)
 
     def gathered(self, desired: Mapping[m.Role, Wanted]) -> bool:
         """Whether everybody that answers at all has answered, and is in its place if that is the device: they are to

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from protocol import messages as m
 from protocol.pool import home
 from scheduler.base.files import remove_file
-from scheduler.base.stages import ROLES
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.units import EditUnit, Units
@@ -18,6 +17,7 @@ from scheduler.config import Config
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.admission import Admission
 from scheduler.run.options import RunOptions
+from scheduler.run.progress import Progress
 from scheduler.run.record import Record
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning, summary
 from scheduler.stages.costs import KnownCosts, by_cost
@@ -31,7 +31,6 @@ from scheduler.store.results import Expected
 from scheduler.store.rows import FailedRow
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.tally import OUTDATED
-from scheduler.terminal.bars import StageBars
 
 log = logging.getLogger("warmbench")
 
@@ -66,32 +65,27 @@ class Agenda:
         self._keep_images = options.keeps_images(config.evaluation.save_generated_images)
         self._forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
         self.line = self._forecast.line
-        self.adopted = False
 
     @property
     def categories(self) -> Sequence[str]:
         """Those of the benchmark, in its order."""
         return self._benchmark.categories
 
-    @property
-    def needs(self) -> Collection[m.Role]:
-        """The roles whose fingerprints it takes."""
-        return tuple(ROLES[stage] for stage in self._options.stages) if self._resume else ()
-
-    def draw_up(self, fingerprints: Mapping[m.Role, str]) -> Remaining:
-        """Find out what there is to do. Reads the ledger and images: not for the loop's thread.
+    def draw_up(self, fingerprints: Mapping[m.Role, str], *, recorded: bool) -> Remaining:
+        """Find out what there is to do. Reads the ledger and images: not for the loop's thread. ``recorded``: this part
+        of the run has its plan in the ledger already, and now begins in another pool.
 
         Raises:
             OSError: the ledger or an image that is there can't be read.
         """
-        found = self._find_out(fingerprints)
+        found = self._find_out(fingerprints, recorded)
         # Before the ledger tells of anything else: what is killed in between finds them once more, or none.
         for thumbnail in found.stale:
             with contextlib.suppress(OSError):
                 remove_file(thumbnail)
         return found
 
-    def _find_out(self, fingerprints: Mapping[m.Role, str]) -> Remaining:
+    def _find_out(self, fingerprints: Mapping[m.Role, str], recorded: bool) -> Remaining:
         if self._options.edits is not None:
             admission = Admission(
                 self._benchmark,
@@ -101,12 +95,10 @@ class Agenda:
                 self._options.edits,
                 reward=fingerprints.get("reward"),
             )
-            known = self._resume or self.adopted
-            return admission.remaining(read_ledger(self._directory.ledger) if known else ())
+            return admission.remaining(read_ledger(self._directory.ledger) if self._resume or recorded else ())
         if not self._resume:
             found = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
-            # In a second pool, where the first one ended before anything began, the rows are written already.
-            return replace(found, rows=()) if self.adopted else found
+            return replace(found, rows=()) if recorded else found
         resumption = Resumption(
             self._benchmark,
             self._task,
@@ -119,7 +111,7 @@ class Agenda:
         return resumption.remaining(read_ledger(self._directory.ledger))
 
     def adopt(
-        self, remaining: Remaining, edit: EditStage, score: ScoreStage, bars: StageBars, tenancy: Tenancy
+        self, remaining: Remaining, edit: EditStage, score: ScoreStage, progress: Progress, tenancy: Tenancy
     ) -> None:
         """Set the stages to what there is to do, whose rows are in the ledger by now.
 
@@ -151,14 +143,13 @@ class Agenda:
         score.begin(remaining.scores, reused=remaining.reused_scores)
         edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
         if "edit" in self._options.stages:
-            bars.start("edit", edits, done=remaining.reused_edits)
+            progress.start("edit", edits, done=remaining.reused_edits)
         else:
             edits = remaining.reused_edits
         if "score" in self._options.stages:
-            bars.start("score", edits * self._expected.reward_passes, done=remaining.reused_scores)
+            progress.start("score", edits * self._expected.reward_passes, done=remaining.reused_scores)
             for unit, sha256 in remaining.delivered:
                 score.available(unit, sha256)
-        self.adopted = True
 
     def _tell_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:
         passes = self._expected.reward_passes if "score" in self._options.stages else 0

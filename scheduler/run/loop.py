@@ -1,7 +1,7 @@
 """The loop of a run: one thread that hears the pool, the workers, its own helper threads and the user's signals.
 
-It decides nothing about who works on what (``rounds``, ``batches``) or where weights go (``residency``); it takes the
-run from waiting for the lease, over editing and scoring, to its end.
+It decides nothing: what the run does next is decided by ``course``, who works on what by ``rounds`` and ``batches``,
+where weights go by ``residency``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, TypeVar
 
@@ -20,14 +20,15 @@ from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from scheduler.base.interrupts import Interrupts
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.pool.client import PoolClient
 from scheduler.pool.crew import Crew, CrewError
-from scheduler.pool.residency import Wanted
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.pool.tenancy import Tenancy
 from scheduler.pool.worker_client import WorkerClient
+from scheduler.run import course as c
 from scheduler.run.agenda import Agenda
-from scheduler.run.progress import Phase, Progress
+from scheduler.run.progress import Progress
 from scheduler.run.resume import Remaining
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
@@ -45,7 +46,7 @@ _POOL_END_SECONDS = 20.0
 _READER_THREADS = 4
 
 
-class Evaluation:
+class Loop:
     """One run on one pool. Gives its stages what they need (``scheduler.stages.services.Services``)."""
 
     def __init__(
@@ -54,6 +55,7 @@ class Evaluation:
         pool: PoolClient,
         directory: RunDirectory,
         settings: RunSettings,
+        course: c.Course,
         bars: StageBars,
         interrupts: Interrupts,
         trace: Trace | None = None,
@@ -61,6 +63,7 @@ class Evaluation:
         self._context = context
         self._pool = pool
         self._settings = settings
+        self._course = course
         self._bars = bars
         self._interrupts = interrupts
         self._mailbox = Mailbox()
@@ -77,44 +80,33 @@ class Evaluation:
             on_withdrawn=self._on_withdrawn,
         )
         self._tenancy = Tenancy(pool, self._crew, settings, self._needed_roles)
-        self._phase: Phase = "planning"
-        self._drawing_up = False
-        self._desired: dict[m.Role, Wanted] = {"editor": "device", "reward": "device"}
-        self._draining = False
+        self._ending: Literal["done", "interrupted"] | None = None
         self._failed_pairs: set[str] = set()
         self._error: AbortedError | None = None
         self._switch_began = 0.0
-        self.switches = 0
-        self.switch_seconds = 0.0
+        self._switch_seconds = 0.0
+        self._plan_recorded = False
+        self._stages_recorded: set[Stage] = set()
         self._edit: EditStage
         self._score: ScoreStage
         self._agenda: Agenda
         self._progress: Progress
-        self._begun: set[m.Role] = set()
-        self._told: set[str] = set()
 
     def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda) -> None:
         """Set the two stages, and what they are to do."""
         self._edit, self._score, self._agenda = edit, score, agenda
-        settings = self._settings
         self._progress = Progress(
             self._bars,
-            settings.stages,
             edit,
             score,
             categories=agenda.categories,
-            heartbeat_seconds=settings.heartbeat_seconds,
+            heartbeat_seconds=self._settings.heartbeat_seconds,
         )
 
     @property
     def tenancy(self) -> Tenancy:
         """The run's stay in the pool."""
         return self._tenancy
-
-    @property
-    def begun(self) -> bool:
-        """Whether any worker has joined."""
-        return bool(self._begun)
 
     # -- what the stages need
 
@@ -175,9 +167,9 @@ class Evaluation:
         """
         self._mailbox.wake_on_signals()
         try:
-            while self._phase != "done":
+            while self._ending is None:
                 self._turn()
-            return "interrupted" if self._draining else "done"
+            return self._ending
         except (AbortedError, KeyboardInterrupt):
             if self._tenancy.ends_with_run:
                 self._pool.stop(now=True)
@@ -205,16 +197,10 @@ class Evaluation:
             raise self._error
         if self._interrupts.count > 1:
             raise KeyboardInterrupt
-        if self._interrupts.count and not self._draining:
-            self._drain()
+        if self._interrupts.count:
+            self._handle(c.Interrupted())
         self._advance()
         self._show()
-
-    def _drain(self) -> None:
-        self._draining = True
-        log.warning("Interrupted: what is on the devices is finished first; interrupt again to stop now")
-        self._edit.drain()
-        self._score.drain()
 
     def _on_disk_failure(self, error: Exception) -> None:
         self._error = AbortedError(f"the results can't be written: {error}")
@@ -239,15 +225,72 @@ class Evaluation:
 
     # -- the course of the run
 
-    def _plan(self) -> None:
-        """Have it worked out what there is to do, as soon as that can be known."""
-        known = {role: self._crew.fingerprint(role) for role in self._agenda.needs}
-        fingerprints = {role: found for role, found in known.items() if found is not None}
-        if not self._drawing_up and len(fingerprints) == len(known):
-            self._drawing_up = True
-            self.read(lambda: self._agenda.draw_up(fingerprints), self._on_drawn_up)
+    def _advance(self) -> None:
+        """Report to the course what is so by now; act on each event before the next one is looked for."""
+        for event in self._events():
+            self._handle(event)
 
-    def _on_drawn_up(self, remaining: Remaining | Exception) -> None:
+    def _events(self) -> Iterator[c.Event]:
+        course, epoch = self._course, self._tenancy.epoch
+        if course.phase == "planning":
+            yield c.ModelsKnown(frozenset(role for role in course.needs if self._crew.fingerprint(role) is not None))
+        if self._plan_recorded:
+            yield c.PlanRecorded()
+        if epoch is None:
+            yield c.LeaseMissing()
+            return
+        yield c.LeaseHeld(self._tenancy.swap)
+        if self._edit.finished:
+            yield c.EditsOver(scores_left=not self._score.idle)
+        if course.phase in ("planning", "done"):
+            return
+        settled = self._crew.settle(course.desired, epoch)
+        if self._edit.running_out:
+            yield c.EditsRunningOut()
+        if settled:
+            yield c.WeightsSettled()
+        if self._crew.gathered(course.desired):
+            yield c.WorkersGathered()
+        if self._score.finished:
+            yield c.ScoresOver()
+
+    def _handle(self, event: c.Event) -> None:
+        for action in self._course.handle(event):
+            self._act(action)
+
+    def _act(self, action: c.CourseAction) -> None:
+        match action:
+            case c.DrawUpPlan(recorded):
+                known = {role: self.fingerprint(role) for role in self._course.needs}
+                self.read(lambda: self._agenda.draw_up(known, recorded=recorded), self._on_plan)
+            case c.TakeIn():
+                self._take_in(self._crew.join(self._course.desired))
+            case c.RecordWorkers():
+                self._agenda.begun(self._tenancy)
+            case c.ReadEarly(role):
+                self._crew.read_early(role, self.epoch)
+            case c.FinishStage(stage):
+                self._finish(stage)
+            case c.CloseScores():
+                self._score.close()
+            case c.BeginSwitch():
+                log.info("Model switch: editors leave the devices, rewards come onto them")
+                self._switch_began = time.time()
+                self._crew.dismiss("editor")
+            case c.EndSwitch():
+                seconds = time.time() - self._switch_began
+                self._switch_seconds += seconds
+                log.info("Model switch done in %.1f s", seconds)
+            case c.DrainStages():
+                log.warning("Interrupted: what is on the devices is finished first; interrupt again to stop now")
+                self._edit.drain()
+                self._score.drain()
+            case c.End(interrupted):
+                self._ending = "interrupted" if interrupted else "done"
+            case c.TakeAnotherPool():
+                pass  # the loop of the next pool goes on
+
+    def _on_plan(self, remaining: Remaining | Exception) -> None:
         if isinstance(remaining, Exception):
             self._error = AbortedError(f"what the run has done so far can't be read: {remaining}")
             return
@@ -258,114 +301,59 @@ class Evaluation:
 
         def adopt() -> None:
             try:
-                self._agenda.adopt(remaining, self._edit, self._score, self._bars, self._tenancy)
+                self._agenda.adopt(remaining, self._edit, self._score, self._progress, self._tenancy)
             except OSError as error:
                 self._on_disk_failure(error)
                 return
-            self._phase = "waiting"
+            self._plan_recorded = True
 
         self.deliver(Item([], done=adopt))
 
-    def _advance(self) -> None:
-        if self._phase == "planning":
-            self._plan()
-        # What a new run was to do is written down, even if it ends before it has done anything.
-        recorded = self._agenda.adopted or self._agenda.needs
-        nothing_begun = self._tenancy.epoch is None or self._phase in ("planning", "waiting")
-        if self._draining and recorded and nothing_begun:
-            self._phase = "done"
-        if self._tenancy.epoch is None or self._phase in ("planning", "done"):
-            return
-        if self._phase == "waiting":
-            self._phase = "editing"
-            second: m.Role = "reward" if "edit" in self._settings.stages else "editor"
-            self._desired[second] = "away" if self._tenancy.swap else "device"
-        if self._phase == "editing" and self._edit.finished:
-            self._edit_is_over()
-        self._crew.settle(self._desired, self.epoch)
-        scores_to_come = "score" in self._settings.stages and self._desired["reward"] == "away" and not self._draining
-        if self._phase == "editing" and scores_to_come and self._edit.running_out:
-            self._crew.read_early("reward", self.epoch)
-        if self._phase == "switching" and self._crew.settled(self._desired):
-            seconds = time.time() - self._switch_began
-            self.switch_seconds += seconds
-            log.info("Model switch done in %.1f s", seconds)
-            self._phase = "scoring"
-        # While roles change, nobody begins before everybody is there: the first would take more than its share.
-        if self._phase != "switching" and self._crew.gathered(self._desired):
-            self._take_in(self._crew.join(self._desired))
-        if self._phase == "scoring" and self._score.finished:
-            self._show()
-            self._progress.finish("score")
-            self._phase = "done"
-
     def _take_in(self, joining: Sequence[WorkerClient]) -> None:
         for role in {client.role for client in joining}:
-            if role not in self._begun:
-                self._begun.add(role)
-                self._agenda.begun(self._tenancy)
+            self._handle(c.WorkersJoined(role))
         self._edit.join(*(client.name for client in joining if client.role == "editor"))
         self._score.join(*(client.name for client in joining if client.role == "reward"))
 
-    def _edit_is_over(self) -> None:
-        if "edit" in self._settings.stages:
-            self._show()
-            self._progress.finish("edit")
+    def _finish(self, stage: Stage) -> None:
+        self._show()
+        self._progress.finish(stage)
+        if stage == "edit":
             shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
             log.info("Edit stage completed: %d images (%s), %d failed", self._edit.done, shares, self._edit.failed)
-            self._tell_stage("edit")
-        if "score" not in self._settings.stages:
-            self._phase = "done"
-            return
-        self._score.close()
-        if self._tenancy.swap and not self._score.finished:
-            log.info("Model switch: editors leave the devices, rewards come onto them")
-            self._desired = {"editor": "away", "reward": "device"}
-            self._switch_began = time.time()
-            # Without editors on the devices, the rewards' way there is the first placement, and no switch.
-            self.switches += "editor" in self._begun
-            self._crew.dismiss("editor")
-            self._phase = "switching"
-        else:
-            self._phase = "scoring"
+            self._record_stage("edit")
 
-    def _tell_stage(self, stage: Literal["edit", "score"]) -> None:
+    def _record_stage(self, stage: Stage) -> None:
         """Write a stage's row, once, if anything was done in it."""
         clock = self._edit.clock if stage == "edit" else self._score.clock
-        if stage in self._told or not clock.workers:
+        if stage in self._stages_recorded or not clock.workers:
             return
-        self._told.add(stage)
+        self._stages_recorded.add(stage)
         switched = stage == "score"
         row = clock.row(
             stage,
-            switches=self.switches if switched else 0,
-            switch_seconds=self.switch_seconds if switched else 0.0,
+            switches=self._course.switches if switched else 0,
+            switch_seconds=self._switch_seconds if switched else 0.0,
             now=time.time(),
         )
         self.deliver(Item([row]))
 
     def _show(self) -> None:
-        if self._draining:
+        if self._course.draining:
             doing = "interrupted: what is on the devices is finished"
-        elif self._phase == "switching":
+        elif self._course.phase == "switching":
             doing = "the models change places on the devices"
         else:
-            doing = "" if self._begun else "waiting for the workers"
-        self._progress.show(
-            self._phase,
-            doing,
-            planned=self._agenda.adopted,
-            pool=lambda: self._tenancy.workers,
-            client_of=self._crew.get,
-        )
+            doing = "" if self._course.begun else "waiting for the workers"
+        self._progress.show(doing, pool=lambda: self._tenancy.workers, client_of=self._crew.get)
 
     # -- the end
 
     def _end(self) -> None:
         self._crew.leave("the run is over")
         self._readers.shutdown(wait=True, cancel_futures=True)
-        self._tell_stage("edit")
-        self._tell_stage("score")
+        for stage in BOTH_STAGES:
+            self._record_stage(stage)
         self._delivery.close()
         pool_ends = self._tenancy.ends_with_run
         process = os.dup(self._pool.process)

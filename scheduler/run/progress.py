@@ -1,9 +1,8 @@
-"""What a run shows of itself while it goes on: its stages' bars or lines, and what the live screen asks for."""
+"""What a run shows while it goes on: its stages' bars or lines, and what the live screen asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable
 
 from protocol import messages as m
 from scheduler.base.stages import Stage
@@ -16,16 +15,13 @@ from scheduler.store.rows import Row
 from scheduler.terminal.bars import StageBars
 from scheduler.terminal.snapshot import RunView
 
-Phase = Literal["planning", "waiting", "editing", "switching", "scoring", "done"]
-
 
 class Progress:
-    """Shows these stages, on these bars."""
+    """Shows the stages that were started on these bars, until they are finished."""
 
     def __init__(
         self,
         bars: StageBars,
-        stages: Collection[Stage],
         edit: EditStage,
         score: ScoreStage,
         *,
@@ -33,9 +29,9 @@ class Progress:
         heartbeat_seconds: float,
     ) -> None:
         self._bars = bars
-        self._stages = stages
         self._edit = edit
         self._score = score
+        self._shown: list[Stage] = []
         self._course = Course(heartbeat_seconds)
         self._course.expect(categories)
 
@@ -48,44 +44,43 @@ class Progress:
         for category, (count, total) in remaining.sums.items():
             self._course.scored(category, total, count)
 
+    def start(self, stage: Stage, total: int, *, done: int) -> None:
+        """Show this stage from now on."""
+        self._bars.start(stage, total, done=done)
+        self._shown.append(stage)
+
     def show(
         self,
-        phase: Phase,
         doing: str,
         *,
-        planned: bool,
         pool: Callable[[], Iterable[m.WorkerStatus]],
         client_of: Callable[[str], WorkerClient | None],
     ) -> None:
-        """Show how it stands. ``doing`` is what the run does where it neither edits nor scores; with ``planned`` it is
-        known what there is to do.
-        """
+        """Show the run as it is now. ``doing``: what it does where it neither edits nor scores."""
 
         def view() -> RunView:
             return self._course.view(pool(), client_of, self._edit, self._score, phase=doing)
 
         self._bars.look(view)
-        if not planned:
-            return
-        edit, score = self._edit, self._score
-        if phase in ("editing", "waiting") and "edit" in self._stages:
-            rounds = (edit.round + 1, edit.last_round + 1) if edit.round >= 0 else (None, None)
-            self._bars.update(
-                "edit",
-                done=edit.reused + edit.done + edit.failed,
-                failed=edit.failed,
-                round=rounds[0],
-                rounds=rounds[1],
-                working=edit.done + edit.failed > 0 or bool(edit.at_work()),
-            )
-        if "score" in self._stages:
-            self._bars.update(
-                "score",
-                done=score.reused + score.done + score.failed,
-                failed=score.failed,
-                working=score.done + score.failed > 0 or bool(score.at_work()),
-            )
+        for stage in self._shown:
+            self._update(stage)
 
     def finish(self, stage: Stage) -> None:
         """The stage is over."""
+        self._update(stage)
         self._bars.finish(stage)
+        self._shown.remove(stage)
+
+    def _update(self, stage: Stage) -> None:
+        counts = self._edit if stage == "edit" else self._score
+        round_, rounds = None, None
+        if stage == "edit" and self._edit.round >= 0:
+            round_, rounds = self._edit.round + 1, self._edit.last_round + 1
+        self._bars.update(
+            stage,
+            done=counts.reused + counts.done + counts.failed,
+            failed=counts.failed,
+            round=round_,
+            rounds=rounds,
+            working=counts.done + counts.failed > 0 or bool(counts.at_work()),
+        )

@@ -29,7 +29,8 @@ from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.report import Report, build_report, write_reports
 from scheduler.report.thumbnails import MAX_SECONDS, fill_in
 from scheduler.run.agenda import Agenda
-from scheduler.run.loop import Evaluation
+from scheduler.run.course import Course, PoolEnded, TakeAnotherPool
+from scheduler.run.loop import Loop
 from scheduler.run.options import RunOptions, resume_command
 from scheduler.run.record import Record
 from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
@@ -83,6 +84,7 @@ class Run:
             stages=options.stages,
         )
         self._task = build_task(config, benchmark)
+        self._course = Course(options.stages, resumed=options.resume)
         self._agenda = Agenda(
             config,
             benchmark,
@@ -174,7 +176,7 @@ class Run:
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
             trace = self._trace()
-            evaluation = Evaluation(context, pool, self._directory, self._loop_settings(), bars, interrupts, trace)
+            loop = Loop(context, pool, self._directory, self._loop_settings(), self._course, bars, interrupts, trace)
             reward, limits = self._config.reward_model.params, self._config.scheduler
             batches = Batches(
                 batch_size=reward.effective_batch_size,
@@ -182,20 +184,20 @@ class Run:
                 max_undelivered=MAX_UNDELIVERED_SCORES,
             )
             keep = self._options.keeps_images(self._config.evaluation.save_generated_images)
-            score = ScoreStage(evaluation, self._task, batches, self._image_path, keep_images=keep)
+            score = ScoreStage(loop, self._task, batches, self._image_path, keep_images=keep)
             scores = "score" in self._options.stages
             edit = EditStage(
-                evaluation,
+                loop,
                 self._task,
                 self._directory,
                 self._agenda.line,
                 score.available if scores else _not_scored,
             )
-            evaluation.use(edit, score, self._agenda)
+            loop.use(edit, score, self._agenda)
             try:
-                ending = evaluation.execute()
+                ending = loop.execute()
             except AbortedError as error:
-                if isinstance(error, PoolEndedError) and may_move and not evaluation.begun:
+                if isinstance(error, PoolEndedError) and TakeAnotherPool() in self._course.handle(PoolEnded(may_move)):
                     raise
                 log.error("Aborted: %s", error)
             except KeyboardInterrupt:
@@ -205,8 +207,8 @@ class Run:
                 if trace is not None:
                     trace.close()
         self._agenda.keep_costs(edit, score)
-        if self._agenda.adopted:
-            self._record.note_pool(evaluation.tenancy)
+        if self._course.recorded:
+            self._record.note_pool(loop.tenancy)
             self._record.rewrite_manifest()
         return ending
 
@@ -269,7 +271,7 @@ class Run:
     # -- the reports
 
     def _report(self, *, patient: bool) -> Report | None:
-        if self._options.resume and not self._agenda.adopted:
+        if self._options.resume and not self._course.recorded:
             log.warning("Nothing was done: the reports stay as they are")
             return None
         # `warmbench report` may be at it in another process.

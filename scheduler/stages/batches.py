@@ -70,8 +70,12 @@ class Batches:
     @property
     def finished(self) -> bool:
         """Whether all units are done and no more will come."""
-        busy = self._delivering or any(reward.batches for reward in self._rewards.values())
-        return self._closed and not (self._waiting or busy)
+        return self._closed and self.idle
+
+    @property
+    def idle(self) -> bool:
+        """Whether no unit waits, is with a reward, or is being written."""
+        return not (self._waiting or self._delivering or any(reward.batches for reward in self._rewards.values()))
 
     @property
     def stranded(self) -> bool:

@@ -63,6 +63,11 @@ class ScoreStage:
         """Whether every delivered edit is scored or has failed, and no more will come."""
         return self._batches.finished
 
+    @property
+    def idle(self) -> bool:
+        """Whether every edit that was delivered so far is scored or has failed."""
+        return self._batches.idle
+
     def available(self, unit: EditUnit, sha256: str) -> None:
         """Score a delivered edit, whose image has this hash."""
         passes = (ScoreUnit(unit, number) for number in range(self._task.passes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import signal
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from protocol.pool import read_worker_cards
+from protocol.pool import read_pool_card, read_worker_cards
 from tests.harness import TIMEOUT, Result, User, small_benchmark
 from tests.waiting import wait_until
 
@@ -286,6 +287,49 @@ def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
             assert user.run("workers", "stop", "--config", config).code == 0
         wait_until(lambda: user.processes() == [])
     assert user.run_config(config).code == 0
+    assert user.left_over() == []
+
+
+GATED = """
+import fcntl
+from workers.interface import Editor, Judgement, Reward, Scores
+class _Gated:
+    def load(self, residency):
+        with open("gate") as gate:
+            fcntl.flock(gate, fcntl.LOCK_SH)
+class GatedEditor(_Gated, Editor):
+    def edit(self, request, progress):
+        return request.image
+class GatedReward(_Gated, Reward):
+    def score(self, requests, parameters, progress):
+        return Scores([Judgement(score=5.0) for request in requests])
+"""
+"""Models that are loaded once nobody holds the gate."""
+
+
+def test_a_run_whose_pool_ends_before_it_has_begun_completes_on_another(user: User, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(GATED)
+    config = user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json"))},
+        diffusion_model={"class_path": "mine.GatedEditor", "params": {"device_ids": ["cpu", "cpu"]}},
+        reward_model={"class_path": "mine.GatedReward", "params": {"device": "cpu"}},
+    )
+    with (tmp_path / "gate").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        start = user.start("workers", "start", "--config", config)
+        wait_until(lambda: read_pool_card(pool_folder(user, config)))
+        run = user.start("run", "--config", config)
+        # Its plan is recorded, its stages are on the screen, and all models are still being loaded.
+        wait_until(lambda: any("Synchronization" in log.read_text() for log in user.output.glob("logs/*.log")))
+        for process in user.processes():
+            _kill_if(process, "launcher")
+        finished(start)
+    result = finished(run)
+
+    assert result.code == 0, result.output
+    assert "before this run began" in result.output
+    assert "Launching pool" in result.output
+    assert len(user.rows("planned")) == len(user.rows("scored")) == 8
     assert user.left_over() == []
 
 
