@@ -19,7 +19,7 @@ from scheduler.base.text import format_duration, one_line
 from scheduler.config import Config
 from scheduler.config.layout import Layout
 from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
-from scheduler.pool.plan import pool_plan
+from scheduler.pool.pool_plan import pool_plan
 from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.pool_table import pool_table
 from scheduler.terminal.say import say

@@ -10,7 +10,7 @@ from protocol import messages as m
 
 
 @dataclass(frozen=True)
-class Line:
+class LogLine:
     """A line for the log."""
 
     level: int
@@ -27,7 +27,7 @@ class PoolWatch:
         self._told: set[tuple[str, str, str]] = set()
         self._ready: set[str] = set()
 
-    def update(self, status: m.PoolStatus) -> list[Line]:
+    def update(self, status: m.PoolStatus) -> list[LogLine]:
         """Take a report; return what is new in it."""
         self._status = status
         total = len(status.workers)
@@ -37,7 +37,7 @@ class PoolWatch:
             news = (worker.worker_id, worker.incarnation, what)
             if what and news not in self._told:
                 self._told.add(news)
-                lines.append(Line(level, f"{worker.worker_id} on {worker.device}: {text}"))
+                lines.append(LogLine(level, f"{worker.worker_id} on {worker.device}: {text}"))
         return lines
 
     def _describe(self, worker: m.WorkerStatus, total: int) -> tuple[str, int, str]:

@@ -1,7 +1,7 @@
-"""Edits made elsewhere become edits of a run: each image is looked at and recorded, and scores of it are kept.
+"""Makes edits of images that were made elsewhere: each image is checked and recorded.
 
-An image is known by its bytes. The scores of one that was changed count no longer; one that only lies elsewhere now
-keeps them. What has no image, or none that can be used, has failed in the stage ``edit``.
+An image is known by its bytes: one that was moved keeps its scores, one that was changed loses them. An edit without a
+usable image has failed in the stage ``edit``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from scheduler.report import read_tallies
 from scheduler.run.resume import (
     WRONG_IMAGE,
     Remaining,
+    changed_rows,
     counting_scores,
-    news_of,
     outdated,
     score_reason,
     stale_source,
@@ -36,7 +36,7 @@ from scheduler.store.tally import PairTally, SampleTally
 
 
 class Admission:
-    """Works out what there is to score, from the images and, for a run that is gone on with, from its ledger."""
+    """Works out what there is to score, from the images and, for a resumed run, from its ledger."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Admission:
         *,
         reward: str | None,
     ) -> None:
-        """``reward`` is the fingerprint of the reward as it is loaded now; None for a run that has no scores yet."""
+        """``reward`` is the loaded reward's fingerprint; None for a run that has no scores yet."""
         self._benchmark = benchmark
         self._task = task
         self._directory = directory
@@ -56,7 +56,7 @@ class Admission:
         self._elsewhere = edits
         self._reward = reward
         self._rows: list[Row] = []
-        self._found = Remaining(rows=self._rows)
+        self._remaining = Remaining(rows=self._rows)
 
     def remaining(self, rows: Iterable[Row]) -> Remaining:
         """What is left, given all rows of the ledger; reads every image."""
@@ -68,13 +68,13 @@ class Admission:
         for item in self._benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
             if isinstance(item, Pair):
-                self._found.stale += stale_source(self._directory, item, tally)
+                self._remaining.stale += stale_source(self._directory, item, tally)
                 for number in range(self._expected.samples_per_pair):
                     unit = EditUnit(item.category, item.pair_id, number)
                     self._look_at(unit, tally.samples.get(number) or SampleTally())
-            self._rows += news_of(item, tally)
-        self._found.left_out = list(tallies)
-        return self._found
+            self._rows += changed_rows(item, tally)
+        self._remaining.left_out = list(tallies)
+        return self._remaining
 
     def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
         try:
@@ -92,20 +92,20 @@ class Admission:
         kept = sample.edit is not None and sample.edit.sha256 == image.sha256
         thumbnail = self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample)
         if not kept and Path(thumbnail).exists():
-            self._found.stale.append(thumbnail)  # it is of another image
+            self._remaining.stale.append(thumbnail)  # it shows another image
         counting, other = counting_scores(self._task, unit, sample, image.sha256, self._reward) if kept else ({}, [])
         self._rows += other
-        found = self._found
-        found.reused_edits += 1
-        found.reuse(counting, sample)
+        remaining = self._remaining
+        remaining.reused_edits += 1
+        remaining.reuse(counting, sample)
         passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
         if len(counting) < len(passes):
-            found.scores |= counting
-            found.delivered.append((unit, image.sha256))
-            found.score_reasons.update(score_reason(sample, one) for one in passes if one not in counting)
+            remaining.scores |= counting
+            remaining.delivered.append((unit, image.sha256))
+            remaining.score_reasons.update(score_reason(sample, asked) for asked in passes if asked not in counting)
 
     def _refuse(self, unit: EditUnit, sample: SampleTally, error: RefusedError) -> None:
-        self._found.missing[error.kind] += 1
+        self._remaining.missing[error.kind] += 1
         known = sample.edit_failure
         if known is not None and (known.kind, known.message) == (error.kind, error.message):
             return
@@ -124,7 +124,7 @@ class Admission:
 
 
 class RefusedError(Exception):
-    """An edit that has no image, or none that can be used; ``kind`` and ``message`` are those of its failure."""
+    """An edit has no usable image; ``kind`` and ``message`` are those of its failure."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -136,7 +136,7 @@ def look_at(edits: EditsElsewhere, unit: EditUnit, *, thorough: bool = False) ->
     """The path of this edit's image, and the image; ``thorough`` decodes every pixel of it.
 
     Raises:
-        RefusedError: there is none, or it can't be used.
+        RefusedError: there is no image, or it cannot be used.
     """
     if unit in edits.refused:
         raise RefusedError("bad_image", edits.refused[unit])
@@ -160,7 +160,7 @@ def look_at(edits: EditsElsewhere, unit: EditUnit, *, thorough: bool = False) ->
 def refused_edits(
     edits: EditsElsewhere, benchmark: Benchmark, samples_per_pair: int
 ) -> list[tuple[EditUnit, RefusedError]]:
-    """The edits that can't be judged, found by decoding every image."""
+    """The edits that cannot be judged; decodes every image."""
     refused = []
     for unit in AllEdits(benchmark.pairs, samples_per_pair):
         try:

@@ -1,4 +1,4 @@
-"""What a run has to do: all of its benchmark, or what an earlier part of it has left."""
+"""The plan of a run: all of its benchmark, or what an earlier part of the run has left."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from scheduler.store.tally import OUTDATED
 log = logging.getLogger("warmbench")
 
 _FIRST = 20
-"""So many edits that can't be judged are told one by one."""
+"""How many edits that cannot be judged are logged one by one."""
 
 
 class Agenda:
-    """Worked out before anything begins, once the models it depends on are known; the stages are then set to it."""
+    """Draws up the plan once the models it depends on are known, and sets the stages to it."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Agenda:
         *,
         kinds: Mapping[m.Role, str],
     ) -> None:
-        """``kinds`` are what the roles' devices are: ``cuda`` or ``cpu``."""
+        """``kinds``: whether a role's devices are ``cuda`` or ``cpu``."""
         self._config = config
         self._benchmark = benchmark
         self._task = task
@@ -68,24 +68,24 @@ class Agenda:
 
     @property
     def categories(self) -> Sequence[str]:
-        """Those of the benchmark, in its order."""
+        """The benchmark's categories, in its order."""
         return self._benchmark.categories
 
     def draw_up(self, fingerprints: Mapping[m.Role, str], *, recorded: bool) -> Remaining:
-        """Find out what there is to do. Reads the ledger and images: not for the loop's thread. ``recorded``: this part
+        """Work out what there is to do. Reads the ledger and images: not for the loop's thread. ``recorded``: this part
         of the run has its plan in the ledger already, and now begins in another pool.
 
         Raises:
-            OSError: the ledger or an image that is there can't be read.
+            OSError: the ledger or an existing image cannot be read.
         """
-        found = self._find_out(fingerprints, recorded)
-        # Before the ledger tells of anything else: what is killed in between finds them once more, or none.
-        for thumbnail in found.stale:
+        remaining = self._remaining(fingerprints, recorded)
+        # Before the ledger changes: a run that is killed in between finds them again.
+        for thumbnail in remaining.stale:
             with contextlib.suppress(OSError):
                 remove_file(thumbnail)
-        return found
+        return remaining
 
-    def _find_out(self, fingerprints: Mapping[m.Role, str], recorded: bool) -> Remaining:
+    def _remaining(self, fingerprints: Mapping[m.Role, str], recorded: bool) -> Remaining:
         if self._options.edits is not None:
             admission = Admission(
                 self._benchmark,
@@ -97,8 +97,8 @@ class Agenda:
             )
             return admission.remaining(read_ledger(self._directory.ledger) if self._resume or recorded else ())
         if not self._resume:
-            found = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
-            return replace(found, rows=()) if recorded else found
+            everything = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
+            return replace(everything, rows=()) if recorded else everything
         resumption = Resumption(
             self._benchmark,
             self._task,
@@ -113,10 +113,10 @@ class Agenda:
     def adopt(
         self, remaining: Remaining, edit: EditStage, score: ScoreStage, progress: Progress, tenancy: Tenancy
     ) -> None:
-        """Set the stages to what there is to do, whose rows are in the ledger by now.
+        """Set the stages to the plan, whose rows are in the ledger by now.
 
         Raises:
-            OSError: the run's record can't be written.
+            OSError: the run's record cannot be written.
         """
         if self._resume:
             self._record.manifest["left_out"] = remaining.left_out
@@ -125,13 +125,13 @@ class Agenda:
                 log.info("%s", line)
             self._record.write()
         if self._options.edits is not None:
-            _tell_refused(remaining, self._options.edits)
+            _log_refused(remaining, self._options.edits)
         params, scheduler = self._config.diffusion_model.params, self._config.scheduler
         if "edit" in self._options.stages:
             mode = "rounds with barriers" if params.enable_batch_sync else "free running, no barriers"
             log.info("Synchronization: %s, round size %d", mode, scheduler.round_size)
         ordered = by_cost(remaining.edits, self._pixels, self.line)
-        self._tell_estimate(ordered, remaining, tenancy)
+        self._log_estimate(ordered, remaining, tenancy)
         rounds = Rounds(
             ordered,
             synchronized=params.enable_batch_sync,
@@ -151,7 +151,7 @@ class Agenda:
             for unit, sha256 in remaining.delivered:
                 score.available(unit, sha256)
 
-    def _tell_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:
+    def _log_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:
         passes = self._expected.reward_passes if "score" in self._options.stages else 0
         estimate = self._forecast.estimate(
             [self._pixels(unit) / 1e6 for unit in edits],
@@ -167,18 +167,18 @@ class Agenda:
         return width * height
 
     def keep_costs(self, edit: EditStage, score: ScoreStage) -> None:
-        """Keep for later runs what was learned."""
+        """Keep what the edits and scores cost, for the estimates of later runs."""
         self._forecast.learn(edit.clock, edit.done, score.clock, score.done)
 
-    def begun(self, tenancy: Tenancy) -> None:
-        """The first worker of a role has joined: should the run be killed, its record says with what it began."""
+    def record_workers(self, tenancy: Tenancy) -> None:
+        """Write down which models work: even a run that is killed says what it began with."""
         self._record.note_pool(tenancy)
         self._record.rewrite_manifest()
 
 
-def _tell_refused(remaining: Remaining, edits: EditsElsewhere) -> None:
-    news = [row for row in remaining.rows if isinstance(row, FailedRow) and row.stage == "edit"]
-    refused = [row for row in news if row.kind != OUTDATED]
+def _log_refused(remaining: Remaining, edits: EditsElsewhere) -> None:
+    failed = [row for row in remaining.rows if isinstance(row, FailedRow) and row.stage == "edit"]
+    refused = [row for row in failed if row.kind != OUTDATED]
     for row in refused[:_FIRST]:
         log.warning("%s/%s has no edit to judge (%s): %s", row.category, row.pair_id, row.kind, row.message)
     if len(refused) > _FIRST:

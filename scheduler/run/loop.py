@@ -1,7 +1,7 @@
 """The loop of a run: one thread that hears the pool, the workers, its own helper threads and the user's signals.
 
-It decides nothing: what the run does next is decided by ``course``, who works on what by ``rounds`` and ``batches``,
-where weights go by ``residency``.
+It decides nothing: ``course`` decides what the run does next, ``rounds`` and ``batches`` who works on what,
+``residency`` where weights go.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Loop:
         self._progress: Progress
 
     def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda) -> None:
-        """Set the two stages, and what they are to do."""
+        """Set the two stages and the plan. The stages need the loop, so they come after it."""
         self._edit, self._score, self._agenda = edit, score, agenda
         self._progress = Progress(
             self._bars,
@@ -125,18 +125,18 @@ class Loop:
         return self._crew.get(name)
 
     def fingerprint(self, role: m.Role) -> str:
-        """That of the role's model, for the whole run."""
-        found = self._crew.fingerprint(role)
-        if found is None:
-            raise AbortedError(f"no {role} has ever told which model it has")
-        return found
+        """The fingerprint of the role's model, for the whole run."""
+        fingerprint = self._crew.fingerprint(role)
+        if fingerprint is None:
+            raise AbortedError(f"no {role} has reported which model it has")
+        return fingerprint
 
     def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
-        """Run ``function`` in a reader thread, then ``then`` in the loop's."""
+        """Run ``function`` in a reader thread, then ``then`` in the loop's thread."""
 
         def post(future: Future[T]) -> None:
             if future.cancelled():
-                return  # the run has ended: nobody waits for it
+                return  # the run has ended
             error = future.exception()
             if error is not None and not isinstance(error, Exception):
                 raise error
@@ -145,12 +145,12 @@ class Loop:
         self._readers.submit(function).add_done_callback(post)
 
     def deliver(self, item: Item) -> None:
-        """Have this made durable."""
+        """Make this durable."""
         self._progress.note(item.rows)
         self._delivery.put(item)
 
     def failure_recorded(self, key: str) -> None:
-        """Something of this pair failed for good; too many such pairs end the run."""
+        """Count the pair as failed; too many failed pairs end the run."""
         self._failed_pairs.add(key)
         count, limit = len(self._failed_pairs), self._settings.max_failures
         if limit is not None and count > limit and self._error is None:
@@ -162,8 +162,8 @@ class Loop:
         """Run to the end.
 
         Raises:
-            AbortedError: it can't go on.
-            KeyboardInterrupt: the user wants it to stop now.
+            AbortedError: the run cannot go on.
+            KeyboardInterrupt: the user wants the run to stop now.
         """
         self._mailbox.wake_on_signals()
         try:
@@ -220,13 +220,13 @@ class Loop:
             self._score.lose(client.name, died=died)
 
     def _needed_roles(self) -> list[m.Role]:
-        over: dict[m.Role, bool] = {"editor": self._edit.finished, "reward": self._score.finished}
-        return [role for role in over if not over[role]]
+        finished: dict[m.Role, bool] = {"editor": self._edit.finished, "reward": self._score.finished}
+        return [role for role in finished if not finished[role]]
 
     # -- the course of the run
 
     def _advance(self) -> None:
-        """Report to the course what is so by now; act on each event before the next one is looked for."""
+        """Tell the course what is true by now. Each event is acted on before the next one is looked for."""
         for event in self._events():
             self._handle(event)
 
@@ -266,7 +266,7 @@ class Loop:
             case c.TakeIn():
                 self._take_in(self._crew.join(self._course.desired))
             case c.RecordWorkers():
-                self._agenda.begun(self._tenancy)
+                self._agenda.record_workers(self._tenancy)
             case c.ReadEarly(role):
                 self._crew.read_early(role, self.epoch)
             case c.FinishStage(stage):
@@ -316,7 +316,6 @@ class Loop:
         self._score.join(*(client.name for client in joining if client.role == "reward"))
 
     def _finish(self, stage: Stage) -> None:
-        self._show()
         self._progress.finish(stage)
         if stage == "edit":
             shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
@@ -324,7 +323,7 @@ class Loop:
             self._record_stage("edit")
 
     def _record_stage(self, stage: Stage) -> None:
-        """Write a stage's row, once, if anything was done in it."""
+        """Write the stage's row, once, if anything was done in the stage."""
         clock = self._edit.clock if stage == "edit" else self._score.clock
         if stage in self._stages_recorded or not clock.workers:
             return

@@ -1,4 +1,4 @@
-"""What the command line asks of a run, beside the config, and what to type to go on with it."""
+"""What the command line asks of a run, beside the config, and the command that resumes it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 
 @dataclass(frozen=True)
 class RunOptions:
-    """``arguments`` is all of the command line, for the way to resume. ``resume``: the directory is that of an earlier
-    part of the run. ``edits`` were made elsewhere: then there is no stage but ``score``.
+    """``arguments`` is the whole command line, from which the command to resume is made. ``resume``: the directory is
+    that of an earlier part of the run. With ``edits`` that were made elsewhere, ``score`` is the only stage.
     """
 
     keep_warm: bool = False
@@ -28,13 +28,13 @@ class RunOptions:
     edits: EditsElsewhere | None = None
 
     def keeps_images(self, configured: bool) -> bool:
-        """Whether images stay when they are scored: also where they are all that a run makes, or not its own."""
+        """Whether images stay after scoring: also where they are the run's only result, or not its own."""
         return configured or "score" not in self.stages or self.edits is not None
 
 
 def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage] | None = None) -> str:
-    """What to type to go on with the run, given what was typed to begin it, or to go on with it before. ``stages``: do
-    these, instead of those that were done.
+    """The command that resumes the run, made from the ``arguments`` that began or resumed it. ``stages`` replaces the
+    stages that those asked for.
     """
     replaced = ("--resume", "--stages") if stages else ("--resume",)
     kept, words = [], iter(arguments)
@@ -44,12 +44,12 @@ def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage
         elif not word.startswith(tuple(f"{option}=" for option in replaced)):
             kept.append(word)
     program = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("warmbench") else f"{sys.executable} -m scheduler"
-    asked = ["--stages", ",".join(stages)] if stages else []
-    return f"{program} {shlex.join([*kept, *asked, '--resume', run])}"
+    chosen = ["--stages", ",".join(stages)] if stages else []
+    return f"{program} {shlex.join([*kept, *chosen, '--resume', run])}"
 
 
 def resume_problem(manifest: Mapping[str, Any], run: str, edits: EditsElsewhere | None) -> str | None:
-    """Why this run can't be gone on with so, given its manifest; None if it can: its edits stay of one kind."""
+    """Why this run cannot be resumed with these options: all its edits come from one place. None if it can."""
     elsewhere = manifest.get("edits")
     place = elsewhere.get("from") if isinstance(elsewhere, dict) else None
     if place is not None and edits is None:

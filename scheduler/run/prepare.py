@@ -1,4 +1,4 @@
-"""All of a run that can be checked before anything is started: config, data, devices, every mistake at once."""
+"""Checks all of a run that can be checked before anything is started: config, data, devices, all mistakes at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scheduler.config.problems import did_you_mean
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that may begin; ``edits`` were made elsewhere."""
+    """A run that can begin; ``edits`` were made elsewhere."""
 
     config: Config
     benchmark: Benchmark
@@ -38,8 +38,8 @@ def prepare(
     images: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
-    """Load and check all that the stages need; ``thorough`` decodes every source image whole. ``images`` is where the
-    edits are, if they were made elsewhere.
+    """Load and check all that the stages need; ``thorough`` decodes every source image. ``images`` is where the edits
+    are, if they were made elsewhere.
 
     Raises:
         ConfigError: with every problem of the config, the data as a whole, the models and the devices.
@@ -56,7 +56,7 @@ def prepare(
                 yield Problem("benchmark.format", str(error), did_you_mean(settings.format, FORMATS.names()))
                 return
         if settings.data_path is None or not settings.data_path.exists():
-            return  # the config's own checks report it
+            return  # the config's own checks report that
         try:
             loaded.append(
                 load_benchmark(
@@ -87,14 +87,14 @@ def prepare(
 
 
 def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:
-    """A category that is not there is the config's mistake: tell of each. Anything else is the data's."""
+    """Missing categories are mistakes of the config, each a problem of its own; all else is the data's problem."""
     if config.benchmark.categories:
         try:
             everything = load_benchmark(path, format_name=config.benchmark.format)
         except DataError:
             pass
         else:
-            found = category_problems(config, everything.categories)
-            if found:
-                return found
+            missing = category_problems(config, everything.categories)
+            if missing:
+                return missing
     return [Problem("benchmark.data_path", str(error))]

@@ -8,7 +8,7 @@ from protocol import messages as m
 from scheduler.base.stages import Stage
 from scheduler.pool.worker_client import WorkerClient
 from scheduler.run.resume import Remaining
-from scheduler.run.view import Course
+from scheduler.run.run_view import ViewBuilder
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.store.rows import Row
@@ -32,17 +32,17 @@ class Progress:
         self._edit = edit
         self._score = score
         self._shown: list[Stage] = []
-        self._course = Course(heartbeat_seconds)
-        self._course.expect(categories)
+        self._builder = ViewBuilder(heartbeat_seconds)
+        self._builder.expect(categories)
 
     def note(self, rows: Iterable[Row]) -> None:
-        """These rows go into the ledger."""
-        self._course.note(rows)
+        """Count the results among rows that go into the ledger."""
+        self._builder.note(rows)
 
     def adopt(self, remaining: Remaining) -> None:
-        """An earlier part of the run has scores already."""
+        """Count the scores of an earlier part of the run."""
         for category, (count, total) in remaining.sums.items():
-            self._course.scored(category, total, count)
+            self._builder.add_scores(category, total, count)
 
     def start(self, stage: Stage, total: int, *, done: int) -> None:
         """Show this stage from now on."""
@@ -59,7 +59,7 @@ class Progress:
         """Show the run as it is now. ``doing``: what it does where it neither edits nor scores."""
 
         def view() -> RunView:
-            return self._course.view(pool(), client_of, self._edit, self._score, phase=doing)
+            return self._builder.view(pool(), client_of, self._edit, self._score, phase=doing)
 
         self._bars.look(view)
         for stage in self._shown:

@@ -1,4 +1,4 @@
-"""What a run writes down about itself: ``config.yaml``, as it was resolved, and ``manifest.json``."""
+"""A run's ``config.yaml``, as it was resolved, and its ``manifest.json``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = "manifest.json"
 
 
 class Record:
-    """The record of one part of a run. What earlier parts have recorded is kept in it, under ``earlier_parts``."""
+    """The record of one part of a run; it keeps those of earlier parts under ``earlier_parts``."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Record:
                 self._carry_over()
 
     def _carry_over(self) -> None:
-        """A role that has nothing to do in this part did its work in an earlier one: that is what the report is of."""
+        """Keep the facts of roles that only an earlier part used: the report is about their work, too."""
         for role in {"editor", "reward"} - self._roles:
             self.manifest[role] = self._earlier.get(role)
             of_reward = role == "reward"
@@ -58,25 +58,25 @@ class Record:
         """Write both files.
 
         Raises:
-            OSError: they can't be written.
+            OSError: they cannot be written.
         """
         self._directory.write_text("config.yaml", self._config.as_resolved_yaml())
         self._directory.write_json(_NAME, self.manifest)
 
     def note_pool(self, tenancy: Tenancy) -> None:
-        """Note who works, where, and with what."""
+        """Note the workers, their devices and their models."""
         workers = [worker for worker in tenancy.workers if worker.role in self._roles]
         earlier = [worker for worker in self._earlier.get("workers", []) if worker["role"] not in self._roles]
         add_workers(self.manifest, workers, earlier=earlier)
         self.manifest["residency"] = "swap" if tenancy.swap else "resident"
-        self.manifest["devices"] = {f"{role}s": list(found) for role, found in tenancy.devices.items()}
+        self.manifest["devices"] = {f"{role}s": list(devices) for role, devices in tenancy.devices.items()}
 
     def differences(self) -> list[str]:
-        """What is not as it was in the part before this one."""
+        """What differs from the part before this one."""
         return manifest_differences(self._earlier, self.manifest) if self._earlier else []
 
     def rewrite_manifest(self) -> None:
-        """Write the manifest once more; a full disk then is told, and nothing worse."""
+        """Write the manifest again; a failure is only logged."""
         try:
             self._directory.write_json(_NAME, self.manifest)
         except OSError as error:

@@ -1,9 +1,9 @@
-"""Going on with a run: what of it still counts, what is done again, and why.
+"""Resuming a run: which results still count, what is done again, and why.
 
-A result counts if it has the identity that it would get now. What the ledger says last about a unit is all that is
-looked at. Results that no longer count are withdrawn in the ledger before anything is done again, so that no report
-ever mixes two settings. A stage that is not asked for has no model, so its results are taken as they are: for scoring
-alone, edits of the source and the instruction that the benchmark has now.
+A result counts if it has the identity that it would get now. Only the ledger's last word on a unit is read. Results
+that no longer count are withdrawn in the ledger before anything is done again, so no report ever mixes two settings.
+A stage that is not asked for has no model, so its results are taken as they are: scoring alone takes the edits whose
+source and instruction are still those of the benchmark.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ MADE_AGAIN = "its edit is made again"
 
 @dataclass
 class Remaining:
-    """What is left to do. ``edits`` are to be made; ``delivered`` are there, and to be scored; ``scores`` are there and
-    count if the image (by its hash) comes out as it was. ``rows`` go into the ledger before anything begins, then
-    ``removable`` images are nobody's any more. ``stale`` are thumbnails of what is no longer shown, which go at once.
-    ``edit_reasons`` and ``score_reasons`` tell why things are left, ``missing`` why there are edits that can be neither
-    made nor scored. ``sums`` are of the scores that are there, by category: how many, and all together.
+    """What is left to do.
+
+    ``edits`` have to be made; ``delivered`` are made and have to be scored; ``scores`` exist, and count if the edit
+    gets the same image again (by its hash). ``rows`` go into the ledger before anything begins; then ``removable``
+    images are deleted. ``stale`` thumbnails show something else by now, and are deleted at once. ``edit_reasons`` and
+    ``score_reasons`` say why units are left, ``missing`` why edits can be neither made nor scored. ``sums``: count and
+    sum of the reused scores, by category.
     """
 
     edits: Units = ()
@@ -58,15 +60,15 @@ class Remaining:
     sums: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def reuse(self, scores: Iterable[ScoreUnit], sample: SampleTally) -> None:
-        """These scores of a sample count."""
-        for one in scores:
-            count, total = self.sums.get(one.edit.category, (0, 0.0))
-            self.sums[one.edit.category] = (count + 1, total + sample.scores[one.pass_].score)
+        """Count these scores of a sample as reused."""
+        for unit in scores:
+            count, total = self.sums.get(unit.edit.category, (0, 0.0))
+            self.sums[unit.edit.category] = (count + 1, total + sample.scores[unit.pass_].score)
             self.reused_scores += 1
 
 
 class Resumption:
-    """Works out what remains of a run, from its ledger and the images that it has left."""
+    """Works out what remains of a run, from its ledger and its images."""
 
     def __init__(
         self,
@@ -79,9 +81,7 @@ class Resumption:
         reward: str | None,
         keep_images: bool,
     ) -> None:
-        """``editor`` and ``reward`` are the fingerprints of the models as they are loaded now: None for a stage that is
-        not asked for.
-        """
+        """``editor`` and ``reward`` are the loaded models' fingerprints, None for a stage that is not asked for."""
         self._benchmark = benchmark
         self._task = task
         self._directory = directory
@@ -90,33 +90,33 @@ class Resumption:
         self._keep_images = keep_images
         self._edits: list[EditUnit] = []
         self._rows: list[Row] = []
-        self._found = Remaining(edits=self._edits, rows=self._rows)
+        self._remaining = Remaining(edits=self._edits, rows=self._rows)
 
     def remaining(self, rows: Iterable[Row]) -> Remaining:
         """What is left, given all rows of the ledger.
 
         Raises:
-            OSError: an image is there and can't be read.
+            OSError: an image exists and cannot be read.
         """
         unfinished = UnfinishedStages()
         tallies = {
             (tally.category, tally.pair_id): tally for tally in read_tallies(unfinished.pass_on(rows), self._expected)
         }
-        found = self._found
+        remaining = self._remaining
         self._rows += unfinished.rows()
         for item in self._benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
             if isinstance(item, Pair):
-                found.stale += stale_source(self._directory, item, tally)
+                remaining.stale += stale_source(self._directory, item, tally)
                 for sample in range(self._expected.samples_per_pair):
                     self._look_at(item, EditUnit(item.category, item.pair_id, sample), tally)
-            # Behind what withdraws results: should only a part of it get to the disk, no result is of another pair.
-            self._rows += news_of(item, tally)
-        found.left_out = list(tallies)
-        return found
+            # After the rows that withdraw results: if only some reach the disk, no result belongs to another pair.
+            self._rows += changed_rows(item, tally)
+        remaining.left_out = list(tallies)
+        return remaining
 
     def _look_at(self, pair: Pair, unit: EditUnit, tally: PairTally) -> None:
-        found = self._found
+        remaining = self._remaining
         sample = tally.samples.get(unit.sample)
         if sample is None or sample.edit is None:
             failed = sample is not None and sample.edit_failure is not None
@@ -126,7 +126,7 @@ class Resumption:
         passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
         counting, other = counting_scores(self._task, unit, sample, edit.sha256, self._reward)
         self._rows += other
-        reason = OTHER if sample.withdrawn else self._why_not(pair, unit, sample.planned, edit.identity)
+        reason = OTHER if sample.withdrawn else self._why_outdated(pair, unit, sample.planned, edit.identity)
         path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
         if reason is None and (self._keep_images or len(counting) < len(passes)):
             recorded = edit.image == self._directory.recorded(path)
@@ -136,26 +136,26 @@ class Resumption:
             elif state == "missing" and len(counting) < len(passes):
                 reason = NO_IMAGE
         if reason is not None:
-            # Who only scores has nothing to put in the place of an edit whose file may come back.
+            # A run that only scores cannot replace an edit, whose file may come back.
             file_alone = self._editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
             if not (sample.withdrawn or file_alone):
                 self._rows.append(outdated(unit, "edit", reason))
             if not file_alone:
-                found.stale.append(self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample))
-            found.scores |= counting
+                remaining.stale.append(self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample))
+            remaining.scores |= counting
             self._make(unit, reason)
             return
-        found.reused_edits += 1
-        found.reuse(counting, sample)
+        remaining.reused_edits += 1
+        remaining.reuse(counting, sample)
         if len(counting) == len(passes):
             if not self._keep_images:
-                found.removable.append(path)
+                remaining.removable.append(path)
             return
-        found.scores |= counting
-        found.delivered.append((unit, edit.sha256))
-        found.score_reasons.update(score_reason(sample, one) for one in passes if one not in counting)
+        remaining.scores |= counting
+        remaining.delivered.append((unit, edit.sha256))
+        remaining.score_reasons.update(score_reason(sample, asked) for asked in passes if asked not in counting)
 
-    def _why_not(self, pair: Pair, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
+    def _why_outdated(self, pair: Pair, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
         if self._editor is not None and identity == self._task.edit_identity(unit, self._editor):
             return None
         if planned is not None and planned.source_sha256 not in (None, pair.sha256):
@@ -166,11 +166,11 @@ class Resumption:
 
     def _make(self, unit: EditUnit, reason: str) -> None:
         if self._editor is None:
-            self._found.missing[reason] += 1
+            self._remaining.missing[reason] += 1
             return
         self._edits.append(unit)
-        self._found.edit_reasons[reason] += 1
-        self._found.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self._expected.reward_passes
+        self._remaining.edit_reasons[reason] += 1
+        self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self._expected.reward_passes
 
 
 def counting_scores(
@@ -183,43 +183,43 @@ def counting_scores(
     counting: dict[ScoreUnit, str] = {}
     rows: list[Row] = []
     for number in range(task.passes):
-        one, score = ScoreUnit(unit, number), sample.scores.get(number)
+        score_unit, score = ScoreUnit(unit, number), sample.scores.get(number)
         if score is None:
             continue
-        if reward is None or score.identity == task.score_identity(one, image_sha256, reward):
-            counting[one] = score.identity
+        if reward is None or score.identity == task.score_identity(score_unit, image_sha256, reward):
+            counting[score_unit] = score.identity
         else:
             rows.append(outdated(unit, "score", OTHER, pass_=number))
     return counting, rows
 
 
 def score_reason(sample: SampleTally, unit: ScoreUnit) -> str:
-    """Why a score that does not count is to be had."""
+    """Why this score is asked for."""
     if unit.pass_ in sample.scores:
         return OTHER
     return FAILED if unit.pass_ in sample.score_failures else NEW
 
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
-    """All that there is to do in a new run."""
+    """All that a new run has to do."""
     edits = AllEdits(benchmark.pairs, samples_per_pair)
     return Remaining(edits=edits, rows=(row for item in benchmark.items for row in planned_rows(item)))
 
 
-def news_of(item: Pair | BadPair, tally: PairTally) -> list[Row]:
-    """The rows of the pair as the benchmark has it, if they are not what the ledger says already."""
+def changed_rows(item: Pair | BadPair, tally: PairTally) -> list[Row]:
+    """The pair's rows as the benchmark has it, if the ledger does not have them already."""
     rows = list(planned_rows(item))
     return [] if tally.planned == rows[0] and (tally.load_failure is None) == isinstance(item, Pair) else rows
 
 
 def stale_source(directory: RunDirectory, pair: Pair, tally: PairTally) -> list[str]:
-    """The thumbnail of the pair's source, if that was another image before."""
+    """The thumbnail of the pair's source, if the source was another image before."""
     before = tally.planned.source_sha256 if tally.planned is not None else None
     return [] if before in (None, pair.sha256) else [directory.thumbnail_path(pair.category, pair.pair_id, None)]
 
 
 def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
-    """The ledger's rows of a pair as the benchmark has it: it is planned, and failed if it can't be used."""
+    """The ledger's rows of a pair: it is planned, and has failed if it cannot be used."""
     yield PlannedRow(
         category=item.category,
         pair_id=item.pair_id,
@@ -238,35 +238,35 @@ def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
         )
 
 
-def summary(found: Remaining, stages: Collection[str]) -> list[str]:
-    """What is reused and what is done in these stages, and why, for people."""
-    edits = found.reused_edits + len(found.edits)
-    scores = found.reused_scores + sum(found.score_reasons.values())
+def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
+    """Log lines: what is reused and what is done in these stages, and why."""
+    edits = remaining.reused_edits + len(remaining.edits)
+    scores = remaining.reused_scores + sum(remaining.score_reasons.values())
     reused = {
-        "edit": f"{found.reused_edits} of {edits} edits",
-        "score": f"{found.reused_scores} of {scores} scores",
+        "edit": f"{remaining.reused_edits} of {edits} edits",
+        "score": f"{remaining.reused_scores} of {scores} scores",
     }
     lines = [f"Reused: {', '.join(text for stage, text in reused.items() if stage in stages)}"]
-    for stage, reasons in (("edit", found.edit_reasons), ("score", found.score_reasons)):
+    for stage, reasons in (("edit", remaining.edit_reasons), ("score", remaining.score_reasons)):
         if reasons and stage in stages:
-            lines.append(f"To {stage}: {_told(reasons)}")
-    if found.missing:
-        lines.append(f"Edits that are missing, and are not made: {_told(found.missing)}")
-    if found.left_out:
-        lines.append(f"Left out: {len(found.left_out)} pairs of the ledger that this run does not ask for")
+            lines.append(f"To {stage}: {_counted(reasons)}")
+    if remaining.missing:
+        lines.append(f"Edits that are missing, and are not made: {_counted(remaining.missing)}")
+    if remaining.left_out:
+        lines.append(f"Left out: {len(remaining.left_out)} pairs of the ledger that this run does not ask for")
     return lines
 
 
-def _told(reasons: Counter[str]) -> str:
-    told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    return f"{sum(reasons.values())} ({told})"
+def _counted(reasons: Counter[str]) -> str:
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return f"{sum(reasons.values())} ({counts})"
 
 
 def image_state(path: str, sha256: str) -> str:
     """``right``, ``wrong`` or ``missing``: whether the file has these bytes.
 
     Raises:
-        OSError: it is there and can't be read.
+        OSError: it exists and cannot be read.
     """
     try:
         return "right" if hashlib.sha256(read_file(path)).hexdigest() == sha256 else "wrong"

@@ -24,7 +24,7 @@ from scheduler.config import Config
 from scheduler.config.layout import Layout
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
-from scheduler.pool.plan import pool_plan
+from scheduler.pool.pool_plan import pool_plan
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.report import Report, build_report, write_reports
 from scheduler.report.thumbnails import MAX_SECONDS, fill_in
@@ -52,7 +52,7 @@ log = logging.getLogger("warmbench")
 EXIT_COMPLETE, EXIT_ABORTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 _HASTY_SECONDS = 2.0
-"""For thumbnails, where the user waits for a run to end that is not over: the next part makes the others."""
+"""Time for thumbnails where the run is not complete: the part that resumes it makes the others."""
 
 Ending = Literal["done", "interrupted", "aborted"]
 
@@ -95,7 +95,7 @@ class Run:
             options,
             kinds={"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)},
         )
-        # The id on the wire is unique also among runs of other output folders.
+        # Unique also among the runs of other output folders.
         self._wire_id = f"{directory.stamp}-{uuid.uuid4().hex[:6]}"
 
     def execute(self) -> int:
@@ -107,14 +107,14 @@ class Run:
             return EXIT_ABORTED
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            # Before anything is launched: whatever the user interrupts, the pool is left in order.
+            # Entered before anything is launched, so that an interrupt leaves no pool behind.
             with Interrupts() as interrupts:
                 ending = self._evaluate(context, interrupts)
         except (PoolUnavailableError, PoolError) as error:
             log.error("%s", error)
-            return EXIT_USAGE if self._options.no_launch else self._not_over(EXIT_ABORTED)
+            return EXIT_USAGE if self._options.no_launch else self._unfinished(EXIT_ABORTED)
         finally:
-            # Closes what an exception left open, too; a moment for the last messages to leave.
+            # Also closes what an exception left open; lingers for the last messages.
             context.destroy(linger=500)
         try:
             report = self._report(patient=ending == "done")
@@ -122,11 +122,11 @@ class Run:
             log.warning(
                 "Stopped while the reports were written: `warmbench report %s` writes them", self._directory.path
             )
-            return self._not_over(EXIT_INTERRUPTED)
+            return self._unfinished(EXIT_INTERRUPTED)
         if ending == "aborted":
-            return self._not_over(EXIT_ABORTED)
+            return self._unfinished(EXIT_ABORTED)
         if ending == "interrupted":
-            return self._not_over(EXIT_INTERRUPTED)
+            return self._unfinished(EXIT_INTERRUPTED)
         if "score" not in self._options.stages:
             command = resume_command(self._options.arguments, self._directory.stamp, stages=("score",))
             log.info("The edits are kept. To score them: %s", command)
@@ -140,7 +140,7 @@ class Run:
         else:
             self._record.write()
 
-    def _not_over(self, code: int) -> int:
+    def _unfinished(self, code: int) -> int:
         log.warning("To go on: %s", resume_command(self._options.arguments, self._directory.stamp))
         return code
 
@@ -171,7 +171,7 @@ class Run:
         """Evaluate on this pool.
 
         Raises:
-            PoolEndedError: it ended before anything was begun; only if the run ``may_move`` to another.
+            PoolEndedError: the pool ended before anything was begun, and the run ``may_move`` to another one.
         """
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
@@ -227,7 +227,7 @@ class Run:
             return None
 
     def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[PoolClient, bool]:
-        """The pool, and whether it was launched for this run."""
+        """Return the pool, and whether it was launched for this run."""
         name = self._config.pool_name
         folder, card = find(name)
         if card is None and self._options.no_launch:
@@ -257,7 +257,7 @@ class Run:
         return RunSettings(
             run=self._wire_id,
             swap=self._layout.residency == "swap",
-            # One stage alone takes no turns, but the other's models may be in its way.
+            # One stage alone takes no turns, but the other role's models may hold its devices.
             swap_if_shared=times.residency == "auto" or (times.residency == "swap" and len(stages) == 1),
             stages=stages,
             devices={role: devices[role] for role in map(ROLES.__getitem__, stages)},
@@ -274,7 +274,7 @@ class Run:
         if self._options.resume and not self._course.recorded:
             log.warning("Nothing was done: the reports stay as they are")
             return None
-        # `warmbench report` may be at it in another process.
+        # `warmbench report` may write them at the same time, in another process.
         with reports_locked(self._directory.path, patient=False):
             return self._write_reports(MAX_SECONDS if patient else _HASTY_SECONDS)
 
@@ -303,11 +303,11 @@ class Run:
         try:
             print_summary(self._console, report, paths, seconds, metrics=evaluation.metrics)
         except OSError as error:
-            # The terminal is gone, or who read along: the run is as done as it is.
+            # The terminal is gone, which changes nothing about the run.
             log.debug("The summary can't be shown: %s", error)
             stdout_to_nowhere()
         return report
 
 
 def _not_scored(unit: EditUnit, sha256: str) -> None:
-    """An edit that was delivered is all that was asked for."""
+    """Nothing follows an edit where only edits are asked for."""

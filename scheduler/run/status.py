@@ -1,4 +1,4 @@
-"""How a run stands, worked out from its ledger and manifest alone: no clock, no process, no terminal."""
+"""The status of a run, from its ledger and manifest alone: no clock, no process, no terminal."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LAST_EVENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """Edits or scores: had, failed, and all that there are to be had (an edit that failed has no scores to come).
+    """Edits or scores: done, failed, and how many there will be in all (a failed edit gets no scores).
 
-    ``per_second`` is the present rate, ``seconds_left`` what remains at it; null while there is none.
+    ``per_second`` is the present rate and ``seconds_left`` follows from it; both are None while there is no rate.
     """
 
     done: int
@@ -37,7 +37,7 @@ class StageProgress:
 
 @dataclass(slots=True)
 class WorkerProgress:
-    """What a worker has done in the present part of the run: edits or scores, and when the last one was finished."""
+    """How many edits or scores a worker has done in the present part of the run, and when it finished the last."""
 
     device: str | None
     done: int = 0
@@ -46,8 +46,8 @@ class WorkerProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """``stopped``: no process works on it and pairs are missing; ``finished``: none is. ``unknown``: the file system
-    can't tell whether a process works on it. ``events`` are the last results and failures, the newest last.
+    """Of a run that no process works on: ``stopped`` if pairs are missing, else ``finished``; ``unknown``: the file
+    system cannot say whether a process works on it. ``events`` are the last results and failures, the newest last.
     """
 
     state: State
@@ -62,7 +62,7 @@ class RunStatus:
 
 @dataclass
 class _Watch:
-    """What goes by on the way from the ledger to the report. ``since``: when the present part of the run began."""
+    """Watches rows on their way to the report. ``since``: when the present part of the run began."""
 
     since: float
     began: dict[Stage, float] = field(default_factory=dict)
@@ -101,9 +101,9 @@ class _Watch:
 def run_status(
     rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: Expected, running: bool | None, now: float
 ) -> RunStatus:
-    """Work it out. ``running``: whether a process works on the run, None if that can't be told; ``now``: epoch seconds.
+    """``running``: whether a process works on the run, None if that is not known; ``now``: epoch seconds.
 
-    The rate is of the last minute, or of the last 20 results where those took longer, and of the present part alone.
+    The rate covers the last minute, or the last 20 results where those took longer, of the present part alone.
     """
     watch, unfinished = _Watch(_epoch(manifest.get("started"))), UnfinishedStages()
     report = build_report(
@@ -140,11 +140,11 @@ def _stages(report: Report, expected: Expected, watch: _Watch, now: float | None
     edits = (len(report.pairs) - failed["load"]) * expected.samples_per_pair
     scores = (edits - failed["edit"]) * expected.reward_passes
     done = sum(sample.sha256 is not None for sample in samples)
-    found: dict[Stage, StageProgress] = {"edit": _progress("edit", done, failed["edit"], edits, watch, now)}
+    stages: dict[Stage, StageProgress] = {"edit": _progress("edit", done, failed["edit"], edits, watch, now)}
     if "score" in expected.stages:
         done = sum(len(sample.scores) for sample in samples)
-        found["score"] = _progress("score", done, failed["score"], scores, watch, now)
-    return found
+        stages["score"] = _progress("score", done, failed["score"], scores, watch, now)
+    return stages
 
 
 def _progress(stage: Stage, done: int, failed: int, total: int, watch: _Watch, now: float | None) -> StageProgress:
@@ -160,7 +160,7 @@ def _progress(stage: Stage, done: int, failed: int, total: int, watch: _Watch, n
 
 
 def _epoch(started: Any) -> float:
-    """A manifest's time as epoch seconds; 0 if it is none."""
+    """A manifest's time as epoch seconds; 0 if it is not a time."""
     try:
         return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
     except (TypeError, ValueError, OverflowError):

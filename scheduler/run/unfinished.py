@@ -1,4 +1,4 @@
-"""The stages of a part of a run that ended before it could write down how long they took."""
+"""The times of stages that a killed part of a run could not write down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scheduler.store.rows import EditedRow, FailureStage, Row, ScoredRow, StageR
 
 
 class UnfinishedStages:
-    """The stages of a part that was killed before it could write their rows, as far as its results tell."""
+    """Rebuilds, from results, the rows of stages that were killed before they could write them."""
 
     def __init__(self) -> None:
         self._clocks: dict[FailureStage, StageClock] = {}
@@ -17,7 +17,7 @@ class UnfinishedStages:
         self._batches: set[tuple[str | None, float]] = set()
 
     def pass_on(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Watch the rows go by."""
+        """Watch the rows, and pass them on."""
         for row in rows:
             match row:
                 case StageRow():
@@ -38,12 +38,12 @@ class UnfinishedStages:
             yield row
 
     def rows(self) -> list[StageRow]:
-        """Their rows; what was waited for at barriers, and moves of models, are not known."""
-        found = []
+        """The stages' rows; waits at barriers and moves of models are not known."""
+        rows = []
         for stage, clock in self._clocks.items():
             clock.rounds = len(self._rounds) if stage == "edit" else 0
-            found.append(clock.row(stage, switches=0, switch_seconds=0.0, now=clock.finished or 0.0))
-        return found
+            rows.append(clock.row(stage, switches=0, switch_seconds=0.0, now=clock.finished or 0.0))
+        return rows
 
     def _worked(self, stage: FailureStage, worker: str | None, started: float | None, finished: float | None) -> None:
         if worker is not None and started is not None and finished is not None:

@@ -26,7 +26,7 @@ LINE_EVERY_SHARE = 0.1
 
 
 @dataclass(slots=True)
-class _Stage:
+class _Bar:
     name: str
     total: int
     rate: Rate
@@ -65,7 +65,7 @@ class StageBars:
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, _Bar] = {}
         self._run = RunView()
         self._looked = -math.inf
         self._screen: LiveScreen | None = None
@@ -88,7 +88,7 @@ class StageBars:
     def start(self, stage: str, total: int, *, done: int = 0) -> None:
         """A stage begins, or begins anew. ``done`` of its ``total`` pairs were done before (a resumed run)."""
         now = self._clock()
-        state = _Stage(name=stage, total=total, rate=Rate(now, done), done=done, said_at=now, said_done=done)
+        state = _Bar(name=stage, total=total, rate=Rate(now, done), done=done, said_at=now, said_done=done)
         # The thread that draws goes over what it finds here.
         self._stages = {**self._stages, stage: state}
         if self._screen is None:
@@ -156,12 +156,12 @@ class StageBars:
         if self._screen is None:
             self._say(state, state.ended)
 
-    def _is_news(self, state: _Stage, now: float) -> bool:
+    def _is_news(self, state: _Bar, now: float) -> bool:
         if now - state.said_at >= LINE_EVERY_SECONDS:
             return True
         return state.done - state.said_done >= max(1.0, state.total * LINE_EVERY_SHARE)
 
-    def _say(self, state: _Stage, now: float) -> None:
+    def _say(self, state: _Bar, now: float) -> None:
         state.said_at, state.said_done = now, state.done
         facts = [] if state.ended is None else ["finished"]
         line = f"{one_line(state.name, 40)}: {', '.join([*facts, *state.facts(now)])}"

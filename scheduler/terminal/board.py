@@ -14,7 +14,7 @@ from rich.text import Text
 
 from scheduler.base.text import format_duration, one_line
 from scheduler.report.figures import score_text
-from scheduler.terminal.snapshot import MeanView, Snapshot, StageView, WorkerState, WorkerView
+from scheduler.terminal.snapshot import MeanView, Snapshot, StageView, WorkerActivity, WorkerView
 
 _WIDEST_BAR = 24
 _LONGEST_NAME = 24
@@ -28,7 +28,7 @@ _FEWEST_MEANS = 2
 _FREE_LINES = 3
 """Lines of the terminal that are left to the log."""
 
-_STYLES: dict[WorkerState, str] = {
+_STYLES: dict[WorkerActivity, str] = {
     "editing": "green",
     "scoring": "green",
     "decoding": "cyan",
@@ -43,7 +43,7 @@ _STYLES: dict[WorkerState, str] = {
     "failed": "bold red",
     "dead": "bold red",
 }
-_INTEREST: dict[WorkerState, int] = {
+_INTEREST: dict[WorkerActivity, int] = {
     "dead": 0,
     "failed": 0,
     "restarting": 1,

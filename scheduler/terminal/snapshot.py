@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-WorkerState = Literal[
+WorkerActivity = Literal[
     "starting",
     "loading",
     "ready",
@@ -34,7 +34,7 @@ class WorkerView:
 
     name: str
     device: str
-    state: WorkerState
+    state: WorkerActivity
     work: str = ""
     step: int = 0
     steps: int = 0

@@ -11,7 +11,7 @@ import msgspec
 
 from scheduler.config import load_config
 from scheduler.config.layout import resolve_layout
-from scheduler.pool.plan import pool_plan
+from scheduler.pool.pool_plan import pool_plan
 from scripts.bench.pictures import PictureBenchmark
 from scripts.bench.runs import BenchError, FinishedRun
 from scripts.bench.settings import Ratio, Record, Settings

@@ -11,12 +11,12 @@ import pytest
 
 from protocol import messages as m
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.run.view import Course
+from scheduler.run.run_view import ViewBuilder
 from scheduler.stages.edit_rows import EditJob
 from scheduler.stages.rounds import Rounds
 from scheduler.stages.score_rows import ScoreJob
 from scheduler.store.rows import Row
-from scheduler.terminal.snapshot import MeanView, RunView, WorkerState, WorkerView
+from scheduler.terminal.snapshot import MeanView, RunView, WorkerActivity, WorkerView
 from tests.scheduler.rows import edited, failed, planned, scored
 
 SPEC = m.ModelSpec(role="editor")
@@ -64,16 +64,16 @@ class Scores:
 
 
 class Screen:
-    """A course that is looked at, and a clock that stands still until it is moved."""
+    """A run that is looked at, and a clock that stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.course = Course(heartbeat_seconds=1.0, clock=lambda: self.now)
+        self.builder = ViewBuilder(heartbeat_seconds=1.0, clock=lambda: self.now)
         self.edits, self.scores = Edits(), Scores()
         self.clients: dict[str, Client] = {}
 
     def look(self, *pool: m.WorkerStatus) -> RunView:
-        return self.course.view(pool, self.clients.get, self.edits, self.scores)
+        return self.builder.view(pool, self.clients.get, self.edits, self.scores)
 
     def one(self, *pool: m.WorkerStatus) -> WorkerView:
         return self.look(*pool).workers[0]
@@ -92,7 +92,7 @@ class Screen:
         ({"alive": False, "exit_code": -9, "gave_up": True}, "dead"),
     ],
 )
-def test_before_a_worker_joins_it_stands_as_its_launcher_says(fields: dict[str, Any], state: WorkerState) -> None:
+def test_before_a_worker_joins_it_stands_as_its_launcher_says(fields: dict[str, Any], state: WorkerActivity) -> None:
     assert Screen().one(status(**fields)).state == state
 
 
@@ -142,7 +142,7 @@ def test_a_job_that_no_heartbeat_tells_of_is_still_being_decoded() -> None:
         (Client(joined=False, silent=True), "silent", ""),
     ],
 )
-def test_what_keeps_a_worker_from_work_is_shown_first(client: Client, state: WorkerState, work: str) -> None:
+def test_what_keeps_a_worker_from_work_is_shown_first(client: Client, state: WorkerActivity, work: str) -> None:
     screen = Screen()
     screen.clients = {"editor-0": client}
     screen.edits.rounds.join("editor-0")
@@ -166,11 +166,11 @@ def test_scores_and_failures_are_counted_as_they_go_by() -> None:
     screen = Screen()
     rows: list[Row] = [planned("1"), edited("1"), scored("1", 4.0), scored("2", 8.0), scored("1", 1.0, "spatial")]
     rows += [failed("3", kind="outdated"), failed("4", message="x" * 10_000), failed("5", stage="score", kind="poison")]
-    screen.course.expect(["spatial", "not begun", "物理"])
-    screen.course.scored("spatial", 9.0, 2)  # of an earlier part of the run
-    screen.course.note(rows)
+    screen.builder.expect(["spatial", "not begun", "物理"])
+    screen.builder.add_scores("spatial", 9.0, 2)  # of an earlier part of the run
+    screen.builder.note(rows)
     never = (row for row in [scored("1", 3.0)])
-    screen.course.note(never)
+    screen.builder.note(never)
     assert next(never, None) is not None, "rows that are made as they are written are not used up"
 
     view = screen.look()

@@ -11,7 +11,7 @@ import yaml
 
 from scheduler.config import Config, load_config
 from scheduler.config.layout import Layout
-from scheduler.pool.plan import pool_plan
+from scheduler.pool.pool_plan import pool_plan
 
 
 def config(tmp_path: Path, *, editor: dict[str, object], kind: str = "simulated") -> Config:
