@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from scheduler.base.stages import Stage
 from scheduler.stages.clock import StageClock
-from scheduler.store.rows import EditedRow, FailureStage, Row, ScoredRow, StageRow
+from scheduler.store.rows import EditedRow, Row, ScoredRow, StageRow
 
 
 class UnfinishedStages:
     """Rebuilds, from results, the rows of stages that were killed before they could write them."""
 
     def __init__(self) -> None:
-        self._clocks: dict[FailureStage, StageClock] = {}
+        self._clocks: dict[Stage, StageClock] = {}
         self._rounds: set[int] = set()
         self._batches: set[tuple[str | None, float]] = set()
 
@@ -45,6 +46,6 @@ class UnfinishedStages:
             rows.append(clock.row(stage, switches=0, switch_seconds=0.0, now=clock.finished or 0.0))
         return rows
 
-    def _worked(self, stage: FailureStage, worker: str | None, started: float | None, finished: float | None) -> None:
+    def _worked(self, stage: Stage, worker: str | None, started: float | None, finished: float | None) -> None:
         if worker is not None and started is not None and finished is not None:
             self._clocks.setdefault(stage, StageClock()).worked(worker, started, finished)

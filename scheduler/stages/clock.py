@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from scheduler.base.stages import Stage
 from scheduler.store.rows import StageRow
 
 
@@ -33,11 +34,11 @@ class StageClock:
         self.barrier_wait_seconds += sum(max(0.0, now - finished) for finished in self.last_finished.values())
         self.last_finished.clear()
 
-    def row(self, stage: str, *, switches: int, switch_seconds: float, now: float) -> StageRow:
+    def row(self, stage: Stage, *, switches: int, switch_seconds: float, now: float) -> StageRow:
         """Return the stage's row for the ledger."""
         wall = (self.finished or 0.0) - (self.started or 0.0)
         return StageRow(
-            stage="edit" if stage == "edit" else "score",
+            stage=stage,
             wall_seconds=wall,
             device_seconds=self.device_seconds,
             workers=len(self.workers),

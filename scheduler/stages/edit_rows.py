@@ -30,18 +30,8 @@ class EditJob:
         """The job's name on the wire."""
         return f"{self.unit.job}#{self.attempt}"
 
-    def edited(
-        self,
-        *,
-        started: float,
-        finished: float,
-        identity: str,
-        image: str,
-        sha256: str,
-        size: tuple[int, int],
-        seed: int,
-    ) -> EditedRow:
-        """Return the row of a delivered edit."""
+    def edited(self, message: Edited, *, identity: str, image: str, seed: int) -> EditedRow:
+        """Return the row of the edit, whose image goes to the path ``image``."""
         return EditedRow(
             category=self.unit.category,
             pair_id=self.unit.pair_id,
@@ -50,12 +40,12 @@ class EditJob:
             worker=self.worker,
             device=self.device,
             round=self.round,
-            started=started,
-            finished=finished,
+            started=message.started,
+            finished=message.finished,
             identity=identity,
             image=image,
-            sha256=sha256,
-            size=size,
+            sha256=message.sha256,
+            size=(message.width, message.height),
             seed=seed,
         )
 

@@ -154,15 +154,8 @@ class EditStage:
         del self._jobs[message.job]
         unit = job.unit
         path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
-        row = job.edited(
-            started=message.started,
-            finished=message.finished,
-            identity=self._identity(unit),
-            image=self._directory.recorded(path),
-            sha256=message.sha256,
-            size=(message.width, message.height),
-            seed=self._task.seed_of(unit),
-        )
+        recorded, seed = self._directory.recorded(path), self._task.seed_of(unit)
+        row = job.edited(message, identity=self._identity(unit), image=recorded, seed=seed)
 
         def durable() -> None:
             self.done += 1

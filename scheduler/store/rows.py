@@ -11,6 +11,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
+from scheduler.base.stages import Stage
+
 FailureStage = Literal["load", "edit", "score"]
 
 
@@ -93,7 +95,7 @@ class StageRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="stage"
     (a batch counted once), ``barrier_wait_seconds`` the sum over workers.
     """
 
-    stage: Literal["edit", "score"]
+    stage: Stage
     wall_seconds: float
     device_seconds: float
     workers: int
