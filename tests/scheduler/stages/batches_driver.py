@@ -1,5 +1,5 @@
-"""Drives ``Batches`` as rewards do that score, fail, die and come back at any moment, and checks all that must hold in
-between. What is expected comes from what rewards were told, never from the inside of ``Batches``.
+"""Drives ``Batches`` with rewards that score, fail, die and come back at any moment, and checks what must hold after
+each event. The expectations follow from the actions, never from the inside of ``Batches``.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class BatchesDriver:
         self._check(actions)
 
     def _suspects_of(self, name: str, batches: list[tuple[ScoreUnit, ...]]) -> set[ScoreUnit]:
-        """What may have killed it. A death counts against the pair if the reward had nothing else."""
+        """The units that may have killed it. The death counts against the pair if the reward had nothing else."""
         units = [unit for batch in batches for unit in batch]
         if len(units) == 1:
             self._deaths[units[0].key] = (*self._deaths.get(units[0].key, ()), name)
@@ -259,9 +259,9 @@ class BatchesDriver:
             self._trying.add(action.reward)
         alone = bool(units & self._singles) or action.reward in self._trying
         assert not alone or len(units) == 1, "what failed, or died, with others is done alone"
-        assert alone or units & self._urgent or not self._urgent, "what dead rewards had comes first"
+        assert alone or units & self._urgent or not self._urgent, "the units of lost rewards come first"
         if held:
-            assert all(self.rewards.values()), "everybody has something to do before anybody gets something ahead"
+            assert all(self.rewards.values()), "every reward has a batch before one gets a batch ahead"
             assert alone or self._closed or len(units) == self._batch_size, "ahead of time, only full batches"
         self._batches_made += 1
         self._waiting -= units

@@ -1,5 +1,5 @@
-"""Drives ``Rounds`` as editors do that finish, fail, answer late, die and come back at any moment, and checks all that
-must hold in between. What is expected comes from what editors were told, never from the inside of ``Rounds``.
+"""Drives ``Rounds`` with editors that finish, fail, answer late, die and come back at any moment, and checks what must
+hold after each event. The expectations follow from the actions, never from the inside of ``Rounds``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tests.adversary import Adversary
 
 @dataclass
 class Editor:
-    """One life of an editor. ``given``: what its device is not done with, and the round; ``told``: released rounds;
-    ``alone``: what it has is a suspect; ``proven``: it has done something."""
+    """One life of an editor. ``given``: the units that its device is not done with, and their rounds; ``released``: its
+    last released round; ``alone``: it has a suspect; ``proven``: it has done a unit."""
 
     given: dict[EditUnit, int | None] = field(default_factory=dict)
     at_barrier: list[EditUnit] = field(default_factory=list)
-    told: int = -1
+    released: int = -1
     alone: bool = False
     proven: bool = False
 
@@ -35,10 +35,10 @@ class Editor:
 
     def startable(self) -> EditUnit | None:
         """What the device is at: the first unit that may start."""
-        return next((unit for unit, number in self.given.items() if number is None or number <= self.told), None)
+        return next((unit for unit, number in self.given.items() if number is None or number <= self.released), None)
 
     def has(self, number: int | None) -> int:
-        return sum(found == number for found in self.given.values())
+        return sum(given == number for given in self.given.values())
 
 
 class RoundsDriver:
@@ -73,7 +73,7 @@ class RoundsDriver:
         self.adversary = adversary
         self._synchronized, self._round_size, self._max_attempts = synchronized, round_size, max_attempts
         self._max_undelivered = max_undelivered
-        self.landing: list[EditUnit] = []
+        self.undelivered: list[EditUnit] = []
         self._waiting = set(self.units)
         self._urgent: set[EditUnit] = set()
         self.suspects: set[EditUnit] = set()
@@ -115,7 +115,7 @@ class RoundsDriver:
         self._check(actions)
 
     def _suspects_of(self, name: str, gone: Editor) -> set[EditUnit]:
-        """What may have killed it. A death counts against the pair if the editor had nothing else."""
+        """The units that may have killed it. The death counts against the pair if the editor had nothing else."""
         if len(gone.units) == 1:
             key = gone.units[0].key
             self._deaths[key] = (*self._deaths.get(key, ()), name)
@@ -136,12 +136,12 @@ class RoundsDriver:
     def receive(self, name: str, unit: EditUnit) -> None:
         note(f"received {name} {unit.pair_id}")
         self._take(name, unit)
-        self.landing.append(unit)
+        self.undelivered.append(unit)
         self._check(self.rounds.received(name, unit))
 
     def deliver(self, unit: EditUnit) -> None:
         note(f"delivered {unit.pair_id}")
-        self.landing.remove(unit)
+        self.undelivered.remove(unit)
         self.delivered[unit] += 1
         self._check(self.rounds.delivered(unit))
 
@@ -165,14 +165,14 @@ class RoundsDriver:
         assert self.rounds.at_barrier(name, unit) == []
         assert self.rounds.received(name, unit) == []
         assert self.rounds.failed(name, unit, again=False) == []
-        assert unit in self.landing or self.rounds.delivered(unit) == []
+        assert unit in self.undelivered or self.rounds.delivered(unit) == []
         self._check([])
 
     def drain(self) -> None:
         note("drain")
-        begun = {name: editor.startable() for name, editor in self.editors.items()}
+        started = {name: editor.startable() for name, editor in self.editors.items()}
         expected = {
-            (name, unit) for name, editor in self.editors.items() for unit in editor.given if unit != begun[name]
+            (name, unit) for name, editor in self.editors.items() for unit in editor.given if unit != started[name]
         }
         actions = self.rounds.drain()
         assert {(a.editor, a.unit) for a in actions if isinstance(a, WithdrawEdit)} == expected
@@ -193,7 +193,7 @@ class RoundsDriver:
         ]
         happenings += [partial(self.join, *away[:2]), partial(self.join, *away[:1])] if away else []
         happenings += [partial(self.fail, name, unit, again=again) for name, unit in held for again in (True, False)]
-        # A worker may also be found to live after all, or come twice.
+        # An editor may also turn out to be alive, or join twice.
         happenings += [partial(self.lose, name, died=died) for name in here for died in (True, False)]
         happenings += [partial(self.join, name) for name in here]
         self.adversary.pick(happenings)()
@@ -205,7 +205,7 @@ class RoundsDriver:
             if editor.startable() is not None:
                 happenings.append(partial(self.say_at_barrier, name))
             happenings += [partial(self.receive, name, unit) for unit in editor.at_barrier]
-        happenings += [partial(self.deliver, unit) for unit in self.landing]
+        happenings += [partial(self.deliver, unit) for unit in self.undelivered]
         if happenings:
             self.adversary.pick(happenings)()
         return bool(happenings)
@@ -215,7 +215,7 @@ class RoundsDriver:
     @property
     def outstanding(self) -> list[EditUnit]:
         """All that living editors have, and what is not on disk yet."""
-        return [unit for editor in self.editors.values() for unit in editor.units] + self.landing
+        return [unit for editor in self.editors.values() for unit in editor.units] + self.undelivered
 
     @property
     def unforgettable(self) -> int:
@@ -225,7 +225,7 @@ class RoundsDriver:
     @property
     def full(self) -> bool:
         """Whether enough images wait for the disk."""
-        return self._max_undelivered is not None and len(self.landing) >= self._max_undelivered
+        return self._max_undelivered is not None and len(self.undelivered) >= self._max_undelivered
 
     def _take(self, name: str, unit: EditUnit) -> None:
         editor = self.editors[name]
@@ -243,8 +243,8 @@ class RoundsDriver:
                 case AssignEdit():
                     self._on_assign(action)
                 case ReleaseRound(name, number):
-                    assert self.editors[name].told < number, "a round is released to an editor once, and in order"
-                    self.editors[name].told = released[name] = number
+                    assert self.editors[name].released < number, "a round is released to an editor once, and in order"
+                    self.editors[name].released = released[name] = number
                 case Synced(number):
                     assert self.synced == self.opened[:-1], "synced in order, each round once"
                     assert number == self.opened[-1]
@@ -269,7 +269,7 @@ class RoundsDriver:
             editor.alone = True
         else:
             assert not editor.alone, "nothing more beside a suspect"
-            assert unit in self._urgent or not self._urgent, "what dead editors had comes first"
+            assert unit in self._urgent or not self._urgent, "the units of lost editors come first"
         self._waiting.discard(unit)
         self._urgent.discard(unit)
         self._starts[unit] += 1
@@ -284,7 +284,7 @@ class RoundsDriver:
         others = [other for other in self.editors.values() if not other.alone]
         passed_over = sum(other.has(number) < editor.has(number) - 1 for other in others)
         assert passed_over <= len(self.suspects), (
-            "everybody has as much before anybody has more, or waits for a suspect"
+            "all editors have as many units before one gets more, unless it waits for a suspect"
         )
 
     def _on_opened(self, released: dict[str, int]) -> None:
@@ -312,7 +312,7 @@ class RoundsDriver:
                 editor.at_barrier and not editor.given and (editor.alone or self.suspects)
                 for editor in self.editors.values()
             )
-            assert busy or image_awaited or not self._waiting, "units wait, somebody lives, and nobody works"
+            assert busy or image_awaited or not self._waiting, "units wait, there is an editor, and none works"
             given = [number for editor in self.editors.values() for number in editor.given.values()]
             assert all(number in {rounds.round, rounds.round + 1} for number in given)
         elif self._waiting != self.suspects:

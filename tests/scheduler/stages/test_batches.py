@@ -1,4 +1,4 @@
-"""Who scores what, in which batches."""
+"""Which reward scores what, in which batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_waiting(batches: Batches, units: list[ScoreUnit]) -> Batches:
 # -- as examples
 
 
-def test_a_free_reward_takes_what_there_is_and_gets_only_full_batches_ahead() -> None:
+def test_a_free_reward_takes_what_waits_and_gets_only_full_batches_ahead() -> None:
     one, two, three = scores(3)
     batches = Batches(batch_size=2)
     batches.join("a")
@@ -56,7 +56,7 @@ def test_rewards_that_come_together_share_what_waits() -> None:
     ]
 
 
-def test_the_units_of_a_batch_that_failed_are_tried_one_at_a_time_and_none_of_them_is_blamed() -> None:
+def test_the_units_of_a_batch_that_failed_are_tried_one_at_a_time_without_counting_the_failure() -> None:
     one, two, three = scores(3)
     batches = with_waiting(Batches(batch_size=3, max_attempts=1), [one, two, three])
     batches.join("a")
@@ -67,7 +67,7 @@ def test_the_units_of_a_batch_that_failed_are_tried_one_at_a_time_and_none_of_th
     assert batches.batch_failed("a", 1, again=True) == [GiveUpScore(one), AssignBatch("a", 3, (three,), (2,))]
 
 
-def test_what_a_reward_was_at_when_it_died_is_done_alone_and_the_rest_in_batches_as_before() -> None:
+def test_the_batch_on_the_device_of_a_reward_that_died_is_tried_alone_and_the_rest_in_batches() -> None:
     one, two, three, four = scores(4)
     batches = with_waiting(Batches(batch_size=2), [one, two, three, four])
     batches.join("a")
@@ -79,7 +79,7 @@ def test_what_a_reward_was_at_when_it_died_is_done_alone_and_the_rest_in_batches
     assert batches.scored("b", 3) == [AssignBatch("b", 4, (two,), (2,))]
 
 
-def test_a_batch_that_the_device_was_done_with_is_not_what_its_reward_died_of() -> None:
+def test_a_batch_that_the_device_was_done_with_is_no_suspect() -> None:
     one, two, three, four = scores(4)
     batches = with_waiting(Batches(batch_size=2), [one, two, three, four])
     batches.join("a")
@@ -90,7 +90,7 @@ def test_a_batch_that_the_device_was_done_with_is_not_what_its_reward_died_of() 
     assert batches.scored("b", 2) == [AssignBatch("b", 3, (three,), (2,))], "of the second batch each is tried alone"
 
 
-def test_draining_leaves_the_batch_on_the_device_to_its_end_and_those_that_are_done() -> None:
+def test_draining_leaves_the_batch_on_the_device_and_those_that_are_done() -> None:
     batches = with_waiting(Batches(batch_size=1), scores(3))
     batches.join("a")
     batches.device_done("a", 0)
@@ -122,7 +122,7 @@ def test_a_unit_that_kills_two_rewards_while_alone_is_given_up_with_all_passes_o
     assert batches.finished
 
 
-def test_who_was_to_be_tried_alone_still_is_when_the_reward_dies_before_it_begins() -> None:
+def test_a_suspect_is_still_tried_alone_when_its_reward_dies_before_it_starts() -> None:
     one, two = scores(2)
     batches = with_waiting(Batches(batch_size=2), [one, two])
     batches.join("a")
@@ -163,7 +163,7 @@ def test_it_is_not_finished_before_the_last_row_is_in_the_ledger() -> None:
     assert batches.finished
 
 
-def test_while_enough_scores_wait_for_the_disk_nobody_gets_more() -> None:
+def test_while_enough_scores_wait_for_the_disk_no_batch_is_assigned() -> None:
     one, two, three, four = scores(4)
     batches = with_waiting(Batches(batch_size=1, max_undelivered=2), [one, two, three, four])
     batches.join("a")
@@ -172,7 +172,7 @@ def test_while_enough_scores_wait_for_the_disk_nobody_gets_more() -> None:
     assert batches.delivered(one) == [AssignBatch("a", 3, (four,), (1,))]
 
 
-def test_of_what_is_scored_nothing_is_kept() -> None:
+def test_nothing_is_kept_of_units_that_are_scored() -> None:
     batches = Batches(batch_size=4, max_attempts=2)
     batches.join("a", "b")
     largest = done = 0
@@ -255,7 +255,7 @@ def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
 
 @RUNS
 @THOROUGH
-def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
+def test_whenever_a_run_is_drained_nothing_more_is_started_and_it_ends(
     choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, max_undelivered: int | None
 ) -> None:
     half = len(choices) // 2

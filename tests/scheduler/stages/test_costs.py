@@ -32,7 +32,7 @@ def test_a_straight_line_is_learned(sizes: list[float], base: float, per_megapix
         assert line.expected(size) == pytest.approx(base + per_megapixel * size, rel=1e-2, abs=0.02)
 
 
-def test_what_is_long_past_counts_less_and_less() -> None:
+def test_old_edits_count_less_and_less() -> None:
     line = learned(*[(1.0, 10.0), (2.0, 20.0)] * 2000)
     for _ in range(8000):
         line.note(1.0, 1.0)
@@ -46,7 +46,7 @@ def test_nothing_is_known_without_an_edit() -> None:
 
 
 @given(st.lists(st.integers(1, 10**8), min_size=40, max_size=40))
-def test_the_dearest_come_first_and_equal_ones_keep_their_order(pixels: list[int]) -> None:
+def test_the_most_expensive_come_first_and_equal_ones_keep_their_order(pixels: list[int]) -> None:
     ordered = list(by_cost(UNITS, lambda unit: pixels[int(unit.pair_id)], CostLine()))
     assert sorted(ordered) == sorted(UNITS), "the same pairs"
     numbers = [int(unit.pair_id) for unit in ordered]
@@ -60,7 +60,7 @@ def test_where_size_makes_no_difference_the_order_stays() -> None:
     assert next(iter(by_cost(UNITS, lambda unit: int(unit.pair_id), steep))) == UNITS[-1]
 
 
-def test_sources_of_one_size_stay_in_order_whatever_is_known() -> None:
+def test_sources_of_one_size_stay_in_order() -> None:
     assert by_cost(UNITS, lambda _: 512 * 512, CostLine()) is UNITS
 
 
@@ -76,7 +76,7 @@ def test_in_order_of_cost_the_loss_is_small() -> None:
     assert barrier_loss(sorted(seconds, reverse=True), 6) < barrier_loss(seconds, 6) / 10
 
 
-def test_what_was_learned_is_there_for_the_next_run_of_the_same_kind_alone(tmp_path: Path) -> None:
+def test_a_line_is_stored_for_later_runs_of_the_same_kind_only(tmp_path: Path) -> None:
     path = tmp_path / ".costs.json"
     KnownCosts(path).store({"steps": 4}, learned((1.0, 2.0)))
     assert KnownCosts(path).line({"steps": 4}).mean == 2.0
@@ -84,7 +84,7 @@ def test_what_was_learned_is_there_for_the_next_run_of_the_same_kind_alone(tmp_p
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"[" * 5000, b"\xff", b'{"\xff": {}}'])
-def test_a_file_that_is_none_is_passed_over(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_ignored(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ".costs.json"
     path.write_bytes(content)
     assert KnownCosts(path).line({}).count == 0
@@ -92,12 +92,12 @@ def test_a_file_that_is_none_is_passed_over(tmp_path: Path, content: bytes) -> N
     assert KnownCosts(path).line({}).count == 1
 
 
-def test_a_folder_that_can_not_be_written_is_passed_over(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     KnownCosts(tmp_path / "missing" / ".costs.json").store({}, learned((1.0, 2.0)))
 
 
 @pytest.mark.parametrize("line", ['{"count": -1}', '{"count": 1, "y": -5}', '{"count": 1, "x": 1e308}'])
-def test_what_nothing_can_have_cost_is_passed_over(tmp_path: Path, line: str) -> None:
+def test_impossible_costs_are_ignored(tmp_path: Path, line: str) -> None:
     path = tmp_path / ".costs.json"
     KnownCosts(path).store({}, learned((1.0, 2.0)))
     (key,) = json.loads(path.read_text())

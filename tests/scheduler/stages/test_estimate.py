@@ -1,4 +1,4 @@
-"""How long a run will take, from what earlier ones have measured."""
+"""How long a run will take, estimated from earlier runs."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ def taught(config: Config, path: Path, *, wall: float = 24.0, runs: int = 1) -> 
     return Forecast(config, KnownCosts(path), KINDS)
 
 
-def test_nothing_is_said_where_nothing_is_known(config: Config, tmp_path: Path) -> None:
+def test_without_earlier_runs_there_is_no_estimate(config: Config, tmp_path: Path) -> None:
     forecast = Forecast(config, KnownCosts(tmp_path / "costs.json"), KINDS)
     assert forecast.estimate([1.0] * 4, 4, BOTH, one_after_the_other=False) is None
     forecast.learn(StageClock(), 0, StageClock(), 0)
     assert not (tmp_path / "costs.json").exists(), "a run that did nothing leaves nothing"
 
 
-def test_a_run_is_estimated_from_those_before_it(config: Config, tmp_path: Path) -> None:
+def test_a_run_is_estimated_from_earlier_runs(config: Config, tmp_path: Path) -> None:
     forecast = taught(config, tmp_path / "costs.json", runs=3)
-    found = forecast.estimate([1.0] * 100, 100, BOTH, one_after_the_other=False)
-    assert found is not None
+    estimate = forecast.estimate([1.0] * 100, 100, BOTH, one_after_the_other=False)
+    assert estimate is not None
     # 100 edits of 2 s on two editors, which lost 24 seconds to every 10 that they worked; 100 scores of 0.5 s.
-    assert found.edit is not None
-    assert found.edit.seconds == pytest.approx(240.0)
-    assert found.score is not None
-    assert found.score.seconds == pytest.approx(50.0)
-    assert found.seconds == pytest.approx(240.0), "scores follow the edits"
-    told = "Estimated: about 4 min (edits 4 min on 2 editors, scores 50 s on 1 reward), from 3 earlier runs"
-    assert str(found) == told
+    assert estimate.edit is not None
+    assert estimate.edit.seconds == pytest.approx(240.0)
+    assert estimate.score is not None
+    assert estimate.score.seconds == pytest.approx(50.0)
+    assert estimate.seconds == pytest.approx(240.0), "scores follow the edits"
+    text = "Estimated: about 4 min (edits 4 min on 2 editors, scores 50 s on 1 reward), from 3 earlier runs"
+    assert str(estimate) == text
 
     shared = forecast.estimate([1.0] * 100, 100, BOTH, one_after_the_other=True)
     assert shared is not None
@@ -75,19 +75,19 @@ def test_a_run_is_estimated_from_those_before_it(config: Config, tmp_path: Path)
     assert "scores 50 s on 1 reward, one after the other)" in str(shared)
 
 
-def test_another_number_of_editors_is_estimated_without_what_was_lost(config: Config, tmp_path: Path) -> None:
+def test_another_number_of_editors_is_estimated_without_the_loss(config: Config, tmp_path: Path) -> None:
     forecast = taught(config, tmp_path / "costs.json")
-    found = forecast.estimate([1.0] * 100, 0, {"editor": 4, "reward": 1}, one_after_the_other=False)
-    assert found is not None
-    assert found.edit == StageEstimate(50.0, 4)
-    assert found.score is None
-    assert str(found) == "Estimated: about 50 s (edits 50 s on 4 editors), from 1 earlier run"
+    estimate = forecast.estimate([1.0] * 100, 0, {"editor": 4, "reward": 1}, one_after_the_other=False)
+    assert estimate is not None
+    assert estimate.edit == StageEstimate(50.0, 4)
+    assert estimate.score is None
+    assert str(estimate) == "Estimated: about 50 s (edits 50 s on 4 editors), from 1 earlier run"
 
 
 def test_scoring_alone_needs_nothing_of_the_edits(config: Config, tmp_path: Path) -> None:
     forecast = taught(config, tmp_path / "costs.json")
-    found = forecast.estimate([], 10, {"reward": 2}, one_after_the_other=False)
-    assert found == Estimate(None, StageEstimate(2.5, 2), one_after_the_other=False, runs=1)
+    estimate = forecast.estimate([], 10, {"reward": 2}, one_after_the_other=False)
+    assert estimate == Estimate(None, StageEstimate(2.5, 2), one_after_the_other=False, runs=1)
     assert forecast.estimate([], 0, {"reward": 2}, one_after_the_other=False) is None
 
 
@@ -95,9 +95,9 @@ def test_a_file_of_an_older_version_is_understood(config: Config, tmp_path: Path
     path = tmp_path / "costs.json"
     taught(config, path)
     path.write_text(path.read_text().replace(',"runs":1', ""))
-    found = Forecast(config, KnownCosts(path), KINDS).estimate([1.0], 0, {"editor": 1}, one_after_the_other=False)
-    assert found is not None
-    assert found.runs == 1
+    estimate = Forecast(config, KnownCosts(path), KINDS).estimate([1.0], 0, {"editor": 1}, one_after_the_other=False)
+    assert estimate is not None
+    assert estimate.runs == 1
 
 
 @given(
@@ -114,7 +114,7 @@ def test_it_is_never_less_than_the_work_and_never_more_than_one_after_another(
     assert seconds >= max(costs) - 1e-6
 
 
-def test_rounds_last_as_long_as_their_dearest_edit() -> None:
+def test_rounds_last_as_long_as_their_most_expensive_edit() -> None:
     assert edit_seconds([10, 1, 10, 1], 2, round_size=1, loss=None) == 20
     assert edit_seconds([10, 10, 1, 1], 2, round_size=1, loss=None) == 11
     assert edit_seconds([10, 10, 1, 1], 2, round_size=0, loss=None) == 11
@@ -135,5 +135,5 @@ def test_sizes_count_only_where_they_matter() -> None:
     ("seconds", "text"),
     [(0.2, "1 s"), (50, "50 s"), (2520, "42 min"), (9000, "2.5 h"), (180_000, "2.1 days")],
 )
-def test_a_time_is_told_as_exactly_as_it_is_meant(seconds: float, text: str) -> None:
+def test_a_time_is_rounded_to_its_precision(seconds: float, text: str) -> None:
     assert rough(seconds) == text

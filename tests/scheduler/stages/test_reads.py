@@ -23,21 +23,21 @@ class Named:
 
 
 class Readers:
-    """The services' reader threads, which end what they have begun when they are told to."""
+    """Reader threads that finish a read when the test says so."""
 
     def __init__(self) -> None:
-        self.begun: list[tuple[str, Callable[[], None]]] = []
+        self.running: list[tuple[str, Callable[[], None]]] = []
 
     def read(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        found = function()
-        self.begun.append((found.decode(), lambda: then(found)))
+        content = function()
+        self.running.append((content.decode(), lambda: then(content)))
 
     @property
     def names(self) -> list[str]:
-        return [name for name, _ in self.begun]
+        return [name for name, _ in self.running]
 
     def end(self, number: int = 0) -> None:
-        _, then = self.begun.pop(number)
+        _, then = self.running.pop(number)
         then()
 
 
@@ -46,22 +46,22 @@ def reads_of(readers: Readers) -> Callable[[str, Callable[[Any], None], bool], N
     return lambda name, then, ahead: reads.read(cast("SourceImage", Named(name)), then, ahead=ahead)
 
 
-def test_where_all_threads_are_taken_what_a_device_waits_for_overtakes_what_is_ahead() -> None:
-    readers, found = Readers(), list[bytes]()
+def test_while_all_threads_are_busy_a_source_that_a_device_waits_for_overtakes_others() -> None:
+    readers, arrived = Readers(), list[bytes]()
     read = reads_of(readers)
     for name in "1234":
-        read(name, found.append, False)
-    read("ahead", found.append, True)
-    read("awaited", found.append, False)
+        read(name, arrived.append, False)
+    read("ahead", arrived.append, True)
+    read("awaited", arrived.append, False)
     assert readers.names == ["1", "2", "3", "4"]
     readers.end()
     assert readers.names == ["2", "3", "4", "awaited"]
     readers.end()
     assert readers.names == ["3", "4", "awaited", "ahead"]
-    assert found == [b"1", b"2"]
+    assert arrived == [b"1", b"2"]
 
 
-def test_one_that_takes_long_holds_nobody_up() -> None:
+def test_a_slow_read_does_not_delay_others() -> None:
     readers = Readers()
     read = reads_of(readers)
     for name in ["slow", "a", "b", "c"]:
@@ -71,7 +71,7 @@ def test_one_that_takes_long_holds_nobody_up() -> None:
     assert readers.names == ["slow", "b", "c", "ahead"]
 
 
-def test_without_a_device_that_waits_what_is_ahead_is_read_at_once() -> None:
+def test_without_a_waiting_device_sources_are_read_ahead() -> None:
     readers = Readers()
     read = reads_of(readers)
     read("ahead", lambda _: None, True)
@@ -79,20 +79,20 @@ def test_without_a_device_that_waits_what_is_ahead_is_read_at_once() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=20), st.data())
-def test_everything_is_read_once_in_every_order_and_also_if_more_is_asked_for_meanwhile(
+def test_every_source_is_read_once_in_any_order_even_if_more_are_requested_meanwhile(
     asked: list[bool], data: st.DataObject
 ) -> None:
-    readers, found = Readers(), list[str]()
+    readers, arrived = Readers(), list[str]()
     read = reads_of(readers)
     names = iter(range(1000))
 
     def then(content: bytes) -> None:
-        found.append(content.decode())
-        if len(found) < 30 and data.draw(st.booleans()):
+        arrived.append(content.decode())
+        if len(arrived) < 30 and data.draw(st.booleans()):
             read(str(next(names)), then, data.draw(st.booleans()))
 
     for ahead in asked:
         read(str(next(names)), then, ahead)
-    while readers.begun:
-        readers.end(data.draw(st.integers(0, len(readers.begun) - 1)))
-    assert sorted(found, key=int) == [str(number) for number in range(next(names))]
+    while readers.running:
+        readers.end(data.draw(st.integers(0, len(readers.running) - 1)))
+    assert sorted(arrived, key=int) == [str(number) for number in range(next(names))]

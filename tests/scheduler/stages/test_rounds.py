@@ -1,4 +1,4 @@
-"""Who edits what, and when."""
+"""Which editor makes which edit, and when."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_the_next_round_is_released_when_the_last_editor_is_at_the_barrier() -> 
         ReleaseRound("b", 1),
         AssignEdit("a", five, 2, 1),
     ]
-    assert rounds.received("a", one) == []  # the image comes later, and holds up nobody
+    assert rounds.received("a", one) == []  # the image comes later and delays no editor
     rounds.delivered(one)
     assert not rounds.finished
     assert rounds.at_barrier("a", three) == []
     assert rounds.at_barrier("b", four) == [Synced(1), ReleaseRound("a", 2), ReleaseRound("b", 2)]
 
 
-def test_a_round_does_not_wait_for_an_editor_that_dies_and_what_it_had_comes_first() -> None:
+def test_a_round_does_not_wait_for_an_editor_that_dies_and_its_units_come_first() -> None:
     one, two, three, four, five, six, seven = pairs = units(7)
     rounds = Rounds(pairs)
     rounds.join("a", "b", "c")
@@ -80,7 +80,7 @@ def test_a_round_does_not_wait_for_an_editor_that_dies_and_what_it_had_comes_fir
     ]
 
 
-def test_what_a_dead_editor_had_at_the_barrier_is_done_again_unless_its_image_arrived() -> None:
+def test_a_dead_editors_unit_at_the_barrier_is_done_again_unless_its_image_arrived() -> None:
     one, two, three, four = pairs = units(4)
     rounds = Rounds(pairs, round_size=2)
     rounds.join("a")
@@ -123,7 +123,7 @@ def test_a_unit_is_given_up_after_its_last_attempt() -> None:
     assert rounds.finished
 
 
-def test_an_error_that_will_not_go_away_is_not_tried_again() -> None:
+def test_a_permanent_error_is_not_retried() -> None:
     one, _ = pairs = units(2)
     rounds = Rounds(pairs)
     rounds.join("a")
@@ -167,7 +167,7 @@ def test_running_free_an_editor_never_waits_for_another() -> None:
     assert rounds.at_barrier("a", one) == [AssignEdit("a", five, None, 1)]
 
 
-def test_while_enough_images_wait_for_the_disk_nobody_gets_more() -> None:
+def test_while_enough_images_wait_for_the_disk_no_unit_is_assigned() -> None:
     one, two, three, four, _ = pairs = units(5)
     rounds = Rounds(pairs, synchronized=False, max_undelivered=2)
     rounds.join("a")
@@ -190,7 +190,7 @@ def test_a_round_is_not_opened_before_the_disk_has_taken_the_images_of_an_earlie
     assert rounds.delivered(one) == [AssignEdit("a", three, 2, 1), ReleaseRound("a", 2)]
 
 
-def test_of_what_is_done_nothing_is_kept() -> None:
+def test_nothing_is_kept_of_units_that_are_done() -> None:
     pairs = [EditUnit("shapes", str(number)) for number in range(3000)]
     for synchronized in (True, False):
         rounds = Rounds(pairs, synchronized=synchronized, round_size=2, max_attempts=2)
@@ -277,22 +277,22 @@ def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
     driver = drive(choices, count, synchronized, round_size, max_attempts, samples, max_undelivered)
     last = driver.rounds.round + driver.rounds.rounds_left()
     # A disk that holds back makes rounds smaller.
-    foretold = max_undelivered is None
-    foretold &= not driver.suspects and not any(editor.alone for editor in driver.editors.values())
+    predictable = max_undelivered is None
+    predictable &= not driver.suspects and not any(editor.alone for editor in driver.editors.values())
     while driver.progress():
         pass
     assert driver.rounds.finished
     assert remembered(driver.rounds, but=driver.units) == driver.unforgettable
     assert (driver.delivered + driver.given_up) == dict.fromkeys(driver.units, 1)
     if synchronized:
-        assert driver.rounds.round == last or not foretold, "without trouble there are as many rounds as were foretold"
+        assert driver.rounds.round == last or not predictable, "without trouble there are as many rounds as expected"
         assert driver.synced == driver.opened
     event(f"rounds: {len(driver.opened)}")
 
 
 @RUNS
 @THOROUGH
-def test_whenever_a_run_is_drained_nothing_is_begun_any_more_and_it_ends(
+def test_whenever_a_run_is_drained_nothing_more_is_started_and_it_ends(
     choices: bytes,
     count: int,
     synchronized: bool,
@@ -330,9 +330,7 @@ def test_without_trouble_there_are_no_more_rounds_than_needed(
 
 @given(count=st.integers(1, 60), editors=st.integers(1, 6), round_size=st.integers(1, 4))
 @THOROUGH
-def test_of_editors_that_come_one_by_one_the_first_has_a_round_to_itself(
-    count: int, editors: int, round_size: int
-) -> None:
+def test_of_editors_that_join_one_by_one_the_first_has_a_round_alone(count: int, editors: int, round_size: int) -> None:
     driver = RoundsDriver(Adversary(b""), units=count, synchronized=True, round_size=round_size, max_attempts=1)
     for name in "abcdef"[:editors]:
         driver.join(name)

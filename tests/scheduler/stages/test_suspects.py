@@ -1,4 +1,4 @@
-"""Pairs that kill their workers: found, given up, and nobody else suffers for it."""
+"""Pairs that kill their workers are identified and given up, and no other pair is."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def units(count: int) -> list[EditUnit]:
 # -- as examples
 
 
-def test_what_the_device_was_at_becomes_suspect_and_the_others_are_done_as_before() -> None:
+def test_the_unit_on_the_device_becomes_a_suspect_and_the_others_are_done_as_before() -> None:
     one, two, three = units(3)
     suspects: Suspects[EditUnit] = Suspects()
     assert suspects.died("a", [one, two, three], [two]) == Aftermath([], [one, three])
     assert suspects.take() == two
 
 
-def test_what_was_beside_a_second_death_is_suspect_too() -> None:
+def test_a_unit_beside_a_second_death_becomes_a_suspect_too() -> None:
     one, two, three = units(3)
     suspects: Suspects[EditUnit] = Suspects()
     suspects.died("a", [one, two], [one])
@@ -130,7 +130,7 @@ def test_a_pair_that_kills_while_alone_is_given_up_and_the_reason_names_the_work
         assert rounds.finished
 
 
-def test_silence_counts_against_nobody() -> None:
+def test_silence_counts_against_no_pair() -> None:
     (one,) = units(1)
     rounds = Rounds([one], synchronized=False)
     for attempt in range(1, 6):
@@ -161,7 +161,7 @@ def edit_happenings(driver: RoundsDriver, names: str, killers: dict[EditUnit, st
         if editor.startable() is not None:
             happenings.append(partial(driver.say_at_barrier, name))
         happenings += [partial(driver.receive, name, unit) for unit in editor.at_barrier]
-    return happenings + [partial(driver.deliver, unit) for unit in driver.landing]
+    return happenings + [partial(driver.deliver, unit) for unit in driver.undelivered]
 
 
 @given(
@@ -233,7 +233,7 @@ def test_pairs_that_kill_rewards_are_given_up_and_all_others_are_scored(
     round_size=st.integers(1, 2),
 )
 @THOROUGH
-def test_two_pairs_that_kill_do_not_take_down_an_only_editor(
+def test_two_pairs_that_kill_do_not_lead_to_giving_up_the_only_editor(
     count: int, killers: set[int], synchronized: bool, round_size: int
 ) -> None:
     driver = RoundsDriver(Adversary(b""), units=count, synchronized=synchronized, round_size=round_size, max_attempts=1)

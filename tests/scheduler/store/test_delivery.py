@@ -25,7 +25,7 @@ def open_delivery(folder: Path) -> tuple[Delivery, Posts, list[Exception]]:
     return Delivery(folder / "results.jsonl", posts.put, failures.append), posts, failures
 
 
-def test_rows_are_in_order_and_their_images_are_there_when_it_says_so(tmp_path: Path) -> None:
+def test_rows_are_in_order_and_their_images_are_on_disk_when_it_says_so(tmp_path: Path) -> None:
     delivery, posts, _ = open_delivery(tmp_path)
     seen: list[tuple[str, bool, int]] = []
 
@@ -46,7 +46,7 @@ def test_rows_are_in_order_and_their_images_are_there_when_it_says_so(tmp_path: 
     assert [decode_row(line) for line in lines] == [planned(str(number)) for number in range(20)]
 
 
-def test_closing_writes_what_is_left(tmp_path: Path) -> None:
+def test_closing_writes_the_remaining_items(tmp_path: Path) -> None:
     delivery, _, _ = open_delivery(tmp_path)
     for number in range(50):
         delivery.put(Item([planned(str(number))]))
@@ -54,13 +54,13 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "results.jsonl").read_bytes().count(b"\n") == 50
 
 
-def test_the_first_that_are_written_need_not_wait_for_all_that_came_later(tmp_path: Path) -> None:
-    begun, go = threading.Event(), threading.Event()
+def test_the_first_items_do_not_wait_for_all_later_ones(tmp_path: Path) -> None:
+    started, go = threading.Event(), threading.Event()
     images = tmp_path / "images"
     written: list[int] = []
 
     def held_up() -> Iterator[Row]:
-        begun.set()
+        started.set()
         assert go.wait(30)
         yield planned("held up")
 
@@ -69,7 +69,7 @@ def test_the_first_that_are_written_need_not_wait_for_all_that_came_later(tmp_pa
 
     delivery = Delivery(tmp_path / "results.jsonl", post, lambda _: None)
     delivery.put(Item(held_up()))
-    assert begun.wait(30)
+    assert started.wait(30)
     for number in range(300):
         delivery.put(Item([], image=(f"{images}/{number}.png", b"png"), done=lambda: None))
     go.set()
@@ -78,7 +78,7 @@ def test_the_first_that_are_written_need_not_wait_for_all_that_came_later(tmp_pa
     assert len(written) == written[-1] == 300
 
 
-def test_rows_are_made_as_they_are_written(tmp_path: Path) -> None:
+def test_rows_of_a_generator_are_made_as_they_are_written(tmp_path: Path) -> None:
     delivery, posts, _ = open_delivery(tmp_path)
     tracemalloc.start()
     delivery.put(Item((planned(str(number)) for number in range(20_000)), done=lambda: None))
@@ -102,7 +102,7 @@ def test_an_image_is_removed_only_after_its_score_is_safe(tmp_path: Path) -> Non
     assert b'"stage":"score"' in (tmp_path / "results.jsonl").read_bytes()
 
 
-def test_a_disk_that_refuses_is_told_once_and_nothing_more_is_written(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_nothing_more_is_written(tmp_path: Path) -> None:
     delivery, posts, failures = open_delivery(tmp_path)
     (tmp_path / "blocked").write_text("a file where a folder should be")
     for number in range(3):
@@ -129,11 +129,11 @@ def test_an_image_stays_inside_whatever_the_ids_are(tmp_path: Path) -> None:
         path.write_bytes(b"png")
         assert directory.recorded(str(path)) == str(path.relative_to(directory.path))
     long = {directory.image_path("c", "图" * 199 + last, 0) for last in "abc"}
-    assert len(long) == 3, "what is cut is still told apart"
+    assert len(long) == 3, "shortened names still differ"
     assert directory.image_path("c", "1", 0) != directory.image_path("c", "1", 1)
 
 
-def test_thumbnails_are_there_when_it_says_so_and_one_that_can_not_be_written_costs_nobody_anything(
+def test_thumbnails_are_on_disk_when_it_says_so_and_a_failed_one_changes_nothing_else(
     tmp_path: Path,
 ) -> None:
     delivery, posts, failures = open_delivery(tmp_path)

@@ -1,4 +1,4 @@
-"""Files of human scores: what spreadsheets and scripts write is read, and all that is wrong is told by its line."""
+"""Files of human scores: what spreadsheets and scripts write is read, and every error is reported with its line."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_what_spreadsheets_and_scripts_write_is_read(tmp_path: Path, content: st
     assert rows_of(tmp_path, content) == PLAIN
 
 
-def test_samples_raters_and_rows_without_a_score_are_told_apart(tmp_path: Path) -> None:
+def test_samples_raters_and_rows_without_a_score_are_distinguished(tmp_path: Path) -> None:
     text = "rater,category,pair_id,sample,score\nAnn,a,1,0,5\nBob,a,1,,-1e1\n,a,1,1,\n"
     scores = read_human_scores(written(tmp_path, text))
     assert scores.rows == (HumanScore(2, "a", "1", 0, "Ann", 5.0), HumanScore(3, "a", "1", None, "Bob", -10.0))
     assert scores.num_blank == 1
 
 
-def test_all_that_is_wrong_is_told_by_its_line(tmp_path: Path) -> None:
+def test_every_error_is_reported_with_its_line(tmp_path: Path) -> None:
     text = (
         'category,pair_id,sample,score,note\na,1,0,5,"two\nlines"\na,1,x,5,\na,1,0,good,\na,1,0,nan,\n'
         "a,,0,5,\na,1,0\na,1,0,1e999,\n"
@@ -93,16 +93,16 @@ def test_all_that_is_wrong_is_told_by_its_line(tmp_path: Path) -> None:
         ("id,score\na/1," + "1" * 200_000 + "\n", "line 2: field larger than field limit"),
     ],
 )
-def test_a_file_that_can_not_be_used_says_why(tmp_path: Path, content: str | bytes, problem: str) -> None:
+def test_the_error_says_why_a_file_cannot_be_used(tmp_path: Path, content: str | bytes, problem: str) -> None:
     assert problems_of(tmp_path, content).startswith(f"people.csv: {problem}")
 
 
-def test_a_file_without_end_is_refused_before_it_is_read() -> None:
+def test_an_endless_file_is_refused_before_it_is_read() -> None:
     with pytest.raises(HumanScoresError, match="larger than 64 MiB"):
         read_human_scores(Path("/dev/zero"))
 
 
-def test_what_is_kept_is_the_file_itself_and_no_run_ends_for_want_of_it(tmp_path: Path) -> None:
+def test_the_stored_copy_is_the_file_itself_and_no_run_fails_because_of_it(tmp_path: Path) -> None:
     assert stored_human_scores(tmp_path) is None
     scores = read_human_scores(written(tmp_path, "\ufeffid;score\na/1;2,5\n"))
     store_human_scores(scores, tmp_path)

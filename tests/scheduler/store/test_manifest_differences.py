@@ -1,4 +1,4 @@
-"""Which versions were not the same for all, as the manifest says it."""
+"""Which versions differ between the workers and the scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs are found as people name them, and looking at one is in nobody's way."""
+"""Runs are found by what users call them, and reading one disturbs no other process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("named", "found"),
+    ("named", "path"),
     [
         (OLD, f"outputs/runs/{OLD}"),
         ("latest", f"outputs/runs/{NEWEST}"),
@@ -38,8 +38,8 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (f"./outputs/runs/{OLD}/", f"outputs/runs/{OLD}"),
     ],
 )
-def test_a_run_is_named_by_its_id_by_latest_or_by_its_path(output: Path, named: str, found: str) -> None:
-    assert locate_run(named, output) == Path(found)
+def test_a_run_is_named_by_its_id_by_latest_or_by_its_path(output: Path, named: str, path: str) -> None:
+    assert locate_run(named, output) == Path(path)
 
 
 def test_from_within_its_folder_a_run_is_a_dot_or_its_name(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_from_within_its_folder_a_run_is_a_dot_or_its_name(output: Path, monkeyp
         ("nothing/like/it", "no ledger"),
     ],
 )
-def test_a_run_that_is_not_there_is_told_with_the_nearest(output: Path, named: str, hint: str) -> None:
+def test_the_error_for_an_unknown_run_names_the_nearest(output: Path, named: str, hint: str) -> None:
     with pytest.raises(NoSuchRunError, match=hint):
         locate_run(named, output)
 
@@ -70,14 +70,14 @@ def test_without_any_run_there_is_no_latest(tmp_path: Path) -> None:
         locate_run("latest", tmp_path)
 
 
-def test_what_is_no_unicode_is_recorded_all_the_same(tmp_path: Path) -> None:
+def test_text_that_is_not_unicode_is_recorded(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path)
     directory.write_json("manifest.json", {"config_file": "\udcff.yaml", "名": "值"})
     assert directory.read_json("manifest.json") == {"config_file": "\udcff.yaml", "名": "值"}
     directory.close()
 
 
-def test_a_ledger_is_written_as_long_as_its_run_has_it(tmp_path: Path) -> None:
+def test_a_ledger_counts_as_written_while_its_run_has_the_lock(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path)
     assert is_written(directory.ledger) is True
     with pytest.raises(LedgerBusyError):
@@ -87,7 +87,7 @@ def test_a_ledger_is_written_as_long_as_its_run_has_it(tmp_path: Path) -> None:
     RunDirectory.reopen(tmp_path, None, "latest").close()
 
 
-def test_a_run_takes_its_ledger_while_somebody_looks_whether_it_is_taken(tmp_path: Path) -> None:
+def test_a_run_can_lock_its_ledger_while_another_process_checks_the_lock(tmp_path: Path) -> None:
     ledger = saved_run(tmp_path, []) / "results.jsonl"
     looking = os.open(ledger, os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
@@ -100,20 +100,20 @@ def test_a_run_takes_its_ledger_while_somebody_looks_whether_it_is_taken(tmp_pat
     taken[0].close()
 
 
-def _look(ledger: Path, over: Callable[[], bool], begun: Callable[[], None]) -> None:
-    begun()
+def _look(ledger: Path, over: Callable[[], bool], started: Callable[[], None]) -> None:
+    started()
     while not over():
         is_written(ledger)
 
 
-def test_however_often_a_run_is_looked_at_it_can_be_resumed(tmp_path: Path) -> None:
+def test_a_run_can_be_resumed_however_often_its_lock_is_checked(tmp_path: Path) -> None:
     ledger = saved_run(tmp_path, []) / "results.jsonl"
     context = multiprocessing.get_context("spawn")
-    over, begun = context.Event(), context.Event()
-    process = context.Process(target=_look, args=(ledger, over.is_set, begun.set))
+    over, started = context.Event(), context.Event()
+    process = context.Process(target=_look, args=(ledger, over.is_set, started.set))
     process.start()
     try:
-        wait_until(begun.is_set)
+        wait_until(started.is_set)
         for _ in range(2000):
             RunDirectory.reopen(tmp_path, None, "latest").close()
     finally:
@@ -122,7 +122,7 @@ def test_however_often_a_run_is_looked_at_it_can_be_resumed(tmp_path: Path) -> N
     assert process.exitcode == 0
 
 
-def test_who_comes_second_waits_for_the_reports_of_who_was_first(tmp_path: Path) -> None:
+def test_the_second_writer_of_reports_waits_for_the_first(tmp_path: Path) -> None:
     order: list[str] = []
 
     def second() -> None:
@@ -138,7 +138,7 @@ def test_who_comes_second_waits_for_the_reports_of_who_was_first(tmp_path: Path)
     assert order == ["first", "second"]
 
 
-def test_a_run_does_not_wait_for_ever_for_somebody_who_has_its_reports(
+def test_a_run_does_not_wait_for_ever_for_another_writer_of_its_reports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scheduler.store.run_directory._PATIENCE_SECONDS", 0.1)
@@ -146,7 +146,7 @@ def test_a_run_does_not_wait_for_ever_for_somebody_who_has_its_reports(
         pass
 
 
-def test_thumbnails_lie_in_the_runs_folder_by_what_they_show_and_none_leads_out_of_it(tmp_path: Path) -> None:
+def test_thumbnails_have_folders_by_what_they_show_and_never_lie_outside_the_run(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path, image_output_dir=tmp_path / "elsewhere")
     folder = f"{tmp_path}/thumbnails"
     assert run.thumbnail_path("物理", "1", None) == f"{folder}/source/物理/1.jpg"
