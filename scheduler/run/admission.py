@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from scheduler.base.identity import elsewhere_identity
 from scheduler.base.text import encodable, one_line
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.edits_elsewhere import NO_IMAGE, EditsElsewhere
@@ -28,6 +27,7 @@ from scheduler.run.resume import (
 )
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.edit_rows import MAX_MESSAGE
+from scheduler.stages.identity import elsewhere_identity
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, Row

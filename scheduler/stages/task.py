@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.messages import Prompt
-from scheduler.base.identity import edit_identity, score_identity
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config import Config
@@ -18,6 +17,7 @@ from scheduler.config.requests import (
     score_identity_parameters,
     score_parameters,
 )
+from scheduler.stages.identity import edit_identity, score_identity
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -9,6 +10,7 @@ import pytest
 
 from scheduler.config import ConfigError
 from scheduler.config.requests import (
+    edit_identity_parameters,
     edit_parameters,
     editor_spec,
     reward_spec,
@@ -16,6 +18,8 @@ from scheduler.config.requests import (
     score_parameters,
 )
 from tests.scheduler.config.written import load
+from workers.models.declaration import Key
+from workers.models.own import OWN
 
 REAL = """
 diffusion_model:
@@ -109,3 +113,24 @@ def test_everything_can_travel_in_a_message(tmp_path: Path, text: str) -> None:
         score_parameters(config),
     ):
         assert msgpack.unpackb(msgpack.packb(params)) == params
+
+
+def test_a_key_that_is_added_later_enters_identities_and_specs_only_where_it_differs_from_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "diffusion_model: {class_path: a.B, params: {model_name: m%s}}"
+    before = load(tmp_path, text % "")
+    added = (
+        Key("images", "choice", "first", choices=("first", "all"), later=True),
+        Key("offload", "choice", "none", affects="load", choices=("none", "model"), later=True),
+    )
+    model = OWN["editor"]
+    monkeypatch.setitem(OWN, "editor", replace(model, keys=(*model.keys, *added)))
+    for values in ("", ", images: first, offload: none"):
+        default = load(tmp_path, text % values)
+        assert edit_identity_parameters(default) == edit_identity_parameters(before)
+        assert editor_spec(default) == editor_spec(before)
+        assert edit_parameters(default) == edit_parameters(before) | {"images": "first"}
+    changed = load(tmp_path, text % ", images: all, offload: model")
+    assert edit_identity_parameters(changed) == edit_identity_parameters(before) | {"images": "all"}
+    assert editor_spec(changed).params == editor_spec(before).params | {"offload": "model"}

@@ -23,9 +23,9 @@ def test_devices_codec_threads_barriers_and_the_disk_have_their_tracks(tmp_path:
     trace.span(DISK, "write", 102.0, 102.1)
     trace.close()
 
-    trace = events(tmp_path / "trace.json")
-    names = {event["tid"]: event["args"]["name"] for event in trace if event["name"] == "thread_name"}
-    spans = [(names[event["tid"]], event["name"], event["ts"], event["dur"]) for event in trace if event["ph"] == "X"]
+    entries = events(tmp_path / "trace.json")
+    names = {event["tid"]: event["args"]["name"] for event in entries if event["name"] == "thread_name"}
+    spans = [(names[event["tid"]], event["name"], event["ts"], event["dur"]) for event in entries if event["ph"] == "X"]
     assert spans[0] == ("editor-0 (cuda:0)", "物理/1/0", 100.0e6, 1.5e6)
     assert [span[:2] for span in spans[1:]] == [
         ("editor-0 codec thread 1", "encode 物理/1/0"),

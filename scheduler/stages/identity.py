@@ -1,8 +1,9 @@
 """What a result depends on, as one hash: results with the same identity may stand for each other, no others may.
 
 A run resumes by the identities that an earlier version recorded. So everything that enters one is named: the arguments
-of these functions, the fields in ``_PROMPT_FIELDS``, the parameters that a model declares. What is added later enters
-through ``without_defaults``, and what was recorded before still counts.
+of these functions, the fields in ``_PROMPT_FIELDS``, the parameters that a model declares. A field or parameter that is
+added later enters only where it differs from its default, so what was recorded before it existed still counts. Its
+default must never change.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgspec
 from protocol.messages import Prompt
 
 _PROMPT_FIELDS = frozenset({"aspect", "system", "user"})
-"""These enter always. No other may: recorded scores would count no more."""
+"""These always enter; any other field only where it differs from its default."""
 
 
 def edit_identity(
@@ -25,8 +26,7 @@ def edit_identity(
 ) -> str:
     """The identity of an edit.
 
-    ``parameters`` are those that change pixels; one that is added to a model goes through ``without_defaults``.
-    ``fingerprint`` is that of the loaded editor.
+    ``parameters`` are those that ``edit_identity_parameters`` gives, ``fingerprint`` is that of the loaded editor.
     """
     return _hash(["edit", source_sha256, instruction, dict(parameters), seed, fingerprint])
 
@@ -49,28 +49,19 @@ def score_identity(
     """The identity of a judgement.
 
     ``source_sha256`` is None unless the reward sees the source too, ``combine`` unless there are several aspects.
-    ``parameters`` are those that change scores; one that is added to a model goes through ``without_defaults``.
+    ``parameters`` are those that ``score_identity_parameters`` gives, ``fingerprint`` is that of the loaded reward.
     """
     asked = [_prompt_values(prompt) for prompt in prompts]
     return _hash(["score", image_sha256, source_sha256, asked, combine, dict(parameters), pass_, fingerprint])
 
 
-def without_defaults(values: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that enter an identity: all but the added ones that are at their default.
-
-    ``added`` has the default of every field or parameter that came after the first recorded identities: the value that
-    does what was done before it existed. It must stay, even where the default of a config changes.
-    """
-    return {name: value for name, value in values.items() if name not in added or value != added[name]}
-
-
 def _prompt_values(prompt: Prompt) -> dict[str, Any]:
-    added = {
-        field.encode_name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-        for field in msgspec.structs.fields(prompt)
-        if field.name not in _PROMPT_FIELDS and not field.required
-    }
-    return without_defaults(msgspec.to_builtins(prompt), msgspec.to_builtins(added))
+    values: dict[str, Any] = msgspec.to_builtins(prompt)
+    for field in msgspec.structs.fields(prompt):
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        if field.name not in _PROMPT_FIELDS and getattr(prompt, field.name) == default:
+            del values[field.encode_name]
+    return values
 
 
 def _hash(parts: list[Any]) -> str:

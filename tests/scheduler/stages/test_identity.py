@@ -1,4 +1,4 @@
-"""Identities that earlier versions recorded stay what they are, whatever is added to prompts and parameters."""
+"""Identities that earlier versions recorded stay what they are, whatever is added to prompts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import field
 
 from protocol.messages import Prompt
-from scheduler.base.identity import edit_identity, elsewhere_identity, score_identity, without_defaults
+from scheduler.stages.identity import edit_identity, elsewhere_identity, score_identity
 
 SHA = "a" * 64
 
@@ -71,13 +71,3 @@ def test_a_field_added_without_a_default_always_enters() -> None:
     before = of_score([Prompt(system="Judge", user="Is it red?")])
     asked = [RequiringPrompt(system="Judge", user="Is it red?", question=text) for text in ("", "colour")]
     assert len({before, *(of_score([prompt]) for prompt in asked)}) == 3
-
-
-def test_a_parameter_added_to_a_model_enters_only_where_it_differs_from_its_default() -> None:
-    before, added = {"num_inference_steps": 8, "height": None}, {"images": "first"}
-    assert of_edit(**without_defaults(before | {"images": "first"}, added)) == of_edit(**before)
-    assert of_edit(**without_defaults(before | {"images": "all"}, added)) == of_edit(**before, images="all")
-
-
-def test_a_parameter_that_was_there_from_the_beginning_enters_at_its_default_too() -> None:
-    assert without_defaults({"height": None, "images": "first"}, {"images": "first"}) == {"height": None}
