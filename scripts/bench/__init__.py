@@ -1,6 +1,6 @@
-"""``make bench``: how near the product comes to the ideal, in ratios that one run measures side by side.
+"""``make bench``: measures how close the product comes to the ideal, as ratios.
 
-Absolute times depend on the machine; a ratio of two things that were measured in turns on the same machine depends on
-it far less. Devices are simulated (a device's time is a sleep), so no GPU is needed; everything around them is real.
-``docs/performance.md`` says what each figure means and where it ends.
+Absolute times depend on the machine; a ratio of two things that are measured in turns on one machine depends on it far
+less. Devices are simulated (a sleep), so no GPU is needed; everything else is real. ``docs/performance.md`` explains
+each figure.
 """

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not console.is_terminal:
         console.width = _TABLE_WIDTH
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Set, not left as it is: a shell that starts a command in the background has it ignore Ctrl-C.
+        # Set explicitly: a command that a shell starts in the background ignores Ctrl-C.
         signal.signal(number, _interrupt)
     try:
         with raw_file(options.output_dir) as (path, record), workplace() as place:
@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for ratio in ratios:
                 record({"figure": ratio.figure, "summary": asdict(ratio)})
     except PlaceError as error:
-        console.print(f"not measured: {error}", markup=False)
+        console.print(f"measurement failed: {error}", markup=False)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        console.print("interrupted; nothing was left running")
+        console.print("interrupted; no process is left running")
         return EXIT_INTERRUPTED
     title = f"{settings.pairs} pairs, {EDITORS} editors, {conditions['cores']} cores, best of {settings.repeat}"
     console.print(table(ratios, title))
@@ -61,12 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
     defaults = Settings()
     parser.add_argument(
-        "--pairs", type=positive, default=defaults.pairs, help=f"per throughput run (default {defaults.pairs})"
+        "--pairs", type=positive, default=defaults.pairs, help=f"pairs per throughput run (default {defaults.pairs})"
     )
-    parser.add_argument("--repeat", type=positive, default=defaults.repeat, help="runs of each; the best counts")
-    parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone; may be given again")
-    parser.add_argument("--all", action="store_true", help="those that take minutes, or a browser, as well")
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs/bench"), help="for the raw figures")
+    parser.add_argument("--repeat", type=positive, default=defaults.repeat, help="runs per figure; the best counts")
+    parser.add_argument("--only", action="append", choices=FIGURES, help="measure only this figure; may be repeated")
+    parser.add_argument("--all", action="store_true", help="include figures that take minutes or need a browser")
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs/bench"), help="folder for the raw figures")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Whether results still flow when the devices themselves keep every core busy."""
+"""How long delivery takes when the devices keep every core busy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from scripts.bench.workplace import Workplace
 
 
 def measure_busy_cores(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """The longest time from a device's end to the image on disk, with an editor that spins for each core, and with six
-    of them.
-    """
+    """The longest time from a device's end to the image on disk, with one spinning editor per core, and with six."""
     cores = len(os.sched_getaffinity(0))
-    meaning = "the longest time from the end of a device to the image on disk, in edits; less is better"
+    meaning = "the longest time from a device's end to the image on disk, in edits; less is better"
     ratios = []
     for name, editors in dict.fromkeys([("an editor a core", cores), ("six editors", EDITORS)]):
         pairs = editors * settings.burn_rounds

@@ -1,4 +1,4 @@
-"""Whether the scheduler gets slower, or larger, the longer a run is."""
+"""Whether the scheduler becomes slower, or needs more memory, in a long run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 
 from scripts.bench.memory import peak_memory
 from scripts.bench.pictures import picture, write_pairs
-from scripts.bench.runs import BegunRun, BenchError
+from scripts.bench.runs import ActiveRun, BenchError
 from scripts.bench.settings import Ratio, Record, Settings, at_most
 from scripts.bench.throughput import CPUS, REWARD
 from scripts.bench.workplace import Workplace
@@ -24,7 +24,7 @@ _SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Sample:
-    """At one time of the run: pairs scored so far, and the scheduler's CPU seconds so far."""
+    """At one time of the run: pairs scored so far, the scheduler's CPU seconds so far, and its peak memory."""
 
     seconds: float
     pairs: int
@@ -33,12 +33,12 @@ class Sample:
 
 
 def measure_endurance(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """Edits and scores that take no time, so that the scheduler has all there is to do; its CPU seconds per pair."""
+    """The scheduler's CPU seconds per pair in a run whose edits and scores take no time."""
     images = [encode_png(picture(number, _SIDE)) for number in range(_DISTINCT)]
     data = write_pairs(place.folder / "endless.json", [settings.endless_pairs], images)
     editor = {**CPUS, "latency_ms": 0, "enable_batch_sync": False}
     keep_none = {"evaluation": {"save_generated_images": False}}
-    run = place.begin(data.path, pool="endless", editor=editor, reward=REWARD, sections=keep_none)
+    run = place.start_run(data.path, pool="endless", editor=editor, reward=REWARD, sections=keep_none)
     samples = _watch(run)
     place.clear()
     data.path.unlink()
@@ -58,11 +58,12 @@ def measure_endurance(place: Workplace, settings: Settings, record: Record) -> l
 
 
 def slowdown(samples: Sequence[Sample], beginning: int) -> float:
-    """CPU seconds per pair from the sample on at which so many pairs were done, beside those between the first pair
-    and then. (Before the first pair the scheduler reads the benchmark, behind the last it writes the report.)
+    """CPU seconds per pair after the first ``beginning`` pairs, divided by those of the first ``beginning`` pairs.
+
+    The time before the first pair (reading the benchmark) and after the last one (the report) does not count.
 
     Raises:
-        BenchError: there are no samples on both sides.
+        BenchError: there are too few samples.
     """
     started = [sample for sample in samples if sample.pairs]
     early = [sample for sample in started if sample.pairs <= beginning]
@@ -73,7 +74,7 @@ def slowdown(samples: Sequence[Sample], beginning: int) -> float:
 
 
 def _done(samples: Sequence[Sample]) -> Sample:
-    """The first one with as many pairs as there were in the end; what comes after it is the report."""
+    """The first sample with the final number of pairs; the report comes after it."""
     return next(sample for sample in samples if sample.pairs == samples[-1].pairs)
 
 
@@ -81,8 +82,8 @@ def _per_pair(one: Sample, other: Sample) -> float:
     return (other.cpu_seconds - one.cpu_seconds) / (other.pairs - one.pairs)
 
 
-def _watch(run: BegunRun) -> Sequence[Sample]:
-    process, samples, begun = psutil.Process(run.process.pid), [], time.monotonic()
+def _watch(run: ActiveRun) -> Sequence[Sample]:
+    process, samples, started = psutil.Process(run.process.pid), [], time.monotonic()
     ledger, offset, pairs = None, 0, 0
     while run.process.poll() is None:
         time.sleep(_SAMPLE_SECONDS)
@@ -92,13 +93,13 @@ def _watch(run: BegunRun) -> Sequence[Sample]:
         with ledger.open("rb") as file:
             file.seek(offset)
             while block := file.read(1 << 20):
-                # A row cut in two by the end of what was read is missed now and then: one in thousands.
+                # Rarely, the end of a block cuts a row in two, and it is missed: one in thousands.
                 pairs += block.count(b'"event":"scored"')
                 offset += len(block)
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             cpu = times.user + times.system
             if peak := peak_memory(process.pid):
-                samples.append(Sample(time.monotonic() - begun, pairs, cpu, peak))
+                samples.append(Sample(time.monotonic() - started, pairs, cpu, peak))
     run.wait()
     return samples

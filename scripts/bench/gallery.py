@@ -1,7 +1,7 @@
-"""How quickly the HTML gallery opens, searches, sorts and scrolls, in the Chromium that is installed.
+"""How fast the HTML gallery opens, searches, sorts and scrolls, in the installed Chromium.
 
-``python -m scripts.bench.gallery JOB`` makes one page and measures it: in a process of its own, since a browser that is
-driven wants a thread for itself. The run's ledger is made up, all behind it is what a run does: report, page, pictures.
+``python -m scripts.bench.gallery JOB`` makes and measures the pages in its own process, since playwright needs a thread
+for itself. The run's ledger is generated; report, page and thumbnails are made as after a run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from workers.codecs import encode_png
 
 _CATEGORIES = ("物理", "环境", "社会", "因果", "指代")
 _DRAWINGS = 24
-"""So many different sources; each pair has files of its own, which the browser reads and decodes one by one."""
+"""The number of different sources. Each pair has its own files, which the browser reads and decodes one by one."""
 
 _SIZE = (512, 384)
 _OPENINGS = 3
@@ -39,7 +39,7 @@ _MAX_SECONDS, _MAX_STEP_MS, _MAX_FRAME_MS = 1.0, 100.0, 20.0
 
 
 def measure_gallery(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """A page with few pairs, for how long it takes to open, and one with many, for what is slow then."""
+    """A page with few pairs, to measure how long it takes to open, and one with many, to measure everything."""
     reason = missing_browser()
     if reason is not None:
         record({"figure": "gallery", "skipped": reason})
@@ -50,11 +50,11 @@ def measure_gallery(place: Workplace, settings: Settings, record: Record) -> lis
     pages = [{"pairs": few, "frames": 0}, {"pairs": many, "frames": settings.gallery_frames}]
     job.write_text(json.dumps({"pages": pages, "openings": _OPENINGS * settings.repeat}), encoding="utf-8")
     place.python("-m", "scripts.bench.gallery", str(job))
-    found = json.loads((folder / "found.json").read_text(encoding="utf-8"))
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     place.clear()
-    for numbers in found:
+    for numbers in results:
         record({"figure": "gallery", **numbers})
-    return [ratio for numbers in found for ratio in _figures(numbers)]
+    return [ratio for numbers in results for ratio in _figures(numbers)]
 
 
 def _figures(numbers: dict[str, Any]) -> list[Ratio]:
@@ -75,13 +75,13 @@ def _figures(numbers: dict[str, Any]) -> list[Ratio]:
             "gallery: drag",
             who,
             statistics.median(dragging),
-            "ms a frame, dragged through all cards in a second's frames",
+            "ms per frame, dragged through all cards within a second",
         ),
     ]
 
 
 def write_page(output: Path, pairs: int) -> Path:
-    """Make a run with so many pairs, all of them with both thumbnails, and return its page."""
+    """Make a run with this number of pairs, all with both thumbnails, and return its page."""
     run = output / "runs" / "20260101_000000"
     drawings = [picture(number, *_SIZE) for number in range(min(pairs, _DRAWINGS))]
     for kind, drawn in ((None, drawings), (0, [ImageOps.invert(drawing) for drawing in drawings])):
@@ -157,13 +157,13 @@ def _percentile(values: list[float], percent: int) -> float:
 
 def _main(job: Path) -> None:
     content = json.loads(job.read_text(encoding="utf-8"))
-    found = []
+    results = []
     with chromium() as browser:
         for page in content["pages"]:
             path = write_page(job.parent / f"of-{page['pairs']}", page["pairs"])
             measured = measure_page(browser, path, openings=content["openings"], frames=page["frames"])
-            found.append({"pairs": page["pairs"], "page_bytes": path.stat().st_size, **measured})
-    (job.parent / "found.json").write_text(json.dumps(found), encoding="utf-8")
+            results.append({"pairs": page["pairs"], "page_bytes": path.stat().st_size, **measured})
+    (job.parent / "results.json").write_text(json.dumps(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A visit to a gallery with a stopwatch: all times are taken inside of the page, by its own clock."""
+"""Opens and uses a gallery; all times are measured inside the page, by its own clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
 _TYPED = "drawing 12"
 
-# `done` gives the time behind the next frame: what a task asks for after a frame has begun runs when it is drawn.
+# `behindFrame` resolves with the time when the next frame is drawn: a task posted in a frame's callback runs after it.
 _STOPWATCH = """
   window.stopwatch = {
     behindFrame: () => new Promise((done) => requestAnimationFrame(() => {
@@ -44,7 +44,7 @@ _STOPWATCH = """
 """
 _DECODED = """async () => {
   document.querySelector(".gallery").scrollIntoView();
-  // What is far below is not even asked for.
+  // Images far below are not requested.
   const seen = [...document.images].filter((image) => image.getBoundingClientRect().top < innerHeight);
   await Promise.all(seen.map((image) => image.decode()));
   return performance.now() / 1e3;
@@ -81,12 +81,12 @@ _SCROLL = """([count, through]) => {
 
 
 def measure_page(browser: Browser, page_file: Path, *, openings: int, frames: int) -> dict[str, Any]:
-    """Open it so many times, each with a fresh visitor. If ``frames`` is not 0, the last one types, sorts and scrolls.
+    """Open the page ``openings`` times, each in a new browser context. If ``frames`` is not 0, also use the last one.
 
-    Seconds from the beginning of navigation until the first cards are drawn, and until their pictures are there;
-    milliseconds from a key or a choice to the end of the frame that shows what came of it, the wait for that frame
-    included; milliseconds from frame to frame while each of ``frames`` scrolls by an eighth of a window, seven windows
-    a second (``scrolling``), and while a third as many go through the whole page (``dragging``).
+    Returns seconds from the start of navigation until the first cards are drawn, and until their images are decoded;
+    milliseconds from a key or a choice to the end of the frame that shows its effect; and milliseconds per frame while
+    each of ``frames`` frames scrolls by an eighth of a window (``scrolling``), and while a third as many frames go
+    through the whole page (``dragging``).
     """
     cards: list[float] = []
     pictures: list[float] = []

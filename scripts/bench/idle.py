@@ -1,4 +1,4 @@
-"""What a pool that waits for its next run costs."""
+"""The CPU time of an idle pool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _POOL = "idle"
 
 
 def measure_idle(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """The CPU time of a launcher, six editors and a reward, after a run, while nothing is asked of them."""
+    """The CPU time of a launcher, six editors and a reward that are idle after a run."""
     data = write_benchmark(place.folder / "idle.json", categories=1, pairs=EDITORS, size=IMAGE_SIZE)
     place.start(data.path, pool=_POOL, editor=CPUS, reward=REWARD)
     place.run(data.path, "--keep-warm", "--no-launch", pool=_POOL, editor=CPUS, reward=REWARD, sections=SWAP)
@@ -31,4 +31,4 @@ def measure_idle(place: Workplace, settings: Settings, record: Record) -> list[R
         best = min(best, seconds / elapsed)
         record({"figure": "idle", "repeat": number, "cpu_seconds": seconds, "seconds": elapsed})
     place.stop(_POOL)
-    return [Ratio("idle", f"{len(processes)} processes", best, "CPU seconds a second", target=at_most(0.01))]
+    return [Ratio("idle", f"{len(processes)} processes", best, "CPU seconds per second", target=at_most(0.01))]

@@ -1,4 +1,4 @@
-"""What it costs that the reward lives in another environment than the scheduler and the editors."""
+"""The cost of a reward in another environment than the scheduler and the editors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BATCH = 4
 
 
 def measure_isolation(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
-    """The wall time of a run whose reward is the longer stage, its reward here and in an environment of its own."""
+    """The wall time of a run whose reward is the longer stage, with the reward in this and in its own environment."""
     editor = {"device_ids": ["cpu", "cpu"], "latency_ms": settings.latency_ms / 4}
     reward = {"device": "cpu", "batch_size": _BATCH, "latency_ms": settings.isolation_batch_ms}
     pythons = {"same": Path(sys.executable), "other": _make_environment(place.folder / "env")}
@@ -43,7 +43,7 @@ def measure_isolation(place: Workplace, data: PictureBenchmark, settings: Settin
 
 
 def _make_environment(folder: Path) -> Path:
-    """An environment with what a worker needs and no more; return its Python."""
+    """Make an environment with only what a worker needs; return its Python."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     pins = str(_ROOT / "constraints.txt")
@@ -52,12 +52,12 @@ def _make_environment(folder: Path) -> Path:
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True
     )
     if finished.returncode:
-        raise BenchError(f"the second environment could not be made:\n{finished.stderr[-2000:]}")
+        raise BenchError(f"could not make the second environment:\n{finished.stderr[-2000:]}")
     return python
 
 
 def _launch(place: Workplace, config_path: Path, pool: str, python: Path) -> None:
-    """Launch the pool that the config asks for, but for the reward's Python."""
+    """Launch the config's pool, with another Python for the reward."""
     config = load_config(config_path)
     plan = pool_plan(config, resolve_layout(config, ()), keep=True)
     workers = [

@@ -1,4 +1,4 @@
-"""How many empty jobs go through six workers in a second: what one job costs when its device costs nothing."""
+"""How many jobs per second six workers do when the devices take no time: the overhead of one job."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WRITING = "warmbench, its writing alone"
 
 
 def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """Images of 64 KB with next to no pixels, and devices that take no time, through warmbench and Ray's actor pool."""
+    """Images of 64 KB with few pixels, and devices that take no time, with warmbench and with Ray's actor pool."""
     data = write_pairs(place.folder / "jobs.json", [settings.jobs], [payload(number) for number in range(_DISTINCT)])
     nothing = {"latency_ms": 0}
     editor = {**CPUS, **nothing, "enable_batch_sync": False}
@@ -45,16 +45,16 @@ def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[R
         rates = {_WRITING: _write_again(run, place.folder / f"p-again-{number}")}
         for peer in (RAY, RAY_KEEPING) if reason is None else ():
             spans[peer] = run_apart(place, peer, data.path, nothing, EDITORS)
-        rates |= {who: throughput(found, EDITORS, 0.0).pairs_per_second for who, found in spans.items()}
+        rates |= {who: throughput(times, EDITORS, 0.0).pairs_per_second for who, times in spans.items()}
         for who, rate in rates.items():
             best[who] = max(best.get(who, 0.0), rate)
             record({"figure": "jobs", "who": who, "repeat": number, "jobs_per_second": rate})
-    # Not before all is measured: for minutes after thousands were deleted, ext4 searches long for a new file's inode.
+    # Only now: for minutes after thousands of files were deleted, ext4 searches long for a new file's inode.
     place.clear()
     place.stop(_POOL)
-    ratios = [Ratio("jobs: rate", who, rate, "jobs a second") for who, rate in best.items()]
+    ratios = [Ratio("jobs: rate", who, rate, "jobs per second") for who, rate in best.items()]
     if RAY in best:
-        meaning = "jobs a second, warmbench / this"
+        meaning = "jobs per second, warmbench / this"
         ratios += [
             Ratio("jobs", f"beside {RAY}", best["warmbench"] / best[RAY], meaning, target=at_least(2)),
             Ratio("jobs", f"beside {RAY_KEEPING}", best["warmbench"] / best[RAY_KEEPING], meaning),
@@ -63,15 +63,15 @@ def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[R
 
 
 def _write_again(run: FinishedRun, folder: Path) -> float:
-    """Write all that the run's jobs left once more, as the run did, while nothing else is at work: jobs a second."""
+    """Write all results of the run's jobs again, while nothing else runs; return jobs per second."""
     items = []
     for line in (run.folder / "results.jsonl").read_bytes().splitlines(keepends=True):
         row = decode_row(line)
         if isinstance(row, EditedRow):
             of_pair = (row.category, row.pair_id)
             small = [Path(thumbnail_path("", *of_pair, sample)).relative_to("/") for sample in (None, row.sample)]
-            content = {path: (run.folder / path).read_bytes() for path in (Path(row.image), *small)}
-            image, *thumbnails = ((str(folder / path), found) for path, found in content.items())
+            contents = {path: (run.folder / path).read_bytes() for path in (Path(row.image), *small)}
+            image, *thumbnails = ((str(folder / path), content) for path, content in contents.items())
             items.append(Item([row], image=image, thumbnails=thumbnails))
     folder.mkdir()
 
@@ -87,7 +87,7 @@ def _write_again(run: FinishedRun, folder: Path) -> float:
 
 
 def payload(number: int) -> bytes:
-    """A PNG of 64 KB that has hardly any pixels: a text chunk fills it."""
+    """A PNG of 64 KB with few pixels, filled by a text chunk."""
     filler = np.random.default_rng(number).integers(33, 127, _PAYLOAD_BYTES, dtype=np.uint8).tobytes()
     text = PngImagePlugin.PngInfo()
     text.add_text("filler", filler.decode("ascii"))

@@ -17,14 +17,16 @@ _LATENCY_MS = 100.0
 
 
 def measure_large_file(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """The whole run of a JSON file of images in base64, from nothing: no pool is up."""
+    """A whole run with a JSON file of base64 images, on a pool that is not up yet."""
     images = [encode_png(picture(number, _SIDE)) for number in range(_DISTINCT)]
     pairs = max(1, round(settings.large_megabytes * 1e6 / (sum(map(len, images)) / len(images) * 4 / 3)))
     data = write_pairs(place.folder / "large.json", [pairs], images)
     size = data.path.stat().st_size
     best_memory = best_wait = float("inf")
     for number in range(settings.repeat):
-        run = place.begin(data.path, pool=f"large-{number}", editor={**CPUS, "latency_ms": _LATENCY_MS}, reward=REWARD)
+        run = place.start_run(
+            data.path, pool=f"large-{number}", editor={**CPUS, "latency_ms": _LATENCY_MS}, reward=REWARD
+        )
         peak = 0
         while run.process.poll() is None:
             peak = max(peak, peak_memory(run.process.pid))

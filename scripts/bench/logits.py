@@ -1,7 +1,7 @@
-"""How many images a second the reward scores with ``logits``, beside generating a reply of 128 tokens.
+"""How many images per second the reward scores with ``logits``, compared with generating a reply of 128 tokens.
 
-``python -m scripts.bench.logits JOB`` measures, with the worker's own class over the tiny model, on one CPU thread. The
-tiny model generates noise, which always runs into the limit of 128 tokens.
+``python -m scripts.bench.logits JOB`` measures the worker's own class with the tiny model, on one CPU thread. The tiny
+model generates noise, which always reaches the limit of 128 tokens.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _SIZE = 256
 _MAX_PIXELS = 112 * 112
 _MODEL = "reward"
 _TURNS = 4
-"""So short are they."""
+"""Repetitions per ``--repeat``, since each is short."""
 
 
 def measure_logits(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """The same images and prompts, in the same batches, both ways."""
+    """Score the same images and prompts, in the same batches, both ways."""
     model = place.folder / "logits-reward"
     MODELS[_MODEL].build(model)
     folder = place.new_folder("p")
@@ -43,16 +43,16 @@ def measure_logits(place: Workplace, settings: Settings, record: Record) -> list
     rates: dict[str, float] = json.loads((folder / "rates.json").read_text(encoding="utf-8"))
     place.clear()
     record({"figure": "logits", "images_per_second": rates, **content})
-    meaning = f"images a second, scoring: logits / generate ({settings.reply_tokens} tokens)"
+    meaning = f"images per second, scoring: logits / generate ({settings.reply_tokens} tokens)"
     ratio = rates["logits"] / rates["generate"]
     return [Ratio("logits", "warmbench, tiny real model", ratio, meaning, target=at_least(6))]
 
 
 def images_per_second(model: str, images: int, tokens: int, repeat: int) -> dict[str, float]:
-    """``generate`` and ``logits``, each at its best of so many times.
+    """The rates of ``generate`` and ``logits``, each the best of ``repeat`` measurements.
 
     Raises:
-        BenchError: a reply was shorter than it had to be.
+        BenchError: a reply was too short.
     """
     importlib.import_module("torch").set_num_threads(1)
     reward = make_model(ModelSpec(role="reward", type="qwen3_vl", name=model, params={"dtype": "float32"}), "cpu")
@@ -62,7 +62,7 @@ def images_per_second(model: str, images: int, tokens: int, repeat: int) -> dict
     requests = [score_request(number, _SIZE) for number in range(images)]
     steps = {"logits": 1, "generate": tokens}
     best = dict.fromkeys(steps, 0.0)
-    for scoring in steps:  # what happens only once
+    for scoring in steps:  # warm up
         _seconds(reward, requests[:_BATCH], {"scoring": scoring, "max_new_tokens": 2}, 1)
     for _ in range(repeat):
         for scoring, last in steps.items():
@@ -74,7 +74,7 @@ def images_per_second(model: str, images: int, tokens: int, repeat: int) -> dict
 
 
 def _seconds(reward: Reward, batch: Sequence[ScoreRequest], parameters: dict[str, Any], last_step: int) -> float:
-    """Until the last step of the first answer: a reply that can't be read is asked for again, which does not count."""
+    """Seconds until the last step of the first reply. The retry of an unreadable reply does not count."""
     ticks: list[float] = []
     started = time.perf_counter()
     more = {"batch_size": _BATCH, "max_pixels": _MAX_PIXELS}
@@ -87,7 +87,7 @@ def _seconds(reward: Reward, batch: Sequence[ScoreRequest], parameters: dict[str
 
 
 def score_request(number: int, side: int) -> ScoreRequest:
-    """A drawn picture of ``side`` x ``side`` pixels and a question about it; other numbers, other pictures."""
+    """A question about a drawn picture of ``side`` x ``side`` pixels; each number gives another picture."""
     prompt = Prompt(
         aspect="overall",
         system="You judge how well an image was edited.",

@@ -1,4 +1,4 @@
-"""Sixty-four editors on the cores that there are: barriers, start-up, memory."""
+"""Sixty-four editors on this machine's cores: barriers, start-up, memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POOL = "many"
 
 
 def measure_many_editors(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """A few rounds with barriers. Start-up is from the command to the last worker ready, no model to be loaded."""
+    """A few rounds with barriers. Start-up is from the command to the last ready worker, with nothing to load."""
     editors, pairs = settings.many_editors, settings.many_editors * settings.many_rounds
     data = write_benchmark(place.folder / "crowd.json", categories=1, pairs=pairs, size=IMAGE_SIZE)
     editor = {"device_ids": ["cpu"] * editors, "latency_ms": settings.many_latency_ms, "enable_batch_sync": True}
@@ -29,14 +29,14 @@ def measure_many_editors(place: Workplace, settings: Settings, record: Record) -
     for number in range(settings.repeat):
         options = ("--keep-warm", "--no-launch")
         run = place.run(data.path, *options, pool=_POOL, editor=editor, reward=REWARD, sections={**SWAP, **parallel})
-        one = throughput(spans_of(run), editors, ideal)
-        best = max(best, one.share)
+        result = throughput(spans_of(run), editors, ideal)
+        best = max(best, result.share)
         after = pool_memory(place.pool_processes(_POOL))
         record(
             {
                 "figure": "many-editors",
                 "repeat": number,
-                **one.as_dict(),
+                **result.as_dict(),
                 "start_seconds": start_seconds,
                 "pool_bytes_idle": idle,
                 "pool_bytes_after": after,

@@ -1,4 +1,4 @@
-"""How much memory processes take, as the kernel counts it."""
+"""The memory of processes, as the kernel counts it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 
 def pool_memory(processes: Iterable[psutil.Process]) -> int:
-    """Bytes of all of them together (PSS: a page that several share counts once)."""
+    """The bytes of all processes together (PSS: shared pages count once)."""
     total = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -19,7 +19,7 @@ def pool_memory(processes: Iterable[psutil.Process]) -> int:
 
 
 def peak_memory(pid: int) -> int:
-    """The most bytes that a process has had resident so far, those of files that it maps included; 0 if it is gone."""
+    """The peak resident bytes of a process, mapped files included; 0 if it has ended."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

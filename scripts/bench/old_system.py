@@ -1,8 +1,8 @@
-"""The benchmark of the system that this one comes from, replayed: its times, its numbers of pairs, its orders of work.
+"""Replays the benchmark of the old system: its times, its numbers of pairs, its orders of work.
 
-Its authors gave 1.8 s for an edit; for scores 2.0 s one by one, 0.75 s an image in batches of four, 0.5 s in batches of
-eight; 0.5 s for a switch; and five categories of 50 to 58 pairs. From these they computed 1296 s for one pair after
-the other on one GPU, with a switch before and behind each score, and 288.5 s for six GPUs. They measured neither.
+Its authors gave 1.8 s per edit; per score 2.0 s alone, 0.75 s in batches of four, 0.5 s in batches of eight; 0.5 s per
+switch; and five categories of 50 to 58 pairs. From these they computed 1296 s on one GPU, one pair after the other with
+a switch before and after each score, and 288.5 s on six GPUs. They measured neither.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from scripts.bench.workplace import Workplace
 from workers.codecs import decode_image, encode_png
 
 OPTIMIZED_SECONDS = 288.5
-"""What its authors computed, with full rounds and full batches."""
+"""The authors' own figure, which assumes full rounds and full batches."""
 
 _EDIT, _SINGLE_SCORE, _SWITCH = 1.8, 2.0, 0.5
 _BATCH_SECONDS, _ITEM_SECONDS = 2.0, 0.25
-"""Together the line through both of its batch sizes: 3.0 s for four images, 4.0 s for eight."""
+"""The line through both batch sizes: 3.0 s for four images, 4.0 s for eight."""
 _BATCH = 4
 _DISTINCT = 16
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where warmbench has its rewards in one of the three runs, and how large their batches are."""
+    """The devices of the rewards in one run, and their batch size."""
 
     name: str
     rewards: Sequence[int]
@@ -48,33 +48,33 @@ _LAYOUTS = (
 
 
 def measure_old_system(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """Both orders of the old system, and warmbench in the layouts that six and seven GPUs allow; all in its seconds."""
+    """Both orders of the old system, and warmbench in the layouts of six and seven GPUs; all in the old seconds."""
     scale, counts = settings.replay_scale, settings.replay_counts
     images = [encode_png(picture(number, IMAGE_SIZE)) for number in range(_DISTINCT)]
     data = write_pairs(place.folder / "old.json", counts, images)
-    found = {
+    walls = {
         "old, original order": sum(counts) * (_EDIT + _SINGLE_SCORE + 2 * _SWITCH),
         "old, optimized order, as told": OPTIMIZED_SECONDS,
         "old, optimized order": optimized_seconds(counts),
         "old, optimized order, replayed": replay_optimized(data, counts, scale) / scale,
     }
     for layout in _LAYOUTS:
-        walls = [_seconds(_run(place, data, layout, scale)) / scale for _ in range(settings.repeat)]
-        found[f"warmbench, {layout.name}"] = min(walls)
+        repeated = [_seconds(_run(place, data, layout, scale)) / scale for _ in range(settings.repeat)]
+        walls[f"warmbench, {layout.name}"] = min(repeated)
         place.clear()
-    for who, seconds in found.items():
+    for who, seconds in walls.items():
         record({"figure": "old-system", "who": who, "seconds": seconds, "scale": scale})
     half = at_most(OPTIMIZED_SECONDS / 2)
     swapped = f"warmbench, {_LAYOUTS[1].name}"
     meaning = "seconds from the first edit to the last score, at the old system's times; less is better"
     return [
         Ratio("old-system", who, seconds, meaning, target=half if who == swapped else None)
-        for who, seconds in found.items()
+        for who, seconds in walls.items()
     ]
 
 
 def optimized_seconds(counts: Sequence[int]) -> float:
-    """Category by category: edits in rounds of six with a barrier, a switch, scores in batches on one GPU, a switch."""
+    """Per category: edits in rounds of six with a barrier, a switch, scores in batches on one GPU, a switch."""
     rounds = sum(-(-count // EDITORS) for count in counts)
     batches = sum(-(-count // _BATCH) for count in counts)
     scores = batches * _BATCH_SECONDS + sum(counts) * _ITEM_SECONDS
@@ -82,8 +82,9 @@ def optimized_seconds(counts: Sequence[int]) -> float:
 
 
 def replay_optimized(data: PictureBenchmark, counts: Sequence[int], scale: float) -> float:
-    """The same for real: six threads that decode and edit one pair each, and wait for each other; then the scores, of
-    images in memory. Its devices sleep; its decoding is real. Returns the seconds that it took.
+    """The same order, executed: six threads decode and edit one pair each and wait for each other; then the scores.
+
+    Devices sleep, decoding is real. Returns seconds.
     """
     devices = Devices({"latency_ms": _EDIT * scale * 1000})
     pairs, first = list(data.pairs.items()), 0
@@ -103,7 +104,7 @@ def replay_optimized(data: PictureBenchmark, counts: Sequence[int], scale: float
 
 
 def _run(place: Workplace, data: PictureBenchmark, layout: Layout, scale: float) -> FinishedRun:
-    # One switch is two moves: editors leave, rewards come.
+    # One switch is two moves: the editors leave the devices, the rewards take them.
     moved: dict[str, Any] = {"place_seconds": _SWITCH / 2 * scale}
     return place.run(
         data.path,

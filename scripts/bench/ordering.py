@@ -1,4 +1,4 @@
-"""What is lost at barriers when edits cost what their images' sizes say, beside the loss in the file's order."""
+"""The device time lost at barriers when edits cost by image size, compared with the file's order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from workers.codecs import encode_png
 _SMALLEST, _LARGEST = 256, 1024
 _POOL = "sized"
 _DISTINCT = 31
-"""Prime, so that the sizes do not fall into step with the rounds."""
+"""A prime, so that sizes and rounds do not repeat together."""
 
 
 def measure_ordering(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """Images of many sizes in an order of chance, and editors that need a time for each pixel. Twice on one pool: the
-    first run knows nothing of what an edit costs, the second what the first has learned.
+    """Images of random sizes, and editors that need time per pixel. Two runs on one pool: the first knows nothing about
+    the costs of edits, the second what the first has learned.
     """
     random = np.random.default_rng(1)
     sides = random.integers(_SMALLEST, _LARGEST, (_DISTINCT, 2))
@@ -39,13 +39,11 @@ def measure_ordering(place: Workplace, settings: Settings, record: Record) -> li
             record({"figure": "ordering", "who": who, "repeat": number, **numbers})
             place.clear()
     place.stop(_POOL)
-    meaning = "device time lost at barriers / what the file's order alone would have lost; less is better"
+    meaning = "device time lost at barriers / the loss in the file's order; less is better"
     return [Ratio("ordering", f"warmbench, {who}", ratio, meaning, target=at_most(0.5)) for who, ratio in best.items()]
 
 
 def barrier_losses(run: FinishedRun) -> tuple[float, float]:
-    """Seconds of all devices together that were lost at barriers, and that the same edits, each as long as it was,
-    would have lost in the file's order to their unequal lengths alone.
-    """
+    """Device seconds lost at barriers, and those that the same edits would have lost in the file's order."""
     performance = run.report["performance"]
     return float(performance["barrier_wait_seconds"]), float(performance["barrier_loss_in_file_order"])

@@ -1,7 +1,7 @@
 """Peers whose devices are processes: the standard library's pool, Ray's actors, Dask.
 
-``python -m scripts.bench.peer_processes JOB`` runs one of them in a process of its own, so that nothing of it (Ray's
-daemons, Dask's event loop) stays in the bench. Processes are started and have imported all before any pair is.
+``python -m scripts.bench.peer_processes JOB`` runs one of them in its own process, so that none of it (Ray's daemons,
+Dask's event loop) stays in the bench. All processes have started and finished their imports before the first pair.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _START_SECONDS = 60.0
 
 
 def run_apart(place: Workplace, peer: str, data: Path, parameters: Mapping[str, Any], devices: int) -> list[Span]:
-    """Have the peer do the edits of a benchmark file.
+    """Have the peer do the edits of a benchmark file, in another process.
 
     Raises:
         BenchError: it failed.
@@ -43,7 +43,7 @@ def run_apart(place: Workplace, peer: str, data: Path, parameters: Mapping[str, 
 
 
 def process_pool(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int, _folder: Path) -> list[Span]:
-    """``concurrent.futures.ProcessPoolExecutor``, which sends its processes a few pairs ahead."""
+    """``concurrent.futures.ProcessPoolExecutor``, which sends a few pairs ahead."""
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(devices)
     with ProcessPoolExecutor(devices, context, _begin, (parameters, together)) as pool:
@@ -62,9 +62,9 @@ def ray_actor_pool(
     folder: Path,
     keep: Callable[[str, bytes], float] = lambda _key, _image: time.time(),
 ) -> list[Span]:
-    """``ray.util.ActorPool`` over an actor per device, as its documentation has it.
+    """``ray.util.ActorPool`` with one actor per device, as in its documentation.
 
-    ``keep`` gets each result with its number, and says when it was delivered.
+    ``keep`` gets each result with its number, and returns when it was delivered.
     """
     ray: Any = importlib.import_module("ray")
     actor_pool: Any = importlib.import_module("ray.util").ActorPool
@@ -89,7 +89,7 @@ def ray_actor_pool(
 
 
 def ray_keeping(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int, folder: Path) -> list[Span]:
-    """The same, and each result is on disk before the next is asked for: the image, then a row in a file of them."""
+    """The same, but each result is on disk before the next is requested: the image, then its row in a file."""
     kept = Kept(folder)
     try:
         return ray_actor_pool(pairs, parameters, devices, folder, kept.keep)
@@ -100,8 +100,8 @@ def ray_keeping(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devic
 def dask_distributed(
     pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int, folder: Path
 ) -> list[Span]:
-    """A local cluster with a process per device, each of which always has a second pair waiting."""
-    os.environ["DASK_TEMPORARY_DIRECTORY"] = str(folder)  # locks go there too, wherever ``local_directory`` is
+    """A local cluster with one process per device, each with a second pair waiting."""
+    os.environ["DASK_TEMPORARY_DIRECTORY"] = str(folder)  # ``local_directory`` does not cover the locks
     distributed: Any = importlib.import_module("distributed")
     cluster = distributed.LocalCluster(
         n_workers=devices,
@@ -140,7 +140,7 @@ PEERS: Mapping[str, Callable[[Mapping[str, bytes], Mapping[str, Any], int, Path]
     DASK: dask_distributed,
 }
 
-# In a process of a pool: the device that it holds, and what its processes wait for each other with.
+# In a process of a pool: its device, and the barrier at which all its processes wait.
 _devices: list[Devices] = []
 _together: list[Barrier] = []
 
@@ -152,7 +152,7 @@ def _begin(parameters: Mapping[str, Any], together: Barrier | None = None) -> No
 
 
 def _wait_for_all(_number: int) -> int:
-    """Keep this process until all others have come up as well, so that each has."""
+    """Hold this process until all others have started, so that each gets one call."""
     return _together[0].wait(_START_SECONDS)
 
 
@@ -168,5 +168,5 @@ def _main(job: Path) -> None:
 
 
 if __name__ == "__main__":
-    # By its proper name: what is pickled for other processes must not be in ``__main__``.
+    # By its real name: objects that are pickled for other processes must not be in ``__main__``.
     importlib.import_module("scripts.bench.peer_processes")._main(Path(sys.argv[1]))

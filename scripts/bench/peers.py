@@ -1,7 +1,7 @@
-"""What the product is compared with: the usual pools, with the same codecs and the same device time.
+"""The peers that the product is compared with: the usual pools, with the same codecs and the same device time.
 
-Those of threads are here; ``scripts.bench.peer_processes`` has those of processes. All of them do less than the product
-does: no barrier, no thumbnails, no resumption; only those that keep their results write images, and a row for each.
+Pools of threads are here, pools of processes in ``scripts.bench.peer_processes``. All of them do less than the product:
+no barrier, no thumbnails, no resumption; only those that keep their results write images, with a row for each.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ NEEDS: Mapping[str, str] = {RAY: "ray", RAY_KEEPING: "ray", DASK: "distributed"}
 
 
 def missing(peer: str) -> str | None:
-    """Why this peer can't be measured here, if it can't."""
+    """Why this peer cannot be measured here; None if it can."""
     package = NEEDS.get(peer)
     return None if package is None or find_spec(package) else f"{package} is not installed"
 
 
 class Kept:
-    """Results as safe as a run's: each image on disk, then its row in a file of them, both with an fsync."""
+    """Stores results as safely as a run: each image, then its row in a file, both with an fsync."""
 
     def __init__(self, folder: Path) -> None:
         self._images = folder / "images"
@@ -50,7 +50,7 @@ class Kept:
         self._lock = Lock()
 
     def keep(self, key: str, image: bytes) -> float:
-        """From any thread; returns when it is safe, with the time at which the image had its name on disk."""
+        """Store a result; return the time at which the image had its name on disk. Safe from any thread."""
         digest = hashlib.sha256(image).hexdigest()
         path = self._images / f"{key.replace('/', '-')}.png"
         write_atomically(path, image)
@@ -61,36 +61,36 @@ class Kept:
         return delivered
 
     def close(self) -> None:
-        """No more is to come."""
+        """Close the file."""
         self._rows.close()
 
 
 class Devices:
-    """Simulated devices: the product's own editor, which as many threads or processes may call as there are devices."""
+    """Simulated devices: the product's own editor, called by one thread or process per device."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._editor = SimulatedEditor(ModelSpec(role="editor", type="simulated"), "cpu")
         self._parameters = parameters
 
     def edit(self, key: str, image: Image.Image) -> tuple[Image.Image, float, float]:
-        """The edit, and when the device was held from and until."""
+        """The edit, and when the device started and finished it."""
         started = time.time()
         request = EditRequest(image=image, instruction="", seed=0, key=key, parameters=self._parameters)
         edited = self._editor.edit(request, lambda _step, _steps: None)
         return edited, started, time.time()
 
     def work(self, key: str, image: bytes) -> tuple[bytes, float, float]:
-        """All that is done with a pair, one after the other: decode, edit, encode."""
+        """Decode, edit and encode a pair."""
         edited, started, finished = self.edit(key, decode_image(image))
         return encode_png(edited), started, finished
 
     def ready(self) -> bool:
-        """Answers when the process that the device is in has come up."""
+        """Returns when the device's process has started."""
         return True
 
 
 def thread_pool(pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int) -> list[Span]:
-    """A thread per device, which decodes, edits and encodes one pair after the other: the old system's way."""
+    """One thread per device, which decodes, edits and encodes one pair after the other, like the old system."""
     held = Devices(parameters)
 
     def work(pair: tuple[str, bytes]) -> Span:
@@ -107,9 +107,9 @@ def thread_pool_with_codecs(
     devices: int,
     keep: Callable[[str, bytes], float] = lambda _key, _image: time.time(),
 ) -> list[Span]:
-    """A thread per device that only edits, beside a second pool, which decodes one pair ahead and encodes behind.
+    """One thread per device that only edits, and a second pool that decodes one pair ahead, and encodes.
 
-    ``keep`` gets each result, in the second pool, and says when it was delivered.
+    ``keep`` gets each result, in the second pool, and returns when it was delivered.
     """
     held = Devices(parameters)
     waiting, lock = iter(pairs.items()), Lock()
@@ -136,7 +136,7 @@ def thread_pool_with_codecs(
 def thread_pool_keeping(
     pairs: Mapping[str, bytes], parameters: Mapping[str, Any], devices: int, folder: Path
 ) -> list[Span]:
-    """The same, and each result is kept in this new folder."""
+    """The same, with each result stored in this new folder."""
     kept = Kept(folder)
     try:
         return thread_pool_with_codecs(pairs, parameters, devices, kept.keep)

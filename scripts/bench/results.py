@@ -1,4 +1,4 @@
-"""What a bench leaves: raw numbers as JSON lines, and one table."""
+"""The output of the bench: raw numbers as JSON lines, and one table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PEER = "thread pool"
 
 @contextmanager
 def raw_file(folder: Path) -> Iterator[tuple[Path, Record]]:
-    """A new file in this folder, named by the time, and what adds a line to it; each line is there at once."""
+    """A new file in this folder, named by the time, and a function that adds a line to it and flushes."""
     folder.mkdir(parents=True, exist_ok=True)
     path = _new(folder, time.strftime("%Y%m%d_%H%M%S"))
     with path.open("w", encoding="utf-8") as file:
@@ -46,7 +46,7 @@ def _new(folder: Path, stamp: str) -> Path:
 
 
 def machine() -> dict[str, Any]:
-    """On what it was measured. A load above a few tenths means that something else was at work."""
+    """The machine. A load above a few tenths means that other programs were running."""
     return {
         "machine": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
@@ -56,9 +56,9 @@ def machine() -> dict[str, Any]:
 
 
 def table(ratios: Sequence[Ratio], title: str) -> Table:
-    """All figures beside their targets, and below them of what each is the ratio.
+    """All figures with their targets; below the table, the meaning of each.
 
-    ``/ threads`` is the share beside the thread pool's.
+    ``/ threads`` is the share divided by the thread pool's.
     """
     meanings = dict.fromkeys(f"{ratio.figure}: {ratio.meaning}" for ratio in ratios)
     result = Table(title=title, title_justify="left", caption="\n".join(meanings), caption_justify="left")
@@ -90,7 +90,7 @@ def _target(ratio: Ratio) -> str:
 
 
 def announce(console: Console, record: Record) -> Record:
-    """``record``, and a line on the console for each measurement."""
+    """Wrap ``record``, so that each measurement also prints a line."""
 
     def both(numbers: Mapping[str, Any]) -> None:
         record(numbers)

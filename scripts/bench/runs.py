@@ -1,4 +1,4 @@
-"""Runs that were begun or are over, and what they left."""
+"""Running and finished runs of the bench, and their output."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TAIL_LINES = 15
 
 
 class BenchError(PlaceError):
-    """A run did not end as it should have, so there is nothing to be measured."""
+    """A run failed, so there is nothing to measure."""
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that is over. ``launched`` is when its process was started, in epoch seconds."""
+    """A finished run. ``launched`` is when its process was started, in epoch seconds."""
 
     launched: float
     folder: Path
@@ -28,13 +28,13 @@ class FinishedRun:
     rows: Sequence[Mapping[str, Any]]
 
     def of(self, event: str) -> list[Mapping[str, Any]]:
-        """The rows of the ledger that tell of this."""
+        """The ledger's rows of this event."""
         return [row for row in self.rows if row["event"] == event]
 
 
 @dataclass(frozen=True)
-class BegunRun:
-    """A run that goes on, in an output folder of its own."""
+class ActiveRun:
+    """A running run, with its own output folder."""
 
     launched: float
     output: Path
@@ -43,7 +43,7 @@ class BegunRun:
     log: Path
 
     def rows(self) -> list[Mapping[str, Any]]:
-        """The rows that its ledger has by now."""
+        """The rows in its ledger so far."""
         for ledger in self.output.glob("runs/*/results.jsonl"):
             lines = ledger.read_text(encoding="utf-8").splitlines(keepends=True)
             return [json.loads(line) for line in lines if line.endswith("\n")]
@@ -59,7 +59,7 @@ class BegunRun:
         return _read(self.output, self.launched)
 
     def wait(self) -> None:
-        """Wait for its end, and leave what it wrote alone.
+        """Wait for its end, without reading its output.
 
         Raises:
             BenchError: its exit code is not 0.
@@ -71,7 +71,7 @@ def wait_for(process: subprocess.Popen[bytes], arguments: Sequence[str], log: Pa
     """Wait for a program's end.
 
     Raises:
-        BenchError: its exit code is not 0; with the last lines of what it said.
+        BenchError: its exit code is not 0; with the last lines of its output.
     """
     with process:
         process.wait()

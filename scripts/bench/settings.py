@@ -1,4 +1,4 @@
-"""What a bench is asked to do, and the words in which it answers."""
+"""The settings of the bench, and the types of its results."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ IMAGE_SIZE = 512
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured.
+    """How much to measure.
 
-    ``pairs`` is of each throughput run and best a multiple of the editors, ``repeat`` how often each contender runs
-    (the best counts). The times are those of the simulated devices; they are fixed on the command line, since figures
-    of other times are other figures. So are the other numbers, which keep each figure to its few seconds.
+    ``pairs`` is the number per throughput run (use a multiple of the editors), ``repeat`` how often each contender runs
+    (the best counts). The command line changes only these: the simulated times define the figures, and the other
+    numbers keep each figure to a few seconds.
     """
 
     pairs: int = 240
@@ -49,13 +49,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure should reach: at least ``limit``, or ``at_most`` that."""
+    """A figure's target: at least ``limit``, or with ``at_most``, at most ``limit``."""
 
     limit: float
     at_most: bool = False
 
     def met_by(self, value: float) -> bool:
-        """Whether it does."""
+        """Whether the value meets the target."""
         return value <= self.limit if self.at_most else value >= self.limit
 
     def __str__(self) -> str:
@@ -64,10 +64,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One figure: ``value`` is a ratio of two things that this run measured, and ``meaning`` says of which.
+    """One figure. ``value`` is the ratio of two measurements of this bench; ``meaning`` names them.
 
-    (The few that are no ratios name their unit there.) ``busy`` (throughput only) is the part of the devices' time in
-    which they worked.
+    (For the few that are not ratios, it names the unit.) ``busy``, for throughput only, is the share of the time in
+    which the devices worked.
     """
 
     figure: str
@@ -79,14 +79,14 @@ class Ratio:
 
 
 def at_least(limit: float) -> Target:
-    """More is better."""
+    """A target for a figure where more is better."""
     return Target(limit)
 
 
 def at_most(limit: float) -> Target:
-    """Less is better."""
+    """A target for a figure where less is better."""
     return Target(limit, at_most=True)
 
 
 Record = Callable[[Mapping[str, Any]], None]
-"""Takes the raw numbers of one measurement as soon as it is made."""
+"""Stores the raw numbers of one measurement."""

@@ -1,4 +1,4 @@
-"""What the second stage costs, on devices of its own and on shared ones."""
+"""The cost of the score stage, on its own devices and on shared ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scripts.bench.workplace import Workplace
 CATEGORIES = 5
 _BATCH = 4
 _SCORE_SHARE = 0.75
-"""How long the score stage takes beside the edit stage: less, so that the edits are the longer stage."""
+"""The duration of the score stage / that of the edit stage. The edit stage is the longer one."""
 
 
 def measure_overlap(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
-    """Edits and scores at once, against the longer of the two alone."""
+    """Edits and scores at the same time, compared with the longer stage alone."""
     batch_ms = _SCORE_SHARE * settings.latency_ms * _BATCH / EDITORS
     editor = {**CPUS, "latency_ms": settings.latency_ms, "enable_batch_sync": False}
     reward = {"device": "cpu", "latency_ms": batch_ms, "batch_size": _BATCH}
@@ -39,13 +39,13 @@ _STAGES = {"edit": ("edited",), "score": ("scored",), "both": ("edited", "scored
 
 
 def _wall(run: FinishedRun, *events: str) -> float:
-    """Seconds from the first start to the last end of a device in these rows."""
+    """Seconds from a device's first start to a device's last end in these rows."""
     rows = [row for event in events for row in run.of(event)]
     return max(float(row["finished"]) for row in rows) - min(float(row["started"]) for row in rows)
 
 
 def measure_switches(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
-    """How often all devices change from one model to the other, on a benchmark of five categories."""
+    """How often the devices switch between the two models, in a benchmark with five categories."""
     devices = [0, 1]
     run = place.run(
         data.path,

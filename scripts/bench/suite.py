@@ -1,4 +1,4 @@
-"""All figures, in order, and what each of them needs."""
+"""All figures, in order, and what each needs."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ _ASKED_FOR: Mapping[str, _Alone] = {
     "endurance": measure_endurance,
     "gallery": measure_gallery,
 }
-"""Those that take minutes, or gigabytes, or a browser."""
+"""Figures that take minutes, or gigabytes, or need a browser."""
 
 _FEW = 4
-"""Pairs per category where their number does not matter."""
+"""Pairs per category, for figures where the number does not matter."""
 
 DEFAULT: Sequence[str] = ("jobs", *_ON_ONE_POOL, *_ON_FEW_PAIRS, "isolation", *_ALONE)
 FIGURES: Sequence[str] = (*DEFAULT, *_ASKED_FOR)
 
 
 def run_suite(place: Workplace, settings: Settings, record: Record, only: Collection[str] = DEFAULT) -> list[Ratio]:
-    """Measure these figures; ``record`` takes the raw numbers as they come.
+    """Measure these figures; ``record`` stores the raw numbers.
 
     Raises:
         BenchError: a run failed.
     """
     ratios: list[Ratio] = []
     if "jobs" in only:
-        # First: where the files of other figures were just deleted, ext4 searches long for room for these.
+        # First: for minutes after other figures' files were deleted, ext4 searches long for free inodes.
         ratios += measure_jobs(place, settings, record)
     on_one_pool = [measure for name, measure in _ON_ONE_POOL.items() if name in only]
     if on_one_pool:

@@ -1,5 +1,5 @@
-"""What part of the ideal wall time is left, beside the usual pools, which do the same edits; and what a pair costs more
-than its device's time.
+"""The share of the ideal wall time, compared with the usual pools, which do the same edits; and the device time lost
+per pair.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ POOL = "six"
 CPUS = {"device_ids": ["cpu"] * EDITORS}
 REWARD = {"device": "cpu", "latency_ms": 0, "batch_size": 16}
 SWAP = {"scheduler": {"residency": "swap"}}
-"""Scores come after the edits, so that what is measured of the edits is theirs alone: the peers do not score."""
+"""Scores come after the edits, so that they do not affect the edits' figures: the peers do not score."""
 
 FREE, BARRIERS = "warmbench, no barrier", "warmbench, barriers"
 SHARE = "the ideal wall / the wall until the last image is delivered"
@@ -43,7 +43,7 @@ Contender = Callable[[], tuple[list[Span], Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Task:
-    """The same edits for every contender: ``parameters`` are those of the simulated devices."""
+    """The edits that every contender does; ``parameters`` are those of the simulated devices."""
 
     figure: str
     data: PictureBenchmark
@@ -52,7 +52,7 @@ class Task:
 
     @property
     def ideal_seconds(self) -> float:
-        """The wall time if nothing but the devices took any."""
+        """The wall time if only the devices took time."""
         simulation = Simulation(**self.parameters)
         size = (IMAGE_SIZE, IMAGE_SIZE)
         keys = list(self.data.pairs)[: self.limit]
@@ -63,16 +63,16 @@ def measure_throughput(place: Workplace, data: PictureBenchmark, settings: Setti
     """Equal times, without and with barriers."""
     task = Task("throughput", data, {"latency_ms": settings.latency_ms})
     contenders = {**_product(place, task, FREE, BARRIERS), **_peers(place, task, record)}
-    found = _measure(place, task, contenders, settings.repeat, record)
-    return [*_shares(task, found, {FREE: at_least(0.99), BARRIERS: at_least(0.95)}), *_losses(task, found)]
+    results = _measure(place, task, contenders, settings.repeat, record)
+    return [*_shares(task, results, {FREE: at_least(0.99), BARRIERS: at_least(0.95)}), *_losses(task, results)]
 
 
 def measure_long(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
-    """Barriers again, with edits of a second, as the fastest of real ones take."""
+    """Barriers, with edits of one second, as long as the fastest real ones."""
     pairs = min(len(data.pairs), EDITORS * settings.long_rounds)
     task = Task("long-edits", data, {"latency_ms": settings.long_latency_ms}, pairs)
-    found = _measure(place, task, _product(place, task, BARRIERS), settings.repeat, record)
-    return _shares(task, found, {BARRIERS: at_least(0.985)})
+    results = _measure(place, task, _product(place, task, BARRIERS), settings.repeat, record)
+    return _shares(task, results, {BARRIERS: at_least(0.985)})
 
 
 def measure_spread(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
@@ -80,12 +80,12 @@ def measure_spread(place: Workplace, data: PictureBenchmark, settings: Settings,
     parameters = {"latency_ms": settings.spread_latency_ms, "sigma": settings.spread_sigma}
     task = Task("spread", data, parameters)
     contenders = {**_product(place, task, FREE), **_peers(place, task, record)}
-    found = _measure(place, task, contenders, settings.repeat, record)
-    return _shares(task, found, {FREE: at_least(0.98)})
+    results = _measure(place, task, contenders, settings.repeat, record)
+    return _shares(task, results, {FREE: at_least(0.98)})
 
 
 def spans_of(run: FinishedRun) -> list[Span]:
-    """When each edit was on its device, and when its image got its name on disk (the change time of the file)."""
+    """When each edit was on its device, and when its image got its name on disk (the file's change time)."""
     spans = []
     for row in run.of("edited"):
         image = run.folder / Path(row["image"])
@@ -134,34 +134,34 @@ def _peers(place: Workplace, task: Task, record: Record) -> dict[str, Contender]
 def _measure(
     place: Workplace, task: Task, contenders: Mapping[str, Contender], repeat: int, record: Record
 ) -> Mapping[str, Sequence[Throughput]]:
-    found: dict[str, list[Throughput]] = {name: [] for name in contenders}
+    results: dict[str, list[Throughput]] = {name: [] for name in contenders}
     for number in range(repeat):
         for name in _in_turns(list(contenders), number):
             spans, report = contenders[name]()
-            one = throughput(spans, EDITORS, task.ideal_seconds)
-            found[name].append(one)
-            record({"figure": task.figure, "who": name, "repeat": number, **one.as_dict(), "report": report})
+            result = throughput(spans, EDITORS, task.ideal_seconds)
+            results[name].append(result)
+            record({"figure": task.figure, "who": name, "repeat": number, **result.as_dict(), "report": report})
             place.clear()
-    return found
+    return results
 
 
 def _in_turns(names: Sequence[str], number: int) -> Sequence[str]:
-    """Another one begins each time, so that none is always behind the same other one."""
+    """Rotate the names, so that none always follows the same other one."""
     first = number % len(names)
     return [*names[first:], *names[:first]]
 
 
-def _shares(task: Task, found: Mapping[str, Sequence[Throughput]], targets: Mapping[str, Target]) -> list[Ratio]:
-    best = {name: max(runs, key=lambda one: one.share) for name, runs in found.items()}
+def _shares(task: Task, results: Mapping[str, Sequence[Throughput]], targets: Mapping[str, Target]) -> list[Ratio]:
+    best = {name: max(runs, key=lambda run: run.share) for name, runs in results.items()}
     return [
-        Ratio(task.figure, name, one.share, SHARE, busy=one.busy, target=targets.get(name))
-        for name, one in best.items()
+        Ratio(task.figure, name, run.share, SHARE, busy=run.busy, target=targets.get(name))
+        for name, run in best.items()
     ]
 
 
-def _losses(task: Task, found: Mapping[str, Sequence[Throughput]]) -> list[Ratio]:
-    """What a pair costs beyond its device's time, beside what it costs the best peers that (don't) work ahead."""
-    lost = {name: min(one.lost_per_pair for one in runs) for name, runs in found.items()}
+def _losses(task: Task, results: Mapping[str, Sequence[Throughput]]) -> list[Ratio]:
+    """The device time lost per pair, compared with the best peers that work ahead and that do not."""
+    lost = {name: min(run.lost_per_pair for run in runs) for name, runs in results.items()}
     ours = lost.pop(FREE)
     ahead, keeping = lost.pop(PREFETCHING), lost.pop(PREFETCHING_KEEPING)
     lost.pop(BARRIERS, None)

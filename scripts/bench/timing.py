@@ -1,4 +1,4 @@
-"""From when each pair was on a device and delivered, to shares of the ideal. Pure arithmetic, times in seconds."""
+"""Computes shares of the ideal from when each pair was on a device and delivered. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Span:
-    """One pair: when a device began and ended with it, and when its encoded image was where it belongs."""
+    """One pair: when a device started and finished it, and when its encoded image was delivered."""
 
     started: float
     finished: float
@@ -19,12 +19,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How one contender did.
+    """One contender's result.
 
-    ``device_wall_seconds`` is from the first start to the last end of a device, ``delivered_wall_seconds`` from the
-    same start to the last image delivered. ``busy`` is device seconds / (device wall x devices), as reports have it;
-    a device that is held too long counts as busy in it, so it flatters whoever wakes up late. ``share`` does not: it
-    is the ideal wall / the delivered wall.
+    ``device_wall_seconds`` is from a device's first start to a device's last end, ``delivered_wall_seconds`` from the
+    same start to the last delivered image. ``busy`` is device seconds / (device wall x devices), as in reports; it
+    counts a device that is held too long as busy. ``share`` does not: it is the ideal wall / the delivered wall.
     """
 
     pairs: int
@@ -38,16 +37,16 @@ class Throughput:
 
     @property
     def lost_per_pair(self) -> float:
-        """Device seconds that each pair cost beyond its own: all devices, for as long as the wall was too long."""
+        """Lost device seconds per pair: (the delivered wall - the ideal wall) x devices / pairs."""
         return (self.delivered_wall_seconds - self.ideal_seconds) * self.devices / self.pairs
 
     @property
     def pairs_per_second(self) -> float:
-        """From the first start to the last image delivered."""
+        """Pairs per second, from the first start to the last delivered image."""
         return self.pairs / self.delivered_wall_seconds
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain numbers."""
+        """The fields as a dict."""
         return asdict(self)
 
 
@@ -70,7 +69,7 @@ def throughput(spans: Sequence[Span], devices: int, ideal_seconds: float) -> Thr
 
 
 def ideal_wall(seconds: Sequence[float], devices: int) -> float:
-    """The wall time if nothing but the devices took any: each takes the next pair, in order, when it is free.
+    """The wall time if only the devices took time: each takes the next pair, in order, when it is free.
 
     For equal times and a multiple of the devices that is pairs / devices x time.
     """

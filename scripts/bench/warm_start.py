@@ -1,4 +1,4 @@
-"""How long a user waits for the first pair, with a pool that is launched and with one that is kept warm."""
+"""How long the first pair takes, on a new pool and on a warm one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from scripts.tiny_models.catalog import MODELS
 
 
 def measure_warm_start(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
-    """From the start of the run's process to the first pair on a device: a second run on the pool that the first left.
+    """Seconds from the start of a run's process to the first pair on a device, for a first and a second run on a pool.
 
-    All models load at once, which is the cold run's best case.
+    All models load in parallel, which is the first run's best case.
     """
     editor = {"device_ids": ["cpu", "cpu"], "latency_ms": 20, "load_seconds": settings.load_seconds}
     reward = {"device": "cpu", "latency_ms": 20, "load_seconds": settings.load_seconds}
@@ -25,7 +25,7 @@ def measure_warm_start(place: Workplace, data: PictureBenchmark, settings: Setti
 def measure_warm_start_real(
     place: Workplace, data: PictureBenchmark, settings: Settings, record: Record
 ) -> list[Ratio]:
-    """The same with the real diffusers and transformers classes, over the tiny models."""
+    """The same with the real classes of diffusers and transformers, and the tiny models."""
     for name in ("editor", "reward"):
         MODELS[name].build(place.folder / name)
     real = {"dtype": "float32", "num_inference_steps": 2}
@@ -78,7 +78,7 @@ def _measure(
             place.clear()
         place.stop(name)
         best = min(best, seconds["warm"] / seconds["cold"])
-    meaning = "the wait for the first pair, pool kept warm / pool launched; less is better"
+    meaning = "the wait for the first pair, warm pool / new pool; less is better"
     return Ratio(name, who_measured, best, meaning)
 
 

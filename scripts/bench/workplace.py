@@ -1,7 +1,4 @@
-"""A place where runs are measured as their users start them, and of which nothing stays behind.
-
-Pools that the user has up are neither used nor touched.
-"""
+"""A temporary folder with its own pools, where runs are started as by a user. It does not touch the user's pools."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from typing import Any
 import psutil
 import yaml
 
-from scripts.bench.runs import BegunRun, FinishedRun, wait_for
+from scripts.bench.runs import ActiveRun, FinishedRun, wait_for
 from scripts.place import Place
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -48,14 +45,14 @@ class Workplace(Place):
     ) -> FinishedRun:
         """Run ``warmbench run`` with simulated models to its end; their ``params`` are ``editor`` and ``reward``.
 
-        ``sections`` are the config's other ones.
+        ``sections`` are the config's other sections.
 
         Raises:
             BenchError: its exit code is not 0.
         """
-        return self.begin(data, *options, pool=pool, editor=editor, reward=reward, sections=sections).finish()
+        return self.start_run(data, *options, pool=pool, editor=editor, reward=reward, sections=sections).finish()
 
-    def begin(
+    def start_run(
         self,
         data: Path,
         *options: str,
@@ -63,11 +60,11 @@ class Workplace(Place):
         editor: Mapping[str, Any],
         reward: Mapping[str, Any],
         sections: Mapping[str, Any] = MappingProxyType({}),
-    ) -> BegunRun:
+    ) -> ActiveRun:
         """The same, without waiting for its end."""
         config, output = self._config(data, editor, reward, sections)
         arguments = ("-m", "scheduler", "run", "--config", str(config), "--pool", pool, *options)
-        return BegunRun(time.time(), output, arguments, *self._popen(*arguments))
+        return ActiveRun(time.time(), output, arguments, *self._popen(*arguments))
 
     def start(
         self,
@@ -78,7 +75,7 @@ class Workplace(Place):
         reward: Mapping[str, Any],
         sections: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Launch a pool and return when all of its workers are ready.
+        """Launch a pool and return when all its workers are ready.
 
         Raises:
             BenchError: it did not come up.
@@ -102,21 +99,21 @@ class Workplace(Place):
         self._sessions.remove(process.pid)
 
     def new_folder(self, prefix: str) -> Path:
-        """A folder that ``clear`` removes. Its path is short, as there will be sockets in it."""
+        """A folder that ``clear`` removes. Its path is short, since sockets are made in it."""
         self._runs += 1
         folder = self.folder / f"{prefix}-{self._runs}"
         folder.mkdir(mode=0o700)
         return folder
 
     def clear(self) -> None:
-        """Drop the runs that were measured: their images are many."""
+        """Remove the measured runs, which have many images."""
         for path in [*self.folder.glob("run-*"), *self.folder.glob("p-*")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _config(
         self, data: Path, editor: Mapping[str, Any], reward: Mapping[str, Any], sections: Mapping[str, Any]
     ) -> tuple[Path, Path]:
-        """Write a config with an output folder of its own, and return the paths of both."""
+        """Write a config with its own output folder, and return both paths."""
         self._runs += 1
         output = self.folder / f"run-{self._runs}"
         config = output.with_suffix(".yaml")
@@ -135,15 +132,15 @@ class Workplace(Place):
         return config, output
 
     def _owns(self, process: psutil.Process) -> bool:
-        # Those of a program that did not come to its end are in its session: Ray's agents take another name.
+        # Also the processes in the session of a program that did not end: Ray's agents have other command lines.
         return super()._owns(process) or os.getsid(process.pid) in self._sessions
 
     def _popen(self, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
-        """Start it; what it says goes into the file. (A pipe would stop it as soon as it is full.)"""
+        """Start Python with its output in a file. (A full pipe would block it.)"""
         self._runs += 1
         log = self.folder / f"run-{self._runs}.log"
         with log.open("wb") as file:
-            # A session of its own: Ctrl-C reaches the bench alone, which then ends everything.
+            # Its own session: Ctrl-C reaches the bench only, which then ends everything.
             process = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=_ROOT,
@@ -161,7 +158,7 @@ class Workplace(Place):
 
 @contextlib.contextmanager
 def workplace() -> Iterator[Workplace]:
-    """A place that is gone when the block ends, however it ends."""
+    """A workplace that is removed when the block ends, however it ends."""
     place = Workplace()
     try:
         yield place
@@ -172,7 +169,7 @@ def workplace() -> Iterator[Workplace]:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C has been heard, or is not needed any more: what remains is quick, and must be done."""
+    """Ignore Ctrl-C: the clean-up is quick and must finish."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     earlier = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:

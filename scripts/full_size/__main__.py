@@ -21,7 +21,7 @@ from scripts.full_size.architectures import SIZES
 from scripts.full_size.gpu import gpu_name, versions, watched
 from scripts.full_size.jobs import OutOfTimeError
 from scripts.full_size.results import Record, Write, append_record, latest, markdown_table, read_records, status_of
-from scripts.full_size.suite import GROUPS, MEASURES, Asked, is_built
+from scripts.full_size.suite import GROUPS, MEASURES, SuiteOptions, is_built
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 _STATE = "measured.jsonl"
@@ -36,57 +36,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     That is 0 also where single measurements failed: their rows say so.
     """
-    options = _parser().parse_args(arguments)
-    asked = _asked(options)
-    for folder in (asked.models, asked.reward_models):
+    parsed = _parser().parse_args(arguments)
+    options = _suite_options(parsed)
+    for folder in (options.models, options.reward_models):
         folder.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    state = asked.models / _STATE
-    machine_is = {**gpu_name(asked.device), **versions()}
-    names = [name for name in MEASURES if name in _chosen(options.only)]
+    state = options.models / _STATE
+    machine_is = {**gpu_name(options.device), **versions()}
+    names = [name for name in MEASURES if name in _chosen(parsed.only)]
     try:
-        with raw_file(options.output_dir) as (path, raw):
-            raw({"measure": "conditions", **machine(), **machine_is, "arguments": _plain(vars(options))})
+        with raw_file(parsed.output_dir) as (path, raw):
+            raw({"measure": "conditions", **machine(), **machine_is, "arguments": _plain(vars(parsed))})
 
             def write(record: Record) -> None:
                 raw(record)
                 append_record(state, record)
 
-            for name in _in_order(names, asked, machine_is, read_records(state), again=options.again):
-                _measure(name, asked, machine_is, state, write)
+            for name in _in_order(names, options, machine_is, read_records(state), again=parsed.again):
+                _measure(name, options, machine_is, state, write)
     except KeyboardInterrupt:
         print("interrupted; nothing was left running", file=sys.stderr)
         return EXIT_INTERRUPTED
     records = read_records(state)
-    found = {name: latest(records, name, _conditions(name, asked, machine_is)) for name in names}
-    print("\n".join([*_title(asked, machine_is), "", *markdown_table(found), ""]))
+    found = {name: latest(records, name, _conditions(name, options, machine_is)) for name in names}
+    print("\n".join([*_title(options, machine_is), "", *markdown_table(found), ""]))
     print(f"raw figures: {path}; of all calls: {state}")
     return 0 if any(status_of(one) == "done" for one in found.values()) else EXIT_FAILED
 
 
-def _measure(name: str, asked: Asked, machine_is: Mapping[str, Any], state: Path, write: Write) -> None:
+def _measure(name: str, options: SuiteOptions, machine_is: Mapping[str, Any], state: Path, write: Write) -> None:
     """Measure it, and write down what comes of it, whatever that is."""
-    measure, conditions = MEASURES[name], _conditions(name, asked, machine_is)
+    measure, conditions = MEASURES[name], _conditions(name, options, machine_is)
 
     def say(status: str, **more: Any) -> None:
         write({"measure": name, "status": status, "time": time.time(), **conditions, **more})
         if status != "figure":
             print(f"{name}: {status} {more.get('message', '')}".rstrip().splitlines()[0], file=sys.stderr)
 
-    if asked.left < (measure.least if asked.size == "full" else 0.0):
-        say("not reached", message=f"{max(0.0, asked.left):.0f} s were left, and it takes {measure.least:.0f} at least")
+    if options.left < (measure.least if options.size == "full" else 0.0):
+        say(
+            "not reached",
+            message=f"{max(0.0, options.left):.0f} s were left, and it takes {measure.least:.0f} at least",
+        )
         return
-    if lacking := [role for role in measure.needs if not is_built(asked, role)]:
+    if lacking := [role for role in measure.needs if not is_built(options, role)]:
         say("failed", message=f"the {lacking[0]} is not built: run --only build-{lacking[0]}")
         return
-    plain = latest(read_records(state), "edit", _conditions("edit", asked, machine_is))
+    plain = latest(read_records(state), "edit", _conditions("edit", options, machine_is))
     beside = next((float(row["seconds_per_edit"]) for row in plain if "seconds_per_edit" in row), None)
     say("begun")
     started = time.monotonic()
-    with watched(asked.device) as watch:
+    with watched(options.device) as watch:
         try:
-            for row in measure.run(dataclasses.replace(asked, beside=beside)):
+            for row in measure.run(dataclasses.replace(options, beside=beside)):
                 say("figure", **row)
             ended: dict[str, Any] = {"status": "done"}
         except OutOfTimeError as error:
@@ -101,54 +104,59 @@ def _measure(name: str, asked: Asked, machine_is: Mapping[str, Any], state: Path
 
 
 def _in_order(
-    names: Sequence[str], asked: Asked, machine_is: Mapping[str, Any], records: Sequence[Record], *, again: bool
+    names: Sequence[str],
+    options: SuiteOptions,
+    machine_is: Mapping[str, Any],
+    records: Sequence[Record],
+    *,
+    again: bool,
 ) -> list[str]:
     """What is to be measured: what never was first, then what failed. A model that is built is not built again."""
-    ended = {name: status_of(latest(records, name, _conditions(name, asked, machine_is))) for name in names}
-    built = {f"build-{role}" for role in ("editor", "reward") if is_built(asked, role)}
+    ended = {name: status_of(latest(records, name, _conditions(name, options, machine_is))) for name in names}
+    built = {f"build-{role}" for role in ("editor", "reward") if is_built(options, role)}
     todo = [name for name in names if name not in built and (again or ended[name] != "done")]
     return sorted(todo, key=lambda name: ended[name] == "failed" and not name.startswith("build-"))
 
 
-def _conditions(name: str, asked: Asked, machine_is: Mapping[str, Any]) -> dict[str, Any]:
+def _conditions(name: str, options: SuiteOptions, machine_is: Mapping[str, Any]) -> dict[str, Any]:
     """What a figure depends on: those of other conditions are other figures."""
-    steps = {"steps": asked.steps} if MEASURES[name].by_steps else {}
-    gpu = machine_is.get("gpu") or asked.device
-    return {"size": asked.size, "layers": asked.layers, "gpu": gpu, **steps}
+    steps = {"steps": options.steps} if MEASURES[name].by_steps else {}
+    gpu = machine_is.get("gpu") or options.device
+    return {"size": options.size, "layers": options.layers, "gpu": gpu, **steps}
 
 
-def _title(asked: Asked, machine_is: Mapping[str, Any]) -> list[str]:
-    on = str(machine_is.get("gpu", f"no GPU ({asked.device})"))
+def _title(options: SuiteOptions, machine_is: Mapping[str, Any]) -> list[str]:
+    on = str(machine_is.get("gpu", f"no GPU ({options.device})"))
     if "driver" in machine_is:
         on += f" ({machine_is['gpu_memory_gb']} GB), driver {machine_is['driver']}"
     used = ", ".join(f"{library} {version}" for library, version in versions().items())
-    depth = "all layers" if asked.layers is None else f"at most {asked.layers} layers"
+    depth = "all layers" if options.layers is None else f"at most {options.layers} layers"
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    return [f"{today}: {asked.size} size, {depth}, random weights. {on}; {used}."]
+    return [f"{today}: {options.size} size, {depth}, random weights. {on}; {used}."]
 
 
 def _chosen(only: Sequence[str] | None) -> set[str]:
     return {name for given in only or MEASURES for name in GROUPS.get(given, [given])}
 
 
-def _asked(options: argparse.Namespace) -> Asked:
-    full = options.size == "full"
-    return Asked(
-        size=options.size,
-        layers=options.layers,
-        steps=options.steps or (_FULL_STEPS if full else _TINY_STEPS),
-        pairs=options.pairs or (_FULL_PAIRS if full else _TINY_PAIRS),
+def _suite_options(parsed: argparse.Namespace) -> SuiteOptions:
+    full = parsed.size == "full"
+    return SuiteOptions(
+        size=parsed.size,
+        layers=parsed.layers,
+        steps=parsed.steps or (_FULL_STEPS if full else _TINY_STEPS),
+        pairs=parsed.pairs or (_FULL_PAIRS if full else _TINY_PAIRS),
         tokens=_FULL_TOKENS if full else _TINY_TOKENS,
         batches=_FULL_BATCHES if full else _TINY_BATCHES,
-        device=options.device or ("cuda:0" if full else "cpu"),
-        models=options.models.absolute(),
-        reward_models=(options.reward_models or options.models).absolute(),
-        until=time.time() + 60 * options.minutes,
+        device=parsed.device or ("cuda:0" if full else "cpu"),
+        models=parsed.models.absolute(),
+        reward_models=(parsed.reward_models or parsed.models).absolute(),
+        until=time.time() + 60 * parsed.minutes,
     )
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+def _plain(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in parsed.items()}
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.bench.pictures import write_benchmark
-from scripts.bench.runs import BegunRun, FinishedRun
+from scripts.bench.runs import ActiveRun, FinishedRun
 from scripts.bench.workplace import Workplace
 from scripts.full_size.jobs import OutOfTimeError
 
@@ -77,8 +77,8 @@ def run_edits(
     """
     data = write_benchmark(place.folder / "pairs.json", categories=1, pairs=pairs, size=editor["height"])
     sections = {"scheduler": {"residency": "resident"}, "evaluation": {"samples_per_pair": samples}}
-    begun = place.begin(data.path, pool=POOL, editor=editor, reward=_NO_REWARD, sections=sections)
-    run = finished(begun, seconds)
+    active = place.start_run(data.path, pool=POOL, editor=editor, reward=_NO_REWARD, sections=sections)
+    run = finished(active, seconds)
     edits = edits_of(run.of("edited"))
     performance = run.report["performance"]["edit"]
     return {
@@ -102,19 +102,19 @@ def run_switch(
     """
     data = write_benchmark(place.folder / "pairs.json", categories=1, pairs=pairs, size=editor["height"])
     sections = {"scheduler": {"residency": "swap"}}
-    run = finished(place.begin(data.path, pool=POOL, editor=editor, reward=reward, sections=sections), seconds)
+    run = finished(place.start_run(data.path, pool=POOL, editor=editor, reward=reward, sections=sections), seconds)
     left = max(float(row["finished"]) for row in run.of("edited"))
-    begun = min(float(row["started"]) for row in run.of("scored"))
+    started = min(float(row["started"]) for row in run.of("scored"))
     performance = run.report["performance"]
     return {
-        "between_stages_seconds": begun - left,
+        "between_stages_seconds": started - left,
         "model_switches": performance["model_switches"],
         "model_switch_seconds": performance["model_switch_seconds"],
         "load_seconds": _load_seconds(run),
     }
 
 
-def finished(run: BegunRun, seconds: float) -> FinishedRun:
+def finished(run: ActiveRun, seconds: float) -> FinishedRun:
     """Wait for the run's end, but no longer than so many seconds.
 
     Raises:

@@ -25,7 +25,7 @@ _ENTRY = {"editor": "model_index.json", "reward": "config.json"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class SuiteOptions:
     """What is measured, where, and until when (in seconds since the epoch). ``beside`` is seconds per edit without
     options, under the same conditions, if that is known."""
 
@@ -60,30 +60,30 @@ class Measure:
     """One measurement. ``needs`` are the models that must be on disk, ``least`` the seconds without which it is not
     begun at full size; ``by_steps`` says that its figures depend on the number of denoising steps."""
 
-    run: Callable[[Asked], Iterator[Row]]
+    run: Callable[[SuiteOptions], Iterator[Row]]
     needs: Sequence[str]
     least: float
     by_steps: bool = False
 
 
-def is_built(asked: Asked, role: str) -> bool:
+def is_built(options: SuiteOptions, role: str) -> bool:
     """Whether all of the model's files are there."""
-    return (asked.folder(role) / _ENTRY[role]).exists()
+    return (options.folder(role) / _ENTRY[role]).exists()
 
 
-def _build(role: str) -> Callable[[Asked], Iterator[Row]]:
-    def run(asked: Asked) -> Iterator[Row]:
-        job = {"role": role, "folder": str(asked.folder(role)), "until": asked.until, **_common(asked)}
+def _build(role: str) -> Callable[[SuiteOptions], Iterator[Row]]:
+    def run(options: SuiteOptions) -> Iterator[Row]:
+        job = {"role": role, "folder": str(options.folder(role)), "until": options.until, **_common(options)}
         with workplace() as place:
-            yield from run_job(place.new_folder("p"), "scripts.full_size.build", job, asked.left)
+            yield from run_job(place.new_folder("p"), "scripts.full_size.build", job, options.left)
 
     return run
 
 
-def _edit(asked: Asked) -> Iterator[Row]:
-    with _place(asked) as place:
-        found = run_edits(place, _editor(asked, {}), pairs=asked.pairs, samples=1, seconds=asked.left)
-    what = f"an edit at {_side(asked)}, {asked.steps} steps, guidance"
+def _edit(options: SuiteOptions) -> Iterator[Row]:
+    with _place(options) as place:
+        found = run_edits(place, _editor(options, {}), pairs=options.pairs, samples=1, seconds=options.left)
+    what = f"an edit at {_side(options)}, {options.steps} steps, guidance"
     yield {"what": what, "figure": f"{found['seconds_per_edit']:.2f} s", **found}
     yield {"what": "the first edit of a worker", "figure": f"{found['first_edit_seconds']:.2f} s"}
     if found["gap_seconds"]:
@@ -93,16 +93,16 @@ def _edit(asked: Asked) -> Iterator[Row]:
     yield {"what": "loading, files hashed", "figure": ", ".join(f"{s:.0f} s" for s in found["load_seconds"].values())}
 
 
-def _option(name: str, value: Any) -> Callable[[Asked], Iterator[Row]]:
-    def run(asked: Asked) -> Iterator[Row]:
+def _option(name: str, value: Any) -> Callable[[SuiteOptions], Iterator[Row]]:
+    def run(options: SuiteOptions) -> Iterator[Row]:
         samples = 2 if name == "keep_prompt_embeddings" else 1
-        with _place(asked) as place:
-            editor = _editor(asked, {name: value})
-            found = run_edits(place, editor, pairs=asked.pairs, samples=samples, seconds=asked.left)
+        with _place(options) as place:
+            editor = _editor(options, {name: value})
+            found = run_edits(place, editor, pairs=options.pairs, samples=samples, seconds=options.left)
         seconds = found["seconds_per_edit"]
-        beside = f", {seconds / asked.beside:.3f} of that without" if asked.beside else ""
+        beside = f", {seconds / options.beside:.3f} of that without" if options.beside else ""
         first = f"; the first {found['first_edit_seconds']:.1f} s"
-        what = f"an edit with `{name}: {str(value).lower()}`, {asked.steps} steps"
+        what = f"an edit with `{name}: {str(value).lower()}`, {options.steps} steps"
         if samples > 1:
             what += ", a pair's second sample"
         yield {"what": what, "figure": f"{seconds:.2f} s{beside}{first}", **found}
@@ -110,52 +110,52 @@ def _option(name: str, value: Any) -> Callable[[Asked], Iterator[Row]]:
     return run
 
 
-def _score(asked: Asked) -> Iterator[Row]:
+def _score(options: SuiteOptions) -> Iterator[Row]:
     job = {
-        "folder": str(asked.folder("reward")),
+        "folder": str(options.folder("reward")),
         "scorings": SCORINGS,
-        "batches": list(asked.batches),
-        "tokens": asked.tokens,
-        "side": architecture(asked.size, None).side,
+        "batches": list(options.batches),
+        "tokens": options.tokens,
+        "side": architecture(options.size, None).side,
         "repeat": 3,
         "seconds_each": 12.0,
-        **_common(asked),
+        **_common(options),
     }
     with workplace() as place:
-        yield from run_job(place.new_folder("p"), "scripts.full_size.rates", job, asked.left)
+        yield from run_job(place.new_folder("p"), "scripts.full_size.rates", job, options.left)
 
 
-def _moves(role: str, kind: str) -> Callable[[Asked], Iterator[Row]]:
-    def run(asked: Asked) -> Iterator[Row]:
-        folder, parts = asked.folder(role), architecture(asked.size, None)
+def _moves(role: str, kind: str) -> Callable[[SuiteOptions], Iterator[Row]]:
+    def run(options: SuiteOptions) -> Iterator[Row]:
+        folder, parts = options.folder(role), architecture(options.size, None)
         job = {
             "role": role,
             "type": kind,
             "folder": str(folder),
             "second": str(folder.with_name(f"{folder.name}-second")),
             "side": parts.side,
-            "parameters": edit_parameters(parts.side, asked.steps),
-            **_common(asked),
+            "parameters": edit_parameters(parts.side, options.steps),
+            **_common(options),
         }
         with workplace() as place:
-            yield from run_job(place.new_folder("p"), "scripts.full_size.moves", job, asked.left)
+            yield from run_job(place.new_folder("p"), "scripts.full_size.moves", job, options.left)
 
     return run
 
 
-def _switch(asked: Asked) -> Iterator[Row]:
-    sizes = [sum(path.stat().st_size for path in asked.folder(role).rglob("*.safetensors")) for role in _ENTRY]
+def _switch(options: SuiteOptions) -> Iterator[Row]:
+    sizes = [sum(path.stat().st_size for path in options.folder(role).rglob("*.safetensors")) for role in _ENTRY]
     away = off_device(sizes, psutil.virtual_memory().available)
     reward = {
         "type": "qwen3_vl",
-        "model_name": str(asked.folder("reward")),
-        "device": asked.device,
-        "dtype": architecture(asked.size, None).dtype,
+        "model_name": str(options.folder("reward")),
+        "device": options.device,
+        "dtype": architecture(options.size, None).dtype,
         "scoring": "logits",
     }
-    editor = {**_editor(asked, {}), "num_inference_steps": min(_SWITCH_STEPS, asked.steps)}
-    with _place(asked) as place:
-        found = run_switch(place, editor, reward, pairs=2, seconds=asked.left)
+    editor = {**_editor(options, {}), "num_inference_steps": min(_SWITCH_STEPS, options.steps)}
+    with _place(options) as place:
+        found = run_switch(place, editor, reward, pairs=2, seconds=options.left)
     figure = f"{found['between_stages_seconds']:.1f} s"
     yield {"what": f"the switch of a run, weights leave for the {away}", "figure": figure, "away": away, **found}
 
@@ -199,33 +199,33 @@ GROUPS: Mapping[str, Sequence[str]] = {
 }
 
 
-def _common(asked: Asked) -> dict[str, Any]:
-    dtype = architecture(asked.size, None).dtype
-    return {"size": asked.size, "layers": asked.layers, "device": asked.device, "dtype": dtype}
+def _common(options: SuiteOptions) -> dict[str, Any]:
+    dtype = architecture(options.size, None).dtype
+    return {"size": options.size, "layers": options.layers, "device": options.device, "dtype": dtype}
 
 
-def _editor(asked: Asked, optimizations: Mapping[str, Any]) -> dict[str, Any]:
-    parts = architecture(asked.size, None)
+def _editor(options: SuiteOptions, optimizations: Mapping[str, Any]) -> dict[str, Any]:
+    parts = architecture(options.size, None)
     return editor_section(
-        str(asked.folder("editor")),
-        device=asked.device,
+        str(options.folder("editor")),
+        device=options.device,
         dtype=parts.dtype,
         side=parts.side,
-        steps=asked.steps,
+        steps=options.steps,
         optimizations=optimizations,
     )
 
 
-def _side(asked: Asked) -> str:
-    side = architecture(asked.size, None).side
+def _side(options: SuiteOptions) -> str:
+    side = architecture(options.size, None).side
     return f"{side} x {side}"
 
 
 @contextmanager
-def _place(asked: Asked) -> Iterator[Workplace]:
+def _place(options: SuiteOptions) -> Iterator[Workplace]:
     """A workplace that knows the hashes of the files that an earlier one has read."""
     with workplace() as place:
-        kept, here = asked.models / _HASHES, place.folder / "home" / _HASHES
+        kept, here = options.models / _HASHES, place.folder / "home" / _HASHES
         if kept.exists():
             shutil.copy(kept, here)
         try:

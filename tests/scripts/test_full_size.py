@@ -18,7 +18,7 @@ from scripts.full_size.gpu import gpu_name, watched
 from scripts.full_size.jobs import JobError, OutOfTimeError, run_job
 from scripts.full_size.product import edits_of
 from scripts.full_size.results import latest, markdown_table, read_records, short, status_of
-from scripts.full_size.suite import Asked
+from scripts.full_size.suite import SuiteOptions
 from scripts.full_size.weights import draw, fan_in, plan_shards, total_bytes
 
 TINY = architecture("tiny", None)
@@ -185,15 +185,15 @@ def test_tiny_models_are_built_edited_and_scored_with_on_a_cpu(tmp_path: Path) -
 
 
 def test_what_never_was_tried_comes_before_what_failed_and_what_is_done_does_not_come_again(tmp_path: Path) -> None:
-    asked = Asked("tiny", None, 2, 2, 4, (1,), "cpu", tmp_path, tmp_path, until=0.0)
+    options = SuiteOptions("tiny", None, 2, 2, 4, (1,), "cpu", tmp_path, tmp_path, until=0.0)
     ended = {"edit": "failed", "score": "done", "switch": "not reached"}
     records = [{"measure": name, "status": status, "steps": 2, **CPU} for name, status in ended.items()]
     names = ["build-editor", "edit", "score", "option:fp8", "switch"]
-    assert _in_order(names, asked, {}, records, again=False) == ["build-editor", "option:fp8", "switch", "edit"]
-    assert _in_order(names, asked, {"gpu": "another"}, records, again=False) == names
-    asked.folder("editor").mkdir()
-    (asked.folder("editor") / "model_index.json").touch()
-    assert _in_order(names, asked, {}, records, again=True) == ["score", "option:fp8", "switch", "edit"]
+    assert _in_order(names, options, {}, records, again=False) == ["build-editor", "option:fp8", "switch", "edit"]
+    assert _in_order(names, options, {"gpu": "another"}, records, again=False) == names
+    options.folder("editor").mkdir()
+    (options.folder("editor") / "model_index.json").touch()
+    assert _in_order(names, options, {}, records, again=True) == ["score", "option:fp8", "switch", "edit"]
 
 
 def test_where_there_is_no_gpu_nothing_is_said_of_one() -> None:
