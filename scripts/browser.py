@@ -1,4 +1,4 @@
-"""The browser that scripts drive: the Chromium that is installed, headless, through playwright."""
+"""The browser of the scripts: the installed Chromium, headless, driven by playwright."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ARGUMENTS = (
 
 
 def missing_browser() -> str | None:
-    """Why there is none to drive; None if there is one."""
+    """Why there is no browser; None if there is one."""
     if find_spec("playwright") is None:
         return "playwright is not installed"
     return None if _program() else f"no Chromium is installed: none of {', '.join(_NAMES)} is in the PATH"
@@ -32,7 +32,7 @@ def missing_browser() -> str | None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser, until the block ends. Nothing else of playwright may be at work in this thread.
+    """The browser, until the block ends. Do not use playwright elsewhere in this thread meanwhile.
 
     Raises:
         RuntimeError: there is none.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Linters and types, changing nothing.
+# Checks lint, format and types; changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 .venv/bin/ruff check .

@@ -1,6 +1,6 @@
-"""``python -m scripts.coverage``: how often the 95 % intervals of the reports hold the true value, by simulation.
+"""``python -m scripts.coverage``: simulates how often the 95 % intervals of the reports contain the true value.
 
-Prints Markdown tables, the same on every machine: of ``ci95``, beside a percentile bootstrap, and of the correlations.
+It prints Markdown tables, the same on every machine: for ``ci95`` and a percentile bootstrap, and for correlations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Scores:
 
 
 def kinds_of_scores() -> list[Scores]:
-    """Normal ones, and such as benchmarks have: skewed, at both ends, in whole numbers."""
+    """A normal distribution, and distributions as in benchmarks: skewed, at both ends, integers."""
     return [
         Scores("normal", lambda rng, runs, pairs: rng.normal(7, 1, (runs, pairs)), 7.0),
         _beta("most are good: 10 x Beta(5, 1.5)", 5, 1.5, rounded=False),
@@ -50,7 +50,7 @@ def students_intervals(scores: Any) -> tuple[Any, Any]:
     """``ci95`` of each row of ``scores``: low ends, high ends.
 
     Raises:
-        AssertionError: it is not what ``scheduler.statistics.describe`` gives for the first rows.
+        AssertionError: ``scheduler.statistics.describe`` gives other intervals for the first rows.
     """
     pairs = scores.shape[1]
     margin = float(stdtrit(pairs - 1, 0.975)) * scores.std(axis=1, ddof=1) / math.sqrt(pairs)
@@ -63,16 +63,16 @@ def students_intervals(scores: Any) -> tuple[Any, Any]:
 
 
 def coverage_of_mean(kind: Scores, pairs: int, runs: int, seed: int) -> float:
-    """The share of ``runs`` whose ``ci95`` holds the true mean."""
+    """The share of ``runs`` whose ``ci95`` contains the true mean."""
     low, high = students_intervals(kind.draw(np.random.default_rng([seed, pairs]), runs, pairs))
     return float(((low <= kind.mean) & (kind.mean <= high)).mean())
 
 
 def coverage_of_bootstrap(kind: Scores, pairs: int, runs: int, seed: int) -> float:
-    """The same of a percentile bootstrap's intervals, over the same scores."""
+    """The same for the intervals of a percentile bootstrap, with the same scores."""
     rng = np.random.default_rng([seed, pairs])
     scores = kind.draw(rng, runs, pairs)
-    # Which pairs are drawn hangs on no score, so all runs may share the draws: a matrix of how often each is taken.
+    # The drawn pairs do not depend on the scores, so all runs share them: a matrix of how often each pair is drawn.
     weights = rng.multinomial(pairs, [1 / pairs] * pairs, size=_RESAMPLES).T / pairs
     covered = 0
     for start in range(0, runs, _BLOCK):
@@ -82,8 +82,8 @@ def coverage_of_bootstrap(kind: Scores, pairs: int, runs: int, seed: int) -> flo
 
 
 def coverage_of_correlations(rho: float, pairs: int, runs: int, seed: int) -> tuple[float, float]:
-    """Of Spearman's rho and Kendall's tau-b: people's scores are 1 to 5, the reward's 0 to 10, the normal ones behind
-    them have the correlation ``rho``. Runs that have no interval do not count.
+    """The coverage for Spearman's rho and Kendall's tau-b. People's scores are 1 to 5, the reward's 0 to 10; both come
+    from normal values with the correlation ``rho``. Runs without an interval do not count.
     """
     rng = np.random.default_rng([seed, pairs])
     many = _both_scores(rng, rho, 400_000)
@@ -105,7 +105,7 @@ def _beta(name: str, a: float, b: float, *, rounded: bool) -> Scores:
 
     mean = 10 * a / (a + b)
     if rounded:
-        # The sum over scores of the probability to be at or above them.
+        # The sum over all scores of the probability of that score or a higher one.
         mean = float(sum(stats.beta.sf((score - 0.5) / 10, a, b) for score in range(1, 11)))
     return Scores(name, draw, mean)
 
@@ -118,7 +118,7 @@ def _both_scores(rng: Any, rho: float, pairs: int) -> tuple[Any, Any]:
 
 def main(runs: int = 20_000, seed: int = 1) -> None:
     """Print the tables."""
-    print(f"Share of {runs} simulated runs whose interval holds the true mean; in brackets a percentile bootstrap's.\n")
+    print(f"Share of {runs} simulated runs whose interval contains the true mean (percentile bootstrap in brackets).\n")
     print(f"| scores | {' | '.join(f'n = {pairs}' for pairs in SIZES)} |")
     print(f"| :--- |{' ---: |' * len(SIZES)}")
     for kind in kinds_of_scores():
@@ -128,14 +128,14 @@ def main(runs: int = 20_000, seed: int = 1) -> None:
         ]
         print(f"| {kind.name} | {' | '.join(cells)} |", flush=True)
     runs = max(1, runs // 10)
-    print(f"\nShare of {runs} simulated runs whose interval holds the true correlation.\n")
+    print(f"\nShare of {runs} simulated runs whose interval contains the true correlation.\n")
     sizes = SIZES[:-1]
     print(f"| correlation behind the scores | {' | '.join(f'n = {pairs}' for pairs in sizes)} |")
     print(f"| :--- |{' ---: |' * len(sizes)}")
     for rho in (0.0, 0.5, 0.8):
-        found = [coverage_of_correlations(rho, pairs, runs, seed) for pairs in sizes]
+        coverage = [coverage_of_correlations(rho, pairs, runs, seed) for pairs in sizes]
         for place, name in enumerate(("Spearman", "Kendall tau-b")):
-            print(f"| {name}, {rho:g} | {' | '.join(f'{one[place]:.1%}' for one in found)} |", flush=True)
+            print(f"| {name}, {rho:g} | {' | '.join(f'{both[place]:.1%}' for both in coverage)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A small drawing board: coordinates are those of the finished picture, edges come out smooth.
+"""A small canvas with smooth edges. Coordinates are those of the finished picture.
 
-Everything is drawn larger and scaled down at the end. No text is drawn: fonts differ from machine to machine.
+Everything is drawn larger and scaled down at the end. It draws no text, since fonts differ between machines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Canvas:
         self._image = Image.new("RGBA", (width * _SCALE, height * _SCALE), (0, 0, 0, 0))
 
     def sky(self, top: Colour, bottom: Colour) -> None:
-        """Fill the whole picture, going from one colour to the other."""
+        """Fill the whole picture with a gradient."""
         draw = ImageDraw.Draw(self._image)
         height = self._image.height
         for y in range(height):
@@ -32,37 +32,37 @@ class Canvas:
             draw.line((0, y, self._image.width, y), fill=mixed)
 
     def box(self, x: float, y: float, width: float, height: float, colour: Colour, radius: float = 0) -> None:
-        """A rectangle from its upper left corner, with round corners if ``radius`` is given."""
+        """Draw a rectangle from its upper left corner, with round corners if ``radius`` is given."""
         layer = self._layer()
         corners = (x * _SCALE, y * _SCALE, (x + width) * _SCALE - 1, (y + height) * _SCALE - 1)
         ImageDraw.Draw(layer).rounded_rectangle(corners, radius * _SCALE, fill=colour)
         self._image.alpha_composite(layer)
 
     def oval(self, x: float, y: float, x_radius: float, y_radius: float, colour: Colour) -> None:
-        """An ellipse around its centre."""
+        """Draw an ellipse around its centre."""
         layer = self._layer()
         corners = ((x - x_radius) * _SCALE, (y - y_radius) * _SCALE, (x + x_radius) * _SCALE, (y + y_radius) * _SCALE)
         ImageDraw.Draw(layer).ellipse(corners, fill=colour)
         self._image.alpha_composite(layer)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
-        """A circle around its centre."""
+        """Draw a circle around its centre."""
         self.oval(x, y, radius, radius, colour)
 
     def ball(self, x: float, y: float, radius: float, colour: Colour) -> None:
-        """A circle with a shadow on the ground and a highlight."""
+        """Draw a circle with a shadow on the ground and a highlight."""
         self.oval(x, y + radius, radius * 0.95, radius * 0.16, (0, 0, 0, 50))
         self.disc(x, y, radius, colour)
         self.disc(x - radius * 0.35, y - radius * 0.35, radius * 0.28, (255, 255, 255, 110))
 
     def shape(self, points: Sequence[Point], colour: Colour) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         layer = self._layer()
         ImageDraw.Draw(layer).polygon([(x * _SCALE, y * _SCALE) for x, y in points], fill=colour)
         self._image.alpha_composite(layer)
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
-        """A line through the points, with round ends and bends."""
+        """Draw a line through the points, with round ends and bends."""
         layer = self._layer()
         draw = ImageDraw.Draw(layer)
         scaled = [(x * _SCALE, y * _SCALE) for x, y in points]
@@ -83,5 +83,5 @@ class Canvas:
         return ground.resize((self.width, self.height), Image.Resampling.BOX).convert("RGB")
 
     def _layer(self) -> Image.Image:
-        """Half transparent colours must be laid over what is there; drawing them at once would replace it."""
+        """A layer to draw on: transparent colours drawn directly would replace the pixels, not blend with them."""
         return Image.new("RGBA", self._image.size, (0, 0, 0, 0))

@@ -1,4 +1,4 @@
-"""The pictures of the demo benchmark: what each shows is told by its description in ``make_demo_data``."""
+"""The pictures of the demo benchmark. ``make_demo_data`` describes what each shows."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def sunny_street() -> Canvas:
 
 
 def _person(board: Canvas, x: float, ground: float, colour: Colour, hair: Colour, hands: tuple[Point, Point]) -> None:
-    """Somebody standing, 120 pixels tall; ``hands`` are where the two hands are, from the middle of the shoulders."""
+    """A standing person, 120 pixels tall; ``hands`` are the positions of the hands, from between the shoulders."""
     for side in (-1, 1):
         board.line([(x + side * 8, ground - 52), (x + side * 9, ground - 6)], 11, (70, 76, 104))
         board.oval(x + side * 11, ground - 3, 9, 4, INK)
@@ -271,7 +271,7 @@ def three_balls() -> Canvas:
 
 
 def three_cups() -> Canvas:
-    """Cups on nothing: the ground is transparent, the glass of the middle one half so."""
+    """Cups on a transparent ground; the glass of the middle one is half transparent."""
     board = Canvas(300, 300)
     cups: tuple[tuple[int, int, int, Colour], ...] = (
         (62, 88, 116, ORANGE),

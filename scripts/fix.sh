@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats the code and mends what the linter can mend by itself.
+# Formats the code and applies the linter's automatic fixes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 .venv/bin/ruff check --fix .

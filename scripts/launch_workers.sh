@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts the pool of a config on this node, shows each load, and returns when all workers are ready.
+# Starts a config's pool on this node, shows each load, and returns when all workers are ready.
 # Usage: scripts/launch_workers.sh CONFIG [--pool NAME] [--foreground]
 set -euo pipefail
 if [ $# -lt 1 ] || [ "${1#-}" != "$1" ]; then
@@ -8,7 +8,7 @@ if [ $# -lt 1 ] || [ "${1#-}" != "$1" ]; then
 fi
 config=$1
 shift
-# The checkout's own environment if it is there, else whichever warmbench is installed.
+# The checkout's own environment if it exists, else the installed warmbench.
 warmbench="$(dirname "$0")/../.venv/bin/warmbench"
 [ -x "$warmbench" ] || warmbench=warmbench
 exec "$warmbench" workers start --config "$config" "$@"

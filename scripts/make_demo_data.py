@@ -1,7 +1,7 @@
 """Draws the demo benchmark: ``python -m scripts.make_demo_data OUTPUT.json``.
 
-Fifteen drawings in the five Chinese categories, in the JSON format, in several shapes and encodings: enough to see a
-whole run without a download. The same libraries give the same bytes; a file that is there already is left alone.
+Fifteen drawings in the five Chinese categories, in several shapes and encodings: enough for a whole run without a
+download. The same libraries give the same bytes; an up-to-date file is not written again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Encoding = Literal["png", "transparent_png", "palette_png", "jpeg"]
 
 @dataclass(frozen=True)
 class Scene:
-    """One pair: the drawing, what it shows, and what is to be made of it."""
+    """One pair: the drawing, its description, and the edit instruction."""
 
     pair_id: str
     draw: Callable[[], Canvas]
@@ -145,7 +145,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
 
 
 def encode(canvas: Canvas, encoding: Encoding) -> bytes:
-    """Return the drawing as the bytes of an image file."""
+    """Encode the drawing as an image file."""
     image = canvas.transparent() if encoding == "transparent_png" else canvas.opaque()
     file = io.BytesIO()
     if encoding == "jpeg":
@@ -158,7 +158,7 @@ def encode(canvas: Canvas, encoding: Encoding) -> bytes:
 
 
 def demo_benchmark() -> dict[str, list[dict[str, str]]]:
-    """Draw everything; the result is the benchmark as its JSON file holds it."""
+    """Draw everything; return the content of the benchmark's JSON file."""
     return {
         category: [
             {
@@ -174,7 +174,7 @@ def demo_benchmark() -> dict[str, list[dict[str, str]]]:
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
-    """Put the content there in one step, unless it is there already; say whether anything was written."""
+    """Write the file atomically, unless it has this content already; return whether it was written."""
     if path.is_file() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def write_if_changed(path: Path, content: bytes) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(prog="make_demo_data", description="Draw the demo benchmark.")
     parser.add_argument("output", type=Path, help="the JSON file to write")
     output: Path = parser.parse_args(arguments).output

@@ -1,7 +1,7 @@
-"""Takes the pictures of the documents: ``python -m scripts.make_pictures [FOLDER]`` (default ``docs/pictures``).
+"""Takes the screenshots of the documents: ``python -m scripts.make_pictures [FOLDER]`` (default ``docs/pictures``).
 
-Real runs with simulated editors on the demo's drawings, in a folder that is removed again, one of them in a terminal;
-and then a browser (``scripts/browser.py``). A pool of the name ``make-pictures`` must not be up.
+It makes real runs with simulated editors on the demo's drawings, in a temporary folder, one of them in a terminal, and
+opens their pages in a browser (``scripts/browser.py``). No pool named ``make-pictures`` may be up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TO_GALLERY = "document.querySelector('.gallery').scrollIntoView()"
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture: of which page, how large, and what is done before."""
+    """One screenshot: which page, its size, and what to do first."""
 
     name: str
     comparison: bool = False
@@ -69,7 +69,7 @@ SHOTS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Take them all."""
+    """Take all screenshots."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "pictures")
     folder: Path = parser.parse_args(arguments).folder
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _pages(folder: Path) -> tuple[Path, Path]:
-    """A run with one failure, a control that edits nothing, and their comparison."""
+    """The pages of a run with one failure, and of its comparison with a control that edits nothing."""
     make_demo_data([str(folder / "benchmark.json")])
     for editor in ("identity", "simulated"):
         _run(folder, editor)
@@ -116,7 +116,7 @@ def _run(folder: Path, editor: str) -> None:
 
 
 def _terminal(folder: Path) -> str:
-    """The screen of a run with six editors and barriers, as a page, when half of the edits are made."""
+    """The terminal of a run with six editors and barriers, as a page, when half of the edits are done."""
     from scripts.terminal_picture import watch
 
     drawn = json.loads((folder / "benchmark.json").read_text(encoding="utf-8"))
@@ -187,13 +187,13 @@ def _shoot(browser: Browser, page_file: Path, shot: Shot) -> bytes:
     if shot.before:
         shot.before(page)
     page.evaluate(_PICTURES)
-    taken = page.screenshot()
+    screenshot = page.screenshot()
     context.close()
-    return taken
+    return screenshot
 
 
 def _small(picture: bytes, colours: int | None) -> bytes:
-    """The same picture, packed as well as PNG can; with ``colours``, with at most so many."""
+    """The same picture as a small PNG; with ``colours``, reduced to that number of colours."""
     stream = io.BytesIO()
     with Image.open(io.BytesIO(picture)) as image:
         plain = image.convert("RGB")

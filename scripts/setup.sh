@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Sets up what is missing: the environment in .venv, and with "demo" the demo's data and tiny models.
+# Sets up the environment in .venv and, with "demo", the demo's data and tiny models; skips what is up to date.
 # Usage: scripts/setup.sh [run|dev|bench] [demo]      (default: run demo)
-# "run" is what an evaluation needs, "dev" adds the test tools, "bench" what the bench compares with, if it can be had.
-# What is there and up to date is left alone.
+# "run" installs what an evaluation needs, "dev" also the test tools, "bench" also the peers of the bench, if available.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +23,7 @@ find_python() {
       return
     fi
   done
-  echo "warmbench needs Python 3.11 or newer; none was found (set PYTHON=/path/to/python)" >&2
+  echo "warmbench needs Python 3.11 or newer, which was not found: set PYTHON=/path/to/python" >&2
   exit 1
 }
 
@@ -34,7 +33,7 @@ if [ ! -x .venv/bin/python ]; then
   "$python" -m venv .venv
 fi
 
-# What is installed is named by what it was installed from; "bench" includes "dev", which includes "run".
+# A stamp in .venv names what was installed; "bench" includes "dev", which includes "run".
 wanted=$(cat pyproject.toml constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
 installed() { [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; }
 install() { # KIND EXTRAS
@@ -46,7 +45,7 @@ if ! installed dev && ! { [ "$kind" = run ] && installed run; }; then
   if [ "$kind" = run ]; then install run scheduler,editor,reward; else install dev scheduler,editor,reward,dev; fi
 fi
 if [ "$kind" = bench ] && ! installed bench; then
-  install bench bench || echo "What the bench compares with can't be installed here: it will leave that out" >&2
+  install bench bench || echo "The peers of the bench could not be installed: it will leave them out" >&2
 fi
 
 if [ "$demo" = yes ]; then

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes an environment of its own for the reward, or brings one up to date, and prints what to write into the config.
+# Makes or updates a separate environment for the reward, and prints the lines for the config.
 # Usage: scripts/setup_reward_env.sh [--conda NAME | --venv DIR] [--python PYTHON]
-# Without either it is the conda environment qwen3_vl_env where there is a conda, else the folder .venv-reward.
-# PYTHON is the program, or the version, to make a new environment with. What is up to date is left alone.
+# The default is the conda environment qwen3_vl_env if there is a conda, else the folder .venv-reward.
+# PYTHON is the program or version for a new environment.
 set -euo pipefail
-# An environment that is active, or paths of another one, must not reach into this one.
+# An active environment, or paths of another one, must not affect this one.
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
 from=$PWD
 cd "$(dirname "$0")/.."
@@ -28,7 +28,7 @@ conda=$(command -v conda || echo "${CONDA_EXE:-}")
 if [ -z "$name$folder" ]; then
   if [ -n "$conda" ]; then name=qwen3_vl_env; else folder=$PWD/.venv-reward; fi
 fi
-if [ -n "$name" ] && [ -z "$conda" ]; then fail "there is no conda to make $name with; --venv DIR needs none" 2; fi
+if [ -n "$name" ] && [ -z "$conda" ]; then fail "conda was not found, so $name cannot be made: use --venv DIR" 2; fi
 case "$folder" in "" | /*) ;; *) folder=$from/$folder ;; esac
 
 find_python() {
@@ -40,7 +40,7 @@ find_python() {
       return
     fi
   done
-  fail "the reward needs Python 3.11 or newer, which ${wanted:-what is on the PATH} is not: give --python PYTHON" 2
+  fail "the reward needs Python 3.11 or newer, which was not found${wanted:+ as $wanted}: give --python PYTHON" 2
 }
 conda_python() { "$conda" run --no-capture-output -n "$name" python -s -c 'import sys; print(sys.executable)'; }
 conda_version() {
@@ -54,10 +54,10 @@ conda_version() {
 if [ -n "$folder" ]; then
   python=$folder/bin/python line="python: $folder/bin/python"
   if [ ! -x "$python" ]; then
-    if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then fail "$folder is there, and is no environment: name another" 2; fi
-    found=$(find_python)
-    echo "Making the environment $folder with $("$found" --version)"
-    "$found" -m venv "$folder"
+    if [ -n "$(ls -A "$folder" 2>/dev/null)" ]; then fail "$folder exists and is not an environment: name another" 2; fi
+    base=$(find_python)
+    echo "Making the environment $folder with $("$base" --version)"
+    "$base" -m venv "$folder"
   fi
 else
   line="conda_env: $name"
@@ -68,9 +68,9 @@ else
   fi
 fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-  fail "$python is $("$python" --version 2>&1), and the reward needs 3.11 or newer: remove it, or name another" 2
+  fail "$python is $("$python" --version 2>&1), but the reward needs 3.11 or newer: remove it, or name another" 2
 
-# What is installed is named by what it was installed from.
+# A stamp names what was installed.
 stamp=$("$python" -c 'import sys; print(sys.prefix)')/warmbench-installed
 source=$({ pwd && cat pyproject.toml constraints-reward.txt; } | sha256sum)
 check() {
@@ -95,7 +95,7 @@ else
   echo "Installing [reward] for $python (some minutes the first time)"
   "$python" -s -m pip --version >/dev/null 2>&1 || "$python" -s -m ensurepip --default-pip >/dev/null
   "$python" -s -m pip install --quiet --disable-pip-version-check -c constraints-reward.txt -e ".[reward]"
-  versions=$(check) || fail "what was installed can't be imported:"$'\n'"$versions"
+  versions=$(check) || fail "the installed packages cannot be imported:"$'\n'"$versions"
   echo "$source" >"$stamp"
   echo "Ready: ${versions##*$'\n'}"
 fi

@@ -1,4 +1,4 @@
-"""What a command shows in a terminal, as a page for a browser: a real pseudo-terminal, read by an emulator (pyte)."""
+"""Turns a command's terminal screen into an HTML page: a real pseudo-terminal, read by an emulator (pyte)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pyte
 
 COLUMNS, ROWS = 100, 28
 _QUIET_SECONDS = 0.1
-"""So long nothing comes between two drawings of the screen: then it is whole."""
+"""If nothing arrives for this long, the screen is complete."""
 
 _COLOURS = {
     "black": "#3b4048",
@@ -47,49 +47,48 @@ _STYLE = """
 
 
 class _Screen(pyte.Screen):
-    """One that knows dim text, too, and keeps it where others keep italics, which nothing here uses."""
+    """A screen that also knows dim text. It stores it as italics, which warmbench does not use."""
 
     def select_graphic_rendition(self, *attributes: int, **more: Any) -> None:
         extended = 38 in attributes or 48 in attributes
-        super().select_graphic_rendition(*(3 if one == 2 and not extended else one for one in attributes), **more)
+        super().select_graphic_rendition(*(3 if code == 2 and not extended else code for code in attributes), **more)
 
 
 def watch(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], wanted: Callable[[str], bool]
 ) -> str:
-    """Run the command in a terminal, to its end; return its screen, as HTML, at the first moment when the screen's text
-    was ``wanted``.
+    """Run the command in a terminal, to its end; return the first screen whose text was ``wanted``, as HTML.
 
     Raises:
-        SystemExit: it never was, or the command failed.
+        SystemExit: there was none, or the command failed.
     """
     screen = _Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    found = None
+    page = None
     try:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         while (read := _read(ours, _QUIET_SECONDS)) is None or read:
             if read:
                 stream.feed(read)
-            elif found is None and wanted("\n".join(screen.display)):
-                found = _page(screen)
+            elif page is None and wanted("\n".join(screen.display)):
+                page = _page(screen)
     finally:
         os.close(ours)
-    if process.wait() or found is None:
+    if process.wait() or page is None:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n" + "\n".join(screen.display))
-    return found
+    return page
 
 
 def _read(terminal: int, seconds: float) -> bytes | None:
-    """What has come; None if nothing came for so long, nothing at the end."""
+    """The bytes that have arrived; None if nothing arrives within ``seconds``, empty at the end."""
     if not select.select([terminal], [], [], seconds)[0]:
         return None
     try:
         return os.read(terminal, 65536)
-    except OSError:  # how Linux tells that nobody holds the other end any more
+    except OSError:  # on Linux: the other end is closed
         return b""
 
 

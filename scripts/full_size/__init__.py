@@ -1,1 +1,1 @@
-"""Measures the real architectures on a GPU, at their full size with random weights, without any download."""
+"""Measures the real architectures on a GPU, at full size with random weights, without downloads."""

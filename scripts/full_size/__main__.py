@@ -1,6 +1,6 @@
 """``python -m scripts.full_size --models DIR``: builds the models once, measures, and prints a table.
 
-What one call has no time for, the next one with the same folder goes on with.
+If a call has not enough time, the next one with the same folder continues.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _FULL_PAIRS, _TINY_PAIRS = 3, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what there is time for, print the table of all that is known, and return the exit code.
+    """Measure as much as there is time for, print the table of all results, and return the exit code.
 
-    That is 0 also where single measurements failed: their rows say so.
+    It is 0 even if single measurements failed: their rows say so.
     """
     parsed = _parser().parse_args(arguments)
     options = _suite_options(parsed)
@@ -56,17 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in _in_order(names, options, machine_is, read_records(state), again=parsed.again):
                 _measure(name, options, machine_is, state, write)
     except KeyboardInterrupt:
-        print("interrupted; nothing was left running", file=sys.stderr)
+        print("interrupted; no process is left running", file=sys.stderr)
         return EXIT_INTERRUPTED
     records = read_records(state)
-    found = {name: latest(records, name, _conditions(name, options, machine_is)) for name in names}
-    print("\n".join([*_title(options, machine_is), "", *markdown_table(found), ""]))
+    results = {name: latest(records, name, _conditions(name, options, machine_is)) for name in names}
+    print("\n".join([*_title(options, machine_is), "", *markdown_table(results), ""]))
     print(f"raw figures: {path}; of all calls: {state}")
-    return 0 if any(status_of(one) == "done" for one in found.values()) else EXIT_FAILED
+    return 0 if any(status_of(rows) == "done" for rows in results.values()) else EXIT_FAILED
 
 
 def _measure(name: str, options: SuiteOptions, machine_is: Mapping[str, Any], state: Path, write: Write) -> None:
-    """Measure it, and write down what comes of it, whatever that is."""
+    """Measure it, and record its figures and how it ended."""
     measure, conditions = MEASURES[name], _conditions(name, options, machine_is)
 
     def say(status: str, **more: Any) -> None:
@@ -77,7 +77,7 @@ def _measure(name: str, options: SuiteOptions, machine_is: Mapping[str, Any], st
     if options.left < (measure.least if options.size == "full" else 0.0):
         say(
             "not reached",
-            message=f"{max(0.0, options.left):.0f} s were left, and it takes {measure.least:.0f} at least",
+            message=f"{max(0.0, options.left):.0f} s left, at least {measure.least:.0f} s needed",
         )
         return
     if lacking := [role for role in measure.needs if not is_built(options, role)]:
@@ -94,12 +94,12 @@ def _measure(name: str, options: SuiteOptions, machine_is: Mapping[str, Any], st
             ended: dict[str, Any] = {"status": "done"}
         except OutOfTimeError as error:
             ended = {"status": "not reached", "message": str(error)}
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the others go on
+        except Exception as error:  # noqa: BLE001 - any error is recorded, and the other measurements go on
             ended = {"status": "failed", "message": f"{type(error).__name__}: {error}"}
     seconds = time.monotonic() - started
     peak = watch.figures()
     if "gpu_memory_peak_gb" in peak:
-        say("figure", what=f"{name}: most GPU memory in use", figure=f"{peak['gpu_memory_peak_gb']:.1f} GB", **peak)
+        say("figure", what=f"{name}: peak GPU memory", figure=f"{peak['gpu_memory_peak_gb']:.1f} GB", **peak)
     say(**ended, wall_seconds=seconds)
 
 
@@ -111,7 +111,7 @@ def _in_order(
     *,
     again: bool,
 ) -> list[str]:
-    """What is to be measured: what never was first, then what failed. A model that is built is not built again."""
+    """The measurements to make: new ones first, then those that failed. A model is built only once."""
     ended = {name: status_of(latest(records, name, _conditions(name, options, machine_is))) for name in names}
     built = {f"build-{role}" for role in ("editor", "reward") if is_built(options, role)}
     todo = [name for name in names if name not in built and (again or ended[name] != "done")]
@@ -119,7 +119,7 @@ def _in_order(
 
 
 def _conditions(name: str, options: SuiteOptions, machine_is: Mapping[str, Any]) -> dict[str, Any]:
-    """What a figure depends on: those of other conditions are other figures."""
+    """The conditions that a figure depends on."""
     steps = {"steps": options.steps} if MEASURES[name].by_steps else {}
     gpu = machine_is.get("gpu") or options.device
     return {"size": options.size, "layers": options.layers, "gpu": gpu, **steps}
@@ -165,17 +165,17 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.full_size", description=__doc__)
-    parser.add_argument("--models", type=Path, required=True, help="where they are built; full size takes 120 GB")
+    parser.add_argument("--models", type=Path, required=True, help="folder for the models; full size takes 120 GB")
     parser.add_argument("--reward-models", type=Path, help="another folder for the reward (default: the same)")
-    parser.add_argument("--size", choices=SIZES, default="full", help="tiny: the same way on a CPU, a few MB")
-    parser.add_argument("--layers", type=positive, help="cut all models to at most so many layers")
+    parser.add_argument("--size", choices=SIZES, default="full", help="tiny: the same on a CPU, a few MB")
+    parser.add_argument("--layers", type=positive, help="limit all models to this many layers")
     parser.add_argument("--steps", type=positive, help=f"denoising steps (default {_FULL_STEPS})")
-    parser.add_argument("--pairs", type=positive, help=f"edits of each run (default {_FULL_PAIRS})")
+    parser.add_argument("--pairs", type=positive, help=f"edits per run (default {_FULL_PAIRS})")
     parser.add_argument("--device", help="cuda, cuda:N or cpu (default: cuda:0; tiny: cpu)")
-    parser.add_argument("--minutes", type=float, default=9.0, help="what does not fit into them is not reached")
-    parser.add_argument("--only", action="append", choices=[*GROUPS, *MEASURES], help="this alone; may be given again")
-    parser.add_argument("--again", action="store_true", help="also what was measured before")
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs/full-size"), help="for the raw figures")
+    parser.add_argument("--minutes", type=float, default=9.0, help="time limit of this call (default 9)")
+    parser.add_argument("--only", action="append", choices=[*GROUPS, *MEASURES], help="only this; may be repeated")
+    parser.add_argument("--again", action="store_true", help="repeat measurements that are done")
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs/full-size"), help="folder for raw figures")
     return parser
 
 

@@ -1,8 +1,8 @@
-"""What is built: the configurations of the published checkpoints, and of tiny ones for the same way on a CPU.
+"""The configurations of the models: those of published checkpoints, and tiny ones for a CPU.
 
 The full ones are those of Qwen/Qwen-Image-Edit (20.4 billion parameters, its text encoder another 8.3) and of
-Qwen/Qwen3-VL-30B-A3B-Instruct (31.1). Two things are not: token ids are those of a small tokenizer, whose vocabulary
-the models' larger one contains, and weights are random.
+Qwen/Qwen3-VL-30B-A3B-Instruct (31.1), with two differences: the token ids are those of a small tokenizer, and the
+weights are random.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _SPECIAL = ("image_pad", "video_pad", "vision_start", "vision_end")
 
 @dataclass(frozen=True)
 class Architecture:
-    """The configurations of all parts, in the words of their ``config.json``, and how they are written and used.
+    """The configurations of all parts, as in their ``config.json``, and how they are written and used.
 
-    ``side`` is that of the images in pixels; ``shard_bytes`` the size from which on a weight file is closed.
+    ``side`` is that of the images in pixels; ``shard_bytes`` is the largest size of a weight file.
     """
 
     transformer: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Architecture:
 
 
 def architecture(size: Size, layers: int | None) -> Architecture:
-    """All configurations of a size; ``layers`` cuts transformer, text encoder and reward to at most that many."""
+    """All configurations of a size; ``layers`` limits the layers of transformer, text encoder and reward."""
     full = size == "full"
     return Architecture(
         transformer=_cut(_TRANSFORMER if full else _TINY_TRANSFORMER, "num_layers", layers),
@@ -51,7 +51,7 @@ def architecture(size: Size, layers: int | None) -> Architecture:
 
 
 def with_token_ids(config: Mapping[str, Any], tokenizer: Any) -> dict[str, Any]:
-    """The configuration of a vision-language model for the ids of this tokenizer.
+    """The configuration of a vision-language model with this tokenizer's ids.
 
     Raises:
         ValueError: the tokenizer has more tokens than the model.

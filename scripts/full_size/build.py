@@ -52,10 +52,10 @@ class TooLittleSpaceError(Exception):
 
 
 def build_editor(folder: Path, parts: Architecture, device: str, between: Callable[[], None]) -> None:
-    """Write a Qwen-Image-Edit pipeline; what an earlier call has written stays.
+    """Write a Qwen-Image-Edit pipeline; files of an earlier call stay.
 
     Raises:
-        TooLittleSpaceError: the missing weights need more than there is.
+        TooLittleSpaceError: the disk has too little space for the missing weights.
     """
     import diffusers
 
@@ -77,10 +77,10 @@ def build_editor(folder: Path, parts: Architecture, device: str, between: Callab
 
 
 def build_reward(folder: Path, parts: Architecture, device: str, between: Callable[[], None]) -> None:
-    """Write a Qwen3-VL mixture of experts; what an earlier call has written stays.
+    """Write a Qwen3-VL mixture of experts; files of an earlier call stay.
 
     Raises:
-        TooLittleSpaceError: the missing weights need more than there is.
+        TooLittleSpaceError: the disk has too little space for the missing weights.
     """
     tokenizer = save_tokenizer(folder)
     config = {**with_token_ids(parts.reward, tokenizer), "dtype": "bfloat16"}
@@ -95,9 +95,9 @@ def build_reward(folder: Path, parts: Architecture, device: str, between: Callab
 
 
 def build_second_editor(first: Path, second: Path, parts: Architecture, device: str) -> None:
-    """Another checkpoint of the same architecture: one shard of its transformer has other weights, the rest is linked.
+    """Write another checkpoint: one shard of its transformer has other weights, the rest are links to the first one.
 
-    To load it in the other's place all of its weights are read and copied anyway.
+    Loading it in place of the first still reads and copies all weights.
     """
     if (second / "model_index.json").exists():
         return
@@ -117,18 +117,18 @@ def build_second_editor(first: Path, second: Path, parts: Architecture, device: 
 
 def editor_weights(folder: Path) -> Stems:
     """The weights of the three components whose configurations are in ``folder``."""
-    found: Stems = {}
+    weights: Stems = {}
     for name in ("transformer", "text_encoder", "vae"):
         config = _read_json(folder / name / "config.json")
         stem = _TRANSFORMERS_STEM if name == "text_encoder" else _DIFFUSERS_STEM
-        found[name] = (meta_shapes(COMPONENTS[name][1], config), stem)
-    return found
+        weights[name] = (meta_shapes(COMPONENTS[name][1], config), stem)
+    return weights
 
 
 def reward_weights(config: Mapping[str, Any]) -> dict[str, Shape]:
-    """The weights of a Qwen3-VL mixture of experts, as published checkpoints have them.
+    """The weights of a Qwen3-VL mixture of experts, as in published checkpoints.
 
-    Versions of transformers differ in how a model holds its experts in memory. In files inputs come first.
+    In files, the experts' inputs come first; in memory, versions of transformers differ.
     """
     text = config["text_config"]
     hidden, inner, experts = text["hidden_size"], text["moe_intermediate_size"], text["num_experts"]
@@ -142,7 +142,7 @@ def reward_weights(config: Mapping[str, Any]) -> dict[str, Shape]:
 
 
 def meta_shapes(class_name: str, config: Mapping[str, Any]) -> dict[str, Shape]:
-    """The names and shapes of a model's weights, from a model that has no memory."""
+    """The names and shapes of a model's weights, from a model on the meta device."""
     import diffusers
     import torch
     import transformers
@@ -163,16 +163,16 @@ def _write_all(folder: Path, weights: Stems, shard_bytes: int, device: str, betw
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Refuse to begin what the disk has no room for.
+    """Check that the disk has this many bytes free.
 
     Raises:
-        TooLittleSpaceError: with both numbers, and what can be done.
+        TooLittleSpaceError: it has not.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise TooLittleSpaceError(
             f"{folder} needs {needed / _GB:.1f} GB more, and there are {free / _GB:.1f} GB free: give another folder"
-            " with --models (or --reward-models), or cut the models' depth with --layers"
+            " with --models (or --reward-models), or limit the models' depth with --layers"
         )
 
 
@@ -181,7 +181,7 @@ def _check_device(device: str) -> None:
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         reason = f"torch {torch.__version__} sees no GPU here"
-        raise ValueError(f"device {device}: {reason}; --size tiny goes the same way on a CPU")
+        raise ValueError(f"device {device}: {reason}; --size tiny does the same on a CPU")
 
 
 def _save_image_processor(
@@ -237,7 +237,7 @@ def _main(job: dict[str, Any], report: Callable[[Mapping[str, Any]], None]) -> N
 
     def in_time() -> None:
         if time.time() > job["until"]:
-            raise OutOfTimeError("some shards are missing; the next call goes on from there")
+            raise OutOfTimeError("some shards are missing; the next call continues there")
 
     started = time.monotonic()
     build = build_editor if job["role"] == "editor" else build_reward

@@ -1,11 +1,11 @@
-"""What the GPU says while something is measured: through NVML, in a thread, whatever process works on it."""
+"""Watches a GPU's memory and load during a measurement: through NVML, in a thread, for all processes."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 _EVERY_SECONDS = 0.2
@@ -13,7 +13,7 @@ _LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "triton")
 
 
 class GpuWatch:
-    """``figures`` has the most memory that was used on the whole GPU, and the mean share of time it was busy."""
+    """Measures the whole GPU's peak memory, and the mean share of time in which it was busy."""
 
     def __init__(self, index: int | None) -> None:
         self._index = index
@@ -22,16 +22,16 @@ class GpuWatch:
         self._over = threading.Event()
 
     def figures(self) -> dict[str, float]:
-        """Empty where there is no GPU, or its driver does not tell."""
-        found: dict[str, float] = {}
+        """The figures that are known: none without a GPU."""
+        figures: dict[str, float] = {}
         if self._memory:
-            found["gpu_memory_peak_gb"] = round(max(self._memory) / 1e9, 2)
+            figures["gpu_memory_peak_gb"] = round(max(self._memory) / 1e9, 2)
         if self._busy:
-            found["gpu_busy_percent"] = round(sum(self._busy) / len(self._busy), 1)
-        return found
+            figures["gpu_busy_percent"] = round(sum(self._busy) / len(self._busy), 1)
+        return figures
 
     def watch(self) -> None:
-        """Ask again and again until ``end``; what the driver does not tell is left out."""
+        """Sample the GPU until ``end``; values that the driver does not report are left out."""
         import pynvml
 
         try:
@@ -57,9 +57,9 @@ class GpuWatch:
         self._over.set()
 
 
-@contextmanager
+@contextlib.contextmanager
 def watched(device: str) -> Iterator[GpuWatch]:
-    """A GPU that is watched while the block runs; on a CPU nothing is."""
+    """Watch the GPU while the block runs; do nothing for a CPU."""
     watch = GpuWatch(gpu_index(device))
     if gpu_index(device) is None:
         yield watch
@@ -74,14 +74,14 @@ def watched(device: str) -> Iterator[GpuWatch]:
 
 
 def gpu_index(device: str) -> int | None:
-    """``cuda`` is the first one; None for a CPU."""
+    """The GPU's index (``cuda`` is the first one); None for a CPU."""
     if not device.startswith("cuda"):
         return None
     return int(device.partition(":")[2] or 0)
 
 
 def gpu_name(device: str) -> Mapping[str, Any]:
-    """The GPU's name, memory and driver; empty where there is none."""
+    """The GPU's name, memory and driver; empty without a GPU."""
     import pynvml
 
     index = gpu_index(device)
@@ -105,14 +105,12 @@ def gpu_name(device: str) -> Mapping[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The libraries that a figure depends on."""
-    found = {}
+    """The versions of the libraries that a figure depends on."""
+    versions = {}
     for library in _LIBRARIES:
-        try:
-            found[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[library] = importlib.metadata.version(library)
+    return versions
 
 
 def _text(value: str | bytes) -> str:

@@ -1,7 +1,7 @@
-"""Work in a process of its own, which gives back the device's memory when it ends, and may be ended when time is up.
+"""Runs work in another process, which frees the device's memory when it ends, and can be killed when time is up.
 
-A job is a JSON file; beside it the process writes a JSON line for each result as soon as it has one, so that what it
-found before it was ended, or crashed, counts.
+A job is a JSON file. The process writes each result at once as a JSON line to another file, so that its results count
+even if it is killed or crashes.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 class OutOfTimeError(Exception):
-    """There was not enough time for it; what is missing can be had in another call."""
+    """There was not enough time; another call can continue."""
 
 
 class JobError(Exception):
-    """The process of a job ended otherwise than it should have."""
+    """The process of a job failed."""
 
 
 def run_job(folder: Path, module: str, job: Mapping[str, Any], seconds: float) -> Iterator[dict[str, Any]]:
-    """Run ``python -m module JOB`` and yield its results when it is over.
+    """Run ``python -m module JOB`` and yield its results when it has ended.
 
     Raises:
-        OutOfTimeError: it took longer than ``seconds``, or said that it would.
-        JobError: it failed; with what it said.
+        OutOfTimeError: it took longer than ``seconds``, or ran out of time itself.
+        JobError: it failed; with the end of its output.
     """
     path = folder / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
@@ -47,7 +47,7 @@ def run_job(folder: Path, module: str, job: Mapping[str, Any], seconds: float) -
             if line.endswith("\n"):
                 yield json.loads(line)
     if code is None or code == _EXIT_OUT_OF_TIME:
-        raise OutOfTimeError("it took longer than there was time")
+        raise OutOfTimeError("there was not enough time")
     if code:
         end = (folder / "job.log").read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
         ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
@@ -55,7 +55,7 @@ def run_job(folder: Path, module: str, job: Mapping[str, Any], seconds: float) -
 
 
 def work_on_job(work: Callable[[dict[str, Any], Report], None]) -> None:
-    """The main program of such a process."""
+    """The main function of a job's process."""
     path = Path(sys.argv[1])
     with _rows_of(path).open("w", encoding="utf-8") as file:
 
@@ -67,7 +67,7 @@ def work_on_job(work: Callable[[dict[str, Any], Report], None]) -> None:
             work(json.loads(path.read_text(encoding="utf-8")), report)
         except OutOfTimeError:
             sys.exit(_EXIT_OUT_OF_TIME)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its last line is to be its message
+        except Exception as error:  # noqa: BLE001 - the last line of the output must be the error's message
             traceback.print_exc()
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             sys.exit(1)

@@ -1,7 +1,7 @@
-"""How long a model's weights are on their way: from disk, to the host and back, and into another checkpoint's place.
+"""How long moving a model's weights takes: from disk, to the host and back, and in place of another checkpoint's.
 
-``python -m scripts.full_size.moves JOB`` asks the worker's own classes, without a scheduler. The editor makes an edit
-as well: what a run's edits take beyond that is the cost of processes, messages and images on disk.
+``python -m scripts.full_size.moves JOB`` uses the worker's own classes, without a scheduler. The editor also makes an
+edit: the longer time of a run's edits is the cost of processes, messages and image files.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from workers.models.registry import make_model
 
 _PROBE_BYTES = 64 * 1024**2
 _ROOM = 1.1
-"""What is to come to the host needs so many times its size there."""
+"""Moving weights to the host needs this many times their size."""
 
 
 def measure_moves(job: Mapping[str, Any], report: Report) -> None:
-    """Report the seconds of each move of one model; one that fails says why, and ends it."""
+    """Report the seconds of each move of one model, up to the first that fails."""
     role, device = job["role"], job["device"]
     spec = ModelSpec(role=role, type=job["type"], name=job["folder"], params={"dtype": job["dtype"]})
     if role == "editor":
@@ -54,12 +54,12 @@ def measure_moves(job: Mapping[str, Any], report: Report) -> None:
     rate = drop_from_page_cache(files)
     took("loaded from disk, page cache dropped", lambda: model.load("device"), gb_per_second_after_dropping=rate)
     if isinstance(model, Editor):
-        _edit(model, {**job["parameters"], "num_inference_steps": 2}, job["side"])  # what happens once
+        _edit(model, {**job["parameters"], "num_inference_steps": 2}, job["side"])  # warm up
         edit, steps = partial(_edit, model, job["parameters"], job["side"]), job["parameters"]["num_inference_steps"]
         took(f"an edit without a scheduler, {steps} steps", edit)
         del edit
         if peak := torch_peak(device):
-            report({"what": "editor: the most memory of torch by then", "figure": f"{peak:.1f} GB", "gb": peak})
+            report({"what": "editor: torch's peak memory so far", "figure": f"{peak:.1f} GB", "gb": peak})
     size = model.size_bytes()
     if psutil.virtual_memory().available > size * _ROOM:
         took("moved to the host", lambda: model.place("host"), bytes=size)
@@ -69,11 +69,11 @@ def measure_moves(job: Mapping[str, Any], report: Report) -> None:
         report({"what": f"{role}: moved to the host", "error": f"does not fit: {text}"})
     if role == "editor":
         second = ModelSpec(role=role, type=job["type"], name=job["second"], params={"dtype": job["dtype"]})
-        # Not the modules themselves: what is held here the editor can't drop.
+        # Weak references: the editor could not drop modules that are held here.
         before = {name: weakref.ref(module) for name, module in _modules(model).items()}
-        took("another checkpoint loaded in its place", lambda: _replace(model, second))
+        took("another checkpoint loaded in place", lambda: _replace(model, second))
         kept = [name for name, module in _modules(model).items() if before[name]() is module]
-        report({"what": "editor: components that took the weights in their place", "figure": ", ".join(kept) or "none"})
+        report({"what": "editor: components that took the weights in place", "figure": ", ".join(kept) or "none"})
     del model
     gc.collect()
     free_memory()
@@ -84,9 +84,9 @@ def measure_moves(job: Mapping[str, Any], report: Report) -> None:
 
 
 def drop_from_page_cache(files: Any) -> float:
-    """Have the kernel forget these files; return how fast one is read then, in GB/s.
+    """Drop these files from the page cache; return how fast one is read afterwards, in GB/s.
 
-    (More than a few GB/s means that it did not: on a tmpfs, or where the kernel takes no such advice.)
+    (More than a few GB/s means that it did not work: on a tmpfs, or if the kernel ignores the advice.)
     """
     os.sync()
     largest = max(files, key=lambda name: Path(name).stat().st_size)
@@ -100,7 +100,7 @@ def drop_from_page_cache(files: Any) -> float:
 
 
 def torch_peak(device: str) -> float:
-    """The most memory, in GB, that tensors have taken on the GPU; 0 for a CPU."""
+    """The peak memory of tensors on the GPU, in GB; 0 for a CPU."""
     import torch
 
     return round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if device.startswith("cuda") else 0.0

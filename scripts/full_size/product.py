@@ -1,4 +1,4 @@
-"""What is measured by the product itself: a ``warmbench run`` on a benchmark of drawn pictures, and what it left."""
+"""Measurements by the product itself: a ``warmbench run`` on a benchmark of drawn pictures, and its output."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _NO_REWARD = {"device": "cpu", "latency_ms": 0}
 
 @dataclass(frozen=True)
 class Edits:
-    """What a run's edits took. ``first`` is the first of all, in which libraries choose their kernels; ``others`` are
-    those that count."""
+    """The seconds of a run's edits. ``first`` is the first edit, in which libraries choose their kernels; ``others``
+    are those that count."""
 
     first: float
     others: Sequence[float]
@@ -30,13 +30,13 @@ class Edits:
 
     @property
     def seconds(self) -> float:
-        """The median without the first, unless there is no other."""
+        """The median without the first edit, unless there is no other."""
         return statistics.median(self.others) if self.others else self.first
 
 
 def edits_of(rows: Sequence[Mapping[str, Any]]) -> Edits:
-    """From the ``edited`` rows of one device's ledger, at least one. Where pairs have several samples, the later ones
-    count: what is kept of a pair helps them alone."""
+    """The edits in the ``edited`` rows of one device, at least one. If pairs have several samples, the later ones
+    count: only they profit from what is kept of a pair."""
     ordered = sorted(rows, key=lambda row: float(row["started"]))
     spans = [(float(row["started"]), float(row["finished"])) for row in ordered]
     lengths = [finished - started for started, finished in spans]
@@ -46,7 +46,7 @@ def edits_of(rows: Sequence[Mapping[str, Any]]) -> Edits:
 
 
 def edit_parameters(side: int, steps: int) -> dict[str, Any]:
-    """What is asked of each edit: with guidance each step goes twice through the transformer."""
+    """The parameters of each edit: with guidance, each step runs the transformer twice."""
     size = {"height": side, "width": side}
     return {**size, "num_inference_steps": steps, "true_cfg_scale": 4.0, "negative_prompt": " "}
 
@@ -54,7 +54,7 @@ def edit_parameters(side: int, steps: int) -> dict[str, Any]:
 def editor_section(
     folder: str, *, device: str, dtype: str, side: int, steps: int, optimizations: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The editor's section of a config, free running."""
+    """The editor's section of a config, without barriers."""
     return {
         "type": "qwen_image_edit",
         "model_name": folder,
@@ -69,7 +69,7 @@ def editor_section(
 def run_edits(
     place: Workplace, editor: Mapping[str, Any], *, pairs: int, samples: int, seconds: float
 ) -> dict[str, Any]:
-    """Edit so many pairs on a pool of its own, with a reward that costs nothing, and sum up what the ledger says.
+    """Edit ``pairs`` pairs on a new pool, with a reward that takes no time, and summarize the ledger.
 
     Raises:
         BenchError: the run failed.
@@ -94,7 +94,7 @@ def run_edits(
 def run_switch(
     place: Workplace, editor: Mapping[str, Any], reward: Mapping[str, Any], *, pairs: int, seconds: float
 ) -> dict[str, Any]:
-    """Edit, switch, score on one device; the switch is from the last edit's end to the first score's start.
+    """Edit, switch and score on one device; the switch is from the last edit's end to the first score's start.
 
     Raises:
         BenchError: the run failed.
@@ -115,16 +115,16 @@ def run_switch(
 
 
 def finished(run: ActiveRun, seconds: float) -> FinishedRun:
-    """Wait for the run's end, but no longer than so many seconds.
+    """Wait for the run's end, for at most ``seconds``.
 
     Raises:
-        OutOfTimeError: it goes on; the workplace ends it.
+        OutOfTimeError: it is still running; the workplace ends it.
         BenchError: its exit code is not 0.
     """
     try:
         run.process.wait(max(0.0, seconds))
     except subprocess.TimeoutExpired as error:
-        raise OutOfTimeError("the run took longer than there was time") from error
+        raise OutOfTimeError("there was not enough time for the run") from error
     return run.finish()
 
 

@@ -1,7 +1,7 @@
-"""How many images a second the reward scores, by batch size, with ``logits`` and with ``generate``.
+"""How many images per second the reward scores, by batch size, with ``logits`` and with ``generate``.
 
-``python -m scripts.full_size.rates JOB`` asks the worker's own class, without a scheduler. Random weights do not end a
-reply before its limit, and only the first reply counts: nothing in it can be read, so the model would be asked again.
+``python -m scripts.full_size.rates JOB`` uses the worker's own class, without a scheduler. With random weights, replies
+always reach their limit. Only the first reply counts: it is unreadable, so the model would be asked again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SCORINGS = ("logits", "generate")
 
 
 class _ReplyIsLongEnoughError(BaseException):
-    """Leaves the reward through all that handles errors there: it is none."""
+    """Stops the reward. It is no error, and must pass through the reward's error handling."""
 
 
 def measure_rates(job: Mapping[str, Any], report: Report) -> None:
-    """Load the reward, then report a rate for each way to score and each batch size; one that fails says why."""
+    """Load the reward, then report a rate, or an error, for each way to score and each batch size."""
     model = make_model(
         ModelSpec(role="reward", type="qwen3_vl", name=job["folder"], params={"dtype": job["dtype"]}), job["device"]
     )
@@ -38,11 +38,11 @@ def measure_rates(job: Mapping[str, Any], report: Report) -> None:
             parameters = {"scoring": scoring, "batch_size": size, "max_new_tokens": job["tokens"]}
             what = f"reward, `{scoring}`, batches of {size}"
             try:
-                found = _rate(model, requests[:size], parameters, job)
+                rate = _rate(model, requests[:size], parameters, job)
             except Exception as error:  # noqa: BLE001 - the next one may work
                 report({"what": what, "error": f"{type(error).__name__}: {error}"})
                 continue
-            report({"what": what, "figure": f"{found['images_per_second']:.3g} images a second", **found})
+            report({"what": what, "figure": f"{rate['images_per_second']:.3g} images per second", **rate})
 
 
 def _rate(
@@ -50,15 +50,15 @@ def _rate(
 ) -> dict[str, Any]:
     generating = parameters["scoring"] == "generate"
     tokens = int(parameters["max_new_tokens"]) if generating else 1
-    _seconds(model, requests, {**parameters, "max_new_tokens": min(2, tokens)}, min(2, tokens))  # what happens once
+    _seconds(model, requests, {**parameters, "max_new_tokens": min(2, tokens)}, min(2, tokens))  # warm up
     _forget_peak(job["device"])
-    taken: list[float] = []
-    while len(taken) < job["repeat"] and sum(taken) < job["seconds_each"]:
-        taken.append(_seconds(model, requests, parameters, tokens))
+    seconds: list[float] = []
+    while len(seconds) < job["repeat"] and sum(seconds) < job["seconds_each"]:
+        seconds.append(_seconds(model, requests, parameters, tokens))
     prepared = model.prepare_batch(requests, parameters)
     return {
-        "images_per_second": len(requests) / min(taken),
-        "seconds": taken,
+        "images_per_second": len(requests) / min(seconds),
+        "seconds": seconds,
         "prompt_tokens": max(getattr(request, "length", 0) for request in prepared),
         "reply_tokens": tokens if generating else 0,
         "torch_memory_peak_gb": torch_peak(job["device"]),
@@ -66,7 +66,7 @@ def _rate(
 
 
 def _seconds(model: Reward, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], steps: int) -> float:
-    """Images to scores, or to the last token of the first replies; resizing and tokenizing are included.
+    """The seconds from images to scores, or to the last token of the first replies, including preparation.
 
     Raises:
         ValueError: the replies were shorter.

@@ -1,4 +1,4 @@
-"""What was found: JSON lines that several calls add to, and one Markdown table of them."""
+"""The results: JSON lines to which several calls add, and one Markdown table of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_MESSAGE = 240
 
 
 def read_records(path: Path) -> list[Record]:
-    """What earlier calls have written; a torn last line is passed over."""
+    """The records of earlier calls; an incomplete last line is skipped."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -30,30 +30,30 @@ def append_record(path: Path, record: Record) -> None:
 
 def latest(records: Sequence[Record], measure: str, conditions: Mapping[str, Any]) -> list[Record]:
     """The records of the last time that this was measured under these conditions; none if it never was."""
-    found: list[Record] = []
+    last: list[Record] = []
     for record in records:
         if record["measure"] != measure or any(record.get(key) != value for key, value in conditions.items()):
             continue
         if record["status"] == "begun":
-            found = []
-        found.append(record)
-    return found
+            last = []
+        last.append(record)
+    return last
 
 
 def status_of(records: Sequence[Record]) -> Status | None:
-    """How a measurement ended; None if it never began, or was killed."""
+    """How a measurement ended; None if it never started, or was killed."""
     last: Status | None = records[-1]["status"] if records else None
     return last if last in ("failed", "not reached", "done") else None
 
 
-def markdown_table(found: Mapping[str, Sequence[Record]]) -> list[str]:
-    """The lines of the table: each measurement's figures, then how it ended, unless that was well."""
+def markdown_table(results: Mapping[str, Sequence[Record]]) -> list[str]:
+    """The lines of the table: each measurement's figures, then how it ended, unless it is done."""
     lines = ["| what | figure |", "|---|---|"]
-    for measure, records in found.items():
+    for measure, records in results.items():
         for record in records:
             if record["status"] == "figure":
-                said = f"failed: {short(record['error'])}" if "error" in record else record["figure"]
-                lines.append(_line(record["what"], said))
+                figure = f"failed: {short(record['error'])}" if "error" in record else record["figure"]
+                lines.append(_line(record["what"], figure))
         ended = status_of(records)
         if ended == "failed":
             lines.append(_line(measure, f"failed: {short(records[-1]['message'])}"))
@@ -63,8 +63,8 @@ def markdown_table(found: Mapping[str, Sequence[Record]]) -> list[str]:
 
 
 def short(message: str) -> str:
-    """The end of a message, which is where programs say what was wrong, on one line; a hint does not stand alone."""
-    lines = [line for line in message.splitlines() if line.strip()] or ["it said nothing"]
+    """The end of a message, where programs say what failed, on one line; an indented hint keeps the line before it."""
+    lines = [line for line in message.splitlines() if line.strip()] or ["no message"]
     text = lines[-1].strip()
     if len(lines) > 1 and _indent(lines[-2]) < _indent(lines[-1]):
         text = f"{lines[-2].strip()}; {text}"

@@ -1,4 +1,4 @@
-"""All measurements, the most important first, and what each of them asks."""
+"""All measurements, the most important first, and what each needs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _ENTRY = {"editor": "model_index.json", "reward": "config.json"}
 
 @dataclass(frozen=True)
 class SuiteOptions:
-    """What is measured, where, and until when (in seconds since the epoch). ``beside`` is seconds per edit without
-    options, under the same conditions, if that is known."""
+    """What to measure, where, and until when (in seconds since the epoch). ``beside`` is the seconds per edit without
+    optimizations, under the same conditions, if known."""
 
     size: Size
     layers: int | None
@@ -42,13 +42,13 @@ class SuiteOptions:
     beside: float | None = None
 
     def folder(self, role: str) -> Path:
-        """Of that model: its name tells its size."""
+        """The folder of this role's model, named by its size."""
         depth = "" if self.layers is None else f"-{self.layers}"
         return (self.models if role == "editor" else self.reward_models) / f"{role}-{self.size}{depth}"
 
     @property
     def left(self) -> float:
-        """Seconds."""
+        """The seconds that are left."""
         return self.until - time.time()
 
 
@@ -57,8 +57,8 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Measure:
-    """One measurement. ``needs`` are the models that must be on disk, ``least`` the seconds without which it is not
-    begun at full size; ``by_steps`` says that its figures depend on the number of denoising steps."""
+    """One measurement. ``needs`` are the models that must be on disk, ``least`` the seconds that it needs at full size;
+    ``by_steps``: its figures depend on the number of denoising steps."""
 
     run: Callable[[SuiteOptions], Iterator[Row]]
     needs: Sequence[str]
@@ -82,15 +82,15 @@ def _build(role: str) -> Callable[[SuiteOptions], Iterator[Row]]:
 
 def _edit(options: SuiteOptions) -> Iterator[Row]:
     with _place(options) as place:
-        found = run_edits(place, _editor(options, {}), pairs=options.pairs, samples=1, seconds=options.left)
+        edits = run_edits(place, _editor(options, {}), pairs=options.pairs, samples=1, seconds=options.left)
     what = f"an edit at {_side(options)}, {options.steps} steps, guidance"
-    yield {"what": what, "figure": f"{found['seconds_per_edit']:.2f} s", **found}
-    yield {"what": "the first edit of a worker", "figure": f"{found['first_edit_seconds']:.2f} s"}
-    if found["gap_seconds"]:
-        gaps = found["gap_seconds"]
+    yield {"what": what, "figure": f"{edits['seconds_per_edit']:.2f} s", **edits}
+    yield {"what": "the first edit of a worker", "figure": f"{edits['first_edit_seconds']:.2f} s"}
+    if edits["gap_seconds"]:
+        gaps = edits["gap_seconds"]
         yield {"what": "the device's wait between two edits, the longest", "figure": f"{1000 * max(gaps):.1f} ms"}
-    yield {"what": "efficiency of the edit stage", "figure": f"{found['efficiency']:.4f}"}
-    yield {"what": "loading, files hashed", "figure": ", ".join(f"{s:.0f} s" for s in found["load_seconds"].values())}
+    yield {"what": "efficiency of the edit stage", "figure": f"{edits['efficiency']:.4f}"}
+    yield {"what": "loading, files hashed", "figure": ", ".join(f"{s:.0f} s" for s in edits["load_seconds"].values())}
 
 
 def _option(name: str, value: Any) -> Callable[[SuiteOptions], Iterator[Row]]:
@@ -98,14 +98,14 @@ def _option(name: str, value: Any) -> Callable[[SuiteOptions], Iterator[Row]]:
         samples = 2 if name == "keep_prompt_embeddings" else 1
         with _place(options) as place:
             editor = _editor(options, {name: value})
-            found = run_edits(place, editor, pairs=options.pairs, samples=samples, seconds=options.left)
-        seconds = found["seconds_per_edit"]
-        beside = f", {seconds / options.beside:.3f} of that without" if options.beside else ""
-        first = f"; the first {found['first_edit_seconds']:.1f} s"
+            edits = run_edits(place, editor, pairs=options.pairs, samples=samples, seconds=options.left)
+        seconds = edits["seconds_per_edit"]
+        beside = f", {seconds / options.beside:.3f} of the time without it" if options.beside else ""
+        first = f"; the first {edits['first_edit_seconds']:.1f} s"
         what = f"an edit with `{name}: {str(value).lower()}`, {options.steps} steps"
         if samples > 1:
             what += ", a pair's second sample"
-        yield {"what": what, "figure": f"{seconds:.2f} s{beside}{first}", **found}
+        yield {"what": what, "figure": f"{seconds:.2f} s{beside}{first}", **edits}
 
     return run
 
@@ -155,9 +155,9 @@ def _switch(options: SuiteOptions) -> Iterator[Row]:
     }
     editor = {**_editor(options, {}), "num_inference_steps": min(_SWITCH_STEPS, options.steps)}
     with _place(options) as place:
-        found = run_switch(place, editor, reward, pairs=2, seconds=options.left)
-    figure = f"{found['between_stages_seconds']:.1f} s"
-    yield {"what": f"the switch of a run, weights leave for the {away}", "figure": figure, "away": away, **found}
+        switch = run_switch(place, editor, reward, pairs=2, seconds=options.left)
+    figure = f"{switch['between_stages_seconds']:.1f} s"
+    yield {"what": f"the switch of a run, weights move to {away}", "figure": figure, "away": away, **switch}
 
 
 _SWITCHED_ON: Mapping[str, Sequence[Any]] = {
@@ -172,12 +172,12 @@ _SWITCHED_ON: Mapping[str, Sequence[Any]] = {
 
 
 def _options() -> dict[str, Measure]:
-    found = {}
+    measures = {}
     for option, values in _SWITCHED_ON.items():
         for value in values:
             name = f"option:{option}" if len(values) == 1 else f"option:{option}={value}"
-            found[name] = Measure(_option(option, value), ["editor"], 120.0, by_steps=True)
-    return found
+            measures[name] = Measure(_option(option, value), ["editor"], 120.0, by_steps=True)
+    return measures
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -190,11 +190,12 @@ MEASURES: Mapping[str, Measure] = {
     "switch": Measure(_switch, ["editor", "reward"], 150.0),
     "moves-reward": Measure(_moves("reward", "qwen3_vl"), ["reward"], 90.0),
 }
-"""In the order of their importance."""
+"""The most important first."""
 
 GROUPS: Mapping[str, Sequence[str]] = {
-    "editor": [name for name, one in MEASURES.items() if name == "build-editor" or list(one.needs) == ["editor"]],
-    "reward": [name for name, one in MEASURES.items() if name == "build-reward" or list(one.needs) == ["reward"]],
+    role: [name for name, measure in MEASURES.items() if name == f"build-{role}" or list(measure.needs) == [role]]
+    for role in ("editor", "reward")
+} | {
     "options": list(_options()),
 }
 
@@ -223,7 +224,7 @@ def _side(options: SuiteOptions) -> str:
 
 @contextmanager
 def _place(options: SuiteOptions) -> Iterator[Workplace]:
-    """A workplace that knows the hashes of the files that an earlier one has read."""
+    """A workplace with the cached hashes of files that an earlier one has read."""
     with workplace() as place:
         kept, here = options.models / _HASHES, place.folder / "home" / _HASHES
         if kept.exists():

@@ -1,4 +1,4 @@
-"""Writes random weights as sharded safetensors, one shard after the other: no more than one is ever in memory."""
+"""Writes random weights as sharded safetensors, one shard at a time, so that only one is in memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 Shape = tuple[int, ...]
 
 _BYTES = 2
-"""Of a bfloat16."""
+"""The size of a bfloat16."""
 
 
 def plan_shards(shapes: Mapping[str, Shape], shard_bytes: int) -> list[list[str]]:
-    """Which weights go into which file: in their order, and a file is full before it has more than so many bytes."""
+    """Distribute the weights, in order, over files of at most ``shard_bytes``."""
     shards: list[list[str]] = []
     size = 0
     for name, shape in shapes.items():
@@ -35,12 +35,12 @@ def shard_names(stem: str, count: int) -> list[str]:
 
 
 def total_bytes(shapes: Mapping[str, Shape]) -> int:
-    """What all of these weights take."""
+    """The size of all these weights."""
     return sum(math.prod(shape) * _BYTES for shape in shapes.values())
 
 
 def missing_bytes(folder: Path, shapes: Mapping[str, Shape], stem: str, shard_bytes: int) -> int:
-    """What the shards take that are not there yet."""
+    """The size of the shards that do not exist yet."""
     shards = plan_shards(shapes, shard_bytes)
     files = zip(shard_names(stem, len(shards)), shards, strict=True)
     missing = (name for file, names in files if not (folder / file).exists() for name in names)
@@ -50,7 +50,7 @@ def missing_bytes(folder: Path, shapes: Mapping[str, Shape], stem: str, shard_by
 def write_weights(
     folder: Path, shapes: Mapping[str, Shape], *, stem: str, shard_bytes: int, device: str, between: Callable[[], None]
 ) -> None:
-    """Write the shards that are missing, then their index; ``between`` is called before each and may raise."""
+    """Write the missing shards, then their index; ``between`` is called before each shard and may raise."""
     shards = plan_shards(shapes, shard_bytes)
     files = shard_names(stem, len(shards))
     for file, names in zip(files, shards, strict=True):
@@ -63,7 +63,7 @@ def write_weights(
 
 
 def write_shard(path: Path, shapes: Mapping[str, Shape], *, device: str, seed: int = 0) -> None:
-    """Draw these weights on the device, in bfloat16, and write them; the file has its name once it is whole."""
+    """Draw these weights on the device, in bfloat16, and write them; the file gets its name when it is complete."""
     from safetensors.torch import save_file
 
     fresh = path.with_name(f".{path.name}.part")
@@ -76,13 +76,13 @@ def write_shard(path: Path, shapes: Mapping[str, Shape], *, device: str, seed: i
 
 
 def draw(name: str, shape: Shape, *, device: str, seed: int) -> Any:
-    """One weight, on the host. Biases are zeros, the scales of norms ones; a layer keeps the variance of its input."""
+    """One weight, on the host. Biases are 0, the scales of norms 1; a layer keeps the variance of its input."""
     import torch
 
     if len(shape) == 1 or name.endswith("gamma"):
         return torch.full(shape, 0.0 if name.endswith("bias") else 1.0, dtype=torch.bfloat16)
-    # Of its own: what is drawn does not depend on which shards were there already.
-    # (Of a seed the CPU's generator takes the lower 32 bits alone.)
+    # A generator per weight: the values must not depend on which shards existed already.
+    # (The CPU's generator uses only the lower 32 bits of a seed.)
     generator = torch.Generator(device=device).manual_seed(zlib.crc32(f"{seed} {name}".encode()))
     values = torch.empty(shape, dtype=torch.bfloat16, device=device)
     values.normal_(0.0, fan_in(name, shape) ** -0.5, generator=generator)
@@ -90,5 +90,5 @@ def draw(name: str, shape: Shape, *, device: str, seed: int) -> Any:
 
 
 def fan_in(name: str, shape: Sequence[int]) -> int:
-    """How many inputs an output has. Experts are written as (experts, inputs, outputs), all else has outputs first."""
+    """The number of inputs per output. Experts are (experts, inputs, outputs), all others have outputs first."""
     return shape[1] if ".experts." in name else math.prod(shape[1:])

@@ -1,4 +1,4 @@
-"""``python -m scripts.tiny_models OUTPUT_DIR``: builds the tiny models that are missing there or out of date."""
+"""``python -m scripts.tiny_models OUTPUT_DIR``: builds the tiny models that are missing or out of date."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scripts.tiny_models.catalog import MODELS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build ``OUTPUT_DIR/<model>`` for each model, or for those named with ``--only``, and say so, a line each."""
+    """Build ``OUTPUT_DIR/<model>`` for each model, or only those of ``--only``; print one line for each."""
     parser = argparse.ArgumentParser(prog="python -m scripts.tiny_models", description=__doc__)
-    parser.add_argument("output_dir", type=Path, help="the folder that gets one folder per model")
-    parser.add_argument("--only", choices=tuple(MODELS), action="append", help="this one alone; may be given again")
+    parser.add_argument("output_dir", type=Path, help="the folder for one folder per model")
+    parser.add_argument("--only", choices=tuple(MODELS), action="append", help="only this model; may be repeated")
     options = parser.parse_args(arguments)
     for name in options.only or MODELS:
         folder = options.output_dir / name

@@ -1,4 +1,4 @@
-"""Which tiny models there are, and whether a folder holds one that was built from this source with these libraries."""
+"""The tiny models, and whether a folder holds one that was built from this source with these libraries."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 _ROOT = Path(__file__).resolve().parents[2]
 _HERE = "scripts/tiny_models"
 _LIBRARIES = ("diffusers", "numpy", "pillow", "safetensors", "tokenizers", "torch", "transformers")
-# Hidden, so that it is no part of the model's fingerprint.
+# Hidden, so that it is not part of the model's fingerprint.
 _STAMP = ".built.json"
-# Reports made with the model print what it says.
+# Reports that use the model print its content.
 _NOTE = ".warmbench-note.txt"
 
 
@@ -32,7 +32,7 @@ class TinyModel:
     note: str
 
     def build(self, folder: Path) -> None:
-        """Write the model into ``folder``, which is put in place whole: another process never sees half of it."""
+        """Write the model to ``folder``, atomically: another process never sees half of it."""
         module_name, _, function_name = self.builder.rpartition(".")
         builder: Callable[[Path], None] = getattr(importlib.import_module(module_name), function_name)
         _no_progress_bars()
@@ -49,7 +49,7 @@ class TinyModel:
             shutil.rmtree(fresh, ignore_errors=True)
 
     def is_current(self, folder: Path) -> bool:
-        """Whether ``folder`` holds this model, whole, as it would be built now."""
+        """Whether ``folder`` holds the complete model, as it would be built now."""
         try:
             stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -63,7 +63,7 @@ class TinyModel:
         try:
             fresh.rename(folder)
         except OSError:
-            # Another process was faster, which is as good if it built the same.
+            # Another process was faster, which is fine if it built the same.
             if not self.is_current(folder):
                 raise
         finally:
@@ -80,7 +80,7 @@ class TinyModel:
 def _version(library: str) -> str | None:
     try:
         return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:  # a reward's own environment has no diffusers
+    except importlib.metadata.PackageNotFoundError:  # such as diffusers in a reward's environment
         return None
 
 
