@@ -27,7 +27,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
     """Print the plan and every bad pair, and edits made elsewhere that can't be judged; return whether there are none.
 
     Raises:
-        scheduler.store.run_directory.NoSuchRunError: there is no such run to resume, or it can't be resumed so.
+        scheduler.store.run_names.NoSuchRunError: there is no such run to resume, or it can't be resumed so.
     """
     config, benchmark, layout = prepared.config, prepared.benchmark, prepared.layout
     editor, reward = config.diffusion_model, config.reward_model

@@ -77,7 +77,7 @@ def open_run(run: str, output_dir: Path | None) -> SavedRun:
     """The run with this id, or ``latest``, under ``output_dir`` (default ``outputs``), or in this folder.
 
     Raises:
-        scheduler.store.run_directory.NoSuchRunError: there is no such run.
+        scheduler.store.run_names.NoSuchRunError: there is no such run.
     """
     path = locate_run(run, output_dir or Path("outputs"))
     if path.name in ("", ".."):

@@ -32,7 +32,7 @@ from scheduler.run.progress import Progress
 from scheduler.run.resume import Remaining
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
-from scheduler.store.delivery import Delivery, Item
+from scheduler.store.delivery import Delivery, LedgerEntry
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.trace import Trace
 from scheduler.terminal.bars import StageBars
@@ -144,10 +144,10 @@ class Loop:
 
         self._readers.submit(function).add_done_callback(post)
 
-    def deliver(self, item: Item) -> None:
+    def deliver(self, entry: LedgerEntry) -> None:
         """Make this durable."""
-        self._progress.note(item.rows)
-        self._delivery.put(item)
+        self._progress.note(entry.rows)
+        self._delivery.put(entry)
 
     def failure_recorded(self, key: str) -> None:
         """Count the pair as failed; too many failed pairs end the run."""
@@ -295,9 +295,9 @@ class Loop:
             self._error = AbortedError(f"what the run has done so far can't be read: {remaining}")
             return
         self._progress.adopt(remaining)
-        self.deliver(Item(remaining.rows))
+        self.deliver(LedgerEntry(remaining.rows))
         for path in remaining.removable:
-            self.deliver(Item([], remove=path))
+            self.deliver(LedgerEntry([], remove=path))
 
         def adopt() -> None:
             try:
@@ -307,7 +307,7 @@ class Loop:
                 return
             self._plan_recorded = True
 
-        self.deliver(Item([], done=adopt))
+        self.deliver(LedgerEntry([], done=adopt))
 
     def _take_in(self, joining: Sequence[WorkerClient]) -> None:
         for role in {client.role for client in joining}:
@@ -335,7 +335,7 @@ class Loop:
             switch_seconds=self._switch_seconds if switched else 0.0,
             now=time.time(),
         )
-        self.deliver(Item([row]))
+        self.deliver(LedgerEntry([row]))
 
     def _show(self) -> None:
         if self._course.draining:

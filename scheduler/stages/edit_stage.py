@@ -20,7 +20,7 @@ from scheduler.stages.rounds import Rounds
 from scheduler.stages.services import Services
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
-from scheduler.store.delivery import Item
+from scheduler.store.delivery import LedgerEntry
 from scheduler.store.rows import FailedRow
 from scheduler.store.run_directory import RunDirectory
 
@@ -165,7 +165,7 @@ class EditStage:
             self._on_edited(unit, message.sha256)
 
         pictures = self._thumbnails(worker, unit, dict(zip(message.thumbnails, thumbnails, strict=True)))
-        self._services.deliver(Item([row], image=(path, image), thumbnails=pictures, done=durable))
+        self._services.deliver(LedgerEntry([row], image=(path, image), thumbnails=pictures, done=durable))
         self._act(self._rounds.received(worker, unit))
 
     def _thumbnails(
@@ -213,7 +213,7 @@ class EditStage:
 
     def _record(self, row: FailedRow) -> None:
         self.failed += 1
-        self._services.deliver(Item([row]))
+        self._services.deliver(LedgerEntry([row]))
         if row.stage != "load":
             self._services.failure_recorded(f"{row.category}/{row.pair_id}")
 

@@ -17,7 +17,7 @@ from scheduler.stages.score_rows import ScoreJob, failed_score, job_name, judged
 from scheduler.stages.services import Services
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
-from scheduler.store.delivery import Item
+from scheduler.store.delivery import LedgerEntry
 from scheduler.store.rows import FailedRow, ScoredRow
 
 log = logging.getLogger("warmbench")
@@ -74,7 +74,7 @@ class ScoreStage:
         missing = [one for one in passes if not self._reuse(one, sha256)]
         if not missing:
             if not self._keep_images:
-                self._services.deliver(Item([], remove=self._image_path(unit)))
+                self._services.deliver(LedgerEntry([], remove=self._image_path(unit)))
             return
         self._hashes[unit] = bytes.fromhex(sha256)
         if len(missing) > 1:
@@ -156,7 +156,7 @@ class ScoreStage:
             row = judged_row(self._task, job, unit, answers.get(unit.job, []), message, self._identity(unit))
             if isinstance(row, ScoredRow):
                 scores.append(row.score)
-                self._services.deliver(Item([row], done=self._durable(unit), remove=self._settle(unit)))
+                self._services.deliver(LedgerEntry([row], done=self._durable(unit), remove=self._settle(unit)))
                 continue
             retried = self._batches.unit_failed(unit, again=row.kind == "error")
             if a.GiveUpScore(unit) in retried:
@@ -168,8 +168,8 @@ class ScoreStage:
         sizes = message.batch_sizes
         if len(sizes) > 1 and self._task.score_parameters.get("use_batch_inference", True) and len(job.units) > 1:
             log.debug("Batch %d was split into parts of %s", job.batch + 1, sizes)
-        # Items are made durable in order: once this empty one is, the rows before it are.
-        self._services.deliver(Item([], done=lambda: self._acknowledge(worker, message.job)))
+        # Entries are made durable in order: once this empty one is, the rows before it are.
+        self._services.deliver(LedgerEntry([], done=lambda: self._acknowledge(worker, message.job)))
         self._act(actions)
 
     def _take(self, worker: str, name: str) -> ScoreJob | None:
@@ -201,7 +201,7 @@ class ScoreStage:
         # Its image stays, so that a resumed run can score it without editing again.
         self._unscored.add(unit.edit)
         self._settle(unit)
-        self._services.deliver(Item([row]))
+        self._services.deliver(LedgerEntry([row]))
         self._services.failure_recorded(unit.key)
 
     def _identity(self, unit: ScoreUnit) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from protocol import messages as m
 from scheduler.pool.worker_client import WorkerClient
-from scheduler.store.delivery import Item
+from scheduler.store.delivery import LedgerEntry
 from scheduler.store.trace import Trace
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Services(Protocol):
     def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Run ``function`` in a reader thread, then call ``then`` with its result or exception."""
 
-    def deliver(self, item: Item) -> None:
+    def deliver(self, entry: LedgerEntry) -> None:
         """Make this durable."""
 
     def failure_recorded(self, key: str) -> None:

@@ -1,8 +1,8 @@
 """The aggregator's writer: images to disk and rows into the ledger, in a thread of its own.
 
-Items that wait are written together and made durable by one fsync of the ledger; then ``done`` of each is called in the
-run's loop. So a row never names an image that is missing, and no work that depends on a row starts before the row is
-durable. The number of items per write is limited, so that the first does not wait for images that came much later.
+Entries that wait are written together and made durable by one fsync of the ledger; then ``done`` of each is called in
+the run's loop. So a row never names an image that is missing, and no work that depends on a row starts before the row
+is durable. The number of entries per write is limited, so that the first does not wait for images that came much later.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from scheduler.store.trace import DISK, Trace
 
 log = logging.getLogger("warmbench")
 
-_MAX_ITEMS = 64
+_MAX_ENTRIES = 64
 _IMAGE_WRITERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LedgerEntry:
     """Rows to be made durable, and the image, if any, that they name; then ``done`` is posted.
 
     ``thumbnails`` (path and content) are written too but not made durable: reports make missing ones again. ``remove``
@@ -63,20 +63,20 @@ class Delivery:
         self._failed = failed
         self._broken = False
         self._trace = trace
-        self._items: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[LedgerEntry | None] = queue.SimpleQueue()
         self._folders: set[str] = set()
         # Several fsyncs in parallel cost little more than one.
         self._writers = ThreadPoolExecutor(_IMAGE_WRITERS, thread_name_prefix="image")
         self._thread = threading.Thread(target=self._work, name="delivery")
         self._thread.start()
 
-    def put(self, item: Item) -> None:
-        """Write this after all earlier items."""
-        self._items.put(item)
+    def put(self, entry: LedgerEntry) -> None:
+        """Write this after all earlier entries."""
+        self._queue.put(entry)
 
     def close(self) -> None:
-        """Write the remaining items and end the thread."""
-        self._items.put(None)
+        """Write the remaining entries and end the thread."""
+        self._queue.put(None)
         self._thread.join()
         self._writers.shutdown()
         # Closing writes again what a full disk refused; that failure was reported already.
@@ -86,44 +86,44 @@ class Delivery:
     def _work(self) -> None:
         ended = False
         while not ended:
-            waiting = [self._items.get()]
-            while len(waiting) < _MAX_ITEMS and not self._items.empty():
-                waiting.append(self._items.get_nowait())
+            waiting = [self._queue.get()]
+            while len(waiting) < _MAX_ENTRIES and not self._queue.empty():
+                waiting.append(self._queue.get_nowait())
             ended = None in waiting
-            items = [item for item in waiting if item is not None]
-            if items and not self._broken:
-                self._write(items)
+            entries = [entry for entry in waiting if entry is not None]
+            if entries and not self._broken:
+                self._write(entries)
 
-    def _write(self, items: Sequence[Item]) -> None:
+    def _write(self, entries: Sequence[LedgerEntry]) -> None:
         started = time.time()
         try:
-            with_images = [item for item in items if item.image is not None]
+            with_images = [entry for entry in entries if entry.image is not None]
             if len(with_images) == 1:  # most often
                 self._write_images(with_images[0])
             else:
                 list(self._writers.map(self._write_images, with_images))
-            self._file.writelines(encode_row(row) for item in items for row in item.rows)
+            self._file.writelines(encode_row(row) for entry in entries for row in entry.rows)
             self._file.flush()
             os.fsync(self._file.fileno())
-            for item in items:
-                if item.remove is not None:
-                    remove_file(item.remove)
+            for entry in entries:
+                if entry.remove is not None:
+                    remove_file(entry.remove)
         except Exception as error:  # noqa: BLE001 - the run must learn of any failure, or it waits for ever
             self._broken = True
             problem = error
             self._post(lambda: self._failed(problem))
             return
-        for item in items:
-            if item.done is not None:
-                self._post(item.done)
+        for entry in entries:
+            if entry.done is not None:
+                self._post(entry.done)
         if self._trace is not None:
-            images = sum(item.image is not None for item in items)
-            self._trace.span(DISK, "write", started, time.time(), {"items": len(items), "images": images})
+            images = sum(entry.image is not None for entry in entries)
+            self._trace.span(DISK, "write", started, time.time(), {"items": len(entries), "images": images})
 
-    def _write_images(self, item: Item) -> None:
-        if item.image is not None:
-            self._write_image(*item.image, durable=True)
-        for path, content in item.thumbnails:
+    def _write_images(self, entry: LedgerEntry) -> None:
+        if entry.image is not None:
+            self._write_image(*entry.image, durable=True)
+        for path, content in entry.thumbnails:
             try:
                 self._write_image(path, content, durable=False)
             except OSError as error:

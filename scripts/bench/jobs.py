@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from scheduler.store.delivery import Delivery, Item
+from scheduler.store.delivery import Delivery, LedgerEntry
 from scheduler.store.rows import EditedRow, decode_row
 from scheduler.store.run_directory import thumbnail_path
 from scripts.bench.peer_processes import run_apart
@@ -72,7 +72,7 @@ def _write_again(run: FinishedRun, folder: Path) -> float:
             small = [Path(thumbnail_path("", *of_pair, sample)).relative_to("/") for sample in (None, row.sample)]
             contents = {path: (run.folder / path).read_bytes() for path in (Path(row.image), *small)}
             image, *thumbnails = ((str(folder / path), content) for path, content in contents.items())
-            items.append(Item([row], image=image, thumbnails=thumbnails))
+            items.append(LedgerEntry([row], image=image, thumbnails=thumbnails))
     folder.mkdir()
 
     def failed(error: Exception) -> None:

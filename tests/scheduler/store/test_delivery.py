@@ -8,7 +8,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scheduler.store.delivery import Delivery, Item
+from scheduler.store.delivery import Delivery, LedgerEntry
 from scheduler.store.rows import FailedRow, PlannedRow, Row, decode_row
 from scheduler.store.run_directory import RunDirectory
 
@@ -35,7 +35,7 @@ def test_rows_are_in_order_and_their_images_are_on_disk_when_it_says_so(tmp_path
     for number in range(20):
         image = tmp_path / "images" / "c" / f"{number}.png"
         done = lambda name=str(number), image=image: look(name, image)  # noqa: E731 - binds this turn's values
-        delivery.put(Item([planned(str(number))], image=(str(image), b"png"), done=done))
+        delivery.put(LedgerEntry([planned(str(number))], image=(str(image), b"png"), done=done))
     for _ in range(20):
         posts.get(timeout=30)()
     delivery.close()
@@ -49,7 +49,7 @@ def test_rows_are_in_order_and_their_images_are_on_disk_when_it_says_so(tmp_path
 def test_closing_writes_the_remaining_items(tmp_path: Path) -> None:
     delivery, _, _ = open_delivery(tmp_path)
     for number in range(50):
-        delivery.put(Item([planned(str(number))]))
+        delivery.put(LedgerEntry([planned(str(number))]))
     delivery.close()
     assert (tmp_path / "results.jsonl").read_bytes().count(b"\n") == 50
 
@@ -68,10 +68,10 @@ def test_the_first_items_do_not_wait_for_all_later_ones(tmp_path: Path) -> None:
         written.append(len(list(images.iterdir())))
 
     delivery = Delivery(tmp_path / "results.jsonl", post, lambda _: None)
-    delivery.put(Item(held_up()))
+    delivery.put(LedgerEntry(held_up()))
     assert started.wait(30)
     for number in range(300):
-        delivery.put(Item([], image=(f"{images}/{number}.png", b"png"), done=lambda: None))
+        delivery.put(LedgerEntry([], image=(f"{images}/{number}.png", b"png"), done=lambda: None))
     go.set()
     delivery.close()
     assert written[0] <= 64
@@ -81,7 +81,7 @@ def test_the_first_items_do_not_wait_for_all_later_ones(tmp_path: Path) -> None:
 def test_rows_of_a_generator_are_made_as_they_are_written(tmp_path: Path) -> None:
     delivery, posts, _ = open_delivery(tmp_path)
     tracemalloc.start()
-    delivery.put(Item((planned(str(number)) for number in range(20_000)), done=lambda: None))
+    delivery.put(LedgerEntry((planned(str(number)) for number in range(20_000)), done=lambda: None))
     posts.get(timeout=60)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -95,7 +95,7 @@ def test_an_image_is_removed_only_after_its_score_is_safe(tmp_path: Path) -> Non
     image = tmp_path / "edit.png"
     image.write_bytes(b"png")
     row = FailedRow(category="c", pair_id="1", sample=0, stage="score", kind="error", message="m")
-    delivery.put(Item([row], remove=str(image), done=lambda: None))
+    delivery.put(LedgerEntry([row], remove=str(image), done=lambda: None))
     posts.get(timeout=30)
     delivery.close()
     assert not image.exists()
@@ -107,7 +107,7 @@ def test_a_full_disk_is_reported_once_and_nothing_more_is_written(tmp_path: Path
     (tmp_path / "blocked").write_text("a file where a folder should be")
     for number in range(3):
         target = tmp_path / "blocked" / "c" / f"{number}.png"
-        delivery.put(Item([planned(str(number))], image=(str(target), b"png"), done=failures.clear))
+        delivery.put(LedgerEntry([planned(str(number))], image=(str(target), b"png"), done=failures.clear))
         posts.get(timeout=30)() if number == 0 else None
     delivery.close()
 
@@ -141,12 +141,12 @@ def test_thumbnails_are_on_disk_when_it_says_so_and_a_failed_one_changes_nothing
     seen: list[bytes] = []
     image = (str(tmp_path / "images" / "1.png"), b"png")
     done = lambda: seen.append(small.read_bytes())  # noqa: E731 - one line says it
-    delivery.put(Item([planned("1")], image=image, thumbnails=[(str(small), memoryview(b"jpeg"))], done=done))
+    delivery.put(LedgerEntry([planned("1")], image=image, thumbnails=[(str(small), memoryview(b"jpeg"))], done=done))
     posts.get(timeout=30)()
     assert seen == [b"jpeg"]
 
     in_the_way = str(small / "2.jpg")  # a file is where its folder should be
-    delivery.put(Item([planned("2")], image=image, thumbnails=[(in_the_way, b"jpeg")], done=done))
+    delivery.put(LedgerEntry([planned("2")], image=image, thumbnails=[(in_the_way, b"jpeg")], done=done))
     posts.get(timeout=30)()
     delivery.close()
     assert (seen, failures) == ([b"jpeg"] * 2, [])
