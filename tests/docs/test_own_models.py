@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +15,8 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
-from tests.harness import User, encoded, new_user, pair, write_data
+from tests.harness import User, new_user
+from tests.plugin_packages import install_groups
 from tests.waiting import wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own-models.md"
@@ -29,20 +33,25 @@ def example() -> dict[str, str]:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[User]:
-    """Somebody who has put the document's files into a folder, beside a benchmark."""
+    """Somebody who has put the document's files into a folder, beside a benchmark, and has installed the package."""
     for name, content in example().items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    colours = {**_SOURCES, "almost-white": _ALMOST_WHITE}
-    pairs = [pair(name, encoded(Image.new("RGB", (24, 16), colour))) for name, colour in colours.items()]
-    write_data(tmp_path / "benchmark.json", {"brighter": pairs})
+    rows = ["id,category,instruction,image"]
+    for name, colour in {**_SOURCES, "almost-white": _ALMOST_WHITE}.items():
+        Image.new("RGB", (24, 16), colour).save(tmp_path / f"{name}.png")
+        rows.append(f"{name},brighter,make it brighter,{name}.png")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows), encoding="utf-8")
+    project = tomllib.loads(example()["pyproject.toml"])["project"]
+    site = install_groups(tmp_path / "site", project["name"], project["entry-points"])
     with new_user(tmp_path) as made:
+        made.environment["PYTHONPATH"] = f"{site}:{tmp_path}"
         yield made
 
 
-def module_of(folder: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("my_models_of_the_document", folder / "my_models.py")
+def module_of(folder: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -51,18 +60,41 @@ def module_of(folder: Path) -> ModuleType:
 
 
 def test_the_document_has_the_files_that_it_names() -> None:
-    assert set(example()) == {"my_models.py", "my_checkpoint/brightness.json", _CONFIG}
+    assert set(example()) == {
+        "brighten.py",
+        "brighter.py",
+        "pairs_csv.py",
+        "pyproject.toml",
+        "my_checkpoint/brightness.json",
+        _CONFIG,
+    }
 
 
 def test_the_dry_run_of_the_example_finds_nothing_wrong(reader: User) -> None:
     result = reader.run("run", "--config", _CONFIG, "--dry-run")
 
     assert result.code == 0, result.output
-    assert "my_models.Brightener" in result.output
-    assert "my_models.BrighterReward" in result.output
+    assert "Editor: brighten" in result.output
+    assert "Reward: brighter" in result.output
+    assert "(csv)" in result.output
+    assert "Note: The editor only makes images brighter." in result.output
 
 
-def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader: User) -> None:
+def test_every_mistake_in_the_keys_of_a_plug_in_is_named_with_its_bounds(reader: User) -> None:
+    change(reader, "steps: 4", "steps: 101\n    strength: 2")
+    change(reader, "white_above: 250", "white_above: 300")
+    result = reader.run("run", "--config", _CONFIG)
+
+    assert result.code == 2
+    assert "diffusion_model.params.steps: must be 1 to 100, found 101 (line 9)" in result.output
+    assert "diffusion_model.params.strength: unknown key (line 10); known here: model_name, seed" in result.output
+    assert "reward_model.params.white_above: must be 0 to 255, found 300" in result.output
+
+
+@pytest.mark.parametrize("way", ["package", "class_path"])
+def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader: User, way: str) -> None:
+    if way == "class_path":
+        without_package(reader)
     result = reader.run("run", "--config", _CONFIG)
 
     assert result.code == 3, result.output
@@ -73,7 +105,27 @@ def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader
         ("almost-white", "score", "too_bright")
     ]
     assert report["summary"]["overall_mean"] == pytest.approx(sum(found_scores.values()) / 3)
+    manifest = json.loads((reader.run_folder() / "manifest.json").read_text(encoding="utf-8"))
+    if way == "package":
+        assert (manifest["editor"]["type"], manifest["editor"]["parameters"]) == ("brighten", {"steps": 4})
+        assert manifest["reward"]["parameters"]["white_above"] == 250
+        assert manifest["notes"] == report["provenance"]["notes"] == ["The editor only makes images brighter."]
+    else:
+        assert manifest["editor"]["type"] == "brighten.Brightener"
     assert reader.left_over() == []
+
+
+def test_an_environment_without_the_plug_in_is_named_before_anything_starts(reader: User) -> None:
+    python = reader.folder / "bare-python"
+    python.write_text(f'#!/bin/sh\nunset PYTHONPATH\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    change(reader, "device_ids: [cpu, cpu]", f"python: {python}")
+    result = reader.run("run", "--config", _CONFIG)
+
+    assert result.code == 2, result.output
+    lacks = f"the environment of {python} lacks the plug-in warmbench.editors:brighten of the package my-warmbench"
+    assert f"diffusion_model.params.python: {lacks}" in result.output
+    assert f"run `{python} -m pip install my-warmbench`" in result.output
 
 
 def of_editors(found: dict[str, str]) -> set[str]:
@@ -101,8 +153,8 @@ def test_warm_workers_load_another_checkpoint_and_it_has_another_fingerprint(rea
 
 
 def test_a_class_that_is_not_there_is_told_with_the_nearest_name_before_anything_starts(reader: User) -> None:
-    config = reader.folder / _CONFIG
-    config.write_text(config.read_text().replace("my_models.Brightener", "my_models.Brightner"))
+    without_package(reader)
+    change(reader, "brighten.Brightener", "brighten.Brightner")
     result = reader.run("run", "--config", _CONFIG)
 
     assert result.code == 2
@@ -117,11 +169,28 @@ def test_a_class_of_the_wrong_kind_and_a_broken_checkpoint_end_the_run_with_the_
     assert result.code == 1, result.output
     assert "is no checkpoint of a Brightener" in result.output
 
-    config = reader.folder / _CONFIG
-    config.write_text(config.read_text().replace("my_models.Brightener", "my_models.BrighterReward"))
+    without_package(reader)
+    change(reader, "brighten.Brightener", "brighter.BrighterReward")
     result = reader.run("run", "--config", _CONFIG)
     assert result.code == 1, result.output
     assert "derive it from workers.interface.Editor" in result.output
+
+
+def change(reader: User, old: str, new: str) -> None:
+    config = reader.folder / _CONFIG
+    text = config.read_text(encoding="utf-8")
+    assert old in text
+    config.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def without_package(reader: User) -> None:
+    """Name the classes in the config, and uninstall the package."""
+    change(reader, "type: brighten\n", "class_path: brighten.Brightener\n")
+    change(reader, "type: brighter\n", "class_path: brighter.BrighterReward\n")
+    shutil.copytree(reader.folder / "site", reader.folder / "formats_only")
+    entry_points = next((reader.folder / "formats_only").glob("*/entry_points.txt"))
+    entry_points.write_text("[warmbench.formats]\ncsv = pairs_csv:FORMAT\n", encoding="utf-8")
+    reader.environment["PYTHONPATH"] = str(reader.folder / "formats_only")
 
 
 def scores(reader: User) -> dict[str, float]:
@@ -134,12 +203,12 @@ def fingerprints(reader: User) -> dict[str, str]:
 
 def expected_scores(folder: Path, *, factor: float) -> dict[str, float]:
     """What the document's own functions make of the sources: the run must neither lose nor change anything."""
-    module = module_of(folder)
+    editor, reward = module_of(folder, "brighten"), module_of(folder, "brighter")
     expected = {}
     for name, colour in _SOURCES.items():
         source = edited = Image.new("RGB", (24, 16), colour)
         for _ in range(4):
-            edited = module.ImageEnhance.Brightness(edited).enhance(factor ** (1 / 4))
-        before, after = module.brightness(source), module.brightness(edited)
+            edited = editor.ImageEnhance.Brightness(edited).enhance(factor ** (1 / 4))
+        before, after = reward.brightness(source), reward.brightness(edited)
         expected[name] = 10 * (after - before) / (255 - before)
     return expected

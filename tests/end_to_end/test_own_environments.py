@@ -1,0 +1,81 @@
+"""An editor and a class of the user's own in an environment of their own: they really run in its Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness import User, small_benchmark
+
+SOURCE = '''
+import sys
+
+from protocol.messages import Judgement
+from workers.interface import Editor, Reward, Scores
+
+
+class TellsItsPython:
+    def load(self, residency):
+        pass
+
+    def versions(self):
+        return {"prefix": sys.prefix}
+
+
+class Unchanged(TellsItsPython, Editor):
+    def edit(self, request, progress):
+        return request.image
+
+
+class Seven(TellsItsPython, Reward):
+    def score(self, requests, parameters, progress):
+        return Scores([Judgement(aspect=request.prompt.aspect, score=7.0) for request in requests])
+'''
+
+
+@pytest.fixture
+def other_environment(tmp_path: Path) -> Path:
+    """A virtual environment that has the packages of this one."""
+    folder = tmp_path / "other"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (site,) = folder.glob("lib/*/site-packages")
+    (site / "ours.pth").write_text("\n".join(path for path in sys.path if path), encoding="utf-8")
+    return folder
+
+
+def test_an_editor_and_a_reward_of_the_users_own_run_in_the_python_that_the_config_names(
+    user: User, tmp_path: Path, other_environment: Path
+) -> None:
+    (tmp_path / "elsewhere.py").write_text(SOURCE, encoding="utf-8")
+    python = str(other_environment / "bin" / "python")
+    config = user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=2))},
+        diffusion_model={"class_path": "elsewhere.Unchanged", "params": {"device": "cpu", "python": python}},
+        reward_model={"class_path": "elsewhere.Seven", "params": {"device": "cpu", "python": python}},
+    )
+    result = user.run_config(config)
+
+    assert result.code == 0, result.output
+    report = user.report()
+    assert report["summary"]["overall_mean"] == 7
+    prefixes = {worker["role"]: worker["versions"]["prefix"] for worker in report["provenance"]["workers"]}
+    assert prefixes == {"editor": str(other_environment), "reward": str(other_environment)}
+    assert user.left_over() == []
+
+
+def test_a_class_that_the_named_environment_lacks_is_told_before_anything_starts(
+    user: User, tmp_path: Path, other_environment: Path
+) -> None:
+    python = str(other_environment / "bin" / "python")
+    config = user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=1))},
+        diffusion_model={"class_path": "no_such_package.Unchanged", "params": {"device": "cpu", "python": python}},
+        reward_model={"type": "simulated"},
+    )
+    result = user.run_config(config)
+
+    assert result.code == 2, result.output
+    assert f"diffusion_model.params.python: the environment of {python} lacks no_such_package" in result.output
