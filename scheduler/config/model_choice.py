@@ -41,7 +41,8 @@ def choose(
     except KeyError:
         return _unknown_type(family, wanted, rest, source, findings)
     except PluginError as error:
-        return _guessed(family, family.default, Problem("", str(error)), rest, findings)
+        problem = Problem("", f"{error}{source.where((family.section, 'type'))}")
+        return _guessed(family, family.default, problem, rest, findings)
     notices: tuple[str, ...] = ()
     name = type_name(kind)
     if class_path is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import User, small_benchmark
 
-SOURCE = '''
+SOURCE = """
 import sys
 
 from protocol.messages import Judgement
@@ -33,7 +33,7 @@ class Unchanged(TellsItsPython, Editor):
 class Seven(TellsItsPython, Reward):
     def score(self, requests, parameters, progress):
         return Scores([Judgement(aspect=request.prompt.aspect, score=7.0) for request in requests])
-'''
+"""
 
 
 @pytest.fixture

@@ -1,0 +1,139 @@
+"""Keys that a model declares: what may be written for each kind, and what of it reaches workers and identities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.config import Config
+from scheduler.config.declared import DeclaredSection, section_of
+from scheduler.config.requests import edit_identity_parameters, edit_parameters, editor_spec
+from tests.plugin_packages import install
+from tests.scheduler.config.written import load, only_problem
+from workers.models.declaration import Conflict, Key, Model, with_keys
+from workers.models.keys import SHARED_EDITOR_KEYS
+from workers.models.registry import EDITORS
+
+
+def _strength_needs_a_mask(values: Any) -> Iterator[Conflict]:
+    if values["strength"] > 1 and values["mask"] is None:
+        yield Conflict((("strength",), ("mask",)), "is above 1 without a mask", "give one")
+
+
+DECLARATION = Model(
+    name="paint",
+    role="editor",
+    meaning="Paints.",
+    target="nowhere:Paint",
+    keys=with_keys(
+        SHARED_EDITOR_KEYS,
+        Key("strength", "float", 0.5, "How much.", low=0, high=2),
+        Key("colour", "choice", "red", "Which one.", choices=("red", "blue")),
+        Key("mask", "path", None, "Where."),
+        Key("layers", "list", ("base",), "Which ones.", "load", low=1, high=3),
+        Key("sizes", "list", (8,), "How large.", item="int"),
+        Key("brush", "mapping", None, "The brush.", keys=(Key("width", "int", 3, "Its width.", low=1, high=9),)),
+        Key("extra", "mapping", None, "Anything.", "speed"),
+        Key("gamma", "float", 1.0, "Later.", later=True),
+        Key("palette", "text", "warm", "Later.", "load", later=True),
+    ),
+    rules=(_strength_needs_a_mask,),
+)
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that brings the editor, one that is broken, and one that is no editor."""
+    entries = {
+        "paint": f"{__name__}:DECLARATION",
+        "broken": "no_such_module:DECLARATION",
+        "qwen3_vl": "workers.models.rewards.qwen3_vl:DECLARATION",
+    }
+    assert "paint" not in EDITORS.names()
+    monkeypatch.syspath_prepend(install(tmp_path / "site", "paint_package", "warmbench.editors", entries))
+    monkeypatch.delitem(vars(EDITORS), "_entries")  # looked up again, and as before after the test
+
+
+def config(folder: Path, params: str) -> Config:
+    return load(folder, f"diffusion_model: {{type: paint, params: {{{params}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("params", "key", "message"),
+    [
+        ("strength: 3", "strength", "must be 0 to 2, found 3"),
+        ("colour: green", "colour", "must be one of red, blue, found 'green'"),
+        ("mask: 5", "mask", "must be a path, found 5"),
+        ("layers: []", "layers", "must have at least 1 entries, found []"),
+        ("layers: [5]", "layers[0]", "must be text, found 5"),
+        ("sizes: [a]", "sizes[0]", "must be a whole number, found 'a'"),
+        ("brush: {width: 10}", "brush.width", "must be 1 to 9, found 10"),
+        ("brush: {with: 1}", "brush.with", "unknown key (line 1); known here: width"),
+        ("extra: [1]", "extra", "must be a mapping, found [1]"),
+        ("extra: {a: .inf}", "extra", "must be finite, found inf"),
+        ("strength: 1.5", "strength", "is above 1 without a mask"),
+        ("num_inference_steps: 4", "num_inference_steps", "unknown key (line 1); known here: model_name, seed"),
+    ],
+)
+def test_each_mistake_in_a_declared_key_is_named(tmp_path: Path, params: str, key: str, message: str) -> None:
+    problem = only_problem(tmp_path, f"diffusion_model: {{type: paint, params: {{{params}}}}}\n")
+    assert problem.path == f"diffusion_model.params.{key}"
+    assert problem.message.startswith(message)
+
+
+def test_a_key_reaches_the_model_or_the_work_as_it_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = config(tmp_path, "mask: m.png, brush: {width: 3}, extra: {a: [1]}, strength: 1.5, python: /p, gamma: 2.0")
+    assert editor_spec(asked).params == {"threads_per_worker": 1, "layers": ["base"]}
+    decisive = {
+        "strength": 1.5,
+        "colour": "red",
+        "mask": str(tmp_path / "m.png"),
+        "sizes": [8],
+        "brush": {},
+        "gamma": 2.0,
+    }
+    assert edit_parameters(asked) == decisive | {"extra": {"a": [1]}}
+    assert edit_identity_parameters(asked) == decisive
+
+
+def test_a_later_key_enters_identities_and_specs_only_where_it_differs_from_its_default(tmp_path: Path) -> None:
+    before, default = config(tmp_path, ""), config(tmp_path, "gamma: 1.0, palette: warm")
+    changed = config(tmp_path, "gamma: 1.5, palette: cold")
+    assert "gamma" in edit_parameters(before)
+    assert "gamma" not in edit_identity_parameters(before)
+    assert edit_identity_parameters(default) == edit_identity_parameters(before)
+    assert editor_spec(default) == editor_spec(before)
+    assert edit_identity_parameters(changed)["gamma"] == 1.5
+    assert editor_spec(changed).params["palette"] == "cold"
+
+
+def test_a_config_with_declared_keys_survives_being_written_and_read(tmp_path: Path) -> None:
+    first = config(tmp_path, "mask: /m.png, brush: {width: 5}, extra: {a: {b: null}}, layers: [a, b]")
+    assert load(tmp_path, first.as_resolved_yaml()) == first
+
+
+def test_types_of_packages_are_among_those_that_there_are(tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, "diffusion_model: {type: pain}")
+    assert "simulated, paint, multi_gpu_qwen_edit" in problem.message
+    assert problem.hint == "did you mean `paint`?"
+
+
+def test_a_plug_in_that_is_broken_is_named_with_its_package_and_the_reason(tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, "diffusion_model: {type: broken, params: {strength: 1}}")
+    assert problem.path == "diffusion_model.type"
+    assert "the package paint_package 1.2" in problem.message
+    assert "No module named 'no_such_module'" in problem.message
+
+
+def test_a_reward_that_is_registered_as_an_editor_is_none(tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, "diffusion_model: {type: qwen3_vl}")
+    assert problem.message == "warmbench.editors: 'qwen3_vl' is declared as reward (line 1)"
+
+
+def test_a_name_that_a_section_needs_itself_is_no_name_for_a_key() -> None:
+    with pytest.raises(ValueError, match="conflicts can't be the name of a key"):
+        section_of(DeclaredSection, "any", [Key("conflicts", "int", 1)])
