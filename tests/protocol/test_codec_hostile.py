@@ -41,7 +41,7 @@ def _decode_or_refuse(frames: Sequence[codec.Buffer]) -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_a_message_that_is_wrong_in_one_place_is_refused(kind: type[m.Message]) -> None:
+def test_a_message_with_one_wrong_field_is_refused(kind: type[m.Message]) -> None:
     info = msgspec.inspect.type_info(kind)
     assert isinstance(info, msgspec.inspect.StructType)
     images = _images(kind)
@@ -100,7 +100,7 @@ def test_random_msgpack_is_refused(value: object) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_damaged_message_is_refused_or_is_another_whole_message(data: st.DataObject) -> None:
+def test_a_damaged_message_is_refused_or_is_another_valid_message(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([m.Welcome, m.Edited, m.Scored, m.Load, m.Lease]))
     message: m.Message = data.draw(values_of(msgspec.inspect.type_info(kind)))
     images = [b"image"] * message.image_frames
@@ -124,7 +124,7 @@ def test_a_key_that_comes_twice_is_refused() -> None:
         decode([twice])
 
 
-def test_a_second_map_behind_the_first_is_refused() -> None:
+def test_a_second_map_after_the_first_is_refused() -> None:
     with pytest.raises(ProtocolError):
         decode([_pack(RELEASE) * 2])
 
@@ -147,12 +147,12 @@ def test_a_second_map_behind_the_first_is_refused() -> None:
     ],
     ids=lambda head: repr(head[:20]),
 )
-def test_what_is_no_message_is_refused(head: bytes) -> None:
+def test_an_invalid_message_is_refused(head: bytes) -> None:
     with pytest.raises(ProtocolError, match=r"\w"):
         decode([head])
 
 
-def test_no_frame_at_all_is_refused() -> None:
+def test_a_message_without_frames_is_refused() -> None:
     with pytest.raises(ProtocolError, match="no frame"):
         decode([])
 
@@ -182,7 +182,7 @@ _LONG_LIST = b"\xdd" + codec.MAX_LENGTH.to_bytes(4, "big")
     ],
     ids=["long lists nested", "lists as long as allowed nested", "empty maps", "short texts", "too long", "too wide"],
 )
-def test_what_is_read_never_takes_more_than_a_hundred_megabytes(head: bytes) -> None:
+def test_reading_a_message_never_takes_more_than_a_hundred_megabytes(head: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ProtocolError):

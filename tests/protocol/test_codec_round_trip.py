@@ -28,19 +28,19 @@ def _sample(kind: type[m.Message]) -> tuple[m.Message, list[codec.Buffer]]:
     return message, [f"image {number}".encode() for number in range(message.image_frames)]
 
 
-def test_the_union_of_all_messages_forgets_none() -> None:
+def test_the_union_includes_every_message() -> None:
     assert _concrete(m.Message) == set(CLASSES)
     assert len({kind.__struct_config__.tag for kind in CLASSES}) == len(CLASSES)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_a_message_with_every_field_set_arrives_as_it_was(kind: type[m.Message]) -> None:
+def test_a_message_with_every_field_set_arrives_unchanged(kind: type[m.Message]) -> None:
     message, images = _sample(kind)
     assert decode(encode(message, images)) == (message, images)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_random_messages_arrive_as_they_were(kind: type[m.Message]) -> None:
+def test_random_messages_arrive_unchanged(kind: type[m.Message]) -> None:
     @settings(max_examples=20, deadline=None)
     @given(values_of(msgspec.inspect.type_info(kind)), st.data())
     def check(message: m.Message, data: st.DataObject) -> None:
@@ -54,7 +54,7 @@ def test_random_messages_arrive_as_they_were(kind: type[m.Message]) -> None:
     check()
 
 
-def test_frames_may_be_views_of_memory_that_belongs_to_another() -> None:
+def test_frames_may_be_views_of_another_buffer() -> None:
     message, images = _sample(m.Score)
     frames = [memoryview(frame) for frame in encode(message, images)]
     received, received_images = decode(frames)
@@ -62,7 +62,7 @@ def test_frames_may_be_views_of_memory_that_belongs_to_another() -> None:
     assert [bytes(image) for image in received_images] == images
 
 
-def test_an_image_is_handed_on_without_a_copy() -> None:
+def test_an_image_is_passed_on_without_a_copy() -> None:
     message, _ = _sample(m.Edit)
     image = memoryview(bytearray(b"pixels"))
     assert decode(encode(message, [image]))[1][0] is image
@@ -141,7 +141,7 @@ def _nested(depth: int) -> Any:
     ],
     ids=["NaN", "infinity", "bytes", "view", "65 bits", "surrogate", "key", "object", "date", "too deep"],
 )
-def test_encode_refuses_in_free_fields_what_is_not_json(value: object) -> None:
+def test_encode_refuses_values_that_are_not_json_in_free_fields(value: object) -> None:
     spec = m.ModelSpec(role="editor", params={"name": value})
     load = m.Load(run="r", incarnation="i", epoch=1, spec=spec, residency="device")
     with pytest.raises(ValueError, match="this Load can't be sent"):
@@ -158,6 +158,6 @@ def test_encode_refuses_in_free_fields_what_is_not_json(value: object) -> None:
         m.Scored(run="r", incarnation="i", job="j", started=0, finished=1, items=[], batch_sizes=[-1]),
     ],
 )
-def test_encode_refuses_what_the_other_side_would_refuse(message: m.Message) -> None:
+def test_encode_refuses_messages_that_the_receiver_would_refuse(message: m.Message) -> None:
     with pytest.raises(ValueError, match=f"this {type(message).__name__} can't be sent"):
         encode(message)

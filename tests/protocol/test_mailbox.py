@@ -95,7 +95,7 @@ def test_an_event_that_posts_another_does_not_keep_the_loop_from_its_sockets(mai
         assert count == turn
 
 
-def test_events_behind_one_that_raises_are_kept_and_wake_the_loop(mailbox: Mailbox) -> None:
+def test_events_after_one_that_raises_are_kept_and_wake_the_loop(mailbox: Mailbox) -> None:
     ran: list[tuple[int, int]] = []
 
     def fail() -> None:

@@ -16,11 +16,11 @@ _INFO = msgspec.inspect.type_info(PoolPlan)
 
 @settings(max_examples=30, deadline=None)
 @given(values_of(_INFO))
-def test_a_plan_arrives_as_it_was(plan: PoolPlan) -> None:
+def test_a_plan_arrives_unchanged(plan: PoolPlan) -> None:
     assert msgspec.json.decode(msgspec.json.encode(plan), type=PoolPlan) == plan
 
 
-def test_a_plan_that_is_wrong_in_one_place_is_refused() -> None:
+def test_a_plan_with_one_wrong_field_is_refused() -> None:
     assert isinstance(_INFO, msgspec.inspect.StructType)
     msgspec.convert(sample(_INFO), PoolPlan)
     accepted = []

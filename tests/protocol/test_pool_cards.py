@@ -60,7 +60,7 @@ def test_an_empty_or_missing_folder_has_no_cards(tmp_path: Path) -> None:
         assert read_worker_cards(folder) == []
 
 
-def test_worker_cards_come_by_id_and_without_the_launchers(tmp_path: Path) -> None:
+def test_worker_cards_are_sorted_by_id_and_exclude_the_launchers(tmp_path: Path) -> None:
     write_card(tmp_path / POOL_CARD, POOL)
     names = ["reward-0", "editor-1", "editor-0"]
     for name in names:
@@ -107,7 +107,7 @@ def test_the_card_of_a_dead_process_counts_as_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shift", [-3600.0, -5.0, 5.0])
-def test_a_pid_that_is_used_again_counts_as_dead(tmp_path: Path, shift: float) -> None:
+def test_a_reused_pid_counts_as_dead(tmp_path: Path, shift: float) -> None:
     write_card(tmp_path / POOL_CARD, msgspec.structs.replace(POOL, pid_create_time=_CREATED + shift))
     assert read_pool_card(tmp_path) is None
 
@@ -134,7 +134,7 @@ GARBAGE: dict[str, bytes | dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
-def test_a_garbage_card_counts_as_none(tmp_path: Path, content: bytes | dict[str, Any]) -> None:
+def test_an_invalid_card_counts_as_none(tmp_path: Path, content: bytes | dict[str, Any]) -> None:
     _put(tmp_path, content)
     _put(tmp_path, content, "editor-0.json")
     write_card(tmp_path / "editor-1.json", WORKER)
@@ -143,7 +143,7 @@ def test_a_garbage_card_counts_as_none(tmp_path: Path, content: bytes | dict[str
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link to itself", "link to nothing"])
-def test_what_is_no_file_counts_as_none_and_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+def test_a_card_that_is_not_a_file_counts_as_none_and_does_not_block(tmp_path: Path, kind: str) -> None:
     for name in (POOL_CARD, "editor-0.json"):
         path = tmp_path / name
         if kind == "folder":
@@ -158,7 +158,7 @@ def test_what_is_no_file_counts_as_none_and_is_not_waited_for(tmp_path: Path, ki
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_damaged_card_is_none_or_a_whole_one(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_damaged_card_counts_as_none_or_is_valid(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(json.dumps(GOOD).encode())
     at = data.draw(st.integers(0, len(content) - 1))
     content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
@@ -171,7 +171,7 @@ def test_a_card_of_a_later_version_with_more_fields_is_still_read(tmp_path: Path
     assert read_pool_card(tmp_path) == POOL
 
 
-def test_writing_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
+def test_writing_replaces_a_link_and_not_its_target(tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("precious")
     (tmp_path / POOL_CARD).symlink_to(target)

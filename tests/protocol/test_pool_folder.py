@@ -44,7 +44,7 @@ def _mode(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("umask")
-def test_home_and_pool_are_made_closed_to_others(pools: Path) -> None:
+def test_home_and_pool_folder_are_closed_to_others(pools: Path) -> None:
     folder = pool_folder("demo")
     assert folder == pools / "demo"
     assert (_mode(pools), _mode(folder)) == (0o700, 0o700)
@@ -81,7 +81,7 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["a folder", "a file", "nothing", "itself"])
-def test_a_link_is_refused_wherever_it_leads(folder: Path, tmp_path: Path, target: str) -> None:
+def test_a_link_is_refused_whatever_its_target(folder: Path, tmp_path: Path, target: str) -> None:
     real = folder if target == "itself" else tmp_path / "real"
     if target == "a folder":
         real.mkdir(mode=0o700)
@@ -93,7 +93,7 @@ def test_a_link_is_refused_wherever_it_leads(folder: Path, tmp_path: Path, targe
     assert target != "a folder" or not list(real.iterdir())
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(folder: Path) -> None:
+def test_a_file_instead_of_the_folder_is_refused(folder: Path) -> None:
     folder.touch()
     with pytest.raises(PoolError, match=f"{folder} is not a folder"):
         pool_folder("demo")
@@ -112,7 +112,7 @@ def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path, monkeypatch: pyte
         pool_folder("demo")
 
 
-def test_a_relative_home_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_home_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WARMBENCH_HOME", "pools")
     assert pool_folder("demo") == tmp_path / "pools" / "demo"
@@ -127,7 +127,7 @@ def test_without_a_home_each_user_has_a_folder_in_tmp(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["demo", "demo_gpu-2", "v1.0", "-x", "_", "测试", "é", "x" * 48])
-def test_names_that_name_a_folder_are_accepted(pools: Path, name: str) -> None:
+def test_valid_pool_names_are_accepted(pools: Path, name: str) -> None:
     assert check_name(name) == name
     assert pool_folder(name).parent == pools
 
@@ -136,7 +136,7 @@ def test_names_that_name_a_folder_are_accepted(pools: Path, name: str) -> None:
     "name",
     ["", ".", "..", ".hidden", "a/b", "../a", "/a", "a\\b", "a b", "a\n", "a\0", "a:b", "x" * 49, "测" * 17, "\udc80"],
 )
-def test_other_names_are_refused_before_anything_is_made(pools: Path, name: str) -> None:
+def test_invalid_pool_names_are_refused_before_a_folder_is_made(pools: Path, name: str) -> None:
     with pytest.raises(PoolError, match="can't name a pool: letters, digits"):
         check_name(name)
     with pytest.raises(PoolError):

@@ -36,7 +36,7 @@ def _holder(path: Path) -> Iterator[tuple[subprocess.Popen[str], bool]]:
         yield process, process.stdout.readline() == "True\n"
 
 
-def test_a_second_taker_gets_none_until_the_first_has_closed_it(tmp_path: Path) -> None:
+def test_a_second_lock_attempt_returns_none_until_the_first_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "launcher.lock"
     first = try_lock(path)
     assert first is not None
@@ -98,7 +98,7 @@ def test_waiting_for_a_lock_ends_when_its_holder_is_killed(tmp_path: Path) -> No
         waiter.join()
 
 
-def test_a_lock_is_given_back_when_the_block_ends_by_an_error(tmp_path: Path) -> None:
+def test_a_lock_is_released_when_the_block_raises(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     try:
         with locked(path):

@@ -41,7 +41,7 @@ def test_two_readings_of_one_creation_time_agree(child: subprocess.Popen[bytes])
 
 
 @pytest.mark.parametrize("shift", [-10.0, 10.0, float("inf"), float("nan")])
-def test_a_pid_that_is_used_again_is_another_process(child: subprocess.Popen[bytes], shift: float) -> None:
+def test_a_reused_pid_is_another_process(child: subprocess.Popen[bytes], shift: float) -> None:
     created = create_time(child.pid) + shift
     assert not is_alive(child.pid, created)
     assert open_pidfd(child.pid, created) is None
@@ -59,7 +59,7 @@ def test_a_zombie_is_not_alive(child: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("end", ["by itself", "killed"])
-def test_the_pidfd_turns_readable_when_the_process_ends(child: subprocess.Popen[bytes], end: str) -> None:
+def test_the_pidfd_becomes_readable_when_the_process_ends(child: subprocess.Popen[bytes], end: str) -> None:
     descriptor = open_pidfd(child.pid, create_time(child.pid))
     assert descriptor is not None
     try:
@@ -87,14 +87,14 @@ def test_a_process_that_has_ended_is_not_alive_and_has_no_pidfd(child: subproces
 
 
 @pytest.mark.parametrize("pid", [-1, 0, _unused_pid(), 2**31, 2**63, 2**80])
-def test_a_number_that_is_no_pid_is_no_process(pid: int) -> None:
+def test_an_invalid_pid_is_no_process(pid: int) -> None:
     assert not is_alive(pid, 1.0)
     assert open_pidfd(pid, 1.0) is None
     with pytest.raises(ProcessLookupError):
         create_time(pid)
 
 
-def test_the_number_of_a_thread_has_no_pidfd() -> None:
+def test_a_thread_id_has_no_pidfd() -> None:
     found: list[int | None] = []
 
     def look() -> None:
@@ -106,7 +106,7 @@ def test_the_number_of_a_thread_has_no_pidfd() -> None:
     assert found == [None]
 
 
-def test_no_descriptor_is_left_open_where_there_is_no_process(child: subprocess.Popen[bytes]) -> None:
+def test_no_descriptor_is_left_open_without_a_process(child: subprocess.Popen[bytes]) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         assert open_pidfd(child.pid, 1.0) is None

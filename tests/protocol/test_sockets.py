@@ -56,7 +56,7 @@ def test_the_largest_batch_arrives_whole(pair: tuple[Listener, Link]) -> None:
     assert [bytes(image) for image in received[2]] == images
 
 
-def test_peers_are_told_apart(context: Context, pair: tuple[Listener, Link]) -> None:
+def test_peers_have_different_identities(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, first = pair
     with Link(context, listener.endpoint) as second:
         names = say_and_hear(listener, first, "1"), say_and_hear(listener, second, "2")
@@ -67,13 +67,13 @@ def test_peers_are_told_apart(context: Context, pair: tuple[Listener, Link]) -> 
         assert first.receive() is None
 
 
-def test_sending_to_a_peer_that_was_never_there_gives_false(pair: tuple[Listener, Link]) -> None:
+def test_sending_to_an_unknown_peer_returns_false(pair: tuple[Listener, Link]) -> None:
     listener, _ = pair
     assert listener.send(b"nobody", ack("1")) is False
     assert listener.send(b"", edited("1"), [b"image"]) is False
 
 
-def test_sending_to_a_peer_that_is_gone_gives_false(context: Context, pair: tuple[Listener, Link]) -> None:
+def test_sending_to_a_peer_that_is_gone_returns_false(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, link = pair
     with Link(context, listener.endpoint) as leaver:
         peer = say_and_hear(listener, leaver, "1")
@@ -82,7 +82,7 @@ def test_sending_to_a_peer_that_is_gone_gives_false(context: Context, pair: tupl
     say_and_hear(listener, link, "the others are still heard")
 
 
-def test_a_listener_is_told_false_when_a_peer_does_not_read(pair: tuple[Listener, Link]) -> None:
+def test_a_listeners_send_returns_false_when_the_peer_does_not_read(pair: tuple[Listener, Link]) -> None:
     listener, link = pair
     peer = say_and_hear(listener, link, "1")
     frames = [peer, *encode(ack("x" * 1000))]
@@ -93,7 +93,7 @@ def test_a_listener_is_told_false_when_a_peer_does_not_read(pair: tuple[Listener
     assert listener.send(peer, ack("1")) is False
 
 
-def test_a_link_to_nobody_is_told_false_once_its_queue_is_full(context: Context, short_folder: Path) -> None:
+def test_a_links_send_returns_false_once_its_queue_is_full(context: Context, short_folder: Path) -> None:
     with Link(context, ipc_endpoint(short_folder / "nobody.sock")) as link:
         frames = encode(ack("1"))
         sent = 0
@@ -114,7 +114,7 @@ def test_closing_with_unsent_messages_does_not_hang(short_folder: Path) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_what_was_sent_just_before_closing_arrives(context: Context, pair: tuple[Listener, Link]) -> None:
+def test_a_message_sent_just_before_closing_arrives(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, _ = pair
     with Link(context, listener.endpoint) as leaver:
         leaver.send(m.Goodbye(run="r", incarnation="i", reason="done"))
@@ -131,7 +131,7 @@ def test_closing_twice_is_allowed(pair: tuple[Listener, Link]) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["nonsense", "ipc://", "tcp://127.0.0.1:no-port", "udp://x", ""])
-def test_a_wrong_endpoint_leaves_no_socket_that_keeps_the_context(context: Context, wrong: str) -> None:
+def test_a_wrong_endpoint_leaves_no_open_socket(context: Context, wrong: str) -> None:
     with pytest.raises(zmq.ZMQError):
         Listener(context, wrong)
     if wrong != "ipc://":  # ZeroMQ connects there, to nobody
@@ -156,7 +156,7 @@ def test_the_longest_path_that_the_kernel_allows_can_be_bound(context: Context, 
         say_and_hear(listener, link, "1")
 
 
-def test_too_long_a_socket_path_says_what_to_do(short_folder: Path) -> None:
+def test_the_error_for_a_long_socket_path_says_what_to_do(short_folder: Path) -> None:
     with pytest.raises(ValueError, match="has 108 bytes, and the system allows 107: set WARMBENCH_HOME to a shorter"):
         ipc_endpoint(_path_of_size(short_folder, MAX_SOCKET_PATH + 1))
     with pytest.raises(ValueError, match="has 120 bytes"):

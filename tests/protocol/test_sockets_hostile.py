@@ -23,7 +23,9 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("frames", GARBAGE, ids=lambda frames: repr(frames)[:30])
-def test_a_listener_reads_on_behind_garbage(context: Context, pair: tuple[Listener, Link], frames: list[bytes]) -> None:
+def test_a_listener_reads_the_next_message_after_garbage(
+    context: Context, pair: tuple[Listener, Link], frames: list[bytes]
+) -> None:
     listener, link = pair
     with context.socket(zmq.DEALER) as stranger:
         stranger.connect(listener.endpoint)
@@ -40,7 +42,7 @@ def test_a_listener_reads_on_behind_garbage(context: Context, pair: tuple[Listen
 
 
 @pytest.mark.parametrize("frames", GARBAGE, ids=lambda frames: repr(frames)[:30])
-def test_a_link_reads_on_behind_garbage(context: Context, endpoint: str, frames: list[bytes]) -> None:
+def test_a_link_reads_the_next_message_after_garbage(context: Context, endpoint: str, frames: list[bytes]) -> None:
     with context.socket(zmq.ROUTER) as stranger:
         stranger.bind(endpoint)
         with Link(context, stranger.getsockopt_string(zmq.LAST_ENDPOINT)) as link:
@@ -56,7 +58,7 @@ def test_a_link_reads_on_behind_garbage(context: Context, endpoint: str, frames:
             assert link.receive() == (ack("behind"), [])
 
 
-def test_surplus_frames_are_thrown_away_as_they_are_read(context: Context, pair: tuple[Listener, Link]) -> None:
+def test_surplus_frames_are_dropped_while_reading(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, _ = pair
     with context.socket(zmq.DEALER) as stranger:
         stranger.connect(listener.endpoint)
@@ -71,7 +73,7 @@ def test_surplus_frames_are_thrown_away_as_they_are_read(context: Context, pair:
         assert received[1] == ack("behind")
 
 
-def test_an_oversized_frame_never_arrives_and_the_others_are_still_heard(
+def test_an_oversized_frame_never_arrives_and_other_messages_still_do(
     context: Context, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sockets, "MAX_IMAGE_BYTES", 1000)

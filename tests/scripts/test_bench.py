@@ -78,17 +78,17 @@ def config_of_child(pid: int) -> str | None:
     return None
 
 
-def test_the_ideal_of_equal_times_is_pairs_by_devices_times_the_time() -> None:
+def test_the_ideal_wall_of_equal_edits_is_rounds_times_the_duration() -> None:
     assert ideal_wall([0.2] * 12, 6) == pytest.approx(0.4)
     assert ideal_wall([0.2] * 13, 6) == pytest.approx(0.6), "the last one alone takes as long as a full round"
 
 
-def test_the_ideal_of_unequal_times_gives_the_next_pair_to_who_is_free_first() -> None:
+def test_the_ideal_wall_of_unequal_edits_gives_the_next_pair_to_the_first_free_device() -> None:
     assert ideal_wall([3, 1, 1, 1], 2) == 3
     assert ideal_wall([1, 1, 3], 2) == 4
 
 
-def test_a_share_counts_the_encoding_that_comes_after_the_devices_and_busy_does_not() -> None:
+def test_the_share_includes_encoding_after_the_device_and_busy_does_not() -> None:
     spans = [Span(10.0, 11.0, 11.5), Span(10.0, 11.0, 12.0), Span(11.0, 12.0, 12.5)]
     found = throughput(spans, 2, ideal_seconds=2.0)
 
@@ -97,7 +97,7 @@ def test_a_share_counts_the_encoding_that_comes_after_the_devices_and_busy_does_
     assert found.share == pytest.approx(2.0 / 2.5)
 
 
-def test_what_a_pair_costs_more_is_the_time_of_all_devices_beyond_the_ideal() -> None:
+def test_the_lost_time_per_pair_is_that_of_all_devices_beyond_the_ideal() -> None:
     spans = [Span(0.0, 1.0, 1.1), Span(0.0, 1.0, 1.2), Span(1.0, 2.0, 2.4), Span(1.0, 2.0, 2.5)]
     assert throughput(spans, 2, ideal_seconds=2.0).lost_per_pair == pytest.approx(0.25)
     assert throughput(spans, 2, ideal_seconds=2.0).pairs_per_second == pytest.approx(1.6)
@@ -110,12 +110,12 @@ def test_a_target_of_more_is_met_from_its_limit_on(target: Target, value: float,
     assert not at_most(2).met_by(2.1)
 
 
-def test_the_old_systems_order_takes_what_it_was_said_to_but_for_rounds_and_batches_that_are_not_full() -> None:
+def test_the_old_systems_order_takes_its_authors_time_plus_incomplete_rounds_and_batches() -> None:
     assert optimized_seconds([48, 48, 48, 48, 48]) == pytest.approx(40 * 1.8 + 60 * 3.0 + 9 * 0.5)
     assert optimized_seconds([50, 50, 54, 58, 58]) == pytest.approx(OPTIMIZED_SECONDS, rel=0.03)
 
 
-def test_a_slowdown_is_told_apart_from_reading_the_benchmark_and_writing_the_report() -> None:
+def test_a_slowdown_excludes_reading_the_benchmark_and_writing_the_report() -> None:
     cpu = {0: 5.0, 10: 6.0, 20: 7.0, 30: 8.0, 40: 9.0}
     samples = [Sample(0.0, pairs, seconds, 1) for pairs, seconds in cpu.items()]
     report = Sample(0.0, 40, 99.0, 1)
@@ -125,7 +125,7 @@ def test_a_slowdown_is_told_apart_from_reading_the_benchmark_and_writing_the_rep
         slowdown(samples, 9)
 
 
-def test_an_empty_job_is_64_kb_of_an_image_with_hardly_any_pixels() -> None:
+def test_the_payload_of_an_empty_job_is_a_64_kb_image_with_few_pixels() -> None:
     assert 64 * 1024 < len(payload(1)) < 70 * 1024
     assert decode_image(payload(1)).size == (16, 16)
     assert payload(1) != payload(2)
@@ -149,7 +149,7 @@ def test_the_benchmark_holds_the_pictures_that_it_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("peer", [thread_pool, thread_pool_with_codecs])
-def test_a_peer_does_every_pair_and_holds_each_device_as_long_as_the_product_does(tmp_path: Path, peer: object) -> None:
+def test_a_peer_does_every_pair_and_uses_each_device_as_long_as_the_product(tmp_path: Path, peer: object) -> None:
     made = write_benchmark(tmp_path / "data.json", categories=1, pairs=7, size=16)
     assert callable(peer)
     spans: list[Span] = peer(made.pairs, {"latency_ms": 2, "sigma": 0.4}, 3)
@@ -163,7 +163,7 @@ def test_a_peer_does_every_pair_and_holds_each_device_as_long_as_the_product_doe
 
 @pytest.mark.slow
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_of_processes_does_every_pair_at_once_on_so_many_devices_and_leaves_none(peer: str) -> None:
+def test_a_peer_of_processes_does_every_pair_on_all_devices_and_leaves_no_process(peer: str) -> None:
     reason = missing(peer)
     if reason is not None:
         pytest.skip(reason)
@@ -177,7 +177,7 @@ def test_a_peer_of_processes_does_every_pair_at_once_on_so_many_devices_and_leav
     assert max(sum(other.started <= span.started < other.finished for other in spans) for span in spans) == 3
 
 
-def test_a_peer_that_is_not_installed_is_told_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_is_not_installed_is_reported_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scripts.bench.peers.find_spec", lambda name: None)
     assert missing("Ray actor pool") == "ray is not installed"
     assert missing("process pool") is None
@@ -189,14 +189,14 @@ def test_a_peer_that_is_not_installed_is_told_and_left_out(monkeypatch: pytest.M
     assert len(raw) == 1
 
 
-def test_two_benches_of_one_second_write_two_files(tmp_path: Path) -> None:
+def test_two_benches_in_the_same_second_write_two_files(tmp_path: Path) -> None:
     with raw_file(tmp_path) as (first, record), raw_file(tmp_path) as (second, _):
         record({"figure": "conditions", **machine()})
         assert first != second
         assert json.loads(first.read_text(encoding="utf-8"))["cores"] >= 1
 
 
-def test_the_table_sets_every_share_beside_the_thread_pools() -> None:
+def test_the_table_compares_every_share_with_the_thread_pools() -> None:
     ratios = [
         Ratio("spread", "warmbench, no barrier", 0.96, "a / b", busy=0.97, target=at_least(0.98)),
         Ratio("spread", "thread pool", 0.8, "a / b", busy=0.9),
@@ -215,20 +215,20 @@ def test_the_table_sets_every_share_beside_the_thread_pools() -> None:
     assert "spread: a / b" in text
 
 
-def test_a_run_that_fails_is_told_with_the_end_of_its_output(tmp_path: Path) -> None:
+def test_a_failed_run_is_reported_with_the_end_of_its_output(tmp_path: Path) -> None:
     with workplace() as place, pytest.raises(BenchError, match="exit code 2"):
         place.run(tmp_path / "nothing.json", pool="p", editor={"device": "cpu"}, reward={"device": "cpu"})
     assert not place.folder.exists()
 
 
-def test_a_figure_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_figure_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--only", "nothing", "--output-dir", str(tmp_path)])
     assert "invalid choice: 'nothing'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_tiny_bench_yields_every_figure_and_leaves_nothing() -> None:
+def test_a_tiny_bench_measures_every_figure_and_leaves_nothing() -> None:
     raw: list[Mapping[str, Any]] = []
     with workplace() as place:
         figures = [figure for figure in FIGURES if figure not in ("recovery", "gallery")]
@@ -266,7 +266,7 @@ def test_a_gallery_is_opened_searched_sorted_and_scrolled() -> None:
     assert all(ratio.value > 0 for ratio in ratios)
 
 
-def test_without_a_browser_the_gallery_is_left_out_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_browser_the_gallery_is_skipped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     raw: list[Mapping[str, Any]] = []
     with workplace() as place:
@@ -275,7 +275,7 @@ def test_without_a_browser_the_gallery_is_left_out_and_that_is_told(monkeypatch:
 
 
 @pytest.mark.slow
-def test_the_cost_of_a_death_is_measured_and_the_run_is_whole() -> None:
+def test_the_cost_of_a_death_is_measured_and_the_run_is_complete() -> None:
     raw: list[Mapping[str, Any]] = []
     with workplace() as place:
         ratios = run_suite(place, Settings(pairs=72, latency_ms=100), raw.append, ["recovery"])

@@ -31,13 +31,13 @@ def test_a_shard_is_closed_before_it_is_too_large() -> None:
     assert plan_shards(shapes, 1000) == [["a", "b", "c", "d"]]
 
 
-def test_experts_are_drawn_by_their_own_inputs() -> None:
+def test_the_scale_of_experts_depends_on_their_own_inputs() -> None:
     assert fan_in("layers.0.mlp.experts.gate_up_proj", (128, 2048, 1536)) == 2048
     assert fan_in("layers.0.self_attn.q_proj.weight", (4096, 2048)) == 2048
     assert fan_in("encoder.conv_in.weight", (96, 3, 3, 3, 3)) == 81
 
 
-def test_a_weight_depends_on_its_name_and_the_seed_alone() -> None:
+def test_a_weight_depends_only_on_its_name_and_the_seed() -> None:
     first = draw("q.weight", (64, 64), device="cpu", seed=0)
     assert first.equal(draw("q.weight", (64, 64), device="cpu", seed=0))
     assert not first.equal(draw("q.weight", (64, 64), device="cpu", seed=1))
@@ -65,7 +65,7 @@ def test_the_full_architectures_have_as_many_parameters_as_the_published_checkpo
     )
 
 
-def test_what_does_not_fit_is_refused_with_both_numbers(tmp_path: Path) -> None:
+def test_too_little_disk_space_is_reported_with_both_numbers(tmp_path: Path) -> None:
     check_space(tmp_path, 1)
     with pytest.raises(
         TooLittleSpaceError, match=r"needs 1000000\.0 GB more, and there are \d+\.\d GB free: .*--layers"
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused_with_both_numbers(tmp_path: Path) -> None:
         check_space(tmp_path, 10**15)
 
 
-def test_a_build_that_ran_out_of_time_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_build_that_ran_out_of_time_continues_where_it_stopped(tmp_path: Path) -> None:
     calls = 0
 
     def twice() -> None:
@@ -112,7 +112,7 @@ def test_of_several_samples_the_later_ones_count() -> None:
     assert edits.seconds == 6
 
 
-def test_the_table_tells_figures_failures_and_what_was_not_reached() -> None:
+def test_the_table_shows_figures_failures_and_what_was_not_reached() -> None:
     records: list[dict[str, Any]] = [
         {"measure": "edit", "status": "begun", "steps": 50},
         {"measure": "edit", "status": "figure", "steps": 50, "what": "old", "figure": "1 s"},
@@ -138,13 +138,13 @@ def test_the_table_tells_figures_failures_and_what_was_not_reached() -> None:
     ]
 
 
-def test_a_hint_does_not_stand_alone_for_what_was_wrong() -> None:
+def test_a_hint_is_shown_with_its_error() -> None:
     said = "`run` ended with exit code 2:\n1 problem\n  flash needs the package flash_attn\n      leave it out\n"
     assert short(said) == "flash needs the package flash_attn; leave it out"
     assert short("Traceback:\n    act()\nValueError: too few\n") == "ValueError: too few"
 
 
-def test_a_job_that_fails_says_why_and_keeps_what_it_found(tmp_path: Path) -> None:
+def test_a_failed_job_says_why_and_keeps_its_results(tmp_path: Path) -> None:
     job = {"role": "reward", "folder": "/dev/null/x", "size": "tiny", "layers": None, "device": "cpu", "until": 0}
     with pytest.raises(JobError, match="NotADirectoryError"):
         list(run_job(tmp_path, "scripts.full_size.build", job, 60))
@@ -157,7 +157,7 @@ def run(*arguments: str, models: Path) -> str:
 
 
 @pytest.mark.slow
-def test_tiny_models_are_built_edited_and_scored_with_on_a_cpu(tmp_path: Path) -> None:
+def test_tiny_models_are_built_and_edit_and_score_on_a_cpu(tmp_path: Path) -> None:
     chosen = [part for name in ("build-editor", "edit", "build-reward", "score") for part in ("--only", name)]
     said = run(*chosen, models=tmp_path)
     records = read_records(tmp_path / "measured.jsonl")
@@ -184,7 +184,7 @@ def test_tiny_models_are_built_edited_and_scored_with_on_a_cpu(tmp_path: Path) -
     assert len(read_records(tmp_path / "measured.jsonl")) == len(records) + 1
 
 
-def test_what_never_was_tried_comes_before_what_failed_and_what_is_done_does_not_come_again(tmp_path: Path) -> None:
+def test_new_measurements_come_before_failed_ones_and_done_ones_are_skipped(tmp_path: Path) -> None:
     options = SuiteOptions("tiny", None, 2, 2, 4, (1,), "cpu", tmp_path, tmp_path, until=0.0)
     ended = {"edit": "failed", "score": "done", "switch": "not reached"}
     records = [{"measure": name, "status": status, "steps": 2, **CPU} for name, status in ended.items()]
@@ -196,14 +196,14 @@ def test_what_never_was_tried_comes_before_what_failed_and_what_is_done_does_not
     assert _in_order(names, options, {}, records, again=True) == ["score", "option:fp8", "switch", "edit"]
 
 
-def test_where_there_is_no_gpu_nothing_is_said_of_one() -> None:
+def test_without_a_gpu_its_name_and_figures_are_empty() -> None:
     for device in ("cpu", "cuda:99"):
         with watched(device) as watch:
             assert gpu_name(device) == {}
         assert watch.figures() == {}
 
 
-def test_it_refuses_numbers_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--models", "/nowhere", "--layers", "0"])
     assert "'0' is no number from 1 up" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def image_of(pair: Pair) -> Image.Image:
     return Image.open(io.BytesIO(pair.source.read()))
 
 
-def test_five_categories_have_three_sound_pairs_each(demo: Benchmark) -> None:
+def test_five_categories_have_three_good_pairs_each(demo: Benchmark) -> None:
     assert demo.categories == ("物理", "环境", "社会", "因果", "指代")
     assert [sum(pair.category == name for pair in demo.pairs) for name in demo.categories] == [3] * 5
     assert (demo.bad, demo.warnings) == ((), ())
@@ -61,7 +61,7 @@ def test_drawing_again_gives_the_same_bytes_and_leaves_the_file_alone(
     assert "unchanged, 15 pairs in 5 categories" in capsys.readouterr().out
 
 
-def test_another_content_replaces_the_file_in_one_step(tmp_path: Path) -> None:
+def test_new_content_replaces_the_file_atomically(tmp_path: Path) -> None:
     target = tmp_path / "x.json"
     assert write_if_changed(target, b"one")
     assert not write_if_changed(target, b"one")
@@ -70,7 +70,7 @@ def test_another_content_replaces_the_file_in_one_step(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
 
 
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "x.json").mkdir()
     with pytest.raises(IsADirectoryError):
         write_if_changed(tmp_path / "x.json", b"one")

@@ -47,7 +47,7 @@ def test_the_page_is_the_screen_of_the_wanted_moment_with_its_styles(tmp_path: P
     assert "gone" not in page
 
 
-def test_a_screen_that_never_comes_and_a_command_that_fails_are_told_with_what_was_shown(tmp_path: Path) -> None:
+def test_a_missing_screen_and_a_failed_command_are_reported_with_the_last_screen(tmp_path: Path) -> None:
     for program in ("print('another')", "print('another'); raise SystemExit(3)"):
         with pytest.raises(SystemExit, match="another"):
             watch([sys.executable, "-c", program], folder=tmp_path, environment=environment(), wanted=lambda _: False)

@@ -32,14 +32,16 @@ def test_another_seed_gives_another_checkpoint_of_the_same_architecture(tiny_edi
     assert {name for name in first if first[name] != other[name]} == {n for n in first if n.endswith(".safetensors")}
 
 
-def test_its_index_names_classes_of_the_libraries_alone(tiny_editor_path: Path) -> None:
+def test_the_index_names_only_classes_of_the_libraries(tiny_editor_path: Path) -> None:
     index = json.loads((tiny_editor_path / "model_index.json").read_text(encoding="utf-8"))
     libraries = {value[0] for name, value in index.items() if not name.startswith("_")}
     assert libraries == {"diffusers", "transformers"}
     assert index["processor"] == ["transformers", "Qwen2VLProcessor"]
 
 
-def test_it_is_built_once_and_again_when_a_file_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_is_built_once_and_again_when_a_file_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "editor"
     for expected in ("built in", "up to date"):
         main([str(tmp_path), "--only", "editor"])

@@ -13,7 +13,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_it_is_the_same_model_each_time(tiny_reward_path: Path, tmp_path: Path) -> None:
+def test_building_gives_the_same_model_each_time(tiny_reward_path: Path, tmp_path: Path) -> None:
     build_reward(tmp_path / "again")
     assert contents(tmp_path / "again") == contents(tiny_reward_path)
 
@@ -27,7 +27,7 @@ def test_the_real_classes_load_it(tiny_reward_path: Path) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) < 1_000_000
 
 
-def test_all_of_it_is_safe_to_read_and_small(tiny_reward_path: Path, tiny_trained_reward_path: Path) -> None:
+def test_the_files_are_small_and_safe_to_read(tiny_reward_path: Path, tiny_trained_reward_path: Path) -> None:
     for folder in (tiny_reward_path, tiny_trained_reward_path):
         suffixes = {path.suffix for path in folder.iterdir() if not path.name.startswith(".")}
         assert suffixes <= {".safetensors", ".json", ".jinja", ".txt"}

@@ -198,7 +198,7 @@ def test_no_more_than_two_batches_are_prepared_ahead_and_the_next_one_follows(
     assert len([one for one in seen if one[0] == "prepare"]) == 5
 
 
-def test_the_device_waits_for_what_is_being_prepared(
+def test_the_device_waits_for_a_batch_that_is_being_prepared(
     bench: Bench, seen: list[tuple[str, str, str]], gates: dict[str, threading.Event]
 ) -> None:
     gates["score a"], gates["prepare b"] = threading.Event(), threading.Event()
@@ -213,7 +213,7 @@ def test_the_device_waits_for_what_is_being_prepared(
     assert [one for one in seen if one[:2] == ("prepare", "b")] == [("prepare", "b", "ahead")]
 
 
-def test_what_can_not_be_prepared_fails_its_batch_alone_with_the_kind_that_it_gave(
+def test_an_error_in_preparation_fails_only_its_batch_with_its_kind(
     bench: Bench, seen: list[tuple[str, str, str]], gates: dict[str, threading.Event]
 ) -> None:
     gates["score a"] = threading.Event()
@@ -239,7 +239,7 @@ def test_a_batch_that_runs_out_of_memory_is_scored_again_as_it_was_prepared(
     assert [one[0] for one in seen if one[1] == "b"] == ["prepare", "score", "score"]
 
 
-def test_what_another_checkpoint_has_prepared_is_prepared_anew(
+def test_a_batch_prepared_by_another_checkpoint_is_prepared_again(
     bench: Bench, seen: list[tuple[str, str, str]], gates: dict[str, threading.Event]
 ) -> None:
     gates["score a"] = threading.Event()
@@ -255,7 +255,7 @@ def test_what_another_checkpoint_has_prepared_is_prepared_anew(
 
 
 @pytest.mark.parametrize("residency", ["host", "disk"])
-def test_a_model_is_not_moved_while_it_prepares_and_what_it_prepared_counts_if_it_stays(
+def test_a_model_is_not_moved_while_it_prepares_and_its_batch_stays_valid_if_it_stays(
     bench: Bench, seen: list[tuple[str, str, str]], gates: dict[str, threading.Event], residency: m.Residency
 ) -> None:
     gates["score a"], gates["prepare b"] = threading.Event(), threading.Event()
@@ -283,7 +283,7 @@ def test_a_model_is_not_moved_while_it_prepares_and_what_it_prepared_counts_if_i
     assert sum(one[:2] == ("prepare", "b") for one in seen) == (1 if residency == "host" else 2)
 
 
-def test_where_no_core_is_free_the_device_does_all_by_itself(
+def test_without_a_free_core_nothing_is_prepared_ahead(
     bench: Bench, seen: list[tuple[str, str, str]], gates: dict[str, threading.Event]
 ) -> None:
     bench.core_is_free = False
@@ -294,7 +294,7 @@ def test_where_no_core_is_free_the_device_does_all_by_itself(
     assert {thread for _, _, thread in seen} == {"device"}
 
 
-def test_what_is_cancelled_is_not_prepared(
+def test_a_cancelled_batch_is_not_prepared(
     bench: Bench, seen: list[tuple[str, str, str]], gates: dict[str, threading.Event]
 ) -> None:
     gates["score a"], gates["prepare b"] = threading.Event(), threading.Event()
@@ -309,7 +309,7 @@ def test_what_is_cancelled_is_not_prepared(
     assert not [one for one in seen if one[1] == "c"]
 
 
-def test_a_reward_that_prepares_nothing_is_given_its_requests_as_they_are(tmp_path: Path) -> None:
+def test_a_reward_that_prepares_nothing_gets_its_requests_unchanged(tmp_path: Path) -> None:
     bench = Bench(tmp_path, PlainReward)
     bench.add("a", "b", "c")
     assert [bench.judgement(key).score for key in "abc"] == [1.0] * 3

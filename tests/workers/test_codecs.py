@@ -211,20 +211,20 @@ def test_a_jpeg_on_its_side_is_turned_upright() -> None:
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage!", b"", b"Exif\0\0II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff"])
-def test_broken_exif_data_do_not_spoil_an_image(exif: bytes) -> None:
+def test_an_image_with_broken_exif_data_is_decoded(exif: bytes) -> None:
     image = picture()
     assert decode_image(file_of(image, exif=exif)).tobytes() == image.tobytes()
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
-def test_an_orientation_that_does_not_exist_is_passed_over(value: int) -> None:
+def test_an_unknown_orientation_is_ignored(value: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
     image = picture()
     assert decode_image(file_of(image, exif=exif)).tobytes() == image.tobytes()
 
 
-def test_nothing_of_the_file_but_its_pixels_remains() -> None:
+def test_a_decoded_image_has_no_metadata_of_its_file() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("prompt", "x")
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -240,7 +240,7 @@ def test_nothing_of_the_file_but_its_pixels_remains() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(width=st.integers(1, 40), height=st.integers(1, 40), alpha=st.booleans(), seed=st.integers(0, 2**32 - 1))
-def test_what_is_encoded_decodes_to_the_same_pixels(width: int, height: int, alpha: bool, seed: int) -> None:
+def test_an_encoded_image_decodes_to_the_same_pixels(width: int, height: int, alpha: bool, seed: int) -> None:
     mode = "RGBA" if alpha else "RGB"
     levels = 256 if seed % 2 else 2
     values = np.random.default_rng(seed).integers(0, levels, (height, width, len(mode))).astype(np.uint8)
@@ -256,7 +256,7 @@ def test_equal_pixels_give_equal_bytes_whatever_metadata_they_carry() -> None:
     assert encode_png(image) == encode_png(image.copy()) == encode_png(marked)
 
 
-def test_a_png_has_the_three_chunks_that_it_needs_with_right_checksums_compressed_as_zlib_does() -> None:
+def test_a_png_has_three_chunks_with_correct_checksums_and_the_same_bytes_as_with_zlib() -> None:
     data = encode_png(picture("RGBA"))
     names, position = [], 8
     while position < len(data):
@@ -279,7 +279,7 @@ def test_other_modes_are_encoded_as_they_would_be_decoded(mode: str) -> None:
 
 
 @pytest.mark.parametrize("image", [Image.new("RGB", (0, 3)), Image.new("RGB", (3, 0)), Image.new("F", (1, 1), np.nan)])
-def test_what_cannot_be_a_png_is_a_bad_image(image: Image.Image) -> None:
+def test_an_image_that_cannot_be_encoded_is_a_bad_image(image: Image.Image) -> None:
     with pytest.raises(ModelError) as caught:
         encode_png(image)
     assert caught.value.kind == "bad_image"

@@ -23,7 +23,7 @@ def run(*functions: object) -> list[Outcome]:
     return device.take()
 
 
-def test_calls_run_in_order_in_one_thread_and_their_values_are_told() -> None:
+def test_calls_run_in_order_in_one_thread_and_return_their_values() -> None:
     first, second = run(threading.get_ident, threading.get_ident)
     assert (first.tag, second.tag) == (0, 1)
     assert first.value == second.value != threading.get_ident()
@@ -44,7 +44,7 @@ def test_failures_keep_their_kind_and_the_thread_lives_on() -> None:
     assert (third.error, third.value) == (None, "alive")
 
 
-def test_a_call_that_ran_out_of_memory_is_tried_once_more() -> None:
+def test_a_call_that_ran_out_of_memory_is_tried_again() -> None:
     tries: list[int] = []
 
     def once_too_big() -> str:
@@ -74,7 +74,7 @@ def ended(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_hung_call_ends_the_process_and_leaves_the_stacks() -> None:
+def test_a_hung_call_ends_the_process_and_logs_the_stacks() -> None:
     result = ended("def hang(): threading.Event().wait()\nd.submit(Call(0, hang, 0.5))")
     assert result.returncode == 1
     assert "Timeout" in result.stderr
@@ -101,12 +101,12 @@ def test_progress_keeps_a_slow_call_alive() -> None:
     assert ended(program).returncode == 7
 
 
-def test_an_idle_device_is_not_taken_for_a_hung_one() -> None:
+def test_an_idle_device_does_not_count_as_hung() -> None:
     idle = "d.submit(Call(0, lambda: None, 0.4))\nthreading.Event().wait(1.2)\nimport os\nos._exit(7)\n"
     assert ended(idle).returncode == 7
 
 
-def test_an_idle_device_that_can_not_get_the_interpreter_lock_is_not_taken_for_a_hung_one() -> None:
+def test_an_idle_device_that_waits_for_the_interpreter_lock_does_not_count_as_hung() -> None:
     program = (
         "import os, sys\n"
         "d.submit(Call(0, lambda: None, 0.4))\n"
@@ -120,7 +120,7 @@ def test_an_idle_device_that_can_not_get_the_interpreter_lock_is_not_taken_for_a
     assert ended(program).returncode == 7
 
 
-def test_a_hung_call_is_ended_also_where_one_ended_just_before_it() -> None:
+def test_a_hung_call_is_ended_even_just_after_another_call() -> None:
     result = ended("def hang(): threading.Event().wait()\nfor call in (int, hang): d.submit(Call(0, call, 0.5))")
     assert result.returncode == 1
     assert "in hang" in result.stderr
@@ -151,9 +151,9 @@ def lined_up(*, withdrawn: bool) -> tuple[list[object], bool]:
     return [outcome.tag for outcome in device.take()], device.withdraw()
 
 
-def test_the_device_goes_on_with_what_is_lined_up_and_says_so() -> None:
+def test_the_device_continues_with_the_call_that_is_lined_up_and_reports_it() -> None:
     assert lined_up(withdrawn=False) == (["first", "second"], True)
 
 
-def test_what_is_withdrawn_in_time_is_not_done() -> None:
+def test_a_call_that_is_withdrawn_in_time_does_not_run() -> None:
     assert lined_up(withdrawn=True) == (["first", "third"], False)

@@ -66,7 +66,7 @@ def test_a_file_is_read_again_only_when_it_has_changed(model: Path, tmp_path: Pa
     assert fingerprint(spec(), files(model), cache) != first
 
 
-def test_a_damaged_cache_costs_time_only(model: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_ignored(model: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = fingerprint(spec(), files(model), cache)
     for content in (b"", b"[1]", b"\xff", b'{"a": 1}'):
@@ -74,7 +74,7 @@ def test_a_damaged_cache_costs_time_only(model: Path, tmp_path: Path) -> None:
         assert fingerprint(spec(), files(model), cache) == first
 
 
-def test_a_model_without_files_is_told_apart_by_its_name(tmp_path: Path) -> None:
+def test_models_without_files_differ_by_name(tmp_path: Path) -> None:
     assert fingerprint(spec("a"), [], tmp_path / "cache") != fingerprint(spec("b"), [], tmp_path / "cache")
 
 

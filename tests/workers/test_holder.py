@@ -106,7 +106,7 @@ def test_files_that_change_while_they_are_read_fail_the_load(
     assert load(holder, file, kind=kind).size_bytes == 7, "once they are left alone, they are loaded"
 
 
-def test_files_that_changed_on_disk_are_not_taken_for_those_that_were_loaded(holder: ModelHolder, file: Path) -> None:
+def test_files_that_changed_since_loading_make_the_model_stale(holder: ModelHolder, file: Path) -> None:
     load(holder, file)
     place(holder, "disk")
     place(holder, "host")
@@ -162,7 +162,7 @@ def cached_share(file: Path) -> float:
     return sum(page & 1 for page in pages) / len(pages)
 
 
-def test_what_a_users_model_says_of_itself_is_made_fit_to_be_told(holder: ModelHolder, file: Path) -> None:
+def test_sizes_and_versions_of_a_users_model_are_made_fit_for_a_message(holder: ModelHolder, file: Path) -> None:
     loaded = load(holder, file, size=12.0, versions={"mine": 3})
     assert loaded.size_bytes == 12
     assert type(loaded.size_bytes) is int
@@ -172,7 +172,7 @@ def test_what_a_users_model_says_of_itself_is_made_fit_to_be_told(holder: ModelH
 @pytest.mark.parametrize(
     "params", [{"size": -1}, {"size": "large"}, {"size": float("inf")}, {"versions": 3}, {"versions": {"a": "\ud800"}}]
 )
-def test_what_can_not_be_told_of_a_model_fails_its_load(
+def test_a_size_or_version_that_cannot_be_sent_fails_the_load(
     holder: ModelHolder, file: Path, params: dict[str, Any]
 ) -> None:
     with pytest.raises(ModelError, match="of FileEditor is not usable") as caught:

@@ -45,7 +45,7 @@ def test_a_lower_limit_counts_pixels_to_the_last_one() -> None:
     assert kind_of_failure(data, max_pixels=34) == "image_too_large"
 
 
-def test_the_message_names_the_size_that_was_found() -> None:
+def test_the_message_names_the_actual_size() -> None:
     with pytest.raises(ModelError, match="7x5 pixels: at most 34"):
         decode_image(file_of(picture(size=(7, 5))), max_pixels=34)
 
@@ -54,7 +54,7 @@ def test_the_message_names_the_size_that_was_found() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"<svg/>", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff", b"%PDF-1.7"])
-def test_what_is_no_image_is_a_bad_image(data: bytes) -> None:
+def test_bytes_that_are_no_image_are_a_bad_image(data: bytes) -> None:
     assert kind_of_failure(data) == "bad_image"
 
 
@@ -132,7 +132,7 @@ def test_damaged_files_raise_nothing_but_a_model_error(
 
 @FUZZ
 @given(header=st.binary(min_size=13, max_size=13), palette=st.binary(max_size=20), content=st.binary(max_size=60))
-def test_png_headers_with_right_checksums_raise_nothing_but_a_model_error(
+def test_png_headers_with_correct_checksums_raise_nothing_but_a_model_error(
     header: bytes, palette: bytes, content: bytes
 ) -> None:
     chunks = ((b"IHDR", header), (b"PLTE", palette), (b"tRNS", palette), (b"IDAT", zlib.compress(content)))

@@ -100,7 +100,7 @@ def sent_by_strangers(pool: Pool, kinds: tuple[type[m.Message], ...]) -> st.Sear
 
 
 @pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
-def test_whole_messages_of_those_that_did_not_say_hello_do_nothing(pool: Pool, to_launcher: bool) -> None:
+def test_messages_of_connections_without_a_hello_do_nothing(pool: Pool, to_launcher: bool) -> None:
     kinds = tuple(kind for kind in KINDS if kind is not m.Hello)
 
     @FUZZ
@@ -118,7 +118,7 @@ def test_whole_messages_of_those_that_did_not_say_hello_do_nothing(pool: Pool, t
     attack()
 
 
-def test_a_run_that_said_hello_fails_alone_with_whatever_it_sends(pool: Pool) -> None:
+def test_a_run_that_sends_wrong_jobs_fails_alone(pool: Pool) -> None:
     """Its jobs have no image, its orders are of an earlier lease, its answers are none that a worker waits for."""
     stale = {"epoch": st.just(0)}
     kinds = tuple(kind for kind in KINDS if kind not in (m.Hello, m.Edit, m.Load, m.Place))
@@ -156,7 +156,7 @@ def test_a_run_that_said_hello_fails_alone_with_whatever_it_sends(pool: Pool) ->
 
 
 @pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
-def test_messages_that_are_wrong_in_one_place_do_nothing(pool: Pool, to_launcher: bool) -> None:
+def test_messages_with_one_wrong_field_do_nothing(pool: Pool, to_launcher: bool) -> None:
     stranger = pool.client("stranger", launcher=to_launcher)
     count = 0
     for kind in KINDS:
@@ -185,7 +185,7 @@ def test_random_bytes_do_nothing(shared_pool: Pool, frames: list[bytes]) -> None
 # -- in the name of another run --------------------------------------------------------------------------------------
 
 
-def test_who_knows_the_name_of_a_run_neither_reads_nor_acknowledges_nor_cancels_its_jobs(pool: Pool) -> None:
+def test_another_connection_cannot_read_acknowledge_or_cancel_a_runs_jobs(pool: Pool) -> None:
     pool.run.edit("honest-waits", epoch=pool.epoch, round=7)
     thief = pool.client("honest")
     thief.hello()
@@ -207,7 +207,7 @@ def test_who_knows_the_name_of_a_run_neither_reads_nor_acknowledges_nor_cancels_
     assert thief.link.receive() is None
 
 
-def test_a_run_whose_connection_is_gone_may_come_back_on_another_one(pool: Pool) -> None:
+def test_a_run_whose_connection_is_closed_may_use_another_one(pool: Pool) -> None:
     first, second = pool.client("again"), pool.client("again")
     for _ in range(5):
         first.hello()
@@ -220,7 +220,7 @@ def test_a_run_whose_connection_is_gone_may_come_back_on_another_one(pool: Pool)
     wait_until(lambda: pool.state().runs == 1)
 
 
-def test_who_knows_the_name_of_a_run_can_not_end_it_at_the_launcher_nor_stop_the_pool(pool: Pool) -> None:
+def test_another_connection_cannot_end_a_run_at_the_launcher_or_stop_the_pool(pool: Pool) -> None:
     thief = pool.client("honest", launcher=True)
     pid, created = os.getpid(), create_time(os.getpid())
     thief.hello()
@@ -249,7 +249,7 @@ def test_a_reload_without_the_exclusive_lease_is_refused(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
-def test_a_thousand_runs_that_say_hello_leave_room_for_those_that_work(pool: Pool, to_launcher: bool) -> None:
+def test_a_thousand_idle_runs_leave_room_for_a_run_with_jobs(pool: Pool, to_launcher: bool) -> None:
     crowd = [pool.client(f"crowd-{number}", launcher=to_launcher) for number in range(1000)]
     for one in crowd:
         one.hello(dead_after_seconds=86400, heartbeat_seconds=1e-6)
@@ -270,7 +270,7 @@ def test_a_thousand_runs_that_say_hello_leave_room_for_those_that_work(pool: Poo
         wait_until(lambda: pool.state().runs == 1)
 
 
-def test_one_connection_with_a_thousand_names_is_told_no_more_than_it_reads(pool: Pool) -> None:
+def test_refusals_to_one_connection_with_a_thousand_names_are_limited(pool: Pool) -> None:
     flood = pool.client("flood")
     for number in range(1000):
         flood.hello(run=f"flood-{number}", dead_after_seconds=1e-9)
@@ -300,7 +300,7 @@ def test_a_run_has_no_more_jobs_than_a_welcome_can_list(pool: Pool) -> None:
     wait_until(lambda: pool.state().runs == 1)
 
 
-def test_frames_and_parameters_of_a_hundred_megabytes_are_dropped_and_their_memory_is_used_again(
+def test_frames_and_parameters_of_a_hundred_megabytes_are_dropped_and_their_memory_is_reused(
     shared_pool: Pool,
 ) -> None:
     nested: Any = "x" * 1000
@@ -346,7 +346,7 @@ def test_a_lease_for_another_users_process_is_refused(pool: Pool) -> None:
         process.communicate()
 
 
-def test_a_lease_in_the_name_of_pid_1_falls_when_its_connection_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_in_the_name_of_pid_1_ends_with_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.workers.test_launcher import Pool as TurnedByHand
 
     monkeypatch.setattr(launcher_module, "_is_own", lambda pid: True)
@@ -389,7 +389,7 @@ LIFE_LINES: list[Callable[[Pool], bytes]] = [
 
 
 @pytest.mark.parametrize("line", range(len(LIFE_LINES)))
-def test_who_is_no_worker_gets_nothing_of_the_life_socket(pool: Pool, line: int) -> None:
+def test_the_life_socket_closes_connections_that_are_not_a_workers(pool: Pool, line: int) -> None:
     (path,) = pool.folder.glob("life-*.sock")
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.settimeout(20)
@@ -399,7 +399,7 @@ def test_who_is_no_worker_gets_nothing_of_the_life_socket(pool: Pool, line: int)
         assert stranger.recv(10) == b"", "closed"
 
 
-def test_many_connections_that_say_nothing_do_not_keep_workers_from_the_life_socket(pool: Pool) -> None:
+def test_many_silent_connections_do_not_block_the_life_socket(pool: Pool) -> None:
     (path,) = pool.folder.glob("life-*.sock")
     silent = []
     for _ in range(200):

@@ -24,7 +24,7 @@ def ready(*keys: JobKey, round_: int | None = None) -> Jobs:
 # -- as examples
 
 
-def test_the_life_of_a_job() -> None:
+def test_a_job_goes_from_decoding_to_its_acknowledgement() -> None:
     jobs = Jobs()
     jobs.attach("run")
     jobs.set_usable(True)
@@ -37,13 +37,13 @@ def test_the_life_of_a_job() -> None:
     assert jobs.idle
 
 
-def test_the_device_goes_on_before_its_last_work_is_encoded() -> None:
+def test_the_next_job_starts_before_the_last_one_is_encoded() -> None:
     jobs = ready(ONE, TWO)
     jobs.set_usable(True)
     assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
 
 
-def test_while_the_next_job_waits_for_its_round_encoding_yields_to_the_barrier() -> None:
+def test_encoding_is_deferred_while_the_next_job_waits_for_its_round() -> None:
     jobs = ready(ONE, round_=0)
     jobs.set_usable(True)
     jobs.release("run", 0)
@@ -59,7 +59,7 @@ def test_a_job_of_the_next_round_is_decoded_but_does_not_start() -> None:
     assert jobs.release("run", 0) == []
 
 
-def test_while_the_device_has_nothing_one_job_is_decoded_at_a_time() -> None:
+def test_while_the_device_is_idle_one_job_is_decoded_at_a_time() -> None:
     jobs = Jobs()
     jobs.attach("run")
     jobs.set_usable(True)
@@ -71,7 +71,7 @@ def test_while_the_device_has_nothing_one_job_is_decoded_at_a_time() -> None:
     assert jobs.release("run", 0) == [Start(ONE), Decode(THREE, ahead=True)]
 
 
-def test_what_waits_to_be_decoded_is_when_the_one_before_it_is_cancelled() -> None:
+def test_the_next_job_is_decoded_when_the_one_before_it_is_cancelled() -> None:
     jobs = Jobs()
     jobs.attach("run")
     jobs.add(ONE, None)
@@ -79,7 +79,7 @@ def test_what_waits_to_be_decoded_is_when_the_one_before_it_is_cancelled() -> No
     assert jobs.cancel("run", ["1"]) == [Forget(ONE), Decode(TWO)]
 
 
-def test_what_can_not_be_decoded_is_sent_as_a_failure_without_waiting_for_its_round() -> None:
+def test_a_decoding_failure_is_sent_without_waiting_for_the_round() -> None:
     jobs = Jobs()
     jobs.attach("run")
     jobs.add(ONE, 7)
@@ -107,7 +107,7 @@ def test_a_result_is_kept_and_sent_again_until_it_is_acknowledged() -> None:
     assert jobs.attach("run") == []
 
 
-def test_when_a_run_is_dropped_its_work_on_the_device_ends_in_silence_and_the_device_goes_on() -> None:
+def test_a_dropped_runs_job_on_the_device_has_no_result_and_the_next_job_starts() -> None:
     other = JobKey("other", "1")
     jobs = ready(ONE, TWO, other)
     jobs.set_usable(True)
@@ -116,7 +116,7 @@ def test_when_a_run_is_dropped_its_work_on_the_device_ends_in_silence_and_the_de
     assert jobs.device_done(failed=False) == [Start(other)]
 
 
-def test_a_run_that_comes_back_can_use_the_same_names_again() -> None:
+def test_a_run_that_comes_back_can_reuse_its_job_names() -> None:
     jobs = ready(ONE)
     jobs.set_usable(True)
     jobs.drop("run")
@@ -138,7 +138,7 @@ def test_an_encoding_that_ends_after_its_run_was_dropped_changes_nothing() -> No
     assert jobs.unfinished("run") == (["1"], [], [])
 
 
-def test_only_what_has_not_begun_can_be_cancelled() -> None:
+def test_only_jobs_that_have_not_started_can_be_cancelled() -> None:
     jobs = ready(ONE, TWO, THREE)
     jobs.set_usable(True)
     assert jobs.cancel("run", ["1", "2"]) == [Forget(TWO)]
@@ -173,7 +173,7 @@ def test_nothing_starts_while_the_model_is_away() -> None:
 
 @given(choices=CHOICES)
 @THOROUGH
-def test_whatever_runs_do_each_job_has_one_life_and_the_device_never_idles_without_need(choices: bytes) -> None:
+def test_in_any_order_of_events_each_job_runs_once_and_the_device_is_never_idle_without_need(choices: bytes) -> None:
     driver = JobsDriver(Adversary(choices))
     driver.set_usable(True)
     driver.attach("a")

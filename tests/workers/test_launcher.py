@@ -88,14 +88,14 @@ def test_a_lease_for_a_process_that_is_gone_is_refused_with_the_reason(pool: Poo
     assert f"the process {process.pid} of run run has ended" in refused.message
 
 
-def test_all_clients_hear_at_once_who_has_the_lease(pool: Pool) -> None:
+def test_all_clients_learn_at_once_who_holds_the_lease(pool: Pool) -> None:
     pool.client("watcher")
     pool.client("run")
     pool.send("run", m.Lease, mode="shared", pid=os.getpid(), pid_create_time=create_time(os.getpid()))
     assert pool.expect("watcher", m.PoolStatus, lambda status: status.holders == ["run"]).waiting == []
 
 
-def test_a_client_that_went_away_without_a_word_is_forgotten_and_one_that_listens_is_not(
+def test_an_unreachable_client_is_dropped_and_a_listening_one_is_not(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for run in ("gone", "listens"):

@@ -17,14 +17,14 @@ MODES: list[LeaseMode] = ["shared", "exclusive"]
 # -- as examples
 
 
-def test_runs_that_leave_the_models_alone_share_the_lease_and_its_epoch() -> None:
+def test_runs_that_do_not_move_models_share_the_lease_and_its_epoch() -> None:
     leases = Leases()
     assert leases.request("a", "shared") == [Grant("a", "shared", 1)]
     assert leases.request("b", "shared") == [Grant("b", "shared", 1)]
     assert leases.holders == ("a", "b")
 
 
-def test_a_run_that_moves_models_waits_until_it_is_alone_and_is_told_for_whom() -> None:
+def test_a_run_that_moves_models_waits_for_the_others_and_learns_their_names() -> None:
     leases = Leases()
     leases.request("a", "shared")
     leases.request("b", "shared")
@@ -33,7 +33,7 @@ def test_a_run_that_moves_models_waits_until_it_is_alone_and_is_told_for_whom() 
     assert leases.leave("b") == [Grant("c", "exclusive", 2)]
 
 
-def test_who_could_share_does_not_overtake_who_came_first() -> None:
+def test_a_shared_request_does_not_overtake_an_earlier_exclusive_one() -> None:
     leases = Leases()
     leases.request("a", "shared")
     leases.request("b", "exclusive")
@@ -51,7 +51,7 @@ def test_asking_again_gets_the_same_answer() -> None:
         assert leases.request("b", "shared") == [Wait("b", ("a",))]
 
 
-def test_an_exclusive_lease_becomes_a_shared_one_on_the_spot_and_lets_others_in() -> None:
+def test_an_exclusive_lease_becomes_a_shared_one_at_once_and_lets_others_in() -> None:
     leases = Leases()
     leases.request("a", "exclusive")
     leases.request("b", "shared")
@@ -67,7 +67,7 @@ def test_a_shared_lease_is_given_up_for_an_exclusive_one() -> None:
     assert leases.request("a", "exclusive") == [Grant("b", "exclusive", 2), Wait("a", ("b",))]
 
 
-def test_leaving_twice_or_without_having_come_is_harmless() -> None:
+def test_leaving_twice_or_without_a_request_is_harmless() -> None:
     leases = Leases()
     leases.request("a", "shared")
     leases.leave("a")
@@ -152,7 +152,7 @@ class Runs:
 
 @given(choices=CHOICES)
 @THOROUGH
-def test_whoever_comes_and_goes_an_exclusive_holder_is_alone_and_everybody_gets_the_lease_in_turn(
+def test_in_any_order_of_requests_an_exclusive_holder_is_alone_and_every_run_gets_its_turn(
     choices: bytes,
 ) -> None:
     runs = Runs(Adversary(choices))

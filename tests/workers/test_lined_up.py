@@ -118,7 +118,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         gate.set()
 
 
-def test_the_device_goes_on_while_the_loop_is_elsewhere(bench: Bench) -> None:
+def test_the_device_continues_while_the_loop_is_busy(bench: Bench) -> None:
     bench.add("b", "c")
     bench.decoded(2)
     bench.bench.line_up()
@@ -134,7 +134,7 @@ def test_the_device_goes_on_while_the_loop_is_elsewhere(bench: Bench) -> None:
     assert begun == ["first", "a", "b", "c"]
 
 
-def test_both_may_be_over_before_the_loop_turns(bench: Bench) -> None:
+def test_both_jobs_may_end_before_the_next_turn_of_the_loop(bench: Bench) -> None:
     bench.add("b", "c")
     bench.decoded(2)
     bench.bench.line_up()
@@ -149,7 +149,7 @@ def test_both_may_be_over_before_the_loop_turns(bench: Bench) -> None:
     bench.until(("Edited", "a"), ("Edited", "b"), ("Edited", "c"))
 
 
-def test_what_is_cancelled_in_time_is_never_begun(bench: Bench) -> None:
+def test_a_job_that_is_cancelled_in_time_never_starts(bench: Bench) -> None:
     bench.add("b", "c")
     bench.decoded(2)
     bench.bench.line_up()
@@ -162,7 +162,7 @@ def test_what_is_cancelled_in_time_is_never_begun(bench: Bench) -> None:
     assert begun == ["first", "a", "c"]
 
 
-def test_what_the_device_has_gone_on_with_can_not_be_cancelled_any_more(bench: Bench) -> None:
+def test_a_job_that_the_device_has_continued_with_cannot_be_cancelled(bench: Bench) -> None:
     bench.add("b")
     bench.decoded(1)
     bench.bench.line_up()
@@ -174,7 +174,7 @@ def test_what_the_device_has_gone_on_with_can_not_be_cancelled_any_more(bench: B
     bench.until(("Edited", "a"), ("Edited", "b"))
 
 
-def test_while_the_model_is_wanted_elsewhere_nothing_is_lined_up(bench: Bench) -> None:
+def test_nothing_is_lined_up_while_the_model_is_about_to_move(bench: Bench) -> None:
     bench.add("b")
     bench.decoded(1)
     bench.bench.act(bench.jobs.set_usable(False))
@@ -199,9 +199,7 @@ class Watched(threading.Event):
         return super().wait(timeout)
 
 
-def test_what_is_ahead_steps_aside_while_the_device_works_and_no_longer(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_decoding_ahead_is_delayed_only_while_the_device_works(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.codec_threads._DELAY_SECONDS", 3600.0)
     bench.bench.codecs._job_seconds = 1e6
     bench.bench.codecs._idle = idle = Watched()
@@ -216,9 +214,7 @@ def test_what_is_ahead_steps_aside_while_the_device_works_and_no_longer(
     assert bench.edited["b"].thumbnails == ["edit", "source"]
 
 
-def test_what_steps_aside_does_so_once_for_each_job_of_the_device(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_is_delayed_only_once_per_job_of_the_device(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.codec_threads._DELAY_SECONDS", 3600.0)
     bench.bench.codecs._job_seconds = 1e6
     bench.bench.codecs._job_started -= 8000
@@ -244,7 +240,7 @@ def test_an_editor_that_draws_on_its_source_does_not_draw_on_its_thumbnail(
     assert (edit, source) == ((255, 255, 255), (0, 0, 0))
 
 
-def test_the_first_edit_of_a_life_is_told_before_another_begins(tmp_path: Path) -> None:
+def test_the_first_edit_of_a_process_is_reported_before_the_next_starts(tmp_path: Path) -> None:
     begun.clear()
     bench = Bench(tmp_path)
     bench.begin("a")

@@ -31,6 +31,6 @@ print(*sorted(set(sys.modules) - before))
 
 
 @pytest.mark.parametrize("role", ["editor", "reward"])
-def test_once_warmed_up_a_job_imports_nothing(role: Role) -> None:
+def test_after_the_warm_up_a_job_imports_nothing(role: Role) -> None:
     result = subprocess.run([sys.executable, "-c", _FIRST_JOB, role], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []

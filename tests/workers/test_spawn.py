@@ -37,7 +37,7 @@ def plan(device: str = "cpu", command: list[str] | None = None, threads: int = 1
         ("cpu", None, ""),
     ],
 )
-def test_a_worker_sees_its_own_gpu_alone(device: str, visible: str | None, expected: str) -> None:
+def test_a_worker_sees_only_its_own_gpu(device: str, visible: str | None, expected: str) -> None:
     parent = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     made = environment(plan(device), parent)
     assert made["CUDA_VISIBLE_DEVICES"] == expected
@@ -67,7 +67,7 @@ def test_the_command_of_another_environment_is_used_as_it_is(tmp_path: Path) -> 
     assert "--incarnation abc" in said
 
 
-def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_program_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no-such-python"):
         spawn(
             plan(command=["/no-such-python"]),
@@ -78,7 +78,7 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         )
 
 
-def test_the_worker_leads_a_session_of_its_own(tmp_path: Path) -> None:
+def test_the_worker_has_its_own_session(tmp_path: Path) -> None:
     process = spawn(
         plan(command=["sh", "-c", "ps -o sid= -p $$; echo $$"]),
         incarnation="abc",

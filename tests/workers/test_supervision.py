@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from workers.supervision import MAX_DEATHS, Restart, StopRestarting, Supervision
 
 
-def test_a_worker_that_dies_again_and_again_is_started_after_longer_and_longer_and_left_dead_at_the_fifth() -> None:
+def test_restart_delays_double_and_the_fifth_death_in_a_row_is_final() -> None:
     supervision = Supervision()
     decisions = [supervision.died(finished_a_pair=False) for _ in range(5)]
     assert decisions == [Restart(0.5), Restart(1.0), Restart(2.0), Restart(4.0), StopRestarting(5)]
 
 
-def test_a_finished_pair_makes_good_for_the_deaths_before_it() -> None:
+def test_a_finished_pair_resets_the_count_of_deaths() -> None:
     supervision = Supervision()
     for _ in range(4):
         supervision.died(finished_a_pair=False)
@@ -23,7 +23,7 @@ def test_a_finished_pair_makes_good_for_the_deaths_before_it() -> None:
 
 
 @given(lives=st.lists(st.booleans(), max_size=60))
-def test_it_is_left_dead_if_and_only_if_it_died_too_often_with_no_pair_finished_in_between(lives: list[bool]) -> None:
+def test_restarts_stop_only_after_too_many_deaths_without_a_finished_pair_in_between(lives: list[bool]) -> None:
     supervision = Supervision()
     for number, finished in enumerate(lives, start=1):
         decision = supervision.died(finished_a_pair=finished)

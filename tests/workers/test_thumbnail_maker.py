@@ -37,13 +37,13 @@ def opened(thumbnail: bytes | None) -> Image.Image:
         ((20_000, 3), (384, 1)),
     ],
 )
-def test_its_longer_side_is_384_pixels_and_smaller_images_stay_as_they_are(
+def test_the_longer_side_is_384_pixels_and_smaller_images_keep_their_size(
     size: tuple[int, int], small: tuple[int, int]
 ) -> None:
     assert opened(make_thumbnail(Image.new("RGB", size))).size == small
 
 
-def test_what_is_transparent_is_white_whatever_colour_lies_hidden_under_it() -> None:
+def test_transparent_pixels_become_white_whatever_their_colour() -> None:
     image = Image.new("RGBA", (1000, 800), (0, 0, 0, 0))
     image.paste((255, 0, 0, 255), (0, 0, 500, 800))
     small = opened(make_thumbnail(image))
@@ -52,7 +52,7 @@ def test_what_is_transparent_is_white_whatever_colour_lies_hidden_under_it() -> 
     assert image.getpixel((999, 0)) == (0, 0, 0, 0), "the image itself is as it was"
 
 
-def test_the_worst_picture_is_far_under_the_limit() -> None:
+def test_the_largest_thumbnail_is_far_below_the_limit() -> None:
     thumbnail = make_thumbnail(picture("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE)))
     assert thumbnail is not None
     assert len(thumbnail) < MAX_THUMBNAIL_BYTES / 2
@@ -85,7 +85,7 @@ def test_the_sources_thumbnail_is_upright() -> None:
     assert opened(make_thumbnail(source)).size == (128, 384)
 
 
-def test_one_that_cannot_be_made_costs_a_line_and_not_the_edit(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_thumbnail_that_cannot_be_made_is_logged_and_the_edit_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "warmbench.worker"):
         assert make_thumbnail(Image.new("RGB", (0, 0))) is None
     assert "no thumbnail was made of an image of 0x0" in caplog.text

@@ -33,7 +33,7 @@ def without_collector() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("role", ["editor", "reward"])
-def test_a_job_that_is_acknowledged_is_gone_at_once_and_not_when_garbage_is_collected(
+def test_an_acknowledged_job_is_freed_at_once_without_the_garbage_collector(
     tmp_path: Path, without_collector: None, role: m.Role
 ) -> None:
     before = [id(one) for one in kept()]

@@ -141,7 +141,7 @@ def run(worker: WorkerProcess) -> Client:
     return client
 
 
-def test_it_answers_before_anything_is_loaded(worker: WorkerProcess) -> None:
+def test_a_worker_answers_before_its_model_is_loaded(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello()
     welcome = client.expect(m.Welcome)
@@ -158,7 +158,7 @@ def test_a_stranger_is_refused_with_the_reason(worker: WorkerProcess, fields: di
     assert client.expect(m.Refused).kind == kind
 
 
-def test_who_has_not_said_hello_is_told_to(worker: WorkerProcess) -> None:
+def test_a_message_before_hello_is_refused_with_the_reason(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.edit()
     assert client.expect(m.Refused).kind == "unknown_run"
@@ -169,7 +169,7 @@ def test_another_model_than_the_one_expected_is_refused_at_the_handshake(run: Cl
     assert run.expect(m.Refused).kind == "fingerprint"
 
 
-def test_the_barrier_comes_before_the_image_and_the_image_until_it_is_acknowledged(run: Client) -> None:
+def test_the_barrier_message_comes_before_the_image_which_is_sent_until_it_is_acknowledged(run: Client) -> None:
     run.edit()
     at_barrier = run.expect(m.AtBarrier)
     edited = run.expect(m.Edited)
@@ -192,7 +192,7 @@ def test_a_job_of_a_round_waits_for_its_release(run: Client) -> None:
     assert run.expect(m.AtBarrier).job == "second"
 
 
-def test_an_image_that_is_none_fails_that_job_alone(run: Client) -> None:
+def test_an_invalid_image_fails_only_its_job(run: Client) -> None:
     run.send(
         m.Edit,
         [b"no image"],
@@ -252,7 +252,7 @@ def test_a_run_that_falls_silent_is_dropped_and_has_to_say_hello_again(worker: W
     assert quiet.expect(m.Refused).kind == "unknown_run"
 
 
-def test_the_model_is_moved_and_work_waits_for_it(run: Client) -> None:
+def test_jobs_wait_while_the_model_is_moved(run: Client) -> None:
     run.send(m.Place, epoch=2, residency="host")
     assert run.expect(m.Placed).residency == "host"
     run.edit(epoch=2)
@@ -261,7 +261,7 @@ def test_the_model_is_moved_and_work_waits_for_it(run: Client) -> None:
     assert run.expect(m.AtBarrier).job == "job"
 
 
-def test_it_comes_back_from_disk(run: Client) -> None:
+def test_a_model_comes_back_from_disk(run: Client) -> None:
     for residency in ("disk", "device"):
         run.send(m.Place, epoch=2, residency=residency)
         placed = run.expect(m.Placed)
@@ -270,13 +270,13 @@ def test_it_comes_back_from_disk(run: Client) -> None:
     assert run.expect(m.Edited).job == "job"
 
 
-def test_it_ends_when_its_launcher_is_gone(worker: WorkerProcess, run: Client) -> None:
+def test_a_worker_ends_when_its_launcher_is_gone(worker: WorkerProcess, run: Client) -> None:
     run.edit(parameters={"latency_ms": 60_000})
     worker.life.close()
     assert worker.process.wait(timeout=20) == 0
 
 
-def test_told_to_end_it_finishes_what_it_is_doing_and_says_goodbye(worker: WorkerProcess, run: Client) -> None:
+def test_on_sigterm_a_worker_finishes_its_job_and_says_goodbye(worker: WorkerProcess, run: Client) -> None:
     run.edit(parameters={"latency_ms": 500})
     run.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.running == "job")
     worker.process.send_signal(signal.SIGTERM)
@@ -289,7 +289,7 @@ def test_told_to_end_it_finishes_what_it_is_doing_and_says_goodbye(worker: Worke
     assert worker.process.wait(timeout=2) == 0
 
 
-def test_told_to_end_it_does_not_wait_for_ever_for_a_run_that_takes_nothing(worker: WorkerProcess, run: Client) -> None:
+def test_on_sigterm_a_worker_does_not_wait_for_ever_for_an_acknowledgement(worker: WorkerProcess, run: Client) -> None:
     run.edit()
     run.expect(m.Edited)
     worker.process.send_signal(signal.SIGTERM)
@@ -303,7 +303,7 @@ def beats(client: Client, count: int, phase: m.Phase) -> None:
         client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == phase)
 
 
-def test_waiting_for_ones_turn_to_load_has_no_limit(worker: WorkerProcess) -> None:
+def test_waiting_for_the_turn_to_load_has_no_time_limit(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
     with locked(worker.folder / "load.lock"):
@@ -312,7 +312,7 @@ def test_waiting_for_ones_turn_to_load_has_no_limit(worker: WorkerProcess) -> No
     beats(client, 1, "ready")
 
 
-def test_coming_back_from_disk_waits_for_its_turn_and_has_the_time_of_a_load(worker: WorkerProcess) -> None:
+def test_loading_from_disk_waits_for_its_turn_and_has_the_time_limit_of_a_load(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
     spec = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0.9})
@@ -348,9 +348,7 @@ def test_jobs_that_wait_for_a_model_that_does_not_load_are_refused(worker: Worke
     assert client.expect(m.Welcome).queued == []
 
 
-def test_what_was_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(
-    worker: WorkerProcess, run: Client
-) -> None:
+def test_a_job_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(worker: WorkerProcess, run: Client) -> None:
     run.edit("old", round=1)
     run.edit("running", parameters={"latency_ms": 300})
     run.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.running == "running")
@@ -365,7 +363,7 @@ def test_what_was_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(
     assert other.expect(m.Edited).job == "new"
 
 
-def test_ctrl_c_in_the_terminal_is_not_for_a_worker(worker: WorkerProcess, run: Client) -> None:
+def test_a_worker_ignores_ctrl_c(worker: WorkerProcess, run: Client) -> None:
     worker.process.send_signal(signal.SIGINT)
     run.edit()
     assert run.expect(m.Edited).job == "job"
