@@ -121,8 +121,8 @@ def _compare(options: argparse.Namespace) -> int:
 
     def show(runs: list[SavedRun]) -> int:
         folder = options.output_dir or runs[0].output_dir
-        result = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
-        return EXIT_WORSE if result.worse else EXIT_USAGE if result.empty else 0
+        compared = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
+        return EXIT_WORSE if compared.worse else EXIT_USAGE if compared.without_pairs else 0
 
     return _with_runs(options, show)
 

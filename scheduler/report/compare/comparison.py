@@ -1,134 +1,98 @@
-"""Two runs against each other, pair by pair. Decided from their reports alone, without files.
+"""Compares two runs, pair by pair, from their reports alone.
 
-Pairs are matched by category and id. A pair counts if both runs have a score for it and both had the same source image
-and instruction; all others are told and counted by what keeps them out. A score that is missing is no zero.
+Pairs are matched by category and id. A pair counts if both runs have a score for it, and the same source image and
+instruction. All others are listed by the reason why they do not count; a missing score is never a zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
-from scheduler.report import Report
-from scheduler.statistics.describe import PairedDifference, describe_differences, mean
+from msgspec import structs
+
+from scheduler.report.compare.model import (
+    Comparison,
+    GroupComparison,
+    NotComparable,
+    PairKey,
+    ScoredPair,
+    WithoutScore,
+)
+from scheduler.report.model import Report
+from scheduler.statistics.describe import describe_differences, mean
 from scheduler.store.results import PairResult
 
 _ROUNDING = 1e-9
-"""Scores of 7.0 and 6.8 differ by a bit more than 0.2, as floats are."""
+"""As floats, scores of 7.0 and 6.8 differ by slightly more than 0.2."""
 
 
-class Key(NamedTuple):
-    """What a pair is called."""
-
-    category: str
-    pair_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class PairDifference:
-    """A pair that counts: its scores in the first run and in the other, ``difference`` = other - first."""
-
-    key: Key
-    first: float
-    other: float
-
-    @property
-    def difference(self) -> float:
-        return self.other - self.first
-
-
-@dataclass(frozen=True, slots=True)
-class Unlike:
-    """A name that means another pair in each run: another ``source`` image, another ``instruction``, or both."""
-
-    key: Key
-    what: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unscored:
-    """A pair that has no score in one of the runs or in both: its status in each."""
-
-    key: Key
-    first: str
-    other: str
-
-
-@dataclass(frozen=True, slots=True)
-class GroupComparison:
-    """The pairs that count, of one category or of all; the means are over these alone, null if there are none."""
-
-    first_mean: float | None
-    other_mean: float | None
-    difference: PairedDifference
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One run against the first. Categories and pairs are in the first run's order."""
-
-    overall: GroupComparison
-    categories: Mapping[str, GroupComparison]
-    pairs: tuple[PairDifference, ...]
-    unlike: tuple[Unlike, ...]
-    unscored: tuple[Unscored, ...]
-    only_first: tuple[Key, ...]
-    only_other: tuple[Key, ...]
-
-    def is_worse(self, by: float) -> bool | None:
-        """Whether the mean difference, as estimated, is below ``-by``; None if no pair counts."""
-        found = self.overall.difference.mean_difference
-        return None if found is None else found < -by - _ROUNDING
-
-
-def compare(first: Report, other: Report) -> Comparison:
+def compare(
+    first: Report,
+    other: Report,
+    *,
+    labels: tuple[str, str] = ("A", "B"),
+    settings: Sequence[str] = (),
+    fail_if_worse: float | None = None,
+) -> Comparison:
     """Compare a run with the first one."""
-    before, now = _by_key(first), _by_key(other)
-    counted: list[PairDifference] = []
-    unlike: list[Unlike] = []
-    unscored: list[Unscored] = []
-    for key, one in before.items():
-        two = now.get(key)
-        if two is None:
+    first_pairs, other_pairs = _by_key(first), _by_key(other)
+    scored: list[ScoredPair] = []
+    not_comparable: list[NotComparable] = []
+    without_score: list[WithoutScore] = []
+    for key, pair in first_pairs.items():
+        other_pair = other_pairs.get(key)
+        if other_pair is None:
             continue
-        if what := _what_differs(one, two):
-            unlike.append(Unlike(key, what))
-        elif one.score is None or two.score is None:
-            unscored.append(Unscored(key, one.status, two.status))
+        if differs := _differences(pair, other_pair):
+            not_comparable.append(NotComparable(*key, differs))
+        elif pair.score is None or other_pair.score is None:
+            without_score.append(WithoutScore(*key, pair.status, other_pair.status))
         else:
-            counted.append(PairDifference(key, one.score, two.score))
-    members: dict[str, list[PairDifference]] = {}
-    for pair in counted:
-        members.setdefault(pair.key.category, []).append(pair)
+            scored.append(ScoredPair(*key, pair.score, other_pair.score, other_pair.score - pair.score))
+    members: dict[str, list[ScoredPair]] = {}
+    for scored_pair in scored:
+        members.setdefault(scored_pair.category, []).append(scored_pair)
+    overall = _group(scored)
     return Comparison(
-        overall=_group(counted),
+        first=labels[0],
+        other=labels[1],
+        worse=is_worse(overall, fail_if_worse),
+        settings=tuple(settings),
+        overall=overall,
         categories={category: _group(pairs) for category, pairs in members.items()},
-        pairs=tuple(counted),
-        unlike=tuple(unlike),
-        unscored=tuple(unscored),
-        only_first=tuple(key for key in before if key not in now),
-        only_other=tuple(key for key in now if key not in before),
+        not_comparable=tuple(not_comparable),
+        without_score=tuple(without_score),
+        only_in_first=tuple(PairKey(*key) for key in first_pairs if key not in other_pairs),
+        only_in_other=tuple(PairKey(*key) for key in other_pairs if key not in first_pairs),
+        pairs=tuple(scored),
     )
 
 
-def _by_key(report: Report) -> dict[Key, PairResult]:
-    return {Key(pair.category, pair.pair_id): pair for pair in report.pairs}
+def is_worse(overall: GroupComparison, by: float | None) -> bool | None:
+    """Whether the mean difference, as estimated, is below ``-by``; None without a limit, or if no pair counts."""
+    difference = overall.mean_difference
+    return None if by is None or difference is None else difference < -by - _ROUNDING
 
 
-def _what_differs(one: PairResult, two: PairResult) -> tuple[str, ...]:
-    if None in (one.source_sha256, two.source_sha256) and None in (one.score, two.score):
-        return ()  # it failed to load in one of them: that is why it does not count
-    found = {
-        "source": one.source_sha256 != two.source_sha256,
-        "instruction": one.instruction != two.instruction,
-    }
-    return tuple(what for what, differs in found.items() if differs)
+def _by_key(report: Report) -> dict[tuple[str, str], PairResult]:
+    return {(pair.category, pair.pair_id): pair for pair in report.pairs}
 
 
-def _group(pairs: Sequence[PairDifference]) -> GroupComparison:
+def _differences(first: PairResult, other: PairResult) -> tuple[Literal["source", "instruction"], ...]:
+    if None in (first.source_sha256, other.source_sha256) and None in (first.score, other.score):
+        return ()  # it failed to load in one of the runs, and counts as without a score
+    differs: list[Literal["source", "instruction"]] = []
+    if first.source_sha256 != other.source_sha256:
+        differs.append("source")
+    if first.instruction != other.instruction:
+        differs.append("instruction")
+    return tuple(differs)
+
+
+def _group(pairs: Sequence[ScoredPair]) -> GroupComparison:
     return GroupComparison(
+        **structs.asdict(describe_differences([pair.difference for pair in pairs])),
         first_mean=mean([pair.first for pair in pairs]) if pairs else None,
         other_mean=mean([pair.other for pair in pairs]) if pairs else None,
-        difference=describe_differences([pair.difference for pair in pairs]),
     )

@@ -4,50 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scheduler.report.compare.result import Against, Result
+from scheduler.report.compare.model import Comparison
+from scheduler.report.compare.saved_runs import ComparedRuns
 from scheduler.report.compare.words import (
     cells,
     headings,
-    left_out_words,
-    note_words,
-    run_words,
-    setting_words,
-    verdict_words,
+    left_out_lines,
+    note_lines,
+    run_line,
+    setting_lines,
+    verdict_lines,
 )
 from scheduler.report.markdown_text import escape, table
 
 
-def render_markdown(result: Result) -> str:
+def render_markdown(compared: ComparedRuns) -> str:
     """Return the whole document."""
-    return "\n".join(_lines(result)) + "\n"
+    return "\n".join(_lines(compared)) + "\n"
 
 
-def _lines(result: Result) -> Iterator[str]:
-    first = result.first
+def _lines(compared: ComparedRuns) -> Iterator[str]:
     yield "# Comparison of Image Edit Benchmark Runs"
     yield ""
-    yield from (f"- {run_words(one, escape)}" for one in result.runs)
-    for note in note_words(result, escape):
+    yield from (f"- {run_line(run, escape)}" for run in compared.runs)
+    for note in note_lines(compared, escape):
         yield ""
         yield f"> **Note:** {note}"
     yield ""
-    yield from (f"- {escape(line)}" for line in verdict_words(result))
-    for against in result.against:
-        yield from _against(result, against, first.label)
+    yield from (f"- {escape(line)}" for line in verdict_lines(compared))
+    for comparison in compared.comparisons:
+        yield from _comparison(comparison)
 
 
-def _against(result: Result, against: Against, first: str) -> Iterator[str]:
-    label, comparison = against.other.label, against.comparison
+def _comparison(comparison: Comparison) -> Iterator[str]:
+    first, other = comparison.first, comparison.other
     yield ""
-    yield f"## {label} against {first}"
+    yield f"## {other} against {first}"
     yield ""
-    yield f"Settings, {first} → {label}:"
+    yield f"Settings, {first} → {other}:"
     yield ""
-    yield from (f"- {line}" for line in setting_words(against, escape))
+    yield from (f"- {line}" for line in setting_lines(comparison, escape))
     yield ""
     rows = [[escape(name, 100), *cells(group)] for name, group in comparison.categories.items()]
-    yield from table(headings(first, label), [*rows, ["**Overall**", *cells(comparison.overall)]])
-    left_out = list(left_out_words(result, against, escape))
+    yield from table(headings(comparison), [*rows, ["**Overall**", *cells(comparison.overall)]])
+    left_out = list(left_out_lines(comparison, escape))
     if left_out:
         yield ""
         yield from (f"- {line}" for line in left_out)

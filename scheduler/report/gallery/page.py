@@ -1,7 +1,7 @@
-"""Puts a page together: template, style, scripts, words and data in one file that loads nothing but pictures.
+"""Makes a page: template, style, scripts, texts and data in one file that loads nothing but pictures.
 
-The page's own policy (CSP) allows this very script and style, by their hashes, and pictures; no other script, no
-connection, no form, no frame. The browser also refuses to make HTML out of text (``require-trusted-types-for``).
+The page's policy (CSP) allows its own script and style, by their hashes, and pictures; no other script, no connection,
+no form, no frame. The browser also refuses to make HTML from text (``require-trusted-types-for``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -39,12 +39,10 @@ _ESCAPED = {
 }
 
 
-def render_page(
-    *, title: str, scripts: Sequence[str], head: Mapping[str, Any], items: Iterable[Mapping[str, Any]]
-) -> bytes:
-    """Return a page as UTF-8 HTML. ``scripts`` are this page's own, which run behind those that all pages share.
+def render_page(*, title: str, scripts: Sequence[str], data: Mapping[str, Any]) -> bytes:
+    """Return a page as UTF-8 HTML. ``scripts`` are this page's own; they run after those that all pages share.
 
-    ``head`` and ``items`` are what the scripts find as ``data``; their texts have to be encodable as UTF-8.
+    The scripts read ``data`` as JSON; its texts must be encodable as UTF-8.
     """
     style = _resource("page.css")
     script = _script(tuple(scripts))
@@ -60,23 +58,19 @@ def render_page(
             "trusted-types 'none'",
         ]
     )
-    before, behind = _resource("page.html").split("{{data}}")
+    before, after = _resource("page.html").split("{{data}}")
     for name, content in (("policy", html.escape(policy)), ("title", html.escape(title)), ("style", style)):
         before = before.replace(f"{{{{{name}}}}}", content)
-    parts = [before.encode(), b'{"head":', _data(head), b',"items":[']
-    for number, item in enumerate(items):
-        parts += [b",\n" if number else b"\n", _data(item)]
-    parts += [b"\n]}", behind.replace("{{script}}", script).encode()]
-    return b"".join(parts)
+    return before.encode() + _json(data) + after.replace("{{script}}", script).encode()
 
 
 @cache
 def _script(own: tuple[str, ...]) -> str:
-    words = json.dumps(json.loads(_resource("strings.json")), ensure_ascii=True, separators=(",", ":"))
-    texts = [_resource(name) for name in (*_COMMON_SCRIPTS, *own)]
-    script = "\n".join(['(() => {\n"use strict";', f"const STRINGS = {words};", *texts, "})();"])
+    strings = json.dumps(json.loads(_resource("strings.json")), ensure_ascii=True, separators=(",", ":"))
+    sources = [_resource(name) for name in (*_COMMON_SCRIPTS, *own)]
+    script = "\n".join(['(() => {\n"use strict";', f"const STRINGS = {strings};", *sources, "})();"])
     if "</script" in script.lower() or "<!--" in script:
-        raise ValueError("a script that holds the end of a script element can't be put into a page")
+        raise ValueError("a script with the end tag of a script element cannot be part of a page")
     return script
 
 
@@ -85,8 +79,8 @@ def _resource(name: str) -> str:
     return resources.files("scheduler.report.gallery").joinpath("web", name).read_text(encoding="utf-8")
 
 
-def _data(value: Mapping[str, Any]) -> bytes:
-    """The value as JSON that stays what it is inside of a script element."""
+def _json(value: Mapping[str, Any]) -> bytes:
+    """The value as JSON that is safe inside of a script element."""
     encoded = msgspec.json.encode(value)
     for plain, escaped in _ESCAPED.items():
         encoded = encoded.replace(plain, escaped)

@@ -1,5 +1,5 @@
-"""Which pictures of a run lie on disk, and the URL by which a page beside the reports reaches each."""
-# ruff: noqa: PTH208 - a folder may hold ten thousand names, and they are all that is asked for
+"""Which pictures of a run exist on disk, and the URL of each for a page beside the reports."""
+# ruff: noqa: PTH208 - a folder may have ten thousand files, and only their names are needed
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scheduler.store.run_directory import thumbnail_path
 
 
 class Pictures:
-    """The pictures of the run in ``run_folder``, seen from a page in ``output_dir``.
+    """The pictures of the run in ``run_folder``, for a page in ``output_dir``.
 
-    URLs are percent-encoded, and relative to ``base`` (the run's folder, itself relative to the page, so that both can
-    be moved together) unless the picture is elsewhere: then they begin with ``file:``.
+    URLs are percent-encoded and relative to ``base``: the run's folder, relative to the page, so that both can be moved
+    together. The URL of a picture elsewhere begins with ``file:``.
     """
 
     def __init__(self, run_folder: Path, output_dir: Path) -> None:
@@ -24,19 +24,19 @@ class Pictures:
         self.base = _quoted(os.path.relpath(run_folder, output_dir)) + "/"
 
     def beside(self, path: Path) -> str:
-        """The URL of a file that is no picture, relative to the page."""
+        """The URL of any file, relative to the page."""
         return _quoted(os.path.relpath(path, self._output_dir))
 
     def source(self, category: str, pair_id: str) -> str | None:
-        """The thumbnail of the pair's source image."""
+        """The thumbnail of the pair's source image, if it exists."""
         return self._thumbnail(category, pair_id, None)
 
     def edit(self, category: str, pair_id: str, sample: int) -> str | None:
-        """The thumbnail of one edit."""
+        """The thumbnail of one edit, if it exists."""
         return self._thumbnail(category, pair_id, sample)
 
     def full(self, image: str) -> str | None:
-        """An edit in full size, by its path in the ledger; None if it was not kept."""
+        """An edit in full size, by its path in the ledger; None if it was removed."""
         if image.startswith("/"):
             return f"file://{_quoted(image)}" if self._is_there(image) else None
         return _quoted(image) if self._is_there(f"{self._folder}/{image}") else None
@@ -45,7 +45,7 @@ class Pictures:
         try:
             path = thumbnail_path(self._folder, category, pair_id, sample)
             return _quoted(path.removeprefix(f"{self._folder}/")) if self._is_there(path) else None
-        except ValueError:  # an id that can't be a file's name: its pair failed to load
+        except ValueError:  # an id that cannot be a file name: its pair failed to load
             return None
 
     def _is_there(self, path: str) -> bool:

@@ -1,7 +1,7 @@
-// The row of controls above the cards, the row above the page, the help, and the keys that work everywhere.
+// The controls above the cards, the bar above the page, the help, and the keys that work everywhere.
 
-// `fields`: statusName; statuses, sorts and others (null if there are none), lists of [value, label]; range (null if
-// there is none to choose): label, from, to, ends. `changed` is called after the view has changed.
+// `fields`: statusName; statuses, sorts and others (null if there are none), lists of [value, label]; range (null
+// without scores): label, from, to, ends. `changed` is called after the view has changed.
 function toolBar(fields, changed) {
   const update = (name) => (event) => {
     view[name] = event.target.value;
@@ -12,7 +12,7 @@ function toolBar(fields, changed) {
     make("label", { for: `view-${name}` }, label),
     make("select", { id: `view-${name}`, on: { change: update(name) } },
       options.map(([value, text]) => make("option", { value, selected: view[name] === value }, text))));
-  // Named by what it is; the label of the row leads to the first of them.
+  // Two inputs share one visible label, so each has its own name.
   const number = (name, label, placeholderText) => make("input", {
     id: `view-${name}`, type: "number", step: "any", inputmode: "decimal", value: view[name],
     placeholder: placeholderText, "aria-label": label, on: { input: update(name) },
@@ -23,7 +23,7 @@ function toolBar(fields, changed) {
       id: "view-q", type: "search", value: view.q, placeholder: t("search.hint"), autocomplete: "off",
       spellcheck: "false", on: { input: update("q") },
     }));
-  const categories = head.categories.map((group) => [group.name, `${group.name} (${whole(group.pairs)})`]);
+  const named = [...categories].map(([name, { count }]) => [name, `${name} (${whole(count)})`]);
   const grouped = { class: "field by-score", role: "group" };
   const range = fields.range && make("div", { ...grouped, "aria-label": fields.range.label },
     make("label", { for: "view-low" }, fields.range.label),
@@ -44,16 +44,16 @@ function toolBar(fields, changed) {
   }, t("clear"));
   const bar = make("div", { class: "tools", role: "search" },
     search,
-    select("category", t("category"), [["", t("all.categories")], ...categories]),
+    select("category", t("category"), [["", t("all.categories")], ...named]),
     fields.statuses.length > 2 && select("status", fields.statusName, fields.statuses),
     range,
     fields.others && select("other", t("other.run"), fields.others),
     select("sort", t("sort"), fields.sorts),
-    make("div", { class: "found" }, count, clear));
+    make("div", { class: "matches" }, count, clear));
   return {
     bar,
-    tell(found, all) {
-      count.textContent = t("found", { n: whole(found), all: whole(all) });
+    showCount(n) {
+      count.textContent = t("matches", { n: whole(n), all: whole(pairs.length) });
       clear.hidden = Object.keys(PLAIN).every((name) => NOT_A_FILTER.includes(name) || view[name] === PLAIN[name]);
     },
   };
@@ -65,7 +65,7 @@ function topBar(redrawAll) {
   }, label);
   const themeLabel = () => t(`theme.${document.documentElement.dataset.theme}`);
   return make("div", { class: "top" },
-    make("span", { class: "maker" }, "warmbench"),
+    make("span", { class: "product" }, "warmbench"),
     make("div", { class: "switches" },
       button("language", language === "zh" ? "English" : "中文", t("language"), () => {
         setLanguage(language === "zh" ? "en" : "zh");

@@ -1,4 +1,4 @@
-// Blocks that pages are made of.
+// Parts of pages.
 
 function notes(texts) {
   return make("ul", { class: "notes", role: "note" }, texts.map((note) => make("li", {}, textOf(note))));
@@ -10,17 +10,20 @@ function figure(label, value, more, warns = false) {
     make("span", { class: "more" }, more));
 }
 
+// Name and type of a model, from its part of the manifest, which may have any form.
 function modelText(model) {
-  if (!model) return NOTHING;
-  return [model.model_name && make("bdi", {}, model.model_name), model.model_name && model.type && " · ",
-    model.type && make("span", { class: "quiet" }, model.type)].filter(Boolean);
+  const name = model?.model_name;
+  const type = model?.type;
+  if (!name && !type) return NOTHING;
+  return [name && make("bdi", {}, String(name)), name && type && " · ",
+    type && make("span", { class: "quiet" }, String(type))].filter(Boolean);
 }
 
 function headings(names) {
   return make("thead", {}, make("tr", {}, names.map((name) => make("th", { scope: "col" }, t(name)))));
 }
 
-// `name` is its id and the name of its words.
+// A section that is folded at first. `name` is its id and the name of its heading.
 function folded(name, summary, content) {
   return make("details", { class: "folded", id: name },
     make("summary", {}, make("h2", {}, t(name)), make("span", { class: "quiet" }, summary)), content);

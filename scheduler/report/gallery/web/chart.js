@@ -1,10 +1,10 @@
-// How scores, or differences of scores, are spread: a small histogram, with the mean and its interval below.
+// The distribution of scores, or of differences: a small histogram, with the mean and its interval below.
 
 const CHART = { width: 200, height: 40, bins: 20, axis: 31 };
 
-// `range`: the ends of the axis; `colour`: of a place on it, from 0 to 1. `group` has mean and ci95.
-function histogram(scores, group, { range = head.range, colour = scaleColour, label = "chart" } = {}) {
-  const values = { n: whole(scores.length), mean: scoreText(group.mean), ci: intervalText(group.ci95) };
+// `range`: the ends of the axis; `colour`: of a place on it, from 0 to 1.
+function histogram(scores, mean, ci95, { range = page.range, colour = scaleColour, label = "chart" } = {}) {
+  const values = { n: whole(scores.length), mean: scoreText(mean), ci: intervalText(ci95) };
   const picture = make("svg", {
     class: "histogram", role: "img", "aria-label": t(label, values),
     viewBox: `0 0 ${CHART.width} ${CHART.height}`, width: CHART.width, height: CHART.height,
@@ -28,11 +28,9 @@ function histogram(scores, group, { range = head.range, colour = scaleColour, la
   if (range[0] < 0 && range[1] > 0) {
     picture.append(make("line", { x1: x(0), x2: x(0), y1: 2, y2: CHART.height, class: "zero" }));
   }
-  if (group.mean === null) return picture;
-  if (group.ci95) {
-    picture.append(make("line", { x1: x(group.ci95[0]), x2: x(group.ci95[1]), y1: 36, y2: 36, class: "interval" }));
-  }
-  picture.append(make("circle", { cx: x(group.mean), cy: 36, r: 2.6, class: "mean" }));
+  if (!isKnown(mean)) return picture;
+  if (ci95) picture.append(make("line", { x1: x(ci95[0]), x2: x(ci95[1]), y1: 36, y2: 36, class: "interval" }));
+  picture.append(make("circle", { cx: x(mean), cy: 36, r: 2.6, class: "mean" }));
   return picture;
 }
 
@@ -51,7 +49,7 @@ function sharesChart(shares) {
     picture.append(
       make("rect", {
         x: middle - width * 0.4, y: 33 - height, width: width * 0.8, height,
-        fill: scaleColour(shareOf(number, head.range)), class: "bin",
+        fill: scaleColour(shareOf(number, page.range)), class: "bin",
       }),
       place % every === 0 ? make("text", { x: middle, y: 42 }, String(number)) : "",
     );

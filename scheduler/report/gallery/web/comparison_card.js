@@ -1,35 +1,47 @@
 // A pair of several runs: as a card, and in full.
 
-const pairs = data.items;
-const parts = { reply: pairs.some((pair) => pair.runs.some((part) => part?.reply || part?.failure)) };
+const { runs, comparisons, fail_if_worse: limit } = data.comparison;
+const withResponses = pairs.some((pair) => pair.runs.some((result) => result?.response || result?.message));
 
-// The comparison that is looked at: that of the first run with this one.
-function against() {
-  return Math.max(0, head.against.findIndex((one) => head.runs[one.other].label === view.other));
+const runOf = (label) => runs.findIndex((run) => run.label === label);
+// For each comparison: the key of a pair -> its difference, or the reason why it does not count.
+const outcomes = comparisons.map((comparison) => {
+  const byKey = new Map(comparison.pairs.map((pair) => [pairKey(pair), { difference: pair.difference }]));
+  const leaveOut = (left, reasonOf) => left.forEach((pair) => byKey.set(pairKey(pair), { reason: reasonOf(pair) }));
+  leaveOut(comparison.not_comparable, (pair) => `not_comparable_${pair.differs.join("_")}`);
+  leaveOut(comparison.without_score, () => "without_score");
+  leaveOut(comparison.only_in_first, () => "only_in_first");
+  leaveOut(comparison.only_in_other, () => "only_in_other");
+  return byKey;
+});
+
+// The index of the comparison that the cards show.
+function current() {
+  return Math.max(0, comparisons.findIndex((comparison) => comparison.other === view.other));
 }
 
-const firstRun = () => head.runs[0];
-const otherRun = () => head.runs[head.against[against()].other];
-const differenceOf = (pair) => pair.differences[against()];
+// A pair that is in neither of the two runs has no outcome.
+const differenceOf = (pair, index = current()) => outcomes[index].get(pairKey(pair))?.difference;
 
 function outcomeOf(pair) {
   const difference = differenceOf(pair);
-  if (difference === null) return "left_out";
-  if (difference === 0) return "same";
-  return difference > 0 ? "better" : "worse";
+  if (!isKnown(difference)) return "left_out";
+  if (difference === 0) return "tie";
+  return difference > 0 ? "win" : "loss";
 }
 
-function leftOutText(pair) {
-  const reason = pair.left_out[against()];
-  return reason ? t(`left_out.${reason}`, { first: firstRun().label, other: otherRun().label }) : "";
+function leftOutText(pair, index = current()) {
+  const { first, other } = comparisons[index];
+  const reason = outcomes[index].get(pairKey(pair))?.reason;
+  return reason ? t(`left_out.${reason}`, { first, other }) : "";
 }
 
 function differenceMark(pair) {
   const difference = differenceOf(pair);
-  if (difference === null) return make("span", { class: "state" }, t("outcome.left_out"));
+  if (!isKnown(difference)) return make("span", { class: "state" }, t("outcome.left_out"));
   const mark = make("span", { class: "score large" }, signedText(difference));
   const swatch = make("span", { class: "swatch", "aria-hidden": "true" });
-  const width = head.range[1] - head.range[0];
+  const width = page.range[1] - page.range[0];
   swatch.style.backgroundColor = differenceColour(0.5 + difference / width / 2);
   mark.prepend(swatch);
   return mark;
@@ -37,54 +49,51 @@ function differenceMark(pair) {
 
 function comparedPictures(pair) {
   return [
-    { label: t("source"), small: pair.source, full: null, missing: t("picture.none") },
-    ...head.runs.map((run, number) => runPicture(run, pair.runs[number])),
+    { label: t("source"), small: pair.source_thumbnail, full: null, missing: t("picture.none") },
+    ...runs.map((run, index) => runPicture(run.label, page.runs[index].base, pair.runs[index])),
   ];
 }
 
-function runPicture(run, part) {
+function runPicture(label, base, result) {
   let missing = t("picture.removed");
-  if (!part) missing = t("not.in.run");
-  else if (!part.edited) missing = textOf(part.failure) || t("picture.not.yet");
+  if (!result) missing = t("not.in.run");
+  else if (!result.size) missing = textOf(result.message) || t("picture.not.yet");
   return {
-    label: run.label,
-    small: pictureUrl(part?.thumbnail, run.base),
-    full: pictureUrl(part?.full, run.base),
-    size: part?.size,
+    label,
+    small: pictureUrl(result?.thumbnail, base),
+    full: pictureUrl(result?.full_size, base),
+    size: result?.size,
     missing,
-    failed: Boolean(part && !part.edited && part.failure),
+    failed: Boolean(result && !result.size && result.message),
   };
 }
 
 function drawCard(pair) {
   const id = `pair-${pair.index}`;
-  const shown = comparedPictures(pair);
-  const pictures = make("div", { class: "pictures" }, shown.map((picture) =>
+  const pictures = make("div", { class: "pictures" }, comparedPictures(pair).map((picture) =>
     make("div", { class: "picture" }, pictureOf(picture), make("span", { class: "tag" }, picture.label))));
   return make("article", { class: `card ${outcomeOf(pair)}`, "aria-labelledby": id },
     pictures,
     make("div", { class: "card-head" },
       differenceMark(pair),
-      make("h3", { id, class: "name" }, make("bdi", {}, pair.id)),
-      make("span", { class: "category" }, make("bdi", {}, head.categories[pair.category].name))),
-    make("p", { class: "scores" }, head.runs.map((run, number) =>
-      make("span", {}, make("i", {}, run.label), " ", scoreMark(pair.runs[number]?.score))),
+      make("h3", { id, class: "name" }, make("bdi", {}, pair.pair_id)),
+      make("span", { class: "category" }, make("bdi", {}, pair.category))),
+    make("p", { class: "scores" }, runs.map((run, index) =>
+      make("span", {}, make("i", {}, run.label), " ", scoreMark(pair.runs[index]?.score))),
       make("span", { class: "quiet" }, leftOutText(pair))),
     make("p", { class: "instruction", dir: "auto" }, textOf(pair.instruction)),
-    parts.reply && head.runs.map((run, number) => {
-      const said = textOf(pair.runs[number]?.reply ?? pair.runs[number]?.failure);
-      return make("p", { class: "one-reply", dir: "auto" }, said && [make("i", {}, run.label), " ", said]);
+    withResponses && runs.map((run, index) => {
+      const text = textOf(pair.runs[index]?.response ?? pair.runs[index]?.message);
+      return make("p", { class: "one-response", dir: "auto" }, text && [make("i", {}, run.label), " ", text]);
     }));
 }
 
 function describePair(pair) {
-  const name = head.categories[pair.category].name;
-  const key = `${name}/${pair.id}`;
   return {
-    key,
+    key: pairKey(pair),
     heading: [
-      make("bdi", { class: "name" }, pair.id), " ",
-      make("bdi", { class: "category" }, name), " ",
+      make("bdi", { class: "name" }, pair.pair_id), " ",
+      make("bdi", { class: "category" }, pair.category), " ",
       differenceMark(pair),
     ],
     pictures: comparedPictures(pair),
@@ -93,18 +102,18 @@ function describePair(pair) {
         textBlock(t("outcome.left_out"), leftOutText(pair)),
         textBlock(t("instruction"), pair.instruction, "instruction"),
         textBlock(t("description"), pair.description, "description")),
-      ...head.runs.map((run, number) => runBlock(run, pair.runs[number], key)),
+      ...runs.map((run, index) => runBlock(run.label, page.runs[index].gallery, pair.runs[index], pairKey(pair))),
     ],
   };
 }
 
-function runBlock(run, part, key) {
-  const address = `${run.page}#${new URLSearchParams({ pair: key })}`;
+function runBlock(label, gallery, result, key) {
+  const address = `${gallery}#${new URLSearchParams({ pair: key })}`;
   return make("section", { class: "block" },
-    make("h3", {}, run.label, " ", part && scoreMark(part.score), " ",
+    make("h3", {}, label, " ", result && scoreMark(result.score), " ",
       make("a", { href: address, target: "_blank", rel: "noopener", class: "aside" }, t("open.run"))),
-    !part && make("p", { class: "quiet" }, t("not.in.run")),
+    !result && make("p", { class: "quiet" }, t("not.in.run")),
     make("dl", { class: "texts" },
-      textBlock(t("failure"), part?.failure, "failure"),
-      textBlock(t("reply"), part?.reply, "reply")));
+      textBlock(t("failure"), result?.message, "failure"),
+      textBlock(t("response"), result?.response, "response")));
 }

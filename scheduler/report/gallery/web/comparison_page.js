@@ -4,29 +4,28 @@ stageChoice.left = 1;
 stageChoice.right = 2;
 
 const rules = {
-  texts: (pair) => [pair.id, head.categories[pair.category].name, pair.instruction, pair.description,
-    ...pair.runs.flatMap((part) => [part?.reply, part?.failure])],
+  texts: (pair) => [pair.pair_id, pair.category, pair.instruction, pair.description,
+    ...pair.runs.flatMap((result) => [result?.response, result?.message])],
   score: differenceOf,
   statusOf: outcomeOf,
   firstOrder: "disagreement",
   orders: {
-    disagreement: by((pair) => (differenceOf(pair) === null ? null : Math.abs(differenceOf(pair))), -1),
+    disagreement: by((pair) => (isKnown(differenceOf(pair)) ? Math.abs(differenceOf(pair)) : null), -1),
     losses: by(differenceOf, 1),
     gains: by(differenceOf, -1),
-    file: (one, two) => one.index - two.index,
-    category: (one, two) => one.category - two.category || one.index - two.index,
+    file: inFileOrder,
+    category: by(categoryPlace, 1),
   },
 };
 
 function fields() {
-  const overall = head.against[against()].overall;
-  const left = pairs.length - overall.pairs;
-  const outcomes = [["better", overall.better], ["same", overall.same], ["worse", overall.worse], ["left_out", left]];
-  const values = pairs.map(differenceOf).filter((value) => value !== null);
-  const others = head.against.map((one) => head.runs[one.other].label).map((label, i) => [i ? label : "", label]);
+  const { num_pairs, wins, ties, losses } = comparisons[current()].overall;
+  const counts = Object.entries({ win: wins, tie: ties, loss: losses, left_out: pairs.length - num_pairs });
+  const values = comparisons[current()].pairs.map((pair) => pair.difference);
+  const others = comparisons.map(({ other }, index) => [index ? other : "", other]);
   return {
     statusName: t("outcome"),
-    statuses: [["", t("all.statuses")], ...outcomes.filter(([, count]) => count > 0).map(([name, n]) =>
+    statuses: [["", t("all.statuses")], ...counts.filter(([, count]) => count > 0).map(([name, n]) =>
       [name, `${t(`outcome.${name}`)} (${whole(n)})`])],
     sorts: Object.keys(rules.orders).map((name) => [name === rules.firstOrder ? "" : name, t(`sort.${name}`)]),
     range: values.length > 0 && {
@@ -38,19 +37,18 @@ function fields() {
 }
 
 startPage({
-  title: () => `${head.runs.map((run) => run.run).join(" / ")} · ${t("comparison.title")}`,
-  narrowest: head.runs.length > 2 ? 560 : 460,
-  ratio: usualRatio(pairs.flatMap((pair) => pair.runs.map((part) => part?.size))),
+  title: () => `${runs.map((run) => run.run).join(" / ")} · ${t("comparison.title")}`,
+  narrowest: runs.length > 2 ? 560 : 460,
+  ratio: usualRatio(pairs.flatMap((pair) => pair.runs.map((result) => result?.size))),
   drawCard,
   describe: describePair,
   picturesOf: comparedPictures,
   rules,
   fields,
-  // Which run is compared decides what the cards show.
+  // The compared run decides the content of the cards.
   redrawOn: "other",
-  before: (page) => {
-    const choose = (category, other) =>
-      page.showOnly({ category, other: other === head.runs[head.against[0].other].label ? "" : other });
-    return [masthead(choose), leftOutSection(page.openPair, () => page.showOnly({ status: "left_out" }))];
+  before: ({ showOnly, openPair }) => {
+    const choose = (category, other) => showOnly({ category, other: other === comparisons[0].other ? "" : other });
+    return [masthead(choose), leftOutSection(openPair, () => showOnly({ status: "left_out" }))];
   },
 });

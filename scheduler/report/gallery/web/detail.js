@@ -1,7 +1,7 @@
-// One item in full, over the page; the next and the one before by keyboard.
+// One pair in full, over the page; keys lead to the next and the previous one.
 
-// `describe(item, redraw)` says what is shown of an item from now on: key (its name in the address), heading, pictures,
-// body (lists of nodes), and maybe onKey(event), true if it was handled. `picturesOf(item)` are those it begins with.
+// `describe(pair, redraw)` returns what is shown of a pair: key (its name in the URL), heading, pictures, body (lists
+// of nodes), and optionally onKey(event), true if it was handled. `picturesOf(pair)` are the first ones shown.
 function createDetail(grid, describe, picturesOf) {
   const position = make("span", { class: "position" });
   const heading = make("h2", { id: "detail-heading" });
@@ -12,14 +12,13 @@ function createDetail(grid, describe, picturesOf) {
     make("div", { class: "detail-head" }, heading, position, buttons),
     make("div", { class: "detail-main" }, pictures, body));
   let index = -1;
-  let shown = null;
+  let described = null;
 
-  // `focus` names what was used, which is a new element now.
+  // `focus` is a selector of the element that was used; redrawing has replaced it.
   function redraw(focus) {
     if (index < 0) return;
-    const item = grid.item(index);
-    shown = describe(item, redraw);
-    heading.replaceChildren(...shown.heading);
+    described = describe(grid.item(index), redraw);
+    heading.replaceChildren(...described.heading);
     position.textContent = t("position", { n: whole(index + 1), all: whole(grid.count()) });
     buttons.replaceChildren(
       iconButton("previous", "←", () => move(-1), index === 0),
@@ -27,8 +26,8 @@ function createDetail(grid, describe, picturesOf) {
       iconButton("close", "×", () => dialog.close(), false),
     );
     const scrolled = body.scrollTop;
-    pictures.replaceChildren(stage(shown.pictures, redraw));
-    body.replaceChildren(...shown.body);
+    pictures.replaceChildren(stage(described.pictures, redraw));
+    body.replaceChildren(...described.body);
     if (focus) {
       body.scrollTop = scrolled;
       dialog.querySelector(focus)?.focus();
@@ -51,7 +50,7 @@ function createDetail(grid, describe, picturesOf) {
       dialog.showModal();
       dialog.focus();
     }
-    view.pair = shown.key;
+    view.pair = described.key;
     writeView();
     for (const near of [index + 1, index - 1]) preload(near);
   }
@@ -90,16 +89,16 @@ function createDetail(grid, describe, picturesOf) {
     if (event.key === "j" || (event.key === "ArrowRight" && !slides)) move(1);
     else if (event.key === "k" || (event.key === "ArrowLeft" && !slides)) move(-1);
     else if (event.key === "?") openHelp();
-    else if (!shown?.onKey?.(event) && !stageKey(event, redraw)) return;
+    else if (!described?.onKey?.(event) && !stageKey(event, redraw)) return;
     event.preventDefault();
   });
 
   return { dialog, open, redraw: () => redraw(), isOpen: () => dialog.open, close: () => dialog.close() };
 }
 
-// A text under its name, as it is; says where it was cut.
+// A text under its name, with a note if it was cut.
 function textBlock(name, text, kind = "") {
-  if (text === null || text === undefined || text === "") return [];
+  if (!isKnown(text) || text === "") return [];
   const cut = typeof text === "string" ? null : t("text.cut", { whole: whole(text.length) });
   return [
     make("dt", {}, name),
@@ -109,5 +108,5 @@ function textBlock(name, text, kind = "") {
 }
 
 function fact(name, value) {
-  return value === null || value === undefined || value === "" ? [] : [make("dt", {}, name), make("dd", {}, value)];
+  return !isKnown(value) || value === "" ? [] : [make("dt", {}, name), make("dd", {}, value)];
 }

@@ -2,9 +2,9 @@
 
 const NOTHING = "—";
 
-// As in the Markdown report: two decimals, or significant digits where those say too little or too much.
+// As in the Markdown report: two decimals, or three significant digits for very small and very large values.
 function scoreText(value) {
-  if (value === null || value === undefined) return NOTHING;
+  if (!isKnown(value)) return NOTHING;
   const size = Math.abs(value);
   const text = value !== 0 && (size < 0.01 || size >= 1e6) ? String(Number(size.toPrecision(3))) : size.toFixed(2);
   return value < 0 ? `−${text}` : text;
@@ -19,11 +19,11 @@ function signedText(value) {
 }
 
 function whole(count) {
-  return count === null || count === undefined ? NOTHING : count.toLocaleString("en-US");
+  return !isKnown(count) ? NOTHING : count.toLocaleString("en-US");
 }
 
 function secondsText(seconds) {
-  if (seconds === null || seconds === undefined) return NOTHING;
+  if (!isKnown(seconds)) return NOTHING;
   if (seconds < 10) return `${seconds.toFixed(2)} s`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const rounded = Math.round(seconds);
@@ -33,16 +33,16 @@ function secondsText(seconds) {
 }
 
 function shareText(share) {
-  return share === null || share === undefined ? NOTHING : `${(100 * share).toFixed(1)}%`;
+  return !isKnown(share) ? NOTHING : `${(100 * share).toFixed(1)}%`;
 }
 
-// Cividis: even steps of lightness, alike for readers with any colour vision.
+// Cividis: even steps of lightness, the same for readers with any colour vision.
 const SCALE = [
   [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
   [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
 ];
 
-// Where a value lies between the ends of the scale, from 0 to 1.
+// The place of a value between the ends of the scale, from 0 to 1.
 function shareOf(value, range) {
   return Math.min(1, Math.max(0, (value - range[0]) / (range[1] - range[0])));
 }
@@ -55,32 +55,32 @@ function scaleColour(share) {
 }
 
 function scoreColour(score) {
-  return scaleColour(shareOf(score, head.range));
+  return scaleColour(shareOf(score, page.range));
 }
 
-// Differences: orange below zero, blue above, the further away the stronger; seen on light and dark ground.
+// Differences: orange below zero, blue above, stronger further away; visible on light and dark background.
 function differenceColour(share) {
   const strength = Math.min(1, Math.abs(share - 0.5) * 2);
   const [from, to] = share < 0.5 ? [[178, 168, 156], [205, 96, 0]] : [[156, 166, 178], [24, 104, 196]];
   return `rgb(${from.map((part, i) => Math.round(part + (to[i] - part) * strength)).join(" ")})`;
 }
 
-// A score with its colour beside it; the number is always there.
+// A score with its colour beside it.
 function scoreMark(score, kind = "") {
   const mark = make("span", { class: `score ${kind}` }, scoreText(score));
-  if (score === null || score === undefined) return mark;
+  if (!isKnown(score)) return mark;
   const swatch = make("span", { class: "swatch", "aria-hidden": "true" });
   swatch.style.backgroundColor = scoreColour(score);
   mark.prepend(swatch);
   return mark;
 }
 
-// How far along the scale a score is, as a line.
+// The place of a score on the scale, as a line.
 function scoreLine(score) {
   const line = make("span", { class: "line", "aria-hidden": "true" });
-  if (score === null || score === undefined) return line;
+  if (!isKnown(score)) return line;
   const filled = make("span", {});
-  filled.style.width = `${(100 * shareOf(score, head.range)).toFixed(2)}%`;
+  filled.style.width = `${(100 * shareOf(score, page.range)).toFixed(2)}%`;
   filled.style.backgroundColor = scoreColour(score);
   line.append(filled);
   return line;

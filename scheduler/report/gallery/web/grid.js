@@ -1,5 +1,5 @@
-// Cards in rows, of which only those near the screen exist: ten thousand of them cost no more than fifty.
-// All cards are equally high (the style sheet gives every part of them a fixed number of lines).
+// Cards in rows. Only those near the screen exist, so ten thousand cost no more than fifty.
+// All cards have the same height (the style sheet gives every part of them a fixed number of lines).
 
 const GRID = { gap: 20, narrowest: 360, ahead: 2, mostPrinted: 200 };
 
@@ -56,15 +56,15 @@ function createGrid(draw, open, narrowest = GRID.narrowest) {
       node.remove();
       cards.delete(index);
     }
-    // What stays is one unbroken stretch, so that new cards come before it or behind it, and no card moves.
+    // The remaining cards are contiguous, so new cards come before or after them, and no card moves.
     const before = [];
-    const behind = [];
+    const after = [];
     const known = cards.size ? Math.min(...cards.keys()) : end;
     for (let index = first; index < end; index += 1) {
-      if (!cards.has(index)) (index < known ? before : behind).push(card(index));
+      if (!cards.has(index)) (index < known ? before : after).push(card(index));
     }
     rows.prepend(...before);
-    rows.append(...behind);
+    rows.append(...after);
     rows.style.transform = `translateY(${firstRow * rowHeight}px)`;
   }
 
@@ -75,7 +75,7 @@ function createGrid(draw, open, narrowest = GRID.narrowest) {
     update();
   }
 
-  // How far down the controls reach that stay on top while one scrolls.
+  // The height of the controls that stay on top while scrolling.
   function coveredAbove() {
     const bottom = document.querySelector(".tools")?.getBoundingClientRect().bottom ?? 0;
     return Math.max(0, Math.min(bottom, innerHeight / 3)) + 12;
@@ -152,7 +152,7 @@ function createGrid(draw, open, narrowest = GRID.narrowest) {
       active = 0;
       clear();
       measure();
-      // Who had scrolled far down sees the first of what was found, not the last.
+      // After scrolling far down, show the first of the new cards, not the last.
       const past = holder.getBoundingClientRect().top - coveredAbove();
       if (past < 0) scrollBy(0, past);
       update();

@@ -5,42 +5,39 @@ const chosen = { pair: null, sample: 0 };
 function describePair(pair, redraw) {
   if (chosen.pair !== pair) {
     chosen.pair = pair;
-    chosen.sample = samplesOf(pair)[0]?.sample ?? 0;
+    chosen.sample = pair.samples[0]?.sample ?? 0;
   }
-  const group = head.categories[pair.category];
-  const sample = samplesOf(pair).find((one) => one.sample === chosen.sample);
+  const sample = pair.samples.find((each) => each.sample === chosen.sample);
   const all = editPictures(pair);
   const pictures = [sourcePicture(pair), ...(stageChoice.mode === "side" ? all : [all[chosen.sample]])];
   const choose = (number) => {
-    if (number < 0 || number >= head.asked.samples) return;
+    if (number < 0 || number >= report.samples_per_pair) return;
     chosen.sample = number;
     redraw(`[data-sample="${number}"]`);
   };
   return {
-    key: `${group.name}/${pair.id}`,
+    key: pairKey(pair),
     heading: [
-      make("bdi", { class: "name" }, pair.id), " ",
-      make("bdi", { class: "category" }, group.name), " ",
-      pair.score === undefined
-        ? make("span", { class: `state ${pair.status}` }, t(`status.${pair.status}`))
-        : scoreMark(pair.score, "large"),
+      make("bdi", { class: "name" }, pair.pair_id), " ",
+      make("bdi", { class: "category" }, pair.category), " ",
+      scoreOrStatus(pair),
     ],
     pictures,
     body: [
-      head.asked.samples > 1 && sampleButtons(pair, choose),
+      report.samples_per_pair > 1 && sampleButtons(pair, choose),
       make("dl", { class: "texts" },
-        (pair.failures ?? []).flatMap((failure) => failureBlock(failure)),
+        failuresOf(pair).flatMap(failureBlock),
         textBlock(t("instruction"), pair.instruction, "instruction"),
         textBlock(t("description"), pair.description, "description")),
-      (sample?.scores ?? []).map((score) => scoreBlock(score)),
+      (sample?.scores ?? []).map(scoreBlock),
       sample?.sha256 && make("section", { class: "block" },
         make("h3", {}, t("edit")),
         make("dl", { class: "facts" },
-          fact(t("device.time"), sample.seconds === undefined ? null : secondsText(sample.seconds)),
+          fact(t("device.time"), isKnown(sample.edit_device_seconds) ? secondsText(sample.edit_device_seconds) : null),
           fact(t("seed"), sample.seed),
           fact(t("size"), sample.size?.join(" × ")),
           fact(t("worker"), [sample.worker, sample.device].filter(Boolean).join(", ")),
-          fact(t("round"), sample.round === undefined ? null : String(sample.round + 1)),
+          fact(t("round"), isKnown(sample.round) ? String(sample.round + 1) : null),
           fact("SHA-256", make("code", {}, sample.sha256)))),
     ].flat(Infinity).filter(Boolean),
     onKey(event) {
@@ -52,9 +49,9 @@ function describePair(pair, redraw) {
 }
 
 function sampleButtons(pair, choose) {
-  const known = new Map(samplesOf(pair).map((sample) => [sample.sample, sample]));
+  const known = new Map(pair.samples.map((sample) => [sample.sample, sample]));
   return make("div", { class: "segments", role: "group", "aria-label": t("samples") },
-    Array.from({ length: head.asked.samples }, (_, number) => make("button", {
+    Array.from({ length: report.samples_per_pair }, (_, number) => make("button", {
       type: "button", class: "segment", "data-sample": number, "aria-pressed": String(number === chosen.sample),
       on: { click: () => choose(number) },
     }, `${t("edit.n", { n: number })}  `, make("b", {}, scoreText(known.get(number)?.score)))));
@@ -62,25 +59,25 @@ function sampleButtons(pair, choose) {
 
 function failureBlock(failure) {
   const place = [
-    failure.sample !== undefined && head.asked.samples > 1 && t("edit.n", { n: failure.sample }),
-    failure.pass !== undefined && head.asked.passes > 1 && t("pass.n", { n: failure.pass }),
+    isKnown(failure.sample) && report.samples_per_pair > 1 && t("edit.n", { n: failure.sample }),
+    isKnown(failure.pass) && report.reward_passes > 1 && t("pass.n", { n: failure.pass }),
   ].filter(Boolean);
   const name = [t("failure"), t(`stage.${failure.stage}`), failure.kind, ...place].join(" · ");
-  return textBlock(name, failure.message ?? "", "failure");
+  return textBlock(name, failure.message, "failure");
 }
 
 function scoreBlock(score) {
   const shares = sharesOf(score);
   const aspects = Object.entries(score.aspects ?? {});
-  const several = head.asked.passes > 1 ? ` · ${t("pass.n", { n: score.pass })}` : "";
+  const several = report.reward_passes > 1 ? ` · ${t("pass.n", { n: score.pass })}` : "";
   return make("section", { class: "block" },
     make("h3", {}, t("score"), several, " ", scoreMark(score.score)),
     aspects.length > 0 && make("dl", { class: "aspects-list" }, aspects.flatMap(([name, value]) => [
       make("dt", {}, make("bdi", {}, name)), make("dd", {}, scoreLine(value), scoreText(value))])),
     shares && sharesChart(shares),
-    make("dl", { class: "texts" }, textBlock(t("reply"), score.reply, "reply")),
+    make("dl", { class: "texts" }, textBlock(t("response"), score.response, "response")),
     make("dl", { class: "facts" },
       fact(t("method"), score.method),
-      fact(t("batch.time"), score.seconds === undefined ? null : secondsText(score.seconds)),
+      fact(t("batch.time"), isKnown(score.batch_device_seconds) ? secondsText(score.batch_device_seconds) : null),
       fact(t("worker"), score.worker)));
 }

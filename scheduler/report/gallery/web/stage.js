@@ -1,4 +1,4 @@
-// Pictures of one pair held against each other: one over the other with a slider, in turns, or side by side.
+// Compares the pictures of a pair: one over the other with a slider, in turns, or side by side.
 
 const MODES = ["slider", "flip", "side"];
 const stageChoice = {
@@ -9,13 +9,13 @@ const stageChoice = {
   cut: 50,
 };
 
-// The shape that fits most of these sizes (undefined where there is none), so that cards waste little room.
+// The median shape of these sizes (undefined where there is no picture), so that cards waste little room.
 function usualRatio(sizes) {
   const ratios = sizes.filter(Boolean).map(([width, height]) => width / height).sort((one, two) => one - two);
   return Math.min(1.5, Math.max(0.8, ratios[Math.floor(ratios.length / 2)] ?? 1));
 }
 
-// An image, or why there is none. `picture`: label, small and full (URLs or null), size, missing (why there is none).
+// An image, or the reason why there is none. `picture`: label, small and full (URLs or null), size, missing (reason).
 function pictureOf(picture, { large = false } = {}) {
   const url = (large && picture.full) || picture.small || picture.full;
   if (!url) return placeholder(picture);
@@ -44,7 +44,7 @@ function fullSizeLink(picture) {
   return make("a", link, `${picture.label}: ${t("full.size")}${size}`);
 }
 
-// `pictures`: two or more, the source first. `redraw` is called when another way of looking at them is chosen.
+// `pictures`: two or more, the source first. `redraw` is called when another mode or picture is chosen.
 function stage(pictures, redraw) {
   const last = pictures.length - 1;
   const left = Math.min(stageChoice.left, last);
@@ -53,7 +53,7 @@ function stage(pictures, redraw) {
   if (pictures.length > 2 && stageChoice.mode !== "side") {
     tools.append(pictureChoice("left", pictures, left, redraw), pictureChoice("right", pictures, right, redraw));
   }
-  // A reason in the place of a picture is not for sliding over.
+  // Slider and flip need two pictures.
   const mode = pictureUrlOf(pictures[left]) && pictureUrlOf(pictures[right]) ? stageChoice.mode : "side";
   const shown = {
     slider: () => slider(pictures[left], pictures[right]),
@@ -90,7 +90,7 @@ function pictureChoice(edge, pictures, chosen, redraw) {
   return make("select", { "aria-label": t(`edge.${edge}`), "data-edge": edge, on: { change } }, options);
 }
 
-// As wide as the room allows, and as high as it may be without scrolling.
+// As wide as the room allows, and as high as fits without scrolling.
 function framed(node, pictures) {
   const size = pictures.find((picture) => picture.size)?.size ?? [4, 3];
   node.style.setProperty("--ratio", String(Math.min(3, Math.max(0.4, size[0] / size[1]))));
@@ -127,7 +127,7 @@ function flip(left, right, redraw) {
     stageChoice.flipped = !stageChoice.flipped;
     redraw(".stage.flip");
   };
-  // Both are there, so that nothing has to be decoded when they change places.
+  // Both pictures are in the document, so that none has to be decoded when they change places.
   return framed(make("button", {
     type: "button", class: "stage flip", "aria-label": t("flip.label", { shown: shown.label }), on: { click: turn },
   },
@@ -147,7 +147,7 @@ function side(pictures) {
   }));
 }
 
-// Keys that concern the pictures; true if this was one.
+// Handles keys for the pictures; true if this was one.
 function stageKey(event, redraw) {
   if (event.key === "v") setMode(MODES[(MODES.indexOf(stageChoice.mode) + 1) % MODES.length], redraw);
   else if (event.key === " " && !event.target.closest("button, a, select, summary")) {

@@ -1,4 +1,4 @@
-// Which items are shown, in which order: kept in the URL's hash, so that a view can be passed on.
+// Which pairs are shown, in which order. The URL's hash has it, so that a link leads to the same view.
 
 const PLAIN = { q: "", category: "", status: "", low: "", high: "", sort: "", other: "", pair: "" };
 const NOT_A_FILTER = ["sort", "other", "pair"];
@@ -24,10 +24,10 @@ function fold(text) {
   return text.normalize("NFKC").toLowerCase();
 }
 
-// `texts` are those of an item that a search looks through; they are folded once, when first needed.
-function searchable(item, texts) {
-  item.folded ??= fold(texts(item).map(textOf).join("\n"));
-  return item.folded;
+// The texts of a pair that a search reads, normalised once, when first needed.
+function searchable(pair, texts) {
+  pair.folded ??= fold(texts(pair).map(textOf).join("\n"));
+  return pair.folded;
 }
 
 function numberOr(text, fallback) {
@@ -35,44 +35,48 @@ function numberOr(text, fallback) {
   return Number.isFinite(value) ? value : fallback;
 }
 
-// The items of this view. `rules`: texts(item), score(item), statusOf(item), orders (name -> comparison).
-function chosenItems(items, rules) {
+// The pairs of this view. `rules`: texts(pair), score(pair), statusOf(pair), orders (name -> comparison).
+function chosenPairs(rules) {
   const words = fold(view.q).split(/\s+/).filter(Boolean);
   const low = numberOr(view.low, -Infinity);
   const high = numberOr(view.high, Infinity);
   const bounded = low !== -Infinity || high !== Infinity;
-  const chosen = items.filter((item) => {
-    if (view.category && head.categories[item.category].name !== view.category) return false;
-    if (view.status && rules.statusOf(item) !== view.status) return false;
+  const chosen = pairs.filter((pair) => {
+    if (view.category && pair.category !== view.category) return false;
+    if (view.status && rules.statusOf(pair) !== view.status) return false;
     if (bounded) {
-      const score = rules.score(item);
-      if (score === undefined || score === null || score < low || score > high) return false;
+      const score = rules.score(pair);
+      if (!isKnown(score) || score < low || score > high) return false;
     }
     if (!words.length) return true;
-    const text = searchable(item, rules.texts);
+    const text = searchable(pair, rules.texts);
     return words.every((word) => text.includes(word));
   });
   const order = rules.orders[view.sort] ?? rules.orders[rules.firstOrder];
   return order ? chosen.sort(order) : chosen;
 }
 
-// Larger or smaller first, those without a value last; equal ones stay in the benchmark's order.
-function by(value, direction) {
-  return (one, two) => {
-    const a = value(one) ?? null;
-    const b = value(two) ?? null;
-    if (a === null || b === null) return (a === null) - (b === null) || one.index - two.index;
-    return direction * (a - b) || one.index - two.index;
+const inFileOrder = (first, second) => first.index - second.index;
+
+// Ascending for direction 1, descending for -1; pairs without a value last, equal ones in the order of `rest`.
+function by(value, direction, rest = inFileOrder) {
+  return (first, second) => {
+    const a = value(first);
+    const b = value(second);
+    if (!isKnown(a) || !isKnown(b)) return isKnown(b) - isKnown(a) || rest(first, second);
+    return direction * (a - b) || rest(first, second);
   };
 }
 
-// So that the first search does not wait for the folding of ten thousand texts.
-function foldAhead(items, texts) {
+const categoryPlace = (pair) => categories.get(pair.category).place;
+
+// Normalises the texts while the browser is idle, so that the first search is fast.
+function foldAhead(texts) {
   let next = 0;
   const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 5 }), 50));
   const work = (deadline) => {
-    while (next < items.length && deadline.timeRemaining() > 1) searchable(items[next++], texts);
-    if (next < items.length) idle(work);
+    while (next < pairs.length && deadline.timeRemaining() > 1) searchable(pairs[next++], texts);
+    if (next < pairs.length) idle(work);
   };
   idle(work);
 }

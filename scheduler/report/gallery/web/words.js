@@ -1,11 +1,11 @@
-// The page's own words in two languages, and its light and dark form.
+// The page's own texts in two languages, and its light and dark theme.
 
 let language = "en";
 
 function chooseLanguage() {
-  const asked = new URLSearchParams(location.hash.slice(1)).get("lang") ?? memory.get("language");
+  const requested = new URLSearchParams(location.hash.slice(1)).get("lang") ?? memory.get("language");
   const preferred = navigator.language?.toLowerCase().startsWith("zh") ? "zh" : "en";
-  language = asked in STRINGS ? asked : preferred;
+  language = requested in STRINGS ? requested : preferred;
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
 }
 
@@ -15,7 +15,7 @@ function setLanguage(next) {
   document.documentElement.lang = next === "zh" ? "zh-CN" : "en";
 }
 
-// The text of that name, with what stands in braces filled in.
+// The text with this name, with the values filled in for {names}.
 function t(name, values = {}) {
   const text = STRINGS[language][name] ?? STRINGS.en[name] ?? name;
   return text.replace(/\{(\w+)\}/g, (_, key) => String(values[key] ?? ""));
@@ -24,8 +24,8 @@ function t(name, values = {}) {
 const THEMES = ["auto", "light", "dark"];
 
 function chooseTheme() {
-  const asked = new URLSearchParams(location.hash.slice(1)).get("theme") ?? memory.get("theme");
-  setTheme(THEMES.includes(asked) ? asked : "auto");
+  const requested = new URLSearchParams(location.hash.slice(1)).get("theme") ?? memory.get("theme");
+  setTheme(THEMES.includes(requested) ? requested : "auto");
 }
 
 function setTheme(theme) {

@@ -14,8 +14,9 @@ from rich.console import Console
 from scipy import stats
 
 from scheduler.commands.compare import compare_runs
-from scheduler.report.compare.comparison import Comparison, Key, compare
-from scheduler.report.compare.result import Result
+from scheduler.report.compare.comparison import compare, is_worse
+from scheduler.report.compare.model import Comparison, PairKey
+from scheduler.report.compare.saved_runs import ComparedRuns
 from scheduler.report.saved_run import SavedRun, open_run
 from scheduler.store.rows import PlannedRow, Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored
@@ -50,13 +51,13 @@ def test_differences_are_of_pairs_and_agree_with_scipy() -> None:
     overall = found.overall
     assert overall.first_mean == pytest.approx(before.mean())
     assert overall.other_mean == pytest.approx(now.mean())
-    assert overall.difference.mean_difference == pytest.approx((now - before).mean())
-    assert overall.difference.ci95 == pytest.approx(tuple(stats.ttest_rel(now, before).confidence_interval(0.95)))
+    assert overall.mean_difference == pytest.approx((now - before).mean())
+    assert overall.ci95 == pytest.approx(tuple(stats.ttest_rel(now, before).confidence_interval(0.95)))
     wins = int(np.sum(now > before))
-    assert overall.difference.sign_test_p == pytest.approx(stats.binomtest(wins, 30).pvalue)
+    assert overall.sign_test_p == pytest.approx(stats.binomtest(wins, 30).pvalue)
     even = (now - before)[::2]
-    assert found.categories["a"].difference.mean_difference == pytest.approx(even.mean())
-    assert found.categories["a"].difference.wins == int(np.sum(even > 0))
+    assert found.categories["a"].mean_difference == pytest.approx(even.mean())
+    assert found.categories["a"].wins == int(np.sum(even > 0))
 
 
 def test_a_run_against_itself_differs_by_exactly_nothing() -> None:
@@ -64,17 +65,11 @@ def test_a_run_against_itself_differs_by_exactly_nothing() -> None:
     run = rows(*(pair(str(n), draw.uniform(-1e3, 1e3), "ab"[n % 2]) for n in range(50)), [planned("x"), failed("x")])
     found = compared(run, run)
     for group in (found.overall, *found.categories.values()):
-        assert (group.difference.mean_difference, group.difference.std_difference, group.difference.ci95) == (
-            0.0,
-            0.0,
-            (0.0, 0.0),
-        )
-        assert (group.difference.wins, group.difference.losses, group.difference.sign_test_p) == (0, 0, None)
+        assert (group.mean_difference, group.std_difference, group.ci95) == (0.0, 0.0, (0.0, 0.0))
+        assert (group.wins, group.losses, group.sign_test_p) == (0, 0, None)
     assert len(found.pairs) == 50
-    assert not (found.unlike)
-    assert not (found.only_first)
-    assert not (found.only_other)
-    assert found.is_worse(0.0) is False
+    assert (found.not_comparable, found.only_in_first, found.only_in_other) == ((), (), ())
+    assert is_worse(found.overall, 0.0) is False
 
 
 def test_another_source_or_instruction_under_one_name_is_another_pair() -> None:
@@ -86,13 +81,13 @@ def test_another_source_or_instruction_under_one_name_is_another_pair() -> None:
         pair("4", 0.0, source_sha256="f" * 64, instruction="another"),
     )
     found = compared(first, other)
-    assert [one.key.pair_id for one in found.pairs] == ["1"]
-    assert {one.key.pair_id: one.what for one in found.unlike} == {
+    assert [pair.pair_id for pair in found.pairs] == ["1"]
+    assert {pair.pair_id: pair.differs for pair in found.not_comparable} == {
         "2": ("source",),
         "3": ("instruction",),
         "4": ("source", "instruction"),
     }
-    assert found.overall.difference.mean_difference == 1.0
+    assert found.overall.mean_difference == 1.0
 
 
 def test_what_has_no_score_is_left_out_and_counted_never_taken_for_zero() -> None:
@@ -100,22 +95,22 @@ def test_what_has_no_score_is_left_out_and_counted_never_taken_for_zero() -> Non
     first = rows(pair("1", 5.0), pair("2", 5.0), pair("3", 5.0), [planned("4"), failed("4")], pair("5", 9.0))
     other = rows(pair("1", 4.0), [planned("2"), failed("2")], [planned("3"), edited("3")], pair("4", 9.0), bad)
     found = compared(first, other)
-    assert [(one.key.pair_id, one.first, one.other) for one in found.unscored] == [
+    assert [(pair.pair_id, pair.first, pair.other) for pair in found.without_score] == [
         ("2", "scored", "failed"),
         ("3", "scored", "missing"),
         ("4", "failed", "scored"),
         ("5", "scored", "failed"),
     ]
-    assert found.overall.difference.num_pairs == 1
-    assert found.overall.difference.mean_difference == -1.0
-    assert found.overall.difference.ci95 is None, "one pair has no interval"
-    assert found.unlike == ()
+    assert found.overall.num_pairs == 1
+    assert found.overall.mean_difference == -1.0
+    assert found.overall.ci95 is None, "one pair has no interval"
+    assert found.not_comparable == ()
 
 
 def test_pairs_of_one_run_alone_are_told_and_categories_are_told_apart() -> None:
     found = compared(rows(pair("1", 5.0), pair("2", 5.0)), rows(pair("1", 5.0, "指代"), pair("2", 5.5)))
-    assert found.only_first == (Key("物理", "1"),)
-    assert found.only_other == (Key("指代", "1"),)
+    assert found.only_in_first == (PairKey("物理", "1"),)
+    assert found.only_in_other == (PairKey("指代", "1"),)
     assert list(found.categories) == ["物理"]
 
 
@@ -124,13 +119,15 @@ def test_pairs_of_one_run_alone_are_told_and_categories_are_told_apart() -> None
     [(6.8, 0.2, False), (6.79, 0.2, True), (6.8, 0.1, True), (7.2, 0.0, False), (7.0, 0.0, False), (6.9, 0.0, True)],
 )
 def test_worse_is_a_mean_difference_below_what_is_allowed(other: float, by: float, worse: bool) -> None:
-    assert compared(pair("1", 7.0), pair("1", other)).is_worse(by) is worse
+    first, second = report_of(pair("1", 7.0)), report_of(pair("1", other))
+    assert compare(first, second, fail_if_worse=by).worse is worse
+    assert compare(first, second).worse is None
 
 
 def test_with_nothing_to_compare_nothing_is_said_to_be_worse_or_not() -> None:
-    found = compared(pair("1", 7.0), pair("2", 1.0))
-    assert found.is_worse(0.2) is None
-    assert found.overall.difference.num_pairs == 0
+    found = compare(report_of(pair("1", 7.0)), report_of(pair("2", 1.0)), fail_if_worse=0.2)
+    assert found.worse is None
+    assert found.overall.num_pairs == 0
 
 
 # -- what is shown and written
@@ -140,7 +137,7 @@ def run_of(folder: Path, *ledger: Row, **manifest: object) -> SavedRun:
     return open_run(str(saved_run(folder, ledger, manifest=dict(manifest))), None)
 
 
-def shown(runs: list[SavedRun], folder: Path, limit: float | None = None) -> tuple[Result, str]:
+def shown(runs: list[SavedRun], folder: Path, limit: float | None = None) -> tuple[ComparedRuns, str]:
     screen = io.StringIO()
     result = compare_runs(Console(width=200, file=screen), runs, folder, limit)
     return result, screen.getvalue()
@@ -175,7 +172,7 @@ def test_the_screen_says_what_differs_what_is_not_comparable_and_what_came_out(t
     assert "1 pair is in A alone: 物理/8" in text
     assert "1 pair is in B alone: 物理/new" in text
     assert "B against A, 5 pairs: mean difference -0.80, 95% interval [-1.00, -0.60]. WORSE by more than 0.2" in text
-    assert [one.other.label for one in result.worse] == ["B"]
+    assert [comparison.other for comparison in result.worse] == ["B"]
     low, high = stats.ttest_1samp([n / 10 - 1 for n in range(5)], 0).confidence_interval()
     assert (round(low, 2), round(high, 2)) == (-1.0, -0.6)
 
@@ -219,7 +216,7 @@ def test_text_from_data_does_nothing_on_the_screen_and_forms_nothing_in_markdown
 def test_a_manifest_of_another_form_is_told_and_stops_nothing(tmp_path: Path) -> None:
     first = run_of(tmp_path / "a", *pair("1", 7.0), workers=[{"role": "editor"}])
     _, text = shown([first, run_of(tmp_path / "b", *pair("1", 7.0))], tmp_path)
-    assert "unknown: a manifest has not the form" in text
+    assert "unknown: a manifest does not have this version's form" in text
 
 
 def test_names_of_many_runs_still_make_a_file_name(tmp_path: Path) -> None:

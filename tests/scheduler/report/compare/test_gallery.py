@@ -18,7 +18,7 @@ from scheduler.commands.compare import compare_runs
 from scheduler.report.saved_run import read_run
 from scheduler.store.rows import Row
 from tests.browser import Visit, visit
-from tests.scheduler.report.gallery.made import run_with_pictures
+from tests.scheduler.report.gallery.made import run_with_pictures, without_nulls
 from tests.scheduler.rows import edited, failed, planned, scored
 
 if TYPE_CHECKING:
@@ -78,26 +78,29 @@ def ids(visitor: Visit) -> list[str]:
     return visitor.page.locator(".card .name").all_inner_texts()
 
 
-def test_it_lies_beside_the_other_forms_and_says_the_same(page_file: Path) -> None:
-    data = data_of(page_file)
-    plain = json.loads(page_file.with_suffix(".json").read_text(encoding="utf-8"))
+def test_it_is_beside_the_other_forms_and_embeds_the_json_form(page_file: Path) -> None:
     assert page_file.with_suffix(".md").is_file()
-    (found,) = data["head"]["against"]
-    (expected,) = plain["comparisons"]
-    assert found["overall"]["mean"] == expected["overall"]["mean_difference"] == 0
-    assert found["overall"]["ci95"] == expected["overall"]["ci95"]
-    assert found["counts"] == {"unlike": 0, "unscored": 1, "only_first": 1, "only_other": 1}
-    assert {item["id"]: item["differences"] for item in data["items"] if item["left_out"] == [None]} == {
-        pair["pair_id"]: [pair["difference"]] for pair in expected["pairs"]
-    }
+    plain = json.loads(page_file.with_suffix(".json").read_text(encoding="utf-8"))
+    data = data_of(page_file)
+    assert data["comparison"] == without_nulls(plain)
+    (comparison,) = plain["comparisons"]
+    assert comparison["overall"]["mean_difference"] == 0
+    assert [len(comparison[name]) for name in ("not_comparable", "without_score", "only_in_first")] == [0, 1, 1]
+    assert sorted(pair["pair_id"] for pair in data["pairs"]) == ["a1", "a2", "a3", "b1", "b2", "b3", "b4"]
 
 
-def test_pairs_that_do_not_count_are_there_with_the_reason(page_file: Path, tmp_path: Path) -> None:
-    found = {item["id"]: item["left_out"] for item in data_of(page_file)["items"]}
-    assert found["b2"] == ["unscored"]
-    assert (found["b3"], found["b4"]) == (["only_first"], ["only_other"])
+def test_pairs_that_do_not_count_are_listed_with_the_reason(opened: Visit, chromium: Browser, tmp_path: Path) -> None:
+    opened.page.locator("[id='left.out'] > summary").click()
+    rows = opened.page.locator("[id='left.out'] tbody tr").all_inner_texts()
+    assert [row.split("\t")[1:] for row in rows] == [
+        ["b2", "no score in one of the runs"],
+        ["b3", "in A alone"],
+        ["b4", "in B alone"],
+    ]
     other = compared(tmp_path, [rows_of({"a1": 1.0}), rows_of({"a1": 1.0}, instruction="something else")])
-    assert data_of(other)["items"][0]["left_out"] == ["unlike_instruction"]
+    with visit(chromium) as visitor:
+        visitor.open(other)
+        assert "another instruction" in visitor.page.locator(".card").inner_text()
 
 
 def test_the_largest_difference_comes_first_whichever_way_it_goes(opened: Visit) -> None:
@@ -106,7 +109,7 @@ def test_the_largest_difference_comes_first_whichever_way_it_goes(opened: Visit)
     assert marks == ["−4.00", "+3.00", "+1.00", "0.00"]
     opened.page.get_by_label("Order").select_option("gains")
     assert ids(opened)[:4] == ["a2", "b1", "a1", "a3"]
-    opened.page.get_by_label("Outcome").select_option("worse")
+    opened.page.get_by_label("Outcome").select_option("loss")
     assert ids(opened) == ["a3"]
     opened.page.get_by_label("Outcome").select_option("left_out")
     assert sorted(ids(opened)) == ["b2", "b3", "b4"]

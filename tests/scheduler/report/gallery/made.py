@@ -94,6 +94,13 @@ def picture(name: str, *, edited: bool = False) -> Image.Image:
     return image
 
 
+def without_nulls(value: Any) -> Any:
+    """A report's JSON as its page embeds it."""
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
 def _save(image: Image.Image, path: str) -> None:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ ATTACKS = [
     f"'-{PWN}-'",
     "<!-- <script> -->]]>&lt;script&gt;{{data}}{{script}}",
     "`${window.pwned=1}`",
-    "\u202egnp.exe\u2066 \u200b\u2028\u2029 \x00\x07\x1b[31mred\x1b[0m \x9b31m",
+    "\u202egnp.exe\u2066 \u200b\u2028\u2029 \x00\x07\x1b[31mred\x1b[0m \x9b31m \ufeff\U000e0041",
     "__proto__",
     "constructor",
 ]
@@ -47,6 +47,8 @@ def attacked() -> list[Row]:
         score = scored(name, 5.0, category, response=attack, aspects={attack: 1.0, "__proto__": 2.0}, method=attack)
         rows += [plan, edit, score, planned(f"failed {name}", category)]
         rows.append(failed(f"failed {name}", category, kind=attack, message=attack))
+    lines = "line one\r\nline\ttwo\rline three"
+    rows += [planned("lines", "long"), edited("lines", "long"), scored("lines", 1.0, "long", response=lines)]
     long = "word " * 20_000
     rows += [msgspec.structs.replace(planned("long", "long"), instruction=long, description="y" * 100_000)]
     return rows
@@ -69,7 +71,7 @@ def test_nothing_is_carried_out_and_nothing_is_asked_for(chromium: Browser, page
         visitor.open(page_file)
         page = visitor.page
         page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true })")
-        assert page.locator(".card").count() == 2 * len(ATTACKS) + 1
+        assert page.locator(".card").count() == 2 * len(ATTACKS) + 2
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         for _ in ATTACKS:
@@ -104,7 +106,19 @@ def test_markup_shows_as_text_and_what_does_not_print_as_escapes(chromium: Brows
         assert "\\u202egnp.exe\\u2066" in text
         assert "\\x1b[31mred" in text
         assert "\\u202eabc" in text
-        assert not set("\u202e\u2066\u2028\x00\x07\x1b\x9b") & set(text)
+        assert "\\ufeff\\U000e0041" in text
+        shown = visitor.page.evaluate(
+            "[document.title, ...[...document.querySelectorAll('[title], [aria-label], [alt]')].flatMap("
+            "(node) => ['title', 'aria-label', 'alt'].map((name) => node.getAttribute(name) ?? ''))].join('')"
+        )
+        unprintable = set("\u202e\u2066\u200b\u2028\u2029\x00\x07\x1b\x9b\ufeff\U000e0041")
+        assert not unprintable & set(text + shown)
+
+
+def test_line_breaks_and_tabs_of_a_text_stay(chromium: Browser, page_file: Path) -> None:
+    with visit(chromium) as visitor:
+        visitor.open(page_file, "q=lines&pair=long%2Flines")
+        assert "line one\nline\ttwo\nline three" in visitor.page.locator("dialog.detail").inner_text()
 
 
 def test_a_hundred_kilobytes_are_cut_and_said_to_be(chromium: Browser, page_file: Path) -> None:

@@ -21,20 +21,21 @@ WEB = Path(__file__).resolve().parents[4] / "scheduler" / "report" / "gallery" /
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
-def page_of(head: dict[str, Any], items: list[dict[str, Any]]) -> str:
-    return render_page(title="a", scripts=("run_page.js",), head=head, items=items).decode()
+def page_of(data: dict[str, Any]) -> str:
+    return render_page(title="a", scripts=("run_page.js",), data=data).decode()
 
 
 def test_data_reads_back_as_it_was_whatever_it_holds() -> None:
     hostile = "</script><script>alert(1)</script><!-- & \u2028 \u2029 ]]> {{script}} \"'\\"
-    page = page_of({"text": hostile}, [{"text": hostile}, {hostile: 1}])
+    data = {"page": {"text": hostile}, "pairs": [{"text": hostile}, {hostile: 1}]}
+    page = page_of(data)
     (found,) = _DATA.findall(page)
     assert not set("<>&\u2028\u2029") & set(found)
-    assert json.loads(found) == {"head": {"text": hostile}, "items": [{"text": hostile}, {hostile: 1}]}
+    assert json.loads(found) == data
 
 
 def test_the_policy_allows_this_script_and_style_and_nothing_else() -> None:
-    page = page_of({}, [])
+    page = page_of({})
     policy = html.unescape(re.findall(r'Content-Security-Policy" content="(.*?)"', page)[0])
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
@@ -56,7 +57,7 @@ def digest(text: str) -> str:
 
 
 def test_the_title_is_escaped() -> None:
-    page = render_page(title="<b>&\"'", scripts=(), head={}, items=[]).decode()
+    page = render_page(title="<b>&\"'", scripts=(), data={}).decode()
     assert "<title>&lt;b&gt;&amp;&quot;&#x27;</title>" in page
 
 

@@ -1,4 +1,4 @@
-"""What the gallery's page is told: names and texts as they may be shown, pictures that are there, exact numbers."""
+"""What the gallery's page embeds: the JSON report, with texts cut, pictures that exist, and exact numbers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from scheduler.report import DEFAULT_METRICS, Report
+from scheduler.report import DEFAULT_METRICS, Report, build_report
 from scheduler.report.gallery import Pictures, render_gallery
-from scheduler.report.gallery.data import gallery_head, gallery_items, score_range
-from scheduler.report.gallery.shown import LONGEST_TEXT, shown_text, shown_tree, text_limit
+from scheduler.report.gallery.page_values import MAX_TEXT, page_tree, page_value, text_limit
+from scheduler.report.gallery.run_page import page_pair, page_report, score_range
+from scheduler.store.human_scores import HumanScore, HumanScores
+from scheduler.store.results import Expected
 from scheduler.store.rows import Row
 from scheduler.store.run_directory import thumbnail_path
-from tests.scheduler.report.gallery.made import MANIFEST, STAMP, mixed_rows
-from tests.scheduler.rows import edited, planned, report_of, scored
+from tests.scheduler.report.gallery.made import MANIFEST, STAMP, mixed_rows, without_nulls
+from tests.scheduler.rows import edited, json_of, planned, report_of, scored
 
 
 @pytest.fixture
@@ -28,7 +30,8 @@ def run(tmp_path: Path) -> Path:
 
 
 def items(report: Report, run: Path) -> list[dict[str, Any]]:
-    return list(gallery_items(report, Pictures(run, run.parent.parent), LONGEST_TEXT))
+    pictures = Pictures(run, run.parent.parent)
+    return [page_pair(pair, pictures, MAX_TEXT) for pair in report.pairs]
 
 
 def touch(path: Path | str) -> None:
@@ -36,34 +39,23 @@ def touch(path: Path | str) -> None:
     Path(path).touch()
 
 
-def test_a_pair_brings_its_texts_scores_and_times(run: Path) -> None:
-    row = scored("1", 7.25, aspects={"look": 7.0, "sense": 7.5}, response="很好")
-    (item,) = items(report_of([planned("1"), edited("1"), row]), run)
-    assert item["status"] == "scored"
-    assert item["score"] == 7.25
-    assert item["instruction"] == "edit 1"
-    (sample,) = item["samples"]
-    assert (sample["seed"], sample["seconds"], sample["worker"], sample["size"]) == ("0", 1.5, "editor-0", [64, 48])
-    (score,) = sample["scores"]
-    assert score["aspects"] == {"look": 7.0, "sense": 7.5}
-    assert (score["reply"], score["seconds"], score["method"]) == ("很好", 0.5, "json")
+def test_the_page_embeds_the_json_report_without_nulls_and_what_its_pictures_tell(run: Path) -> None:
+    rows = [*mixed_rows(), planned("1"), edited("1"), scored("1", 7.25, aspects={"look": 7.0}, response="很好")]
+    report = report_of(rows, manifest=MANIFEST)
+    page = json.loads(msgspec.json.encode(page_report(report, Pictures(run, run.parent.parent), MAX_TEXT)))
+    expected = without_nulls(json_of(report))
+    for pair in expected["pairs"]:
+        pair.pop("source_sha256", None)
+        for sample in pair["samples"]:
+            del sample["image"]
+    assert page == expected
 
 
-def test_failures_and_what_is_not_done_are_there_as_well(run: Path) -> None:
-    found = {item["id"]: item for item in items(report_of(mixed_rows()), run)}
-    assert found["torn"]["failures"] == [
-        {"stage": "load", "kind": "bad_image", "message": "out of memory", "sample": 0}
-    ]
-    assert found["heavy"]["status"] == "failed"
-    assert found["waiting"]["status"] == "missing"
-    assert found["waiting"]["samples"] == []
-
-
-def test_samples_and_passes_are_told_apart(run: Path) -> None:
-    rows: list[Row] = [planned("1"), *(edited("1", sample=n) for n in (0, 1))]
-    rows += [scored("1", float(5 + n + p), sample=n, pass_=p) for n in (0, 1) for p in (0, 1)]
-    (item,) = items(report_of(rows, samples_per_pair=2, reward_passes=2), run)
-    assert [[score["score"] for score in sample["scores"]] for sample in item["samples"]] == [[5, 6], [6, 7]]
+def test_a_file_of_human_scores_that_fits_nothing_leaves_the_page_small(run: Path) -> None:
+    human = HumanScores(tuple(HumanScore(n, "x", "y", None, None, 1.0) for n in range(2, 10_000)), 0, b"")
+    report = build_report(mixed_rows(), manifest={}, expected=Expected(), human=human)
+    agreement = page_report(report, Pictures(run, run.parent.parent), MAX_TEXT)["agreement"]
+    assert (agreement["num_unmatched"], len(agreement["unmatched"])) == (9_998, 20)
 
 
 def test_only_pictures_that_are_on_disk_are_named_by_percent_encoded_paths(run: Path) -> None:
@@ -76,12 +68,12 @@ def test_only_pictures_that_are_on_disk_are_named_by_percent_encoded_paths(run: 
     touch(run / "images" / category / "a#b.png")
 
     first, second = items(report, run)
-    assert first["source"] == "thumbnails/source/%E7%89%A9%20%E7%90%86/50%25%20%231%3F%20%27a%22.jpg"
+    assert first["source_thumbnail"] == "thumbnails/source/%E7%89%A9%20%E7%90%86/50%25%20%231%3F%20%27a%22.jpg"
     assert first["samples"][0]["thumbnail"].startswith("thumbnails/edit/%E7%89%A9%20%E7%90%86/50%25%20%231")
-    assert first["samples"][0]["full"] == "images/%E7%89%A9%20%E7%90%86/a%23b.png"
-    assert "source" not in second
+    assert first["samples"][0]["full_size"] == "images/%E7%89%A9%20%E7%90%86/a%23b.png"
+    assert "source_thumbnail" not in second
     assert "thumbnail" not in second["samples"][0]
-    assert "full" not in second["samples"][0]
+    assert "full_size" not in second["samples"][0]
 
 
 def test_further_samples_have_thumbnails_of_their_own(run: Path) -> None:
@@ -98,7 +90,7 @@ def test_an_image_elsewhere_is_reached_by_a_file_url(run: Path, tmp_path: Path) 
     rows: list[Row] = [planned("1"), msgspec.structs.replace(edited("1"), image=str(elsewhere))]
     report = report_of(rows)
     (item,) = items(report, run)
-    assert item["samples"][0]["full"] == elsewhere.as_uri()
+    assert item["samples"][0]["full_size"] == elsewhere.as_uri()
 
 
 def test_the_run_is_found_relative_to_the_page_wherever_both_are(run: Path, tmp_path: Path) -> None:
@@ -115,23 +107,22 @@ def test_a_name_that_no_file_can_have_only_has_no_picture(run: Path) -> None:
     assert pictures.full("half \ud800") is None
 
 
-def test_texts_keep_their_lines_and_show_what_does_not_print() -> None:
-    assert (
-        shown_text("a\tb\r\nc\u202ed\x00\x1b[31m\u2028e\ud800", 100) == "a\tb\nc\\u202ed\\x00\\x1b[31m\\u2028e\\ud800"
-    )
-    assert shown_text(None, 100) is None
-    assert shown_text("", 100) == ""
+def test_a_text_that_is_too_long_has_the_length_of_the_whole() -> None:
+    cut = page_value({"response": "x" * 100_000, "message": "x" * MAX_TEXT, "notes": ["y" * 9_000]}, MAX_TEXT)
+    assert cut["response"] == {"text": "x" * MAX_TEXT + "…", "length": 100_000}
+    assert cut["message"] == "x" * MAX_TEXT
+    assert cut["notes"][0]["length"] == 9_000
 
 
-def test_a_text_that_is_too_long_says_how_long_it_was() -> None:
-    assert shown_text("x" * 100_000, LONGEST_TEXT) == {"text": "x" * LONGEST_TEXT + "…", "length": 100_000}
-    assert shown_text("x" * LONGEST_TEXT, LONGEST_TEXT) == "x" * LONGEST_TEXT
+def test_a_name_stays_a_text_and_a_number_is_exact_or_a_text() -> None:
+    value = page_value({"worker": "x" * 1_000, "seed": 2**53 + 1, "round": 2**53, "score": 1e300, "device": None}, 10)
+    assert value == {"worker": "x" * 299 + "…", "seed": str(2**53 + 1), "round": 2**53, "score": 1e300}
 
 
 def test_the_more_long_texts_there_are_the_shorter_they_are_cut() -> None:
-    assert text_limit([100] * 100_000) == LONGEST_TEXT
-    assert text_limit([100_000] * 1_000) == LONGEST_TEXT
-    assert text_limit([100_000] * 10_000) < LONGEST_TEXT
+    assert text_limit([100] * 100_000) == MAX_TEXT
+    assert text_limit([100_000] * 1_000) == MAX_TEXT
+    assert text_limit([100_000] * 10_000) < MAX_TEXT
     assert text_limit([100_000] * 1_000_000) == 500
 
 
@@ -153,25 +144,16 @@ def test_the_scale_is_what_the_reward_was_asked_for_and_holds_every_score(
     assert score_range([report]) == expected
 
 
-def test_the_head_says_once_what_the_run_is(run: Path) -> None:
-    report = report_of(mixed_rows(), manifest=MANIFEST)
-    head = gallery_head(report, Pictures(run, run.parent.parent), ["mean", "median", "ci95"], STAMP)
-    assert head["status"] == "INCOMPLETE"
-    assert head["models"]["editor"] == {"type": "qwen_image_edit", "model_name": "checkpoints/900"}
-    assert head["metrics"] == ["median"]
-    assert [group["name"] for group in head["categories"]] == ["physics", "社会"]
-    assert (head["overall"]["pairs"], head["overall"]["scored"], head["overall"]["failed"]) == (7, 4, 2)
-    assert head["performance"]["stages"]["edit"]["workers"] == 2
-
-
 def test_a_manifest_of_any_form_becomes_a_tree_that_json_can_hold() -> None:
     deep: Any = "end"
     for _ in range(40):
         deep = {"in": deep}
-    tree = shown_tree({"a\u202eb": [1, 2**70, float("nan"), None, True, object], "deep": deep, "many": [0] * 20_000})
+    manifest = {"a\ud800b": [1, 2**70, float("nan"), None, True, object], "deep": deep, "many": [0] * 20_000}
+    tree = page_tree(report_of([], manifest=manifest).provenance)
     text = json.dumps(tree, allow_nan=False)
-    assert '"a\\\\u202eb"' in text
-    assert str(2**70) in text
+    assert '"a\\\\ud800b"' in text
+    assert f'"{2**70}"' in text
+    assert "…" in tree["many"]
     assert len(text) < 100_000
 
 

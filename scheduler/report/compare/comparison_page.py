@@ -1,0 +1,114 @@
+"""The page of a comparison: its JSON form, and beside it the pictures and texts of the runs' pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
+from scheduler.report.gallery import Pictures, render_page
+from scheduler.report.gallery.page_values import page_tree, page_value, text_limit
+from scheduler.report.gallery.run_page import score_range
+from scheduler.store.results import Failure, PairResult
+
+_Key = tuple[str, str]
+
+
+def render_comparison(compared: ComparedRuns, output_dir: Path, name: str) -> bytes:
+    """Return the page as UTF-8 HTML: ``name`` with ``.html``, in ``output_dir`` beside the comparison's other forms."""
+    runs = [_PageRun.of(run, output_dir) for run in compared.runs]
+    limit = text_limit(length for run in runs for length in _lengths(run.pairs.values()))
+    keys = dict.fromkeys(key for run in runs for key in run.pairs)
+    page = {
+        "runs": [run.head() for run in runs],
+        "range": score_range([run.report for run in compared.runs]),
+        "links": [["JSON", quote(f"{name}.json")], ["Markdown", quote(f"{name}.md")]],
+        "text_limit": limit,
+    }
+    return render_page(
+        title=f"{' / '.join(run.saved.stamp for run in compared.runs)} · warmbench",
+        scripts=("comparison_card.js", "comparison_sections.js", "comparison_page.js"),
+        data={
+            "page": page,
+            "comparison": page_value(msgspec.to_builtins(compared.report()), limit),
+            "pairs": [page_value(_pair(key, runs), limit) for key in keys],
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _PageRun:
+    """One of the runs, with its pairs and their first failures by name."""
+
+    run: LoadedRun
+    pictures: Pictures
+    pairs: Mapping[_Key, PairResult]
+    failures: Mapping[_Key, Failure]
+    gallery: str
+
+    @classmethod
+    def of(cls, run: LoadedRun, output_dir: Path) -> _PageRun:
+        pictures = Pictures(run.saved.path, output_dir)
+        return cls(
+            run=run,
+            pictures=pictures,
+            pairs={(pair.category, pair.pair_id): pair for pair in run.report.pairs},
+            failures={(failure.category, failure.pair_id): failure for failure in reversed(run.report.failures)},
+            gallery=pictures.beside(run.saved.output_dir / f"evaluation_report_{run.saved.stamp}.html"),
+        )
+
+    def head(self) -> dict[str, Any]:
+        report = self.run.report
+        return {
+            "base": self.pictures.base,
+            "gallery": self.gallery,
+            "samples_per_pair": report.samples_per_pair,
+            "editor": page_tree({"editor": report.provenance.get("editor")})["editor"],
+        }
+
+    def pair(self, key: _Key) -> dict[str, Any] | None:
+        """The run's result for a pair, with its first edit; None if the run does not have the pair."""
+        pair = self.pairs.get(key)
+        if pair is None:
+            return None
+        failure = self.failures.get(key)
+        result: dict[str, Any] = {
+            "status": pair.status,
+            "score": pair.score,
+            "message": f"{failure.kind}: {failure.message}" if failure else None,
+        }
+        sample = pair.samples[0] if pair.samples else None
+        if sample is not None and sample.image is not None:
+            result["thumbnail"] = self.pictures.edit(*key, sample.sample)
+            result["full_size"] = self.pictures.full(sample.image)
+            result["size"] = sample.size
+        if sample is not None and sample.scores:
+            result["response"] = sample.scores[0].response
+        return result
+
+
+def _pair(key: _Key, runs: Sequence[_PageRun]) -> dict[str, Any]:
+    category, pair_id = key
+    pairs = [pair for run in runs if (pair := run.pairs.get(key))]
+    thumbnails = [run.pictures.base + url for run in runs if key in run.pairs and (url := run.pictures.source(*key))]
+    return {
+        "category": category,
+        "pair_id": pair_id,
+        "instruction": pairs[0].instruction,
+        "description": pairs[0].description,
+        "source_thumbnail": thumbnails[0] if thumbnails else None,
+        "runs": [run.pair(key) for run in runs],
+    }
+
+
+def _lengths(pairs: Iterable[PairResult]) -> Iterator[int]:
+    for pair in pairs:
+        yield len(pair.instruction or "")
+        yield len(pair.description or "")
+        for sample in pair.samples[:1]:
+            yield from (len(score.response or "") for score in sample.scores[:1])

@@ -1,0 +1,88 @@
+"""A comparison of runs as data. These types are its JSON form: keys and their order are theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from scheduler.report.model import ReportStatus
+from scheduler.statistics.describe import PairedDifference
+from scheduler.store.results import PairStatus
+
+
+class PairKey(Struct, frozen=True):
+    """The name of a pair."""
+
+    category: str
+    pair_id: str
+
+
+class ScoredPair(PairKey, frozen=True):
+    """A pair that counts: its scores in the first run and in the other, ``difference`` = other - first."""
+
+    first: float
+    other: float
+    difference: float
+
+
+class NotComparable(PairKey, frozen=True):
+    """A name that means different pairs in the two runs: another source image, another instruction, or both."""
+
+    differs: tuple[Literal["source", "instruction"], ...]
+
+
+class WithoutScore(PairKey, frozen=True):
+    """A pair without a score in one run or in both: its status in each."""
+
+    first: PairStatus
+    other: PairStatus
+
+
+class GroupComparison(PairedDifference, frozen=True):
+    """The pairs that count, of one category or of all. The means are over these pairs alone, null without any."""
+
+    first_mean: float | None
+    other_mean: float | None
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """One run compared with the first. Both are named by their labels; pairs are in the first run's order.
+
+    ``worse``: whether the mean difference is below what ``--fail-if-worse`` allows, null without that option or if no
+    pair counts. ``settings`` are those that differ and affect results, a line each.
+    """
+
+    first: str
+    other: str
+    worse: bool | None
+    settings: tuple[str, ...]
+    overall: GroupComparison
+    categories: Mapping[str, GroupComparison]
+    not_comparable: tuple[NotComparable, ...]
+    without_score: tuple[WithoutScore, ...]
+    only_in_first: tuple[PairKey, ...]
+    only_in_other: tuple[PairKey, ...]
+    pairs: tuple[ScoredPair, ...]
+
+
+class ComparedRun(Struct, frozen=True, kw_only=True):
+    """One of the runs. ``label`` is a letter, ``A`` for the first; ``run`` is its id; ``running``: it is not over."""
+
+    label: str
+    run: str
+    directory: str
+    status: ReportStatus
+    running: bool
+    num_pairs: int
+    num_samples: int
+    notes: tuple[str, ...]
+
+
+class ComparisonReport(Struct, frozen=True, kw_only=True):
+    """All runs, and each but the first compared with the first. ``fail_if_worse`` is that option's value."""
+
+    runs: tuple[ComparedRun, ...]
+    fail_if_worse: float | None
+    comparisons: tuple[Comparison, ...]

@@ -1,0 +1,96 @@
+"""Compares runs as their directories have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler.report.compare.comparison import compare
+from scheduler.report.compare.model import ComparedRun, Comparison, ComparisonReport
+from scheduler.report.model import Report
+from scheduler.report.saved_run import SavedRun
+from scheduler.store.manifest_differences import manifest_differences
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """One of the runs with its report. ``label`` is a letter, ``A`` for the first. ``running``: it is not over yet."""
+
+    label: str
+    saved: SavedRun
+    report: Report
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """The runs in their order, and each but the first compared with the first."""
+
+    runs: tuple[LoadedRun, ...]
+    comparisons: tuple[Comparison, ...]
+    fail_if_worse: float | None
+
+    @property
+    def worse(self) -> list[Comparison]:
+        """Those that are worse than the first by more than the limit."""
+        return [comparison for comparison in self.comparisons if comparison.worse]
+
+    @property
+    def without_pairs(self) -> list[Comparison]:
+        """Those in which no pair counts."""
+        return [comparison for comparison in self.comparisons if not comparison.pairs]
+
+    def report(self) -> ComparisonReport:
+        """The comparison's JSON form."""
+        return ComparisonReport(
+            runs=tuple(map(_compared_run, self.runs)), fail_if_worse=self.fail_if_worse, comparisons=self.comparisons
+        )
+
+
+def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None) -> ComparedRuns:
+    """Read the runs and compare each with the first.
+
+    Raises:
+        OSError: a ledger cannot be read.
+    """
+    loaded = []
+    for number, run in enumerate(runs):
+        running = run.is_running() is True
+        loaded.append(LoadedRun(_label(number), run, run.report(), running))
+    first = loaded[0]
+    comparisons = [
+        compare(
+            first.report,
+            other.report,
+            labels=(first.label, other.label),
+            settings=_settings(first.saved, other.saved),
+            fail_if_worse=fail_if_worse,
+        )
+        for other in loaded[1:]
+    ]
+    return ComparedRuns(tuple(loaded), tuple(comparisons), fail_if_worse)
+
+
+def _compared_run(run: LoadedRun) -> ComparedRun:
+    report = run.report
+    return ComparedRun(
+        label=run.label,
+        run=run.saved.stamp,
+        directory=str(run.saved.path.absolute()),
+        status=report.status,
+        running=run.running,
+        num_pairs=report.overall.num_pairs,
+        num_samples=report.overall.num_samples,
+        notes=report.notes,
+    )
+
+
+def _label(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else f"R{number + 1}"
+
+
+def _settings(first: SavedRun, other: SavedRun) -> tuple[str, ...]:
+    try:
+        return tuple(manifest_differences(first.manifest, other.manifest))
+    except (AttributeError, KeyError, TypeError) as error:
+        return (f"unknown: a manifest does not have this version's form ({type(error).__name__}: {error})",)

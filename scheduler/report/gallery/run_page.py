@@ -1,0 +1,107 @@
+"""The gallery of one run: the JSON report, and beside it what only a page has (pictures, links, the scale's ends)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import structs
+
+from scheduler.report.figures import chosen_metrics
+from scheduler.report.gallery.page import render_page
+from scheduler.report.gallery.page_values import page_tree, page_value, text_limit
+from scheduler.report.gallery.pictures import Pictures
+from scheduler.report.model import Report
+from scheduler.store.results import PairResult
+
+_MAX_UNMATCHED = 20
+_NOT_SHOWN = ("source_sha256", "image")
+"""Long values of pairs and samples that the page does not read. It has URLs instead."""
+
+
+def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], stamp: str) -> bytes:
+    """Return the page of a run as UTF-8 HTML. ``metrics`` are the statistics that its table shows beside the mean.
+
+    Raises:
+        ValueError: an unknown metric.
+    """
+    limit = text_limit(_lengths(report.pairs))
+    page = {
+        "run": page_value(stamp, limit),
+        "base": pictures.base,
+        "range": score_range([report]),
+        "metrics": [metric for metric in chosen_metrics(metrics) if metric not in ("mean", "ci95")],
+        "links": [
+            ["JSON", quote(f"evaluation_report_{stamp}.json")],
+            ["Markdown", quote(f"evaluation_report_{stamp}.md")],
+            ["CSV", f"{pictures.base}pairs.csv"],
+        ],
+        "text_limit": limit,
+    }
+    return render_page(
+        title=f"{stamp} · warmbench",
+        scripts=("run_card.js", "run_detail.js", "run_sections.js", "run_statistics.js", "run_page.js"),
+        data={"page": page, "report": page_report(report, pictures, limit)},
+    )
+
+
+def page_report(report: Report, pictures: Pictures, limit: int) -> dict[str, Any]:
+    """The JSON report as the page embeds it, with the URLs of pictures in its pairs and samples."""
+    agreement = report.agreement
+    if agreement is not None:
+        agreement = structs.replace(agreement, unmatched=agreement.unmatched[:_MAX_UNMATCHED])
+    head = structs.replace(report, agreement=agreement, provenance={}, pairs=())
+    return {
+        **page_value(msgspec.to_builtins(head), limit),
+        "provenance": page_tree(report.provenance),
+        # Encoded one by one: as Python's objects all pairs would need ten times the memory.
+        "pairs": [msgspec.Raw(msgspec.json.encode(page_pair(pair, pictures, limit))) for pair in report.pairs],
+    }
+
+
+def page_pair(pair: PairResult, pictures: Pictures, limit: int) -> dict[str, Any]:
+    """A pair with the URLs of its pictures, where they exist."""
+    plain = msgspec.to_builtins(pair)
+    for place in (plain, *plain["samples"]):
+        for name in _NOT_SHOWN:
+            place.pop(name, None)
+    plain["source_thumbnail"] = pictures.source(pair.category, pair.pair_id)
+    for sample, plain_sample in zip(pair.samples, plain["samples"], strict=True):
+        if sample.image is not None:
+            plain_sample["thumbnail"] = pictures.edit(pair.category, pair.pair_id, sample.sample)
+            plain_sample["full_size"] = pictures.full(sample.image)
+    value: dict[str, Any] = page_value(plain, limit)
+    return value
+
+
+def score_range(reports: Sequence[Report]) -> list[float]:
+    """The scale's ends: the rewards' score ranges, wide enough for every score."""
+    ends = [end for report in reports for end in _configured_range(report.provenance)]
+    for report in reports:
+        overall = report.overall
+        if overall.min is not None and overall.max is not None:
+            ends += [math.floor(overall.min), math.ceil(overall.max)] if not ends else []
+            ends += [overall.min, overall.max]
+    low, high = (min(ends), max(ends)) if ends else (0.0, 10.0)
+    return [float(low), float(high if high > low else low + 1)]
+
+
+def _configured_range(provenance: Mapping[str, Any]) -> list[float]:
+    reward = provenance.get("reward")
+    parameters = reward.get("parameters") if isinstance(reward, Mapping) else None
+    ends = parameters.get("score_range") if isinstance(parameters, Mapping) else None
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        return []
+    return [float(end) for end in ends] if all(isinstance(end, int | float) for end in ends) else []
+
+
+def _lengths(pairs: Sequence[PairResult]) -> Iterator[int]:
+    for pair in pairs:
+        yield len(pair.instruction or "")
+        yield len(pair.description or "")
+        for sample in pair.samples:
+            for score in sample.scores:
+                yield len(score.response or "")
