@@ -42,7 +42,7 @@ class User:
         self.output = folder / "outputs"
         self.environment = {**place.environment, "COLUMNS": "200", "NO_COLOR": "1"}
         self._place = place
-        self._pool_options = ("--pool", pool, "--keep-warm") if pool else ()
+        self.pool_options = ("--pool", pool, "--keep-warm") if pool else ()
 
     def config(self, name: str = "bench", **sections: Any) -> Path:
         """Write a config; ``evaluation.output_dir`` is set."""
@@ -99,11 +99,15 @@ class User:
 
     def run_config(self, config: Path, *arguments: str | Path) -> Result:
         """``warmbench run``."""
-        return self.run("run", "--config", config, *self._pool_options, *arguments)
+        return self.run("run", "--config", config, *self.pool_options, *arguments)
 
     def start_run(self, config: Path, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start ``warmbench run``."""
-        return self.start("run", "--config", config, *self._pool_options, *arguments)
+        return self.start("run", "--config", config, *self.pool_options, *arguments)
+
+    def score(self, images: Path | str, config: Path, *arguments: str | Path) -> Result:
+        """``warmbench score``."""
+        return self.run("score", "--images", images, "--config", config, *self.pool_options, *arguments)
 
     # -- what a run leaves
 

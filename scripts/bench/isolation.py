@@ -44,10 +44,11 @@ def measure_isolation(place: Workplace, data: PictureBenchmark, settings: Settin
 
 def _make_environment(folder: Path) -> Path:
     """Make an environment with only what a worker needs; return its Python."""
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     python = folder / "bin" / "python"
     pins = str(_ROOT / "constraints.txt")
-    command = [str(python), "-m", "pip", "install", "--quiet", "-c", pins, "-e", str(_ROOT), "pillow", "numpy"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    command = [*pip, "-c", pins, "-e", str(_ROOT), "pillow", "numpy"]
     finished = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True
     )

@@ -33,8 +33,7 @@ _TURNS = 4
 
 def measure_logits(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
     """Score the same images and prompts, in the same batches, both ways."""
-    model = place.folder / "logits-reward"
-    MODELS[_MODEL].build(model)
+    model = MODELS[_MODEL].current_or_built(place.folder / "logits-reward")
     folder = place.new_folder("p")
     job = folder / "job.json"
     content = {"model": str(model), "images": settings.scored_images, "tokens": settings.reply_tokens}

@@ -26,20 +26,19 @@ def measure_warm_start_real(
     place: Workplace, data: PictureBenchmark, settings: Settings, record: Record
 ) -> list[Ratio]:
     """The same with the real classes of diffusers and transformers, and the tiny models."""
-    for name in ("editor", "reward"):
-        MODELS[name].build(place.folder / name)
+    models = {name: str(MODELS[name].current_or_built(place.folder / name)) for name in ("editor", "reward")}
     real = {"dtype": "float32", "num_inference_steps": 2}
     editor = {
         "type": "multi_gpu_qwen_image_edit",
-        "model_name": str(place.folder / "editor"),
-        "device_ids": ["cpu", "cpu"],
+        "model_name": models["editor"],
+        "device_ids": ["cpu"] * settings.real_editors,
         "height": 128,
         "width": 128,
         **real,
     }
     reward = {
         "type": "qwen3_vl",
-        "model_name": str(place.folder / "reward"),
+        "model_name": models["reward"],
         "device": "cpu",
         "dtype": "float32",
         "scoring": "logits",

@@ -56,6 +56,14 @@ class TinyModel:
             return False
         return bool(stamp == {**self._origin(), "files": _sizes(folder)})
 
+    def current_or_built(self, folder: Path) -> Path:
+        """The folder of the one that ``make setup`` built, if it is current; else it is built in ``folder``."""
+        set_up = _ROOT / "outputs" / "tiny-models" / self.name
+        if self.is_current(set_up):
+            return set_up
+        self.build(folder)
+        return folder
+
     def _put_in_place(self, fresh: Path, folder: Path) -> None:
         stale = folder.with_name(f".{folder.name}-{os.getpid()}-stale")
         if folder.exists():

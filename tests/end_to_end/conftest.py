@@ -16,31 +16,28 @@ WARM = "warm"
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
-    """A user whose runs launch and stop pools of their own."""
+def user(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[User]:
+    """A user whose runs launch and stop pools of their own; in a test that is marked ``warm``, they share a pool."""
+    if request.node.get_closest_marker("warm"):
+        yield warm_user_in(tmp_path, request.getfixturevalue("warm_place"))
+        return
     with new_user(tmp_path) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def warm_place() -> Iterator[Place]:
-    """Where the pool is that ``warm_user`` uses."""
+    """Where the warm pool is that tests share."""
     place = Place()
     yield place
     place.end_everything()
 
 
-@pytest.fixture
-def warm_user(tmp_path: Path, warm_place: Place) -> User:
+def warm_user_in(folder: Path, place: Place) -> User:
     """A user whose runs share a warm pool with those of other tests: two simulated editors and a reward.
 
     For tests of what a run makes of its input, and not of how pools start, end and fail: such a run takes half as long.
     """
-    return warm_user_in(tmp_path, warm_place)
-
-
-def warm_user_in(folder: Path, place: Place) -> User:
-    """The same in any folder."""
     user = User(folder, place, pool=WARM)
     if not _is_up(place):
         config = user.simulated(small_benchmark(folder / "first.json", pairs=1), name="first")

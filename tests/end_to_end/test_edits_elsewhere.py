@@ -61,18 +61,19 @@ def test_a_folder_of_images_gets_the_scores_that_the_run_gave_and_stays_untouche
     assert user.left_over() == []
 
 
+@pytest.mark.warm
 @pytest.mark.slow
 def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
-    assert user.run("score", "--images", images, "--config", config).code == 0
-    again = user.run("score", "--images", images, "--config", config, "--resume", "latest")
+    assert user.score(images, config).code == 0
+    again = user.score(images, config, "--resume", "latest")
     assert again.code == 0, again.output
     assert "Reused: 6 of 6 scores" in again.output
     assert len(user.rows("scored")) == 6
 
     Image.open(images / "spatial" / "1.png").rotate(90).save(images / "spatial" / "1.png")
-    changed = user.run("score", "--images", images, "--config", config, "--resume", "latest")
+    changed = user.score(images, config, "--resume", "latest")
     assert "Reused: 5 of 6 scores" in changed.output
     assert {key for key, score in scores(user).items() if score != before[key]} == {"spatial/1"}
     assert user.run("status").output.count("score: 6/6") == 1
@@ -81,6 +82,7 @@ def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: User, tm
     assert "changed: edits null -> " in compared.output
 
 
+@pytest.mark.warm
 def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
@@ -99,7 +101,7 @@ def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: User, tmp_pat
     untouched = contents(images)
 
     for arguments in (("--dry-run",), ()):
-        result = user.run("score", "--images", listed, "--config", config, *arguments)
+        result = user.score(listed, config, *arguments)
         assert result.code == 3, result.output
         assert "line 7, spatial/9" in result.output, "an image that nobody asked for is told"
         assert "line 5, spatial/0 (beside line 4, spatial/0)" in result.output
@@ -113,12 +115,13 @@ def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: User, tmp_pat
     assert contents(images) == untouched
 
 
+@pytest.mark.warm
 @pytest.mark.slow
 def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     own_run(user, tmp_path / "data.json", images)
     config = user.simulated(tmp_path / "data.json", reward={"latency_ms": 400, "batch_size": 1})
-    process = user.start("score", "--images", images, "--config", config)
+    process = user.start("score", "--images", images, "--config", config, *user.pool_options)
     wait_until(lambda: len(list((user.output / "runs").iterdir())) == 2 and len(rows_of(user, "scored")) == 1)
     last = images / "spatial" / "2.png"
     last.write_bytes((images / "spatial" / "0.png").read_bytes())
@@ -128,18 +131,19 @@ def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(us
     assert [failure["kind"] for failure in user.report()["failures"]] == ["bad_image"]
 
 
+@pytest.mark.warm
 def test_a_run_stays_of_one_kind_and_a_place_without_images_is_a_usage_error(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, _ = own_run(user, tmp_path / "data.json", images)
-    ours = user.run("score", "--images", images, "--config", config, "--resume", "latest")
+    ours = user.score(images, config, "--resume", "latest")
     assert ours.code == 2
     assert "makes its edits itself" in ours.output
-    nothing = user.run("score", "--images", tmp_path / "nowhere", "--config", config)
+    nothing = user.score(tmp_path / "nowhere", config)
     assert nothing.code == 2
     assert "--images: there is no folder and no file" in nothing.output
     (images / "物理").rename(images / "physics")
     (images / "spatial").rename(images / "space")
-    other = user.run("score", "--images", images, "--config", config)
+    other = user.score(images, config)
     assert other.code == 2
     assert "none of its 6 images belongs to a pair" in other.output
     assert len(list((user.output / "runs").iterdir())) == 1

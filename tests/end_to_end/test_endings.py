@@ -150,6 +150,7 @@ def test_a_model_that_does_not_load_ends_the_run_with_the_reason_and_the_log(use
     assert user.left_over() == []
 
 
+@pytest.mark.warm
 @pytest.mark.parametrize(("fault", "kind"), [("error", "error"), ("oom", "oom")])
 def test_a_pair_that_fails_is_recorded_with_its_reason_and_the_others_are_scored(
     user: User, tmp_path: Path, fault: str, kind: str
@@ -167,6 +168,7 @@ def test_a_pair_that_fails_is_recorded_with_its_reason_and_the_others_are_scored
     assert attempts == (3 if fault == "error" else 1), "an error is tried again, memory was tried twice on the worker"
 
 
+@pytest.mark.warm
 def test_a_score_that_fails_is_missing_and_never_zero(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), reward={"faults": {"error": ["spatial/2"]}})
     result = user.run_config(config)
@@ -178,6 +180,7 @@ def test_a_score_that_fails_is_missing_and_never_zero(user: User, tmp_path: Path
     assert sum(pair["score"] is not None for pair in pairs.values()) == 7, "its batch is not lost with it"
 
 
+@pytest.mark.warm
 def test_too_many_failures_end_the_run(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json", pairs=20),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+@pytest.mark.warm
 @pytest.mark.slow
 def test_a_run_that_keeps_no_edits_still_shows_them_and_why_one_is_missing(
     user: User, chromium: Browser, tmp_path: Path

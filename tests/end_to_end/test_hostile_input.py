@@ -36,6 +36,8 @@ class Measured:
 
 def measured(user: User, *arguments: str | Path) -> Measured:
     """Run a command; it must not die of an exception, whatever it was given."""
+    if arguments[0] == "run":
+        arguments = (*arguments, *user.pool_options)
     with (user.folder / "said").open("w+", encoding="utf-8", errors="replace") as said:
         command = [sys.executable, "-m", "scheduler", *map(str, arguments)]
         code = subprocess.call(
@@ -89,6 +91,7 @@ def coloured(number: int) -> Image.Image:
     return Image.new("RGB", (8, 6), (number, 200, 90))
 
 
+@pytest.mark.warm
 def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_elsewhere(
     user: User, tmp_path: Path
 ) -> None:
@@ -122,6 +125,7 @@ def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_e
     assert f"{len(BAD_IDS) + 2} of " in dry.output
 
 
+@pytest.mark.warm
 def test_an_id_that_is_the_file_name_of_another_one_does_not_take_its_image(user: User, tmp_path: Path) -> None:
     from scheduler.store.run_directory import RunDirectory
 
@@ -283,6 +287,7 @@ def one(name: str, **fields: str) -> Iterator[bytes]:
     yield b'"' + json.dumps(whole).encode().split(f'"{hole}": "HOLE"'.encode(), 1)[1]
 
 
+@pytest.mark.warm
 @pytest.mark.slow
 def test_a_string_of_two_gigabytes_takes_no_memory_and_spoils_its_pair_alone(user: User, tmp_path: Path) -> None:
     if shutil.disk_usage(tmp_path).free < 4 * 2**30:
@@ -354,6 +359,7 @@ def bombs() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.warm
 def test_decompression_bombs_are_refused_in_little_memory_and_the_others_are_scored(user: User, tmp_path: Path) -> None:
     made = bombs()
     items = [pair(name, base64.b64encode(content).decode()) for name, content in made.items()]

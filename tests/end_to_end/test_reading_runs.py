@@ -53,6 +53,7 @@ def table(user: User) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
+@pytest.mark.warm
 def test_reports_come_out_the_same_from_the_runs_directory_alone(user: User, tmp_path: Path) -> None:
     good = encoded(picture((32, 32)))
     data = write_data(
@@ -150,6 +151,7 @@ def test_reading_along_disturbs_no_run(user: User, tmp_path: Path) -> None:
     wait_until(lambda: user.left_over() == [])
 
 
+@pytest.mark.warm
 @pytest.mark.slow
 def test_runs_are_compared_and_one_that_is_worse_is_told_by_the_exit_code(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json")

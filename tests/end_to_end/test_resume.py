@@ -68,11 +68,11 @@ def changed(config: Path, section: str, **values: Any) -> Path:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(
-    user: User, warm_user: User, tmp_path: Path, how: signal.Signals
+    user: User, warm_place: Place, tmp_path: Path, how: signal.Signals
 ) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=15)
-    assert warm_user.run_config(warm_user.simulated(data)).code == 0
-    undisturbed = scores(warm_user)
+    assert warm_user_in(tmp_path, warm_place).run_config(user.simulated(data)).code == 0
+    undisturbed = scores(user)
     config = user.simulated(data, editor={"latency_ms": 60})
     process = user.start("run", "--config", config)
     first = user.output / "runs"
@@ -224,20 +224,21 @@ def test_pairs_that_changed_came_or_went(finished: tuple[User, Path]) -> None:
     assert report["failures"][0]["kind"] == "bad_base64"
 
 
-def test_what_failed_is_tried_again(warm_user: User, tmp_path: Path) -> None:
-    config = warm_user.simulated(
+@pytest.mark.warm
+def test_what_failed_is_tried_again(user: User, tmp_path: Path) -> None:
+    config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"faults": {"error": ["物理/1"]}},
         reward={"faults": {"error": ["spatial/2"]}},
     )
-    assert warm_user.run_config(config).code == 3
-    assert all(row["identity"] for row in warm_user.rows("failed"))
+    assert user.run_config(config).code == 3
+    assert all(row["identity"] for row in user.rows("failed"))
     changed(config, "diffusion_model", faults={})
     changed(config, "reward_model", faults={})
-    result = resume(warm_user, config)
+    result = resume(user, config)
     assert result.code == 0, result.output
     assert "To edit: 1 (1 failed before)" in result.output
-    assert warm_user.report()["failures"] == []
+    assert user.report()["failures"] == []
 
 
 def test_more_samples_and_passes_are_added_to_what_is_there(finished: tuple[User, Path]) -> None:
@@ -249,8 +250,9 @@ def test_more_samples_and_passes_are_added_to_what_is_there(finished: tuple[User
     assert len(user.rows("scored")) == 32
 
 
-def test_images_that_are_not_kept_are_not_needed_once_scored(warm_user: User, tmp_path: Path) -> None:
-    user, sections = warm_user, {"evaluation": {"save_generated_images": False}}
+@pytest.mark.warm
+def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_path: Path) -> None:
+    sections = {"evaluation": {"save_generated_images": False}}
     config = user.simulated(small_benchmark(tmp_path / "data.json"), **sections)
     assert user.run_config(config).code == 0
     images = user.run_folder() / "images"
@@ -262,11 +264,12 @@ def test_images_that_are_not_kept_are_not_needed_once_scored(warm_user: User, tm
     assert not list(images.rglob("*.png"))
 
 
-def test_a_second_process_on_one_run_is_refused(warm_user: User, tmp_path: Path) -> None:
-    config = warm_user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
-    process = warm_user.start_run(config)
-    wait_until(lambda: edits_done(warm_user, 1))
-    result = resume(warm_user, config)
+@pytest.mark.warm
+def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
+    process = user.start_run(config)
+    wait_until(lambda: edits_done(user, 1))
+    result = resume(user, config)
     assert result.code == 2, result.output
     assert "in use by another process" in result.output
     finish(process)
@@ -294,11 +297,12 @@ def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: 
     assert user.report()["performance"]["model_switches"] == 0
 
 
-def test_too_many_failures_by_the_command_line_can_be_gone_on_with(warm_user: User, tmp_path: Path) -> None:
-    config = warm_user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})
-    result = warm_user.run_config(config, "--max-failures", "0.05")
+@pytest.mark.warm
+def test_too_many_failures_by_the_command_line_can_be_gone_on_with(user: User, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})
+    result = user.run_config(config, "--max-failures", "0.05")
     assert result.code == 1, result.output
     assert "more than the limit of 2" in result.output
-    assert f"--max-failures 0.05 --resume {warm_user.run_folder().name}" in result.output
-    assert resume(warm_user, changed(config, "diffusion_model", faults={})).code == 0
-    assert warm_user.report()["status"] == "COMPLETE"
+    assert f"--max-failures 0.05 --resume {user.run_folder().name}" in result.output
+    assert resume(user, changed(config, "diffusion_model", faults={})).code == 0
+    assert user.report()["status"] == "COMPLETE"

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scripts.place import Place
+from tests.end_to_end.conftest import warm_user_in
 from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 
 
@@ -27,6 +29,7 @@ def test_every_pair_is_edited_and_scored_once_and_nothing_is_left_running(user: 
     assert user.left_over() == []
 
 
+@pytest.mark.warm
 def test_the_ledger_holds_what_the_contract_names(user: User, tmp_path: Path) -> None:
     user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=2)))
 
@@ -71,6 +74,7 @@ def test_a_run_leaves_its_config_manifest_log_and_reports(user: User, tmp_path: 
     assert "simulated" in markdown
 
 
+@pytest.mark.warm
 @pytest.mark.parametrize(("mode", "kind"), [("RGB", "PNG"), ("RGBA", "PNG"), ("RGB", "WEBP")])
 def test_an_edit_is_its_source_inverted_upright_with_its_alpha_and_colours(
     user: User, tmp_path: Path, mode: str, kind: str
@@ -89,6 +93,7 @@ def test_an_edit_is_its_source_inverted_upright_with_its_alpha_and_colours(
         assert np.array_equal(after[..., 3], before[..., 3])
 
 
+@pytest.mark.warm
 def test_a_photo_that_lies_on_its_side_is_edited_upright(user: User, tmp_path: Path) -> None:
     upright = picture((64, 40))
     buffer = io.BytesIO()
@@ -104,6 +109,7 @@ def test_a_photo_that_lies_on_its_side_is_edited_upright(user: User, tmp_path: P
     assert np.array_equal(np.asarray(edit), 255 - np.asarray(upright))
 
 
+@pytest.mark.warm
 def test_edits_are_removed_once_scored_unless_they_are_to_be_kept(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     assert user.run_config(user.simulated(data, evaluation={"save_generated_images": False})).code == 0
@@ -112,6 +118,7 @@ def test_edits_are_removed_once_scored_unless_they_are_to_be_kept(user: User, tm
     assert len(user.rows("edited")) == 4
 
 
+@pytest.mark.warm
 def test_edits_go_to_the_folder_that_the_config_names(user: User, tmp_path: Path) -> None:
     elsewhere = tmp_path / "edits"
     settings = {"save_generated_images": True, "image_output_dir": str(elsewhere)}
@@ -122,22 +129,20 @@ def test_edits_go_to_the_folder_that_the_config_names(user: User, tmp_path: Path
     assert {image.parent.parent for image in images} == {elsewhere / user.run_folder().name}
 
 
-@pytest.mark.parametrize("synchronized", [True, False])
 @pytest.mark.parametrize("editors", [1, 3])
 def test_the_edits_do_not_depend_on_workers_or_barriers(
-    user: User, tmp_path: Path, editors: int, synchronized: bool
+    user: User, warm_place: Place, tmp_path: Path, editors: int
 ) -> None:
     data = small_benchmark(tmp_path / "data.json")
-    assert user.run_config(user.simulated(data)).code == 0
-    expected = user.hashes()
+    two = warm_user_in(tmp_path, warm_place)
+    assert two.run_config(two.simulated(data)).code == 0
+    expected = two.hashes()
 
-    config = user.simulated(
-        data, editor={"device_ids": ["cpu"] * editors, "enable_batch_sync": synchronized, "sigma": 1}
-    )
-    assert user.run_config(config).code == 0
-
-    assert user.hashes() == expected
-    assert {row["round"] is None for row in user.rows("edited")} == {not synchronized}
+    for synchronized in (True, False):
+        devices = {"device_ids": ["cpu"] * editors, "enable_batch_sync": synchronized, "sigma": 1}
+        assert user.run_config(user.simulated(data, editor=devices), "--keep-warm").code == 0
+        assert user.hashes() == expected
+        assert {row["round"] is None for row in user.rows("edited")} == {not synchronized}
 
 
 def test_models_that_share_devices_are_switched_once(user: User, tmp_path: Path) -> None:
@@ -157,6 +162,7 @@ def test_models_that_share_devices_are_switched_once(user: User, tmp_path: Path)
     assert user.left_over() == []
 
 
+@pytest.mark.warm
 def test_several_samples_and_passes_are_all_done(user: User, tmp_path: Path) -> None:
     settings = {"samples_per_pair": 2, "reward_passes": 3, "save_generated_images": False}
     result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), evaluation=settings))
@@ -187,6 +193,7 @@ def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved
     assert [one["pair_id"] for one in user.report()["pairs"]] == [str(number) for number in range(16)]
 
 
+@pytest.mark.warm
 def test_a_trace_shows_every_job_of_every_device_and_its_barriers(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 200})
     result = user.run_config(config, "--trace")

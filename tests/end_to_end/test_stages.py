@@ -67,6 +67,7 @@ def test_edits_first_and_scores_later_give_what_both_at_once_give(user: User, tm
     assert user.left_over() == []
 
 
+@pytest.mark.warm
 def test_a_pair_whose_edit_is_missing_stays_missing_until_it_is_edited(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), editor={"faults": {"error": ["物理/0"]}})
     assert user.run_config(config, "--stages", "edit").code == 3

@@ -11,6 +11,8 @@ from PIL import Image
 
 from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 
+pytestmark = pytest.mark.warm
+
 NOT_KEPT: dict[str, Any] = {"evaluation": {"save_generated_images": False}}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.harness import TIMEOUT, Result, User, small_benchmark
+from tests.harness import TIMEOUT, Result, User, new_user, small_benchmark
 from tests.waiting import wait_until
 
 
@@ -41,9 +42,8 @@ def test_runs_that_wait_for_each_others_checkpoints_each_get_their_own(user: Use
     alone = {}
     for name in ("X", "Y"):
         user.output = tmp_path / f"alone-{name}"
-        assert user.run_config(config, "--editor-model", name, "--output-dir", user.output).code == 0
+        assert user.run_config(config, "--editor-model", name, "--output-dir", user.output, "--keep-warm").code == 0
         alone[name] = {(row["category"], row["pair_id"]): row["identity"] for row in user.rows("edited")}
-    assert user.run("workers", "start", "--config", config).code == 0
 
     names = ("X", "Y", "X", "Y", "X")
     runs = []
@@ -108,40 +108,51 @@ class Answers(Reward):
 """
 
 
-def with_own_reward(user: User, tmp_path: Path, aspects: tuple[str, ...], **params: object) -> Path:
-    (tmp_path / "mine.py").write_text(OWN_REWARD)
+@pytest.fixture(scope="module")
+def own_reward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user with a reward of their own, in a pool that stays warm."""
+    folder = tmp_path_factory.mktemp("own-reward")
+    (folder / "mine.py").write_text(OWN_REWARD)
+    small_benchmark(folder / "data.json", pairs=2)
+    with new_user(folder) as made:
+        yield made
+
+
+def run_own_reward(user: User, aspects: tuple[str, ...], **params: object) -> Result:
     prompt = {"system_prompt": "s", "user_prompt_template": "u"}
-    return user.config(
-        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=2))},
+    config = user.config(
+        benchmark={"data_path": "data.json"},
         diffusion_model={"type": "simulated", "params": {"device": "cpu", "latency_ms": 1}},
         reward_model={"class_path": "mine.Answers", "params": {"device": "cpu", **params}},
         prompts={name: {"aspects": dict.fromkeys(aspects, prompt), "combine": "mean"} for name in ("物理", "spatial")},
     )
+    return user.run_config(config, "--keep-warm")
 
 
-def test_aspects_are_what_was_asked_whatever_the_reward_calls_them(user: User, tmp_path: Path) -> None:
-    result = user.run_config(with_own_reward(user, tmp_path, ("first", "second")))
+def test_aspects_are_what_was_asked_whatever_the_reward_calls_them(own_reward: User) -> None:
+    result = run_own_reward(own_reward, ("first", "second"))
 
     assert result.code == 0, result.output
-    assert {row["score"] for row in user.rows("scored")} == {5.0}
-    assert user.rows("scored")[0]["aspects"] == {"first": 2.0, "second": 8.0}
+    assert {row["score"] for row in own_reward.rows("scored")} == {5.0}
+    assert own_reward.rows("scored")[0]["aspects"] == {"first": 2.0, "second": 8.0}
 
 
 @pytest.mark.parametrize("odd", [-1.0, 11.0])
-def test_a_score_out_of_range_is_a_failure_and_not_a_score(user: User, tmp_path: Path, odd: float) -> None:
-    result = user.run_config(with_own_reward(user, tmp_path, ("odd",), odd=odd))
+def test_a_score_out_of_range_is_a_failure_and_not_a_score(own_reward: User, odd: float) -> None:
+    result = run_own_reward(own_reward, ("odd",), odd=odd)
 
     assert result.code == 3, result.output
-    assert {failure["kind"] for failure in user.report()["failures"]} == {"out_of_range"}
+    assert {failure["kind"] for failure in own_reward.report()["failures"]} == {"out_of_range"}
 
 
-def test_a_reward_that_answers_with_no_number_fails_its_pairs_and_not_the_run(user: User, tmp_path: Path) -> None:
-    result = user.run_config(with_own_reward(user, tmp_path, ("odd",), odd=".nan"))
+def test_a_reward_that_answers_with_no_number_fails_its_pairs_and_not_the_run(own_reward: User) -> None:
+    result = run_own_reward(own_reward, ("odd",), odd=".nan")
 
     assert result.code == 3, result.output
-    assert user.report()["overall"]["num_failed"] == 4
+    assert own_reward.report()["overall"]["num_failed"] == 4
 
 
+@pytest.mark.warm
 def test_a_pair_counts_once_against_the_limit_however_many_samples_fail(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),

@@ -47,6 +47,7 @@ def compared(user: User, first: str, other: str) -> dict[str, Any]:
     return comparison
 
 
+@pytest.mark.warm
 def test_the_no_edit_control_says_what_it_is_and_is_beaten_by_an_editor_that_changes_something(
     user: User, tmp_path: Path
 ) -> None:
@@ -116,6 +117,7 @@ def test_two_seeds_do_not_differ_for_sure_and_a_run_differs_from_itself_by_nothi
     assert report["overall"]["aspects"]["look"]["num_samples"] == 4, "the other category has one question"
 
 
+@pytest.mark.warm
 def test_human_scores_stand_in_the_report_and_stay_there(
     user: User, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

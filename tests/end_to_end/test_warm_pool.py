@@ -19,7 +19,7 @@ from protocol.pool import read_pool_card, read_worker_cards
 from tests.harness import TIMEOUT, Result, User, small_benchmark
 from tests.waiting import wait_until
 
-LOOPS = int(os.environ.get("WARMBENCH_TEST_LOOPS", "3"))
+LOOPS = int(os.environ.get("WARMBENCH_TEST_LOOPS", "2"))
 """How often each kind of killing is tried in a row."""
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "launch_workers.sh"

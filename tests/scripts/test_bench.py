@@ -38,6 +38,7 @@ TINY = Settings(
     latency_ms=5,
     spread_latency_ms=5,
     load_seconds=1,
+    real_editors=1,
     isolation_batch_ms=20,
     long_latency_ms=10,
     long_rounds=1,
@@ -52,8 +53,8 @@ TINY = Settings(
     replay_scale=0.002,
     replay_counts=(4, 9),
     large_megabytes=2,
-    endless_pairs=900,
-    endless_beginning=600,
+    endless_pairs=600,
+    endless_beginning=300,
     scored_images=4,
     reply_tokens=4,
     gallery_pairs=(4, 12),
@@ -227,21 +228,26 @@ def test_an_unknown_figure_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "invalid choice: 'nothing'" in capsys.readouterr().err
 
 
+MEASURED = [figure for figure in FIGURES if figure not in ("recovery", "gallery")]
+
+
 @pytest.mark.slow
-def test_a_tiny_bench_measures_every_figure_and_leaves_nothing() -> None:
+@pytest.mark.parametrize("figures", [MEASURED[:6], MEASURED[6:9], MEASURED[9:13], MEASURED[13:]], ids=", ".join)
+def test_a_tiny_bench_measures_every_figure_and_leaves_nothing(figures: list[str]) -> None:
     raw: list[Mapping[str, Any]] = []
     with workplace() as place:
-        figures = [figure for figure in FIGURES if figure not in ("recovery", "gallery")]
         ratios = run_suite(place, TINY, raw.append, figures)
 
     assert list(dict.fromkeys(ratio.figure.partition(":")[0] for ratio in ratios)) == figures
     assert list(dict.fromkeys(numbers["figure"] for numbers in raw)) == figures
     shares = [ratio for ratio in ratios if ratio.figure in ("throughput", "long-edits", "spread")]
-    assert [ratio.who for ratio in shares].count("thread pool") == 2
+    assert [ratio.who for ratio in shares].count("thread pool") == len({"throughput", "spread"}.intersection(figures))
     assert all(0 < ratio.value <= 1.05 and 0 < (ratio.busy or 0) <= 1.05 for ratio in shares)
     others = {(ratio.figure, ratio.who): ratio.value for ratio in ratios if ratio not in shares}
-    assert others["switches", "warmbench, swap"] == pytest.approx(1 / 9)
-    assert 0 < others["warm-start", "warmbench, --keep-warm"] <= 1.05
+    if "switches" in figures:
+        assert others["switches", "warmbench, swap"] == pytest.approx(1 / 9)
+    if "warm-start" in figures:
+        assert 0 < others["warm-start", "warmbench, --keep-warm"] <= 1.05
     assert all(value > 0 for (figure, _), value in others.items() if figure != "idle")
     assert not place.folder.exists()
     assert processes_with(str(place.folder)) == []
