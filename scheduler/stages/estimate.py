@@ -84,7 +84,7 @@ class Forecast:
         *,
         one_after_the_other: bool,
     ) -> Estimate | None:
-        """Return the estimate for edits of these sizes (megapixels of the source, in their order) and so many scores.
+        """Return the estimate for edits of these sizes (megapixels of the source, in order) and ``scores`` scores.
 
         None if a stage with work has no earlier run, or there is no work.
         """

@@ -5,7 +5,7 @@ Every method is an event and returns the actions that follow; there are no socke
 With barriers, all editors work on one round at a time. Each has its units of round k and, ahead of time, those of round
 k+1, which it may decode but not start. When every live editor is done with round k, round k+1 is released. A barrier
 never counts replies: it waits for live editors only. The units of a lost editor go to the front of the queue; an open
-round is never extended. Free running, an editor has one unit to work on and ``round_size`` ahead, and waits for nobody.
+round is never extended. Free running, an editor has one unit to work on and ``round_size`` ahead, and never waits.
 
 Editors may be faster than the disk: while ``max_undelivered`` images wait to be written, no unit is assigned.
 
