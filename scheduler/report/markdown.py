@@ -73,7 +73,7 @@ def _overall(report: Report) -> list[str]:
         f"- Failed Pairs: {overall.num_failed}",
     ]
     if overall.num_missing:
-        lines.append(f"- Pairs Not Done Yet: {overall.num_missing}")
+        lines.append(f"- Missing Pairs: {overall.num_missing}")
     if overall.num_edited:
         lines.append(f"- Edited Pairs, No Score Asked For: {overall.num_edited}")
     return lines
@@ -83,7 +83,7 @@ def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
     lines = ["## Category Statistics", ""]
     named = [(escape(name, 100), group) for name, group in report.category_statistics.items()]
     rows = [_table_row(name, group, metrics) for name, group in [*named, ("**Overall**", report.overall)]]
-    headings = ["Category", *(metric_label(metric) for metric in metrics), "Count", "Failed", "Not Done"]
+    headings = ["Category", *(metric_label(metric) for metric in metrics), "Count", "Failed", "Missing"]
     lines += table(headings, rows)
     for name, group in named:
         lines += ["", f"### {name}", *_category(group, metrics)]
@@ -102,7 +102,7 @@ def _category(group: Group, metrics: Sequence[str]) -> list[str]:
     if group.num_failed:
         lines.append(f"- Failed: {group.num_failed} of {group.num_pairs}")
     if group.num_missing:
-        lines.append(f"- Not Done: {group.num_missing} of {group.num_pairs}")
+        lines.append(f"- Missing: {group.num_missing} of {group.num_pairs}")
     if group.num_edited:
         lines.append(f"- Edited, No Score Asked For: {group.num_edited} of {group.num_pairs}")
     return lines + aspect_lines(group, metrics)
@@ -126,7 +126,7 @@ def _failures(report: Report) -> list[str]:
     ]
     lines += ["", *table(["Category", "Pair", "Stage", "Kind", "Message"], rows, left=5)]
     if len(report.failures) > MAX_FAILURES:
-        lines += ["", f"The first {MAX_FAILURES} of {len(report.failures)}; the JSON report has every one."]
+        lines += ["", f"The first {MAX_FAILURES} of {len(report.failures)}; the JSON report has all of them."]
     return lines
 
 

@@ -18,7 +18,7 @@ def aspect_lines(group: Group, metrics: Sequence[str]) -> list[str]:
     """A category's aspects, and the rule that combines them; no lines without aspects."""
     if not group.aspects:
         return []
-    rule = "made of its aspects; the run did not record how"
+    rule = "made of its aspects; the run did not record the rule"
     if group.combine is not None:
         rule = f"{_RULES.get(group.combine, 'made')} of its aspects (combine: {escape(group.combine, 100)})"
     rows = [
@@ -40,11 +40,11 @@ def variance_lines(variance: Variance | None) -> list[str]:
     ]
     whole = sum(part.variance for _, part in parts if part is not None)
     rows = [_variance_row(name, part, whole) for name, part in parts]
-    lines = ["## Variance", "", f"- Pairs: {variance.num_pairs}", f"- Samples of Each: {variance.samples_per_pair}"]
-    lines += [f"- Passes of Each Sample: {variance.reward_passes}", ""]
+    lines = ["## Variance", "", f"- Pairs: {variance.num_pairs}", f"- Samples per Pair: {variance.samples_per_pair}"]
+    lines += [f"- Passes per Sample: {variance.reward_passes}", ""]
     lines += table(["Part", "Variance", "Std", "Share"], rows)
     if any(part is not None and part.estimate < 0 for _, part in parts):
-        lines += ["", "An estimate below zero is shown as 0: it is too small to be told from chance."]
+        lines += ["", "An estimate below zero is shown as 0: it is too small to distinguish from chance."]
     if variance.se_repeat is not None:
         lines += ["", f"- Standard Error of the Overall Mean, Same Pairs Repeated: {score_text(variance.se_repeat)}"]
     return lines

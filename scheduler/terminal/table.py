@@ -28,7 +28,7 @@ class _Count(NamedTuple):
 
 _COUNTS = (
     _Count("Failed", lambda group: group.num_failed, "red"),
-    _Count("Not Done", lambda group: group.num_missing, "yellow"),
+    _Count("Missing", lambda group: group.num_missing, "yellow"),
     _Count("Edited", lambda group: group.num_edited, ""),
 )
 
@@ -36,7 +36,7 @@ _COUNTS = (
 def final_table(report: Report, metrics: Sequence[str]) -> Table:
     """Return the table. ``metrics`` are the columns between ``Category`` and ``Count``, in that order.
 
-    ``Failed``, ``Not Done`` and ``Edited`` (no score was asked for) appear where there is something to count in them; a
+    ``Failed``, ``Missing`` and ``Edited`` (no score was asked for) appear where there is something to count in them; a
     run that has edited only has no other columns.
 
     Raises:

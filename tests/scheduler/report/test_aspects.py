@@ -54,8 +54,8 @@ def test_a_pair_that_lacks_an_aspect_somewhere_does_not_count_for_it() -> None:
     [
         (RULES, "- Score of an Edit: the lowest of its aspects (combine: min)"),
         ({"combine": {"物理": "mean"}}, "- Score of an Edit: the mean of its aspects (combine: mean)"),
-        ({}, "- Score of an Edit: made of its aspects; the run did not record how"),
-        ({"combine": ["broken"]}, "- Score of an Edit: made of its aspects; the run did not record how"),
+        ({}, "- Score of an Edit: made of its aspects; the run did not record the rule"),
+        ({"combine": ["broken"]}, "- Score of an Edit: made of its aspects; the run did not record the rule"),
     ],
 )
 def test_the_markdown_has_a_table_of_aspects_and_states_the_rule(manifest: dict[str, object], line: str) -> None:

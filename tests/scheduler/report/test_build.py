@@ -106,7 +106,7 @@ def test_a_pairs_score_is_the_mean_over_samples_of_the_mean_over_passes() -> Non
     assert [sample.score for sample in report.pairs[0].samples] == [3.0, 9.0]
 
 
-def test_one_pass_that_failed_fails_the_pair_and_what_was_had_is_still_shown() -> None:
+def test_one_pass_that_failed_fails_the_pair_and_other_scores_are_still_shown() -> None:
     report = report_of(
         [
             planned("a"),
@@ -137,7 +137,7 @@ def test_two_samples_that_fail_are_two_failures_of_one_pair() -> None:
     assert report.overall.num_failed == 1
 
 
-def test_a_failure_of_a_whole_pair_is_told_once() -> None:
+def test_a_failure_of_a_whole_pair_is_listed_once() -> None:
     report = report_of([planned("a"), failed("a", sample=None, kind="poison")], samples_per_pair=3)
     assert kinds_of(report) == ["poison"]
 

@@ -29,7 +29,7 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def test_all_files_carry_the_stamp_or_lie_with_the_run_and_nothing_else_is_left(report: Report, run: Path) -> None:
+def test_all_files_have_the_stamp_or_are_with_the_run_and_nothing_else_is_left(report: Report, run: Path) -> None:
     output = run.parent.parent
     paths = write_reports(report, output, run, DEFAULT_METRICS)
 

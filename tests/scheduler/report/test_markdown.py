@@ -45,7 +45,7 @@ def test_the_old_systems_headings_and_lines_are_there() -> None:
     assert "- Count: 2" in lines[category:]
 
 
-def test_status_failures_methods_performance_and_provenance_are_told() -> None:
+def test_status_failures_methods_performance_and_provenance_are_shown() -> None:
     report = report_of(
         a_small_run(), manifest={"git_commit": "abc", "devices": ["cuda:0", "cuda:1"], "versions": {"torch": "2"}}
     )
@@ -69,7 +69,7 @@ def test_notes_stand_above_every_number() -> None:
 
 def test_the_metrics_choose_and_order_the_columns() -> None:
     text = render_markdown(report_of(a_small_run()), ["max", "mean", "ci95", "max"])
-    assert "| Category | Max | Mean | 95% CI | Count | Failed | Not Done |" in text
+    assert "| Category | Max | Mean | 95% CI | Count | Failed | Missing |" in text
     assert "| 物理 | 7.50 | 7.38 | [5.79, 8.96] | 2 | 0 | 0 |" in text
     assert "| **Overall** | 7.50 | 7.38 | [5.79, 8.96] | 2 | 1 | 0 |" in text
 
@@ -143,4 +143,4 @@ def test_a_flood_of_failures_is_cut_and_says_so() -> None:
     text = render_markdown(report_of(rows), DEFAULT_METRICS)
     assert text.count("| out of memory |") == MAX_FAILURES
     assert f"- edit, oom: {MAX_FAILURES + 3}" in text
-    assert f"The first {MAX_FAILURES} of {MAX_FAILURES + 3}; the JSON report has every one." in text
+    assert f"The first {MAX_FAILURES} of {MAX_FAILURES + 3}; the JSON report has all of them." in text

@@ -81,8 +81,8 @@ def tokens() -> list[Token]:
 
 
 def test_the_data_forms_no_html_no_code_no_link_and_no_emphasis(tokens: list[Token]) -> None:
-    found = [token.type for token in tokens] + [child.type for token in tokens for child in token.children or ()]
-    assert not KNOWN & set(found)
+    types = [token.type for token in tokens] + [child.type for token in tokens for child in token.children or ()]
+    assert not KNOWN & set(types)
     headings = [text_of(tokens[place + 1]) for place, token in enumerate(tokens) if token.type == "heading_open"]
     assert headings == [
         "Image Edit Benchmark Evaluation Report",

@@ -69,7 +69,7 @@ def test_it_begins_with_a_byte_order_mark_and_its_rows_end_as_the_standard_says(
     assert content.endswith(b"\r\n")
 
 
-def test_every_pair_has_a_row_for_each_sample_whatever_became_of_it() -> None:
+def test_every_pair_has_a_row_for_each_sample_whatever_its_status() -> None:
     rows: list[Row] = [
         *(planned(name) for name in ("whole", "half", "unscored", "waiting")),
         planned("bad", loaded=False),
@@ -82,10 +82,10 @@ def test_every_pair_has_a_row_for_each_sample_whatever_became_of_it() -> None:
         failed("unscored", stage="score", kind="unreadable_reply", message="?", pass_=0),
     ]
     report = report_of(rows, samples_per_pair=2)
-    found = {(row["pair_id"], row["sample"]): row for row in read(report)}
+    by_key = {(row["pair_id"], row["sample"]): row for row in read(report)}
 
-    assert len(found) == 10
-    assert {key: row["status"] for key, row in found.items()} == {
+    assert len(by_key) == 10
+    assert {key: row["status"] for key, row in by_key.items()} == {
         ("whole", "0"): "scored",
         ("whole", "1"): "scored",
         ("half", "0"): "scored",
@@ -97,12 +97,12 @@ def test_every_pair_has_a_row_for_each_sample_whatever_became_of_it() -> None:
         ("bad", "0"): "failed",
         ("bad", "1"): "failed",
     }
-    assert found["half", "0"]["score"] == "9.0"
-    assert found["half", "1"]["score"] == ""
-    assert found["half", "1"]["failure_kind"] == "oom"
-    assert found["bad", "1"]["failure_stage"] == "load"
-    assert found["unscored", "0"]["sha256"] != ""
-    assert found["waiting", "0"]["failure_kind"] == ""
+    assert by_key["half", "0"]["score"] == "9.0"
+    assert by_key["half", "1"]["score"] == ""
+    assert by_key["half", "1"]["failure_kind"] == "oom"
+    assert by_key["bad", "1"]["failure_stage"] == "load"
+    assert by_key["unscored", "0"]["sha256"] != ""
+    assert by_key["waiting", "0"]["failure_kind"] == ""
 
 
 def test_with_one_sample_the_status_is_that_of_the_pair() -> None:

@@ -72,7 +72,7 @@ def test_what_its_last_part_was_asked_for_is_what_is_expected_of_a_run(
     assert run.report().status == ("COMPLETE" if stages == ("edit",) else "INCOMPLETE")
 
 
-def test_a_last_line_without_an_end_is_passed_over_in_silence_a_broken_one_is_told(
+def test_an_incomplete_last_line_is_ignored_and_a_broken_line_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("warmbench"), "propagate", True)
@@ -84,7 +84,7 @@ def test_a_last_line_without_an_end_is_passed_over_in_silence_a_broken_one_is_to
     assert "line 4" in caplog.text
 
 
-def test_a_run_that_was_moved_has_its_reports_beside_its_ledger_unless_told_otherwise(tmp_path: Path) -> None:
+def test_a_run_that_was_moved_has_its_reports_beside_its_ledger_by_default(tmp_path: Path) -> None:
     path = saved_run(tmp_path / "outputs", ROWS).rename(tmp_path / "moved")
     assert open_run(str(path), None).output_dir == path
     assert open_run(str(path), tmp_path / "there").output_dir == tmp_path / "there"

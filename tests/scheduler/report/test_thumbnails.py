@@ -39,7 +39,7 @@ class Read:
 
 
 def sources(**data: bytes | None) -> Callable[[str], SourceImage | None]:
-    known = {f"物理/{name}": Read(found) for name, found in data.items()}
+    known = {f"物理/{name}": Read(content) for name, content in data.items()}
     return known.get
 
 
@@ -135,13 +135,13 @@ def test_it_gives_up_in_time_and_says_so(tmp_path: Path, caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("thumbnail", "problem"),
     [
-        (b"", "no JPEG"),
-        (b"\xff\xd8\xff", "no JPEG"),
-        (file_of(picture()), "no JPEG"),
-        (small_jpeg(file_of(picture()))[:-1], "no JPEG"),
+        (b"", "not a JPEG"),
+        (b"\xff\xd8\xff", "not a JPEG"),
+        (file_of(picture()), "not a JPEG"),
+        (small_jpeg(file_of(picture()))[:-1], "not a JPEG"),
         (b"\xff\xd8\xff" + bytes(MAX_THUMBNAIL_BYTES) + b"\xff\xd9", f"at most {MAX_THUMBNAIL_BYTES}"),
     ],
 )
-def test_what_is_no_thumbnail_is_told_from_one(thumbnail: bytes, problem: str) -> None:
+def test_content_that_is_not_a_thumbnail_is_refused(thumbnail: bytes, problem: str) -> None:
     assert problem in (thumbnail_problem(memoryview(thumbnail)) or "")
     assert thumbnail_problem(small_jpeg(file_of(picture()))) is None

@@ -1,4 +1,4 @@
-"""The parts of the variance, against statsmodels and arithmetic done by hand, and where they can't be told apart."""
+"""The parts of the variance, against statsmodels and arithmetic done by hand, and where they cannot be separated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCORES = [
 ]
 
 
-def found(scores: list[list[list[float]]]) -> Variance:
+def variance_of(scores: list[list[list[float]]]) -> Variance:
     variance = variance_components(scores)
     assert variance is not None
     return variance
@@ -39,7 +39,7 @@ def estimate(component: Component | None) -> float:
 
 
 def test_the_parts_are_those_of_a_nested_analysis_of_variance() -> None:
-    variance = found(SCORES)
+    variance = variance_of(SCORES)
     assert (variance.num_pairs, variance.samples_per_pair, variance.reward_passes) == (6, 3, 2)
     assert estimate(variance.between_pairs) == pytest.approx((10.202944444444446 - 0.8227777777777777) / 6, rel=1e-12)
     assert estimate(variance.editing) == pytest.approx((0.8227777777777777 - 0.3075) / 2, rel=1e-12)
@@ -54,7 +54,7 @@ def test_the_parts_are_those_of_a_nested_analysis_of_variance() -> None:
 
 
 def test_with_one_pass_editing_includes_judging_and_says_so() -> None:
-    variance = found([[[1.0], [3.0]], [[5.0], [7.0]], [[2.0], [6.0]]])
+    variance = variance_of([[[1.0], [3.0]], [[5.0], [7.0]], [[2.0], [6.0]]])
     assert variance.judging is None
     # Sums of squares within pairs: 2 + 2 + 8, over 3 degrees of freedom.
     assert variance.editing == component(4.0, ("judging",))
@@ -63,22 +63,22 @@ def test_with_one_pass_editing_includes_judging_and_says_so() -> None:
     assert variance.se_repeat == pytest.approx(math.sqrt(4 / 6))
 
 
-def test_with_one_sample_editing_is_unknown_and_part_of_what_lies_between_pairs() -> None:
-    variance = found([[[1.0, 3.0]], [[5.0, 7.0]], [[2.0, 6.0]]])
+def test_with_one_sample_editing_is_unknown_and_included_between_pairs() -> None:
+    variance = variance_of([[[1.0, 3.0]], [[5.0, 7.0]], [[2.0, 6.0]]])
     assert variance.editing is None
     assert variance.judging == component(4.0)
     assert variance.between_pairs == component(2.0, ("editing",))
     assert variance.se_repeat is None
 
 
-def test_one_pair_tells_of_editing_and_judging_alone() -> None:
-    variance = found([[[1.0, 1.0], [3.0, 3.0]]])
+def test_one_pair_gives_editing_and_judging_only() -> None:
+    variance = variance_of([[[1.0, 1.0], [3.0, 3.0]]])
     assert variance.between_pairs is None
     assert (variance.editing, variance.judging) == (component(2.0), component(0.0))
     assert variance.se_repeat == 1.0
 
 
-def test_where_each_pair_has_one_score_nothing_can_be_told_apart() -> None:
+def test_with_one_score_of_each_pair_there_are_no_parts() -> None:
     assert variance_components([[[1.0]], [[2.0]]]) is None
     assert variance_components([]) is None
 
@@ -91,7 +91,7 @@ def test_pairs_with_different_numbers_of_scores_are_refused() -> None:
 
 def test_a_negative_estimate_counts_as_0_and_the_report_says_so() -> None:
     # Edits of a pair have the same mean, passes differ: the estimate for editing is (0 - 2) / 2.
-    variance = found([[[1.0, 3.0], [3.0, 1.0]], [[5.0, 7.0], [7.0, 5.0]]])
+    variance = variance_of([[[1.0, 3.0], [3.0, 1.0]], [[5.0, 7.0], [7.0, 5.0]]])
     assert variance.editing == component(-1.0)
     assert variance.editing is not None
     assert (variance.editing.variance, variance.editing.std) == (0.0, 0.0)
@@ -132,7 +132,7 @@ def test_over_many_runs_the_estimates_are_right_on_average() -> None:
         for pair in range(8):
             edits = [pair + rng.gauss(0, 0.6) for _ in range(3)]
             scores.append([[edit + rng.gauss(0, 0.3) for _ in range(2)] for edit in edits])
-        variance = found(scores)
+        variance = variance_of(scores)
         assert variance.se_repeat is not None
         parts = (variance.between_pairs, variance.editing, variance.judging)
         for place, value in enumerate((*map(estimate, parts), variance.se_repeat**2)):

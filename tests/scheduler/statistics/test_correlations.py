@@ -36,7 +36,7 @@ def test_correlations_agree_with_scipy(count: int) -> None:
 def test_taus_ties_are_those_of_tau_b() -> None:
     pairs = list(itertools.combinations(zip(FIRST, OTHER, strict=True), 2))
     signs = [((a > c) - (a < c), (b > d) - (b < d)) for (a, b), (c, d) in pairs]
-    untied = [sum(one != 0 for one, _ in signs), sum(two != 0 for _, two in signs)]
+    untied = [sum(x != 0 for x, _ in signs), sum(y != 0 for _, y in signs)]
     assert kendall(FIRST, OTHER).value == pytest.approx(sum(a * b for a, b in signs) / math.sqrt(math.prod(untied)))
     assert untied == [45, 36]
 
@@ -46,25 +46,25 @@ def test_ties_share_the_mean_of_their_ranks() -> None:
 
 
 def test_spearmans_interval_is_that_of_bonett_and_wright() -> None:
-    found = spearman(FIRST, OTHER)
-    assert found.value is not None
-    margin = 1.959963984540054 * math.sqrt((1 + found.value**2 / 2) / 7)
-    centre = math.atanh(found.value)
-    assert interval(found) == pytest.approx((math.tanh(centre - margin), math.tanh(centre + margin)), rel=1e-12)
+    correlation = spearman(FIRST, OTHER)
+    assert correlation.value is not None
+    margin = 1.959963984540054 * math.sqrt((1 + correlation.value**2 / 2) / 7)
+    centre = math.atanh(correlation.value)
+    assert interval(correlation) == pytest.approx((math.tanh(centre - margin), math.tanh(centre + margin)), rel=1e-12)
 
 
 def test_taus_interval_is_the_jackknife_done_by_leaving_each_pair_out() -> None:
-    found = kendall(FIRST, OTHER)
+    correlation = kendall(FIRST, OTHER)
     count = len(FIRST)
     left_out = [
         math.atanh(kendall(FIRST[:place] + FIRST[place + 1 :], OTHER[:place] + OTHER[place + 1 :]).value or 0)
         for place in range(count)
     ]
     centre = sum(left_out) / count
-    error = math.sqrt((count - 1) / count * sum((one - centre) ** 2 for one in left_out))
+    error = math.sqrt((count - 1) / count * sum((z - centre) ** 2 for z in left_out))
     margin = stats.t.ppf(0.975, count - 2) * error
-    z = math.atanh(found.value or 0)
-    assert interval(found) == pytest.approx((math.tanh(z - margin), math.tanh(z + margin)), rel=1e-9)
+    z = math.atanh(correlation.value or 0)
+    assert interval(correlation) == pytest.approx((math.tanh(z - margin), math.tanh(z + margin)), rel=1e-9)
 
 
 def test_the_jackknife_is_the_same_in_several_blocks() -> None:
@@ -121,18 +121,18 @@ def test_the_intervals_cover_the_true_value_as_often_as_they_claim_for_scores_wi
 def test_whatever_the_scores_are_a_correlation_is_one_and_lies_in_its_interval(
     pairs: list[tuple[float, float]], order: random.Random
 ) -> None:
-    first, other = [one for one, _ in pairs], [two for _, two in pairs]
+    first, other = [x for x, _ in pairs], [y for _, y in pairs]
     assert -1 <= (pearson(first, other) or 0.0) <= 1
     for correlate in (spearman, kendall):
-        found = correlate(first, other)
-        if found.value is None:
+        correlation = correlate(first, other)
+        if correlation.value is None:
             continue
-        assert -1 <= found.value <= 1
-        if found.ci95 is not None:
-            assert -1 <= found.ci95[0] <= found.value <= found.ci95[1] <= 1
+        assert -1 <= correlation.value <= 1
+        if correlation.ci95 is not None:
+            assert -1 <= correlation.ci95[0] <= correlation.value <= correlation.ci95[1] <= 1
         shuffled = order.sample(pairs, len(pairs))
-        again = correlate([one for one, _ in shuffled], [two for _, two in shuffled])
-        assert again.value == pytest.approx(found.value, abs=1e-12)
+        again = correlate([x for x, _ in shuffled], [y for _, y in shuffled])
+        assert again.value == pytest.approx(correlation.value, abs=1e-12)
 
 
 @pytest.mark.parametrize("largest", [1e154, 1e308])

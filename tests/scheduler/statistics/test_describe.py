@@ -22,14 +22,14 @@ plausible = st.floats(min_value=-1e6, max_value=1e6)
 
 @pytest.mark.parametrize("scores", [SCORES, SCORES[:2], [1e9 + 0.1, 1e9 + 0.2, 1e9 + 0.3], [0.0, 0.0, 10.0]])
 def test_statistics_agree_with_numpy_and_scipy(scores: list[float]) -> None:
-    found = describe(scores)
+    description = describe(scores)
     low, high = stats.t.interval(0.95, len(scores) - 1, loc=np.mean(scores), scale=stats.sem(scores))
 
-    assert found.mean == pytest.approx(np.mean(scores), rel=1e-15)
-    assert found.std == pytest.approx(np.std(scores), rel=1e-7)
-    assert (found.median, found.min, found.max) == (np.median(scores), np.min(scores), np.max(scores))
-    assert found.num_samples == len(scores)
-    assert found.ci95 == pytest.approx((low, high), rel=1e-9)
+    assert description.mean == pytest.approx(np.mean(scores), rel=1e-15)
+    assert description.std == pytest.approx(np.std(scores), rel=1e-7)
+    assert (description.median, description.min, description.max) == (np.median(scores), np.min(scores), np.max(scores))
+    assert description.num_samples == len(scores)
+    assert description.ci95 == pytest.approx((low, high), rel=1e-9)
 
 
 def test_nothing_to_average_gives_null_everywhere() -> None:
@@ -59,24 +59,24 @@ def test_the_order_of_scores_never_changes_a_result(scores: list[float], order: 
 @settings(deadline=None)
 @given(st.lists(finite, min_size=1, max_size=30))
 def test_every_statistic_is_finite_and_in_its_place(scores: list[float]) -> None:
-    found = describe(scores)
-    assert found.mean is not None
-    assert found.std is not None
-    assert found.median is not None
-    assert (found.min, found.max) == (min(scores), max(scores))
-    assert min(scores) <= found.mean <= max(scores)
-    assert min(scores) <= found.median <= max(scores)
-    assert 0 <= found.std <= max(map(abs, scores)) * 2
-    if found.ci95 is not None:
-        assert found.ci95[0] <= found.mean <= found.ci95[1]
-        assert all(map(math.isfinite, found.ci95))
+    description = describe(scores)
+    assert description.mean is not None
+    assert description.std is not None
+    assert description.median is not None
+    assert (description.min, description.max) == (min(scores), max(scores))
+    assert min(scores) <= description.mean <= max(scores)
+    assert min(scores) <= description.median <= max(scores)
+    assert 0 <= description.std <= max(map(abs, scores)) * 2
+    if description.ci95 is not None:
+        assert description.ci95[0] <= description.mean <= description.ci95[1]
+        assert all(map(math.isfinite, description.ci95))
 
 
 @settings(deadline=None)
 @given(plausible, st.integers(min_value=2, max_value=50))
 def test_equal_scores_have_themselves_as_mean_and_no_deviation_at_all(score: float, count: int) -> None:
-    found = describe([score] * count)
-    assert (found.mean, found.std, found.ci95) == (score, 0.0, (score, score))
+    description = describe([score] * count)
+    assert (description.mean, description.std, description.ci95) == (score, 0.0, (score, score))
 
 
 def test_students_interval_covers_the_mean_as_often_as_it_claims_with_few_samples() -> None:
@@ -124,12 +124,12 @@ def test_aspects_combine_by_the_rule(rule: str, low: float, values: Sequence[flo
 def test_the_geometric_mean_depends_on_no_order_and_never_leaves_the_scores(
     aspects: dict[str, float], data: st.DataObject
 ) -> None:
-    found = combine(aspects, "geometric_mean", 0.0)
+    combined = combine(aspects, "geometric_mean", 0.0)
     shuffled = dict(data.draw(st.permutations(list(aspects.items()))))
-    assert combine(shuffled, "geometric_mean", 0.0) == found
-    assert found <= max(aspects.values())
-    assert found == pytest.approx(max(found, min(aspects.values())), rel=1e-12)
-    assert found <= combine(aspects, "mean", 0.0) * (1 + 1e-12)
+    assert combine(shuffled, "geometric_mean", 0.0) == combined
+    assert combined <= max(aspects.values())
+    assert combined == pytest.approx(max(combined, min(aspects.values())), rel=1e-12)
+    assert combined <= combine(aspects, "mean", 0.0) * (1 + 1e-12)
 
 
 def test_what_can_not_be_combined_is_refused_by_name() -> None:
@@ -148,17 +148,19 @@ OTHER = [7.5, 5.0, 8.0, 7.0, 9.5, 5.5, 7.5, 4.0, 6.0, 6.5]
 @pytest.mark.parametrize("count", [2, 3, len(FIRST)])
 def test_paired_differences_agree_with_scipy(count: int) -> None:
     first, other = np.array(FIRST[:count]), np.array(OTHER[:count])
-    found = describe_differences((other - first).tolist())
+    difference = describe_differences((other - first).tolist())
     test = stats.ttest_rel(other, first)
 
-    assert found.mean_difference == pytest.approx(np.mean(other - first), rel=1e-15)
-    assert found.ci95 == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-9)
-    assert (found.wins, found.ties, found.losses) == (
+    assert difference.mean_difference == pytest.approx(np.mean(other - first), rel=1e-15)
+    assert difference.ci95 == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-9)
+    assert (difference.wins, difference.ties, difference.losses) == (
         np.sum(other > first),
         np.sum(other == first),
         np.sum(other < first),
     )
-    assert found.sign_test_p == pytest.approx(stats.binomtest(found.wins, found.wins + found.losses).pvalue, rel=1e-12)
+    assert difference.sign_test_p == pytest.approx(
+        stats.binomtest(difference.wins, difference.wins + difference.losses).pvalue, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(1, 0), (0, 5), (5, 5), (6, 5), (30, 70), (9_000, 9_400), (0, 5_000)])
@@ -175,7 +177,7 @@ def test_too_few_differences_have_no_interval_and_equal_ones_no_test() -> None:
         num_pairs=0, mean_difference=None, std_difference=None, ci95=None, wins=0, ties=0, losses=0, sign_test_p=None
     )
     assert describe_differences([]) == nothing
-    one = describe_differences([0.5])
-    assert (one.mean_difference, one.ci95, one.wins) == (0.5, None, 1)
+    single = describe_differences([0.5])
+    assert (single.mean_difference, single.ci95, single.wins) == (0.5, None, 1)
     same = describe_differences([0.0, -0.0, 0.0])
     assert (same.mean_difference, same.ci95, same.ties, same.sign_test_p) == (0.0, (0.0, 0.0), 3, None)

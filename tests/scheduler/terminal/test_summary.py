@@ -60,7 +60,7 @@ def test_the_table_is_the_old_systems() -> None:
 
 def test_failed_and_missing_pairs_have_columns_of_their_own_where_there_are_any() -> None:
     lines = shown(report_of(BAD), width=100).splitlines()
-    assert [cell.strip() for cell in lines[1].split("│")[-3:-1]] == ["Failed", "Not Done"]
+    assert [cell.strip() for cell in lines[1].split("│")[-3:-1]] == ["Failed", "Missing"]
     assert [cell.strip() for cell in lines[5].split("│")[1:-1]] == ["环境", "—", "—", "—", "—", "—", "0", "1", "1"]
 
 

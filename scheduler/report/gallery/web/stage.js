@@ -11,7 +11,7 @@ const stageChoice = {
 
 // The median shape of these sizes (undefined where there is no picture), so that cards waste little room.
 function usualRatio(sizes) {
-  const ratios = sizes.filter(Boolean).map(([width, height]) => width / height).sort((one, two) => one - two);
+  const ratios = sizes.filter(Boolean).map(([width, height]) => width / height).sort((first, second) => first - second);
   return Math.min(1.5, Math.max(0.8, ratios[Math.floor(ratios.length / 2)] ?? 1));
 }
 

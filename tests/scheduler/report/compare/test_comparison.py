@@ -29,7 +29,7 @@ def pair(name: str, score: float, category: str = "物理", **changed: str) -> l
 
 
 def rows(*pairs: list[Row]) -> list[Row]:
-    return [row for one in pairs for row in one]
+    return [row for of_pair in pairs for row in of_pair]
 
 
 def compared(first: list[Row], other: list[Row]) -> Comparison:
@@ -42,13 +42,13 @@ def test_differences_are_of_pairs_and_agree_with_scipy() -> None:
     other = {name: score + draw.gauss(0.3, 1.0) for name, score in first.items()}
     names = list(other)
     draw.shuffle(names)
-    found = compared(
+    comparison = compared(
         rows(*(pair(name, score, "ab"[int(name) % 2]) for name, score in first.items())),
         rows(*(pair(name, other[name], "ab"[int(name) % 2]) for name in names)),
     )
 
     before, now = np.array(list(first.values())), np.array(list(other.values()))
-    overall = found.overall
+    overall = comparison.overall
     assert overall.first_mean == pytest.approx(before.mean())
     assert overall.other_mean == pytest.approx(now.mean())
     assert overall.mean_difference == pytest.approx((now - before).mean())
@@ -56,20 +56,20 @@ def test_differences_are_of_pairs_and_agree_with_scipy() -> None:
     wins = int(np.sum(now > before))
     assert overall.sign_test_p == pytest.approx(stats.binomtest(wins, 30).pvalue)
     even = (now - before)[::2]
-    assert found.categories["a"].mean_difference == pytest.approx(even.mean())
-    assert found.categories["a"].wins == int(np.sum(even > 0))
+    assert comparison.categories["a"].mean_difference == pytest.approx(even.mean())
+    assert comparison.categories["a"].wins == int(np.sum(even > 0))
 
 
-def test_a_run_against_itself_differs_by_exactly_nothing() -> None:
+def test_a_run_against_itself_differs_by_exactly_zero() -> None:
     draw = random.Random(6)  # noqa: S311 - drawn data
     run = rows(*(pair(str(n), draw.uniform(-1e3, 1e3), "ab"[n % 2]) for n in range(50)), [planned("x"), failed("x")])
-    found = compared(run, run)
-    for group in (found.overall, *found.categories.values()):
+    comparison = compared(run, run)
+    for group in (comparison.overall, *comparison.categories.values()):
         assert (group.mean_difference, group.std_difference, group.ci95) == (0.0, 0.0, (0.0, 0.0))
         assert (group.wins, group.losses, group.sign_test_p) == (0, 0, None)
-    assert len(found.pairs) == 50
-    assert (found.not_comparable, found.only_in_first, found.only_in_other) == ((), (), ())
-    assert is_worse(found.overall, 0.0) is False
+    assert len(comparison.pairs) == 50
+    assert (comparison.not_comparable, comparison.only_in_first, comparison.only_in_other) == ((), (), ())
+    assert is_worse(comparison.overall, 0.0) is False
 
 
 def test_another_source_or_instruction_under_one_name_is_another_pair() -> None:
@@ -80,38 +80,38 @@ def test_another_source_or_instruction_under_one_name_is_another_pair() -> None:
         pair("3", 0.0, instruction="another"),
         pair("4", 0.0, source_sha256="f" * 64, instruction="another"),
     )
-    found = compared(first, other)
-    assert [pair.pair_id for pair in found.pairs] == ["1"]
-    assert {pair.pair_id: pair.differs for pair in found.not_comparable} == {
+    comparison = compared(first, other)
+    assert [pair.pair_id for pair in comparison.pairs] == ["1"]
+    assert {pair.pair_id: pair.differs for pair in comparison.not_comparable} == {
         "2": ("source",),
         "3": ("instruction",),
         "4": ("source", "instruction"),
     }
-    assert found.overall.mean_difference == 1.0
+    assert comparison.overall.mean_difference == 1.0
 
 
-def test_what_has_no_score_is_left_out_and_counted_never_taken_for_zero() -> None:
+def test_a_pair_without_a_score_is_left_out_and_listed_never_taken_for_zero() -> None:
     bad: list[Row] = [planned("5", loaded=False), failed("5", stage="load", kind="bad_image", sample=None)]
     first = rows(pair("1", 5.0), pair("2", 5.0), pair("3", 5.0), [planned("4"), failed("4")], pair("5", 9.0))
     other = rows(pair("1", 4.0), [planned("2"), failed("2")], [planned("3"), edited("3")], pair("4", 9.0), bad)
-    found = compared(first, other)
-    assert [(pair.pair_id, pair.first, pair.other) for pair in found.without_score] == [
+    comparison = compared(first, other)
+    assert [(pair.pair_id, pair.first, pair.other) for pair in comparison.without_score] == [
         ("2", "scored", "failed"),
         ("3", "scored", "missing"),
         ("4", "failed", "scored"),
         ("5", "scored", "failed"),
     ]
-    assert found.overall.num_pairs == 1
-    assert found.overall.mean_difference == -1.0
-    assert found.overall.ci95 is None, "one pair has no interval"
-    assert found.not_comparable == ()
+    assert comparison.overall.num_pairs == 1
+    assert comparison.overall.mean_difference == -1.0
+    assert comparison.overall.ci95 is None, "one pair has no interval"
+    assert comparison.not_comparable == ()
 
 
-def test_pairs_of_one_run_alone_are_told_and_categories_are_told_apart() -> None:
-    found = compared(rows(pair("1", 5.0), pair("2", 5.0)), rows(pair("1", 5.0, "指代"), pair("2", 5.5)))
-    assert found.only_in_first == (PairKey("物理", "1"),)
-    assert found.only_in_other == (PairKey("指代", "1"),)
-    assert list(found.categories) == ["物理"]
+def test_pairs_of_one_run_alone_are_listed_and_categories_are_separate() -> None:
+    comparison = compared(rows(pair("1", 5.0), pair("2", 5.0)), rows(pair("1", 5.0, "指代"), pair("2", 5.5)))
+    assert comparison.only_in_first == (PairKey("物理", "1"),)
+    assert comparison.only_in_other == (PairKey("指代", "1"),)
+    assert list(comparison.categories) == ["物理"]
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_worse_is_a_mean_difference_below_what_is_allowed(other: float, by: floa
     assert compare(first, second).worse is None
 
 
-def test_with_nothing_to_compare_nothing_is_said_to_be_worse_or_not() -> None:
-    found = compare(report_of(pair("1", 7.0)), report_of(pair("2", 1.0)), fail_if_worse=0.2)
-    assert found.worse is None
-    assert found.overall.num_pairs == 0
+def test_without_pairs_to_compare_worse_is_unknown() -> None:
+    comparison = compare(report_of(pair("1", 7.0)), report_of(pair("2", 1.0)), fail_if_worse=0.2)
+    assert comparison.worse is None
+    assert comparison.overall.num_pairs == 0
 
 
 # -- what is shown and written
@@ -147,7 +147,7 @@ def editor(steps: int) -> dict[str, object]:
     return {"type": "qwen_image_edit", "parameters": {"num_inference_steps": steps}}
 
 
-def test_the_screen_says_what_differs_what_is_not_comparable_and_what_came_out(tmp_path: Path) -> None:
+def test_the_screen_shows_what_differs_what_is_not_comparable_and_the_result(tmp_path: Path) -> None:
     first = run_of(tmp_path / "a", *rows(*(pair(str(n), 7.0) for n in range(9))), editor=editor(50))
     other = run_of(
         tmp_path / "b",
@@ -177,26 +177,26 @@ def test_the_screen_says_what_differs_what_is_not_comparable_and_what_came_out(t
     assert (round(low, 2), round(high, 2)) == (-1.0, -0.6)
 
 
-def test_the_files_carry_both_names_and_the_json_has_every_pair(tmp_path: Path) -> None:
+def test_the_file_names_have_all_runs_and_the_json_has_every_pair(tmp_path: Path) -> None:
     first = run_of(tmp_path / "a", *rows(pair("1", 7.0), pair("2", 7.0), pair("3", 7.0)))
     other = run_of(tmp_path / "b", *rows(pair("1", 7.5), pair("2", 7.0, instruction="x"), pair("4", 1.0)))
     shown([first, other, first], tmp_path / "a", 1.0)
 
     stamp = first.stamp
-    found = json.loads((tmp_path / "a" / f"comparison_{stamp}_{stamp}_{stamp}.json").read_text(encoding="utf-8"))
-    assert [run["label"] for run in found["runs"]] == ["A", "B", "C"]
-    one, two = found["comparisons"]
-    assert one["pairs"] == [{"category": "物理", "pair_id": "1", "first": 7.0, "other": 7.5, "difference": 0.5}]
-    assert one["not_comparable"] == [{"category": "物理", "pair_id": "2", "differs": ["instruction"]}]
-    assert one["only_in_first"] == [{"category": "物理", "pair_id": "3"}]
-    assert one["only_in_other"] == [{"category": "物理", "pair_id": "4"}]
-    assert one["overall"]["mean_difference"] == 0.5
-    assert (one["overall"]["ci95"], one["worse"]) == (None, False)
-    assert two["overall"]["mean_difference"] == 0.0
+    content = json.loads((tmp_path / "a" / f"comparison_{stamp}_{stamp}_{stamp}.json").read_text(encoding="utf-8"))
+    assert [run["label"] for run in content["runs"]] == ["A", "B", "C"]
+    comparison, same = content["comparisons"]
+    assert comparison["pairs"] == [{"category": "物理", "pair_id": "1", "first": 7.0, "other": 7.5, "difference": 0.5}]
+    assert comparison["not_comparable"] == [{"category": "物理", "pair_id": "2", "differs": ["instruction"]}]
+    assert comparison["only_in_first"] == [{"category": "物理", "pair_id": "3"}]
+    assert comparison["only_in_other"] == [{"category": "物理", "pair_id": "4"}]
+    assert comparison["overall"]["mean_difference"] == 0.5
+    assert (comparison["overall"]["ci95"], comparison["worse"]) == (None, False)
+    assert same["overall"]["mean_difference"] == 0.0
     assert (tmp_path / "a" / f"comparison_{stamp}_{stamp}_{stamp}.md").is_file()
 
 
-def test_text_from_data_does_nothing_on_the_screen_and_forms_nothing_in_markdown(tmp_path: Path) -> None:
+def test_text_from_data_has_no_effect_on_the_screen_or_in_markdown(tmp_path: Path) -> None:
     evil = "|x\x1b[31m\n# [a](http://b) <b>"
     mine = rows(pair(evil, 7.0, evil), pair("2", 1.0, evil, instruction=evil))
     first = run_of(tmp_path / "a", *mine, editor={"type": evil}, notes=[evil])
@@ -213,7 +213,7 @@ def test_text_from_data_does_nothing_on_the_screen_and_forms_nothing_in_markdown
     assert headings == ["# Comparison of Image Edit Benchmark Runs", "## B against A"]
 
 
-def test_a_manifest_of_another_form_is_told_and_stops_nothing(tmp_path: Path) -> None:
+def test_a_manifest_of_another_form_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     first = run_of(tmp_path / "a", *pair("1", 7.0), workers=[{"role": "editor"}])
     _, text = shown([first, run_of(tmp_path / "b", *pair("1", 7.0))], tmp_path)
     assert "unknown: a manifest does not have this version's form" in text

@@ -51,8 +51,8 @@ def compared(output: Path, runs: Sequence[list[Row]]) -> Path:
 
 
 def data_of(page: Path) -> dict[str, Any]:
-    (found,) = _DATA.findall(page.read_bytes())
-    data: dict[str, Any] = json.loads(found)
+    (embedded,) = _DATA.findall(page.read_bytes())
+    data: dict[str, Any] = json.loads(embedded)
     return data
 
 
@@ -137,7 +137,7 @@ def test_a_run_without_an_edit_shows_why(opened: Visit) -> None:
     assert "left out" in card.inner_text()
 
 
-def test_of_three_runs_one_chooses_which_is_compared_with_the_first(chromium: Browser, tmp_path: Path) -> None:
+def test_of_three_runs_the_reader_chooses_which_is_compared_with_the_first(chromium: Browser, tmp_path: Path) -> None:
     third = rows_of({"a1": 9.0, "a2": 5.0, "a3": 5.0, "b1": 4.0})
     page_file = compared(tmp_path, [FIRST, OTHER, third])
     with visit(chromium) as visitor:

@@ -82,7 +82,7 @@ def write_page(path: Path, output_dir: Path) -> Path:
     """The page of the run in this directory, written as its reports are."""
     run = read_run(path, output_dir)
     written = write_reports(run.report(), output_dir, path, DEFAULT_METRICS)
-    return next(one for one in written if one.suffix == ".html")
+    return next(file for file in written if file.suffix == ".html")
 
 
 def picture(name: str, *, edited: bool = False) -> Image.Image:

@@ -66,7 +66,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_with_pictures(tmp_path_factory.mktemp("hostile"), attacked(), manifest=manifest)
 
 
-def test_nothing_is_carried_out_and_nothing_is_asked_for(chromium: Browser, page_file: Path) -> None:
+def test_nothing_runs_and_nothing_is_requested(chromium: Browser, page_file: Path) -> None:
     with visit(chromium, viewport={"width": 1400, "height": 6000}) as visitor:
         visitor.open(page_file)
         page = visitor.page
@@ -83,10 +83,10 @@ def test_nothing_is_carried_out_and_nothing_is_asked_for(chromium: Browser, page
         visitor.wait_for_pictures()
         assert page.evaluate("window.pwned") is None
         assert page.evaluate("({}).polluted === undefined && Object.keys(Object.prototype).length") == 0
-        found = page.evaluate(
+        elements = page.evaluate(
             "[...document.querySelectorAll('script, iframe, object, embed, base, form')].map((n) => n.id)"
         )
-        assert found == ["data", ""]
+        assert elements == ["data", ""]
         attributes = page.evaluate("[...document.querySelectorAll('*')].flatMap((n) => n.getAttributeNames())")
         assert not [name for name in attributes if name.startswith("on")]
         schemes = page.evaluate(

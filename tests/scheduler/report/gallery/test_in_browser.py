@@ -59,7 +59,7 @@ def heading(visitor: Visit) -> str:
     return detail(visitor).locator("h2 .name").inner_text()
 
 
-def test_it_opens_from_disk_and_asks_for_nothing_but_the_runs_own_pictures(opened: Visit, output: Path) -> None:
+def test_it_opens_from_disk_and_requests_only_the_runs_own_pictures(opened: Visit, output: Path) -> None:
     opened.page.locator(".card").first.click()
     opened.page.keyboard.press("j")
     opened.wait_for_pictures()
@@ -114,7 +114,7 @@ def test_what_failed_is_shown_with_its_reason_in_the_place_of_a_picture(opened: 
     assert "bad_image" in detail(opened).inner_text()
 
 
-def test_pairs_are_sorted_lowest_first_and_as_one_asks(opened: Visit) -> None:
+def test_pairs_are_sorted_lowest_first_and_as_chosen(opened: Visit) -> None:
     assert ids(opened) == ["p0", "p1", "p2", "p3", "torn", "heavy", "waiting"]
     order = opened.page.get_by_label("Order")
     order.select_option("best")

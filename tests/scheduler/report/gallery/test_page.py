@@ -29,9 +29,9 @@ def test_data_reads_back_as_it_was_whatever_it_holds() -> None:
     hostile = "</script><script>alert(1)</script><!-- & \u2028 \u2029 ]]> {{script}} \"'\\"
     data = {"page": {"text": hostile}, "pairs": [{"text": hostile}, {hostile: 1}]}
     page = page_of(data)
-    (found,) = _DATA.findall(page)
-    assert not set("<>&\u2028\u2029") & set(found)
-    assert json.loads(found) == data
+    (embedded,) = _DATA.findall(page)
+    assert not set("<>&\u2028\u2029") & set(embedded)
+    assert json.loads(embedded) == data
 
 
 def test_the_policy_allows_this_script_and_style_and_nothing_else() -> None:
@@ -78,8 +78,8 @@ def test_scripts_make_no_html_out_of_text_and_name_no_address() -> None:
     sources = {path.name: path.read_text(encoding="utf-8") for path in WEB.iterdir()}
     for name, text in sources.items():
         if name.endswith(".js"):
-            found = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text)
-            assert not found, name
+            forbidden = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text)
+            assert not forbidden, name
         addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[\w./]*", text))
         assert addresses <= {"http://www.w3.org/2000/svg"}, name
 
