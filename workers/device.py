@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.interface import ModelError
-from workers.models.memory import free_memory
+from workers.models.device_memory import free_memory
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from workers.device import Watchdog
 from workers.fingerprint import file_stamps, fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward, ScoreRequest
 from workers.loaded import describe, stamps_before_loading
-from workers.models.memory import free_memory
+from workers.models.device_memory import free_memory
 from workers.models.registry import make_model
 from workers.payloads import PreparedBatch, ScoreInput, ScoreOutput
 

@@ -12,7 +12,7 @@ import logging
 from PIL import Image
 
 from protocol.messages import MAX_THUMBNAIL_BYTES, THUMBNAIL_QUALITY, THUMBNAIL_SIDE
-from workers.models.images import flatten
+from workers.models.flatten import flatten
 
 log = logging.getLogger("warmbench.worker")
 

@@ -11,16 +11,16 @@ from pydantic.fields import FieldInfo
 
 from scheduler.config.models import FAMILIES
 from scheduler.config.prompts import CategoryEntry
-from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
+from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, PoolSection, SchedulerSection
 from scheduler.config.values import Section
 
 PLAIN_SECTIONS: dict[str, type[Section]] = {
-    "benchmark": Benchmark,
+    "benchmark": BenchmarkSection,
     "prompts": CategoryEntry,
-    "evaluation": Evaluation,
-    "logging": Logging,
-    "pool": Pool,
-    "scheduler": Scheduler,
+    "evaluation": EvaluationSection,
+    "logging": LoggingSection,
+    "pool": PoolSection,
+    "scheduler": SchedulerSection,
 }
 """The keys of ``prompts`` are categories, each a ``CategoryEntry``."""
 

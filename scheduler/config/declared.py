@@ -26,12 +26,12 @@ class DeclaredSection(Section):
             yield from rule(dict(self))
 
 
-Declared = TypeVar("Declared", bound=DeclaredSection)
+DeclaredT = TypeVar("DeclaredT", bound=DeclaredSection)
 
 
 def section_of(
-    base: type[Declared], name: str, keys: Sequence[Key], rules: Sequence[Rule] = (), *, free: bool = False
-) -> type[Declared]:
+    base: type[DeclaredT], name: str, keys: Sequence[Key], rules: Sequence[Rule] = (), *, free: bool = False
+) -> type[DeclaredT]:
     """A section with a field for each key; with ``free`` it takes further keys of any name.
 
     Raises:

@@ -11,7 +11,7 @@ import yaml
 from scheduler.config.models import DiffusionModel, ModelSection, RewardModel
 from scheduler.config.prompts import Prompts
 from scheduler.config.reading.yaml_values import PLAIN_WORDS
-from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
+from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, PoolSection, SchedulerSection
 from scheduler.config.values import Section
 
 
@@ -23,14 +23,14 @@ class Config:
     configs are compared. ``pool.name`` and ``logging.log_dir`` are always set.
     """
 
-    benchmark: Benchmark
+    benchmark: BenchmarkSection
     diffusion_model: DiffusionModel
     reward_model: RewardModel
     prompts: Prompts
-    evaluation: Evaluation
-    logging: Logging
-    pool: Pool
-    scheduler: Scheduler
+    evaluation: EvaluationSection
+    logging: LoggingSection
+    pool: PoolSection
+    scheduler: SchedulerSection
     path: Path = field(compare=False)
     notices: tuple[str, ...] = field(default=(), compare=False)
 

@@ -16,15 +16,15 @@ from scheduler.config.catalog import SECTIONS, hint_for_key
 from scheduler.config.checks.environment import Environment, environment_problems
 from scheduler.config.document import Config
 from scheduler.config.model_choice import choose
-from scheduler.config.models import EDITOR_FAMILY, REWARD_FAMILY, AnySection, Family
+from scheduler.config.models import EDITOR_FAMILY, REWARD_FAMILY, Family, ModelSectionT
 from scheduler.config.problems import ConfigError, Location, Problem, did_you_mean, dotted, listing, printable, shown
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
-from scheduler.config.reading.yaml_source import Source, read_source
-from scheduler.config.sections import Benchmark, Evaluation, Logging, Pool, Scheduler
+from scheduler.config.reading.yaml_source import YamlSource, read_source
+from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, PoolSection, SchedulerSection
 from scheduler.config.validation import Checker, Findings
 from scheduler.config.values import Section, check_name
 
-Kind = TypeVar("Kind", bound=Section)
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def load_config(path: Path, overrides: Overrides | None = None, environment: Env
     return config
 
 
-def _of_environment(config: Config, environment: Environment, source: Source, findings: Findings) -> list[Problem]:
+def _of_environment(config: Config, environment: Environment, source: YamlSource, findings: Findings) -> list[Problem]:
     problems = []
     for location, problem in environment_problems(config, environment):
         written = location in source.lines or location in source.options
@@ -84,7 +84,7 @@ def _of_environment(config: Config, environment: Environment, source: Source, fi
     return problems
 
 
-def _with_overrides(source: Source, overrides: Overrides) -> Source:
+def _with_overrides(source: YamlSource, overrides: Overrides) -> YamlSource:
     data, options = copy.deepcopy(source.data), {}
     for item in fields(overrides):
         value = getattr(overrides, item.name)
@@ -104,7 +104,7 @@ def _with_overrides(source: Source, overrides: Overrides) -> Source:
     return replace(source, data=data, options=options)
 
 
-def _raw_sections(source: Source, findings: Findings) -> dict[str, dict[str, Any]]:
+def _raw_sections(source: YamlSource, findings: Findings) -> dict[str, dict[str, Any]]:
     """The sections that are mappings; what else stands at the top is reported."""
     raw: dict[str, dict[str, Any]] = {}
     for name, value in source.data.items():
@@ -123,31 +123,31 @@ def _raw_sections(source: Source, findings: Findings) -> dict[str, dict[str, Any
     return raw
 
 
-def _build(source: Source, raw: Mapping[str, dict[str, Any]], findings: Findings) -> Config:
+def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Findings) -> Config:
     """The config as far as it is right, with defaults in place of what is wrong."""
     notices: list[str] = []
 
-    def plain(name: str, kind: type[Kind]) -> Kind:
+    def plain(name: str, kind: type[SectionT]) -> SectionT:
         checker = Checker(kind, (name,), source)
         return checker.check(raw.get(name, {}), findings) or kind.with_defaults()
 
-    def model(family: Family[AnySection]) -> AnySection:
+    def model(family: Family[ModelSectionT]) -> ModelSectionT:
         chosen = choose(family, raw.get(family.section, {}), source, findings)
         notices.extend(chosen.notices)
         checker = Checker(chosen.kind, (family.section,), source, chosen.foreign)
         return checker.check(chosen.raw, findings) or chosen.kind.with_defaults()
 
     editor, reward = model(EDITOR_FAMILY), model(REWARD_FAMILY)
-    evaluation = plain("evaluation", Evaluation)
+    evaluation = plain("evaluation", EvaluationSection)
     config = Config(
-        benchmark=plain("benchmark", Benchmark),
+        benchmark=plain("benchmark", BenchmarkSection),
         diffusion_model=editor,
         reward_model=reward,
         prompts=_prompts(source, raw.get("prompts", {}), findings),
         evaluation=evaluation,
-        logging=plain("logging", Logging),
-        pool=plain("pool", Pool),
-        scheduler=plain("scheduler", Scheduler),
+        logging=plain("logging", LoggingSection),
+        pool=plain("pool", PoolSection),
+        scheduler=plain("scheduler", SchedulerSection),
         path=source.file,
         notices=tuple(notices),
     )
@@ -163,7 +163,7 @@ def _with_derived_defaults(config: Config, findings: Findings) -> Config:
     logging = config.logging.model_copy(update={"log_dir": config.log_dir})
     pool = config.pool
     if pool.name is None:
-        checked = Checker(Pool, ("pool",), Source(config.path, {})).check(
+        checked = Checker(PoolSection, ("pool",), YamlSource(config.path, {})).check(
             {"name": config.path.stem}, named := Findings()
         )
         if not findings.hides(("pool", "name")):
@@ -176,7 +176,7 @@ def _with_derived_defaults(config: Config, findings: Findings) -> Config:
     return replace(config, logging=logging, pool=pool)
 
 
-def _prompts(source: Source, raw: Mapping[str, Any], findings: Findings) -> Prompts:
+def _prompts(source: YamlSource, raw: Mapping[str, Any], findings: Findings) -> Prompts:
     own: dict[str, CategoryEntry] = {}
     for category, entry in raw.items():
         at: Location = ("prompts", category)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from scheduler.config.catalog import all_keys, type_name
-from scheduler.config.models import AnySection, Family
+from scheduler.config.models import Family, ModelSectionT
 from scheduler.config.problems import Location, Problem, dotted, listing, nearest, shown
-from scheduler.config.reading.yaml_source import Source
+from scheduler.config.reading.yaml_source import YamlSource
 from scheduler.config.validation import Findings
 from workers.models.plugins import PluginError
 
@@ -17,18 +17,18 @@ _OLD_SYSTEM = "src.models."
 
 
 @dataclass(frozen=True)
-class Choice(Generic[AnySection]):
+class Choice(Generic[ModelSectionT]):
     """The class of a section and what it is to be made of. ``foreign`` keys can't be judged: the type is unknown."""
 
-    kind: type[AnySection]
+    kind: type[ModelSectionT]
     raw: dict[str, Any]
     notices: tuple[str, ...] = ()
     foreign: frozenset[str] = frozenset()
 
 
 def choose(
-    family: Family[AnySection], raw: Mapping[str, Any], source: Source, findings: Findings
-) -> Choice[AnySection]:
+    family: Family[ModelSectionT], raw: Mapping[str, Any], source: YamlSource, findings: Findings
+) -> Choice[ModelSectionT]:
     """Find the class; what is wrong with ``type`` and ``class_path`` is added to the findings."""
     rest = {name: value for name, value in raw.items() if name not in {"type", "class_path"}}
     if rest.get("params", ...) is None:
@@ -59,8 +59,8 @@ def choose(
 
 
 def _without_type(
-    family: Family[AnySection], class_path: object, rest: dict[str, Any], source: Source, findings: Findings
-) -> Choice[AnySection]:
+    family: Family[ModelSectionT], class_path: object, rest: dict[str, Any], source: YamlSource, findings: Findings
+) -> Choice[ModelSectionT]:
     if class_path is None:
         return Choice(family.named(family.default), rest)
     at: Location = (family.section, "class_path")
@@ -74,8 +74,8 @@ def _without_type(
 
 
 def _unknown_type(
-    family: Family[AnySection], wanted: object, rest: dict[str, Any], source: Source, findings: Findings
-) -> Choice[AnySection]:
+    family: Family[ModelSectionT], wanted: object, rest: dict[str, Any], source: YamlSource, findings: Findings
+) -> Choice[ModelSectionT]:
     known = [*family.types(), *family.spellings()]
     where = source.where((family.section, "type"))
     message = f"there is no {family.role} of type {shown(wanted)}{where}; there are {listing(known)}"
@@ -85,8 +85,8 @@ def _unknown_type(
 
 
 def _guessed(
-    family: Family[AnySection], name: str, problem: Problem, rest: dict[str, Any], findings: Findings
-) -> Choice[AnySection]:
+    family: Family[ModelSectionT], name: str, problem: Problem, rest: dict[str, Any], findings: Findings
+) -> Choice[ModelSectionT]:
     """The type that was probably meant, so that the rest of the section can be checked."""
     at: Location = (family.section, "type")
     findings.problems.append(replace(problem, path=dotted(at)))

@@ -13,7 +13,7 @@ from pydantic import Field, create_model
 from protocol.messages import Role
 from scheduler.config.declared import DeclaredSection, section_of
 from scheduler.config.values import DeviceId, Section, plain_problem
-from workers.models.declaration import Alias, Conflict, Model
+from workers.models.declaration import Alias, Conflict, ModelType
 from workers.models.own import OWN
 from workers.models.plugins import PluginError, Registry
 from workers.models.registry import EDITORS, REWARDS
@@ -76,7 +76,7 @@ class RewardParams(ModelParams):
 class ModelSection(Section):
     """What the sections of editors and rewards have in common."""
 
-    declaration: ClassVar[Model]
+    declaration: ClassVar[ModelType]
 
     type: str | None
     class_path: str | None
@@ -111,26 +111,26 @@ class RewardModel(ModelSection):
     params: RewardParams
 
 
-AnySection = TypeVar("AnySection", DiffusionModel, RewardModel)
+ModelSectionT = TypeVar("ModelSectionT", DiffusionModel, RewardModel)
 _CLASS_PATH = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=500)]
 
 
 @dataclass(frozen=True)
-class Family(Generic[AnySection]):
+class Family(Generic[ModelSectionT]):
     """The types of model that can stand in one section. ``default`` is the type of a section that names none."""
 
     section: str
     role: Role
-    registry: Registry[Model]
-    base: type[AnySection]
+    registry: Registry[ModelType]
+    base: type[ModelSectionT]
     params: type[ModelParams]
     default: str
 
-    def own(self) -> type[AnySection]:
+    def own(self) -> type[ModelSectionT]:
         """The section of a class of the user's own."""
         return self._section(OWN[self.role], None)
 
-    def named(self, name: str) -> type[AnySection]:
+    def named(self, name: str) -> type[ModelSectionT]:
         """The section of a type, by any of its names.
 
         Raises:
@@ -142,9 +142,9 @@ class Family(Generic[AnySection]):
             raise PluginError(f"{self.registry.group}: {name!r} is declared as {model.role}")
         return self._section(model, next((alias for alias in model.old_names if name in alias.names), None))
 
-    def types(self, *, builtin: bool = False) -> dict[str, type[AnySection]]:
+    def types(self, *, builtin: bool = False) -> dict[str, type[ModelSectionT]]:
         """The section of each type that can be used, by name; with ``builtin`` without those of packages."""
-        models: list[Model] = [model for model in self.registry.all().values() if model.role == self.role]
+        models: list[ModelType] = [model for model in self.registry.all().values() if model.role == self.role]
         if builtin:
             models = [model for model in models if self.registry.package(model.name) is None]
         return {name: self.named(name) for model in models for name in model.types}
@@ -158,12 +158,14 @@ class Family(Generic[AnySection]):
         models = self.registry.all().values()
         return next((model.old_classes[name] for model in models if name in model.old_classes), None)
 
-    def _section(self, model: Model, alias: Alias | None) -> type[AnySection]:
+    def _section(self, model: ModelType, alias: Alias | None) -> type[ModelSectionT]:
         return _section(self.base, self.params, model, alias)
 
 
 @cache
-def _section(base: type[AnySection], params: type[ModelParams], model: Model, alias: Alias | None) -> type[AnySection]:
+def _section(
+    base: type[ModelSectionT], params: type[ModelParams], model: ModelType, alias: Alias | None
+) -> type[ModelSectionT]:
     """The class of the section of a type; the same one each time."""
     name = alias.names[0] if alias else model.name
     defaults = alias.defaults if alias else {}

@@ -41,7 +41,7 @@ def _twice(values: tuple[str, ...]) -> list[str]:
     return sorted({value for value in values if values.count(value) > 1})
 
 
-class Benchmark(Section):
+class BenchmarkSection(Section):
     """What is evaluated."""
 
     purpose: ClassVar[str] = "What is evaluated: the data, and how much of it."
@@ -64,7 +64,7 @@ class Benchmark(Section):
             yield Conflict((("categories",),), f"{shown(name)} is there twice", "remove one of the two")
 
 
-class Evaluation(Section):
+class EvaluationSection(Section):
     """What is reported, and where it goes."""
 
     purpose: ClassVar[str] = "What is reported, and where it goes."
@@ -90,7 +90,7 @@ class Evaluation(Section):
             yield Conflict((("metrics",),), f"{name} is there twice", "remove one of the two")
 
 
-class Logging(Section):
+class LoggingSection(Section):
     """What the log holds."""
 
     purpose: ClassVar[str] = "The log: how much, and where."
@@ -100,7 +100,7 @@ class Logging(Section):
     log_dir: FilePath | None = Field(default=None, description="Where log files go; left out: `<output_dir>/logs`.")
 
 
-class Pool(Section):
+class PoolSection(Section):
     """The workers that stay."""
 
     purpose: ClassVar[str] = "The pool of workers that runs attach to."
@@ -116,7 +116,7 @@ class Pool(Section):
     )
 
 
-class Scheduler(Section):
+class SchedulerSection(Section):
     """How the run is driven."""
 
     purpose: ClassVar[str] = "How a run is driven, and how patient it is."

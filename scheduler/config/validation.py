@@ -18,10 +18,10 @@ from pydantic_core import ErrorDetails
 
 from scheduler.config.catalog import bounds, hint_for_key, nested_section
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, printable, shown
-from scheduler.config.reading.yaml_source import Source
+from scheduler.config.reading.yaml_source import YamlSource
 from scheduler.config.values import Section
 
-Kind = TypeVar("Kind", bound=Section)
+SectionT = TypeVar("SectionT", bound=Section)
 
 _LOOKS_PLAIN = re.compile(r"(?i)true|false|[-+]?\d+(\.\d+)?")
 _WANTED = {
@@ -59,15 +59,15 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Checker(Generic[Kind]):
+class Checker(Generic[SectionT]):
     """One section of one file. ``foreign`` are keys that can't be judged, since the section's type is unknown."""
 
-    kind: type[Kind]
+    kind: type[SectionT]
     at: Location
-    source: Source
+    source: YamlSource
     foreign: frozenset[str] = frozenset()
 
-    def check(self, raw: Mapping[str, Any], findings: Findings) -> Kind | None:
+    def check(self, raw: Mapping[str, Any], findings: Findings) -> SectionT | None:
         """Return the section without what is wrong, or None where nothing usable is left; add what was found."""
         data = copy.deepcopy(dict(raw))
         for attempt in range(4):

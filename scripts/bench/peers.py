@@ -24,7 +24,7 @@ from scheduler.base.files import write_atomically
 from scripts.bench.timing import Span
 from workers.codecs import decode_image, encode_png
 from workers.interface import EditRequest
-from workers.models.editors.simulated import SimulatedEditor
+from workers.models.editors.simulated_editor import SimulatedEditor
 
 THREADS, PREFETCHING = "thread pool", "thread pool + codec pool"
 PROCESSES, RAY, DASK = "process pool", "Ray actor pool", "Dask distributed"

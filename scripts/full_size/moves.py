@@ -25,7 +25,7 @@ from scripts.full_size.build import build_second_editor
 from scripts.full_size.jobs import Report, work_on_job
 from workers.fingerprint import fingerprint
 from workers.interface import Editor, EditRequest, Model
-from workers.models.memory import free_memory
+from workers.models.device_memory import free_memory
 from workers.models.registry import make_model
 
 _PROBE_BYTES = 64 * 1024**2

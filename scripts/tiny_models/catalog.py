@@ -109,7 +109,7 @@ _TRAINING = (
     f"{_HERE}/reward_training.py",
     "workers/models/processors.py",
     "workers/models/rewards/conversations.py",
-    "workers/models/rewards/settings.py",
+    "workers/models/rewards/parameters.py",
 )
 
 _RANDOM = "it is a tiny model of random weights, so that its results carry no meaning."

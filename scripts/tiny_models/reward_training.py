@@ -21,7 +21,7 @@ from scripts.tiny_models.reward import REASON, answer_with, new_model, reward_to
 from workers.interface import ScoreRequest
 from workers.models.processors import load_processor
 from workers.models.rewards.conversations import Conversation, first_question
-from workers.models.rewards.settings import read_settings
+from workers.models.rewards.parameters import read_settings
 
 _STEPS = 280
 _LENGTHS = (5, 20, 80, 200, 500, 1000)

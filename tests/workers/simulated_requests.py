@@ -49,7 +49,7 @@ def no_progress(step: int, steps: int) -> None:
 REPOSITORY = Path(__file__).parents[2]
 CHILD_EDIT = """
 from tests.workers.simulated_requests import edit_request, spec_of
-from workers.models.editors.simulated import SimulatedEditor
+from workers.models.editors.simulated_editor import SimulatedEditor
 
 def progress(step, steps):
     print(step, steps, flush=True)

@@ -103,7 +103,7 @@ class Alias:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class ModelType:
     """A type of editor or reward.
 
     ``target`` is its class, as ``module:Class``. ``keys`` are all of its keys: ``EDITOR_KEYS`` or ``REWARD_KEYS``, or

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from protocol.messages import Role
-from workers.models.declaration import Key, Model, with_keys
+from workers.models.declaration import Key, ModelType, with_keys
 from workers.models.keys import EDITOR_KEYS, REWARD_KEYS, judging_conflicts
 
 _NAME = Key("model_name", "text", None, "Given to the class as it is.", "load", low=1, high=4096)
 
-OWN: dict[Role, Model] = {
-    "editor": Model(
+OWN: dict[Role, ModelType] = {
+    "editor": ModelType(
         name="class_path",
         role="editor",
         meaning="A class that derives from `workers.interface.Editor`.",
@@ -18,7 +18,7 @@ OWN: dict[Role, Model] = {
         entry_file="model_index.json",
         free=True,
     ),
-    "reward": Model(
+    "reward": ModelType(
         name="class_path",
         role="reward",
         meaning="A class that derives from `workers.interface.Reward`.",

@@ -8,27 +8,27 @@ from collections.abc import Mapping
 from protocol.messages import ModelSpec, Role
 from workers import interface
 from workers.interface import ModelError
-from workers.models.declaration import Model
+from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
 
 EDITORS = Registry(
     "warmbench.editors",
-    Model,
+    ModelType,
     {
         "qwen_image_edit": "workers.models.editors.qwen_image_edit:DECLARATION",
-        "identity": "workers.models.editors.identity:DECLARATION",
-        "simulated": "workers.models.editors.simulated:DECLARATION",
+        "identity": "workers.models.editors.identity_editor:DECLARATION",
+        "simulated": "workers.models.editors.simulated_editor:DECLARATION",
     },
 )
 REWARDS = Registry(
     "warmbench.rewards",
-    Model,
+    ModelType,
     {
         "qwen3_vl": "workers.models.rewards.qwen3_vl:DECLARATION",
-        "simulated": "workers.models.rewards.simulated:DECLARATION",
+        "simulated": "workers.models.rewards.simulated_reward:DECLARATION",
     },
 )
-MODELS: Mapping[Role, Registry[Model]] = {"editor": EDITORS, "reward": REWARDS}
+MODELS: Mapping[Role, Registry[ModelType]] = {"editor": EDITORS, "reward": REWARDS}
 
 
 def canonical_type(role: Role, name: str) -> str:

@@ -34,7 +34,7 @@ for _tag, _pattern, _first in PLAIN_WORDS:
 
 
 @dataclass(frozen=True)
-class Source:
+class YamlSource:
     """A file as read. ``lines`` count from 1; ``words`` are the scalars as they were written.
 
     ``problems`` are those that did not keep the rest from being read. ``options`` says which values came from the
@@ -58,7 +58,7 @@ class Source:
         return ""
 
 
-def read_source(file: Path) -> Source:
+def read_source(file: Path) -> YamlSource:
     """Read one YAML mapping.
 
     Raises:
@@ -81,7 +81,7 @@ def read_source(file: Path) -> Source:
     _Measure(file).measure(root, 1)
     reader = ValueReader()
     data = reader.mapping(root, ())
-    return Source(file, data, reader.lines, reader.words, tuple(reader.problems))
+    return YamlSource(file, data, reader.lines, reader.words, tuple(reader.problems))
 
 
 def _read_text(file: Path) -> str:

@@ -13,7 +13,7 @@ from scheduler.config.declared import DeclaredSection, section_of
 from scheduler.config.requests import edit_identity_parameters, edit_parameters, editor_spec
 from tests.plugin_packages import install
 from tests.scheduler.config.written import load, only_problem
-from workers.models.declaration import Conflict, Key, Model, with_keys
+from workers.models.declaration import Conflict, Key, ModelType, with_keys
 from workers.models.keys import SHARED_EDITOR_KEYS
 from workers.models.registry import EDITORS
 
@@ -23,7 +23,7 @@ def _strength_needs_a_mask(values: Any) -> Iterator[Conflict]:
         yield Conflict((("strength",), ("mask",)), "is above 1 without a mask", "give one")
 
 
-DECLARATION = Model(
+DECLARATION = ModelType(
     name="paint",
     role="editor",
     meaning="Paints.",

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from scheduler.config import ConfigError
-from scheduler.config.reading.yaml_source import Source, read_source
+from scheduler.config.reading.yaml_source import YamlSource, read_source
 from tests.scheduler.config.written import write
 
 
-def read(folder: Path, text: str) -> Source:
+def read(folder: Path, text: str) -> YamlSource:
     return read_source(write(folder, text))
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from protocol.messages import Role
 from workers.interface import Editor, Reward
-from workers.models.declaration import Key, Model, ignored, pick, with_keys
+from workers.models.declaration import Key, ModelType, ignored, pick, with_keys
 from workers.models.keys import EDITOR_KEYS, SHARED_EDITOR_KEYS
 from workers.models.registry import MODELS, canonical_type, known_models
 
-BRIGHTEN = Model("brighten", "editor", "Makes images brighter.", "brighten:Brightener", SHARED_EDITOR_KEYS)
+BRIGHTEN = ModelType("brighten", "editor", "Makes images brighter.", "brighten:Brightener", SHARED_EDITOR_KEYS)
 
 
 def test_importing_every_declaration_imports_no_torch_pydantic_or_numpy() -> None:

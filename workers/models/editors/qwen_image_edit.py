@@ -12,7 +12,8 @@ from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
 from workers.interface import Editor, EditRequest, ModelError, Progress
-from workers.models.declaration import Alias, Key, Model, with_keys
+from workers.models.declaration import Alias, Key, ModelType, with_keys
+from workers.models.device_memory import free_memory
 from workers.models.editors.qwen_image_loading import load_pipeline, prepare_imports
 from workers.models.editors.qwen_image_options import (
     can_be_replaced,
@@ -22,13 +23,12 @@ from workers.models.editors.qwen_image_options import (
     switch_on,
 )
 from workers.models.editors.qwen_image_replacement import replace_weights
+from workers.models.flatten import flatten
 from workers.models.hub import resolve_model, weight_files
-from workers.models.images import flatten
 from workers.models.keys import EDITOR_KEYS
-from workers.models.memory import free_memory
 
 _DEVICE = next(key for key in EDITOR_KEYS if key.name == "device")
-DECLARATION = Model(
+DECLARATION = ModelType(
     name="qwen_image_edit",
     role="editor",
     meaning="Qwen-Image-Edit, on one device.",

@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from workers.interface import ScoreRequest
-from workers.models.images import flatten
-from workers.models.rewards.settings import RewardSettings
+from workers.models.flatten import flatten
+from workers.models.rewards.parameters import RewardSettings
 
 SOURCE_LABEL = "原始图像："
 EDIT_LABEL = "编辑后的图像："

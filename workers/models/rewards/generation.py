@@ -10,7 +10,7 @@ from workers.interface import Progress
 
 
 @dataclass(frozen=True)
-class Reply:
+class ModelReply:
     """What the model said; ``cut_off`` if its token limit ended it, not itself."""
 
     text: str
@@ -57,7 +57,7 @@ def greedy(own: Any, tokenizer: Any) -> Any:
 
 def generate_replies(
     model: Any, inputs: Mapping[str, Any], tokenizer: Any, max_new_tokens: int, steps: Steps
-) -> Sequence[Reply]:
+) -> Sequence[ModelReply]:
     """One reply for each row of left-padded prompts."""
     from transformers import StoppingCriteriaList
 
@@ -70,7 +70,9 @@ def generate_replies(
     ends = model.generation_config.eos_token_id
     end_tokens = set(ends) if isinstance(ends, list | tuple) else {ends}
     texts = tokenizer.batch_decode(replies, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return [Reply(text, cut_off=end_tokens.isdisjoint(tokens)) for text, tokens in zip(texts, replies, strict=True)]
+    return [
+        ModelReply(text, cut_off=end_tokens.isdisjoint(tokens)) for text, tokens in zip(texts, replies, strict=True)
+    ]
 
 
 def _after_each_token(steps: Steps) -> Any:

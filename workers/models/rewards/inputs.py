@@ -26,7 +26,7 @@ class Patches:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class TokenRow:
     """One conversation. Each image's placeholder stands in ``tokens`` as often as the image has tokens."""
 
     tokens: Sequence[int]
@@ -37,7 +37,7 @@ class Row:
 class PreparedRequest(ScoreRequest):
     """A request with its first question as a row; None where that could not be made."""
 
-    row: Row | None = None
+    row: TokenRow | None = None
 
     @property
     def length(self) -> int:
@@ -45,7 +45,7 @@ class PreparedRequest(ScoreRequest):
         return len(self.row.tokens) if self.row is not None else 0
 
 
-def prepared_request(request: ScoreRequest, row: Row | None) -> PreparedRequest:
+def prepared_request(request: ScoreRequest, row: TokenRow | None) -> PreparedRequest:
     """The request, with its row."""
     return PreparedRequest(request.image, request.source, request.prompt, request.key, request.image_sha256, row)
 
@@ -71,7 +71,7 @@ def to_tokens(processor: Any, conversation: Conversation, patches: Patches) -> l
     return tokens
 
 
-def to_inputs(processor: Any, rows: Sequence[Row], device: Any, *, with_types: bool) -> Mapping[str, Any]:
+def to_inputs(processor: Any, rows: Sequence[TokenRow], device: Any, *, with_types: bool) -> Mapping[str, Any]:
     """The tensors of a batch, left-padded, on ``device``; ``with_types`` adds which tokens are an image's."""
     import torch
 

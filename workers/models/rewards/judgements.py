@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 
 from protocol.messages import Judgement, Prompt
-from workers.models.rewards.batches import RowFailure
-from workers.models.rewards.generation import Reply
+from workers.models.rewards.batching import RowFailure
+from workers.models.rewards.generation import ModelReply
 from workers.models.rewards.logits import NumberScore
+from workers.models.rewards.parameters import RewardSettings
 from workers.models.rewards.replies import ReadScore, Unreadable, read_score
-from workers.models.rewards.settings import RewardSettings
 
 ASKED_AGAIN = "\n\n[asked again]\n\n"
 """Stands between the two replies in ``response`` where the model was asked twice."""
 
 
-def read(reply: Reply, settings: RewardSettings) -> ReadScore | Unreadable:
+def read(reply: ModelReply, settings: RewardSettings) -> ReadScore | Unreadable:
     """The score of a reply on the run's scale."""
     return read_score(reply.text, settings.low, settings.high, cut_off=reply.cut_off)
 
@@ -30,13 +30,13 @@ def by_numbers(prompt: Prompt, result: NumberScore | RowFailure) -> Judgement:
 
 
 def by_replies(
-    prompt: Prompt, first: Reply | RowFailure, second: Reply | RowFailure | None, settings: RewardSettings
+    prompt: Prompt, first: ModelReply | RowFailure, second: ModelReply | RowFailure | None, settings: RewardSettings
 ) -> Judgement:
     """Of a ``generate`` score; ``second`` is the reply to the second question, if there had to be one."""
     if isinstance(first, RowFailure):
         return failed(prompt, first)
     response, reading = first.text, read(first, settings)
-    if isinstance(second, Reply):
+    if isinstance(second, ModelReply):
         response += ASKED_AGAIN + second.text
         reading = read(second, settings)
     if isinstance(reading, ReadScore):

@@ -15,27 +15,27 @@ from typing import Any
 
 from protocol.messages import ModelSpec, Residency
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
-from workers.models.declaration import Alias, Conflict, Key, Model, with_keys
+from workers.models.declaration import Alias, Conflict, Key, ModelType, with_keys
 from workers.models.hub import resolve_model, weight_files
 from workers.models.keys import REWARD_KEYS, judging_conflicts
 from workers.models.processors import load_processor
-from workers.models.rewards.batches import run_in_batches
+from workers.models.rewards.batching import run_in_batches
 from workers.models.rewards.conversations import Conversation, first_question, second_question
-from workers.models.rewards.generation import Reply, Steps, generate_replies
+from workers.models.rewards.generation import ModelReply, Steps, generate_replies
 from workers.models.rewards.inputs import (
     Patches,
     PreparedRequest,
-    Row,
+    TokenRow,
     prepared_request,
     to_inputs,
     to_patches,
     to_tokens,
 )
 from workers.models.rewards.judgements import by_numbers, by_replies, read
-from workers.models.rewards.loading import load_model, prepare_imports
 from workers.models.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
+from workers.models.rewards.parameters import RewardSettings, read_settings
 from workers.models.rewards.replies import Unreadable
-from workers.models.rewards.settings import RewardSettings, read_settings
+from workers.models.rewards.weights import load_model, prepare_imports
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "torchvision", "flash_attn")
 _SIZES = ("2B", "4B", "8B", "32B", "30B-A3B", "235B-A22B")
@@ -48,7 +48,7 @@ def _environment_is_given(values: Mapping[str, Any]) -> Iterator[Conflict]:
         yield Conflict((("conda_env",), ("python",)), message, "give `conda_env: NAME` or `python: PATH`")
 
 
-DECLARATION = Model(
+DECLARATION = ModelType(
     name="qwen3_vl",
     role="reward",
     meaning="Qwen3-VL.",
@@ -210,24 +210,24 @@ class Qwen3VLReward(Reward):
         steps = Steps(progress, -(-len(requests) // settings.batch_size) * settings.max_new_tokens)
         tokenizer = self._processor(settings).tokenizer
 
-        def ask(rows: Sequence[Row]) -> Sequence[Reply]:
+        def ask(rows: Sequence[TokenRow]) -> Sequence[ModelReply]:
             inputs = self._inputs(rows, settings)
-            replies: Sequence[Reply] = self._forward(
+            replies: Sequence[ModelReply] = self._forward(
                 generate_replies, inputs, tokenizer, settings.max_new_tokens, steps
             )
             return replies
 
-        def ask_first(batch: Sequence[PreparedRequest]) -> Sequence[Reply]:
+        def ask_first(batch: Sequence[PreparedRequest]) -> Sequence[ModelReply]:
             return ask([self._first_row(request, settings) for request in batch])
 
-        def ask_again(batch: Sequence[tuple[int, str]]) -> Sequence[Reply]:
+        def ask_again(batch: Sequence[tuple[int, str]]) -> Sequence[ModelReply]:
             return ask([self._second_row(requests[index], reply, settings) for index, reply in batch])
 
         first = run_in_batches(requests, settings.batch_size, ask_first, lambda request: request.length)
         unread = [
             (index, reply.text)
             for index, reply in enumerate(first.results)
-            if isinstance(reply, Reply) and isinstance(read(reply, settings), Unreadable)
+            if isinstance(reply, ModelReply) and isinstance(read(reply, settings), Unreadable)
         ]
         steps.more(-(-len(unread) // settings.batch_size) * settings.max_new_tokens)
         again = run_in_batches(
@@ -249,26 +249,26 @@ class Qwen3VLReward(Reward):
         with torch.inference_mode():
             return function(self._model, inputs, *arguments)
 
-    def _inputs(self, rows: Sequence[Row], settings: RewardSettings) -> Mapping[str, Any]:
+    def _inputs(self, rows: Sequence[TokenRow], settings: RewardSettings) -> Mapping[str, Any]:
         """The tensors of a batch, on the model's device."""
         # From transformers 5 on the model wants to be told which tokens are an image's.
         with_types = "mm_token_type_ids" in inspect.signature(self._model.forward).parameters
         return to_inputs(self._processor(settings), rows, self._model.device, with_types=with_types)
 
-    def _first_row(self, request: PreparedRequest, settings: RewardSettings) -> Row:
+    def _first_row(self, request: PreparedRequest, settings: RewardSettings) -> TokenRow:
         return request.row or self._row(first_question(request, settings), settings)
 
-    def _second_row(self, request: PreparedRequest, reply: str, settings: RewardSettings) -> Row:
+    def _second_row(self, request: PreparedRequest, reply: str, settings: RewardSettings) -> TokenRow:
         question = second_question(first_question(request, settings), reply, settings)
         return self._row(question, settings, request.row.patches if request.row else None)
 
-    def _row(self, conversation: Conversation, settings: RewardSettings, patches: Patches | None = None) -> Row:
+    def _row(self, conversation: Conversation, settings: RewardSettings, patches: Patches | None = None) -> TokenRow:
         """The row of a conversation; ``patches`` of its images, if they are there already. From any thread."""
         processor = self._processor(settings)
         # A tokenizer can't be used by two threads at once: calls set its padding anew ("Already borrowed").
         with self._processing:
             patches = patches or to_patches(processor, conversation.images)
-            return Row(to_tokens(processor, conversation, patches), patches)
+            return TokenRow(to_tokens(processor, conversation, patches), patches)
 
     def _processor(self, settings: RewardSettings | None = None) -> Any:
         """The processor that shows the model images of the size that is asked for; each run may want another."""

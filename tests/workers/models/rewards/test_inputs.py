@@ -15,10 +15,10 @@ from PIL import Image
 from tests.workers.models.rewards.reward_requests import asked, grey, loaded, score
 from workers.interface import ScoreRequest
 from workers.models.rewards.conversations import Conversation, first_question, second_question
-from workers.models.rewards.inputs import PreparedRequest, Row
+from workers.models.rewards.inputs import PreparedRequest, TokenRow
 from workers.models.rewards.logits import expected_scores, number_logits, scale_tokens
+from workers.models.rewards.parameters import RewardSettings, read_settings
 from workers.models.rewards.qwen3_vl import Qwen3VLReward
-from workers.models.rewards.settings import RewardSettings, read_settings
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
-def rows_of(reward: Qwen3VLReward, prepared: Sequence[PreparedRequest], settings: RewardSettings) -> Sequence[Row]:
+def rows_of(reward: Qwen3VLReward, prepared: Sequence[PreparedRequest], settings: RewardSettings) -> Sequence[TokenRow]:
     return [reward._first_row(request, settings) for request in prepared]
 
 

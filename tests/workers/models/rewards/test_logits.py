@@ -15,8 +15,8 @@ from protocol.messages import ModelSpec, Prompt
 from workers.interface import ModelError, ScoreRequest
 from workers.models.rewards.conversations import first_question
 from workers.models.rewards.logits import ScaleTokens, expected_scores, scale_tokens
+from workers.models.rewards.parameters import RewardSettings, read_settings
 from workers.models.rewards.qwen3_vl import Qwen3VLReward
-from workers.models.rewards.settings import RewardSettings, read_settings
 
 
 class WordTokenizer:

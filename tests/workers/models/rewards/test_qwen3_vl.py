@@ -16,8 +16,8 @@ from tests.workers.models.rewards.reward_requests import LOGITS, asked, grey, lo
 from workers.interface import ScoreRequest
 from workers.models.rewards.conversations import EDIT_LABEL, SOURCE_LABEL, first_question
 from workers.models.rewards.judgements import ASKED_AGAIN
+from workers.models.rewards.parameters import read_settings
 from workers.models.rewards.qwen3_vl import Qwen3VLReward
-from workers.models.rewards.settings import read_settings
 
 
 @pytest.fixture(scope="module")

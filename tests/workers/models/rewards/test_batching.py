@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workers.interface import ModelError
-from workers.models.rewards.batches import RowFailure, run_in_batches
+from workers.models.rewards.batching import RowFailure, run_in_batches
 
 
 def doubling(fails: Callable[[Sequence[int]], Exception | None] = lambda _: None) -> Callable[..., Sequence[int]]:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from protocol.messages import Residency
 from workers.interface import Editor, EditRequest, Progress
-from workers.models.declaration import Key, Model, ignored, with_keys
+from workers.models.declaration import Key, ModelType, ignored, with_keys
 from workers.models.keys import EDITOR_KEYS
 
 _NAME = Key(
@@ -20,11 +20,11 @@ _NAME = Key(
     high=4096,
 )
 
-DECLARATION = Model(
+DECLARATION = ModelType(
     name="identity",
     role="editor",
     meaning="Gives back the source image.",
-    target="workers.models.editors.identity:IdentityEditor",
+    target="workers.models.editors.identity_editor:IdentityEditor",
     keys=with_keys(ignored(EDITOR_KEYS, "dtype", "optimizations", "conda_env", "python"), _NAME),
     needs="none",
     note="No-edit control: every source image was given back unchanged. These are the scores of no edit at all, which "

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from protocol.messages import Judgement
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
-from workers.models.declaration import Conflict, Key, Model, ignored, with_keys
+from workers.models.declaration import Conflict, Key, ModelType, ignored, with_keys
 from workers.models.keys import REWARD_KEYS, judging_conflicts
 from workers.models.simulation import SIMULATION_KEYS, SimulatedModel, Simulation, hold, read_simulation, strike
 
@@ -24,11 +24,11 @@ def _change_needs_the_source(values: Mapping[str, Any]) -> Iterator[Conflict]:
         yield Conflict((("prefers",), ("compare_with_original",)), message, "write `compare_with_original: true`")
 
 
-DECLARATION = Model(
+DECLARATION = ModelType(
     name="simulated",
     role="reward",
     meaning="A score from the image's bytes, after a set time.",
-    target="workers.models.rewards.simulated:SimulatedReward",
+    target="workers.models.rewards.simulated_reward:SimulatedReward",
     keys=with_keys(
         ignored(REWARD_KEYS, "dtype", "use_flash_attention", "conda_env", "python"),
         *SIMULATION_KEYS,

@@ -13,8 +13,8 @@ from PIL import Image
 
 from tests.workers.simulated_requests import edit_request, no_progress, spec_of, start_child_edit
 from workers.interface import ModelError
-from workers.models.editors.identity import IdentityEditor
-from workers.models.editors.simulated import SimulatedEditor
+from workers.models.editors.identity_editor import IdentityEditor
+from workers.models.editors.simulated_editor import SimulatedEditor
 
 
 @pytest.fixture

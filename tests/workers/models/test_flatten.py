@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from workers.models.images import flatten
+from workers.models.flatten import flatten
 
 
 def test_transparent_pixels_become_white_and_half_transparent_ones_half_white() -> None:

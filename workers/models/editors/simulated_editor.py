@@ -7,15 +7,15 @@ import time
 from PIL import Image
 
 from workers.interface import Editor, EditRequest, Progress
-from workers.models.declaration import Model, ignored, with_keys
+from workers.models.declaration import ModelType, ignored, with_keys
 from workers.models.keys import EDITOR_KEYS
 from workers.models.simulation import SIMULATION_KEYS, SimulatedModel, hold, read_simulation, strike
 
-DECLARATION = Model(
+DECLARATION = ModelType(
     name="simulated",
     role="editor",
     meaning="Inverts the image after a set time.",
-    target="workers.models.editors.simulated:SimulatedEditor",
+    target="workers.models.editors.simulated_editor:SimulatedEditor",
     keys=with_keys(ignored(EDITOR_KEYS, "dtype", "optimizations", "conda_env", "python"), *SIMULATION_KEYS),
     needs="none",
     note="The editor is simulated: it measures the scheduling, and its results carry no meaning.",

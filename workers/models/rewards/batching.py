@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from workers.interface import ModelError
 
-Row = TypeVar("Row")
-Result = TypeVar("Result")
+RowT = TypeVar("RowT")
+ResultT = TypeVar("ResultT")
 
 # What torch's CPU allocator and cuBLAS say, both as a plain RuntimeError.
 _OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -28,19 +28,19 @@ class RowFailure:
 
 
 @dataclass(frozen=True)
-class Batched(Generic[Result]):
+class Batched(Generic[ResultT]):
     """A result or a failure for every row, in their order, and the sizes of the batches that worked."""
 
-    results: Sequence[Result | RowFailure]
+    results: Sequence[ResultT | RowFailure]
     sizes: Sequence[int]
 
 
 def run_in_batches(
-    rows: Sequence[Row],
+    rows: Sequence[RowT],
     batch_size: int,
-    run: Callable[[Sequence[Row]], Sequence[Result]],
-    length: Callable[[Row], int] | None = None,
-) -> Batched[Result]:
+    run: Callable[[Sequence[RowT]], Sequence[ResultT]],
+    length: Callable[[RowT], int] | None = None,
+) -> Batched[ResultT]:
     """Call ``run`` with at most ``batch_size`` rows at a time; it returns a result for each.
 
     With ``length``, rows of like length run together, since the shorter ones of a batch are padded to its longest; the
@@ -63,9 +63,9 @@ def run_in_batches(
 
 
 def _run_in_order(
-    rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[Row]], Sequence[Result]]
-) -> Batched[Result]:
-    results: list[Result | RowFailure] = []
+    rows: Sequence[RowT], batch_size: int, run: Callable[[Sequence[RowT]], Sequence[ResultT]]
+) -> Batched[ResultT]:
+    results: list[ResultT | RowFailure] = []
     sizes: list[int] = []
     size = batch_size
     singly_until = 0
@@ -93,7 +93,9 @@ def _run_in_order(
     return Batched(results, sizes)
 
 
-def _attempt(batch: Sequence[Row], run: Callable[[Sequence[Row]], Sequence[Result]]) -> Sequence[Result] | RowFailure:
+def _attempt(
+    batch: Sequence[RowT], run: Callable[[Sequence[RowT]], Sequence[ResultT]]
+) -> Sequence[ResultT] | RowFailure:
     """One try. Only text leaves it where it fails: a traceback would keep the tensors of the failed pass alive."""
     try:
         results = run(batch)

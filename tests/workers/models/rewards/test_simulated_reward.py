@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.workers.simulated_requests import no_progress, score_request, spec_of
 from workers.interface import ModelError
-from workers.models.rewards.simulated import SimulatedReward
+from workers.models.rewards.simulated_reward import SimulatedReward
 
 
 @pytest.fixture
