@@ -130,7 +130,7 @@ def test_a_failure_of_a_pair_that_had_nothing_is_a_loss(good: Good) -> None:
     assert any("nothing was wrong with it" in found for found in good.findings(case))
 
 
-def test_a_pair_that_was_to_fail_and_did_not_is_found(good: Good) -> None:
+def test_a_pair_that_should_have_failed_and_did_not_is_found(good: Good) -> None:
     keys = [item.key for item in good.case.items if item.bad is None][:2]
     case = Case(items=good.case.items, samples=2, passes=2, editor=Simulation(faults={"oom": keys}))
     assert any("expected edit, oom" in found for found in good.findings(case))
@@ -199,7 +199,7 @@ def test_a_pair_that_is_in_the_report_twice_is_a_double(good: Good) -> None:
 # -- mix-ups
 
 
-def test_two_images_that_changed_places_are_a_mix_up(good: Good) -> None:
+def test_two_swapped_images_are_a_mix_up(good: Good) -> None:
     one, other = good.images()[0], good.images()[-1]
     first, second = one.read_bytes(), other.read_bytes()
     assert first != second
@@ -217,12 +217,12 @@ def swap_in_rows(good: Good, event: str, keys: tuple[str, ...]) -> None:
     good.write_rows(rows)
 
 
-def test_two_hashes_that_changed_places_are_a_mix_up(good: Good) -> None:
+def test_two_swapped_hashes_are_a_mix_up(good: Good) -> None:
     swap_in_rows(good, "edited", ("sha256",))
     assert "mixed_up" in good.kinds()
 
 
-def test_two_edits_that_changed_places_with_all_they_have_are_a_mix_up(good: Good) -> None:
+def test_two_edits_that_were_swapped_with_all_their_rows_are_a_mix_up(good: Good) -> None:
     one, other = good.images()[0], good.images()[-1]
     first, second = one.read_bytes(), other.read_bytes()
     rows = good.rows()
@@ -235,12 +235,12 @@ def test_two_edits_that_changed_places_with_all_they_have_are_a_mix_up(good: Goo
     assert any("is not the edit of its source" in found for found in good.findings())
 
 
-def test_two_scores_that_changed_places_are_a_mix_up(good: Good) -> None:
+def test_two_swapped_scores_are_a_mix_up(good: Good) -> None:
     swap_in_rows(good, "scored", ("score",))
     assert any("its image" in found for found in good.findings())
 
 
-def test_two_scores_that_changed_places_in_the_report_are_a_mix_up(good: Good) -> None:
+def test_two_scores_that_were_swapped_in_the_report_are_a_mix_up(good: Good) -> None:
     def swap(report: dict[str, Any]) -> None:
         found = [sample["scores"][0] for pair in report["pairs"] for sample in pair["samples"] if sample["scores"]]
         one, other = found[0], next(score for score in found if score["score"] != found[0]["score"])
@@ -265,7 +265,7 @@ def test_a_score_before_its_edit_is_a_mix_up(good: Good) -> None:
     assert any("before it is edited" in found for found in good.findings())
 
 
-def test_a_pair_that_nobody_asked_for_is_a_mix_up(good: Good) -> None:
+def test_a_pair_that_was_not_requested_is_a_mix_up(good: Good) -> None:
     rows = good.rows()
     good.write_rows([*rows, {**of(rows, "edited")[0], "pair_id": "stranger"}])
     assert "mixed_up" in good.kinds()
@@ -293,7 +293,7 @@ def test_a_wrong_figure_is_a_miscount(good: Good, change: Callable[[dict[str, An
     assert "miscounted" in good.kinds()
 
 
-def test_an_exit_code_that_tells_something_else_is_a_miscount(good: Good) -> None:
+def test_a_wrong_exit_code_is_a_miscount(good: Good) -> None:
     assert any("exit code 130" in found for found in good.findings(code=130))
 
 
@@ -307,6 +307,6 @@ def test_a_file_that_should_be_gone_is_left_over(good: Good, name: str) -> None:
     assert good.kinds() == {"left_over"}
 
 
-def test_images_of_scored_pairs_are_left_over_where_none_were_to_be_kept(good: Good) -> None:
+def test_images_of_scored_pairs_are_left_over_if_no_edits_are_to_be_kept(good: Good) -> None:
     findings = good.findings(replace(good.case, keep_images=False))
     assert {found.partition(":")[0] for found in findings} == {"left_over"}

@@ -27,7 +27,7 @@ def test_the_same_seed_is_the_same_plan() -> None:
     assert len({repr(plan) for plan in plans}) == 100
 
 
-def test_the_seeds_that_are_played_here_meet_every_kind_of_fault() -> None:
+def test_these_seeds_have_every_kind_of_fault() -> None:
     """If plans are drawn in another way one day, other seeds are to be chosen."""
     plans = [draw_plan(seed) for seed in SEEDS]
     deeds = [injection.deed for plan in plans for injection in injections(plan)]
@@ -49,7 +49,7 @@ def test_a_disturbed_run_loses_nothing_and_leaves_nothing(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_runs_that_are_killed_again_and_again_end_as_if_nobody_had_killed_them() -> None:
+def test_runs_that_are_killed_repeatedly_end_like_undisturbed_ones() -> None:
     tallies = list(kill_runs(3, seed=0, per_run=2))
     assert [tally.findings for tally in tallies] == [[], []]
     assert sum(tally.kills for tally in tallies) == 3

@@ -10,7 +10,7 @@ from tests.chaos.flood import main
 
 
 @pytest.mark.slow
-def test_a_run_gives_the_same_while_strangers_flood_its_worker_and_its_launcher(
+def test_a_flood_of_foreign_messages_does_not_change_the_results(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code = main(["--messages", "4000", "--pairs", "10"])

@@ -31,7 +31,7 @@ def test_the_scheduler_never_imports_torch_and_help_imports_next_to_nothing() ->
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_a_dry_run_tells_what_would_be_done_and_does_nothing(user: User, tmp_path: Path) -> None:
+def test_a_dry_run_says_what_a_run_would_do_and_does_nothing(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     result = user.run_config(config, "--dry-run", "--limit", "3", "--categories", "物理")
 
@@ -42,7 +42,7 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(user: User, tmp_pat
     assert user.left_over() == []
 
 
-def test_every_mistake_of_a_config_is_named_at_once(user: User, tmp_path: Path) -> None:
+def test_all_errors_of_a_config_are_reported_together(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json")
     config: dict[str, Any] = {
         "benchmark": {"data_path": str(data), "categories": ["物理", "spatiel"], "limmit": 3},
@@ -181,7 +181,7 @@ def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: User
     assert json.dumps(report)
 
 
-def test_data_of_another_shape_is_told_apart_from_broken_pairs(user: User, tmp_path: Path) -> None:
+def test_data_of_the_wrong_shape_is_a_usage_error_and_not_a_broken_pair(user: User, tmp_path: Path) -> None:
     for content in ("[1, 2, 3", '"text"', "{}", "not json"):
         path = tmp_path / "odd.json"
         path.write_text(content)

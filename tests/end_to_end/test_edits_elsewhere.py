@@ -63,7 +63,7 @@ def test_a_folder_of_images_gets_the_scores_that_the_run_gave_and_stays_untouche
 
 @pytest.mark.warm
 @pytest.mark.slow
-def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: User, tmp_path: Path) -> None:
+def test_a_resumed_run_scores_only_changed_images_again(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
     assert user.score(images, config).code == 0
@@ -83,7 +83,7 @@ def test_a_run_that_is_gone_on_with_judges_again_what_was_changed(user: User, tm
 
 
 @pytest.mark.warm
-def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: User, tmp_path: Path) -> None:
+def test_a_list_of_images_reports_every_kind_of_bad_entry(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
     (images / "物理" / "1.png").write_bytes(b"no image")
@@ -117,7 +117,7 @@ def test_a_list_of_images_with_all_that_can_be_wrong_with_it(user: User, tmp_pat
 
 @pytest.mark.warm
 @pytest.mark.slow
-def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(user: User, tmp_path: Path) -> None:
+def test_an_image_that_was_replaced_during_the_run_is_not_scored(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     own_run(user, tmp_path / "data.json", images)
     config = user.simulated(tmp_path / "data.json", reward={"latency_ms": 400, "batch_size": 1})
@@ -132,7 +132,9 @@ def test_what_is_judged_is_what_was_recorded_even_if_it_is_replaced_meanwhile(us
 
 
 @pytest.mark.warm
-def test_a_run_stays_of_one_kind_and_a_place_without_images_is_a_usage_error(user: User, tmp_path: Path) -> None:
+def test_resuming_a_run_of_another_kind_and_a_folder_without_images_are_usage_errors(
+    user: User, tmp_path: Path
+) -> None:
     images = tmp_path / "somewhere"
     config, _ = own_run(user, tmp_path / "data.json", images)
     ours = user.score(images, config, "--resume", "latest")

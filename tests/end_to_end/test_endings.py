@@ -194,7 +194,7 @@ def test_too_many_failures_end_the_run(user: User, tmp_path: Path) -> None:
     assert len(user.rows("failed")) < 20
 
 
-def test_a_full_disk_ends_the_run_with_a_clear_message_and_it_goes_on_when_there_is_space(
+def test_a_full_disk_ends_the_run_with_a_clear_message_and_it_resumes_when_there_is_space(
     user: User, tmp_path: Path
 ) -> None:
     # In namespaces of its own, where anybody may mount a small file system.

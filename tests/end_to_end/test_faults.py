@@ -84,7 +84,7 @@ def test_a_pair_that_kills_its_reward_is_given_up_and_its_batch_is_not_lost(
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["edit", "score"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_two_pairs_that_kill_are_told_apart_from_their_neighbours(
+def test_two_pairs_that_kill_are_distinguished_from_their_neighbours(
     user: User, tmp_path: Path, role: str, workers: int
 ) -> None:
     deadly = ["物理/1", "物理/2"]

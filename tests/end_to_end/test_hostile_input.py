@@ -92,9 +92,7 @@ def coloured(number: int) -> Image.Image:
 
 
 @pytest.mark.warm
-def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_elsewhere(
-    user: User, tmp_path: Path
-) -> None:
+def test_with_any_ids_every_pair_has_its_own_image_and_no_file_lies_elsewhere(user: User, tmp_path: Path) -> None:
     items = [pair(name, encoded(coloured(number))) for number, name in enumerate(GOOD_IDS)]
     bad = [pair(name, encoded(coloured(255))) for name in BAD_IDS]
     data = write_data(tmp_path / "data.json", {"CON": items, "a\u202eb {0} %s": [*bad, items[0]], "..": items[:2]})
@@ -126,7 +124,7 @@ def test_whatever_ids_hold_every_pair_has_an_image_of_its_own_and_nothing_lies_e
 
 
 @pytest.mark.warm
-def test_an_id_that_is_the_file_name_of_another_one_does_not_take_its_image(user: User, tmp_path: Path) -> None:
+def test_an_id_that_equals_the_file_name_of_another_pair_does_not_take_its_image(user: User, tmp_path: Path) -> None:
     from scheduler.store.run_directory import RunDirectory
 
     name = Path(RunDirectory(tmp_path).image_path("c", LONG, 0)).name.removesuffix(".png")
@@ -172,7 +170,7 @@ class Scores_(Reward):
 """
 
 
-def test_texts_arrive_word_for_word_and_are_shown_without_being_acted_upon(user: User, tmp_path: Path) -> None:
+def test_texts_arrive_unchanged_and_are_shown_escaped(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(RECORDERS)
     items = []
     for number, text in enumerate(TEXTS):
@@ -209,7 +207,7 @@ def test_texts_arrive_word_for_word_and_are_shown_without_being_acted_upon(user:
         shows_safely(log.read_text(encoding="utf-8"))
 
 
-def test_templates_with_format_tricks_are_all_named_and_nothing_is_run(user: User, tmp_path: Path) -> None:
+def test_templates_with_format_tricks_are_all_reported_and_nothing_is_run(user: User, tmp_path: Path) -> None:
     tricks = ("{0.__class__}", "{original_description!r}", "{edit_instruction:>9999999}", "{}", "{edit_instruction.a}")
     prompts = {
         f"c{number}": {"system_prompt": "s", "user_prompt_template": trick} for number, trick in enumerate(tricks)
@@ -233,7 +231,7 @@ def laughs() -> str:
     return "\n".join(lines)
 
 
-def test_configs_that_mean_harm_are_refused_in_little_memory(user: User, tmp_path: Path) -> None:
+def test_malicious_configs_are_refused_in_little_memory(user: User, tmp_path: Path) -> None:
     pwned = tmp_path / "pwned"
     texts = {
         "laughs": laughs(),
@@ -255,7 +253,7 @@ def test_configs_that_mean_harm_are_refused_in_little_memory(user: User, tmp_pat
 
 
 @pytest.mark.parametrize("address", ["tcp://0.0.0.0:*", "tcp://10.0.0.1:5555"])
-def test_another_address_than_loopback_is_refused_by_name(user: User, tmp_path: Path, address: str) -> None:
+def test_an_address_other_than_loopback_is_refused_by_name(user: User, tmp_path: Path, address: str) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), pool={"transport": address})
     result = measured(user, "run", "--config", config, "--dry-run")
     assert result.code == 2
@@ -289,7 +287,7 @@ def one(name: str, **fields: str) -> Iterator[bytes]:
 
 @pytest.mark.warm
 @pytest.mark.slow
-def test_a_string_of_two_gigabytes_takes_no_memory_and_spoils_its_pair_alone(user: User, tmp_path: Path) -> None:
+def test_a_string_of_two_gigabytes_takes_no_memory_and_spoils_only_its_pair(user: User, tmp_path: Path) -> None:
     if shutil.disk_usage(tmp_path).free < 4 * 2**30:
         pytest.skip("less than 4 GiB of disk: the file has holes, but a file system may fill them")
     parts: list[bytes | int] = [b'{"c": [']
@@ -315,7 +313,7 @@ def test_a_string_of_two_gigabytes_takes_no_memory_and_spoils_its_pair_alone(use
     assert {row["pair_id"] for row in user.rows("scored")} == {"good", "other"}
 
 
-def test_json_that_is_nested_without_end_is_refused(user: User, tmp_path: Path) -> None:
+def test_deeply_nested_json_is_refused(user: User, tmp_path: Path) -> None:
     for number, text in enumerate(("[" * 100_000, '{"c": [' + '{"a": ' * 100_000)):
         path = tmp_path / f"deep{number}.json"
         path.write_text(text)

@@ -231,7 +231,7 @@ def noise(dice: random.Random) -> Answer:
     return dice.choice(kinds)
 
 
-def test_noise_strange_lives_doubles_and_results_that_nobody_asked_for_change_nothing(
+def test_noise_foreign_incarnations_duplicates_and_unrequested_results_change_nothing(
     user: User, workers: list[m.WorkerStatus]
 ) -> None:
     dice = random.Random(1)  # noqa: S311 - no secret
@@ -276,7 +276,7 @@ def lie(number: int, message: m.Edited) -> tuple[m.Edited, list[bytes]]:
             return msgspec.structs.replace(message, sha256=hashlib.sha256(b"").hexdigest()), [b""]
 
 
-def test_an_edit_that_is_not_what_it_is_said_to_be_is_a_failure_and_never_scored(
+def test_an_edit_that_differs_from_its_description_is_a_failure_and_is_never_scored(
     user: User, workers: list[m.WorkerStatus]
 ) -> None:
     def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:
@@ -296,7 +296,7 @@ def test_an_edit_that_is_not_what_it_is_said_to_be_is_a_failure_and_never_scored
         assert hashlib.sha256(content).hexdigest() == row["sha256"]
 
 
-def test_what_is_no_thumbnail_is_left_out_and_costs_nobody_the_edit(user: User, workers: list[m.WorkerStatus]) -> None:
+def test_an_invalid_thumbnail_is_left_out_and_the_edit_is_kept(user: User, workers: list[m.WorkerStatus]) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (4, 3)).save(stream, "JPEG")
     lies = (b"", b"no picture", stream.getvalue() + bytes(MAX_THUMBNAIL_BYTES) + b"\xff\xd9", stream.getvalue())
@@ -317,7 +317,7 @@ def test_what_is_no_thumbnail_is_left_out_and_costs_nobody_the_edit(user: User, 
     assert left == sources | {"edit/物理/3.jpg", "edit/spatial/3.jpg"}, "a lost source is made anew from the data"
 
 
-def test_a_worker_that_answers_for_another_one_is_not_believed(user: User, workers: list[m.WorkerStatus]) -> None:
+def test_an_answer_for_a_job_of_another_worker_is_dropped(user: User, workers: list[m.WorkerStatus]) -> None:
     """Editor-1 answers with each job of its colleague's too, before that one can; the colleague's own answers count."""
     colleague: list[m.Edited | m.Failed] = []
 
@@ -356,7 +356,7 @@ def test_scores_of_unknown_items_and_missing_ones_are_failures_with_a_reason(
 
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "ipc://\x1b[31m" + "x" * 200])
-def test_an_endpoint_that_is_none_ends_the_run_with_a_reason(
+def test_an_invalid_endpoint_ends_the_run_with_a_reason(
     user: User, workers: list[m.WorkerStatus], endpoint: str
 ) -> None:
     def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:

@@ -113,7 +113,7 @@ def test_editors_and_reward_work_together_with_different_versions_of_transformer
 
 
 @pytest.mark.slow
-def test_setting_up_what_is_up_to_date_changes_nothing(reward_python: Path) -> None:
+def test_setting_up_an_up_to_date_environment_changes_nothing(reward_python: Path) -> None:
     stamp = reward_python.parents[1] / "warmbench-installed"
     before = stamp.stat().st_mtime_ns
     again = set_up("--venv", reward_python.parents[1])
@@ -137,9 +137,7 @@ def test_a_conda_environment_is_created_once_and_used_by_name(tmp_path: Path, re
 
 
 @pytest.mark.slow
-def test_a_reward_runs_through_conda_and_nothing_of_it_is_left(
-    user: User, tmp_path: Path, tiny_reward_path: Path
-) -> None:
+def test_a_reward_runs_through_conda_and_leaves_nothing(user: User, tmp_path: Path, tiny_reward_path: Path) -> None:
     environment, calls = stand_in_conda(tmp_path, Path(sys.executable))
     (tmp_path / "created").touch()
     user.environment |= environment
@@ -154,7 +152,7 @@ def test_a_reward_runs_through_conda_and_nothing_of_it_is_left(
     assert user.left_over() == []
 
 
-def test_a_conda_environment_that_is_not_there_is_named_before_anything_is_started(
+def test_a_missing_conda_environment_is_reported_before_anything_starts(
     user: User, tmp_path: Path, tiny_reward_path: Path
 ) -> None:
     environment, calls = stand_in_conda(tmp_path, Path(sys.executable))
@@ -173,7 +171,7 @@ def test_a_conda_environment_that_is_not_there_is_named_before_anything_is_start
     assert list(user.home.iterdir()) == []
 
 
-def test_a_python_without_our_package_is_named_with_all_that_it_lacks(
+def test_a_python_without_our_package_is_reported_with_all_that_it_lacks(
     user: User, tmp_path: Path, tiny_reward_path: Path
 ) -> None:
     bare = tmp_path / "bare"

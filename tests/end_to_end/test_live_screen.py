@@ -43,7 +43,7 @@ def in_terminal(user: User, *arguments: str | Path, **environment: str) -> tuple
 
 
 @pytest.mark.slow
-def test_it_shows_who_is_at_what_and_what_came_out_so_far(user: User, tmp_path: Path) -> None:
+def test_it_shows_what_each_worker_does_and_the_results_so_far(user: User, tmp_path: Path) -> None:
     editor = {"latency_ms": 500, "load_seconds": 0.6, "faults": {"oom": ["物理/3"]}}
     data = small_benchmark(tmp_path / "data.json")
     config = user.simulated(data, editor=editor, scheduler={"heartbeat_seconds": 0.1})
@@ -75,7 +75,7 @@ def test_it_shows_who_is_at_what_and_what_came_out_so_far(user: User, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_run_whose_terminal_goes_away_ends_as_it_would_have(user: User, tmp_path: Path) -> None:
+def test_a_run_whose_terminal_goes_away_ends_normally(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), editor={"latency_ms": 300})
     mine, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -94,7 +94,7 @@ def test_a_run_whose_terminal_goes_away_ends_as_it_would_have(user: User, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_that_nobody_reads_along_any_more_ends_as_it_would_have(user: User, tmp_path: Path) -> None:
+def test_a_run_whose_output_is_closed_ends_normally(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), editor={"latency_ms": 300})
     with user.start("run", "--config", config) as process:
         assert process.stdout is not None

@@ -46,7 +46,7 @@ def other_environment(tmp_path: Path) -> Path:
     return folder
 
 
-def test_an_editor_and_a_reward_of_the_users_own_run_in_the_python_that_the_config_names(
+def test_a_users_own_editor_and_reward_run_in_the_python_that_the_config_names(
     user: User, tmp_path: Path, other_environment: Path
 ) -> None:
     (tmp_path / "elsewhere.py").write_text(SOURCE, encoding="utf-8")
@@ -66,7 +66,7 @@ def test_an_editor_and_a_reward_of_the_users_own_run_in_the_python_that_the_conf
     assert user.left_over() == []
 
 
-def test_a_class_that_the_named_environment_lacks_is_told_before_anything_starts(
+def test_a_class_that_the_environment_lacks_is_reported_before_anything_starts(
     user: User, tmp_path: Path, other_environment: Path
 ) -> None:
     python = str(other_environment / "bin" / "python")

@@ -9,7 +9,7 @@ from tests.csv_format import install_csv_format, write_csv
 from tests.harness import User, picture
 
 
-def test_a_format_by_one_file_outside_the_package_is_checked_run_and_named(user: User, tmp_path: Path) -> None:
+def test_a_format_from_a_file_outside_the_package_is_checked_run_and_named(user: User, tmp_path: Path) -> None:
     user.environment["PYTHONPATH"] = str(install_csv_format(tmp_path / "site"))
     picture((48, 32)).save(tmp_path / "a.png")
     rows = [(str(number), "spatial", "make it blue", "a.png") for number in range(3)]

@@ -57,9 +57,7 @@ def test_the_rewards_weights_are_read_while_the_last_edits_are_made(
 
 
 @pytest.mark.slow
-def test_a_reward_that_dies_of_it_is_not_asked_again_and_comes_onto_its_device_in_its_turn(
-    user: User, tmp_path: Path
-) -> None:
+def test_a_reward_that_dies_while_reading_early_loads_in_its_turn(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN_REWARD)
     config = user.config(
         benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=1))},

@@ -54,7 +54,7 @@ def table(user: User) -> list[dict[str, str]]:
 
 
 @pytest.mark.warm
-def test_reports_come_out_the_same_from_the_runs_directory_alone(user: User, tmp_path: Path) -> None:
+def test_reports_made_again_from_the_run_directory_are_the_same(user: User, tmp_path: Path) -> None:
     good = encoded(picture((32, 32)))
     data = write_data(
         tmp_path / "data.json",
@@ -126,7 +126,7 @@ def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: User, tmp_p
 
 
 @pytest.mark.slow
-def test_reading_along_disturbs_no_run(user: User, tmp_path: Path) -> None:
+def test_reading_a_run_in_progress_does_not_disturb_it(user: User, tmp_path: Path) -> None:
     patient = {"dead_after_seconds": 120}
     process = started_run(user, tmp_path / "data.json", pairs=10, latency_ms=100, scheduler=patient)
     # The run cannot finish while one of its editors is stopped.
@@ -153,7 +153,7 @@ def test_reading_along_disturbs_no_run(user: User, tmp_path: Path) -> None:
 
 @pytest.mark.warm
 @pytest.mark.slow
-def test_runs_are_compared_and_one_that_is_worse_is_told_by_the_exit_code(user: User, tmp_path: Path) -> None:
+def test_runs_are_compared_and_a_worse_one_gives_exit_code_4(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json")
     inverted = user.simulated(data)
     assert user.run_config(inverted).code == 0
@@ -186,7 +186,7 @@ def test_runs_are_compared_and_one_that_is_worse_is_told_by_the_exit_code(user: 
     assert "no setting differs" in same.output
 
 
-def test_what_is_no_run_or_no_comparison_is_a_usage_error(user: User, tmp_path: Path) -> None:
+def test_a_missing_run_or_an_empty_comparison_is_a_usage_error(user: User, tmp_path: Path) -> None:
     first, other = (saved_run(tmp_path / name, [planned(name), edited(name), scored(name, 5.0)]) for name in "ab")
     nothing = user.run("compare", first, other, "--fail-if-worse", "0.2")
     assert nothing.code == 2, "what could not be compared has not passed"

@@ -74,7 +74,7 @@ def scores(user: User) -> dict[str, float]:
     return {f"{pair['category']}/{pair['pair_id']}": pair["score"] for pair in user.report()["pairs"]}
 
 
-def test_the_edits_are_the_same_however_many_workers_and_in_any_order_and_nothing_is_left(
+def test_the_edits_are_the_same_for_any_number_of_workers_and_any_order_and_nothing_is_left(
     user: User, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, models: tuple[Path, Path]
 ) -> None:
     pairs = [pair(number, encoded(picture((40 + 4 * number, 40)))) for number in range(5)]
@@ -111,7 +111,7 @@ def test_the_edits_are_the_same_however_many_workers_and_in_any_order_and_nothin
         assert other.left_over() == []
 
 
-def test_models_are_moved_off_and_onto_the_device_when_the_stages_take_turns(
+def test_models_move_off_and_onto_the_device_when_the_stages_take_turns(
     user: User, tmp_path: Path, models: tuple[Path, Path]
 ) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
@@ -156,7 +156,7 @@ def test_checkpoint_after_checkpoint_runs_in_the_same_processes(
     assert {card.worker_id: card.pid for card in read_worker_cards(user.home / "plain")} == pids
 
 
-def test_weights_that_change_on_disk_are_loaded_anew(
+def test_weights_that_changed_on_disk_are_loaded_again(
     user: User, tmp_path: Path, models: tuple[Path, Path], other_tiny_editor_path: Path
 ) -> None:
     folder = tmp_path / "checkpoint"
@@ -175,7 +175,7 @@ def test_weights_that_change_on_disk_are_loaded_anew(
     assert user.hashes() != first, "what is reported is what lies in the folder now"
 
 
-def test_replies_are_generated_and_read_and_what_cannot_be_read_is_no_score(
+def test_replies_are_generated_and_parsed_and_an_unreadable_one_is_no_score(
     user: User, tmp_path: Path, tiny_editor_path: Path, tiny_trained_reward_path: Path
 ) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)

@@ -67,7 +67,7 @@ def changed(config: Path, section: str, **values: Any) -> Path:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(
+def test_an_interrupted_run_ends_like_an_undisturbed_one(
     user: User, warm_place: Place, tmp_path: Path, how: signal.Signals
 ) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=15)
@@ -93,7 +93,7 @@ def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(
     assert user.left_over() == []
 
 
-def test_what_is_whole_is_reused_and_the_models_do_nothing(finished: tuple[User, Path]) -> None:
+def test_complete_results_are_reused_and_the_models_do_nothing(finished: tuple[User, Path]) -> None:
     user, config = finished
     before = user.rows()
     result = resume(user, config)
@@ -102,7 +102,7 @@ def test_what_is_whole_is_reused_and_the_models_do_nothing(finished: tuple[User,
     assert user.rows() == before
 
 
-def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(finished: tuple[User, Path]) -> None:
+def test_a_torn_last_line_is_cut_off_and_its_unit_is_repeated(finished: tuple[User, Path]) -> None:
     user, config = finished
     before = scores(user)
     keep_lines(user, lambda row: row["event"] != "stage")
@@ -116,7 +116,7 @@ def test_a_torn_last_line_is_cut_off_and_its_unit_done_again(finished: tuple[Use
     assert all(line.endswith("}") for line in ledger(user).read_text(encoding="utf-8").splitlines())
 
 
-def test_a_damaged_line_is_passed_over_and_its_unit_done_again(finished: tuple[User, Path]) -> None:
+def test_a_damaged_line_is_skipped_and_its_unit_is_repeated(finished: tuple[User, Path]) -> None:
     user, config = finished
     before = scores(user)
     lines = ledger(user).read_bytes().splitlines(keepends=True)
@@ -132,7 +132,7 @@ def test_a_damaged_line_is_passed_over_and_its_unit_done_again(finished: tuple[U
 
 @pytest.mark.parametrize("damage", ["missing", "wrong"])
 @pytest.mark.parametrize("scored", [True, False])
-def test_an_image_that_is_not_as_it_was_made_is_made_again_if_it_matters(
+def test_a_missing_or_changed_image_is_made_again_if_it_is_needed(
     finished: tuple[User, Path], damage: str, scored: bool
 ) -> None:
     user, config = finished
@@ -154,7 +154,7 @@ def test_an_image_that_is_not_as_it_was_made_is_made_again_if_it_matters(
         assert (images / "1.png").read_bytes() != (images / "2.png").read_bytes()
 
 
-def test_another_seed_or_step_count_does_all_again_and_an_interruption_mixes_nothing(
+def test_another_step_count_repeats_everything_and_an_interruption_mixes_nothing(
     finished: tuple[User, Path],
 ) -> None:
     user, config = finished
@@ -200,7 +200,7 @@ def test_the_number_and_speed_of_workers_change_no_identity(finished: tuple[User
     assert "Reused: 8 of 8 edits, 4 of 8 scores" in result.output
 
 
-def test_pairs_that_changed_came_or_went(finished: tuple[User, Path]) -> None:
+def test_pairs_that_were_changed_added_or_removed(finished: tuple[User, Path]) -> None:
     user, config = finished
     data = config.with_name("data.json")
     content = json.loads(data.read_text(encoding="utf-8"))
@@ -225,7 +225,7 @@ def test_pairs_that_changed_came_or_went(finished: tuple[User, Path]) -> None:
 
 
 @pytest.mark.warm
-def test_what_failed_is_tried_again(user: User, tmp_path: Path) -> None:
+def test_failed_pairs_are_tried_again(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
         editor={"faults": {"error": ["物理/1"]}},
@@ -241,7 +241,7 @@ def test_what_failed_is_tried_again(user: User, tmp_path: Path) -> None:
     assert user.report()["failures"] == []
 
 
-def test_more_samples_and_passes_are_added_to_what_is_there(finished: tuple[User, Path]) -> None:
+def test_more_samples_and_passes_are_added_to_existing_results(finished: tuple[User, Path]) -> None:
     user, config = finished
     changed(config, "evaluation", samples_per_pair=2, reward_passes=2)
     result = resume(user, config)
@@ -277,7 +277,7 @@ def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("run", ["latest", "20200101_000000", "../../etc", "/"])
-def test_a_run_that_is_not_there_is_a_usage_error(user: User, tmp_path: Path, run: str) -> None:
+def test_a_missing_run_is_a_usage_error(user: User, tmp_path: Path, run: str) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     for arguments in (["--resume", run], ["--resume", run, "--dry-run"]):
         result = user.run_config(config, *arguments)
@@ -298,7 +298,7 @@ def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: 
 
 
 @pytest.mark.warm
-def test_too_many_failures_by_the_command_line_can_be_gone_on_with(user: User, tmp_path: Path) -> None:
+def test_a_run_with_too_many_failures_can_be_resumed(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})
     result = user.run_config(config, "--max-failures", "0.05")
     assert result.code == 1, result.output

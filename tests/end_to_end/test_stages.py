@@ -120,7 +120,7 @@ def test_scores_need_edits_and_stages_need_names(user: User, tmp_path: Path) -> 
     assert not user.output.exists()
 
 
-def test_a_stage_that_is_not_asked_for_needs_nothing_to_be_there(user: User, tmp_path: Path) -> None:
+def test_a_stage_that_is_not_asked_for_needs_no_model(user: User, tmp_path: Path) -> None:
     config = user.config(
         benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=1))},
         diffusion_model={"type": "simulated", "params": {"device_ids": ["cpu"]}},

@@ -31,9 +31,7 @@ def names(*folders: str, pairs: int, without: str = "") -> set[str]:
     return {f"{folder}/{name}" for folder in folders for name in both} - {without}
 
 
-def test_they_stay_when_the_edits_are_removed_and_the_source_of_a_failed_edit_is_there(
-    user: User, tmp_path: Path
-) -> None:
+def test_thumbnails_stay_when_edits_are_removed_and_a_failed_edit_has_its_source(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=3, size=(480, 600))
     editor = {"faults": {"oom": ["spatial/1"]}}
     config = user.simulated(data, editor=editor, **NOT_KEPT | {"evaluation": NOT_KEPT["evaluation"] | TWO_SAMPLES})
@@ -53,7 +51,9 @@ def test_they_stay_when_the_edits_are_removed_and_the_source_of_a_failed_edit_is
 TWO_SAMPLES = {"samples_per_pair": 2}
 
 
-def test_a_pair_that_can_not_be_edited_shows_its_source_if_that_is_an_image(user: User, tmp_path: Path) -> None:
+def test_a_pair_that_cannot_be_edited_has_a_thumbnail_of_its_source_if_that_is_an_image(
+    user: User, tmp_path: Path
+) -> None:
     image = encoded(picture((500, 400)))
     pairs = [pair("good", image), pair("no instruction", image, " "), pair("no image", "bm90aGluZw==")]
     data = write_data(tmp_path / "data.json", {"c": pairs})
@@ -62,7 +62,7 @@ def test_a_pair_that_can_not_be_edited_shows_its_source_if_that_is_an_image(user
 
 
 @pytest.mark.slow
-def test_what_is_missing_is_made_from_what_is_on_disk(user: User, tmp_path: Path) -> None:
+def test_missing_thumbnails_are_made_from_the_files_on_disk(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2))
     assert user.run_config(config).code == 0
     everything = names("source", "edit", pairs=2)

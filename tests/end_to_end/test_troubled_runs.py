@@ -71,7 +71,7 @@ def swapping(user: User, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_stalls_while_models_move_goes_on_where_it_was(user: User, swapping: Path) -> None:
+def test_a_scheduler_that_stalls_while_models_move_continues(user: User, swapping: Path) -> None:
     process = user.start("run", "--config", swapping)
     wait_until(lambda: len(edits_of(user.output)) == 8)
     process.send_signal(signal.SIGSTOP)
@@ -145,7 +145,7 @@ def test_a_score_out_of_range_is_a_failure_and_not_a_score(own_reward: User, odd
     assert {failure["kind"] for failure in own_reward.report()["failures"]} == {"out_of_range"}
 
 
-def test_a_reward_that_answers_with_no_number_fails_its_pairs_and_not_the_run(own_reward: User) -> None:
+def test_a_score_that_is_no_number_fails_its_pairs_and_not_the_run(own_reward: User) -> None:
     result = run_own_reward(own_reward, ("odd",), odd=".nan")
 
     assert result.code == 3, result.output

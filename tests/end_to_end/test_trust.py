@@ -81,7 +81,9 @@ def test_the_no_edit_control_says_what_it_is_and_is_beaten_by_an_editor_that_cha
     assert compare(user, something, nothing, "--fail-if-worse", "0.1") == 4
 
 
-def test_two_seeds_do_not_differ_for_sure_and_a_run_differs_from_itself_by_nothing(user: User, tmp_path: Path) -> None:
+def test_two_seeds_do_not_differ_significantly_and_a_run_does_not_differ_from_itself(
+    user: User, tmp_path: Path
+) -> None:
     (tmp_path / "mine.py").write_text(SEEDED_EDITOR)
     data = small_benchmark(tmp_path / "data.json")
 
@@ -118,7 +120,7 @@ def test_two_seeds_do_not_differ_for_sure_and_a_run_differs_from_itself_by_nothi
 
 
 @pytest.mark.warm
-def test_human_scores_stand_in_the_report_and_stay_there(
+def test_human_scores_are_in_the_report_and_survive_a_resume(
     user: User, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_of(user, user.simulated(small_benchmark(tmp_path / "data.json")))

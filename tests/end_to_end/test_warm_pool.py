@@ -49,7 +49,7 @@ def pairs(user: User) -> dict[str, Any]:
     return told
 
 
-def test_a_pool_is_started_looked_at_used_and_stopped(user: User, tmp_path: Path) -> None:
+def test_a_pool_is_started_shown_used_and_stopped(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     started = subprocess.run(
         [SCRIPT, config],
@@ -154,7 +154,7 @@ def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: User, tm
     assert "in place" not in result.output
 
 
-def test_two_runs_at_once_get_what_each_gets_alone(user: User, tmp_path: Path) -> None:
+def test_two_runs_at_once_give_the_same_results_as_alone(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=8)
     config = user.simulated(data, editor={"latency_ms": 40})
     assert user.run("workers", "start", "--config", config, "--pool", "shared").code == 0
@@ -208,7 +208,7 @@ def swapping(user: User, data: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_runs_that_move_models_take_turns_and_outlive_each_others_troubles(user: User, tmp_path: Path) -> None:
+def test_runs_that_move_models_take_turns_and_survive_each_others_failures(user: User, tmp_path: Path) -> None:
     config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=10))
     assert user.run("workers", "start", "--config", config).code == 0
     runs = [user.start("run", "--config", config, "--output-dir", tmp_path / f"run-{number}") for number in range(3)]
@@ -233,7 +233,7 @@ def test_runs_that_move_models_take_turns_and_outlive_each_others_troubles(user:
 
 
 @pytest.mark.slow
-def test_three_runs_that_move_models_finish_one_after_the_other_and_say_for_whom_they_wait(
+def test_three_runs_that_move_models_finish_one_after_the_other_and_say_what_they_wait_for(
     user: User, tmp_path: Path
 ) -> None:
     config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=3))
@@ -252,7 +252,7 @@ def test_three_runs_that_move_models_finish_one_after_the_other_and_say_for_whom
     wait_until(lambda: user.left_over() == [])
 
 
-def test_of_two_launchers_at_once_one_wins_and_both_runs_finish(user: User, tmp_path: Path) -> None:
+def test_two_launchers_at_once_give_one_pool(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     starts = [user.start("workers", "start", "--config", config) for _ in range(2)]
     results = [finished(process) for process in starts]
