@@ -98,12 +98,12 @@ class Place:
 
     def processes(self) -> list[psutil.Process]:
         """The commands, launchers and workers of this place that are alive."""
-        found = []
+        alive = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, ProcessLookupError):
                 if self._owns(process) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
+                    alive.append(process)
+        return alive
 
     def _owns(self, process: psutil.Process) -> bool:
         return any(str(self.root) in part for part in process.cmdline())

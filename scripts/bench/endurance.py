@@ -78,8 +78,8 @@ def _done(samples: Sequence[Sample]) -> Sample:
     return next(sample for sample in samples if sample.pairs == samples[-1].pairs)
 
 
-def _per_pair(one: Sample, other: Sample) -> float:
-    return (other.cpu_seconds - one.cpu_seconds) / (other.pairs - one.pairs)
+def _per_pair(earlier: Sample, later: Sample) -> float:
+    return (later.cpu_seconds - earlier.cpu_seconds) / (later.pairs - earlier.pairs)
 
 
 def _watch(run: ActiveRun) -> Sequence[Sample]:

@@ -41,7 +41,7 @@ def edits_of(rows: Sequence[Mapping[str, Any]]) -> Edits:
     spans = [(float(row["started"]), float(row["finished"])) for row in ordered]
     lengths = [finished - started for started, finished in spans]
     several = any(row["sample"] for row in ordered)
-    others = [one for one, row in zip(lengths, ordered, strict=True) if row["sample"]] if several else lengths[1:]
+    others = [length for length, row in zip(lengths, ordered, strict=True) if row["sample"]] if several else lengths[1:]
     return Edits(lengths[0], others, [after[0] - before[1] for before, after in itertools.pairwise(spans)])
 
 

@@ -88,7 +88,7 @@ def _seconds(model: Reward, requests: Sequence[ScoreRequest], parameters: Mappin
         return time.perf_counter() - started
     _synchronize(model.device)
     seconds = time.perf_counter() - started
-    wrong = [one.message for one in scores.judgements if one.kind is not None]
+    wrong = [judgement.message for judgement in scores.judgements if judgement.kind is not None]
     if parameters["scoring"] == "generate" or wrong:
         raise ValueError(wrong[0] if wrong else f"the replies ended after {ticks} of {steps} tokens")
     if list(scores.batch_sizes) != [len(requests)]:

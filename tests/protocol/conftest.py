@@ -18,7 +18,7 @@ Context = zmq.Context[zmq.Socket[bytes]]
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """A folder of the test's own with a path that is short enough for sockets; pytest's may not be."""
+    """A folder whose path is short enough for sockets, unlike pytest's."""
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="wb-"))
     yield folder
     shutil.rmtree(folder)
@@ -26,7 +26,7 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def context() -> Iterator[Context]:
-    """A ZeroMQ context that has to end once the test has closed its sockets: the test fails if it hangs."""
+    """A ZeroMQ context that must end when the test has closed its sockets: the test fails if it hangs."""
     made: Context = zmq.Context()
     yield made
     ended = threading.Thread(target=made.term, daemon=True)
@@ -37,7 +37,7 @@ def context() -> Iterator[Context]:
 
 @pytest.fixture(params=["ipc", "tcp"])
 def endpoint(request: pytest.FixtureRequest, short_folder: Path) -> str:
-    """Where to bind."""
+    """The endpoint to bind."""
     return ipc_endpoint(short_folder / "worker.sock") if request.param == "ipc" else "tcp://127.0.0.1:*"
 
 

@@ -1,4 +1,4 @@
-"""What the tests of sockets say over them."""
+"""Messages and helpers for the tests of sockets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def edited(job: str) -> m.Edited:
 
 
 def wait_for_message(end: Listener | Link) -> None:
-    """Return once there is something to receive."""
+    """Wait until there is something to receive."""
     assert end.socket.poll(10_000), "nothing arrived"
 
 
 def say_and_hear(listener: Listener, link: Link, job: str) -> bytes:
-    """Have the link say something; return what the listener calls it."""
+    """Send a message over the link; return the identity that the listener gives it."""
     assert link.send(ack(job))
     wait_for_message(listener)
     received = listener.receive()

@@ -1,4 +1,4 @@
-"""From a struct's type to values of it: random ones, one full sample, and every way to get one field wrong.
+"""Makes values of a struct's type: random ones, one full sample, and every way to get one field wrong.
 
 All is derived from the types themselves, so that a new message or field is tested without a line written here.
 """
@@ -42,16 +42,16 @@ plain_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-"""What a message may carry in its free fields: JSON's kinds of values."""
+"""Values for a message's free fields: those of JSON."""
 
 
 def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:
-    """Random values of a type; structs come as instances."""
+    """Random values of a type; structs are instances."""
     match kind:
         case inspect.StructType():
             return st.builds(kind.cls, **{field.name: values_of(field.type) for field in kind.fields})
         case inspect.UnionType():
-            return st.one_of([values_of(one) for one in kind.types])
+            return st.one_of([values_of(member) for member in kind.types])
         case inspect.LiteralType():
             return st.sampled_from(kind.values)
         case inspect.StrType(pattern=str() as pattern):
@@ -78,13 +78,13 @@ def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:
 
 
 def sample(kind: inspect.Type) -> Any:
-    """One value as it travels, with every field set and something in every list."""
+    """One value as on the wire, with every field set and an entry in every list."""
     match kind:
         case inspect.StructType():
             tag = {kind.tag_field: kind.tag} if kind.tag_field else {}
             return tag | {field.encode_name: sample(field.type) for field in kind.fields}
         case inspect.UnionType():
-            return sample(next(one for one in kind.types if not isinstance(one, inspect.NoneType)))
+            return sample(next(member for member in kind.types if not isinstance(member, inspect.NoneType)))
         case inspect.LiteralType():
             return kind.values[0]
         case inspect.StrType():
@@ -103,7 +103,7 @@ def sample(kind: inspect.Type) -> Any:
 
 
 def mutants(kind: inspect.StructType) -> Iterator[tuple[str, Any]]:
-    """Every wrong form of the struct's sample that differs from it in one place, with what was done."""
+    """Every wrong form of the struct's sample that differs in one place, with a description."""
     yield from _mutants(kind, sample(kind), "")
 
 
@@ -124,8 +124,8 @@ def _mutants(kind: inspect.Type, good: Any, path: str) -> Iterator[tuple[str, An
                 for what, bad in _mutants(field.type, good[name], f"{path}.{name}"):
                     yield what, good | {name: bad}
         case inspect.UnionType():
-            inner = next(one for one in kind.types if not isinstance(one, inspect.NoneType))
-            yield from (one for one in _mutants(inner, good, path) if one[1] is not None)
+            inner = next(member for member in kind.types if not isinstance(member, inspect.NoneType))
+            yield from (mutant for mutant in _mutants(inner, good, path) if mutant[1] is not None)
         case inspect.ListType():
             for what, bad in _mutants(kind.item_type, good[0], f"{path}[0]"):
                 yield what, [bad]
@@ -135,7 +135,7 @@ def _mutants(kind: inspect.Type, good: Any, path: str) -> Iterator[tuple[str, An
 
 
 def _wrong(kind: inspect.Type) -> list[Any]:
-    """Values that do not belong to the type; for a union, its members tell theirs."""
+    """Values that do not belong to the type or, for a union, to any of its members."""
     match kind:
         case inspect.StructType():
             empty: list[Any] = [{}] if any(field.required for field in kind.fields) else []

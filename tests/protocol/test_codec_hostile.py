@@ -1,4 +1,4 @@
-"""Whatever bytes arrive, decoding them gives a whole message or a ``ProtocolError``, in bounded memory."""
+"""Decoding any bytes gives a valid message or a ``ProtocolError``, in bounded memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _images(kind: type[m.Message]) -> list[bytes]:
 
 
 def _decode_or_refuse(frames: Sequence[codec.Buffer]) -> None:
-    """Decode; what comes out, if anything, is a whole message: it can be sent again and is the same."""
+    """Decode; check that the result, if any, is a valid message that stays the same when it is sent again."""
     try:
         message, images = decode(frames)
     except ProtocolError:

@@ -1,4 +1,4 @@
-"""Every message survives the wire as it was, with its images."""
+"""Every message arrives unchanged, with its images."""
 
 from __future__ import annotations
 

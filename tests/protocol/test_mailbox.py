@@ -27,7 +27,7 @@ def _woken(mailbox: Mailbox, seconds: float = 0) -> bool:
 
 
 def _run_until(mailbox: Mailbox, ran: list[tuple[int, int]], count: int) -> None:
-    """Be the loop: wait, run what is there, until so many events have run."""
+    """Act as the loop: wait and run events until ``count`` have run."""
     while len(ran) < count:
         assert _woken(mailbox, 10), f"not woken, and {count - len(ran)} events have not run"
         mailbox.run()
@@ -53,7 +53,7 @@ def test_events_of_many_threads_all_run_in_each_threads_order(mailbox: Mailbox) 
     for thread in threads:
         thread.join()
     for number in range(8):
-        assert [event for event in ran if event[0] == number] == [(number, one) for one in range(500)]
+        assert [event for event in ran if event[0] == number] == [(number, count) for count in range(500)]
     mailbox.run()
     assert len(ran) == 8 * 500
     assert not _woken(mailbox)
@@ -69,7 +69,7 @@ def test_events_run_in_the_thread_that_runs_the_mailbox(mailbox: Mailbox) -> Non
 
 
 def test_a_full_pipe_neither_blocks_nor_loses_events(mailbox: Mailbox) -> None:
-    # Far more than a socket pair holds, and nobody reads meanwhile.
+    # Far more than a socket pair holds, with no reader meanwhile.
     ran: list[tuple[int, int]] = []
     _post_all(mailbox, ran, 0, 20_000)
     with pytest.raises(BlockingIOError):
@@ -121,7 +121,7 @@ def test_a_signal_wakes_the_loop_and_its_handler_may_post(mailbox: Mailbox) -> N
     try:
         mailbox.wake_on_signals()
         assert not _woken(mailbox)
-        # From outside of this thread, as a process manager would send it, while this one waits.
+        # From another process, as a process manager would send it, while this thread waits.
         main = threading.main_thread().ident
         assert main is not None
         timer = threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGUSR1))

@@ -1,4 +1,4 @@
-"""The plan survives its way to the launcher, and a wrong one is refused there."""
+"""A plan reaches the launcher unchanged, and a wrong one is refused there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_plan_with_one_wrong_field_is_refused() -> None:
         except msgspec.ValidationError:
             continue
         accepted.append(what)
-    # In free parameters anything goes here: it comes as JSON, which has nothing else.
+    # Free parameters may hold anything here: the plan is JSON, which has no other values.
     assert len(accepted) == len(NOT_JSON)
     assert all(".spec.params[name]" in what for what in accepted)
 

@@ -1,4 +1,4 @@
-"""Cards are whole or absent, and only those of living processes count."""
+"""Cards are complete or absent, and only those of running processes count."""
 
 from __future__ import annotations
 

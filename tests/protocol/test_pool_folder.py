@@ -1,4 +1,4 @@
-"""The pool's folder is the user's own and closed to all others, and no name leads out of it."""
+"""The pool's folder belongs to the user, is closed to others, and no name leads out of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(params=["the home", "the pool"])
 def folder(request: pytest.FixtureRequest, pools: Path) -> Path:
-    """What is to be wrong: the folder of all pools, or that of the pool."""
+    """The folder to break: that of all pools, or the pool's."""
     if request.param == "the home":
         return pools
     pools.mkdir(mode=0o700)
@@ -33,7 +33,7 @@ def folder(request: pytest.FixtureRequest, pools: Path) -> Path:
 
 @pytest.fixture(params=[0o000, 0o022, 0o077])
 def umask(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A umask that somebody may have."""
+    """A umask that a user may have."""
     before = os.umask(request.param)
     yield request.param
     os.umask(before)

@@ -1,4 +1,4 @@
-"""Locks between real processes: one holder at a time, and the kernel frees what a dead one held."""
+"""Locks between real processes: one holder at a time, and the kernel releases a dead holder's lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _open_descriptors() -> int:
 
 @contextmanager
 def _holder(path: Path) -> Iterator[tuple[subprocess.Popen[str], bool]]:
-    """A process that has tried for the lock, and whether it has it. It ends with its standard input."""
+    """A process that has tried to take the lock, and whether it has it. It ends with its standard input."""
     command = [sys.executable, "-c", _HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

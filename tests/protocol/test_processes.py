@@ -1,4 +1,4 @@
-"""Real processes: whether one lives, and being told when it ends."""
+"""Real processes: whether one is alive, and when it ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from protocol.processes import create_time, is_alive, open_pidfd
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that lives until its standard input is closed, or it is killed."""
+    """A process that runs until its standard input is closed, or it is killed."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         yield process
         process.kill()
@@ -52,7 +52,7 @@ def test_a_zombie_is_not_alive(child: subprocess.Popen[bytes]) -> None:
     with os.fdopen(os.pidfd_open(child.pid)) as ended:
         child.kill()
         assert _readable(ended.fileno(), 10)
-    # It has ended and nobody has asked for its exit code yet.
+    # It has ended, and its exit code has not been read.
     assert psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE
     assert not is_alive(child.pid, created)
     assert open_pidfd(child.pid, created) is None
@@ -95,15 +95,15 @@ def test_an_invalid_pid_is_no_process(pid: int) -> None:
 
 
 def test_a_thread_id_has_no_pidfd() -> None:
-    found: list[int | None] = []
+    pidfds: list[int | None] = []
 
     def look() -> None:
-        found.append(open_pidfd(threading.get_native_id(), create_time(os.getpid())))
+        pidfds.append(open_pidfd(threading.get_native_id(), create_time(os.getpid())))
 
     thread = threading.Thread(target=look)
     thread.start()
     thread.join()
-    assert found == [None]
+    assert pidfds == [None]
 
 
 def test_no_descriptor_is_left_open_without_a_process(child: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The bytes on the wire stay what they are: workers and schedulers of different versions may talk to each other.
+"""The bytes on the wire must not change: workers and schedulers of different versions may be connected.
 
 ``tests/data/messages.json`` has two examples of every message, one with every field set, one with required fields
 only. ``tests/recorded.py`` says how to record them again.

@@ -1,4 +1,4 @@
-"""Real sockets: whole messages in order, no blocking whatever the other side does, ends that do not hang."""
+"""Real sockets: complete messages in order, no blocking whatever the other side does, no hanging on close."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_sending_to_a_peer_that_is_gone_returns_false(context: Context, pair: tu
     listener, link = pair
     with Link(context, listener.endpoint) as leaver:
         peer = say_and_hear(listener, leaver, "1")
-    # ZeroMQ learns of it in its own time; until then what is sent is lost, and never an error.
+    # ZeroMQ notices it after a while; until then messages are lost without an error.
     wait_until(lambda: listener.send(peer, edited("1"), [b"image"]) is False, seconds=10)
     say_and_hear(listener, link, "the others are still heard")
 

@@ -1,4 +1,4 @@
-"""Strangers on real sockets: garbage, surplus and oversized frames are dropped, and what comes behind is still read."""
+"""Strangers on real sockets: garbage, surplus and oversized frames are dropped, and later messages still arrive."""
 
 from __future__ import annotations
 

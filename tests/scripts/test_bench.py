@@ -1,4 +1,4 @@
-"""The bench measures what it says, on pools of its own, and cleans up."""
+"""The bench measures what it claims, on its own pools, and cleans up."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ TINY = Settings(
 
 
 def processes_with(text: str) -> list[psutil.Process]:
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if any(text in part for part in process.cmdline()):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 def config_of_child(pid: int) -> str | None:
-    """The config of the run that this process has started, once there is one."""
+    """The config of the run that this process has started, if there is one yet."""
     for child in psutil.Process(pid).children():
         with contextlib.suppress(psutil.Error, ValueError):
             return child.cmdline()[child.cmdline().index("--config") + 1]
@@ -91,11 +91,11 @@ def test_the_ideal_wall_of_unequal_edits_gives_the_next_pair_to_the_first_free_d
 
 def test_the_share_includes_encoding_after_the_device_and_busy_does_not() -> None:
     spans = [Span(10.0, 11.0, 11.5), Span(10.0, 11.0, 12.0), Span(11.0, 12.0, 12.5)]
-    found = throughput(spans, 2, ideal_seconds=2.0)
+    result = throughput(spans, 2, ideal_seconds=2.0)
 
-    assert found.device_wall_seconds == 2.0
-    assert found.busy == pytest.approx(0.75)
-    assert found.share == pytest.approx(2.0 / 2.5)
+    assert result.device_wall_seconds == 2.0
+    assert result.busy == pytest.approx(0.75)
+    assert result.share == pytest.approx(2.0 / 2.5)
 
 
 def test_the_lost_time_per_pair_is_that_of_all_devices_beyond_the_ideal() -> None:
@@ -263,7 +263,7 @@ def test_a_gallery_is_opened_searched_sorted_and_scrolled() -> None:
         ratios = run_suite(place, TINY, raw.append, ["gallery"])
 
     assert [numbers["pairs"] for numbers in raw] == [4, 12]
-    assert all(0 < min(one["seconds_until_cards"]) <= max(one["seconds_until_pictures"]) for one in raw)
+    assert all(0 < min(numbers["seconds_until_cards"]) <= max(numbers["seconds_until_pictures"]) for numbers in raw)
     assert len(raw[1]["search_ms"]) == 20
     assert len(raw[1]["frame_ms"]["scrolling"]) == 12
     assert set(raw[1]["sort_ms"]) >= {"first", "best", "file", "category", "slowest"}

@@ -1,4 +1,4 @@
-"""The 95 % intervals hold the true value as often as they claim, from 50 pairs up, whatever the scores look like."""
+"""The 95 % intervals contain the true value as often as they claim, from 50 pairs up, for all kinds of scores."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_a_percentile_bootstrap_covers_less_with_few_pairs() -> None:
 
 
 def test_at_50_pairs_the_intervals_of_the_correlations_cover_93_to_97_percent() -> None:
-    found = coverage_of_correlations(0.8, 50, 400, seed=2)
-    assert all(0.93 <= one <= 0.97 for one in found), found
+    coverage = coverage_of_correlations(0.8, 50, 400, seed=2)
+    assert all(0.93 <= share <= 0.97 for share in coverage), coverage
 
 
 @every_kind

@@ -1,4 +1,4 @@
-"""The measurements for a GPU: what is built has the published sizes, and tiny models go the same way on a CPU."""
+"""The full-size measurements: models have the published sizes, and tiny models are measured the same way on a CPU."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def test_a_build_that_ran_out_of_time_continues_where_it_stopped(tmp_path: Path)
     with pytest.raises(OutOfTimeError):
         build_reward(tmp_path, TINY, "cpu", twice)
     assert not (tmp_path / "config.json").exists()
-    begun = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
-    assert len(begun) == 2
+    written = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
+    assert len(written) == 2
     build_reward(tmp_path, TINY, "cpu", lambda: None)
     whole = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
     assert len(whole) > 2
-    assert begun.items() <= whole.items()
+    assert written.items() <= whole.items()
     index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
     assert set(index["weight_map"].values()) == whole.keys()
 
@@ -124,13 +124,13 @@ def test_the_table_shows_figures_failures_and_what_was_not_reached() -> None:
         {"measure": "score", "status": "figure", "what": "batches of 16", "error": "ModelError: out of | memory"},
         {"measure": "score", "status": "failed", "message": "JobError: it\n  was killed\n"},
     ]
-    found = {
+    results = {
         "edit": latest(records, "edit", {"steps": 50}),
         "score": latest(records, "score", {}),
         "switch": latest(records, "switch", {}),
     }
-    assert [status_of(one) for one in found.values()] == ["done", "failed", None]
-    assert markdown_table(found)[2:] == [
+    assert [status_of(rows) for rows in results.values()] == ["done", "failed", None]
+    assert markdown_table(results)[2:] == [
         "| an edit | 2 s |",
         "| batches of 16 | failed: ModelError: out of \\| memory |",
         "| score | failed: JobError: it; was killed |",
@@ -139,8 +139,8 @@ def test_the_table_shows_figures_failures_and_what_was_not_reached() -> None:
 
 
 def test_a_hint_is_shown_with_its_error() -> None:
-    said = "`run` ended with exit code 2:\n1 problem\n  flash needs the package flash_attn\n      leave it out\n"
-    assert short(said) == "flash needs the package flash_attn; leave it out"
+    message = "`run` ended with exit code 2:\n1 problem\n  flash needs the package flash_attn\n      leave it out\n"
+    assert short(message) == "flash needs the package flash_attn; leave it out"
     assert short("Traceback:\n    act()\nValueError: too few\n") == "ValueError: too few"
 
 
@@ -159,10 +159,10 @@ def run(*arguments: str, models: Path) -> str:
 @pytest.mark.slow
 def test_tiny_models_are_built_and_edit_and_score_on_a_cpu(tmp_path: Path) -> None:
     chosen = [part for name in ("build-editor", "edit", "build-reward", "score") for part in ("--only", name)]
-    said = run(*chosen, models=tmp_path)
+    output = run(*chosen, models=tmp_path)
     records = read_records(tmp_path / "measured.jsonl")
     ended = {record["measure"]: record["status"] for record in records}
-    assert ended == dict.fromkeys(("build-editor", "edit", "build-reward", "score"), "done"), said
+    assert ended == dict.fromkeys(("build-editor", "edit", "build-reward", "score"), "done"), output
     figures = [record for record in records if record["status"] == "figure"]
     (edit,) = [record for record in figures if "seconds_per_edit" in record]
     assert 0 < edit["seconds_per_edit"] < 60
@@ -176,7 +176,7 @@ def test_tiny_models_are_built_and_edit_and_score_on_a_cpu(tmp_path: Path) -> No
     assert all(record["images_per_second"] > 0 for record in rates), rates
     (raw,) = (tmp_path / "raw").glob("*.jsonl")
     assert len(raw.read_text().splitlines()) == len(records) + 1
-    assert said.count("| reward, `") == 4
+    assert output.count("| reward, `") == 4
 
     again = run(*chosen, "--only", "moves-reward", "--minutes", "-1", models=tmp_path)
     assert "| moves-reward | not reached |" in again

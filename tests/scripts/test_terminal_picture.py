@@ -1,4 +1,4 @@
-"""What a command shows in a real pseudo-terminal becomes a page: colours, dim and bold text, wide characters."""
+"""A command's screen in a real pseudo-terminal becomes a page: colours, dim and bold text, wide characters."""
 
 from __future__ import annotations
 

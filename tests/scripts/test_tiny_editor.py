@@ -1,4 +1,4 @@
-"""The tiny editor is a complete checkpoint, built the same each time, and quick enough to demonstrate with."""
+"""The tiny editor is a complete checkpoint, the same at each build, and fast enough for demonstrations."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Pool:
         return client
 
     def edit(self) -> str:
-        """An edit for the honest run, up to its acknowledgement; the job's name."""
+        """Make an edit for the honest run, up to its acknowledgement; return the job's name."""
         job = f"honest-{self.jobs}"
         self.jobs += 1
         self.run.edit(job, epoch=self.epoch)
@@ -66,12 +66,12 @@ class Pool:
         return job
 
     def state(self) -> m.WorkerState:
-        """How the worker stands, having read all that was sent before."""
+        """The worker's state, after it has read all earlier messages."""
         self.run.hello()
         return self.run.expect(m.Welcome).state
 
     def status(self) -> m.PoolStatus:
-        """How the pool stands."""
+        """The pool's status."""
         while self.lease.link.receive() is not None:
             pass
         self.lease.send(m.Status)
@@ -83,15 +83,15 @@ class Pool:
         return self.worker, psutil.Process(self.launcher.pid)
 
     def memory(self) -> int:
-        """Bytes that worker and launcher take together."""
+        """The memory of worker and launcher together, in bytes."""
         return sum(process.memory_info().rss for process in self.processes)
 
     def logs(self) -> str:
-        """What worker and launcher have logged."""
+        """The logs of worker and launcher."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
     def close(self) -> None:
-        """End it all."""
+        """End the pool and remove its files."""
         for client in self.clients:
             client.link.close()
         self.context.destroy(0)
@@ -110,7 +110,7 @@ class _Client(Client):
         self.incarnation = incarnation
 
     def hello(self, **fields: Any) -> None:
-        # Silence is not what these tests are about.
+        # These tests are not about silent runs.
         super().hello(**{"dead_after_seconds": 3600.0, **fields})
 
     def send(self, message: type[m.Message], images: Any = (), **fields: Any) -> None:

@@ -19,13 +19,13 @@ def file_of(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (7, 5)) -> Image.Image:
-    """Noise, the same each time."""
+    """Noise; the same at each call."""
     values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], len(Image.new(mode, (1, 1)).getbands())))
     return Image.fromarray(values.astype(np.uint8).squeeze(), mode)
 
 
 def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of these chunks (name and content), with right checksums."""
+    """A PNG of these chunks (name and content), with correct checksums."""
     body = b"".join(
         struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
         for name, content in chunks
@@ -34,7 +34,7 @@ def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises an RGB image of this size and holds none of it."""
+    """A PNG whose header announces an RGB image of this size, without pixels."""
     return png_of((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", b""))
 
 

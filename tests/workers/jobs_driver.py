@@ -18,13 +18,13 @@ WAITING = (JobState.QUEUED, JobState.DECODING, JobState.READY)
 
 
 def but_decoding(actions: list[JobAction]) -> list[JobAction]:
-    """The actions without what may now be decoded, which is checked by itself."""
+    """The actions except ``Decode``, which is checked separately."""
     return [action for action in actions if not isinstance(action, Decode)]
 
 
 @dataclass(eq=False)
 class Payload:
-    """One job, from when it arrived until all of it is dropped."""
+    """One job, from its arrival until it is dropped."""
 
     key: JobKey
     round: int | None
@@ -34,7 +34,7 @@ class Payload:
 
 @dataclass
 class Run:
-    """``passed_over``: how often each other run got the device while this one could have had it."""
+    """A run. ``passed_over``: how often each other run got the device while this one could have had it."""
 
     released: int = -1
     passed_over: Counter[str] = field(default_factory=Counter)
@@ -68,7 +68,7 @@ class JobsDriver:
         gone = [payload.key for payload in self._of(run)]
         self.runs.pop(run, None)
         actions = self.jobs.drop(run)
-        assert but_decoding(actions) == [Forget(key) for key in gone], "nothing is done for a run that is gone"
+        assert but_decoding(actions) == [Forget(key) for key in gone], "nothing happens for a run that is gone"
         self._act(actions)
         assert self.jobs.drop(run) == []
 
@@ -134,7 +134,7 @@ class JobsDriver:
         following = self.jobs.following
         actions = self.jobs.device_done(failed=failed)
         started = [action.key for action in actions if isinstance(action, Start)]
-        assert started == ([following] if following else []), "the device may have gone on with what was to follow"
+        assert started == ([following] if following else []), "the device may have continued with the next job"
         first = actions[:1] if live else []
         assert first == ([ReportAtBarrier(payload.key, payload.round)] if live else []), "the barrier comes first"
         self._act(actions)
@@ -143,7 +143,7 @@ class JobsDriver:
     # -- what may come next
 
     def trouble(self) -> None:
-        """Something that a run in order would not do, or need not do."""
+        """An event that a correct run would not, or need not, cause."""
         run, job = self.adversary.pick("abc"), self.adversary.pick("1234")
         happenings: list[Callable[[], None]] = [partial(self.attach, run), partial(self.drop, run)]
         if run in self.runs:
@@ -157,14 +157,14 @@ class JobsDriver:
         self.adversary.pick(happenings)()
 
     def ask(self) -> None:
-        """A run sends something, perhaps what it has sent before."""
+        """A run sends something, perhaps again."""
         run = self.adversary.pick(sorted(self.runs))
         job, round_ = self.adversary.pick("1234"), self.adversary.pick([None, 0, 1, 2])
         happenings = [partial(self.add, JobKey(run, job), round_), partial(self.release, run, round_ or 0)]
         self.adversary.pick(happenings)()
 
     def progress(self) -> bool:
-        """Something ends that was begun, or a result is acknowledged; False if there is nothing of that."""
+        """Started work ends, or a result is acknowledged; False if there is neither."""
         happenings: list[Callable[[], None]] = [self.end_device] if self._device else []
         happenings += [partial(self.end_codec, work) for work in self._codec]
         results = [key for key, payload in self.payloads.items() if payload.state is JobState.UNDELIVERED]

@@ -1,4 +1,4 @@
-"""Requests for the tests of simulated models, and a child process for the faults that nothing survives."""
+"""Requests for the tests of simulated models, and a child process for fatal faults."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SimulatedEditor(spec_of("editor"), "cpu").edit(request, progress)
 
 
 def start_child_edit(fault: str) -> subprocess.Popen[str]:
-    """Edit one pair with this fault in a process of its own; each progress is a line of its output."""
+    """Edit one pair with this fault in another process, which prints a line for each progress."""
     code = CHILD_EDIT.format(fault=fault)
     command = [sys.executable, "-c", code]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, encoding="utf-8")

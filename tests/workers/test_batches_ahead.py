@@ -1,4 +1,4 @@
-"""A reward's next batches are prepared while the device scores, by the model that will score them, and not too many."""
+"""A reward's next batches are prepared while the device scores: by the model that scores them, and a limited number."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from workers.workbench import Workbench
 
 @dataclass(frozen=True)
 class Prepared(ScoreRequest):
-    """A request with the name of the checkpoint that has prepared it."""
+    """A request with the name of the checkpoint that prepared it."""
 
     by: str | None = None
 
 
 class CarefulReward(Reward):
-    """A user's reward that prepares. Its parameters say what it waits for and where it fails."""
+    """A user's reward that prepares batches. Its parameters say what it waits for and where it fails."""
 
     gates: Mapping[str, threading.Event]
     seen: list[tuple[str, str, str]]
-    """What was called, for which edit, on which thread."""
+    """The calls: what, for which edit, on which thread."""
 
     def load(self, residency: m.Residency) -> None:
         """There is nothing to read."""
@@ -50,13 +50,16 @@ class CarefulReward(Reward):
     def prepare_batch(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any]) -> Sequence[ScoreRequest]:
         name = self.spec.name
         self._pass("prepare", requests, parameters)
-        return [Prepared(one.image, one.source, one.prompt, one.key, one.image_sha256, by=name) for one in requests]
+        return [
+            Prepared(request.image, request.source, request.prompt, request.key, request.image_sha256, by=name)
+            for request in requests
+        ]
 
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
         self._pass("score", requests, parameters)
         judgements = []
-        for one in requests:
-            by = one.by if isinstance(one, Prepared) else None
+        for request in requests:
+            by = request.by if isinstance(request, Prepared) else None
             right = by == self.spec.name
             judgements.append(m.Judgement(aspect="", score=float(right), response=f"{self.spec.name} by {by}"))
         return Scores(judgements)
@@ -73,21 +76,21 @@ class CarefulReward(Reward):
 
 
 class PlainReward(Reward):
-    """A user's reward as they were written before there was anything to prepare."""
+    """A user's reward that has no ``prepare_batch``."""
 
     def load(self, residency: m.Residency) -> None:
         """There is nothing to read."""
 
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
-        return Scores([m.Judgement(aspect="", score=float(type(one) is ScoreRequest)) for one in requests])
+        return Scores([m.Judgement(aspect="", score=float(type(request) is ScoreRequest)) for request in requests])
 
 
 class Bench:
-    """A workbench with its device, and what it sends."""
+    """A workbench with its device, and the messages that it sends."""
 
     def __init__(self, folder: Path, kind: type[Reward]) -> None:
         self._mailbox = mailbox = Mailbox()
-        # Its thread outlives the test: it must not keep the workbench.
+        # The device's thread outlives the test and must not hold the workbench.
         self.device = Device(lambda: mailbox.post(lambda: None))
         self.holder = ModelHolder("cpu", folder, self.device.watchdog)
         self.replies: dict[str, m.Message] = {}
@@ -118,7 +121,7 @@ class Bench:
             item = m.ScoreItem(item=key, key=key, with_source=False, prompts=[m.Prompt(aspect="", system="", user="")])
             message = m.Score(run="run", incarnation="x", epoch=1, job=key, items=[item], parameters=parameters)
             self.bench.add(message, [encode_png(Image.new("RGB", (8, 8)))])
-            # One after the other, or the codec threads decide which is the first.
+            # One at a time: otherwise the codec threads decide which is first.
             self.until(partial(self._is_decoded, job))
 
     def until(self, condition: Callable[[], object]) -> None:
@@ -178,8 +181,8 @@ def test_a_batch_is_prepared_while_the_device_scores_another(
     assert not bench.replies
     gates["score a"].set()
     assert [bench.judgement(key).score for key in "ab"] == [1.0, 1.0]
-    # Nobody was ahead of the first one: the device did both.
-    assert [one for one in seen if one[0] == "prepare"] == [("prepare", "a", "device"), ("prepare", "b", "ahead")]
+    # The first batch was not prepared ahead: the device did both.
+    assert [call for call in seen if call[0] == "prepare"] == [("prepare", "a", "device"), ("prepare", "b", "ahead")]
 
 
 def test_no_more_than_two_batches_are_prepared_ahead_and_the_next_one_follows(
@@ -188,14 +191,14 @@ def test_no_more_than_two_batches_are_prepared_ahead_and_the_next_one_follows(
     gates["score a"], gates["score b"] = threading.Event(), threading.Event()
     bench.add(*"abcde")
     bench.until(lambda: sum(what == "prepare" for what, _, _ in seen) == 3)
-    prepared = [one.prepared for one in bench.bench._payloads.values() if one.prepared is not None]
+    prepared = [payload.prepared for payload in bench.bench._payloads.values() if payload.prepared is not None]
     assert len(prepared) == 2
     gates["score a"].set()
     bench.until(lambda: sum(what == "prepare" for what, _, _ in seen) == 4)
-    assert sum(one.prepared is not None for one in bench.bench._payloads.values() if one.waiting) == 2
+    assert sum(payload.prepared is not None for payload in bench.bench._payloads.values() if payload.waiting) == 2
     gates["score b"].set()
     assert [bench.judgement(key).score for key in "abcde"] == [1.0] * 5
-    assert len([one for one in seen if one[0] == "prepare"]) == 5
+    assert len([call for call in seen if call[0] == "prepare"]) == 5
 
 
 def test_the_device_waits_for_a_batch_that_is_being_prepared(
@@ -210,7 +213,7 @@ def test_the_device_waits_for_a_batch_that_is_being_prepared(
     assert "b" not in bench.replies
     gates["prepare b"].set()
     assert [bench.judgement(key).score for key in "bc"] == [1.0, 1.0]
-    assert [one for one in seen if one[:2] == ("prepare", "b")] == [("prepare", "b", "ahead")]
+    assert [call for call in seen if call[:2] == ("prepare", "b")] == [("prepare", "b", "ahead")]
 
 
 def test_an_error_in_preparation_fails_only_its_batch_with_its_kind(
@@ -236,7 +239,7 @@ def test_a_batch_that_runs_out_of_memory_is_scored_again_as_it_was_prepared(
     gates["score a"].set()
     bench.until(lambda: len(bench.replies) == 2)
     assert isinstance(bench.replies["b"], m.Failed)
-    assert [one[0] for one in seen if one[1] == "b"] == ["prepare", "score", "score"]
+    assert [call[0] for call in seen if call[1] == "b"] == ["prepare", "score", "score"]
 
 
 def test_a_batch_prepared_by_another_checkpoint_is_prepared_again(
@@ -265,14 +268,14 @@ def test_a_model_is_not_moved_while_it_prepares_and_its_batch_stays_valid_if_it_
     gates["score a"].set()
     bench.judgement("a")
     moved: list[Any] = []
-    begun = threading.Event()
+    started = threading.Event()
 
     def move() -> None:
-        begun.set()
+        started.set()
         bench.holder.place(residency)
 
     bench.device.submit(Call(moved.append, move, 60.0))
-    assert begun.wait(60)
+    assert started.wait(60)
     gates["prepare b"].set()
     bench.until(lambda: moved)
     if residency == "host":
@@ -280,7 +283,7 @@ def test_a_model_is_not_moved_while_it_prepares_and_its_batch_stays_valid_if_it_
     bench.on_device(lambda: bench.holder.place("device"))
     bench.bench.act(bench.bench.jobs.set_usable(True))
     assert bench.judgement("b").score == 1.0
-    assert sum(one[:2] == ("prepare", "b") for one in seen) == (1 if residency == "host" else 2)
+    assert sum(call[:2] == ("prepare", "b") for call in seen) == (1 if residency == "host" else 2)
 
 
 def test_without_a_free_core_nothing_is_prepared_ahead(
@@ -306,7 +309,7 @@ def test_a_cancelled_batch_is_not_prepared(
     gates["prepare b"].set()
     gates["score a"].set()
     assert [bench.judgement(key).score for key in "abd"] == [1.0] * 3
-    assert not [one for one in seen if one[1] == "c"]
+    assert not [call for call in seen if call[1] == "c"]
 
 
 def test_a_reward_that_prepares_nothing_gets_its_requests_unchanged(tmp_path: Path) -> None:

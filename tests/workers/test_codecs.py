@@ -1,4 +1,4 @@
-"""Image files in, RGB or RGBA out, and back: every mode, every orientation, and PNGs that hold the same pixels."""
+"""Image files are decoded to RGB or RGBA, and encoded: every mode, every orientation, and PNGs with the same pixels."""
 
 from __future__ import annotations
 

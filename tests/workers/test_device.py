@@ -1,4 +1,4 @@
-"""The device thread: one call at a time, every outcome told, a hung one ended."""
+"""The device thread: one call at a time, an outcome for each, and a hung call ends the process."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_hung_call_ends_the_process_and_logs_the_stacks() -> None:
 
 
 def test_a_call_that_holds_the_interpreter_lock_is_ended_too() -> None:
-    # One long call into C that never lets go of the lock.
+    # One long call into C that never releases the lock.
     result = ended("import re\nd.submit(Call(0, lambda: re.match('(a+)+$', 'a' * 60 + 'b'), 0.5))")
     assert result.returncode == 1
     assert "Timeout" in result.stderr
@@ -130,7 +130,7 @@ def test_a_hung_call_is_ended_even_just_after_another_call() -> None:
 
 
 def lined_up(*, withdrawn: bool) -> tuple[list[object], bool]:
-    """The tags of the outcomes, and whether the device had gone on, where a call was lined up behind one that runs."""
+    """The tags of the outcomes, and whether the device had continued, with a call lined up behind a running one."""
     ended, running, go_on = threading.Semaphore(0), threading.Event(), threading.Event()
     device = Device(ended.release)
 

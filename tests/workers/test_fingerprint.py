@@ -37,14 +37,14 @@ def test_the_same_files_elsewhere_are_the_same_model(model: Path, tmp_path: Path
 
 def test_other_weights_other_parameters_and_other_classes_are_other_models(model: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    found = {
+    fingerprints = {
         fingerprint(spec(), files(model), cache),
         fingerprint(spec(threads_per_worker=2), files(model), cache),
         fingerprint(msgspec.structs.replace(spec(), type=None, class_path="a.B"), files(model), cache),
     }
     (model / "part" / "weights.safetensors").write_bytes(b"WEIGHTS")
-    found.add(fingerprint(spec(), files(model), cache))
-    assert len(found) == 4
+    fingerprints.add(fingerprint(spec(), files(model), cache))
+    assert len(fingerprints) == 4
 
 
 def test_where_it_runs_does_not_change_what_a_model_is(model: Path, tmp_path: Path) -> None:

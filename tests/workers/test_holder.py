@@ -1,4 +1,4 @@
-"""The model that a worker holds: what is refused at its load, and when its files are no longer what was read."""
+"""The model that a worker holds: which loads are refused, and when its files have changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FileEditor(Editor):
 
 
 class LateEditor(FileEditor):
-    """It knows its file only once it is loaded."""
+    """An editor that knows its file only once it is loaded."""
 
     _files: Sequence[str] = ()
 
@@ -125,7 +125,7 @@ def test_files_that_change_while_they_come_back_from_disk_are_refused_too(holder
 
 
 def test_weights_that_go_to_host_memory_are_read_even_if_they_are_only_mapped(holder: ModelHolder, file: Path) -> None:
-    """So that what is left for later is the way from the host to the device."""
+    """Afterwards, only the transfer from host to device is left."""
     weights = file.with_name("weights")
     weights.write_bytes(bytes(2**22))
     load(holder, weights, kind=MappingEditor, to="disk")
@@ -137,21 +137,21 @@ def test_weights_that_go_to_host_memory_are_read_even_if_they_are_only_mapped(ho
 
 
 class MappingEditor(FileEditor):
-    """It maps its file, as safetensors does, and so has read nothing of it."""
+    """An editor that only maps its file, as safetensors does."""
 
     def load(self, residency: Residency) -> None:
         evict(Path(self.spec.params["file"]))
 
 
 def evict(file: Path) -> None:
-    """Have the kernel's cache forget the file."""
+    """Drop the file from the kernel's page cache."""
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
         os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def cached_share(file: Path) -> float:
-    """How much of the file is in the kernel's cache, 0 to 1."""
+    """The share of the file that is in the kernel's page cache, 0 to 1."""
     size = file.stat().st_size
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), size, flags=mmap.MAP_PRIVATE) as mapped:
         pages = (ctypes.c_ubyte * (-(-size // mmap.PAGESIZE)))()

@@ -1,4 +1,4 @@
-"""Hostile peers of a real launcher and a real worker: nobody gets in, nothing ends, and nothing grows without bound."""
+"""Hostile peers of a real launcher and worker: none gets access, nothing ends, and nothing grows without bound."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def shared_pool() -> Iterator[Pool]:
 
 @pytest.fixture
 def pool(shared_pool: Pool) -> Iterator[Pool]:
-    """The pool, which has to be unharmed at the end: same life, same lease, same epoch, only the honest run's jobs."""
+    """The pool, which must be unharmed at the end: same process, lease and epoch, and only the honest run's jobs."""
     before = Before(shared_pool.state(), shared_pool.status(), shared_pool.memory(), len(shared_pool.logs()))
     yield shared_pool
     shared_pool.edit()
     state, status = shared_pool.state(), shared_pool.status()
-    assert state.done == shared_pool.jobs, "nobody else had a job done"
+    assert state.done == shared_pool.jobs, "only the honest run's jobs were done"
     assert (state.epoch, state.phase, state.residency) == (before.state.epoch, "ready", "device")
     assert state.model == before.state.model
     assert (status.holders, status.stopping, status.keep) == (["honest"], False, True)
@@ -80,7 +80,7 @@ def pool(shared_pool: Pool) -> Iterator[Pool]:
 
 
 def fields_for(kind: type[m.Message], run: st.SearchStrategy[str], incarnation: str) -> st.SearchStrategy[m.Message]:
-    """A valid message of this kind with random fields, for one of these runs and mostly for this life."""
+    """A valid message of this kind with random fields, for one of these runs, mostly for this incarnation."""
     info = msgspec.inspect.type_info(kind)
     assert isinstance(info, msgspec.inspect.StructType)
     named = {
@@ -89,12 +89,13 @@ def fields_for(kind: type[m.Message], run: st.SearchStrategy[str], incarnation: 
         "job": st.sampled_from(["honest-0", "honest-1", "none", "honest-0#1"]),
     }
     return st.builds(
-        kind, **{one.name: named[one.name] if one.name in named else values_of(one.type) for one in info.fields}
+        kind,
+        **{field.name: named.get(field.name, values_of(field.type)) for field in info.fields},
     )
 
 
 def sent_by_strangers(pool: Pool, kinds: tuple[type[m.Message], ...]) -> st.SearchStrategy[list[m.Message]]:
-    """Whole messages of connections that have not said Hello: in the name of others, in the wrong state."""
+    """Valid messages of connections without a Hello: in the name of others, in the wrong state."""
     runs = st.sampled_from(["honest", "launcher", "nobody", "run\n2026-01-01 ERROR \x1b[31mforged\u202e"])
     return st.lists(st.sampled_from(kinds).flatmap(lambda kind: fields_for(kind, runs, pool.incarnation)), max_size=12)
 
@@ -119,7 +120,7 @@ def test_messages_of_connections_without_a_hello_do_nothing(pool: Pool, to_launc
 
 
 def test_a_run_that_sends_wrong_jobs_fails_alone(pool: Pool) -> None:
-    """Its jobs have no image, its orders are of an earlier lease, its answers are none that a worker waits for."""
+    """Its jobs have no image, its orders are of an earlier lease, its answers are not expected."""
     stale = {"epoch": st.just(0)}
     kinds = tuple(kind for kind in KINDS if kind not in (m.Hello, m.Edit, m.Load, m.Place))
 
@@ -128,7 +129,8 @@ def test_a_run_that_sends_wrong_jobs_fails_alone(pool: Pool) -> None:
         assert isinstance(info, msgspec.inspect.StructType)
         own = {"run": st.just("odd"), "incarnation": st.just(pool.incarnation), **stale}
         return st.builds(
-            kind, **{one.name: own[one.name] if one.name in own else values_of(one.type) for one in info.fields}
+            kind,
+            **{field.name: own.get(field.name, values_of(field.type)) for field in info.fields},
         )
 
     edits = order(m.Edit).map(lambda edit: msgspec.structs.replace(edit, epoch=pool.epoch))
@@ -233,7 +235,7 @@ def test_another_connection_cannot_end_a_run_at_the_launcher_or_stop_the_pool(po
     ):
         thief.send(kind, **fields)
     thief.hello(protocol_version=0)
-    assert thief.expect(m.Refused).kind == "protocol_version", "it has read all before, and said so once a second"
+    assert thief.expect(m.Refused).kind == "protocol_version", "after all earlier messages"
     assert pool.status().holders == ["honest"]
 
 
@@ -251,10 +253,10 @@ def test_a_reload_without_the_exclusive_lease_is_refused(pool: Pool) -> None:
 @pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
 def test_a_thousand_idle_runs_leave_room_for_a_run_with_jobs(pool: Pool, to_launcher: bool) -> None:
     crowd = [pool.client(f"crowd-{number}", launcher=to_launcher) for number in range(1000)]
-    for one in crowd:
-        one.hello(dead_after_seconds=86400, heartbeat_seconds=1e-6)
-    for one in crowd:
-        assert one.link.socket.poll(20_000)
+    for client in crowd:
+        client.hello(dead_after_seconds=86400, heartbeat_seconds=1e-6)
+    for client in crowd:
+        assert client.link.socket.poll(20_000)
     assert pool.state().runs <= MAX_RUNS
     late = pool.client("late")
     late.hello()
@@ -264,8 +266,8 @@ def test_a_thousand_idle_runs_leave_room_for_a_run_with_jobs(pool: Pool, to_laun
     late.send(m.Ack, job="late")
     late.send(m.Goodbye)
     pool.jobs += 1
-    for one in crowd:
-        one.link.close()
+    for client in crowd:
+        client.link.close()
     if not to_launcher:
         wait_until(lambda: pool.state().runs == 1)
 
@@ -326,7 +328,7 @@ def test_frames_and_parameters_of_a_hundred_megabytes_are_dropped_and_their_memo
 
     before = shared_pool.memory()
     first = attack()
-    assert first - before < 300 * MEGABYTE, "what the allocator keeps is far from what was sent"
+    assert first - before < 300 * MEGABYTE, "the allocator keeps far less than was sent"
     assert attack() - first < 50 * MEGABYTE
     shared_pool.edit()
 
@@ -381,7 +383,7 @@ LIFE_LINES: list[Callable[[Pool], bytes]] = [
     lambda pool: b'{"worker_id": []}',
     lambda pool: b'{"worker_id": "editor-9", "incarnation": "x"}',
     lambda pool: json.dumps({"worker_id": "editor-0", "incarnation": "x", "pid": 1, "endpoint": "x"}).encode(),
-    # The right life, in the name of every process of this user, at an endpoint of one's own.
+    # The right incarnation, a pid that means all processes of this user, and a false endpoint.
     lambda pool: json.dumps(
         {"worker_id": "editor-0", "incarnation": pool.incarnation, "pid": -1, "endpoint": "tcp://127.0.0.1:1"}
     ).encode(),
@@ -409,8 +411,8 @@ def test_many_silent_connections_do_not_block_the_life_socket(pool: Pool) -> Non
     assert silent[0].recv(10) == b"", "the oldest is closed for the newest"
     launcher = psutil.Process(pool.launcher.pid)
     wait_until(lambda: launcher.num_fds() < 200)
-    for one in silent:
-        one.close()
+    for connection in silent:
+        connection.close()
 
 
 # -- where they listen -----------------------------------------------------------------------------------------------
@@ -423,7 +425,7 @@ def test_tcp_listens_on_loopback_alone() -> None:
         assert pool.endpoint.startswith("tcp://127.0.0.1:")
         assert pool.worker_endpoint.startswith("tcp://127.0.0.1:")
         for process in pool.processes:
-            listening = [one.laddr for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+            listening = [each.laddr for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
             assert [address.ip for address in listening] == ["127.0.0.1"]
     finally:
         pool.close()

@@ -1,4 +1,4 @@
-"""What a worker does next."""
+"""The decisions what a worker does next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ONE, TWO, THREE = (JobKey("run", name) for name in ("1", "2", "3"))
 
 
 def ready(*keys: JobKey, round_: int | None = None) -> Jobs:
-    """A worker on whose device nothing may start yet, with these jobs decoded."""
+    """A worker whose device may not start yet, with these jobs decoded."""
     jobs = Jobs()
     for key in keys:
         jobs.attach(key.run)
@@ -21,7 +21,7 @@ def ready(*keys: JobKey, round_: int | None = None) -> Jobs:
     return jobs
 
 
-# -- as examples
+# -- examples
 
 
 def test_a_job_goes_from_decoding_to_its_acknowledgement() -> None:
@@ -67,7 +67,7 @@ def test_while_the_device_is_idle_one_job_is_decoded_at_a_time() -> None:
     assert jobs.add(TWO, 1) == []
     assert jobs.add(THREE, 1) == []
     assert jobs.unfinished("run") == (["1", "2", "3"], [], [])
-    assert jobs.decoded(ONE) == [Decode(TWO)], "the device waits for the barrier, and for no image"
+    assert jobs.decoded(ONE) == [Decode(TWO)], "the device waits for the barrier, not for an image"
     assert jobs.release("run", 0) == [Start(ONE), Decode(THREE, ahead=True)]
 
 
@@ -168,7 +168,7 @@ def test_nothing_starts_while_the_model_is_away() -> None:
     assert jobs.set_usable(True) == [Start(TWO)]
 
 
-# -- whatever happens
+# -- random events
 
 
 @given(choices=CHOICES)
@@ -186,7 +186,7 @@ def test_in_any_order_of_events_each_job_runs_once_and_the_device_is_never_idle_
             driver.ask()
         else:
             driver.progress()
-    # From here on all goes well: what was sent is released, done, sent and acknowledged.
+    # From here on there are no faults: every job is released, done, sent and acknowledged.
     driver.set_usable(True)
     for run in driver.runs:
         driver.release(run, 2)

@@ -1,4 +1,4 @@
-"""The launcher as its clients meet it: turned by hand, over real sockets."""
+"""The launcher as its clients see it, over real sockets; the test drives its loop."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Kind = TypeVar("Kind", bound=m.Message)
 
 
 class Pool:
-    """A launcher whose worker is a process that says nothing, and its clients."""
+    """A launcher whose worker process sends nothing, and its clients."""
 
     def __init__(self, folder: Path) -> None:
         spec = m.ModelSpec(role="editor", type="simulated")
         worker = WorkerPlan(
             worker_id="editor-0", role="editor", device="cpu", spec=spec, residency="device", command=SILENT
         )
-        # An hour between heartbeats: what is told is told because something has changed.
+        # An hour between heartbeats: a status is sent only because something has changed.
         plan = PoolPlan(name="pool", workers=[worker], keep=True, heartbeat_seconds=3600)
         self.launcher = Launcher(plan, folder)
         for managed in self.launcher._workers.values():
@@ -52,18 +52,18 @@ class Pool:
         self.links[run].send(kind(**{"run": run, "incarnation": "any", **fields}))
 
     def expect(self, run: str, kind: type[Kind], matching: Callable[[Kind], bool] = lambda _: True) -> Kind:
-        found: list[Kind] = []
+        messages: list[Kind] = []
 
-        def came() -> bool:
+        def has_arrived() -> bool:
             self.launcher._turn()
             while (received := self.links[run].receive()) is not None:
                 if isinstance(received[0], kind) and matching(received[0]):
-                    found.append(received[0])
+                    messages.append(received[0])
                     return True
             return False
 
-        wait_until(came, seconds=20)
-        return found[0]
+        wait_until(has_arrived, seconds=20)
+        return messages[0]
 
 
 @pytest.fixture

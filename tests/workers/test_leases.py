@@ -1,4 +1,4 @@
-"""Who may use the pool."""
+"""The decisions which runs hold the lease."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workers.leases import Grant, LeaseAction, Leases, Wait
 MODES: list[LeaseMode] = ["shared", "exclusive"]
 
 
-# -- as examples
+# -- examples
 
 
 def test_runs_that_do_not_move_models_share_the_lease_and_its_epoch() -> None:
@@ -76,39 +76,39 @@ def test_leaving_twice_or_without_a_request_is_harmless() -> None:
     assert leases.unused
 
 
-# -- whatever happens
+# -- random events
 
 
 class Runs:
-    """Runs that come, ask, change their minds, leave and die; what they were told, and what they may rely on."""
+    """Runs that ask, change their requests, leave and die; the answers that they got, and what must hold."""
 
     def __init__(self, adversary: Adversary) -> None:
         self.adversary = adversary
         self.leases = Leases()
         self.asked: dict[str, LeaseMode] = {}
-        self.told: dict[str, LeaseAction] = {}
+        self.answers: dict[str, LeaseAction] = {}
         self.newest_epoch = 0
 
     def request(self, run: str, mode: LeaseMode) -> None:
         note(f"{run} asks: {mode}")
-        before = self.told.get(run)
+        before = self.answers.get(run)
         again = self.asked.get(run) == mode
         if mode == "shared" and isinstance(before, Grant):
             self.asked[run] = mode
         elif not again:
             self.asked.pop(run, None)
-            self.told.pop(run, None)
+            self.answers.pop(run, None)
             self.asked[run] = mode
         actions = self.leases.request(run, mode)
         self.check(actions)
-        assert not again or actions == [before], "who asks again is told the same, and nobody else anything"
-        assert any(action.run == run for action in actions), "who asks is answered"
+        assert not again or actions == [before], "the same answer again, and no other"
+        assert any(action.run == run for action in actions), "every request is answered"
 
     def leave(self, run: str) -> None:
         note(f"{run} leaves")
         known = run in self.asked
         self.asked.pop(run, None)
-        self.told.pop(run, None)
+        self.answers.pop(run, None)
         actions = self.leases.leave(run)
         self.check(actions)
         assert known or actions == []
@@ -116,34 +116,34 @@ class Runs:
     def check(self, actions: list[LeaseAction]) -> None:
         for action in actions:
             note(action)
-            if isinstance(action, Grant) and self.told.get(action.run) != action:
+            if isinstance(action, Grant) and self.answers.get(action.run) != action:
                 self.on_grant(action)
-            self.told[action.run] = action
-        holders = [run for run in self.asked if isinstance(self.told[run], Grant)]
+            self.answers[action.run] = action
+        holders = [run for run in self.asked if isinstance(self.answers[run], Grant)]
         waiting = [run for run in self.asked if run not in holders]
         assert set(self.leases.holders) == set(holders)
-        assert list(self.leases.waiting) == waiting, "in the order in which they came"
+        assert list(self.leases.waiting) == waiting, "in order of arrival"
         assert self.leases.unused == (not self.asked)
-        assert len(holders) <= 1 or all(self.asked[run] == "shared" for run in holders), "two, and one is exclusive"
+        assert len(holders) <= 1 or all(self.asked[run] == "shared" for run in holders), "an exclusive holder is alone"
         for run in "abcd":
             alone = run in holders and self.asked[run] == "exclusive"
             assert self.leases.is_exclusive(run, self.newest_epoch) == alone
             assert not self.leases.is_exclusive(run, self.newest_epoch - 1)
         for place, run in enumerate(waiting):
-            told = self.told[run]
-            assert isinstance(told, Wait)
-            assert told.holders == (*self.leases.holders, *waiting[:place]), f"{run} does not know for whom it waits"
+            answers = self.answers[run]
+            assert isinstance(answers, Wait)
+            assert answers.holders == (*self.leases.holders, *waiting[:place]), f"{run} does not know for whom it waits"
         if waiting:
             alone = "exclusive" in (self.asked[waiting[0]], *(self.asked[run] for run in holders))
-            assert holders, "somebody waits for nobody"
-            assert alone, "the first could have had it"
+            assert holders, "a run waits, and no run holds the lease"
+            assert alone, "the first run could have been granted the lease"
 
     def on_grant(self, grant: Grant) -> None:
         assert self.asked[grant.run] == grant.mode
         earlier = list(self.asked)[: list(self.asked).index(grant.run)]
-        assert all(isinstance(self.told[run], Grant) for run in earlier), "somebody was overtaken"
-        others = [told for run, told in self.told.items() if run != grant.run and isinstance(told, Grant)]
-        if others or isinstance(self.told.get(grant.run), Grant):
+        assert all(isinstance(self.answers[run], Grant) for run in earlier), "a run was overtaken"
+        others = [answers for run, answers in self.answers.items() if run != grant.run and isinstance(answers, Grant)]
+        if others or isinstance(self.answers.get(grant.run), Grant):
             assert {grant.epoch, *(other.epoch for other in others)} == {self.newest_epoch}
         else:
             assert grant.epoch > self.newest_epoch
@@ -160,9 +160,9 @@ def test_in_any_order_of_requests_an_exclusive_holder_is_alone_and_every_run_get
         happenings: list[Callable[[], None]] = [partial(runs.request, run, mode) for run in "abcd" for mode in MODES]
         happenings += [partial(runs.leave, run) for run in "abcd"]
         runs.adversary.pick(happenings)()
-    # From here on nobody comes any more, and who has the lease gives it back: everybody had it then.
+    # From here on no run asks, and holders leave: then every run gets the lease.
     for run in runs.leases.waiting:
-        while not isinstance(runs.told[run], Grant):
+        while not isinstance(runs.answers[run], Grant):
             runs.leave(runs.leases.holders[0])
     for run in runs.leases.holders:
         runs.leave(run)

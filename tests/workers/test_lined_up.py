@@ -1,4 +1,4 @@
-"""The device goes on with the next edit by itself, and whatever else happens, the loop hears of things in order."""
+"""The device continues with the next edit by itself, and the loop always sees events in order."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from workers.interface import Editor, EditRequest, Progress
 from workers.workbench import Workbench
 
 gates: dict[str, threading.Event] = {}
-begun: list[str] = []
+started: list[str] = []
 
 
 class GatedEditor(Editor):
-    """Begins an edit, and ends it when its gate is opened."""
+    """An editor that ends an edit when its gate is opened."""
 
     draws = False
 
@@ -38,17 +38,17 @@ class GatedEditor(Editor):
     def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
         if self.draws:
             request.image.paste((255, 255, 255), (0, 0, *request.image.size))
-        begun.append(request.instruction)
+        started.append(request.instruction)
         assert gates[request.instruction].wait(30)
         return request.image
 
 
 class Bench:
-    """A workbench whose loop turns when it is told to."""
+    """A workbench whose loop is driven by the test."""
 
     def __init__(self, folder: Path) -> None:
         self.mailbox = mailbox = Mailbox()
-        # Its thread outlives the test: it must not keep the workbench.
+        # The device's thread outlives the test and must not hold the workbench.
         self.device = Device(lambda: mailbox.post(lambda: None))
         self.holder = ModelHolder("cpu", folder, self.device.watchdog)
         spec = m.ModelSpec(role="editor", class_path=f"{__name__}.GatedEditor", name="gated", params={})
@@ -78,7 +78,7 @@ class Bench:
 
         def look() -> bool:
             self.turn()
-            return begun[-1:] == [name]
+            return started[-1:] == [name]
 
         wait_until(look)
 
@@ -105,8 +105,8 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    """With one edit done, and the next one on the device."""
-    begun.clear()
+    """A workbench with one finished edit, and the next one on the device."""
+    started.clear()
     bench = Bench(tmp_path)
     bench.add("first")
     gates["first"].set()
@@ -123,7 +123,7 @@ def test_the_device_continues_while_the_loop_is_busy(bench: Bench) -> None:
     bench.decoded(2)
     bench.bench.line_up()
     gates["a"].set()
-    wait_until(lambda: begun[-1] == "b")  # nobody has turned the loop
+    wait_until(lambda: started[-1] == "b")  # nobody has turned the loop
     assert bench.jobs.running == j.JobKey("run", "a")
     bench.bench.catch_up()
     assert bench.jobs.running == j.JobKey("run", "b")
@@ -131,7 +131,7 @@ def test_the_device_continues_while_the_loop_is_busy(bench: Bench) -> None:
     gates["b"].set()
     gates["c"].set()
     bench.until(("Edited", "a"), ("Edited", "b"), ("Edited", "c"))
-    assert begun == ["first", "a", "b", "c"]
+    assert started == ["first", "a", "b", "c"]
 
 
 def test_both_jobs_may_end_before_the_next_turn_of_the_loop(bench: Bench) -> None:
@@ -143,8 +143,8 @@ def test_both_jobs_may_end_before_the_next_turn_of_the_loop(bench: Bench) -> Non
     ended = bench.device._outcomes
     wait_until(lambda: len(ended) == 2)
     bench.bench.catch_up()
-    assert [one for one in bench.sent if one[0] == "AtBarrier"] == [("AtBarrier", "a"), ("AtBarrier", "b")]
-    wait_until(lambda: begun[-1] == "c")
+    assert [entry for entry in bench.sent if entry[0] == "AtBarrier"] == [("AtBarrier", "a"), ("AtBarrier", "b")]
+    wait_until(lambda: started[-1] == "c")
     gates["c"].set()
     bench.until(("Edited", "a"), ("Edited", "b"), ("Edited", "c"))
 
@@ -159,7 +159,7 @@ def test_a_job_that_is_cancelled_in_time_never_starts(bench: Bench) -> None:
     gates["a"].set()
     gates["c"].set()
     bench.until(("Edited", "a"), ("Edited", "c"))
-    assert begun == ["first", "a", "c"]
+    assert started == ["first", "a", "c"]
 
 
 def test_a_job_that_the_device_has_continued_with_cannot_be_cancelled(bench: Bench) -> None:
@@ -167,7 +167,7 @@ def test_a_job_that_the_device_has_continued_with_cannot_be_cancelled(bench: Ben
     bench.decoded(1)
     bench.bench.line_up()
     gates["a"].set()
-    wait_until(lambda: begun[-1] == "b")
+    wait_until(lambda: started[-1] == "b")
     bench.bench.catch_up()
     bench.bench.act(bench.jobs.cancel("run", None))
     gates["b"].set()
@@ -181,14 +181,14 @@ def test_nothing_is_lined_up_while_the_model_is_about_to_move(bench: Bench) -> N
     bench.bench.line_up()
     gates["a"].set()
     bench.until(("Edited", "a"))
-    assert begun[-1] == "a"
+    assert started[-1] == "a"
     bench.bench.act(bench.jobs.set_usable(True))
     gates["b"].set()
     bench.until(("Edited", "b"))
 
 
 class Watched(threading.Event):
-    """Notes for how long it is waited for."""
+    """An event that records the timeouts of its waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -221,8 +221,8 @@ def test_work_is_delayed_only_once_per_job_of_the_device(bench: Bench, monkeypat
     bench.add("b", "c")
     bench.decoded(2)
     bench.bench.codecs._idle = idle = Watched()
-    wait_until(lambda: all(one.source_thumbnail for one in bench.bench._payloads.values()))
-    assert not any(idle.waits), "the moment is over"
+    wait_until(lambda: all(payload.source_thumbnail for payload in bench.bench._payloads.values()))
+    assert not any(idle.waits), "the delay has passed"
 
 
 def test_an_editor_that_draws_on_its_source_does_not_draw_on_its_thumbnail(
@@ -236,12 +236,12 @@ def test_an_editor_that_draws_on_its_source_does_not_draw_on_its_thumbnail(
     bench.begin("b")
     gates["b"].set()
     bench.until(("Edited", "b"))
-    edit, source = (Image.open(io.BytesIO(one)).getpixel((0, 0)) for one in bench.thumbnails["b"])
+    edit, source = (Image.open(io.BytesIO(jpeg)).getpixel((0, 0)) for jpeg in bench.thumbnails["b"])
     assert (edit, source) == ((255, 255, 255), (0, 0, 0))
 
 
 def test_the_first_edit_of_a_process_is_reported_before_the_next_starts(tmp_path: Path) -> None:
-    begun.clear()
+    started.clear()
     bench = Bench(tmp_path)
     bench.begin("a")
     bench.add("b")
@@ -249,6 +249,6 @@ def test_the_first_edit_of_a_process_is_reported_before_the_next_starts(tmp_path
     bench.bench.line_up()
     gates["a"].set()
     wait_until(lambda: len(bench.device._outcomes) == 1)
-    assert begun == ["a"]
+    assert started == ["a"]
     gates["b"].set()
     bench.until(("Edited", "a"), ("Edited", "b"))

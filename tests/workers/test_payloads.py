@@ -1,4 +1,4 @@
-"""What goes with a job, and that the first one waits for no more than any other."""
+"""A job's images and results; the first job takes no longer than any other."""
 
 from __future__ import annotations
 

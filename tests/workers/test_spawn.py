@@ -41,7 +41,7 @@ def test_a_worker_sees_only_its_own_gpu(device: str, visible: str | None, expect
     parent = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     made = environment(plan(device), parent)
     assert made["CUDA_VISIBLE_DEVICES"] == expected
-    assert made["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID", "gpus are counted as the scheduler counts them"
+    assert made["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID", "GPUs are numbered as in the scheduler"
     assert local_device(device) == ("cuda:0" if device != "cpu" else "cpu")
 
 
@@ -62,9 +62,9 @@ def test_the_command_of_another_environment_is_used_as_it_is(tmp_path: Path) -> 
         transport="ipc",
     )
     assert process.wait(timeout=30) == 0
-    said = (tmp_path / "editor-0.log").read_text()
-    assert said.startswith("run -n env python -m workers worker --worker-id editor-0 --role editor --device cpu")
-    assert "--incarnation abc" in said
+    output = (tmp_path / "editor-0.log").read_text()
+    assert output.startswith("run -n env python -m workers worker --worker-id editor-0 --role editor --device cpu")
+    assert "--incarnation abc" in output
 
 
 def test_a_missing_program_is_an_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether and when a worker that died is started again."""
+"""Whether and when a dead worker is restarted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_restarts_stop_only_after_too_many_deaths_without_a_finished_pair_in_bet
     supervision = Supervision()
     for number, finished in enumerate(lives, start=1):
         decision = supervision.died(finished_a_pair=finished)
-        # The life before the first of these deaths may have finished some: that is not in between.
+        # The process before the first of these deaths may have finished some: that is not in between.
         in_between = lives[max(0, number - MAX_DEATHS + 1) : number]
         hopeless = number >= MAX_DEATHS and not any(in_between)
         assert isinstance(decision, StopRestarting) == hopeless

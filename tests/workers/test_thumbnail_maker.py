@@ -1,4 +1,4 @@
-"""The small pictures that go along with an edit."""
+"""The thumbnails of an edit and its source."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_transparent_pixels_become_white_whatever_their_colour() -> None:
     image.paste((255, 0, 0, 255), (0, 0, 500, 800))
     small = opened(make_thumbnail(image))
     assert np.abs(np.asarray(small)[:, :180] - np.array([254, 0, 0])).max() <= 3
-    assert np.asarray(small)[:, 200:].min() >= 240, "no black bleeds over the edge"
-    assert image.getpixel((999, 0)) == (0, 0, 0, 0), "the image itself is as it was"
+    assert np.asarray(small)[:, 200:].min() >= 240, "no black at the edge"
+    assert image.getpixel((999, 0)) == (0, 0, 0, 0), "the image itself is unchanged"
 
 
 def test_the_largest_thumbnail_is_far_below_the_limit() -> None:
@@ -68,11 +68,11 @@ def test_an_edit_of_any_mode_comes_with_its_thumbnail_and_that_of_its_source(mod
     reply = encode_edit(message, edit, 1.0, 2.0, make_thumbnail(source))
 
     png, *thumbnails = map(bytes, reply.images)
-    said = reply.message
-    assert said.image_frames == len(reply.images)
-    assert getattr(said, "thumbnails", None) == ["edit", "source"]
-    assert getattr(said, "sha256", None) == hashlib.sha256(png).hexdigest()
-    assert [opened(one).size for one in thumbnails] == [(384, 288), (384, 128)]
+    edited = reply.message
+    assert edited.image_frames == len(reply.images)
+    assert getattr(edited, "thumbnails", None) == ["edit", "source"]
+    assert getattr(edited, "sha256", None) == hashlib.sha256(png).hexdigest()
+    assert [opened(jpeg).size for jpeg in thumbnails] == [(384, 288), (384, 128)]
     assert source.size == (900, 300)
     expected = Image.open(io.BytesIO(png)).convert("RGB").resize((384, 288), Image.Resampling.BOX)
     assert np.abs(np.asarray(opened(thumbnails[0]), float) - np.asarray(expected)).mean() < 8

@@ -1,4 +1,4 @@
-"""What a worker keeps of its jobs: nothing, once their results are safe."""
+"""A worker keeps nothing of a job once its result is acknowledged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def without_collector() -> Iterator[None]:
 def test_an_acknowledged_job_is_freed_at_once_without_the_garbage_collector(
     tmp_path: Path, without_collector: None, role: m.Role
 ) -> None:
-    before = [id(one) for one in kept()]
+    before = [id(item) for item in kept()]
     mailbox = Mailbox()
     device = Device(lambda: mailbox.post(lambda: None))
     holder = ModelHolder("cpu", tmp_path, device.watchdog)
@@ -67,12 +67,12 @@ def test_an_acknowledged_job_is_freed_at_once_without_the_garbage_collector(
         for job in jobs:
             bench.act(bench.jobs.acknowledged(j.JobKey("run", job)))
     mailbox.close()
-    # The codec thread that posted the last end has to return first.
-    wait_until(lambda: all(id(one) in before for one in kept()), seconds=5.0)
+    # The codec thread that posted the last event has to return first.
+    wait_until(lambda: all(id(item) in before for item in kept()), seconds=5.0)
 
 
 def kept() -> list[object]:
-    return [one for one in gc.get_objects() if type(one) in (Payload, JobResult, PreparedBatch, ScoreRequest)]
+    return [item for item in gc.get_objects() if type(item) in (Payload, JobResult, PreparedBatch, ScoreRequest)]
 
 
 def edit(job: str) -> m.Edit:

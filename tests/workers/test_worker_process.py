@@ -1,4 +1,4 @@
-"""A worker process as its clients meet it: what it answers, refuses, keeps, forgets, and when it ends."""
+"""A worker process as its clients see it: what it answers, refuses, keeps and forgets, and when it ends."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Client:
         self.send(m.Edit, [picture()], **{"job": job, **settings, **fields})
 
     def expect(self, kind: type[Kind], matching: Callable[[Kind], bool] = lambda _: True) -> Kind:
-        """The next message of this kind; others are passed over."""
+        """The next message of this kind; others are skipped."""
         while True:
             assert self.link.socket.poll(20_000), f"no {kind.__name__} came"
             received = self.link.receive()
@@ -73,7 +73,7 @@ class Client:
                 return received[0]
 
     def silent_about(self, kind: type[m.Message]) -> None:
-        """Nothing of this kind comes before the answer to a Hello that is sent now."""
+        """Check that no message of this kind comes before the answer to a Hello that is sent now."""
         self.hello()
         while True:
             assert self.link.socket.poll(20_000)
@@ -85,7 +85,7 @@ class Client:
 
 
 class WorkerProcess:
-    """A worker process and the launcher's end of its life."""
+    """A worker process and the launcher's end of its life socket."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -132,7 +132,7 @@ def worker() -> Iterator[WorkerProcess]:
 
 @pytest.fixture
 def run(worker: WorkerProcess) -> Client:
-    """A run that the worker knows, with a model that is loaded."""
+    """A run that has said Hello, with a loaded model."""
     client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
     client.expect(m.Welcome)
@@ -298,7 +298,7 @@ def test_on_sigterm_a_worker_does_not_wait_for_ever_for_an_acknowledgement(worke
 
 
 def beats(client: Client, count: int, phase: m.Phase) -> None:
-    """So many heartbeats that tell of this phase; they come every tenth of a second."""
+    """Wait for ``count`` heartbeats with this phase; they come every tenth of a second."""
     for _ in range(count):
         client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == phase)
 
@@ -358,7 +358,7 @@ def test_a_job_queued_under_an_earlier_lease_does_not_run_under_a_newer_one(work
     other.send(m.Place, epoch=2, residency="device")
     refused = run.expect(m.Refused)
     assert (refused.kind, refused.job) == ("epoch", "old")
-    assert run.expect(m.Edited).job == "running", "what the device is at is finished"
+    assert run.expect(m.Edited).job == "running", "the running job is finished"
     other.send(m.Release, round=1)
     assert other.expect(m.Edited).job == "new"
 
