@@ -13,9 +13,9 @@ from rich.text import Text
 
 from scheduler.base.files import write_atomically
 from scheduler.base.text import encodable, one_line
+from scheduler.report.compare.comparison_markdown import render_markdown
 from scheduler.report.compare.comparison_page import render_comparison
-from scheduler.report.compare.markdown import render_markdown
-from scheduler.report.compare.model import Comparison
+from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns, compare_saved_runs
 from scheduler.report.compare.words import (
     cells,

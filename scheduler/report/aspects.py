@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from scheduler.statistics.describe import Description, describe, mean
+from scheduler.statistics.describe import ScoreStatistics, describe, mean
 from scheduler.store.results import PairResult, SampleResult
 
 
@@ -22,7 +22,7 @@ def aspect_mean(sample: SampleResult, name: str) -> float | None:
     return mean(known) if known and len(known) == len(values) else None
 
 
-def describe_aspects(pairs: Sequence[PairResult]) -> dict[str, Description]:
+def describe_aspects(pairs: Sequence[PairResult]) -> dict[str, ScoreStatistics]:
     """Statistics of each aspect over the scored pairs that have it. A pair's value is the mean over its samples."""
     scored = [pair for pair in pairs if pair.status == "scored"]
     return {

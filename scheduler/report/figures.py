@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scheduler.report.model import Report
-from scheduler.statistics.describe import Description
+from scheduler.statistics.describe import ScoreStatistics
 
 NOTHING = "—"
 DEFAULT_METRICS = ("mean", "std", "median", "min", "max")
@@ -29,11 +29,11 @@ def metric_label(metric: str) -> str:
     return _LABELS[metric]
 
 
-def metric_text(description: Description, metric: str) -> str:
+def metric_text(statistics: ScoreStatistics, metric: str) -> str:
     """One statistic as text."""
     if metric == "ci95":
-        return interval_text(description.ci95)
-    value: float | None = getattr(description, metric)
+        return interval_text(statistics.ci95)
+    value: float | None = getattr(statistics, metric)
     return score_text(value)
 
 

@@ -22,8 +22,8 @@ def aspect_lines(group: Group, metrics: Sequence[str]) -> list[str]:
     if group.combine is not None:
         rule = f"{_RULES.get(group.combine, 'made')} of its aspects (combine: {escape(group.combine, 100)})"
     rows = [
-        [escape(name, 100), *(metric_text(description, metric) for metric in metrics), str(description.num_samples)]
-        for name, description in group.aspects.items()
+        [escape(name, 100), *(metric_text(statistics, metric) for metric in metrics), str(statistics.num_samples)]
+        for name, statistics in group.aspects.items()
     ]
     headings = ["Aspect", *(metric_label(metric) for metric in metrics), "Count"]
     return [f"- Score of an Edit: {rule}", "", *table(headings, rows)]

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from scheduler.base.stages import Stage
 from scheduler.statistics.correlations import Coefficient, Correlation
-from scheduler.statistics.describe import Description
+from scheduler.statistics.describe import ScoreStatistics
 from scheduler.statistics.variance import Variance
 from scheduler.store.results import Count, Failure, PairResult, PositiveCount
 
@@ -25,7 +25,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     overall_std: float | None
 
 
-class Group(Description, frozen=True, kw_only=True):
+class Group(ScoreStatistics, frozen=True, kw_only=True):
     """The pairs of one category, or of all.
 
     The statistics are over the scored pairs, of which there are ``num_samples``. ``num_pairs`` is ``num_samples +
@@ -39,7 +39,7 @@ class Group(Description, frozen=True, kw_only=True):
     num_failed: Count
     num_missing: Count
     num_edited: Count
-    aspects: Mapping[str, Description]
+    aspects: Mapping[str, ScoreStatistics]
     combine: str | None
 
 

@@ -21,7 +21,7 @@ from scheduler.report.aspects import aspect_mean, aspect_names
 from scheduler.report.model import Report
 from scheduler.store.results import Failure, PairResult, PairStatus, SampleResult
 
-LONGEST_TEXT = 32_000
+MAX_TEXT = 32_000
 """Characters; Excel allows 32,767 and moves the rest of a longer text into other cells."""
 
 _OF_EDIT = ("seed", "image", "sha256", "width", "height", "edit_device_seconds", "worker", "device")
@@ -97,7 +97,7 @@ def _edit_cells(sample: SampleResult | None) -> list[Cell]:
 
 def cell_text(text: str) -> str:
     """The text as a cell can hold it."""
-    shown = "".join(part if _KEPT.match(part) else one_line(part) for part in _KEPT.split(text[: LONGEST_TEXT + 1]))
-    if len(shown) > LONGEST_TEXT:
-        shown = shown[: LONGEST_TEXT - 1] + ELLIPSIS
+    shown = "".join(part if _KEPT.match(part) else one_line(part) for part in _KEPT.split(text[: MAX_TEXT + 1]))
+    if len(shown) > MAX_TEXT:
+        shown = shown[: MAX_TEXT - 1] + ELLIPSIS
     return f"'{shown}" if _FORMULA.match(shown) else shown

@@ -17,7 +17,7 @@ CombineRule = Literal["mean", "min", "geometric_mean"]
 Interval = tuple[float, float]
 
 
-class Description(Struct, frozen=True):
+class ScoreStatistics(Struct, frozen=True):
     """Statistics of ``num_samples`` scores, all null without any.
 
     ``std`` is the population's, ``sqrt(sum((x - mean)**2) / n)`` (ddof 0). ``ci95`` is the 95% interval of the mean
@@ -38,7 +38,7 @@ class PairedDifference(Struct, frozen=True):
     """Statistics of the score differences of ``num_pairs`` pairs, null without any.
 
     ``std_difference`` is the population's deviation, ``ci95`` the 95% interval of the mean difference by Student's t,
-    as in ``Description``. ``wins``, ``ties`` and ``losses`` count differences above, at and below exactly 0.
+    as in ``ScoreStatistics``. ``wins``, ``ties`` and ``losses`` count differences above, at and below exactly 0.
     ``sign_test_p`` is the two-sided p-value of the exact sign test, ``min(1, 2 * P(X <= min(wins, losses)))`` for
     ``X ~ Binomial(wins + losses, 1/2)``; ties are left out of it.
     """
@@ -53,7 +53,7 @@ class PairedDifference(Struct, frozen=True):
     sign_test_p: float | None
 
 
-def describe(scores: Sequence[float]) -> Description:
+def describe(scores: Sequence[float]) -> ScoreStatistics:
     """Describe scores, in any order.
 
     Raises:
@@ -62,9 +62,9 @@ def describe(scores: Sequence[float]) -> Description:
     # Adding 0.0 turns -0.0 into 0.0, whose place among zeros would otherwise depend on the order.
     ordered = sorted(_finite(score) + 0.0 for score in scores)
     if not ordered:
-        return Description(mean=None, std=None, median=None, min=None, max=None, num_samples=0, ci95=None)
+        return ScoreStatistics(mean=None, std=None, median=None, min=None, max=None, num_samples=0, ci95=None)
     count = len(ordered)
-    return Description(
+    return ScoreStatistics(
         mean=mean(ordered),
         std=statistics.pstdev(ordered),
         median=mean(ordered[(count - 1) // 2 : count // 2 + 1]),

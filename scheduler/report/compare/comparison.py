@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import structs
 
-from scheduler.report.compare.model import (
+from scheduler.report.compare.comparison_report import (
     Comparison,
     GroupComparison,
     NotComparable,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.report.compare.comparison import compare
-from scheduler.report.compare.model import ComparedRun, Comparison, ComparisonReport
+from scheduler.report.compare.comparison_report import ComparedRun, Comparison, ComparisonReport
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
 from scheduler.store.manifest_differences import manifest_differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from scheduler.report.compare.model import Comparison, GroupComparison, PairKey
+from scheduler.report.compare.comparison_report import Comparison, GroupComparison, PairKey
 from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
 from scheduler.report.figures import NOTHING, interval_text, score_text
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.report import Report
-from scheduler.report.pairs_csv import LONGEST_TEXT, pairs_csv
+from scheduler.report.pairs_csv import MAX_TEXT, pairs_csv
 from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, sha
 
@@ -167,5 +167,5 @@ def test_any_text_at_all_is_one_cell_of_a_file_that_can_be_read(text: str) -> No
 
 def test_a_text_is_not_longer_than_a_cell_can_be() -> None:
     (row,) = read(with_texts("\x00" * 50_000, response="字" * 50_000))
-    assert len(row["response"]) == len(row["instruction"]) == LONGEST_TEXT
+    assert len(row["response"]) == len(row["instruction"]) == MAX_TEXT
     assert row["response"].endswith("字…")

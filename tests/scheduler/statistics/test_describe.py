@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scheduler.statistics.describe import Description, PairedDifference, combine, describe, describe_differences, mean
+from scheduler.statistics.describe import (
+    PairedDifference,
+    ScoreStatistics,
+    combine,
+    describe,
+    describe_differences,
+    mean,
+)
 
 SCORES = [7.3, 5.2, 9.1, 7.3, 6.0, 8.25, 7.75]
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -33,11 +40,13 @@ def test_statistics_agree_with_numpy_and_scipy(scores: list[float]) -> None:
 
 
 def test_nothing_to_average_gives_null_everywhere() -> None:
-    assert describe([]) == Description(mean=None, std=None, median=None, min=None, max=None, num_samples=0, ci95=None)
+    assert describe([]) == ScoreStatistics(
+        mean=None, std=None, median=None, min=None, max=None, num_samples=0, ci95=None
+    )
 
 
 def test_one_score_has_a_deviation_of_zero_and_no_interval() -> None:
-    assert describe([7.0]) == Description(mean=7, std=0, median=7, min=7, max=7, num_samples=1, ci95=None)
+    assert describe([7.0]) == ScoreStatistics(mean=7, std=0, median=7, min=7, max=7, num_samples=1, ci95=None)
 
 
 def test_a_million_away_from_zero_the_deviation_is_still_exact() -> None:

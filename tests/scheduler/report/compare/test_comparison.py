@@ -15,7 +15,7 @@ from scipy import stats
 
 from scheduler.commands.compare import compare_runs
 from scheduler.report.compare.comparison import compare, is_worse
-from scheduler.report.compare.model import Comparison, PairKey
+from scheduler.report.compare.comparison_report import Comparison, PairKey
 from scheduler.report.compare.saved_runs import ComparedRuns
 from scheduler.report.saved_run import SavedRun, open_run
 from scheduler.store.rows import PlannedRow, Row

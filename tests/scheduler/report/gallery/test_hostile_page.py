@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from scheduler.base.text import one_line
 from scheduler.store.rows import Row
 from tests.browser import visit
 from tests.scheduler.report.gallery.made import run_with_pictures
@@ -113,6 +114,20 @@ def test_markup_shows_as_text_and_what_does_not_print_as_escapes(chromium: Brows
         )
         unprintable = set("\u202e\u2066\u200b\u2028\u2029\x00\x07\x1b\x9b\ufeff\U000e0041")
         assert not unprintable & set(text + shown)
+
+
+def test_the_same_characters_become_escapes_as_in_the_terminal(chromium: Browser, tmp_path: Path) -> None:
+    characters = [chr(code) for code in (*range(0x3000), *range(0xFE00, 0x10000), *range(0xE0000, 0xE0080))]
+    texts = {str(start): "".join(characters[start : start + 4000]) for start in range(0, len(characters), 4000)}
+    rows: list[Row] = [
+        msgspec.structs.replace(planned(name, "a"), instruction=instruction) for name, instruction in texts.items()
+    ]
+    page_file = run_with_pictures(tmp_path, rows)
+    with visit(chromium) as visitor:
+        for name, instruction in texts.items():
+            visitor.open(page_file, f"pair=a%2F{name}")
+            expected = [part if part in "\n\t" else one_line(part) for part in instruction.replace("\r", "\n")]
+            assert visitor.page.locator("dialog.detail dd.instruction bdi").text_content() == "".join(expected)
 
 
 def test_line_breaks_and_tabs_of_a_text_stay(chromium: Browser, page_file: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scheduler.report.compare.model import Comparison
+from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns
 from scheduler.report.compare.words import (
     cells,
