@@ -1,7 +1,8 @@
-"""``warmbench compare RUN RUN...``: reads the runs, shows the table, writes it as Markdown and JSON."""
+"""``warmbench compare``: compares runs pair by pair; shows the table and writes it as Markdown, JSON and a page."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from rich.text import Text
 from scheduler.base.files import write_atomically
 from scheduler.base.text import encodable, one_line
 from scheduler.report.compare.comparison_markdown import render_markdown
+from scheduler.commands.arguments import not_negative
+from scheduler.commands.saved_runs import RUN, add_output_dir, with_runs
 from scheduler.report.compare.comparison_page import render_comparison
 from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns, compare_saved_runs
@@ -32,6 +35,32 @@ from scheduler.terminal.say import say
 from scheduler.terminal.table import LONGEST_CATEGORY, print_table
 
 _MOST_NAME_BYTES = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compares each run with the first one, pair by pair, and writes comparison_<ids>.md, .json and .html. Exit "
+        "codes: 0 they were compared; 4 a run is worse than --fail-if-worse allows; 2 there is no such run, or no pair "
+        "has a score in both."
+    )
+    parser.add_argument("run", metavar="RUN", help=f"the run that all others are compared with: {RUN}")
+    parser.add_argument("others", nargs="+", metavar="RUN", help="a run to compare with it")
+    parser.add_argument(
+        "--fail-if-worse",
+        type=not_negative,
+        metavar="BY",
+        help="exit with 4 if the estimated overall mean difference of any run is below -BY",
+    )
+    add_output_dir(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    def show(runs: list[SavedRun]) -> int:
+        folder = options.output_dir or runs[0].output_dir
+        compared = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
+        return 4 if compared.worse else 2 if compared.without_pairs else 0
+
+    return with_runs(options, show)
 
 
 def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, limit: float | None) -> ComparedRuns:

@@ -34,7 +34,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
     lines = [
         f"Config: {config.path}",
         f"Data: {benchmark.path} ({benchmark.format})",
-        *(f"  {one_line(name)}: {count} pairs" for name, count in counts(prepared).items()),
+        *(f"  {one_line(name)}: {count} pairs" for name, count in pairs_by_category(prepared).items()),
         f"Stages: {', '.join(prepared.stages)}",
         *(_model_line("Editor", editor, layout.editors) if "edit" in prepared.stages else ()),
         *_edits_line(prepared, resume),
@@ -106,7 +106,7 @@ def _estimate_lines(prepared: Prepared) -> list[str]:
     return [] if estimate is None else [str(estimate)]
 
 
-def counts(prepared: Prepared) -> dict[str, int]:
+def pairs_by_category(prepared: Prepared) -> dict[str, int]:
     """How many pairs each category has, bad ones included, in the data's order."""
     result = dict.fromkeys(prepared.benchmark.categories, 0)
     for item in prepared.benchmark.items:

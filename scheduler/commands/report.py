@@ -1,12 +1,14 @@
-"""``warmbench report RUN``: a run's reports once more, from its directory alone."""
+"""``warmbench report``: writes a run's reports again, from its directory alone."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from rich.console import Console
 
 from scheduler.base.text import one_line
+from scheduler.commands.saved_runs import RUN, add_output_dir, with_runs
 from scheduler.report import Report, write_reports
 from scheduler.report.figures import averages_line, interval_text
 from scheduler.report.markdown_statistics import correlation_text, matching_lines
@@ -23,6 +25,27 @@ from scheduler.store.human_scores import (
 from scheduler.store.run_directory import reports_locked
 from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes a run's reports and its pairs.csv again, from its directory alone. Exit codes: 0 every pair was done; "
+        "3 some failed or are missing; 2 there is no such run, or it or the human scores cannot be read."
+    )
+    parser.add_argument("run", metavar="RUN", help=RUN)
+    parser.add_argument(
+        "--human-scores",
+        type=Path,
+        metavar="FILE",
+        help="a CSV of scores that people gave (category, pair_id, score): the report shows how far the reward agrees; "
+        "later reports of the run keep it",
+    )
+    add_output_dir(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    console = Console(highlight=False)
+    return with_runs(options, lambda runs: 0 if rebuild_reports(console, runs[0], options.human_scores) else 3)
 
 
 def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None = None) -> bool:

@@ -1,7 +1,8 @@
-"""``warmbench status [RUN]``: how a run stands, from its files alone, once; plain lines, or JSON for programs."""
+"""``warmbench status``: the progress of a run, from its files alone: as text, or as JSON for programs."""
 
 from __future__ import annotations
 
+import argparse
 import glob
 import json
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from scheduler.base.text import encodable, format_duration, one_line
+from scheduler.commands.saved_runs import RUN, add_output_dir, with_runs
 from scheduler.report.figures import score_text
 from scheduler.report.model import Group
 from scheduler.report.saved_run import SavedRun
@@ -26,6 +28,23 @@ _STATES: dict[State, str] = {
     "stopped": "not running, and not finished",
     "unknown": "this file system can't tell whether a process works on it",
 }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Shows the progress of a run, whether or not it is still running, from its files alone."
+    parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help=f"{RUN} (the default)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    add_output_dir(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    def show(runs: list[SavedRun]) -> int:
+        status = look_at(runs[0])
+        lines = [status_json(runs[0], status)] if options.json else status_lines(runs[0], status)
+        print(*lines, sep="\n", flush=True)
+        return 0
+
+    return with_runs(options, show)
 
 
 def look_at(run: SavedRun) -> RunStatus:

@@ -1,9 +1,10 @@
-"""``warmbench workers start|status|stop``: the pool, without a run."""
+"""``warmbench workers``: starts, shows or stops a pool, without a run."""
 
 from __future__ import annotations
 
-import logging
+import argparse
 import select
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -13,11 +14,12 @@ from rich.console import Console
 
 from protocol import messages as m
 from protocol.codec import ProtocolError
-from protocol.pool import PoolCard
+from protocol.pool import PoolCard, PoolError
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.text import format_duration, one_line
-from scheduler.config import Config
-from scheduler.config.layout import Layout
+from scheduler.config import Config, ConfigError, Environment, Overrides, load_config
+from scheduler.config.devices import visible_gpus
+from scheduler.config.layout import Layout, resolve_layout
 from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool.pool_plan import pool_plan
 from scheduler.pool.watch import PoolWatch
@@ -25,9 +27,42 @@ from scheduler.terminal.pool_table import pool_table
 from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
 
-log = logging.getLogger("warmbench")
-
 _ANSWER_SECONDS = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, text in (
+        ("start", "launch the pool, show each load, return when all workers are ready"),
+        ("status", "show the state of every worker"),
+        ("stop", "end the pool when its workers have finished their current work"),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the pool's config")
+        action.add_argument("--pool", metavar="NAME", help="the pool's name, if it is not the config's")
+        action.set_defaults(action=name)
+        if name == "start":
+            action.add_argument("--foreground", action="store_true", help="stay, and stop the pool when interrupted")
+        if name == "stop":
+            action.add_argument("--now", action="store_true", help="do not wait for the workers' current work")
+
+
+def execute(options: argparse.Namespace) -> int:
+    console = Console(highlight=False)
+    overrides = Overrides(pool_name=options.pool)
+    try:
+        if options.action == "start":
+            gpus = visible_gpus()
+            config = load_config(options.config, overrides, Environment(gpus=gpus, data=False))
+            return start(console, config, resolve_layout(config, gpus), foreground=options.foreground)
+        name = load_config(options.config, overrides).pool_name
+        return status(console, name) if options.action == "status" else stop(console, name, now=options.now)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (PoolError, PoolUnavailableError) as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 class PoolSession:

@@ -113,7 +113,7 @@ def test_scores_need_edits_and_stages_need_names(user: User, tmp_path: Path) -> 
     assert "warmbench score --images" in alone.output
     who = user.run_config(config, "--stages", "score", "--resume", "latest", "--editor-model", "other")
     assert who.code == 2
-    assert "--editor-model says who edits" in who.output
+    assert "--editor-model names an editor" in who.output
     wrong = user.run_config(config, "--stages", "edit,judge")
     assert wrong.code == 2
     assert "'edit,judge' is none of: edit, score, edit,score" in wrong.output

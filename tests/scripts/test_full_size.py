@@ -206,4 +206,4 @@ def test_without_a_gpu_its_name_and_figures_are_empty() -> None:
 def test_invalid_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--models", "/nowhere", "--layers", "0"])
-    assert "'0' is no number from 1 up" in capsys.readouterr().err
+    assert "'0' is not a whole number of at least 1" in capsys.readouterr().err

@@ -69,10 +69,10 @@ class Format:
     """
 
     name: str
-    summary: str
+    meaning: str
     read: Callable[[Path], Iterable[Category | Item]]
     detect: Callable[[Path], bool] | None = None
-    needs: str = "nothing"
+    needs: str = ""
     aliases: tuple[str, ...] = ()
 
 

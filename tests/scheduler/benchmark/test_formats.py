@@ -42,7 +42,7 @@ def refused(path: Path, format_name: str | None = None) -> str:
 
 def test_the_built_in_formats_say_what_they_are() -> None:
     assert FORMATS.names() == ("json", "risebench")
-    assert all(declared.summary and declared.needs for declared in FORMATS.all().values())
+    assert all(declared.meaning for declared in FORMATS.all().values())
 
 
 def test_a_format_of_a_plug_in_is_detected_read_and_named(site: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.base.stages import Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.commands.arguments import parser
+from scheduler.commands.main import parser
 from scheduler.run.options import RunOptions, resume_command, resume_problem
 
 ELSEWHERE = EditsElsewhere("/images", 1, {}, {}, ())

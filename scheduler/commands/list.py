@@ -1,0 +1,41 @@
+"""``warmbench list``: the formats, editors and rewards that can be used, built in or brought by plug-ins."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from scheduler.base.text import one_line
+from scheduler.benchmark.formats import FORMATS
+from workers.models.plugins import PluginError, Registry
+
+KINDS: dict[str, Registry[Any]] = {"formats": FORMATS}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Shows what can be used, one line each. A plug-in that is broken is shown with its error."
+    parser.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help=f"only one kind: {', '.join(KINDS)}")
+
+
+def execute(options: argparse.Namespace) -> int:
+    if options.kind is not None:
+        print(*_lines(KINDS[options.kind]), sep="\n", flush=True)
+        return 0
+    for kind, registry in KINDS.items():
+        print(f"{kind}:", *(f"  {line}" for line in _lines(registry)), sep="\n", flush=True)
+    return 0
+
+
+def _lines(registry: Registry[Any]) -> Iterator[str]:
+    for name in registry.names():
+        package = registry.package(name)
+        try:
+            declared = registry.get(name)
+        except PluginError as error:
+            yield f"{one_line(name, 60)}: broken: {one_line(error, 600)}"
+            continue
+        aliases = f" ({', '.join(declared.aliases)})" if declared.aliases else ""
+        needs = f"; needs {declared.needs}" if declared.needs else ""
+        source = f"; from the package {package}" if package else ""
+        yield one_line(f"{name}{aliases}: {declared.meaning}{needs}{source}", 600)

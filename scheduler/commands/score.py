@@ -1,0 +1,26 @@
+"""``warmbench score``: scores edits that were made elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scheduler.commands.run import add_run_arguments, execute
+
+__all__ = ["add_arguments", "execute"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Scores edits that were made elsewhere, each with the pair of the benchmark that it belongs to, and writes the "
+        "reports. No editor is needed. Exit codes: those of run."
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a folder with <category>/<pair_id>.png, or a file with one JSON object per line: id, image_path",
+    )
+    add_run_arguments(parser)
+    parser.set_defaults(editor_model=None, stages=("score",))

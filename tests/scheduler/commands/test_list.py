@@ -1,0 +1,52 @@
+"""``warmbench list``: what is built in, and what packages bring."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scheduler.commands.list import KINDS
+from scheduler.commands.main import main
+from tests.csv_format import install_csv_format
+from tests.plugin_packages import install
+
+
+def listed(site: Path, *arguments: str) -> list[str]:
+    """The lines of the command, in a process that has the packages of this folder; its exit code is 0."""
+    command = [sys.executable, "-m", "scheduler", "list", *arguments]
+    result = subprocess.run(command, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    return result.stdout.splitlines()
+
+
+def test_what_is_built_in_has_a_line_each_below_its_kind(tmp_path: Path) -> None:
+    lines = listed(tmp_path)
+    assert [line.removesuffix(":") for line in lines if not line.startswith(" ")] == list(KINDS)
+    for kind, registry in KINDS.items():
+        own = [line.split(":")[0].split(" (")[0] for line in listed(tmp_path, kind)]
+        assert own == list(registry.names())
+        assert all(f"  {line}" in lines for line in listed(tmp_path, kind))
+
+
+def test_a_plug_in_is_listed_with_its_package_and_a_broken_one_with_its_error(tmp_path: Path) -> None:
+    install_csv_format(tmp_path)
+    install(tmp_path, "bad_package", "warmbench.formats", {"bad": "bad_package:FORMAT"}, "import no_such\nx = '\\n'")
+    install(tmp_path, "other_json", "warmbench.formats", {"json": "other_json:FORMAT"}, "")
+    json, risebench, bad, csv = listed(tmp_path, "formats")
+    assert csv == "csv: a CSV file beside its images; from the package warmbench_csv 1.2"
+    assert risebench.startswith("risebench: a RISEBench folder")
+    assert bad == (
+        "bad: broken: warmbench.formats: 'bad' of the package bad_package 1.2 (bad_package:FORMAT) cannot be used: "
+        "ModuleNotFoundError: No module named 'no_such'"
+    )
+    assert "the package other_json 1.2" in json
+    assert "warmbench itself" in json
+
+
+def test_an_unknown_kind_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["list", "formts"])
+    assert "invalid choice: 'formts'" in capsys.readouterr().err
