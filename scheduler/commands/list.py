@@ -8,9 +8,12 @@ from typing import Any
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.formats import FORMATS
+from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
+from workers.models.registry import EDITORS, REWARDS
 
-KINDS: dict[str, Registry[Any]] = {"formats": FORMATS}
+KINDS: dict[str, Registry[Any]] = {"formats": FORMATS, "editors": EDITORS, "rewards": REWARDS}
+_DEVICES = {"gpu": ["a GPU"], "any": ["a GPU or the CPU"], "none": []}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +39,9 @@ def _lines(registry: Registry[Any]) -> Iterator[str]:
             yield f"{one_line(name, 60)}: broken: {one_line(error, 600)}"
             continue
         aliases = f" ({', '.join(declared.aliases)})" if declared.aliases else ""
-        needs = f"; needs {declared.needs}" if declared.needs else ""
-        source = f"; from the package {package}" if package else ""
-        yield one_line(f"{name}{aliases}: {declared.meaning}{needs}{source}", 600)
+        needs = _DEVICES[declared.needs].copy() if isinstance(declared, ModelType) else []
+        needs += [f"{wanted} {version}".strip() for wanted, version in declared.packages.items()]
+        facts = [declared.meaning.rstrip(".")]
+        facts += [f"needs {', '.join(needs)}"] if needs else []
+        facts += [f"from the package {package}"] if package else []
+        yield one_line(f"{name}{aliases}: {'; '.join(facts)}", 600)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -65,15 +65,16 @@ class Format:
 
     ``read`` gives the items in the data's order and keeps none of them. It raises ``DataError`` or ``OSError`` if the
     data as a whole cannot be read. ``detect`` tells whether a path is of this format; without it only
-    ``benchmark.format`` chooses the format.
+    ``benchmark.format`` chooses the format. ``packages`` are those that it needs, each with the oldest version that
+    works, or ``""``.
     """
 
     name: str
     meaning: str
     read: Callable[[Path], Iterable[Category | Item]]
     detect: Callable[[Path], bool] | None = None
-    needs: str = ""
     aliases: tuple[str, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 FORMATS = Registry(

@@ -57,4 +57,4 @@ def _category(cursor: Cursor, key: Piece) -> str | PairError:
         return error
 
 
-FORMAT = Format("json", "a JSON file: {category: [pair, ...]} or a list of pairs, images in base64", read)
+FORMAT = Format("json", "A JSON file: {category: [pair, ...]} or a list of pairs, images in base64.", read)

@@ -41,4 +41,4 @@ def read(path: Path) -> Iterator[Category | Item]:
         reader.finish()
 
 
-FORMAT = Format("risebench", "a RISEBench folder, or its data_total.json: a list, and image files", read, detect)
+FORMAT = Format("risebench", "A RISEBench folder, or its data_total.json: a list, and image files.", read, detect)

@@ -31,13 +31,20 @@ def test_what_is_built_in_has_a_line_each_below_its_kind(tmp_path: Path) -> None
         assert all(f"  {line}" in lines for line in listed(tmp_path, kind))
 
 
+def test_a_line_says_what_a_model_is_its_other_names_and_what_it_needs(tmp_path: Path) -> None:
+    editors = listed(tmp_path, "editors")
+    assert editors[0].startswith("qwen_image_edit (multi_gpu_qwen_image_edit, multi_gpu_qwen_edit): Qwen-Image-Edit")
+    assert "; needs a GPU, torch 2.6, diffusers 0.42" in editors[0]
+    assert editors[1] == "identity: Gives back the source image"
+
+
 def test_a_plug_in_is_listed_with_its_package_and_a_broken_one_with_its_error(tmp_path: Path) -> None:
     install_csv_format(tmp_path)
     install(tmp_path, "bad_package", "warmbench.formats", {"bad": "bad_package:FORMAT"}, "import no_such\nx = '\\n'")
     install(tmp_path, "other_json", "warmbench.formats", {"json": "other_json:FORMAT"}, "")
     json, risebench, bad, csv = listed(tmp_path, "formats")
     assert csv == "csv: a CSV file beside its images; from the package warmbench_csv 1.2"
-    assert risebench.startswith("risebench: a RISEBench folder")
+    assert risebench.startswith("risebench: A RISEBench folder")
     assert bad == (
         "bad: broken: warmbench.formats: 'bad' of the package bad_package 1.2 (bad_package:FORMAT) cannot be used: "
         "ModuleNotFoundError: No module named 'no_such'"
