@@ -14,9 +14,9 @@ from rich.text import Text
 
 from scheduler.base.files import write_atomically
 from scheduler.base.text import encodable, one_line
-from scheduler.report.compare.comparison_markdown import render_markdown
 from scheduler.commands.arguments import not_negative
-from scheduler.commands.saved_runs import RUN, add_output_dir, with_runs
+from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
+from scheduler.report.compare.comparison_markdown import render_markdown
 from scheduler.report.compare.comparison_page import render_comparison
 from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns, compare_saved_runs

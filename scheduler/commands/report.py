@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from scheduler.base.text import one_line
-from scheduler.commands.saved_runs import RUN, add_output_dir, with_runs
+from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
 from scheduler.report import Report, write_reports
 from scheduler.report.figures import averages_line, interval_text
 from scheduler.report.markdown_statistics import correlation_text, matching_lines

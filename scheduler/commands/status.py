@@ -12,7 +12,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from scheduler.base.text import encodable, format_duration, one_line
-from scheduler.commands.saved_runs import RUN, add_output_dir, with_runs
+from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
 from scheduler.report.figures import score_text
 from scheduler.report.model import Group
 from scheduler.report.saved_run import SavedRun
