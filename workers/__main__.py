@@ -92,13 +92,8 @@ def run_worker(options: argparse.Namespace) -> int:
         else ipc_endpoint(options.folder / f"{options.worker_id}-{options.incarnation}.sock")
     )
     worker = Worker(identity, endpoint, options.folder, life)
-    card = {
-        "worker_id": identity.worker_id,
-        "incarnation": identity.incarnation,
-        "pid": os.getpid(),
-        "endpoint": worker.endpoint,
-    }
-    life.send(json.dumps(card).encode())
+    introduction = {"worker_id": identity.worker_id, "incarnation": identity.incarnation, "endpoint": worker.endpoint}
+    life.send(json.dumps(introduction).encode())
     worker.run()
     # Not sys.exit, which would wait for a thread inside a library.
     logging.shutdown()
