@@ -11,8 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import psutil
 import yaml
@@ -21,6 +20,15 @@ from scripts.bench.runs import ActiveRun, FinishedRun, wait_for
 from scripts.place import Place
 
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+class RunParameters(TypedDict):
+    """The pool's name, the ``params`` of the simulated models, and the other sections of the config."""
+
+    pool: str
+    editor: Mapping[str, Any]
+    reward: Mapping[str, Any]
+    sections: NotRequired[Mapping[str, Any]]
 
 
 class Workplace(Place):
@@ -34,58 +42,32 @@ class Workplace(Place):
         self._runs = 0
         self._sessions: list[int] = []
 
-    def run(
-        self,
-        data: Path,
-        *options: str,
-        pool: str,
-        editor: Mapping[str, Any],
-        reward: Mapping[str, Any],
-        sections: Mapping[str, Any] = MappingProxyType({}),
-    ) -> FinishedRun:
-        """Run ``warmbench run`` with simulated models to its end; their ``params`` are ``editor`` and ``reward``.
-
-        ``sections`` are the config's other sections.
+    def run(self, data: Path, *options: str, **parameters: Unpack[RunParameters]) -> FinishedRun:
+        """Run ``warmbench run`` with these options to its end.
 
         Raises:
             BenchError: its exit code is not 0.
         """
-        return self.start_run(data, *options, pool=pool, editor=editor, reward=reward, sections=sections).finish()
+        return self.start_run(data, *options, **parameters).finish()
 
-    def start_run(
-        self,
-        data: Path,
-        *options: str,
-        pool: str,
-        editor: Mapping[str, Any],
-        reward: Mapping[str, Any],
-        sections: Mapping[str, Any] = MappingProxyType({}),
-    ) -> ActiveRun:
+    def start_run(self, data: Path, *options: str, **parameters: Unpack[RunParameters]) -> ActiveRun:
         """The same, without waiting for its end."""
-        config, output = self._config(data, editor, reward, sections)
-        arguments = ("-m", "scheduler", "run", "--config", str(config), "--pool", pool, *options)
+        config, output = self._config(data, parameters)
+        arguments = ("-m", "scheduler", "run", "--config", str(config), "--pool", parameters["pool"], *options)
         return ActiveRun(time.time(), output, arguments, *self._popen(*arguments))
 
-    def start(
-        self,
-        data: Path,
-        *,
-        pool: str,
-        editor: Mapping[str, Any],
-        reward: Mapping[str, Any],
-        sections: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
+    def start(self, data: Path, **parameters: Unpack[RunParameters]) -> None:
         """Launch a pool and return when all its workers are ready.
 
         Raises:
             BenchError: it did not come up.
         """
-        config, _ = self._config(data, editor, reward, sections)
-        self._command("workers", "start", "--config", str(config), "--pool", pool)
+        config, _ = self._config(data, parameters)
+        self.python("-m", "scheduler", "workers", "start", "--config", str(config), "--pool", parameters["pool"])
 
     def write_config(self, data: Path, editor: Mapping[str, Any], reward: Mapping[str, Any]) -> Path:
         """Write a config with simulated models and return its path."""
-        return self._config(data, editor, reward, {})[0]
+        return self._config(data, {"pool": "", "editor": editor, "reward": reward})[0]
 
     def python(self, *arguments: str) -> None:
         """Run another program to its end, from the repository's root.
@@ -110,17 +92,16 @@ class Workplace(Place):
         for path in [*self.folder.glob("run-*"), *self.folder.glob("p-*")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def _config(
-        self, data: Path, editor: Mapping[str, Any], reward: Mapping[str, Any], sections: Mapping[str, Any]
-    ) -> tuple[Path, Path]:
+    def _config(self, data: Path, parameters: RunParameters) -> tuple[Path, Path]:
         """Write a config with its own output folder, and return both paths."""
         self._runs += 1
         output = self.folder / f"run-{self._runs}"
         config = output.with_suffix(".yaml")
+        sections = parameters.get("sections", {})
         content = {
             "benchmark": {"data_path": str(data)},
-            "diffusion_model": _model(editor),
-            "reward_model": _model(reward),
+            "diffusion_model": _model(parameters["editor"]),
+            "reward_model": _model(parameters["reward"]),
             **sections,
             "evaluation": {
                 "output_dir": str(output),
@@ -151,9 +132,6 @@ class Workplace(Place):
                 start_new_session=True,
             )
         return process, log
-
-    def _command(self, *arguments: str) -> None:
-        self.python("-m", "scheduler", *arguments)
 
 
 @contextlib.contextmanager
