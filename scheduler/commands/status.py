@@ -91,7 +91,7 @@ def status_lines(run: SavedRun, status: RunStatus) -> Iterator[str]:
     yield f"Log: {one_line(run.log) if run.log else 'there is no log file'}"
     yield from (f"Report: {one_line(path)}" for path in _reports(run))
     if status.state == "stopped":
-        yield f"To go on: {one_line(_way_on(run))}"
+        yield f"To resume: {one_line(_way_on(run))}"
 
 
 def status_json(run: SavedRun, status: RunStatus) -> str:

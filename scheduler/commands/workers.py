@@ -92,7 +92,7 @@ class PoolSession:
                 try:
                     received = self.client.link.receive()
                 except ProtocolError as error:
-                    raise PoolUnavailableError(f"the launcher sent what is no message: {error}") from error
+                    raise PoolUnavailableError(f"the launcher sent an invalid message: {error}") from error
                 if received is not None and isinstance(received[0], m.PoolStatus):
                     return received[0]
                 if received is not None and isinstance(received[0], m.Refused):

@@ -1,1 +1,1 @@
-"""The pool that a run works on: found or launched, its lease, its workers, where their weights are."""
+"""The pool that a run works on: finding or launching it, its lease, its workers, where their weights are."""

@@ -1,4 +1,4 @@
-"""A run's side of the pool: finding it or launching it, its lease, and how its workers stand."""
+"""A run's connection to a pool's launcher, and finding or launching a pool."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LOG_LINES = 15
 
 
 class PoolUnavailableError(Exception):
-    """The pool can't be used: it is not up, did not come up, or speaks another protocol."""
+    """The pool cannot be used: it is not up, or did not come up."""
 
 
 class PoolGoneError(PoolUnavailableError):
-    """It was up a moment ago."""
+    """The pool was up a moment ago."""
 
 
 class PoolClient:
@@ -49,7 +49,7 @@ class PoolClient:
         self._send(m.Hello(run=run, incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
 
     def request_lease(self, mode: m.LeaseMode, *, keep_warm: bool) -> None:
-        """Ask for the lease; ``Granted`` or ``Waiting`` will come."""
+        """Ask for the lease; ``Granted`` or ``Waiting`` answers."""
         self._send(
             m.Lease(
                 run=self._run,
@@ -62,7 +62,7 @@ class PoolClient:
         )
 
     def reload(self, worker_ids: list[str], spec: m.ModelSpec, epoch: int) -> None:
-        """Have these workers load this in place of what they hold."""
+        """Have these workers replace their models."""
         self._send(m.Reload(run=self._run, incarnation="any", epoch=epoch, worker_ids=worker_ids, spec=spec))
 
     def stop(self, *, now: bool) -> None:
@@ -70,7 +70,7 @@ class PoolClient:
         self._send(m.Stop(run=self._run, incarnation="any", now=now))
 
     def close(self) -> None:
-        """Leave the pool; if it was launched for this run and nobody else uses it, it ends."""
+        """Leave the pool; it ends if it was launched for this run and no other run uses it."""
         self._send(m.Goodbye(run=self._run, incarnation="any", reason="the run is over"))
         self.link.close()
         os.close(self.process)
@@ -83,17 +83,17 @@ def find(name: str) -> tuple[Path, PoolCard | None]:
     """The pool's folder, and its card if it is up.
 
     Raises:
-        protocol.pool.PoolError: the name or the folder can't be used.
+        protocol.pool.PoolError: the name or the folder cannot be used.
     """
     folder = pool_folder(name)
     return folder, read_pool_card(folder)
 
 
 def launch(folder: Path, plan: PoolPlan) -> PoolCard:
-    """Start a launcher and return its card, or the card of another one that was faster.
+    """Start a launcher and return its card, or the card of another launcher that was faster.
 
     Raises:
-        PoolUnavailableError: it did not come up; the message has the end of its log.
+        PoolUnavailableError: no launcher came up; the message has the end of the log.
     """
     log = folder / "launcher.log"
     deadline = time.monotonic() + _LAUNCH_SECONDS
@@ -104,7 +104,7 @@ def launch(folder: Path, plan: PoolPlan) -> PoolCard:
             return card
         code = process.poll()
         if code == EXIT_TAKEN:
-            # Another launcher has the pool: it will show its card, or it is just ending.
+            # Another launcher has the pool: it is about to show its card, or to end.
             time.sleep(_TAKEN_PAUSE)
             process = _start(folder, plan, log)
         elif code is not None:

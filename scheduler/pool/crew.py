@@ -1,4 +1,4 @@
-"""The workers of a run: found through the launcher's reports, joined, listened to, lost, and moved between stages."""
+"""The workers of a run: connecting to them, hearing them, losing them, moving their models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OnMessage = Callable[[WorkerClient, m.AnyMessage, list[Buffer]], None]
 
 
 class CrewError(Exception):
-    """The workers can't be used any more."""
+    """The workers cannot be used any more."""
 
 
 class MoveFailedError(CrewError):
@@ -32,14 +32,14 @@ class MoveFailedError(CrewError):
 
 
 class LeaseLostError(CrewError):
-    """Somebody else has the pool now."""
+    """Another run has the pool now."""
 
 
 class Crew:
     """All workers that the run is connected to.
 
-    ``on_message`` gets what a worker says of its jobs; ``on_withdrawn`` is told of a worker that had joined and can no
-    longer be counted on, and whether it died.
+    ``on_message`` gets a worker's messages about its jobs. ``on_withdrawn`` gets a worker that had joined and takes no
+    part any more, and whether it died.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Crew:
         return iter(tuple(self._clients.values()))
 
     def update(self, status: m.PoolStatus) -> None:
-        """Connect to the workers that have the run's models loaded, and part with the lives that are over."""
+        """Connect to the workers that have the run's models loaded; drop workers that died."""
         for worker in status.workers:
             client = self._clients.get(worker.worker_id)
             if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
-                # What it said before it died tells what it had done, and so what it died of: all of it.
+                # Its last messages say what it had done, and so what it died of.
                 self._read(client, sys.maxsize)
                 if worker.worker_id in self._clients:
                     self._lose(client)
@@ -100,7 +100,7 @@ class Crew:
             raise CrewError(text) from error
 
     def attend(self) -> None:
-        """Read what the workers said, send heartbeats, and notice who has fallen silent.
+        """Read messages, send heartbeats, and withdraw workers that have fallen silent.
 
         Raises:
             CrewError: a model could not be moved, or the lease is lost.
@@ -124,10 +124,10 @@ class Crew:
         return False
 
     def read_early(self, role: m.Role, epoch: int) -> None:
-        """Have weights that are on disk read into host memory where that has room; the device comes later.
+        """Have weights that are on disk read into host memory, if that has room.
 
-        Each worker is asked once, in all of its lives: one that can't will say so again when it has to, and one that
-        dies of it is not to do so until it is given up.
+        Each worker is asked once in a run, even if it is started again: a worker that dies of it must not repeat it
+        until it is given up.
         """
         unasked = {
             client.name for client in self if client.role == role and client.residency == "disk"
@@ -143,27 +143,27 @@ class Crew:
                 self._clients[name].place("host", epoch)
 
     def gathered(self, desired: Mapping[m.Role, Wanted]) -> bool:
-        """Whether everybody that answers at all has answered, and is in its place if that is the device: they are to
-        begin together.
+        """Whether every worker that answers at all is ready to begin, or is not wanted on its device: workers begin
+        together.
         """
 
-        def there(client: WorkerClient) -> bool:
+        def ready(client: WorkerClient) -> bool:
             return client.welcome and (client.moving_to is None or desired[client.role] == "away")
 
-        return all(there(client) or client.silent for client in self)
+        return all(ready(client) or client.silent for client in self)
 
     def join(self, desired: Mapping[m.Role, Wanted]) -> list[WorkerClient]:
-        """Those that are ready to work and had not joined; from now on they have."""
+        """Let workers join that are ready to work; return them."""
         joining = []
         for client in self:
-            in_turn = not client.joined and desired[client.role] == "device"
-            if in_turn and self._can_work(client) and self._is_like_the_others(client):
+            wanted = not client.joined and desired[client.role] == "device"
+            if wanted and self._can_work(client) and self._has_same_weights(client):
                 client.joined = True
                 joining.append(client)
         return joining
 
     def _can_work(self, client: WorkerClient) -> bool:
-        """Whether it has this run's model, ready and on its device."""
+        """Whether it has this run's model ready on its device."""
         return self._has_model(client) and client.moving_to is None and client.residency == "device"
 
     def _has_model(self, client: WorkerClient) -> bool:
@@ -179,20 +179,20 @@ class Crew:
         return frozenset(self._strange)
 
     def begun(self, role: m.Role) -> bool:
-        """Whether the run has begun with this role: from then on its model is settled."""
+        """Whether the run has begun with this role, whose model then stays the same."""
         return role in self._fingerprints
 
     def fingerprint(self, role: m.Role) -> str | None:
-        """That of the role's model: of the first worker that has it loaded and answers; None as long as none does."""
+        """The fingerprint of the role's model, from the first worker that has it loaded; None while no worker has."""
         if role not in self._fingerprints:
             for client in self:
                 if client.role == role and self._has_model(client):
-                    self._is_like_the_others(client)
+                    self._has_same_weights(client)
                     break
         return self._fingerprints.get(role)
 
-    def _is_like_the_others(self, client: WorkerClient) -> bool:
-        """One run is made with one editor and one reward, also if a model's files change while it goes on."""
+    def _has_same_weights(self, client: WorkerClient) -> bool:
+        """Whether it has the role's weights of this run, which stay the same even if the model's files change."""
         if client.model is None:
             return False
         fingerprint = self._fingerprints.setdefault(client.role, client.model.fingerprint)
@@ -204,18 +204,18 @@ class Crew:
         return False
 
     def dismiss(self, role: m.Role) -> None:
-        """The role has nothing more to do: its workers are no longer counted on, and nobody is told."""
+        """Withdraw the role's workers, which have nothing more to do, without a report."""
         for client in self:
             client.joined = client.joined and client.role != role
 
     def leave(self, reason: str) -> None:
-        """Say goodbye to all. Nobody is told: that is for ``give_up``."""
+        """Say goodbye to all workers, without a report."""
         for client in self:
             client.leave(reason)
         self._clients.clear()
 
     def give_up(self, reason: str) -> None:
-        """Say goodbye to all, for now; what they had is to be done later."""
+        """Say goodbye to all workers for now, and report them as withdrawn: their work is done later."""
         leaving = list(self)
         self.leave(reason)
         for client in leaving:
@@ -231,7 +231,7 @@ class Crew:
 
     def _read(self, client: WorkerClient, most: int = _MESSAGES_PER_TURN) -> None:
         for _ in range(most):
-            # A message may end the connection that it came by.
+            # A message may have ended this connection.
             if self._clients.get(client.name) is not client:
                 return
             try:
@@ -239,7 +239,7 @@ class Crew:
             except ProtocolError as error:
                 if client.name not in self._garbled:
                     self._garbled.add(client.name)
-                    log.warning("%s sent what is no message (said once): %s", client.name, error)
+                    log.warning("%s sent an invalid message (logged once): %s", client.name, error)
                 continue
             if received is None:
                 return
@@ -253,16 +253,16 @@ class Crew:
         match message:
             case m.Welcome():
                 if message.queued or message.running or message.unacknowledged:
-                    # From before a silence: all of it was given to others meanwhile.
+                    # Jobs from before a silence: others have them by now.
                     client.cancel()
                 stale = message.state.stale and client.role in self._specs
                 if stale and not client.joined and not self.begun(client.role):
-                    # The launcher will hear of it too, and the run then has the model loaded anew.
+                    # The launcher hears of it as well, and then the run has the model loaded again.
                     self._lose(client)
                     return
                 client.welcome = True
             case m.Placed(residency="host", error=error) if error is not None and client.read_early:
-                # What it was to read ahead of its turn. When its turn comes it tries once more, and then it counts.
+                # It tries again when its turn comes, and then a failure counts.
                 client.placed(message)
                 log.warning("%s could not read its model ahead of its turn: %s", client.name, error)
             case m.Placed(error=error) if error is not None:
@@ -275,7 +275,7 @@ class Crew:
             case m.Refused(kind="epoch", message=text):
                 raise LeaseLostError(f"{client.name} takes no more orders of this run: {text}")
             case m.Refused():
-                # It has dropped what we gave it, or can't do it; it is asked how it stands before it gets more.
+                # It has dropped its jobs, or cannot do them; it reports its state before it gets more.
                 log.debug("%s refused (%s): %s", client.name, message.kind, message.message)
                 if client.welcome:
                     self._withdraw(client, died=False)
@@ -286,7 +286,7 @@ class Crew:
                 self._on_message(client, message, images)
 
     def _withdraw(self, client: WorkerClient, *, died: bool) -> None:
-        """Count on the worker no longer; when it is welcome again, it joins anew."""
+        """Report that the worker takes no part any more; it may join again."""
         if client.joined:
             client.joined = False
             self._on_withdrawn(client, died)

@@ -1,4 +1,4 @@
-"""Whether the models that a pool holds are those that a run asks for, and what differs. Decided from reports alone."""
+"""Whether a pool holds the models that a run asks for, and what differs. Pure: decided from the launcher's reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from protocol import messages as m
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A worker that has to load the run's model in place of its own, and why."""
+    """A worker that has to replace its model by the run's, and why."""
 
     worker_id: str
     role: m.Role
@@ -21,20 +21,22 @@ class Mismatch:
 
 def mismatches(status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> list[Mismatch]:
     """The workers that hold, or are about to load, another model than the run asks of their role."""
-    found = []
+    differing = []
     for worker in status.workers:
         wanted = specs.get(worker.role)
         if wanted is None:
             continue
         if worker.spec != wanted:
-            found.append(Mismatch(worker.worker_id, worker.role, _difference(worker.spec, wanted)))
+            differing.append(Mismatch(worker.worker_id, worker.role, _difference(worker.spec, wanted)))
         elif worker.state is not None and worker.state.stale:
-            found.append(Mismatch(worker.worker_id, worker.role, "the model's files have changed since it was loaded"))
-    return found
+            differing.append(
+                Mismatch(worker.worker_id, worker.role, "the model's files have changed since it was loaded")
+            )
+    return differing
 
 
 def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
-    """Whether the worker has the run's model loaded and can be given work."""
+    """Whether the worker has the run's model loaded and can work."""
     state = worker.state
     ready = worker.alive and worker.endpoint is not None and state is not None and state.phase == "ready"
     if not ready or state is None or state.model is None or state.stale:
@@ -43,9 +45,7 @@ def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
 
 
 def in_the_way(worker: m.WorkerStatus, status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
-    """Whether the worker, of a role that has nothing to do in this run, holds a model on a GPU that a worker shares
-    which has.
-    """
+    """Whether the worker's role has nothing to do in this run, but its model may hold a GPU that the run needs."""
     state = worker.state
     loaded = worker.alive and worker.endpoint is not None and state is not None and state.phase == "ready"
     if not loaded or worker.role in specs or not worker.device.startswith("cuda"):
@@ -59,9 +59,9 @@ def devices(status: m.PoolStatus) -> dict[m.Role, tuple[str, ...]]:
     return {"editor": editors, "reward": tuple(worker.device for worker in status.workers if worker.role == "reward")}
 
 
-def shares_devices(found: Mapping[m.Role, tuple[str, ...]]) -> bool:
-    """Whether an editor and a reward are on one GPU; each ``cpu`` is a device of its own."""
-    return any(device.startswith("cuda") and device in found["reward"] for device in found["editor"])
+def shares_devices(by_role: Mapping[m.Role, tuple[str, ...]]) -> bool:
+    """Whether an editor and a reward share a GPU; each ``cpu`` is a device of its own."""
+    return any(device.startswith("cuda") and device in by_role["reward"] for device in by_role["editor"])
 
 
 def away_from_device(status: m.PoolStatus) -> bool:
@@ -73,9 +73,9 @@ def _is_away(state: m.WorkerState) -> bool:
     return state.phase == "ready" and state.residency != "device"
 
 
-def _difference(has: m.ModelSpec, asked: m.ModelSpec) -> str:
+def _difference(held: m.ModelSpec, wanted: m.ModelSpec) -> str:
     """Each parameter that differs: ``model_name is 'a', not 'b'``."""
-    first, second = msgspec.to_builtins(has), msgspec.to_builtins(asked)
+    first, second = msgspec.to_builtins(held), msgspec.to_builtins(wanted)
     pairs = [("model_name" if key == "name" else key, first[key], second[key]) for key in first if key != "params"]
     names = sorted(first["params"].keys() | second["params"].keys())
     pairs += [(name, first["params"].get(name), second["params"].get(name)) for name in names]

@@ -1,4 +1,4 @@
-"""From a config and its layout to the workers that a launcher is to start."""
+"""The workers that a launcher has to start for a config."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
 
 
 def _away(config: Config, layout: Layout) -> m.Residency:
-    """Where models wait for their turn on a shared device: in host memory if all of them fit, else on disk."""
+    """Where models wait for a shared device: in host memory if all of them fit, else on disk."""
     sizes = [_size(config.diffusion_model)] * len(layout.editors) + [_size(config.reward_model)] * len(layout.rewards)
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
@@ -72,7 +72,7 @@ def _away(config: Config, layout: Layout) -> m.Residency:
 
 
 def _size(section: ModelSection) -> int | None:
-    """Bytes of the model's weights; 0 for a model that uses no device, None where nobody knows."""
+    """Bytes of the model's weights; 0 for a model that uses no device, None if not known."""
     if not section.holds_gpu:
         return 0
     name, entry_file = section.params.model_name, section.declaration.entry_file

@@ -1,7 +1,7 @@
-"""Which weights to move where, and in which order. Decided without sockets, clocks or threads.
+"""Which weights to move where, and in which order. Pure.
 
-Where an editor and a reward share a device and only one of them is wanted there, a worker's weights go onto it only
-when the other's have left. (Both are wanted there only if the user says ``residency: resident`` of a shared device.)
+Where an editor and a reward share a device and only one of them is wanted on it, its weights move there only after the
+other's have left. (Both are wanted there only if the config has ``residency: resident`` for a shared device.)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Wanted = Literal["device", "away"]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a worker's weights are, and where they are going (None: nowhere)."""
+    """Where a worker's weights are, and where they are moving (None: they stay)."""
 
     worker: str
     role: Role
@@ -28,34 +28,34 @@ class Placement:
 
 
 def next_moves(
-    workers: Iterable[Placement], desired: Mapping[Role, Wanted], away: Residency
+    placements: Iterable[Placement], desired: Mapping[Role, Wanted], away: Residency
 ) -> list[tuple[str, Residency]]:
     """The moves that can begin now. Weights that leave a device go to ``away``."""
-    all_workers = list(workers)
+    all_placements = list(placements)
     moves: list[tuple[str, Residency]] = []
-    for one in all_workers:
-        if one.moving_to is not None or _is_there(one, desired):
+    for placement in all_placements:
+        if placement.moving_to is not None or _is_settled(placement, desired):
             continue
-        if desired[one.role] == "away":
-            moves.append((one.worker, away))
-        elif not any(desired[other.role] == "away" and _occupies(other, one.device) for other in all_workers):
-            moves.append((one.worker, "device"))
+        if desired[placement.role] == "away":
+            moves.append((placement.worker, away))
+        elif not any(desired[other.role] == "away" and _occupies(other, placement.device) for other in all_placements):
+            moves.append((placement.worker, "device"))
     return moves
 
 
-def settled(workers: Iterable[Placement], desired: Mapping[Role, Wanted]) -> bool:
+def settled(placements: Iterable[Placement], desired: Mapping[Role, Wanted]) -> bool:
     """Whether every worker's weights are where they should be."""
-    return all(one.moving_to is None and _is_there(one, desired) for one in workers)
+    return all(placement.moving_to is None and _is_settled(placement, desired) for placement in placements)
 
 
-def _is_there(one: Placement, desired: Mapping[Role, Wanted]) -> bool:
-    return (one.residency == "device") == (desired[one.role] == "device")
+def _is_settled(placement: Placement, desired: Mapping[Role, Wanted]) -> bool:
+    return (placement.residency == "device") == (desired[placement.role] == "device")
 
 
-def _occupies(worker: Placement, device: str) -> bool:
-    """Whether the worker's weights are on the device or on their way: two ``cpu`` entries never are one device."""
-    there = worker.residency == "device" or worker.moving_to == "device"
-    return there and worker.device == device and device.startswith("cuda")
+def _occupies(placement: Placement, device: str) -> bool:
+    """Whether the weights are on the device or moving there. Two ``cpu`` entries are never one device."""
+    on_device = "device" in (placement.residency, placement.moving_to)
+    return on_device and placement.device == device and device.startswith("cuda")
 
 
 def off_device(model_bytes: Iterable[int], available_bytes: int) -> Residency:
@@ -64,12 +64,13 @@ def off_device(model_bytes: Iterable[int], available_bytes: int) -> Residency:
 
 
 def to_read_early(
-    workers: Iterable[Placement], role: Role, model_bytes: Mapping[str, int], available_bytes: int
+    placements: Iterable[Placement], role: Role, model_bytes: Mapping[str, int], available_bytes: int
 ) -> list[str]:
-    """The workers of the role whose weights can come from disk into host memory before their turn on the device.
+    """The workers of the role whose weights can be read from disk into host memory before their turn on the device.
 
-    All of them or none: they are read only if all fit by the rule of ``off_device``. A size of 0 is not known.
+    All or none: they are read only if all fit by the rule of ``off_device``. A size of 0 means not known.
     """
-    waiting = [one.worker for one in workers if one.role == role and one.residency == "disk" and one.moving_to is None]
+    on_disk = [placement for placement in placements if placement.role == role and placement.residency == "disk"]
+    waiting = [placement.worker for placement in on_disk if placement.moving_to is None]
     sizes = [model_bytes.get(worker, 0) for worker in waiting]
     return waiting if all(sizes) and off_device(sizes, available_bytes) == "host" else []

@@ -1,4 +1,4 @@
-"""A run's stay in a pool: what it hears of the launcher, the lease it needs, and the models it has loaded in place."""
+"""A run's stay in a pool: the launcher's reports, the lease that the run needs, the models that it has replaced."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _MESSAGES_PER_TURN = 256
 
 
 class Tenancy:
-    """The run and the pool. ``epoch`` is that of its lease, None while it has none and is to keep off the workers.
+    """``epoch`` is that of the run's lease, None while it has none and must not use the workers.
 
-    ``swap`` and ``devices`` are the config's until the pool turns out to be another.
+    ``swap`` and ``devices`` are the config's until the pool reports its own.
     """
 
     def __init__(
         self, pool: PoolClient, crew: Crew, settings: RunSettings, needed: Callable[[], Collection[m.Role]]
     ) -> None:
-        """``needed`` tells which roles still have something to do."""
+        """``needed`` returns the roles that still have something to do."""
         self.epoch: int | None = None
         self.swap = settings.swap
         self.devices = settings.devices
@@ -44,7 +44,7 @@ class Tenancy:
 
     @property
     def workers(self) -> list[m.WorkerStatus]:
-        """The pool's workers, as last heard of, but for those that still hold another model than the run works with."""
+        """The pool's workers, as last reported, without those that hold another model than the run works with."""
         return [worker for worker in self._watch.workers if not self._holds_another(worker)]
 
     def _holds_another(self, worker: m.WorkerStatus) -> bool:
@@ -58,20 +58,20 @@ class Tenancy:
         return self._watch.ends_with(self._settings.run) and not self._settings.keep_warm
 
     def leave(self) -> None:
-        """Leave the pool. One that was launched for this run ends only once a run has left that asked for the lease."""
+        """Leave the pool. A pool that was launched for a run ends once a run leaves that has asked for the lease."""
         if self._lease is None:
             self._request_lease("shared")
         self._pool.close()
 
     def register(self, poller: zmq.Poller) -> None:
-        """Have the loop woken by whatever the launcher says."""
+        """Wake the loop for the launcher's messages."""
         poller.register(self._pool.link.socket, zmq.POLLIN)
 
     def read(self) -> None:
-        """Hear what the launcher says, and do what follows.
+        """Read the launcher's messages, and act on them.
 
         Raises:
-            AbortedError: the run can't go on in this pool.
+            AbortedError: the run cannot go on in this pool.
         """
         for _ in range(_MESSAGES_PER_TURN):
             try:
@@ -79,7 +79,7 @@ class Tenancy:
             except ProtocolError as error:
                 if not self._garbled:
                     self._garbled = True
-                    log.warning("the launcher sent what is no message (said once): %s", error)
+                    log.warning("the launcher sent an invalid message (logged once): %s", error)
                 continue
             if received is None:
                 return
@@ -101,12 +101,12 @@ class Tenancy:
         return "exclusive" if moves or self._has_late_mismatch(status) else "shared"
 
     def _take_as_it_is(self, status: m.PoolStatus) -> None:
-        found, asked = devices(status), self._settings.devices
+        present, asked = devices(status), self._settings.devices
         if self._settings.swap_if_shared:
-            self.swap = shares_devices(found)
-        if {role: found[role] for role in asked} == asked:
+            self.swap = shares_devices(present)
+        if {role: present[role] for role in asked} == asked:
             return
-        self.devices = {role: found[role] for role in asked}
+        self.devices = {role: present[role] for role in asked}
         log.warning(
             "Pool %s has other devices than the config (%s): it is used as it is",
             self._pool.name,
@@ -114,8 +114,8 @@ class Tenancy:
         )
 
     def _has_late_mismatch(self, status: m.PoolStatus) -> bool:
-        """Whether a role that has not begun turns out to hold another model; one that has begun goes on as it is."""
-        return any(not self._crew.begun(found.role) for found in mismatches(status, self._settings.specs))
+        """Whether a role that has not begun holds another model; a role that has begun keeps its own."""
+        return any(not self._crew.begun(mismatch.role) for mismatch in mismatches(status, self._settings.specs))
 
     def _request_lease(self, mode: m.LeaseMode) -> None:
         self._lease = mode
@@ -127,7 +127,7 @@ class Tenancy:
             return
         begun = self._crew.begun("editor") or self._crew.begun("reward")
         if granted.mode == "shared" and not begun and self._needed_lease(status) == "exclusive":
-            # Somebody else has loaded or moved models while this run waited.
+            # Another run has loaded or moved models while this one waited.
             self._give_up_lease_for("exclusive")
             return
         self.epoch = granted.epoch
@@ -136,21 +136,21 @@ class Tenancy:
         self._crew.update(status)
 
     def _give_up_lease_for(self, mode: m.LeaseMode) -> None:
-        """Without the lease this run has nothing to do with the workers, whose models may change meanwhile."""
+        """Leave the workers, whose models may change while the run waits for the lease."""
         self._crew.give_up("the run waits for the exclusive lease")
         self.epoch = None
         self._request_lease(mode)
 
     def _load_in_place(self, status: m.PoolStatus, epoch: int) -> None:
         """Have wrong models replaced, each once and only before its role has begun."""
-        late = [found for found in mismatches(status, self._settings.specs) if not self._crew.begun(found.role)]
+        late = [one for one in mismatches(status, self._settings.specs) if not self._crew.begun(one.role)]
         for role, spec in self._settings.specs.items():
-            wrong = [found for found in late if found.role == role and found.worker_id not in self._reloaded]
-            self._reloaded.update(found.worker_id for found in wrong)
-            for found in wrong:
-                log.info("%s: loading the run's model in place: %s", found.worker_id, found.why)
+            wrong = {one.worker_id: one.why for one in late if one.role == role and one.worker_id not in self._reloaded}
+            self._reloaded.update(wrong)
+            for worker_id, why in wrong.items():
+                log.info("%s: loading the run's model in place: %s", worker_id, why)
             if wrong:
-                self._pool.reload([found.worker_id for found in wrong], spec, epoch)
+                self._pool.reload(list(wrong), spec, epoch)
 
     def _on_status(self, status: m.PoolStatus) -> None:
         for line in self._watch.update(status):
@@ -161,9 +161,9 @@ class Tenancy:
         if self.epoch is None:
             if status.stopping:
                 raise PoolEndedError(f"pool {self._pool.name} is being stopped")
-            return  # what the workers hold is still somebody else's business
+            return  # the workers are not this run's yet
         self._crew.update(status)
-        # With the last death of a role its last unit may have been given up: then nobody of it is needed any more.
+        # The last worker's death may have given up the role's last unit: then the role is not needed any more.
         problem = self._watch.hopeless(self._needed(), self._crew.strange)
         if problem is not None:
             raise AbortedError(problem)
@@ -171,7 +171,7 @@ class Tenancy:
         if self._lease == "exclusive" and needed == "exclusive":
             self._load_in_place(status, self.epoch)
         elif self._lease == "exclusive":
-            # All is loaded and in its place: others may use it at the same time.
+            # All models are loaded and in place: other runs may use the pool at the same time.
             self._request_lease("shared")
         elif self._has_late_mismatch(status):
             self._give_up_lease_for("exclusive")

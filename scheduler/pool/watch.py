@@ -1,4 +1,4 @@
-"""What a run makes of the launcher's reports: which loads ended how, and whether a role has a worker left."""
+"""What the launcher's reports mean for a run: how loads ended, and whether a role has a worker left."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ class LogLine:
 
 
 class PoolWatch:
-    """The pool as its launcher last told of it."""
+    """The pool as its launcher last reported it."""
 
     def __init__(self, specs: Mapping[m.Role, m.ModelSpec] | None = None) -> None:
-        """Watch for a run that needs these models; without any, just to tell what is new."""
+        """``specs`` are the models that the run needs; none to watch without a run."""
         self._specs = specs or {}
         self._status: m.PoolStatus | None = None
-        self._told: set[tuple[str, str, str]] = set()
+        self._reported: set[tuple[str, str, str]] = set()
         self._ready: set[str] = set()
 
     def update(self, status: m.PoolStatus) -> list[LogLine]:
-        """Take a report; return what is new in it."""
+        """Take a report; return log lines about what is new in it."""
         self._status = status
         total = len(status.workers)
         lines = []
         for worker in status.workers:
-            what, level, text = self._describe(worker, total)
-            news = (worker.worker_id, worker.incarnation, what)
-            if what and news not in self._told:
-                self._told.add(news)
+            event, level, text = self._describe(worker, total)
+            key = (worker.worker_id, worker.incarnation, event)
+            if event and key not in self._reported:
+                self._reported.add(key)
                 lines.append(LogLine(level, f"{worker.worker_id} on {worker.device}: {text}"))
         return lines
 
     def _describe(self, worker: m.WorkerStatus, total: int) -> tuple[str, int, str]:
-        """What there is to say of the worker: a word for it (empty: nothing), its level, its text."""
+        """What has happened to the worker: a word for it (empty: nothing), the log level, the text."""
         state = worker.state
         if not worker.alive and worker.exit_code is not None:
             return "dead", logging.WARNING, f"died (exit code {worker.exit_code}), log: {worker.log}"
@@ -63,16 +63,16 @@ class PoolWatch:
         return self._status
 
     def ends_with(self, run: str) -> bool:
-        """Whether the pool ends when this run leaves: it is not to be kept, and nobody else uses it or waits for it."""
+        """Whether the pool ends when this run leaves: it is not kept, and no other run uses it or waits for it."""
         if self._status is None:
             return True
         others = [other for other in (*self._status.holders, *self._status.waiting) if other != run]
         return not others and not self._status.keep
 
     def hopeless(self, needed: Collection[m.Role], strange: Collection[tuple[str, str]] = ()) -> str | None:
-        """Why the run can't go on: one of the roles that are still needed has no worker that works or may come.
+        """Why the run cannot go on, if a role that is still needed has no worker that works or may come; else None.
 
-        ``strange`` are lives (worker and incarnation) that have loaded other weights than the run began with.
+        ``strange`` are (worker, incarnation) that have loaded other weights than the run began with.
         """
         if self._status is None:
             return None
@@ -99,7 +99,7 @@ class PoolWatch:
 
 
 def _lost(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:
-    """Whether it has died for good, or could not load this model. One that could not load another may load this one."""
+    """Whether it died for good or failed to load this model. If it failed to load another, it may load this one."""
     failed = worker.state is not None and worker.state.phase == "failed" and worker.spec == spec
     return worker.gave_up or (worker.alive and failed)
 

@@ -1,4 +1,4 @@
-"""A run's side of one worker: one connection for each of the worker's lives."""
+"""A run's connection to one worker, a new one for each of the worker's lives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scheduler.pool.residency import Placement
 
 
 class WorkerClient:
-    """One life of a worker, as the run knows it. It is ``welcome`` once it has answered Hello."""
+    """The connection to one life of a worker. ``welcome``: it has answered Hello."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class WorkerClient:
         self.hello()
 
     def hello(self) -> None:
-        """Introduce the run, for the first time or after a silence; what was under way then is not known any more."""
+        """Introduce the run, for the first time or after a silence; what was under way before is forgotten."""
         self.welcome = False
         self.moving_to = None
         self.send(
@@ -62,7 +62,7 @@ class WorkerClient:
         )
 
     def send(self, message: m.Message, images: Sequence[Buffer] = ()) -> None:
-        """Send to the worker. What can't be sent is made good when the worker is heard again or declared dead."""
+        """Send to the worker. What gets lost is repeated when the worker is heard again or has died."""
         self.link.send(message, images)
 
     def acknowledge(self, job: str) -> None:
@@ -78,7 +78,7 @@ class WorkerClient:
         self.send(m.Cancel(run=self._run, incarnation=self.incarnation, jobs=jobs))
 
     def heard(self, state: m.WorkerState | None) -> None:
-        """The worker said something, and perhaps how it stands."""
+        """Note that the worker was heard, and its state if it sent one."""
         self._heard = time.monotonic()
         if state is not None:
             self.state = state
@@ -88,7 +88,7 @@ class WorkerClient:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing was heard of it for too long."""
+        """Whether it was not heard for too long."""
         return time.monotonic() - self._heard > self._dead_after_seconds
 
     def beat(self) -> None:
@@ -99,19 +99,19 @@ class WorkerClient:
             self.send(m.Heartbeat(run=self._run, incarnation=self.incarnation))
 
     def place(self, residency: m.Residency, epoch: int) -> None:
-        """Have the weights moved; ``Placed`` will come."""
+        """Have the weights moved; ``Placed`` answers."""
         self.moving_to = residency
         self.send(m.Place(run=self._run, incarnation=self.incarnation, epoch=epoch, residency=residency))
 
     def placed(self, message: m.Placed) -> None:
-        """The weights are there."""
+        """Note the end of a move."""
         self.moving_to = None
         if message.error is None:
             self.residency = message.residency
 
     @property
     def placement(self) -> Placement:
-        """Where its weights are."""
+        """Where its weights are, and where they are moving."""
         return Placement(self.name, self.role, self.device, self.residency, self.moving_to)
 
     def leave(self, reason: str) -> None:

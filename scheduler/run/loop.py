@@ -282,7 +282,7 @@ class Loop:
                 self._switch_seconds += seconds
                 log.info("Model switch done in %.1f s", seconds)
             case c.DrainStages():
-                log.warning("Interrupted: what is on the devices is finished first; interrupt again to stop now")
+                log.warning("Interrupted: the work on the devices is finished first; interrupt again to stop now")
                 self._edit.drain()
                 self._score.drain()
             case c.End(interrupted):
@@ -339,9 +339,9 @@ class Loop:
 
     def _show(self) -> None:
         if self._course.draining:
-            doing = "interrupted: what is on the devices is finished"
+            doing = "interrupted: finishing the work on the devices"
         elif self._course.phase == "switching":
-            doing = "the models change places on the devices"
+            doing = "switching models"
         else:
             doing = "" if self._course.begun else "waiting for the workers"
         self._progress.show(doing, pool=lambda: self._tenancy.workers, client_of=self._crew.get)

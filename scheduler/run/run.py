@@ -141,7 +141,7 @@ class Run:
             self._record.write()
 
     def _unfinished(self, code: int) -> int:
-        log.warning("To go on: %s", resume_command(self._options.arguments, self._directory.stamp))
+        log.warning("To resume: %s", resume_command(self._options.arguments, self._directory.stamp))
         return code
 
     # -- the evaluation
@@ -259,7 +259,6 @@ class Run:
             swap=self._layout.residency == "swap",
             # One stage alone takes no turns, but the other role's models may hold its devices.
             swap_if_shared=times.residency == "auto" or (times.residency == "swap" and len(stages) == 1),
-            stages=stages,
             devices={role: devices[role] for role in map(ROLES.__getitem__, stages)},
             keep_warm=self._options.keep_warm,
             heartbeat_seconds=times.heartbeat_seconds,

@@ -253,7 +253,7 @@ def test_noise_foreign_incarnations_duplicates_and_unrequested_results_change_no
     assert code == 0, output
     assert len(user.rows("edited")) == len(user.rows("scored")) == PAIRS
     assert peak < 300 * 2**20
-    assert output.count("what is no message") <= 6, "told once of each"
+    assert output.count("an invalid message") <= 6, "logged once for each"
     assert len(output) < 20_000
 
 
