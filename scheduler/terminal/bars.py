@@ -1,4 +1,4 @@
-"""The progress of a running evaluation: a live screen in a terminal, a plain line now and then anywhere else."""
+"""The progress of a run: a live screen in a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Bar:
     said_done: int = 0
 
     def facts(self, now: float) -> list[str]:
-        """``120/270``, ``2 failed``, ``round 3/9``, ``2.86 pairs/s``, ``53s left``: what is known of it."""
+        """The facts that are known: ``120/270``, ``2 failed``, ``round 3/9``, ``2.86 pairs/s``, ``53s left``."""
         now = now if self.ended is None else self.ended
         facts = [f"{self.done}/{self.total}"]
         if self.failed:
@@ -56,10 +56,10 @@ class _Bar:
 
 
 class StageBars:
-    """Shows stages as they go; both may run at once. A context manager, to be used from one thread.
+    """Shows the stages' progress; both may run at once. A context manager, for one thread.
 
-    The live screen needs a terminal that can redraw a line, and no ``CI`` in the environment. Without, a stage says a
-    plain line when it has gone on by a tenth, or 10 seconds after its last one, if there is news.
+    The live screen needs a terminal that can redraw a line, and no ``CI`` in the environment. Without it, a stage
+    prints a line for each further tenth, and after 10 seconds without one.
     """
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,15 +81,15 @@ class StageBars:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._screen is not None:
-            # What stays on the terminal is how far the stages came; who was at what is over.
+            # The stages' bars stay on the terminal, the workers' lines do not.
             self._run = RunView()
             self._screen.stop()
 
     def start(self, stage: str, total: int, *, done: int = 0) -> None:
-        """A stage begins, or begins anew. ``done`` of its ``total`` pairs were done before (a resumed run)."""
+        """Begin a stage, or begin it again. ``done`` of its ``total`` were done before (a resumed run)."""
         now = self._clock()
         state = _Bar(name=stage, total=total, rate=Rate(now, done), done=done, said_at=now, said_done=done)
-        # The thread that draws goes over what it finds here.
+        # Replaced, not changed: the drawing thread iterates over it.
         self._stages = {**self._stages, stage: state}
         if self._screen is None:
             self._say(state, now)
@@ -104,8 +104,8 @@ class StageBars:
         rounds: int | None = None,
         working: bool = True,
     ) -> None:
-        """``done`` pairs are through with the stage, the ``failed`` ones among them; ``round`` counts from 1. As long
-        as nobody is ``working``, because models are loaded or it is not this stage's turn, time does not count.
+        """``done`` includes the ``failed`` ones; ``round`` counts from 1. Time does not count while no worker is
+        ``working`` on the stage, because models load or the other stage has the devices.
 
         Raises:
             KeyError: the stage was never started.
@@ -123,14 +123,14 @@ class StageBars:
             self._say(state, now)
 
     def look(self, view: Callable[[], RunView]) -> None:
-        """Have the run looked at, if that is due and there is anybody to be shown what is seen."""
+        """Take a new view of the run, if there is a screen and the last view is old enough."""
         now = self._clock()
         if self._screen is not None and now - self._looked >= PERIOD_SECONDS:
             self._looked = now
             try:
                 self._run = view()
             except Exception:
-                # A screen that can't be drawn is no reason to lose hours of work.
+                # A broken screen must not end a run.
                 log.exception("The run can't be shown in full")
                 self._looked = math.inf
 
@@ -144,7 +144,7 @@ class StageBars:
         return Snapshot(stages, self._run)
 
     def finish(self, stage: str) -> None:
-        """The stage is over, whether or not all its pairs are through. Saying it twice changes nothing.
+        """End the stage, whether or not all its pairs are done. Ending it twice changes nothing.
 
         Raises:
             KeyError: the stage was never started.
@@ -168,4 +168,4 @@ class StageBars:
         try:
             self._console.print(Text(line), soft_wrap=True)
         except OSError:
-            stdout_to_nowhere()  # whoever read it has gone, which is no reason to lose hours of work
+            stdout_to_nowhere()  # a closed pipe must not end a run

@@ -1,7 +1,7 @@
-"""The live screen of a run: from a snapshot to lines of text that fit the terminal. Pure: no clock, no console.
+"""The live screen of a run: from a snapshot to lines of text that fit the terminal. Pure.
 
-Lines are put together by hand, and not by rich's tables: they are drawn four times a second beside a loop that has
-better things to do, and what does not fit has to be left out by what matters, not by where it stands.
+It does not use rich's tables: it runs four times a second beside the loop, and leaves out what matters least, not what
+comes last.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RULE = 80
 _FEWEST_WORKERS = 3
 _FEWEST_MEANS = 2
 _FREE_LINES = 3
-"""Lines of the terminal that are left to the log."""
+"""Lines of the terminal that are for the log."""
 
 _STYLES: dict[WorkerActivity, str] = {
     "editing": "green",
@@ -58,11 +58,11 @@ _INTEREST: dict[WorkerActivity, int] = {
     "ready": 6,
     "idle": 6,
 }
-"""Which workers are shown if there is no room for all: the least number first, then who is at it the longest."""
+"""Which workers are shown if there is no room for all: the least number first, then the longest in its state."""
 
 
 def board(snapshot: Snapshot, width: int, height: int) -> list[Text]:
-    """The lines, at most ``height`` less those that are left to the log, each at most ``width`` cells wide."""
+    """The lines, at most ``height`` less those for the log, each at most ``width`` cells wide."""
     run = snapshot.run
     top = [_line("─" * min(width, _RULE), "dim")] if run.workers else []
     top += [_stage(stage, snapshot.stages, width) for stage in snapshot.stages]
@@ -85,7 +85,7 @@ def board(snapshot: Snapshot, width: int, height: int) -> list[Text]:
 def _stage(stage: StageView, stages: Sequence[StageView], width: int) -> Text:
     names = max(cell_len(one_line(other.name, 20)) for other in stages)
     facts = "  ".join(stage.facts)
-    # Behind the bar, facts begin in one column, and what does not fit is cut there.
+    # The facts of all stages begin in one column.
     longest = max(cell_len("  ".join(other.facts)) for other in stages)
     length = max(4, min(_WIDEST_BAR, width - names - longest - 2))
     share = min(1.0, stage.done / stage.total) if stage.total else 1.0
@@ -110,8 +110,8 @@ def _workers(workers: Sequence[WorkerView], width: int, room: int) -> list[Text]
     lines = _rows(shown, width)
     if left_out and room:
         counts = Counter(worker.state for worker in left_out)
-        told = ", ".join(f"{count} {state}" for state, count in counts.most_common())
-        lines.append(_line(_cut(f"… {len(left_out)} more: {told}", width), "dim"))
+        states = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+        lines.append(_line(_cut(f"… {len(left_out)} more: {states}", width), "dim"))
     return lines
 
 
@@ -123,7 +123,7 @@ def _rows(workers: Sequence[WorkerView], width: int) -> list[Text]:
     states = max(len(worker.state) for worker in workers)
     steps = max(len(_steps(worker)) for worker in workers)
     ages = max(len(format_duration(worker.seconds)) for worker in workers)
-    # Two blanks between columns; what is left is the pair's.
+    # Two blanks between columns; the pair gets the rest.
     work = min(_LONGEST_WORK, max(0, width - names - devices - states - steps - ages - (10 if steps else 8)))
     rows = []
     for worker in workers:
@@ -143,18 +143,18 @@ def _steps(worker: WorkerView) -> str:
 
 
 def _means(means: Sequence[MeanView], width: int, room: int) -> list[Text]:
-    """In columns, as many beside each other as there is space for; the last line is that of all together."""
+    """In as many columns as fit; the last line is the overall mean."""
     if not means:
         return []
-    count = sum(one.count for one in means)
-    mean = sum(one.mean * one.count for one in means) / count
-    every = [*means, MeanView("Overall", count, mean)]
-    counts = max(len(str(one.count)) for one in every)
-    values = max(len(score_text(one.mean)) for one in every)
+    count = sum(mean.count for mean in means)
+    overall = MeanView("Overall", count, sum(mean.mean * mean.count for mean in means) / count)
+    every = [*means, overall]
+    counts = max(len(str(mean.count)) for mean in every)
+    values = max(len(score_text(mean.mean)) for mean in every)
     others = len("  n=") + counts + len("  ") + values
-    names = min(max(cell_len(_name(one)) for one in every), max(8, width - others))
+    names = min(max(cell_len(_name(mean)) for mean in every), max(8, width - others))
     cells = [
-        f"{_padded(_name(one), names)}  n={one.count:<{counts}}  {score_text(one.mean):>{values}}" for one in every
+        f"{_padded(_name(mean), names)}  n={mean.count:<{counts}}  {score_text(mean.mean):>{values}}" for mean in every
     ]
     across = max(1, (width + len(_GAP)) // (names + others + len(_GAP)))
     body = cells[:-1]
@@ -170,12 +170,12 @@ def _name(mean: MeanView) -> str:
 
 
 def _line(text: str, style: str = "") -> Text:
-    # A text's own style is lost where it is rendered on its own; that of a part is not.
+    # The style of a whole text is lost where the text is rendered alone; that of a part is kept.
     return Text().append(text, style)
 
 
 def _padded(text: str, width: int) -> str:
-    """Exactly so many cells wide; a Chinese character takes two."""
+    """The text, exactly ``width`` cells wide; a Chinese character takes two."""
     return set_cell_size(_cut(text, width), width)
 
 

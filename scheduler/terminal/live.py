@@ -1,7 +1,6 @@
-"""Draws the live screen in a terminal: four times a second, in a thread of its own, and only what has changed.
+"""Draws the live screen in a terminal: four times a second, in its own thread, and only if it has changed.
 
-rich draws the screen anew below every line that is printed above it. So what it gets is not a picture that it would
-have to lay out each time, but lines that are ready.
+rich draws the screen again below every line that is printed above it, so it gets finished lines, without a layout.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PERIOD_SECONDS = 0.25
 
 
 class LiveScreen:
-    """Shows what ``look`` returns, which is called in the thread that draws."""
+    """Shows what ``look`` returns, which is called in the drawing thread."""
 
     def __init__(self, console: Console, look: Callable[[], Snapshot]) -> None:
         self._console = console
@@ -38,12 +37,12 @@ class LiveScreen:
         self._thread = threading.Thread(target=self._work, name="screen", daemon=True)
 
     def start(self) -> None:
-        """Begin to draw."""
+        """Start drawing."""
         self._live.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Draw a last time, and leave that on the terminal."""
+        """Draw one last time, and leave that on the terminal."""
         self._stopped.set()
         self._thread.join()
         self._draw()
@@ -63,9 +62,9 @@ class LiveScreen:
                 self._drawn = lines
                 self._live.update(SegmentLines(lines, new_lines=True), refresh=True)
         except OSError:
-            self._broken = True  # nobody is at the terminal any more
+            self._broken = True  # the terminal is gone
         except Exception:
-            # A screen that can't be drawn is no reason to lose hours of work.
+            # A broken screen must not end a run.
             self._broken = True
             log.exception("The screen can't be drawn any more")
 
@@ -77,10 +76,10 @@ def rendered(console: Console, snapshot: Snapshot) -> list[list[Segment]]:
 
 
 def save_svg(snapshot: Snapshot, path: Path, *, width: int = 100, height: int = 30, title: str = "warmbench") -> None:
-    """Write a picture of the screen at this moment, for documents.
+    """Write a picture of the screen, for documents.
 
     Raises:
-        OSError: it can't be written.
+        OSError: it cannot be written.
     """
     console = Console(file=io.StringIO(), record=True, width=width, height=height, force_terminal=True)
     console.print(SegmentLines(rendered(console, snapshot), new_lines=True))

@@ -1,6 +1,6 @@
-"""The log of a run: one line per event in the file, whatever the event says, and the same events on the console.
+"""The log of a run: one line per event in the file, whatever its text, and the same events on the console.
 
-The console's part goes through rich, so that lines appear above live progress bars instead of through them.
+Console lines go through rich, so that they appear above the live screen.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def configure_logging(level: str, file: Path | None, console: Console | None, debug: bool) -> logging.Logger:
-    """Set up the logger ``warmbench`` anew and return it. ``debug`` shows everything, whatever ``level`` says.
+    """Set up the logger ``warmbench`` and return it. ``debug`` shows everything, whatever the ``level``.
 
     Tracebacks go to the file (in one line, newlines as ``\\n``); the console shows them only with ``debug``.
 
     Raises:
-        ValueError: the level is none of Python's.
-        OSError: the file can't be opened. Its folder is made if it is missing.
+        ValueError: the level is not one of Python's.
+        OSError: the file cannot be opened. Its folder is made if it is missing.
     """
     if level.upper() not in _LEVELS:
         raise ValueError(f"logging.level: {level!r} is none of {', '.join(_LEVELS)}")
@@ -66,12 +66,12 @@ class _LineFile(logging.FileHandler):
         self._complained = False
 
     def close(self) -> None:
-        # What did not fit on the disk is tried once more here; it was complained about when it came.
+        # Closing writes again what a full disk refused, which was reported at once.
         with contextlib.suppress(OSError):
             super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        # A full disk must not bury the message that says so under a traceback per line.
+        # A full disk must not print a traceback per line.
         error = sys.exception()
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -98,5 +98,5 @@ class _ConsoleLines(logging.Handler):
                 trace = logging.Formatter().formatException(record.exc_info)
                 for part in trace.splitlines():
                     self._console.print(Text(one_line(part, LONGEST_LINE), style="dim"), soft_wrap=True)
-        except Exception:  # noqa: BLE001 - a line that can't be shown must not end a run
+        except Exception:  # noqa: BLE001 - a line that cannot be shown must not end a run
             self.handleError(record)

@@ -1,4 +1,4 @@
-"""How the workers of a pool stand, as a table for the terminal."""
+"""The workers of a pool, as a table for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of text on a console, whatever is in them."""
+"""Prints lines of any text on a console."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 
 
 def say(console: Console, *lines: str, style: str = "") -> None:
-    """Print each. Text is never parsed as markup, and with soft_wrap a path stays in one piece to be copied."""
+    """Print each line. Text is never parsed as markup; with soft_wrap, a path can be copied in one piece."""
     for line in lines:
         console.print(Text(line, style=style), soft_wrap=True)
 
 
 class PatientConsole(Console):
-    """For a run, which goes on when who reads along has left (``| head``); rich would end the process."""
+    """A console for runs, which go on when the reader of a pipe has left (``| head``); rich would end the process."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -25,6 +25,6 @@ class PatientConsole(Console):
 
 
 def stdout_to_nowhere() -> None:
-    """Nobody reads what is printed any more: what is left of it must not fail when the process ends."""
+    """Drop further output, of which nobody reads anything: flushing it at exit must not fail."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""How a run stands at one moment, as data: all that the live screen shows."""
+"""All that the live screen shows of a run at one moment, as data."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ WorkerActivity = Literal[
     "failed",
     "dead",
 ]  # fmt: skip
-"""``ready``: it has loaded its model, and is not in use yet; ``decoding``: it has a pair, and its device has not begun
-with it; ``silent``: not heard for too long; ``failed``: its model could not be loaded; ``dead``: for good.
+"""``ready``: its model is loaded and not in use yet; ``decoding``: it has a pair that its device has not begun;
+``silent``: not heard for too long; ``failed``: its model could not be loaded; ``dead``: for good.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """One worker. ``work`` is the pair or batch that it is at; ``steps`` is 0 where its device tells of none;
-    ``seconds`` it is in this state, and at this work, by now.
+    """One worker. ``work`` is its pair or batch; ``steps`` is 0 where its device reports none; ``seconds``: how long it
+    has been in this state, at this work.
     """
 
     name: str
@@ -43,7 +43,7 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True)
 class StageView:
-    """A stage's bar, and what is said beside it."""
+    """A stage's bar, and the facts beside it."""
 
     name: str
     done: int
@@ -54,7 +54,7 @@ class StageView:
 
 @dataclass(frozen=True, slots=True)
 class MeanView:
-    """The mean of the ``count`` scores that a category has so far."""
+    """The mean of a category's ``count`` scores so far."""
 
     category: str
     count: int
@@ -63,8 +63,8 @@ class MeanView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """The run beside its stages. ``phase`` is what it does, where it is neither editing nor scoring; ``at_barrier``
-    of ``editors`` wait for the others (``editors`` is 0 where there are no rounds).
+    """The run without its stages. ``phase``: what it does where it neither edits nor scores. ``at_barrier`` of
+    ``editors`` wait for the others (``editors`` is 0 where there are no rounds).
     """
 
     workers: Sequence[WorkerView] = ()
@@ -78,13 +78,13 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All of it."""
+    """The whole screen."""
 
     stages: Sequence[StageView] = ()
     run: RunView = RunView()
 
 
 def place_of(worker: str) -> tuple[str, int]:
-    """What workers are sorted by: editors before rewards, and ``editor-10`` behind ``editor-9``."""
+    """The sort key of workers: editors before rewards, and ``editor-10`` after ``editor-9``."""
     role, _, number = worker.rpartition("-")
     return role, int(number) if number.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""The last screen of a run: what came out, where the reports are, how long it took, and what went wrong."""
+"""The last screen of a run: results, reports, time, and what went wrong."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def print_summary(
 
 def _print_incomplete(console: Console, report: Report) -> None:
     overall = report.overall
-    found = [f"{overall.num_failed} of {overall.num_pairs} pairs failed"] if overall.num_failed else []
+    reasons = [f"{overall.num_failed} of {overall.num_pairs} pairs failed"] if overall.num_failed else []
     if overall.num_missing:
-        found.append(f"{overall.num_missing} of {overall.num_pairs} pairs are not done yet")
-    say(console, f"❌ Evaluation INCOMPLETE: {', '.join(found) or 'there are no pairs'}", style="bold red")
+        reasons.append(f"{overall.num_missing} of {overall.num_pairs} pairs are not done yet")
+    say(console, f"❌ Evaluation INCOMPLETE: {', '.join(reasons) or 'there are no pairs'}", style="bold red")
     for failure in report.failures[:FIRST_FAILURES]:
         key = f"{one_line(failure.category, 100)}/{one_line(failure.pair_id, 200)}"
         reason = f"{failure.stage}, {one_line(failure.kind, 100)}: {one_line(failure.message, LONGEST_MESSAGE)}"

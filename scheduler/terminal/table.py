@@ -1,4 +1,4 @@
-"""The table at the end of a run, as the old system drew it: a row per category and one for all."""
+"""The table at the end of a run: a row per category and an overall one, as in the old system."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _COUNTS = (
 def final_table(report: Report, metrics: Sequence[str]) -> Table:
     """Return the table. ``metrics`` are the columns between ``Category`` and ``Count``, in that order.
 
-    ``Failed``, ``Missing`` and ``Edited`` (no score was asked for) appear where there is something to count in them; a
-    run that has edited only has no other columns.
+    ``Failed``, ``Missing`` and ``Edited`` (no score was asked for) appear where they are not all 0; a run that only
+    edited has no other columns.
 
     Raises:
         ValueError: an unknown metric.
@@ -48,7 +48,7 @@ def final_table(report: Report, metrics: Sequence[str]) -> Table:
     if scored:
         counts.insert(0, _Count("Count", lambda group: group.num_samples, ""))
     table = Table(box=box.SQUARE)
-    # Category names alone may be folded in a narrow terminal: half a number is worse than none.
+    # In a narrow terminal only category names are folded: half a number is worse than none.
     table.add_column("Category", overflow="fold", min_width=NARROWEST_CATEGORY)
     for heading in map(metric_label, chosen):
         table.add_column(heading, justify="right", no_wrap=True, min_width=6)
@@ -62,7 +62,7 @@ def final_table(report: Report, metrics: Sequence[str]) -> Table:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print ``final_table`` with every number whole, past the edge of a console that is too narrow for them."""
+    """Print ``final_table`` with every number whole, even past the edge of a narrow console."""
     natural = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
     names = max((cell_len(str(cell)) for cell in table.columns[0].cells), default=0)
     needed = natural - max(names - NARROWEST_CATEGORY, 0)

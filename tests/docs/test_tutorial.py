@@ -55,7 +55,7 @@ def log_lines() -> Iterator[str]:
 
 def plain(line: str) -> str:
     """The line without what varies: ids, numbers, dates, the path of the command."""
-    line = re.sub(r"To resume: .*? run ", "To go on: run ", line)
+    line = re.sub(r"To resume: .*? run ", "To resume: run ", line)
     line = re.sub(r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+", "DAY", _ID.sub("ID", line))
     line = re.sub(r"(launcher pid \d+), .*", r"\1", line)
     return re.sub(r"[-+]?\d+(?:\.\d+)?", "N", line).rstrip()
