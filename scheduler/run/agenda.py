@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from protocol import messages as m
@@ -65,11 +65,6 @@ class Agenda:
         self._keep_images = options.keeps_images(config.evaluation.save_generated_images)
         self._forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
         self.line = self._forecast.line
-
-    @property
-    def categories(self) -> Sequence[str]:
-        """The benchmark's categories, in its order."""
-        return self._benchmark.categories
 
     def draw_up(self, fingerprints: Mapping[m.Role, str], *, recorded: bool) -> Remaining:
         """Work out what there is to do. Reads the ledger and images: not for the loop's thread. ``recorded``: this part

@@ -35,7 +35,6 @@ from scheduler.stages.score_stage import ScoreStage
 from scheduler.store.delivery import Delivery, LedgerEntry
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.trace import Trace
-from scheduler.terminal.bars import StageBars
 
 log = logging.getLogger("warmbench")
 
@@ -56,7 +55,6 @@ class Loop:
         directory: RunDirectory,
         settings: RunSettings,
         course: c.Course,
-        bars: StageBars,
         interrupts: Interrupts,
         trace: Trace | None = None,
     ) -> None:
@@ -64,7 +62,6 @@ class Loop:
         self._pool = pool
         self._settings = settings
         self._course = course
-        self._bars = bars
         self._interrupts = interrupts
         self._mailbox = Mailbox()
         self.trace = trace
@@ -92,16 +89,9 @@ class Loop:
         self._agenda: Agenda
         self._progress: Progress
 
-    def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda) -> None:
-        """Set the two stages and the plan. The stages need the loop, so they come after it."""
-        self._edit, self._score, self._agenda = edit, score, agenda
-        self._progress = Progress(
-            self._bars,
-            edit,
-            score,
-            categories=agenda.categories,
-            heartbeat_seconds=self._settings.heartbeat_seconds,
-        )
+    def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda, progress: Progress) -> None:
+        """Set what needs the loop, or the stages, and so comes after it."""
+        self._edit, self._score, self._agenda, self._progress = edit, score, agenda, progress
 
     @property
     def tenancy(self) -> Tenancy:
@@ -199,8 +189,9 @@ class Loop:
             raise KeyboardInterrupt
         if self._interrupts.count:
             self._handle(c.Interrupted())
-        self._advance()
-        self._show()
+        for event in self._events():
+            self._handle(event)
+        self._progress.show(self._course, pool=lambda: self._tenancy.workers, client_of=self._crew.get)
 
     def _on_disk_failure(self, error: Exception) -> None:
         self._error = AbortedError(f"the results can't be written: {error}")
@@ -225,12 +216,8 @@ class Loop:
 
     # -- the course of the run
 
-    def _advance(self) -> None:
-        """Tell the course what is true by now. Each event is acted on before the next one is looked for."""
-        for event in self._events():
-            self._handle(event)
-
     def _events(self) -> Iterator[c.Event]:
+        """All that is true by now. Each event is acted on before the next one is looked for."""
         course, epoch = self._course, self._tenancy.epoch
         if course.phase == "planning":
             yield c.ModelsKnown(frozenset(role for role in course.needs if self._crew.fingerprint(role) is not None))
@@ -336,15 +323,6 @@ class Loop:
             now=time.time(),
         )
         self.deliver(LedgerEntry([row]))
-
-    def _show(self) -> None:
-        if self._course.draining:
-            doing = "interrupted: finishing the work on the devices"
-        elif self._course.phase == "switching":
-            doing = "switching models"
-        else:
-            doing = "" if self._course.begun else "waiting for the workers"
-        self._progress.show(doing, pool=lambda: self._tenancy.workers, client_of=self._crew.get)
 
     # -- the end
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from protocol import messages as m
 from scheduler.base.stages import Stage
 from scheduler.pool.worker_client import WorkerClient
+from scheduler.run.course import Course
 from scheduler.run.resume import Remaining
 from scheduler.run.run_view import ViewBuilder
 from scheduler.stages.edit_stage import EditStage
@@ -24,7 +25,6 @@ class Progress:
         bars: StageBars,
         edit: EditStage,
         score: ScoreStage,
-        *,
         categories: Iterable[str],
         heartbeat_seconds: float,
     ) -> None:
@@ -51,15 +51,15 @@ class Progress:
 
     def show(
         self,
-        doing: str,
+        course: Course,
         *,
         pool: Callable[[], Iterable[m.WorkerStatus]],
         client_of: Callable[[str], WorkerClient | None],
     ) -> None:
-        """Show the run as it is now. ``doing``: what it does where it neither edits nor scores."""
+        """Show the run as it is now."""
 
         def view() -> RunView:
-            return self._builder.view(pool(), client_of, self._edit, self._score, phase=doing)
+            return self._builder.view(pool(), client_of, self._edit, self._score, phase=_phase_text(course))
 
         self._bars.look(view)
         for stage in self._shown:
@@ -84,3 +84,12 @@ class Progress:
             rounds=rounds,
             working=counts.done + counts.failed > 0 or bool(counts.at_work()),
         )
+
+
+def _phase_text(course: Course) -> str:
+    """What the run does where it neither edits nor scores."""
+    if course.draining:
+        return "interrupted: finishing the work on the devices"
+    if course.phase == "switching":
+        return "switching models"
+    return "" if course.begun else "waiting for the workers"

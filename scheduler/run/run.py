@@ -32,6 +32,7 @@ from scheduler.run.agenda import Agenda
 from scheduler.run.course import Course, PoolEnded, TakeAnotherPool
 from scheduler.run.loop import Loop
 from scheduler.run.options import RunOptions, resume_command
+from scheduler.run.progress import Progress
 from scheduler.run.record import Record
 from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
@@ -176,7 +177,7 @@ class Run:
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
             trace = self._trace()
-            loop = Loop(context, pool, self._directory, self._loop_settings(), self._course, bars, interrupts, trace)
+            loop = Loop(context, pool, self._directory, self._loop_settings(), self._course, interrupts, trace)
             reward, limits = self._config.reward_model.params, self._config.scheduler
             batches = Batches(
                 batch_size=reward.effective_batch_size,
@@ -193,7 +194,8 @@ class Run:
                 self._agenda.line,
                 score.available if scores else _not_scored,
             )
-            loop.use(edit, score, self._agenda)
+            progress = Progress(bars, edit, score, self._benchmark.categories, limits.heartbeat_seconds)
+            loop.use(edit, score, self._agenda, progress)
             try:
                 ending = loop.execute()
             except AbortedError as error:

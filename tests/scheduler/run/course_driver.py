@@ -6,93 +6,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from hypothesis import note
 
-from protocol.messages import Residency, Role
-from scheduler.base.stages import ROLES, Stage
+from protocol.messages import Role
+from scheduler.base.stages import ROLES
 from scheduler.pool.residency import Placement, next_moves, settled
 from scheduler.run import course as c
 from tests.adversary import Adversary
-
-WORKERS: tuple[tuple[str, Role], ...] = (
-    ("editor-0", "editor"),
-    ("editor-1", "editor"),
-    ("reward-0", "reward"),
-    ("reward-1", "reward"),
-)
-
-
-@dataclass
-class Worker:
-    """One life of a worker that answers; ``busy``: it has an edit or a score on its device."""
-
-    role: Role
-    device: str
-    residency: Residency
-    moving_to: Residency | None = None
-    joined: bool = False
-    busy: bool = False
-
-
-@dataclass
-class Work:
-    """What a stage has to do: ``waiting`` units, those on devices, those that are done."""
-
-    waiting: int = 0
-    busy: int = 0
-    done: int = 0
-    started: bool = False
-    closed: bool = False
-
-    @property
-    def idle(self) -> bool:
-        return not (self.waiting or self.busy)
-
-
-class Pool:
-    """A pool and the run's stay in it: all that a second pool begins anew."""
-
-    def __init__(self, *, swap: bool, replaceable: bool) -> None:
-        self.swap = swap
-        self.replaceable = replaceable
-        self.leased = False
-        self.workers: dict[str, Worker] = {}
-        self.known: set[Role] = set()
-        self.visited: set[str] = set()
-        self.switching = False
-        self.drawing_up = False
-        self.planned = False
-        self.happened: Counter[str] = Counter()
-        self.work: dict[Role, Work] = {"editor": Work(), "reward": Work()}
+from tests.scheduler.run.course_world import WORKERS, Pool, Scenario, Worker
 
 
 class CourseDriver:
-    """One run of ``edits`` edits, and ``scores`` that an earlier part left; no worker of a ``missing`` role comes."""
+    """One run, the pools that it meets, and their workers."""
 
-    def __init__(
-        self,
-        adversary: Adversary,
-        *,
-        stages: tuple[Stage, ...],
-        resumed: bool,
-        edits: int,
-        scores: int,
-        missing: Role | None = None,
-        pools: int = 1,
-    ) -> None:
+    def __init__(self, adversary: Adversary, scenario: Scenario) -> None:
         self.adversary = adversary
-        self.course = c.Course(stages, resumed=resumed)
+        self.scenario = scenario
+        self.course = c.Course(scenario.stages, resumed=scenario.resumed)
         self.ended: list[str] = []
-        self._stages = stages
-        self._roles = frozenset(ROLES[stage] for stage in stages)
-        self._resumed = resumed
-        self._edits = edits if "edit" in stages else 0
-        self._scores = scores if "score" in stages else 0
-        self._missing = missing
-        self._pools = pools
+        self._pools = scenario.pools
         self._draining = False
         self.recorded = False
         self._records = 0
@@ -155,7 +89,9 @@ class CourseDriver:
         match action:
             case c.DrawUpPlan(recorded):
                 assert not pool.drawing_up, "the plan is drawn up once in each pool"
-                assert not self._resumed or pool.known >= self._roles, "what is left depends on the models"
+                assert not self.scenario.resumed or pool.known >= self.scenario.roles, (
+                    "what is left depends on the models"
+                )
                 assert recorded == self.recorded
                 pool.drawing_up = True
             case c.TakeIn():
@@ -168,12 +104,12 @@ class CourseDriver:
             case c.ReadEarly(role):
                 assert role == "reward"
                 assert pool.swap
-                assert "score" in self._stages
+                assert "score" in self.scenario.stages
                 assert not self._draining
                 assert pool.work["editor"].started, "editing"
             case c.FinishStage(stage):
                 self._once(f"finish {stage}")
-                assert stage in self._stages
+                assert stage in self.scenario.stages
                 assert pool.work[ROLES[stage]].started, "a stage that is finished was started in this pool"
                 assert pool.work[ROLES[stage]].idle
             case c.CloseScores():
@@ -201,14 +137,12 @@ class CourseDriver:
                 self.pool = self._enter_pool()
             case c.End(interrupted):
                 assert interrupted == self._draining
-                assert interrupted or all(work.idle and work.started for work in self._asked())
+                stages = self.scenario.stages
+                assert interrupted or all(pool.work[role].idle for role in self.scenario.roles)
                 assert all(not work.busy for work in pool.work.values()), "what is on the devices is finished"
-                assert self.recorded or self._resumed, "what the run was to do is in its ledger"
-                assert self._draining or all(f"finish {stage}" in pool.happened for stage in self._stages)
+                assert self.recorded or self.scenario.resumed, "what the run was to do is in its ledger"
+                assert interrupted or all(f"finish {stage}" in pool.happened for stage in stages)
                 self.ended.append("interrupted" if interrupted else "done")
-
-    def _asked(self) -> list[Work]:
-        return [self.pool.work[role] for role in self._roles]
 
     def _once(self, what: str) -> None:
         self.pool.happened[what] += 1
@@ -217,7 +151,7 @@ class CourseDriver:
     def _take_in(self) -> None:
         for worker in self.pool.workers.values():
             on_device = worker.residency == "device" and worker.moving_to is None
-            wanted = worker.role in self._roles and self.course.desired[worker.role] == "device"
+            wanted = worker.role in self.scenario.roles and self.course.desired[worker.role] == "device"
             if on_device and wanted and not worker.joined:
                 before = self._records
                 self.handle(c.WorkersJoined(worker.role))
@@ -262,7 +196,7 @@ class CourseDriver:
         happenings: list[Callable[[], None]] = [] if pool.leased else [self._grant]
         for name, role in WORKERS:
             # Workers of a role that the run does not ask for matter where they may be in the way.
-            comes = role != self._missing and (role in self._roles or pool.swap)
+            comes = role != self.scenario.missing and (role in self.scenario.roles or pool.swap)
             if pool.leased and comes and name not in pool.workers:
                 happenings.append(partial(self._arrive, name, role))
         return happenings
@@ -297,10 +231,11 @@ class CourseDriver:
         note("the plan is recorded")
         pool, self.recorded = self.pool, True
         pool.planned = True
-        for role in self._roles:
+        for role in self.scenario.roles:
             pool.work[role].started = True
         if not self._draining:
-            pool.work["editor"].waiting, pool.work["reward"].waiting = self._edits, self._scores
+            pool.work["editor"].waiting = self.scenario.edits if "edit" in self.scenario.stages else 0
+            pool.work["reward"].waiting = self.scenario.scores if "score" in self.scenario.stages else 0
 
     def _grant(self) -> None:
         note("the lease is granted")
@@ -331,7 +266,7 @@ class CourseDriver:
         work = self.pool.work[worker.role]
         work.busy, work.done, worker.busy = work.busy - 1, work.done + 1, False
         delivered = worker.role == "editor" and not self.adversary.chance(5)
-        if delivered and "score" in self._stages and not self._draining:
+        if delivered and "score" in self.scenario.stages and not self._draining:
             self.pool.work["reward"].waiting += 1
 
     def _die(self, name: str) -> None:
@@ -356,7 +291,10 @@ class CourseDriver:
         assert course.draining == self._draining
         assert course.begun == self.begun
         assert course.switches <= 1
-        busy = {role: [one for one in pool.workers.values() if one.busy and one.role == role] for role in self._roles}
+        busy = {
+            role: [one for one in pool.workers.values() if one.busy and one.role == role]
+            for role in self.scenario.roles
+        }
         if pool.swap:
             assert not all(busy.get(role) for role in ROLES.values()), "editors and rewards take turns"
             held = Counter(one.device for one in pool.workers.values() if "device" in (one.residency, one.moving_to))
