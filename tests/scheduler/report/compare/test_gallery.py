@@ -131,6 +131,26 @@ def test_both_edits_and_the_source_are_shown_and_slid_over_each_other(opened: Vi
     assert link.get_attribute("href") == f"evaluation_report_{RUNS[0]}.html#pair=a%2Fa3"
 
 
+def test_the_table_has_the_figures_of_the_json_form_and_no_value_that_does_not_exist(
+    opened: Visit, page_file: Path
+) -> None:
+    (comparison,) = data_of(page_file)["comparison"]["comparisons"]
+    groups = [*comparison["categories"].items(), ("Overall", comparison["overall"])]
+    rows = opened.page.locator(".verdict tbody tr, .verdict tfoot tr").all()
+    shown = [row.locator("th, td").all_inner_texts() for row in rows]
+    assert [[*row[:2], *row[7:10]] for row in shown] == [
+        [name, *(str(group[key]) for key in ("num_pairs", "wins", "ties", "losses"))] for name, group in groups
+    ]
+    opened.page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true })")
+    texts = [opened.page.inner_text("main")]
+    opened.page.locator(".card").first.click()
+    for _ in data_of(page_file)["pairs"]:
+        texts.append(opened.page.inner_text("dialog.detail"))
+        opened.page.keyboard.press("j")
+    for word in ("undefined", "NaN", "[object Object]", "null"):
+        assert not [text for text in texts if word in text], word
+
+
 def test_a_run_without_an_edit_shows_why(opened: Visit) -> None:
     card = opened.page.locator(".card", has_text="b2")
     assert "<img src=x onerror=alert(1)>" in card.inner_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -225,7 +224,7 @@ def test_everything_can_be_done_by_keyboard(opened: Visit) -> None:
     page.keyboard.press("k")
     page.keyboard.press("Escape")
     assert not detail(opened).is_visible()
-    opened.wait_for(f"{focused} === 'p1'")  # a dialog tells that it was closed a moment later
+    opened.wait_for(f"{focused} === 'p1'")  # the dialog's close event comes later
     page.keyboard.press("/")
     page.keyboard.type("jk? 3")
     assert page.get_by_label("Search").input_value() == "jk? 3"
@@ -315,17 +314,6 @@ def test_a_printed_page_has_every_card_of_the_view(opened: Visit) -> None:
     assert not page.locator(".tools").is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert len(ids(opened)) < 7
-
-
-def test_what_a_reward_gave_to_each_number_is_drawn(visitor: Visit, tmp_path: Path) -> None:
-    reply = json.dumps({"numbers": {str(n): 0.5 if n in (3, 4) else 0.0 for n in range(11)}, "mass": 0.9})
-    rows: list[Row] = [planned("1", "a"), edited("1", "a"), scored("1", 3.5, "a", method="logits", response=reply)]
-    rows += [planned("2", "a"), edited("2", "a"), scored("2", 4.5, "a", method="logits", response="{no json")]
-    visitor.open(run_with_pictures(tmp_path, rows))
-    assert "3: 50% · 4: 50%" in visitor.page.locator(".card", has_text="3.50").inner_text()
-    assert "{no json" in visitor.page.locator(".card", has_text="4.50").inner_text()
-    visitor.page.locator(".card", has_text="3.50").click()
-    assert "3: 50.0%, 4: 50.0%" in (visitor.page.locator(".shares").get_attribute("aria-label") or "")
 
 
 def test_ten_thousand_pairs_are_windowed_filtered_and_reached_by_keyboard(visitor: Visit, tmp_path: Path) -> None:
