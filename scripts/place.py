@@ -1,4 +1,4 @@
-"""A place with pools of its own: a WARMBENCH_HOME apart from the user's, of which nothing stays behind."""
+"""A temporary folder with its own pools, apart from the user's."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _END_SECONDS = 20.0
 
 
 class PlaceError(Exception):
-    """A pool did not come up, or has not the worker."""
+    """A pool did not come up, or has no such worker."""
 
 
 class Place:
-    """A short-lived folder, whose path is on the command line of everything that is started from it.
+    """A temporary folder. Every process that is started from it has its path on the command line.
 
     ``home`` is the WARMBENCH_HOME of its commands, ``environment`` are their variables.
     """
@@ -40,7 +40,7 @@ class Place:
         self._launched: list[subprocess.Popen[bytes]] = []
 
     def launch(self, plan: PoolPlan) -> subprocess.Popen[bytes]:
-        """Launch a pool from a plan; its workers load while the caller goes on. Returns the launcher's process.
+        """Launch a pool from a plan, without waiting for its workers. Returns the launcher's process.
 
         Raises:
             PlaceError: it did not come up.
@@ -58,7 +58,7 @@ class Place:
                 start_new_session=True,
             )
         self._launched.append(process)
-        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
         with process.stdin as pipe:
             pipe.write(msgspec.json.encode(plan))
         deadline = time.monotonic() + _END_SECONDS
@@ -69,7 +69,7 @@ class Place:
         return process
 
     def worker(self, pool: str, worker_id: str) -> psutil.Process:
-        """The process of a worker of a pool that is up.
+        """The process of a worker of a running pool.
 
         Raises:
             PlaceError: there is none.
@@ -80,13 +80,13 @@ class Place:
         raise PlaceError(f"pool {pool} has no {worker_id}")
 
     def pool_processes(self, pool: str) -> list[psutil.Process]:
-        """The launcher and the workers of a pool that is up."""
+        """The launcher and the workers of a running pool."""
         folder = self.home / pool
         cards = [read_pool_card(folder), *read_worker_cards(folder)]
         return [psutil.Process(card.pid) for card in cards if card is not None]
 
     def stop(self, pool: str) -> None:
-        """End the pool, if it is up."""
+        """End the pool, if it is running."""
         card = read_pool_card(self.home / pool)
         if card is not None:
             with contextlib.suppress(psutil.Error):
@@ -97,7 +97,7 @@ class Place:
             process.poll()
 
     def processes(self) -> list[psutil.Process]:
-        """The commands, launchers and workers of this place that are alive."""
+        """The running commands, launchers and workers of this place."""
         alive = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, ProcessLookupError):
@@ -109,9 +109,9 @@ class Place:
         return any(str(self.root) in part for part in process.cmdline())
 
     def end_everything(self) -> None:
-        """Kill whatever was started here and still runs, and remove the folder."""
+        """Kill all processes of this place and remove the folder."""
         deadline = time.monotonic() + _END_SECONDS
-        # Again and again: a launcher may have started another worker just before it was killed.
+        # In a loop: a launcher may have started another worker just before it was killed.
         while (processes := self.processes()) and time.monotonic() < deadline:
             for process in processes:
                 with contextlib.suppress(psutil.Error):
