@@ -37,7 +37,9 @@ def build_report(
     tallies = read_tallies(_without_stages(rows, stages), expected)
     pairs: list[PairResult] = []
     failures: list[Failure] = []
-    for tally in tallies:
+    tallies.reverse()
+    while tallies:  # each is freed when its result is made
+        tally = tallies.pop()
         if (tally.category, tally.pair_id) in left_out:
             continue
         pairs.append(tally.result(expected))

@@ -1,4 +1,4 @@
-"""The report as Markdown. The first headings and lines are those of the system before this one."""
+"""The report as Markdown."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ unit is missing until it is done again. The scores of a withdrawn edit come back
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 
 from scheduler.statistics.describe import mean
@@ -204,8 +205,8 @@ def _sample_result(number: int, sample: SampleTally, expected: Expected) -> Samp
         image=edit.image if edit else None,
         sha256=edit.sha256 if edit else None,
         size=edit.size if edit else None,
-        worker=edit.worker if edit else None,
-        device=edit.device if edit else None,
+        worker=_shared(edit.worker) if edit else None,
+        device=_shared(edit.device) if edit else None,
         round=edit.round if edit else None,
         edit_device_seconds=_device_seconds(edit) if edit else None,
         score=mean([score.score for score in scores]) if sample.is_scored(expected) else None,
@@ -219,9 +220,9 @@ def _score_result(row: ScoredRow) -> ScoreResult:
         score=row.score,
         aspects=row.aspects,
         response=row.response,
-        method=row.method,
-        worker=row.worker,
-        device=row.device,
+        method=sys.intern(row.method),
+        worker=_shared(row.worker),
+        device=_shared(row.device),
         batch=row.batch,
         batch_device_seconds=_device_seconds(row),
     )
@@ -244,3 +245,8 @@ def _device_seconds(row: EditedRow | ScoredRow) -> float | None:
     if row.started is None or row.finished is None or not math.isfinite(row.finished - row.started):
         return None
     return row.finished - row.started
+
+
+def _shared(name: str | None) -> str | None:
+    """One string for all rows with the same worker or device; a ledger may have 100,000 of them."""
+    return None if name is None else sys.intern(name)
