@@ -1,4 +1,4 @@
-"""Writes ``docs/config-reference.md`` from the config's own models, so that the two can't differ.
+"""Writes ``docs/config-reference.md`` from the definitions of the config.
 
 Usage: ``python -m scripts.config_reference [--check]``. With ``--check`` nothing is written; exit code 1 says that the
 file is out of date.
@@ -37,15 +37,14 @@ _LEFT_OUT = "left out"
 _HEAD = """\
 # Every key of a config
 
-This page is written by `python -m scripts.config_reference` from the program's own definitions; a test fails if it is
-out of date. How the parts go together is in [configuration.md](configuration.md), and `configs/template.yaml` is a file
-to copy from.
+`python -m scripts.config_reference` writes this page from the definitions in the code.
+[configuration.md](configuration.md) explains how the sections work together; `configs/template.yaml` is a file to copy
+from.
 
-A heading is the path of a mapping, and its table has the keys. An error names a key by both, with dots between them:
-`scheduler.max_attempts`. Whatever a file leaves out has its default. *Left out* as a default means that there is no
-value; the meaning says what happens then. The column *for* says which `type` has a key; it is empty, or not there,
-where all have it. `class_path` in that column is a model of your own, which may have further keys. `identity` and
-`simulated` take every key of the real types and pass over what means nothing to them.
+A heading is the path of a mapping, its table has the keys. Errors name a key by both: `scheduler.max_attempts`. A key
+that a file leaves out has its default; *left out* means that it then has no value. The column *for* has the values of
+`type` that have the key, if not all do; `class_path` is your own model, which may have further keys. `identity` and
+`simulated` accept every key of the real types and ignore those that do not apply.
 """
 
 
@@ -77,7 +76,7 @@ def _purpose(section: str, parent: str, keys: Sequence[KeyPlace]) -> str:
 
 
 def _tables(section: str, keys: Sequence[KeyPlace]) -> str:
-    """The keys of one mapping; those that only simulated models have stand by themselves."""
+    """The keys of one mapping; those of simulated models alone have a table of their own."""
     every = [type_name(kind) for kind in classes(section, builtin=True)]
     rows = list(_rows(section, keys))
     real = [row for row in rows if row.owners != ("simulated",)]
@@ -100,15 +99,15 @@ class _Row:
 
 
 def _rows(section: str, keys: Sequence[KeyPlace]) -> Iterator[_Row]:
-    """One for each key, and more where its types differ in value, default or meaning."""
-    found: dict[tuple[str, ...], list[str]] = {}
+    """One row for each key, and more if types differ in value, default or meaning."""
+    owners_of: dict[tuple[str, ...], list[str]] = {}
     order = {name: place for place, name in enumerate(dict.fromkeys(key.name for key in keys))}
     for key in keys:
         shown = _type_key(section) if key.name == "type" else _plain_key(key)
         if key.name == "class_path" and type_name(key.owner) != "class_path":
             continue  # beside a built-in type there is none
-        found.setdefault((key.name, *shown), []).append(type_name(key.owner))
-    for (name, value, default, meaning), owners in sorted(found.items(), key=lambda item: order[item[0][0]]):
+        owners_of.setdefault((key.name, *shown), []).append(type_name(key.owner))
+    for (name, value, default, meaning), owners in sorted(owners_of.items(), key=lambda item: order[item[0][0]]):
         yield _Row(name, tuple(owners), value, default, meaning)
 
 
@@ -153,7 +152,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _value(field: FieldInfo) -> str:
-    """What may be written: in the words of the type, or as its annotation and bounds tell."""
+    """The values that are allowed: in the words of the type, or by its annotation and bounds."""
     words = _in_words(field.annotation, field.metadata)
     low, high = bounds(field)
     if words not in ("whole number", "number") or low is None:
@@ -192,7 +191,7 @@ _PLAIN: dict[Any, str] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, or with ``--check`` say whether it is what would be written."""
+    """Write the page, or with ``--check`` report whether it is up to date."""
     parser = argparse.ArgumentParser(prog="python -m scripts.config_reference", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the page is out of date")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
-"""The configuration: the YAML file that says what a run evaluates, with what, and how.
+"""The configuration: the YAML file that says what a run evaluates, with which models, and how.
 
-``load_config`` reads one and tells every mistake at once; ``requests`` says what it asks of the workers.
+``load_config`` reads one and reports every mistake at once; ``requests`` has what it asks of the workers.
 """
 
 from scheduler.config.checks.environment import Environment, category_problems, check_environment

@@ -1,4 +1,4 @@
-"""Every section with every key, in one place: for hints, for the reference, and for the test of the template."""
+"""Every section with every key: for hints, for the reference, and for the test of the template."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def _section_in(annotation: Any) -> type[Section] | None:
 
 
 def type_name(kind: type[Section]) -> str:
-    """How a section's class is chosen: its ``type``, or ``class_path``."""
+    """The ``type`` that chooses a section's class, or ``class_path``."""
     field = kind.model_fields.get("type")
     return str(field.default) if field is not None and field.default else "class_path"
 
 
 def hint_for_key(name: str, section: str, path: str) -> str | None:
-    """Where a key that is unknown at ``path`` (of ``section``) would be right, if it is one anywhere."""
+    """Where a key that is unknown at ``path`` (of ``section``) exists, if it does."""
     places = [key for key in all_keys() if key.name == name]
     if here := [key for key in places if key.path == f"{path}.{name}"]:
         return f"`{name}` belongs to type {' and '.join(dict.fromkeys(type_name(key.owner) for key in here))}"
@@ -97,7 +97,7 @@ def hint_for_key(name: str, section: str, path: str) -> str | None:
 
 
 def bounds(field: FieldInfo) -> tuple[str | None, str | None]:
-    """The lowest and highest value of a numeric field, as words: ``("1", "256")``, ``("above 0", "below 1")``."""
+    """The lowest and highest value of a numeric field, as text: ``("1", "256")``, ``("above 0", "below 1")``."""
     low: str | None = None
     high: str | None = None
     for rule in _rules(field):

@@ -1,6 +1,6 @@
-"""Which GPUs there are.
+"""The visible GPUs.
 
-They are found through NVML, which needs no torch and touches no GPU's memory, and counted as CUDA does: with
+NVML lists them, which needs no torch and no GPU memory. They are numbered as by CUDA: with
 ``CUDA_VISIBLE_DEVICES=4,5`` the first of two is ``cuda:0``. NVML counts in the order of the bus
 (``CUDA_DEVICE_ORDER=PCI_BUS_ID``); on a machine with different GPUs set that, or name them by UUID.
 """
@@ -15,7 +15,7 @@ from scheduler.config.layout import Gpu
 
 
 def visible_gpus() -> tuple[Gpu, ...]:
-    """The GPUs that CUDA would show to a process started now; none where there is no driver."""
+    """The GPUs that a process started now would see; none without a driver."""
     import pynvml
 
     try:
@@ -32,7 +32,7 @@ def visible_gpus() -> tuple[Gpu, ...]:
                 uuid = uuids[entry] if isinstance(entry, int) else entry
                 name = _text(pynvml.nvmlDeviceGetName(handle))
             except pynvml.NVMLError:
-                break  # as CUDA: what comes behind an entry that names nothing is not visible
+                break  # as CUDA: an entry that names nothing ends the list
             try:
                 memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
             except pynvml.NVMLError:
@@ -44,9 +44,9 @@ def visible_gpus() -> tuple[Gpu, ...]:
 
 
 def select_visible(setting: str | None, uuids: Sequence[str]) -> list[int | str]:
-    """What ``CUDA_VISIBLE_DEVICES`` leaves of the GPUs with these UUIDs: positions, or the UUID of a MIG slice.
+    """The GPUs of these UUIDs that ``CUDA_VISIBLE_DEVICES`` selects: positions, or the UUID of a MIG slice.
 
-    As CUDA reads it: the first entry that names nothing ends the list, and a GPU that is named twice empties it.
+    As CUDA does: the first entry that names nothing ends the list, and a GPU that is named twice empties it.
     """
     if setting is None:
         return list(range(len(uuids)))
@@ -68,8 +68,8 @@ def _position(entry: str, uuids: Sequence[str]) -> int | str | None:
     if entry.startswith("MIG-"):
         return entry
     if entry.startswith("GPU-") and entry != "GPU-":
-        found = [index for index, uuid in enumerate(uuids) if uuid.startswith(entry)]
-        return found[0] if len(found) == 1 else None
+        matches = [index for index, uuid in enumerate(uuids) if uuid.startswith(entry)]
+        return matches[0] if len(matches) == 1 else None
     return None
 
 

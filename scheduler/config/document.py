@@ -1,4 +1,4 @@
-"""A config as the program sees it: all sections, every default filled in, nothing to be changed."""
+"""A loaded config: all sections, with every default, immutable."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from scheduler.config.values import Section
 
 @dataclass(frozen=True)
 class Config:
-    """The attributes mirror the YAML: ``config.diffusion_model.params.num_inference_steps``.
+    """The attributes mirror the YAML: ``config.diffusion_model.params.seed``.
 
-    ``path`` is the file, ``notices`` are what the user should be told of it, a line each; neither counts when two
-    configs are compared. ``pool.name`` and ``logging.log_dir`` are always set.
+    ``path`` is the file, ``notices`` are lines for the user; neither counts when two configs are compared.
+    ``pool.name`` and ``logging.log_dir`` are always set.
     """
 
     benchmark: BenchmarkSection
@@ -41,11 +41,11 @@ class Config:
 
     @property
     def log_dir(self) -> Path:
-        """Where log files go."""
+        """The folder of log files."""
         return self.logging.log_dir or self.evaluation.output_dir / "logs"
 
     def as_resolved_yaml(self) -> str:
-        """The config with every default and built-in prompt written out; loading it again gives an equal config."""
+        """The config with every default and built-in prompt; loading it gives an equal config."""
         plain = {
             "benchmark": _plain(self.benchmark),
             "diffusion_model": _plain_model(self.diffusion_model),
@@ -70,7 +70,7 @@ def _plain_model(section: ModelSection) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what PyYAML would read as something else than text, and what our own reader would."""
+    """Quotes text that PyYAML or our own reader would not read as text."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class asks for each value
         return True
@@ -81,7 +81,7 @@ for _tag, _pattern, _first in PLAIN_WORDS:
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Prompts keep their lines; what a block can't hold exactly is quoted by PyYAML."""
+    """Prompts keep their lines; PyYAML quotes what a block can't hold exactly."""
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -1,4 +1,4 @@
-"""How the Python of workers in an environment of their own is started."""
+"""Finds the Python that workers run in."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _USUAL_ROOTS = ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "
 _SYSTEM_ROOTS = ("/opt/conda", "/opt/miniconda3", "/opt/anaconda3", "/opt/miniforge3", "/usr/local/miniconda3")
 
 _ALONE = "-s"
-"""Without the packages of ``~/.local``, which every conda environment would else take before its own."""
+"""Python's option that leaves out ``~/.local``, which otherwise comes before the packages of the environment."""
 
 
 def worker_command(section: ModelSection) -> list[str]:
-    """The command that workers of this model are started with, to which Python's own arguments are added.
+    """Return the command that starts Python for workers of this model; its arguments are added to it.
 
-    It is the interpreter that ``python`` or ``conda_env`` names; ``conda run`` where only conda knows the environment,
-    or perhaps does not know it either; and the Python that runs now for a model without an environment of its own.
+    It is the interpreter that ``python`` or ``conda_env`` names, ``conda run`` if the folder of the environment is not
+    known, and the Python that runs now for a model without an environment of its own.
 
     Raises:
         FileNotFoundError: the conda environment or the file is not there.
@@ -44,17 +44,17 @@ def worker_command(section: ModelSection) -> list[str]:
 
 
 def conda_environments() -> dict[str, Path]:
-    """The Python of every conda environment that can be found without running conda, by name."""
-    found: dict[str, Path] = {}
+    """The Python of each conda environment whose folder is known without running conda, by name."""
+    pythons: dict[str, Path] = {}
     for name, folder in _environment_folders():
         python = folder / "bin" / "python"
-        if name not in found and os.access(python, os.X_OK):
-            found[name] = python
-    return found
+        if name not in pythons and os.access(python, os.X_OK):
+            pythons[name] = python
+    return pythons
 
 
 def nearest_environment(name: str) -> str | None:
-    """The conda environment that was most likely meant."""
+    """The conda environment with the most similar name."""
     return nearest(name, conda_environments())
 
 

@@ -1,6 +1,6 @@
-"""Which worker gets which device: decided from the config and the visible GPUs alone.
+"""Assigns a device to each worker, from the config and the visible GPUs alone.
 
-``cuda:N`` counts the visible GPUs. Each ``cpu`` entry is a device of its own; only equal CUDA indices are shared, and
+``cuda:N`` is the N-th visible GPU. Each ``cpu`` entry is a device of its own. Only equal CUDA indices are shared, and
 models that share a device take turns on it (``swap``).
 """
 
@@ -18,7 +18,7 @@ from scheduler.config.values import DeviceId
 
 @dataclass(frozen=True)
 class Gpu:
-    """A visible GPU; ``index`` is CUDA's, ``memory_bytes`` its whole memory (0 if the driver does not say)."""
+    """A visible GPU; ``index`` is that of CUDA, ``memory_bytes`` its whole memory (0 if unknown)."""
 
     index: int
     name: str
@@ -36,21 +36,21 @@ class Layout:
 
 
 class LayoutError(ConfigError):
-    """Devices that the config wants and that are not there; ``found`` has the key of each problem."""
+    """Devices of the config that do not exist; ``located`` has the key of each problem."""
 
-    def __init__(self, found: Sequence[tuple[Location, Problem]]) -> None:
-        super().__init__([problem for _, problem in found])
-        self.found = tuple(found)
+    def __init__(self, located: Sequence[tuple[Location, Problem]]) -> None:
+        super().__init__([problem for _, problem in located])
+        self.located = tuple(located)
 
 
 def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[Stage] = BOTH_STAGES) -> Layout:
-    """Give each worker process a device. A stage that is not run gets none; one that is run alone takes no turns.
+    """Return the devices of all workers. A stage that is not run gets none; one that is run alone takes no turns.
 
-    Where it is left open, a reward that scores alone goes where it would go beside the editors, if those name devices.
+    A reward with ``device: auto`` that scores alone gets the device that it would get beside the editors.
 
     Raises:
-        LayoutError: a device that the config names, or needs, is not among ``gpus``. (Simulated and identity models
-            hold no GPU and may name any.)
+        LayoutError: a device that the config names, or needs, is not among ``gpus``. (Models that use no GPU may name
+            any.)
     """
     visible = [gpu.index for gpu in gpus]
     missing: list[tuple[Location, Problem]] = []
@@ -83,7 +83,7 @@ def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[St
 
 
 def _wanted_by_editor(config: Config, visible: Sequence[int]) -> tuple[Location, tuple[DeviceId, ...] | None]:
-    """The key that decides, and the devices that it names; None for all GPUs that are left."""
+    """The key that decides, and the devices that it names; None for all GPUs but the reward's."""
     section, params = config.diffusion_model, config.diffusion_model.params
     base: Location = ("diffusion_model", "params")
     if params.device_ids is not None:
@@ -117,7 +117,7 @@ def _not_there(
 def _share_out(
     visible: Sequence[int], rewards: tuple[DeviceId, ...] | None
 ) -> tuple[tuple[DeviceId, ...], tuple[DeviceId, ...] | None]:
-    """All GPUs for the editors but the reward's; where that leaves none, they share."""
+    """All GPUs but the reward's for the editors; if that leaves none, they share."""
     if rewards is None and len(visible) > 1:
         rewards = (visible[-1],)
     left = tuple(index for index in visible if index not in (rewards or ()))
@@ -125,7 +125,7 @@ def _share_out(
 
 
 def _automatic(config: Config, visible: Sequence[int], editors: Sequence[DeviceId]) -> tuple[DeviceId, ...]:
-    """A GPU that no editor uses, else one process on each of the editors' GPUs, and without GPUs the CPU."""
+    """A GPU that no editor uses, else each GPU of the editors, and without GPUs the CPU."""
     used = [index for index in editors if index != "cpu"]
     real = config.reward_model.holds_gpu
     free = [index for index in visible if index not in used]

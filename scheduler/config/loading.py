@@ -1,7 +1,7 @@
-"""Loads a config file and tells all of its problems at once.
+"""Loads a config file and reports all of its problems at once.
 
-The steps: read the YAML, put the command line's values in, check each section by itself, then what does not go
-together, then (if asked) the world: files, models, devices. No step is skipped because an earlier one found something.
+The steps: read the YAML, add the values of the command line, check each section, then conflicts between values, then
+(optionally) files, models and devices. No step is skipped because of problems of an earlier one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line says instead of the file; None leaves the file's value."""
+    """Values of the command line that replace those of the file; None keeps the value of the file."""
 
     data: Path | None = None
     categories: tuple[str, ...] | None = None
@@ -56,10 +56,10 @@ _OVERRIDES: dict[str, tuple[Location, str]] = {
 
 
 def load_config(path: Path, overrides: Overrides | None = None, environment: Environment | None = None) -> Config:
-    """Load and check a config; with an ``environment`` also whether its files, models and devices are there.
+    """Load and check a config; with an ``environment`` also that its files, models and devices exist.
 
     Raises:
-        ConfigError: with every problem that the file, the command line's values and the environment have.
+        ConfigError: with every problem of the file, the command line and the environment.
     """
     source = _with_overrides(read_source(path), overrides or Overrides())
     findings = Findings(list(source.problems))
@@ -70,7 +70,7 @@ def load_config(path: Path, overrides: Overrides | None = None, environment: Env
     if findings.problems:
         order = {name: index for index, name in enumerate(SECTIONS)}
         problems = dict.fromkeys(findings.problems)
-        raise ConfigError(sorted(problems, key=lambda found: order.get(found.path.split(".")[0], -1)), path)
+        raise ConfigError(sorted(problems, key=lambda problem: order.get(problem.path.split(".")[0], -1)), path)
     return config
 
 
@@ -105,7 +105,7 @@ def _with_overrides(source: YamlSource, overrides: Overrides) -> YamlSource:
 
 
 def _raw_sections(source: YamlSource, findings: Findings) -> dict[str, dict[str, Any]]:
-    """The sections that are mappings; what else stands at the top is reported."""
+    """Return the sections that are mappings, and report everything else at the top."""
     raw: dict[str, dict[str, Any]] = {}
     for name, value in source.data.items():
         where = source.where((name,))
@@ -124,7 +124,7 @@ def _raw_sections(source: YamlSource, findings: Findings) -> dict[str, dict[str,
 
 
 def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Findings) -> Config:
-    """The config as far as it is right, with defaults in place of what is wrong."""
+    """Return the config with defaults in place of wrong values."""
     notices: list[str] = []
 
     def plain(name: str, kind: type[SectionT]) -> SectionT:
@@ -153,13 +153,13 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
     )
     low, high = reward.params.score_range
     if (low, high) != BUILTIN_SCALE and DEFAULT not in raw.get("prompts", {}):
-        said = f"reward_model.params.score_range is [{low:g}, {high:g}], but the built-in prompts ask for 0 to 10"
-        config = replace(config, notices=(*config.notices, said))
+        notice = f"reward_model.params.score_range is [{low:g}, {high:g}], but the built-in prompts ask for 0 to 10"
+        config = replace(config, notices=(*config.notices, notice))
     return _with_derived_defaults(config, findings)
 
 
 def _with_derived_defaults(config: Config, findings: Findings) -> Config:
-    """Fill in what one section takes from another, or from the file's name."""
+    """Set what a section takes from another one, or from the name of the file."""
     logging = config.logging.model_copy(update={"log_dir": config.log_dir})
     pool = config.pool
     if pool.name is None:
@@ -169,8 +169,8 @@ def _with_derived_defaults(config: Config, findings: Findings) -> Config:
         if not findings.hides(("pool", "name")):
             hint = "write `pool: {name: ...}`, or give --pool"
             findings.problems.extend(
-                Problem(found.path, f"the file's name is no name for a pool: {found.message}", hint)
-                for found in named.problems
+                Problem(problem.path, f"the file's name is no name for a pool: {problem.message}", hint)
+                for problem in named.problems
             )
         pool = pool.model_copy(update={"name": checked.name if checked else None})
     return replace(config, logging=logging, pool=pool)

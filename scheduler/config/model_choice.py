@@ -1,4 +1,4 @@
-"""Which class a model's section has: by its ``type``, or, for a model of the user's own, by its ``class_path``."""
+"""Chooses the class of a model's section: by its ``type``, or by the ``class_path`` of the user's own model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Choice(Generic[ModelSectionT]):
 def choose(
     family: Family[ModelSectionT], raw: Mapping[str, Any], source: YamlSource, findings: Findings
 ) -> Choice[ModelSectionT]:
-    """Find the class; what is wrong with ``type`` and ``class_path`` is added to the findings."""
+    """Return the class, and add what is wrong with ``type`` and ``class_path`` to the findings."""
     rest = {name: value for name, value in raw.items() if name not in {"type", "class_path"}}
     if rest.get("params", ...) is None:
         del rest["params"]
@@ -48,9 +48,7 @@ def choose(
     if class_path is not None:
         at: Location = (family.section, "class_path")
         if isinstance(class_path, str) and class_path.startswith(_OLD_SYSTEM):
-            notices = (
-                f"{dotted(at)}: {shown(class_path)} is of the old system and is passed over; {name} is built in",
-            )
+            notices = (f"{dotted(at)}: {shown(class_path)} is of the old system and is ignored; {name} is built in",)
         else:
             message = f"is given beside type {name}, which is built in{source.where(at)}"
             findings.problems.append(Problem(dotted(at), message, "keep one of the two"))

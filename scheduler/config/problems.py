@@ -1,4 +1,4 @@
-"""What is wrong with a config, said so that it can be put right: every problem names its key."""
+"""Problems of a config: each names its key, what is wrong, and how to correct it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_KEY = 100
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake. ``path`` is the key, from the top, with dots; ``hint`` is what to do about it, if that is known."""
+    """One mistake. ``path`` is the full key with dots; ``hint`` says what to do, if that is known."""
 
     path: str
     message: str
@@ -29,7 +29,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A config that can't be used, with all of its problems; ``str()`` is the text for the terminal."""
+    """A config with problems; ``str()`` is the text for the terminal."""
 
     def __init__(self, problems: Iterable[Problem], file: Path | None = None) -> None:
         self.problems = tuple(problems)
@@ -59,12 +59,12 @@ def dotted(location: Location) -> str:
 
 
 def printable(text: str, longest: int = _LONGEST_KEY) -> str:
-    """The text on one line, cut where it is very long; what would act on a terminal is shown as an escape."""
+    """The text on one line, cut if it is long; control characters are shown as escapes."""
     return one_line(text, longest)
 
 
 def shown(value: object) -> str:
-    """A value of a config as its author would write it, cut where it is long."""
+    """A value of a config as its author would write it, cut if it is long."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -80,7 +80,7 @@ def shown(value: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was most likely meant, if there is one; case and dashes do not count."""
+    """The most similar known word, if there is one; case and dashes do not count."""
     plain = {_plain(candidate): candidate for candidate in known}
     close = difflib.get_close_matches(_plain(word[:_LONGEST_KEY]), plain, n=1, cutoff=0.6)
     if close:
@@ -97,7 +97,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def listing(words: Sequence[str]) -> str:
-    """What is allowed, as a list for a sentence, cut where it is long."""
+    """Words as a list for a sentence, cut if it is long."""
     cut = [printable(word) for word in words[:40]]
     return ", ".join(cut) + (f" and {len(words) - 40} more" if len(words) > 40 else "")
 

@@ -1,12 +1,12 @@
 """The section ``prompts``: what the reward is asked about an edit, per category.
 
-Which prompts a category gets, first match first: those that the config has under its name; those that are built in for
-it (the five Chinese categories have some); the config's ``default``; the built-in ``default``. All of them are filled
-in when a config is loaded, so a resolved config shows every prompt that its run can use.
+A category has the first of: the entry of its name in the config; the built-in entry of its name (there are some for
+five Chinese categories); the config's ``default``; the built-in ``default``. All of them are part of a loaded config,
+so a resolved config shows every prompt that its run can use.
 
 In a template ``{original_description}`` and ``{edit_instruction}`` are filled in, ``{{`` and ``}}`` stand for one
-literal brace (a prompt that shows JSON needs them), and any other brace is an error. What is filled in is never looked
-at again: a description that holds ``{edit_instruction}`` stays as it is.
+literal brace (a prompt that shows JSON needs them), and any other brace is an error. Values are not searched again: a
+description with ``{edit_instruction}`` stays as it is.
 """
 
 from __future__ import annotations

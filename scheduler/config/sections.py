@@ -56,7 +56,7 @@ class BenchmarkSection(Section):
         Field(default=None, description="The categories to evaluate; left out: all that the data has.")
     )
     limit: int | None = Field(
-        default=None, ge=1, le=10**9, description="The first so many pairs of each category; left out: all."
+        default=None, ge=1, le=10**9, description="The first N pairs of each category; left out: all."
     )
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -101,7 +101,7 @@ class LoggingSection(Section):
 
 
 class PoolSection(Section):
-    """The workers that stay."""
+    """The pool of workers."""
 
     purpose: ClassVar[str] = "The pool of workers that runs attach to."
 
@@ -117,9 +117,9 @@ class PoolSection(Section):
 
 
 class SchedulerSection(Section):
-    """How the run is driven."""
+    """How a run works."""
 
-    purpose: ClassVar[str] = "How a run is driven, and how patient it is."
+    purpose: ClassVar[str] = "How a run works, and its time limits."
 
     residency: Literal["auto", "resident", "swap"] = Field(
         default="auto",
@@ -128,22 +128,29 @@ class SchedulerSection(Section):
     )
     round_size: int = Field(default=1, ge=1, le=1000, description="Pairs per editor and round.")
     max_failures: CountOrFraction | None = Field(
-        default=None, description="Abort above so many failed pairs: a count (5) or a fraction (0.05); left out: never."
+        default=None,
+        description="Abort after more than N failed pairs: a count (5) or a fraction (0.05); left out: never.",
     )
     max_attempts: int = Field(
         default=3, ge=1, le=100, description="Starts per pair and stage that may end in an error of the pair's own."
     )
     heartbeat_seconds: float = Field(
-        default=1.0, ge=0.01, le=3600, description="How often everybody says that they live."
+        default=1.0, ge=0.01, le=3600, description="Seconds between the heartbeats of every process."
     )
     dead_after_seconds: float = Field(
-        default=10.0, ge=0.02, le=86_400, description="After so long without a word a peer counts as dead."
+        default=10.0,
+        ge=0.02,
+        le=86_400,
+        description="Seconds without a heartbeat after which a process counts as dead.",
     )
     job_timeout_seconds: float = Field(
-        default=600.0, ge=0.1, le=86_400, description="After so long without progress a worker counts as hung."
+        default=600.0, ge=0.1, le=86_400, description="Seconds without progress after which a worker counts as hung."
     )
     load_timeout_seconds: float = Field(
-        default=1800.0, ge=0.1, le=86_400, description="After so long a model that still loads counts as hung."
+        default=1800.0,
+        ge=0.1,
+        le=86_400,
+        description="Seconds after which a worker that is still loading counts as hung.",
     )
 
     def conflicts(self) -> Iterator[Conflict]:

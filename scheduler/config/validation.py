@@ -1,7 +1,7 @@
 """Checks one section so that no mistake hides another.
 
-What is wrong is reported, taken out, and the rest is checked again without it: so a section comes back wherever it can,
-with defaults in place of what was wrong, and the checks that need whole sections, or the world, can look at the rest.
+Wrong values are reported and removed, and the rest is checked again. So later checks, of conflicts and of the
+environment, get a section with defaults in place of wrong values.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _SIZES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 @dataclass
 class Findings:
-    """What was found so far: the problems, and where the values were that had to be passed over."""
+    """The problems so far, and the places of wrong values, which are ignored."""
 
     problems: list[Problem] = field(default_factory=list)
     wrong: set[Location] = field(default_factory=set)
 
     def hides(self, location: Location) -> bool:
-        """Whether what is said about this location would only follow from something said already."""
+        """Whether a problem at this location would only follow from one that is reported already."""
         return any(location[:end] in self.wrong for end in range(1, len(location) + 1))
 
 
@@ -68,18 +68,18 @@ class Checker(Generic[SectionT]):
     foreign: frozenset[str] = frozenset()
 
     def check(self, raw: Mapping[str, Any], findings: Findings) -> SectionT | None:
-        """Return the section without what is wrong, or None where nothing usable is left; add what was found."""
+        """Return the section without wrong values, or None if nothing usable is left; add to the findings."""
         data = copy.deepcopy(dict(raw))
         for attempt in range(4):
             try:
                 section = self.kind.model_validate(data)
-            except ValidationError as error:
-                errors = _without_followers(error.errors(include_url=False))
+            except ValidationError as invalid:
+                errors = _without_followers(invalid.errors(include_url=False))
                 if attempt == 0:
-                    findings.problems.extend(problem for found in errors if (problem := self._problem(found)))
-                found_at = {_deepest(data, found["loc"]) for found in errors}
-                findings.wrong |= {(*self.at, *place) for place in found_at}
-                _take_out(data, found_at)
+                    findings.problems.extend(problem for error in errors if (problem := self._problem(error)))
+                places = {_deepest(data, error["loc"]) for error in errors}
+                findings.wrong |= {(*self.at, *place) for place in places}
+                _remove(data, places)
             else:
                 findings.problems.extend(self._conflicts(section, self.at, findings))
                 return section
@@ -153,7 +153,7 @@ class Checker(Generic[SectionT]):
 
 
 def _without_followers(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out that a list is too short, if that is so only because its entries are wrong."""
+    """Leave out that a list is too short, if only because its entries are wrong."""
     places = [error["loc"] for error in errors]
 
     def follows(error: ErrorDetails) -> bool:
@@ -175,7 +175,7 @@ def _field_at(kind: type[Section], loc: Location) -> FieldInfo | None:
 
 
 def _deepest(data: Any, loc: Location) -> Location:
-    """The part of an error's place that is really in the data (a missing key is named all the same)."""
+    """The part of an error's place that is in the data, or a missing key."""
     for depth, part in enumerate(loc):
         there = part in data if isinstance(data, dict) else isinstance(data, list) and isinstance(part, int)
         if not there:
@@ -184,8 +184,8 @@ def _deepest(data: Any, loc: Location) -> Location:
     return loc
 
 
-def _take_out(data: Any, places: set[Location]) -> None:
-    """Remove the places; those in lists from the end on, so that the others keep their index."""
+def _remove(data: Any, places: set[Location]) -> None:
+    """Remove the places; those in lists from the end, so that the others keep their index."""
     for place in sorted(places, key=lambda place: [(isinstance(part, str), part) for part in place], reverse=True):
         holder = data
         for part in place[:-1]:

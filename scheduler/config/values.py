@@ -20,26 +20,26 @@ MAX_CUDA_INDEX = 255
 
 @dataclass(frozen=True)
 class Allowed:
-    """In the metadata of a type whose annotation does not tell it: which values it takes, for the reference."""
+    """Metadata of a type: the values that it takes, in words for the reference."""
 
     words: str
 
 
 class Section(BaseModel):
-    """A mapping of the config: nothing is converted, no key is unknown, nothing changes later."""
+    """A mapping of the config: strict types, no unknown keys, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
 
     purpose: ClassVar[str] = ""
-    """What the mapping is for, in one sentence, for the reference."""
+    """The purpose of the mapping in one sentence, for the reference."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """What does not go together; asked even where other values of the file are wrong."""
+        """Conflicts between values; checked even if other values of the file are wrong."""
         return iter(())
 
     @classmethod
     def with_defaults(cls) -> Self:
-        """The section as it is when the file says nothing."""
+        """The section with all defaults."""
         return cls.model_validate({})
 
 
@@ -95,7 +95,7 @@ def check_name(value: object) -> str:
     """Return a category's name as text.
 
     Raises:
-        ValueError: it can't name one.
+        ValueError: the value can't be a category.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -127,7 +127,7 @@ CountOrFraction = Annotated[
 
 
 def plain_problem(value: Any, depth: int = 0) -> str | None:
-    """Why a free parameter can't travel to a worker, or None: texts, finite numbers, lists and mappings can."""
+    """Why a free parameter can't be sent to a worker; None for text, finite numbers, lists and mappings."""
     if depth > 20:
         return "is nested deeper than 20 levels"
     if value is None or isinstance(value, (bool, str)):
@@ -137,7 +137,7 @@ def plain_problem(value: Any, depth: int = 0) -> str | None:
     if isinstance(value, float):
         return None if math.isfinite(value) else f"must be finite, found {shown(value)}"
     if isinstance(value, dict):
-        return next((found for item in value.values() if (found := plain_problem(item, depth + 1))), None)
+        return next((problem for item in value.values() if (problem := plain_problem(item, depth + 1))), None)
     if isinstance(value, list):
-        return next((found for item in value if (found := plain_problem(item, depth + 1))), None)
+        return next((problem for item in value if (problem := plain_problem(item, depth + 1))), None)
     return f"must be text, a number, a list or a mapping, found {type(value).__name__}"

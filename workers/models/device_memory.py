@@ -1,4 +1,4 @@
-"""Frees the memory of devices."""
+"""Frees device memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def free_memory() -> None:
-    """Collect garbage and give cached device memory back, if torch is there at all."""
+    """Collect garbage and release cached device memory, if torch is loaded."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():

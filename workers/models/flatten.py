@@ -1,4 +1,4 @@
-"""What editors and rewards do alike with the images they are given."""
+"""Images with transparency as the models see them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from PIL import Image
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return ``image`` as RGB of the same size; what is transparent in it shows white.
+    """Return ``image`` as RGB of the same size, on white.
 
-    Models see RGB only. Dropping the alpha channel instead would show them whatever colour lies hidden under
-    transparent pixels, often black, often noise.
+    Dropping the alpha channel instead would show the colours of transparent pixels, often black or noise.
     """
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")

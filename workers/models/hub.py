@@ -1,7 +1,7 @@
-"""Where a model's files are: a local folder, or a snapshot of the hub; and why not, in words that help.
+"""Finds the files of a model: a local folder, or a snapshot of the hub.
 
-What the hub's cache already holds completely is used as it is, without asking the network: all workers of a pool, and
-all runs that attach to it, then see the same revision.
+A complete snapshot in the hub's cache is used without network access: all workers of a pool, and all runs that attach
+to it, use the same revision.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from workers.interface import ModelError
 from workers.models.registry import known_models
 
 RESULT_SUFFIXES = (".safetensors", ".json", ".txt", ".jinja", ".model")
-"""Weights, configs, vocabularies, chat templates: the files of a model that can change what it answers."""
+"""Weights, configs, vocabularies, chat templates: files that can change the results of a model."""
 
 _ENTRY_FILES = ("model_index.json", "config.json")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve_model(name: str) -> Path:
-    """Return the folder that holds the model, absolute; a hub name that is not cached yet is downloaded.
+    """Return the absolute folder of the model; a model on the hub is downloaded if it is not cached.
 
     Raises:
-        ModelError: of kind ``model_not_found``; the message says what was tried and, if it can, the right name.
+        ModelError: of kind ``model_not_found``; the message has the reason and, if known, the right name.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _checked(folder.absolute(), name)
     if folder.exists() or folder.is_absolute() or name.startswith((".", "~")) or not _HUB_NAME.fullmatch(name):
-        found = "is a file" if folder.exists() else "does not exist"
-        raise ModelError("model_not_found", f"model {name!r}: the folder {folder.absolute()} {found}{_hint(name)}")
+        state = "is a file" if folder.exists() else "does not exist"
+        raise ModelError("model_not_found", f"model {name!r}: the folder {folder.absolute()} {state}{_hint(name)}")
     return _snapshot(name)
 
 
 def weight_files(folder: Path) -> list[str]:
-    """Return all files below ``folder`` that decide what the model answers: absolute paths, sorted.
+    """Return all files below ``folder`` that decide the results of the model: absolute paths, sorted.
 
-    Hidden files and folders are left out, such as a download's own bookkeeping.
+    Hidden files and folders, such as the metadata of downloads, are left out.
     """
     return sorted(
         str(path.absolute())
@@ -60,7 +60,7 @@ def _snapshot(name: str) -> Path:
         if not _missing_files(cached):
             return cached
     except (OSError, ValueError):
-        pass  # not cached, or only in part: the download below says what is wrong
+        pass  # not cached, or only in part: the download reports what is wrong
     try:
         return _checked(Path(snapshot_download(name, allow_patterns=patterns)), name)
     except GatedRepoError as error:
@@ -84,7 +84,7 @@ def _checked(folder: Path, name: str) -> Path:
 
 
 def _missing_files(folder: Path) -> list[str]:
-    """What a folder lacks to be a model: an entry file, or shards that an index names."""
+    """The files that a folder lacks to be a model: an entry file, or shards that an index names."""
     if not any((folder / entry).is_file() for entry in _ENTRY_FILES):
         return [" or ".join(_ENTRY_FILES)]
     missing = []

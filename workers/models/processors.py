@@ -1,8 +1,8 @@
 """Builds the processor (image processor + tokenizer) of a Qwen VL model, with or without torchvision.
 
 The stock processors have a video part that transformers refuses to build without torchvision, and for a CPU-only
-torch there may be no torchvision to install. No model here is shown a video, so without torchvision the same class is
-built without that part, on the image processor that needs only Pillow. With torchvision the stock one is used as is.
+torch there may be no torchvision to install. No model here sees videos, so without torchvision the same class is
+built without that part, with the image processor that needs only Pillow. With torchvision the stock one is used.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def load_processor(
     Args:
         path: the model's folder or name; a local folder never makes a network request.
         subfolder: where in it the processor's files are, ``"processor"`` for a diffusers pipeline.
-        min_pixels: an image with fewer pixels is enlarged to this many; by default what the model's files say.
-        max_pixels: an image with more pixels is made this small; by default what the model's files say.
+        min_pixels: an image with fewer pixels is enlarged to this number; default: that of the model.
+        max_pixels: an image with more pixels is reduced to this number; default: that of the model.
 
     Raises:
         OSError: the files are not there or cannot be read.
-        ValueError: the files name no processor that is known here.
+        ValueError: the files name no known processor.
     """
     from transformers.utils import is_torchvision_available
 
@@ -58,11 +58,11 @@ class _Location:
         return content if isinstance(content, dict) else {}
 
     def find(self, file_name: str) -> Path | None:
-        """The local path of a file, which is fetched first if the model is on the hub; None if there is none."""
+        """The local path of a file, downloaded if the model is on the hub; None if there is no such file."""
         from transformers.utils import cached_file
 
-        found = cached_file(self.name, file_name, _raise_exceptions_for_missing_entries=False, **self.options)
-        return Path(found) if found else None
+        path = cached_file(self.name, file_name, _raise_exceptions_for_missing_entries=False, **self.options)
+        return Path(path) if path else None
 
 
 def _processor_class_name(where: _Location) -> str:
@@ -98,7 +98,7 @@ def _slim_processor(name: str, where: _Location, min_pixels: int | None, max_pix
 
 
 def _pil_image_processor_class() -> Any:
-    """The image processor that needs only Pillow. It was the plain one before transformers 5 gave it a suffix."""
+    """The image processor that needs only Pillow; before transformers 5 it has no suffix."""
     import transformers
 
     modern = getattr(transformers, "Qwen2VLImageProcessorPil", None)
@@ -106,7 +106,7 @@ def _pil_image_processor_class() -> Any:
 
 
 def _without_video(base: Any) -> Any:
-    """A subclass of the stock processor that has an image processor and a tokenizer, and nothing for video.
+    """A subclass of the stock processor with an image processor and a tokenizer, without video.
 
     transformers reads a processor's parts from ``attributes`` before version 5, and from the names of the arguments
     of ``__init__`` since.
@@ -120,7 +120,7 @@ def _without_video(base: Any) -> Any:
 
 
 def _pixel_limits(where: _Location, min_pixels: int | None, max_pixels: int | None) -> dict[str, int]:
-    """Limits to pass to the image processor by name, for the one of transformers 4.57 ignores ``size`` in its file."""
+    """Limits to pass to the image processor by name, since transformers 4.57 ignores ``size`` in its file."""
     config = where.read("processor_config.json").get("image_processor") or where.read("preprocessor_config.json")
     size = config.get("size") or {}
     low = min_pixels or size.get("shortest_edge") or config.get("min_pixels")

@@ -1,7 +1,7 @@
-"""What the simulated editor and reward share: how long the device is held, and when something breaks.
+"""What the simulated editor and reward share: how long the device is busy, and when something fails.
 
-They exist for measuring and for breaking things, so everything about them is decided by hashes of a pair's key: the
-same pair takes the same time and meets the same fault on any worker, in any order, in any run.
+Hashes of a pair's key decide everything: the same pair takes the same time and has the same fault on any worker, in
+any order, in any run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Parameters = TypeVar("Parameters", bound=Struct)
 
 FAULT_KINDS: tuple[FaultKind, ...] = ("crash", "hang", "oom", "error")
-"""In the order in which they are looked for: a pair that is due for two meets the first."""
+"""A pair that has several faults meets the first of this order."""
 
 _PER_FAULT = (
     ("crash", "The process dies at once."),
@@ -79,26 +79,25 @@ _HASHED_AT_ONCE = bytes(256 * 1024)
 
 
 class LoadParameters(Struct, frozen=True, kw_only=True):
-    """How long loading the model and moving its weights take, from ``spec.params``; other keys are passed over."""
+    """How long loading the model and moving its weights take, from ``spec.params``; other keys are ignored."""
 
     load_seconds: Seconds = 0.0
     place_seconds: Seconds = 0.0
 
 
 class Simulation(Struct, frozen=True, kw_only=True):
-    """A run's parameters for simulated work; keys that are not named here (those of the real types) are passed over.
+    """A run's parameters for simulated work; other keys (those of the real types) are ignored.
 
     Times are *medians*: each is multiplied by ``exp(sigma * z)``, with z normal and fixed by the key of the pair. (The
     mean is ``exp(sigma ** 2 / 2)`` times the median: 8 % above it for a sigma of 0.4.) A reward's ``latency_ms`` is
     once per batch and its z is fixed by all keys of the batch; ``per_item_ms`` and ``per_megapixel_ms`` (of an editor:
     of the source; of a reward: of the edit) count for each item, with the z of its pair.
 
-    A fault is a probability, or the list of the keys (``category/pair_id``) that meet it. A probability is decided by
-    the key and the seed, and not anew for each attempt: a pair that crashes its worker does so every time, which is
-    what makes it one to be quarantined. A reward has no seed and decides by the key alone; a fault of one item is
-    that of its whole batch.
+    A fault is a probability, or the list of the keys (``category/pair_id``) that have it. Key and seed decide, not the
+    attempt: a pair that crashes its worker does so every time. A reward has no seed and decides by the key alone; a
+    fault of one item is that of its whole batch.
 
-    ``prefers`` is what a reward's scores hang on: ``nothing`` that one sees, or ``change``, how much the pixels differ.
+    ``prefers`` is what a reward scores by: ``nothing`` visible, or ``change``, how much the pixels differ.
     """
 
     latency_ms: Milliseconds = 100.0
@@ -113,19 +112,19 @@ class Simulation(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         low, high = self.score_range
         if not low < high:
-            raise ValueError(f"score_range is [{low}, {high}]: the first has to be less than the second")
+            raise ValueError(f"score_range is [{low}, {high}]: the first must be less than the second")
 
     def edit_seconds(self, key: str, size: tuple[int, int]) -> float:
-        """How long the editor holds its device for this pair, whose source has ``size`` (width, height)."""
+        """How long the editor is busy with this pair, whose source has ``size`` (width, height)."""
         return self._spread(key, self.latency_ms + self._for_pixels(size))
 
     def batch_seconds(self, items: Sequence[tuple[str, tuple[int, int]]]) -> float:
-        """How long the reward holds its device for a batch of (key, size of the edit)."""
+        """How long the reward is busy with a batch of (key, size of the edit)."""
         whole = self._spread("\n".join(sorted(key for key, _ in items)), self.latency_ms)
         return whole + sum(self._spread(key, self.per_item_ms + self._for_pixels(size)) for key, size in items)
 
     def fault(self, key: str, seed: int | None = None) -> FaultKind | None:
-        """The fault that this pair meets, if any."""
+        """The fault of this pair, if any."""
         for kind in FAULT_KINDS:
             rule = self.faults.get(kind, 0.0)
             if key in rule if isinstance(rule, list) else uniform("fault", kind, key, str(seed)) < rule:
@@ -150,7 +149,7 @@ class Simulation(Struct, frozen=True, kw_only=True):
 
 
 class SimulatedModel(Model):
-    """A model without weights, which takes its time all the same."""
+    """A model without weights, whose loading and moving take a set time."""
 
     def load(self, residency: Residency) -> None:  # noqa: ARG002 - there are no weights to be anywhere
         """Take ``load_seconds`` of the spec's params (default 0).
@@ -181,10 +180,10 @@ def uniform(*parts: str) -> float:
 
 
 def hold(started: float, seconds: float, progress: Progress, *, burn_cpu: bool = False) -> None:
-    """Keep the device until ``seconds`` after ``started`` (of ``time.monotonic``), with progress every 50 ms or less.
+    """Occupy the device until ``seconds`` after ``started`` (of ``time.monotonic``), with progress every 50 ms or less.
 
-    Each step ends at its own point in time, so that late wake-ups do not add up. With ``burn_cpu`` a core is kept busy
-    with hashing, which lets go of the GIL as torch's kernels do.
+    Each step ends at its own point in time, so late wake-ups do not add up. With ``burn_cpu`` hashing keeps a core
+    busy; it releases the GIL, as torch's kernels do.
     """
     steps = max(1, math.ceil(seconds / PROGRESS_SECONDS))
     wait_until = _burn_until if burn_cpu else _sleep_until
@@ -194,7 +193,7 @@ def hold(started: float, seconds: float, progress: Progress, *, burn_cpu: bool =
 
 
 def strike(kind: FaultKind) -> NoReturn:
-    """Let the fault happen: ``crash`` ends this process as the OOM killer would, ``hang`` never comes back.
+    """Cause the fault: ``crash`` ends this process as the OOM killer would, ``hang`` never returns.
 
     Raises:
         ModelError: kind ``oom``.

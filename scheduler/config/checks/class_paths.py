@@ -1,4 +1,4 @@
-"""Is a class of the user's own there? Found without importing it: that could import torch, or do anything."""
+"""Checks that a class of the user's own exists, without importing it: that could import torch, or do anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scheduler.config.problems import did_you_mean
 
 
 def missing_class(class_path: str) -> tuple[str, str | None] | None:
-    """Say why ``package.module.Class`` can't be imported from the working directory, with a hint; None if it can."""
+    """Return why ``package.module.Class`` can't be imported from the working directory, and a hint; None if it can."""
     module_name, _, class_name = class_path.rpartition(".")
     search: list[str] | None = [str(Path.cwd()), *sys.path]
     spec: ModuleSpec | None = None
@@ -29,7 +29,7 @@ def missing_class(class_path: str) -> tuple[str, str | None] | None:
 
 
 def _top_level_names(spec: ModuleSpec | None) -> set[str] | None:
-    """The names that a module's source binds; None where only running it could tell."""
+    """The names that the source of a module binds; None if only running it could tell."""
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     try:

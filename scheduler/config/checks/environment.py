@@ -1,7 +1,7 @@
-"""Are the things there that a config names? Files, models, devices, environments, places to write to.
+"""Checks that what a config names exists: files, models, devices, environments, folders to write to.
 
-Each check looks at one thing and knows nothing of the others, so that one that fails hides none. They work on any
-config, also on what is left of one that had mistakes.
+Each check looks at one thing, so one that fails hides none. They work on any config, also on the rest of a config with
+mistakes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Found = Iterator[tuple[Location, Problem]]
 class Environment:
     """What to check a config against.
 
-    ``data``: whether a benchmark is needed. ``more``: checks of the caller's own; each gets the config (with defaults
-    in place of what was wrong) and gives problems, such as those of the data's contents. ``hub``: the hub's address.
+    ``data``: whether a benchmark is needed. ``more``: further checks; each gets the config (with defaults in place of
+    wrong values) and returns problems, such as those of the data. ``hub``: the address of the hub.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -47,7 +47,7 @@ def check_environment(
     stages: Collection[Stage] = BOTH_STAGES,
     data: bool = True,
 ) -> list[Problem]:
-    """What is not there of all that the config names. Takes up to a few seconds where the hub has to be asked."""
+    """Return the problems of all that the config names. Asking the hub may take a few seconds."""
     return [problem for _, problem in environment_problems(config, Environment(tuple(gpus), tuple(stages), data))]
 
 
@@ -63,7 +63,7 @@ def environment_problems(config: Config, environment: Environment) -> Found:
     try:
         resolve_layout(config, environment.gpus, stages=environment.stages)
     except LayoutError as error:
-        yield from error.found
+        yield from error.located
     yield from _places_to_write(config)
     for check in environment.more:
         for problem in check(config):
@@ -71,7 +71,7 @@ def environment_problems(config: Config, environment: Environment) -> Found:
 
 
 def category_problems(config: Config, available: Sequence[str]) -> list[Problem]:
-    """The categories that the config asks for and the data, whose categories these are, lacks."""
+    """The categories that the config asks for and that are not ``available`` in the data."""
     wanted = config.benchmark.categories or ()
     message = "the data has no category {}; it has {}"
     return [
@@ -139,17 +139,17 @@ def _places_to_write(config: Config) -> Found:
         (("evaluation", "image_output_dir"), config.evaluation.image_output_dir),
         (("logging", "log_dir"), config.log_dir if config.logging.save_to_file else None),
     ]
-    told: list[Path] = []
+    reported: list[Path] = []
     for location, folder in places:
-        if folder is None or any(folder.is_relative_to(other) for other in told):
+        if folder is None or any(folder.is_relative_to(other) for other in reported):
             continue
         if reason := _cannot_write(folder):
-            told.append(folder)
+            reported.append(folder)
             yield _at(*location, message=f"{folder} {reason}", hint="name a folder that you may write to")
 
 
 def _cannot_write(folder: Path) -> str | None:
-    """Why a folder can't be written to, or made; tried with a nameless file, which leaves nothing behind."""
+    """Why a folder can't be written to, or made; tested with a file without a name, which leaves nothing."""
     try:
         there = folder.absolute()
         while not there.exists():

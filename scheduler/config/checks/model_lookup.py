@@ -1,6 +1,6 @@
-"""Is a model there? A local folder, a name in the Hugging Face cache, or a name that the hub knows.
+"""Checks that a model exists: a local folder, a name in the Hugging Face cache, or a name on the hub.
 
-Only names are looked up, nothing is downloaded, and neither torch nor transformers is imported.
+Nothing is downloaded, and neither torch nor transformers is imported.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]{0,95}(?:/[\w-][\w.-]{0,95})?", re.ASCII)
 
 @dataclass(frozen=True)
 class Missing:
-    """Why a model can't be used, and what may have been meant."""
+    """Why a model can't be used, and a hint."""
 
     message: str
     hint: str | None = None
 
 
 def is_local(name: str) -> bool:
-    """Whether a name means a folder here: by its looks, or because there is one."""
+    """Whether a name means a local folder: by its form, or because there is one."""
     looks = name.startswith(("/", "./", "../", "~")) or name in {".", ".."} or name.count("/") > 1 or "\\" in name
     try:
         return looks or Path(name).exists()
@@ -41,7 +41,7 @@ def is_local(name: str) -> bool:
 
 
 def local_folder(name: str) -> str:
-    """A model's name as a worker needs it, whatever its working directory: a local folder becomes absolute."""
+    """A model's name as workers get it: the path of a local folder is absolute."""
     return str(Path(name).expanduser().absolute()) if is_local(name) else name
 
 
@@ -60,7 +60,7 @@ def weight_bytes(name: str, entry_file: str) -> int | None:
 
 
 def missing_model(name: str, entry_file: str, *, endpoint: str | None = None) -> Missing | None:
-    """Say why the model can't be loaded, or None if it is here, cached, or on the hub (``endpoint``).
+    """Return why the model can't be loaded; None if it is local, cached, or on the hub (``endpoint``).
 
     ``entry_file`` is the file without which a folder is no such model.
     """
@@ -84,9 +84,9 @@ def _missing_folder(name: str, entry_file: str) -> Missing | None:
     folder = Path(name).expanduser().absolute()
     if not folder.is_dir():
         siblings = [entry.name for entry in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        found = "is a file, not a folder" if folder.exists() else "does not exist"
+        state = "is a file, not a folder" if folder.exists() else "does not exist"
         near = nearest(folder.name, siblings)
-        return Missing(f"the folder {folder} {found}", f"did you mean `{folder.parent / near}`?" if near else None)
+        return Missing(f"the folder {folder} {state}", f"did you mean `{folder.parent / near}`?" if near else None)
     if not (folder / entry_file).is_file():
         wanted = _CONTENTS[entry_file][0] if entry_file in _CONTENTS else "such a model"
         message = f"the folder {folder} holds no {entry_file}, so it is not {wanted}"

@@ -1,4 +1,4 @@
-"""Is there what an editor's optimizations need? Packages, a compiler, files: looked for, and nothing imported."""
+"""Checks that what optimizations need exists: packages, a compiler, files. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scheduler.config.problems import did_you_mean, shown
 from scheduler.config.requests import is_local_file, optimizations
 
 Refusal = tuple[str, str, str | None]
-"""The option, what is wrong, and what may help."""
+"""The option, what is wrong, and a hint."""
 
 _NEEDED_PARTS = {
     "first_block_cache": ("diffusers", "hooks/first_block_cache.py"),
@@ -35,7 +35,7 @@ _LEAVE_OUT = "leave it out"
 
 
 def refused_optimizations(config: Config) -> Iterator[Refusal]:
-    """Those that are on and can't work here."""
+    """The optimizations that are on and can't work here."""
     values = dict(config.diffusion_model.params)
     on = {name: value for group in optimizations(config).values() for name, value in group.items()}
     for name, value in on.items():
@@ -100,7 +100,7 @@ def _package_of_backend(name: str) -> str | None:
 
 @cache
 def _attention_backends() -> frozenset[str]:
-    """The names in the source of the installed diffusers, which is read and not run."""
+    """The names in the source of the installed diffusers, which is not run."""
     folder = _folder("diffusers")
     if folder is None:
         return frozenset()
@@ -127,6 +127,6 @@ def _missing_lora(name: str) -> tuple[str, str | None] | None:
 
 
 def _folder(package: str) -> Path | None:
-    """Where a package is installed; it is not imported."""
+    """The folder of an installed package, which is not imported."""
     spec = importlib.util.find_spec(package)
     return Path(spec.origin).parent if spec is not None and spec.origin is not None else None

@@ -1,6 +1,6 @@
-"""Does an environment that a config names hold what a worker needs? Asked of that environment's own Python.
+"""Checks that an environment that a config names has what a worker needs, by running its Python.
 
-Without this, a worker that can't start there would only be noticed in its log, once the other models have loaded.
+Without this check, a worker that can't start there is only noticed after the other models have loaded.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def needs_of(section: ModelSection) -> Needs:
 
 
 def worker_environment_problems(name: str, section: ModelSection) -> list[Problem]:
-    """What the workers of the section ``name`` would lack in the environment of their own that it names.
+    """Return what the workers of the section ``name`` lack in the environment that it names.
 
     Runs that environment's Python once: 0.2 to 0.3 s, a second more through ``conda run``, never more than a minute.
     """
@@ -97,8 +97,8 @@ def _examine(section: ModelSection, command: Sequence[str]) -> Iterator[Fault]:
     elif "EnvironmentLocationNotFound" in errors:
         yield f"there is no conda environment {section.params.conda_env}", _other_environment(section)
     else:
-        said = (errors.strip() or output.strip() or "it said nothing").splitlines()[-1]
-        message = f"{environment} can't be used: its Python ended with exit code {code}: {printable(said, 300)}"
+        last_line = (errors.strip() or output.strip() or "it said nothing").splitlines()[-1]
+        message = f"{environment} can't be used: its Python ended with exit code {code}: {printable(last_line, 300)}"
         yield message, f"try {_shown(command)}"
 
 
@@ -120,7 +120,7 @@ def faults(report: Mapping[str, Any], name: str, fix: str, needs: Needs) -> Iter
 
 
 def _stranger(report: Mapping[str, Any], name: str, fix: str) -> Fault | None:
-    """That what is called ``protocol`` there is not the one that is spoken here."""
+    """Return the fault of another ``protocol`` package, or of another version of it."""
     version, file = report["protocol_version"], report["protocol_file"]
     if version is None and file is not None:
         message = f"in {name}, `protocol` is another package than warmbench's: {file}"
@@ -141,14 +141,14 @@ def _package_faults(
         yield f"{name} lacks {listing(foreign_lacking)}", fix
     broken = {module: result["error"] for module, result in imports.items() if result["state"] == "broken"}
     foreign = {_package(module): error for module, error in broken.items() if module not in _OURS}
-    # Ours can only be imported once all that it needs can be.
+    # Ours can only be imported if all that it needs can be.
     ours = {} if foreign or lacking else {_package(module): error for module, error in broken.items()}
     for package, error in {**foreign, **ours}.items():
         yield f"{package} can't be imported in {name}: {printable(error, 300)}", fix
 
 
 def _run(command: Sequence[str], seconds: float) -> tuple[int, str, str]:
-    """Exit code, output and errors. Nothing of it is left, however it ends: ``conda run`` is several processes."""
+    """Return exit code, output and errors. All processes are ended in any case; ``conda run`` has several."""
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -173,13 +173,13 @@ def _name(section: ModelSection) -> str:
 
 
 def _other_environment(section: ModelSection) -> str:
-    """What to do where the environment is not there."""
+    """What to do if the environment does not exist."""
     near = nearest_environment(section.params.conda_env) if section.params.conda_env else None
     return (f"did you mean `{near}`? Else " if near else "") + _fix(section)
 
 
 def _fix(section: ModelSection) -> str:
-    """The command that makes the environment right, or makes one."""
+    """The command that completes the environment, or creates it."""
     role, python = section.declaration.role, section.params.python
     arguments: list[str] = []
     if python is None:
@@ -205,7 +205,7 @@ def _shown(command: Sequence[str]) -> str:
 
 
 def _package(module: str) -> str:
-    """``pyzmq (imported as zmq)``: what pip knows it by."""
+    """The name that pip knows: ``pyzmq (imported as zmq)``."""
     if module in _OURS:
         return "warmbench"
     distribution = _DISTRIBUTIONS.get(module)

@@ -1,6 +1,6 @@
-"""What a worker's environment holds: a program, run by that environment's Python, that prints it as one line of JSON.
+"""A program, run by the Python of a worker's environment, that prints what is there as one line of JSON.
 
-It needs nothing but the standard library, and any Python 3 can read it, so that one that is too old can say so. Its
+It needs only the standard library, and runs with any Python 3, also with one that is too old for us. Its
 arguments are packages and entry points (``GROUP:NAME``), which are looked for and not imported: torch takes seconds.
 """
 
@@ -11,7 +11,7 @@ import os
 import sys
 
 MARK = "warmbench-environment: "
-"""What the line begins with: conda and a user's own start-up files may print as well."""
+"""The beginning of the line: conda and start-up files may print as well."""
 
 IMPORTED = (
     *("msgpack", "msgspec", "zmq", "psutil", "setproctitle", "PIL", "numpy"),
@@ -20,7 +20,7 @@ IMPORTED = (
 
 
 def main() -> None:
-    """Look, and print the line."""
+    """Print the line."""
     # The folder of a script comes first on the path, the current one with ``-m``, which is how workers are started.
     sys.path[0] = os.getcwd()  # noqa: PTH109 - as plain as can be
     report = {

@@ -1,6 +1,6 @@
-"""Reads a config file: YAML without its surprises, in bounded memory, with the line of every key.
+"""Reads a config file: safe YAML, in bounded memory, with the line of every key.
 
-Aliases and merge keys work, up to a size that no config of a person reaches.
+Aliases and merge keys work, up to a limit on the expanded size.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ for _tag, _pattern, _first in PLAIN_WORDS:
 class YamlSource:
     """A file as read. ``lines`` count from 1; ``words`` are the scalars as they were written.
 
-    ``problems`` are those that did not keep the rest from being read. ``options`` says which values came from the
-    command line, and from which option.
+    ``problems`` are those that did not end the reading. ``options`` has the values that came from the command line,
+    each with its option.
     """
 
     file: Path
@@ -49,7 +49,7 @@ class YamlSource:
     options: Mapping[Location, str] = field(default_factory=dict)
 
     def where(self, location: Location) -> str:
-        """Where a value was written, in brackets for the end of a message; empty for a default."""
+        """Where a value was written, in brackets, for the end of a message; empty for a default."""
         for end in range(len(location), 0, -1):
             if option := self.options.get(location[:end]):
                 return f" (from {option})"
@@ -62,7 +62,7 @@ def read_source(file: Path) -> YamlSource:
     """Read one YAML mapping.
 
     Raises:
-        ConfigError: there is no such file, or it can't be read on: too large, no UTF-8, no YAML, no mapping, too deep,
+        ConfigError: there is no such file, or it can't be read: too large, no UTF-8, no YAML, no mapping, too deep,
             or aliases that expand to too much. With line and column where there is one.
     """
     text = _read_text(file)
@@ -120,7 +120,7 @@ def _check_depth(text: str, file: Path) -> None:
 
 
 class _Measure:
-    """How large the document is once its aliases are expanded, found without expanding them."""
+    """Measures the document as if its aliases were expanded, without expanding them."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

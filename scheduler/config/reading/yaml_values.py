@@ -1,7 +1,7 @@
-"""Makes plain values of YAML's nodes: mappings, lists, texts, numbers, booleans and nulls, and nothing else.
+"""Makes plain values of YAML nodes: mappings, lists, text, numbers, booleans and nulls.
 
-Against YAML 1.1, as PyYAML reads it: dates and ``1:30`` stay texts, ``1e-3`` is a number, ``010`` a text. Bare ``yes``,
-``no``, ``on`` and ``off`` are booleans still, and what was written is kept, so that an error can say what happened to a
+Different from YAML 1.1 as PyYAML reads it: dates and ``1:30`` are text, ``1e-3`` is a number, ``010`` is text. Bare
+``yes``, ``no``, ``on`` and ``off`` are booleans, and the word is kept, so that an error can explain what became of a
 category named ``no``.
 """
 
@@ -39,11 +39,11 @@ PLAIN_WORDS: tuple[tuple[str, re.Pattern[str], list[str] | None], ...] = (
     ),
     (_MERGE, re.compile(r"^<<$"), ["<"]),
 )
-"""Which bare words are not text: (tag, pattern, first characters)."""
+"""Bare words that are not text: (tag, pattern, first characters)."""
 
 
 class ValueReader:
-    """Makes plain values of nodes, and keeps where each came from."""
+    """Makes plain values of nodes, and keeps the line of each."""
 
     def __init__(self) -> None:
         self.lines: dict[Location, int] = {}

@@ -1,4 +1,4 @@
-"""The editor that changes nothing: a baseline that every reward should rank last, and a run without any device work."""
+"""The editor that changes nothing: a baseline for every editor, and a run without any device work."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DECLARATION = ModelType(
 
 
 class IdentityEditor(Editor):
-    """Gives back the source, pixel for pixel."""
+    """Returns the source, pixel for pixel."""
 
     def load(self, residency: Residency) -> None:
         """There is nothing to read."""

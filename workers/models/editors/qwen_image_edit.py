@@ -74,13 +74,13 @@ class QwenImageEditEditor(Editor):
 
     Parameters of a run: ``num_inference_steps``, ``true_cfg_scale``, ``negative_prompt`` (one blank), ``height`` and
     ``width`` in pixels (the source's shape at about one megapixel; both are rounded down to what the model can do,
-    usually a multiple of 16). Others are passed over. What the pipeline makes is given back as it is.
+    usually a multiple of 16). Others are ignored. The edit is returned as the pipeline makes it.
     """
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
         self._pipeline: Any = None
-        self._found: Path | None = None
+        self._resolved: Path | None = None
         self._options: Mapping[str, Any] = {}
 
     def prepare(self) -> None:
@@ -101,13 +101,13 @@ class QwenImageEditEditor(Editor):
         pipeline = replace_weights(pipeline, folder, spec.params)
         switch_on(pipeline, self._options, self.device)
         self._pipeline = pipeline
-        self.spec, self._found = spec, folder
+        self.spec, self._resolved = spec, folder
         return True
 
     def place(self, residency: Residency) -> None:
         """Move all components; leaving a GPU gives its memory back to other processes."""
         if residency == "disk":
-            raise ValueError("an editor leaves for disk by being dropped")
+            raise ValueError("an editor is dropped, not moved to disk")
         if self._pipeline is None:
             raise ModelError("not_ready", "the editor was not loaded yet")
         if residency == "host" and "keep_prompt_embeddings" in self._options:
@@ -129,7 +129,7 @@ class QwenImageEditEditor(Editor):
             reason = str(error) or type(error).__name__
         finally:
             reset_after_edit(self._pipeline, self._options)
-        # Raised out here, where the traceback is gone: it would keep the tensors of every frame alive.
+        # Raised outside of the handler: a traceback would keep the tensors of every frame alive.
         free_memory()
         raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
 
@@ -147,22 +147,22 @@ class QwenImageEditEditor(Editor):
     def versions(self) -> Mapping[str, str]:
         import torch
 
-        found = {}
+        versions = {}
         for library in _LIBRARIES:
             try:
-                found[library] = importlib.metadata.version(library)
+                versions[library] = importlib.metadata.version(library)
             except importlib.metadata.PackageNotFoundError:
-                continue  # torchvision need not be there; with it, images are prepared by other code
+                continue  # torchvision is optional
         if torch.version.cuda:
-            found["cuda"] = torch.version.cuda
-        return found
+            versions["cuda"] = torch.version.cuda
+        return versions
 
     def _folder(self) -> Path:
-        if self._found is None:
+        if self._resolved is None:
             if not self.spec.name:
                 raise ModelError("config", "diffusion_model.params names no model: a folder or a hub name is needed")
-            self._found = resolve_model(self.spec.name)
-        return self._found
+            self._resolved = resolve_model(self.spec.name)
+        return self._resolved
 
     def _run(self, request: EditRequest, progress: Progress) -> Image.Image:
         import torch
@@ -178,7 +178,7 @@ class QwenImageEditEditor(Editor):
             image=flatten(request.image),
             prompt=request.instruction,
             negative_prompt=_NEGATIVE_PROMPT if negative_prompt is None else negative_prompt,
-            # On the CPU whatever the device, and of its own: the edit then depends on nothing that came before it.
+            # A new one, always on the CPU: an edit does not depend on the device or on earlier edits.
             generator=torch.Generator(device="cpu").manual_seed(request.seed),
             callback_on_step_end=report,
             callback_on_step_end_tensor_inputs=[],
@@ -188,7 +188,7 @@ class QwenImageEditEditor(Editor):
         return self._as_image(pixels)
 
     def _as_image(self, pixels: Any) -> Image.Image:
-        """The image of ``(1, height, width, 3)`` floats from 0 to 1; what is no number would else become black."""
+        """Return the image of ``(1, height, width, 3)`` floats from 0 to 1. NaN would become black pixels."""
         import numpy as np
 
         if not np.isfinite(pixels).all():

@@ -1,4 +1,4 @@
-"""Prompt embeddings that an editor has made before: the text encoder is not asked the same twice."""
+"""Keeps prompt embeddings, so that the text encoder does not compute the same one twice."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 MOST_BYTES = 1024**3
-"""In host memory. A pair's two embeddings take about 15 MB in bfloat16, so that this is about seventy pairs."""
+"""In host memory. The two embeddings of a pair take about 15 MB in bfloat16, so this is about seventy pairs."""
 
 
 class KeptEmbeddings:
-    """Stands in the place of a pipeline's ``encode_prompt``; what was used last is kept longest.
+    """Replaces ``encode_prompt`` of a pipeline; the least recently used embeddings are dropped first.
 
-    Both prompts, the negative one too, go through the text encoder together with the source image. So an embedding
-    holds for one prompt and one image, and none is the same for all pairs.
+    Both prompts, also the negative one, go through the text encoder together with the source image. So an embedding
+    is valid for one prompt and one image.
     """
 
     def __init__(self, encode: Callable[..., tuple[Any, Any]], most_bytes: int = MOST_BYTES) -> None:
@@ -25,12 +25,12 @@ class KeptEmbeddings:
         self._bytes = 0
 
     def __call__(self, *, prompt: str, image: Any, device: Any, **others: Any) -> tuple[Any, Any]:
-        """``image`` is what the text encoder sees, or a list of such; ``others`` are the same in every call."""
-        key = (prompt, *(_digest(one) for one in (image if isinstance(image, list) else [image])))
-        found = self._kept.get(key)
-        if found is not None:
+        """Return embeddings and mask. ``image`` is one image or a list; ``others`` are the same in every call."""
+        key = (prompt, *(_digest(part) for part in (image if isinstance(image, list) else [image])))
+        kept = self._kept.get(key)
+        if kept is not None:
             self._kept.move_to_end(key)
-            return _moved(found, device)
+            return _moved(kept, device)
         made = self._encode(prompt=prompt, image=image, device=device, **others)
         self._keep(key, _moved(made, "cpu"))
         return made

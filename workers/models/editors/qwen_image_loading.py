@@ -1,4 +1,4 @@
-"""Reads a Qwen-Image-Edit pipeline: all of its weights, from safetensors alone, to where they are wanted."""
+"""Loads a Qwen-Image-Edit pipeline: all of its weights, from safetensors only, to the device or the host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIBRARIES = ("diffusers", "transformers")
 
 
 def prepare_imports() -> None:
-    """Import all that loading needs; failing imports are told when it loads."""
+    """Import what loading needs. Imports that fail are reported when the model loads."""
     with contextlib.suppress(ImportError):
         from diffusers import (  # noqa: F401
             AutoencoderKLQwenImage,
@@ -65,7 +65,7 @@ def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residenc
 
 
 def _checked_params(params: Mapping[str, Any]) -> str:
-    """The name of the dtype, once all load parameters are found to be usable."""
+    """Check all load parameters, and return the name of the dtype."""
     dtype = params.get("dtype", "bfloat16")
     if dtype not in DTYPES:
         raise ModelError("config", f"diffusion_model.params.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
@@ -76,7 +76,7 @@ def _checked_params(params: Mapping[str, Any]) -> str:
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """The pipeline's own list of its components, found to name nothing but what is expected."""
+    """Return the checked ``model_index.json``: the classes of the pipeline and its components."""
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -84,10 +84,10 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise ModelError("model_not_found", f"editor model {folder} {reason}") from error
     except (OSError, ValueError) as error:
         raise ModelError("load", f"editor model {folder}: model_index.json can't be read: {error}") from error
-    found = index.get("_class_name") if isinstance(index, dict) else None
-    if found not in PIPELINES:
+    pipeline = index.get("_class_name") if isinstance(index, dict) else None
+    if pipeline not in PIPELINES:
         expected = " or ".join(PIPELINES)
-        raise ModelError("load", f"editor model {folder} is of the class {found!r}; this editor runs {expected}")
+        raise ModelError("load", f"editor model {folder} is of the class {pipeline!r}; this editor runs {expected}")
     for name in MODULES:
         library, class_name = [*(index.get(name) or []), None, None][:2]
         if library not in _LIBRARIES or not isinstance(class_name, str):
@@ -108,22 +108,22 @@ def _load_all(folder: Path, index: Mapping[str, Any], dtype: Any, device: str) -
 
 
 def assemble(folder: Path, modules: Mapping[str, Any]) -> Any:
-    """The pipeline of ``folder`` around modules that are loaded."""
+    """Return the pipeline of ``folder`` with these modules, which are loaded."""
     from diffusers import DiffusionPipeline
 
     processor = load_processor(str(folder), subfolder="processor")
     pipeline = DiffusionPipeline.from_pretrained(str(folder), processor=processor, local_files_only=True, **modules)
     pipeline.set_progress_bar_config(disable=True)
-    _tell_where_images_are(pipeline.text_encoder)
+    _pass_image_positions(pipeline.text_encoder)
     return pipeline
 
 
 def load_module(folder: Path, name: str, class_path: list[str], dtype: Any, device: Any) -> Any:
-    """One component, loaded by itself: the pipeline would go on with random weights where some are missing."""
+    """Load one component by itself: the pipeline would use random weights in place of missing ones."""
     module_class = getattr(importlib.import_module(class_path[0]), class_path[1])
     # A device map lets each tensor go straight from the file to the device.
     straight = {} if str(device) == "cpu" else {"device_map": {"": device}}
-    module, found = module_class.from_pretrained(
+    module, loading = module_class.from_pretrained(
         str(folder / name),
         dtype=dtype,
         use_safetensors=True,
@@ -131,24 +131,24 @@ def load_module(folder: Path, name: str, class_path: list[str], dtype: Any, devi
         output_loading_info=True,
         **straight,
     )
-    if missing := sorted(found["missing_keys"]):
+    if missing := sorted(loading["missing_keys"]):
         reason = f"{name} lacks {len(missing)} weights, such as {missing[0]}"
         raise ModelError("load", f"editor model {folder}: {reason}")
     return module.eval()
 
 
-def _tell_where_images_are(text_encoder: Any) -> None:
-    """Have the text encoder told which tokens are an image's, which the pipelines of diffusers 0.42 leave out.
+def _pass_image_positions(text_encoder: Any) -> None:
+    """Tell the text encoder which tokens are those of images, which the pipelines of diffusers 0.42 do not.
 
-    transformers 4 found out by itself; from version 5 on it silently numbers an image's tokens like words instead,
-    and every edit is made from other prompt embeddings than the model was trained with (diffusers issue 14194).
+    transformers 4 finds them itself. From version 5 on it silently numbers the tokens of images like words, and the
+    prompt embeddings differ from those that the model was trained with (diffusers issue 14194).
     """
     import inspect
 
     if "mm_token_type_ids" not in inspect.signature(text_encoder.forward).parameters:
         return
     if getattr(text_encoder, "_warmbench_hooked", False):
-        return  # a module that has been taken over from another pipeline
+        return  # the module comes from another pipeline
     text_encoder._warmbench_hooked = True
     image_token = text_encoder.config.image_token_id
 
@@ -161,7 +161,7 @@ def _tell_where_images_are(text_encoder: Any) -> None:
 
 
 def _keep_quiet() -> None:
-    """A worker's log is for what concerns the user; real errors of these libraries are exceptions anyway."""
+    """Keep messages of these libraries out of the worker's log; their real errors are exceptions."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

@@ -1,7 +1,7 @@
-"""What makes Qwen-Image-Edit faster (``diffusion_model.params.optimizations``), switched on once it is loaded.
+"""The optimizations of Qwen-Image-Edit (``diffusion_model.params.optimizations``), switched on after loading.
 
-All of it is a load parameter: with other options the model is loaded anew, so that nothing has to be switched off.
-Where only the weights are replaced, modules that stay keep what is switched on in them.
+They are load parameters: with other options the model is loaded again, so nothing has to be switched off. Where only
+the weights are replaced, modules that stay keep their options.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PACKAGES = {"cache_dit": "cache_dit", "lightning_lora": "peft"}
 
 
 def checked_options(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are on, each of which this editor has and this machine has what it needs for.
+    """Return the options that are on, after checking that this editor and this machine support them.
 
     Raises:
         ModelError: of kind ``config``, with the option's name.
@@ -45,7 +45,7 @@ def checked_options(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
-    """Switch ``options``, which were checked, on in a pipeline that will work on ``device``.
+    """Switch on checked ``options`` in a pipeline that will work on ``device``.
 
     Raises:
         ModelError: of kind ``config``: the installed version or the device lacks one of them.
@@ -54,10 +54,10 @@ def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
         pipeline.encode_prompt = KeptEmbeddings(pipeline.encode_prompt)
     transformer = pipeline.transformer
     if getattr(transformer, "_warmbench_switched", False):
-        return  # taken over from another pipeline, with the same options
+        return  # it comes from another pipeline with the same options
     transformer._warmbench_switched = True
-    # Said even if it is the default: diffusers keeps the last choice for the whole process, and its own way to reset
-    # that does not; a model without this option would go on with the backend of the one before it.
+    # Set even if it is the default: diffusers keeps the last backend for the whole process, also for models that are
+    # loaded later, and its own reset does not change that.
     for name, act in _SWITCHES.items():
         value = options.get(name, "native" if name == "attention_backend" else None)
         if value is not None:
@@ -65,12 +65,12 @@ def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
 
 
 def can_be_replaced(options: Mapping[str, Any]) -> bool:
-    """Whether new weights may be written over the loaded ones, which a LoRA has changed, or cache-dit has wrapped."""
+    """Whether new weights may replace the loaded ones. A LoRA changes these, and cache-dit wraps their modules."""
     return not options.keys() & {"lightning_lora", "cache_dit"}
 
 
 def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:
-    """Forget what an edit left behind, which after an exception is stale, and in the VAE's case large."""
+    """Drop the state that an edit leaves: after an exception it is stale, and that of the VAE is large."""
     pipeline.maybe_free_model_hooks()  # resets the caches between denoising steps
     pipeline.vae.clear_cache()
     if "fp8" in options:
@@ -78,7 +78,7 @@ def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:
 
 
 def lora_file(options: Mapping[str, Any]) -> Path | None:
-    """The file of the LoRA that is asked for; one on the hub is downloaded if it is not cached.
+    """Return the file of the LoRA; one on the hub is downloaded if it is not cached.
 
     Raises:
         ModelError: of kind ``model_not_found``.
@@ -118,7 +118,7 @@ def _act(name: str, act: Callable[[Any, Any, str], None], pipeline: Any, value: 
     except (torch.OutOfMemoryError, MemoryError, ModelError):
         raise
     except Exception as error:
-        # The libraries raise whatever they like where a package, a kernel or a device is missing.
+        # Where a package, a kernel or a device is missing, the libraries raise exceptions of any kind.
         reason = f"{type(error).__name__}: {error}"
         raise ModelError("config", f"{_KEY}.{name}: {value!r} does not work on {device}: {reason}") from error
 
@@ -139,7 +139,7 @@ def _fp8(pipeline: Any, _on: bool, _device: str) -> None:
 
 
 def _attention_backend(pipeline: Any, name: str, device: str) -> None:
-    """Some backends are found to be missing only when they are called: asked for one, it is tried at once."""
+    """Select the backend and call it once: some fail only when they are called."""
     import torch
     from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 
@@ -168,7 +168,7 @@ def _taylorseer_cache(pipeline: Any, interval: int, _device: str) -> None:
 
 
 def _cache_dit(pipeline: Any, _on: bool, _device: str) -> None:
-    # It patches the pipeline's class, for good; so it gets one that no other pipeline has. It knows it by its name.
+    # It patches the class of the pipeline permanently, and finds it by name: give this pipeline a class of its own.
     own = type(pipeline)
     pipeline.__class__ = type(own.__name__, (own,), {})
     importlib.import_module("cache_dit").enable_cache(pipeline)
@@ -177,8 +177,7 @@ def _cache_dit(pipeline: Any, _on: bool, _device: str) -> None:
 def _compile_repeated_blocks(pipeline: Any, _on: bool, _device: str) -> None:
     # Rotary embeddings are complex numbers; torch warns that these are left as they are.
     warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")
-    # Every instruction and every aspect ratio is another shape. Without `dynamic` torch compiles for the first one
-    # alone, and then anew.
+    # Every instruction and every aspect ratio gives another shape. Without `dynamic` torch would compile for each.
     pipeline.transformer.compile_repeated_blocks(dynamic=True)
 
 
@@ -191,7 +190,7 @@ _SWITCHES: dict[str, Callable[[Any, Any, str], None]] = {
     "cache_dit": _cache_dit,
     "compile_repeated_blocks": _compile_repeated_blocks,
 }
-"""In the order in which they are switched on: weights are changed before they are stored in fewer bits."""
+"""In the order in which they are applied: a LoRA changes weights before these are stored in fewer bits."""
 
 
 def _missing_for_compiling() -> str | None:
@@ -204,7 +203,7 @@ def _missing_for_compiling() -> str | None:
 
 
 def _back_to_storage(transformer: Any) -> None:
-    """An exception leaves the layer in which it was raised in its wider dtype."""
+    """Restore the storage dtype of the layer that an exception left in its wider dtype."""
     for module in transformer.modules():
         registry = getattr(module, "_diffusers_hook", None)
         hook = registry.get_hook("layerwise_casting") if registry is not None else None

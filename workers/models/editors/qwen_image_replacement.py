@@ -1,7 +1,7 @@
-"""Puts another checkpoint's weights into a pipeline that is loaded: same process, same memory, same CUDA context.
+"""Copies the weights of another checkpoint into a loaded pipeline: same process, same memory, same CUDA context.
 
-A component of the same class and configuration takes the new weights tensor by tensor from the memory-mapped
-safetensors, so that at no time there are two copies of it. One that differs is dropped and read anew by itself.
+The weights of a component of the same class and configuration are copied tensor by tensor from the memory-mapped
+safetensors, so there are never two copies of it. A component that differs is dropped and loaded again.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from workers.models.editors.qwen_image_loading import MODULES, assemble, load_mo
 _Files = dict[str, tuple[Path, tuple[int, ...]]]
 _CONFIG = "config.json"
 _OLDER_NAMES = ((r"^visual\.", "model.visual."), (r"^model\.(?!language_model\.|visual\.)", "model.language_model."))
-"""The text encoder's files name its weights as the first versions of its class did, and are still written so."""
+"""The files of the text encoder still have the names that the first versions of its class gave to weights."""
 
 _PROVENANCE = ("dtype", "torch_dtype", "transformers_version", "architectures")
 
 
 def replace_weights(pipeline: Any, folder: Path, params: Mapping[str, Any]) -> Any:
-    """Return a pipeline with the checkpoint of ``folder``, made of the modules of ``pipeline`` where they fit.
+    """Return a pipeline with the checkpoint of ``folder``. Modules of ``pipeline`` are reused where they fit.
 
     Raises:
-        ModelError: the checkpoint can't be read; ``pipeline`` is then of no use any more.
+        ModelError: the checkpoint can't be read; ``pipeline`` is not usable any more.
     """
     import torch
 
@@ -37,7 +37,7 @@ def replace_weights(pipeline: Any, folder: Path, params: Mapping[str, Any]) -> A
         for name in MODULES:
             module = getattr(pipeline, name)
             device, files = module.device, weight_map(folder / name)
-            source_of = _source_of_each(module, files) if _same_kind(module, index[name], folder / name) else None
+            source_of = _names_in_files(module, files) if _same_kind(module, index[name], folder / name) else None
             if source_of is not None:
                 _copy(module, files, source_of)
             else:
@@ -54,47 +54,47 @@ def replace_weights(pipeline: Any, folder: Path, params: Mapping[str, Any]) -> A
 
 
 def weight_map(folder: Path) -> _Files:
-    """Each weight in the component's safetensors: the file it is in, and its shape."""
+    """Return the file and the shape of each weight in the safetensors of a component."""
     from safetensors import safe_open
 
-    found = {}
+    weights = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118 - no mapping, though it looks like one
-                found[key] = (path, tuple(file.get_slice(key).get_shape()))
-    return found
+            for key in file.keys():  # noqa: SIM118 - it is no mapping and cannot be iterated
+                weights[key] = (path, tuple(file.get_slice(key).get_shape()))
+    return weights
 
 
 def _same_kind(module: Any, class_path: list[str], folder: Path) -> bool:
-    """Whether the component would be built the same: its class, and its configuration but for where it came from."""
+    """Whether class and configuration of the component are the same, apart from where it came from."""
     if type(module).__name__ != class_path[1]:
         return False
     config = module.config
     wanted = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     if hasattr(config, "to_dict"):
-        # transformers: files of other versions say the same in other words, which the class turns into its own.
+        # transformers: the class translates configurations that other versions have written.
         return bool(_deciding(config.to_dict()) == _deciding(type(config).from_dict(wanted).to_dict()))
     has = _deciding(json.loads(json.dumps(dict(config))))
     return all(has.get(key) == value for key, value in _deciding(wanted).items())
 
 
 def _deciding(config: Any) -> Any:
-    """What of a configuration decides how its module is built, without where it came from and how it was saved."""
+    """The part of a configuration that decides how its module is built, without origin and storage."""
     if not isinstance(config, Mapping):
         return config
-    # The older name of a key, which is kept beside the one that counts.
-    said_twice = ("type",) if "rope_type" in config else ()
-    left_out = (*_PROVENANCE, *said_twice)
+    # The older name of a key, which is kept beside the current one.
+    duplicate = ("type",) if "rope_type" in config else ()
+    left_out = (*_PROVENANCE, *duplicate)
     return {key: _deciding(value) for key, value in config.items() if str(key)[:1] != "_" and key not in left_out}
 
 
-def _source_of_each(module: Any, files: _Files) -> dict[str, str] | None:
-    """For each of the module's weights, its name in the files; None if they are not the same weights."""
+def _names_in_files(module: Any, files: _Files) -> dict[str, str] | None:
+    """Return the name in the files of each weight of the module; None if these are not the same weights."""
     state = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
     for rules in ((), _OLDER_NAMES):
-        found = {_renamed(name, rules): name for name in files}
-        if state == {key: files[name][1] for key, name in found.items()}:
-            return found
+        names = {_renamed(name, rules): name for name in files}
+        if state == {key: files[name][1] for key, name in names.items()}:
+            return names
     return None
 
 

@@ -1,4 +1,4 @@
-"""An editor that holds its device for a set time and returns the inverted source (``workers.models.simulation``)."""
+"""An editor that occupies its device for a set time and returns the inverted source; see ``models/simulation.py``."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _TABLES = {"RGB": 3 * _INVERTED, "RGBA": 3 * _INVERTED + _KEPT}
 
 
 class SimulatedEditor(SimulatedModel, Editor):
-    """Takes the time that its parameters say, the work on the pixels included, and fails where they say so."""
+    """Takes the time that its parameters set, including the work on the pixels, and fails where they say so."""
 
     def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
-        """Invert the colours and keep the alpha channel. A fault comes when half of the time is over.
+        """Invert the colours and keep the alpha channel. A fault happens after half of the time.
 
         Raises:
             ModelError: ``config`` for parameters that are wrong, ``oom`` where the faults say so.

@@ -1,4 +1,4 @@
-"""Runs rows through a model in batches, in smaller ones where memory is short, singly where one row is at fault."""
+"""Runs rows through a model in batches: smaller ones if memory is short, single rows after other errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.interface import ModelError
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
 
-# What torch's CPU allocator and cuBLAS say, both as a plain RuntimeError.
+# From the texts of torch's CPU allocator and cuBLAS, both of which raise a plain RuntimeError.
 _OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 _log = logging.getLogger(__name__)
@@ -43,15 +43,14 @@ def run_in_batches(
 ) -> Batched[ResultT]:
     """Call ``run`` with at most ``batch_size`` rows at a time; it returns a result for each.
 
-    With ``length``, rows of like length run together, since the shorter ones of a batch are padded to its longest; the
-    longest run first, so that memory that is too short for them is found to be so at once.
+    With ``length``, rows of similar length run together, since all rows of a batch are padded to the longest. The
+    longest rows run first, so that a lack of memory shows at once.
 
-    Out of memory: the batches of this and all later rows are half as large, at last one row, which is tried once more
-    with the memory cleared. Any other exception: the rows of that batch run one at a time, so that only the one at
-    fault is lost.
+    Out of memory: batches are halved from there on, down to one row, which is tried twice. Any other exception: the
+    rows of that batch run one at a time, so that only those that fail are lost.
 
     Raises:
-        torch.AcceleratorError: the device itself is broken; nothing on it works any more in this process.
+        torch.AcceleratorError: the device is broken; nothing on it works any more in this process.
     """
     order: Sequence[int] = range(len(rows))
     if length is not None:
@@ -80,10 +79,10 @@ def _run_in_order(
             retried = False
         elif outcome.kind == "oom" and len(batch) > 1:
             size = len(batch) // 2
-            _log.warning("out of memory with %d rows: going on with batches of %d", len(batch), size)
+            _log.warning("out of memory with %d rows: continuing with batches of %d", len(batch), size)
         elif outcome.kind == "oom" and not retried:
             retried = True
-            _log.warning("out of memory with one row: trying it once more")
+            _log.warning("out of memory with one row: trying again")
         elif len(batch) > 1:
             singly_until = start + len(batch)
             _log.warning("a batch of %d rows failed (%s): its rows run one at a time", len(batch), outcome.message)
@@ -96,10 +95,10 @@ def _run_in_order(
 def _attempt(
     batch: Sequence[RowT], run: Callable[[Sequence[RowT]], Sequence[ResultT]]
 ) -> Sequence[ResultT] | RowFailure:
-    """One try. Only text leaves it where it fails: a traceback would keep the tensors of the failed pass alive."""
+    """One attempt. A failure is text only: a traceback would keep the tensors of the failed pass alive."""
     try:
         results = run(batch)
-    except Exception as error:  # one bad row must not lose the others
+    except Exception as error:  # one bad row must not fail the others
         if _device_is_broken(error):
             raise
         failure = _failure(error)

@@ -1,6 +1,6 @@
-"""What the reward model is shown and asked: the turns of a conversation, as chat templates take them.
+"""The questions to the reward model: the turns of a conversation, as chat templates take them.
 
-The words that are added to a run's own prompts are Chinese, as the built-in prompts are.
+The texts that are added to a run's own prompts are Chinese, like the built-in prompts.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Conversation:
 
 
 def first_question(request: ScoreRequest, settings: RewardSettings) -> Conversation:
-    """The run's prompt about the edit; the source stands before the edit if they are to be compared.
+    """The run's prompt about the edit. To compare, the source is shown before the edit.
 
     Raises:
-        ValueError: they are to be compared, and the request has no source.
+        ValueError: the run compares, and the request has no source.
     """
     user = request.prompt.user
     if settings.scoring == "logits":
@@ -45,9 +45,9 @@ def first_question(request: ScoreRequest, settings: RewardSettings) -> Conversat
 
 
 def number_only(settings: RewardSettings) -> str:
-    """What is added to the prompt where the first token of the answer is to be a number.
+    """The addition to a prompt that makes the first token of the answer a number.
 
-    The prompts ask for other forms, JSON mostly, which would put a brace there.
+    Most prompts ask for JSON, whose first token would be a brace.
     """
     return (
         f"\n\n无论上文要求何种格式，现在只回答一个 {settings.low:g} 到 {settings.high:g} 之间的整数，不要输出其他内容。"
@@ -55,7 +55,7 @@ def number_only(settings: RewardSettings) -> str:
 
 
 def second_question(first: Conversation, reply: str, settings: RewardSettings) -> Conversation:
-    """Ask for the form alone, with the model's own reply before its eyes: it need not judge again, only say it."""
+    """Ask for the score in the right form, after the model's own reply: it does not have to judge again."""
     again = (
         f'请只用一个 JSON 对象给出你的评分，不要输出其他内容：{{"score": 分数}}，'
         f"其中分数是 {settings.low:g} 到 {settings.high:g} 之间的数字。"
@@ -65,10 +65,10 @@ def second_question(first: Conversation, reply: str, settings: RewardSettings) -
 
 
 def refuse_special_tokens(conversation: Conversation, special_tokens: Iterable[str]) -> None:
-    """Refuse texts that hold the model's own markers: they would add images that are not there, or end the turn.
+    """Refuse texts with special tokens of the model: they would add missing images, or end the turn.
 
     Raises:
-        ValueError: with the marker that was found.
+        ValueError: with the token.
     """
     texts = [part["text"] for turn in conversation.turns for part in turn["content"] if part["type"] == "text"]
     for token in special_tokens:

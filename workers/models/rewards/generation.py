@@ -1,4 +1,4 @@
-"""Greedy replies from a vision-language model, with a sign of life after every token."""
+"""Greedy replies from a vision-language model, with progress after every token."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from workers.interface import Progress
 
 @dataclass(frozen=True)
 class ModelReply:
-    """What the model said; ``cut_off`` if its token limit ended it, not itself."""
+    """What the model answered; ``cut_off`` if the token limit ended it."""
 
     text: str
     cut_off: bool
 
 
 class Steps:
-    """Counts steps of device work and reports each; there may turn out to be more than expected."""
+    """Counts steps of device work and reports each; there may be more than expected."""
 
     def __init__(self, progress: Progress, expected: int) -> None:
         self._progress = progress
@@ -26,20 +26,20 @@ class Steps:
         self._done = 0
 
     def more(self, expected: int) -> None:
-        """Further steps are to be expected behind those that were taken."""
+        """Expect this number of steps after those that were taken."""
         self._expected = self._done + expected
 
     def took(self, count: int) -> None:
-        """Report that many steps."""
+        """Report this number of steps."""
         self._done += count
         self._expected = max(self._expected, self._done)
         self._progress(self._done, self._expected)
 
 
 def greedy(own: Any, tokenizer: Any) -> Any:
-    """A model's own generation config without sampling: what ends a reply, what pads it, and how repetition counts.
+    """A model's own generation config without sampling: end, padding and repetition penalty of a reply.
 
-    Checkpoints come with temperature, top_p and top_k, of which transformers warns where nothing is sampled.
+    transformers warns of the temperature, top_p and top_k of checkpoints where nothing is sampled.
     """
     from transformers import GenerationConfig
 
@@ -76,7 +76,7 @@ def generate_replies(
 
 
 def _after_each_token(steps: Steps) -> Any:
-    """A stopping criterion that never stops anything: transformers asks it after every token."""
+    """A stopping criterion that never stops: transformers calls it after every token."""
     import torch
 
     def count(input_ids: Any, scores: Any, **kwargs: Any) -> Any:  # noqa: ARG001 - transformers' signature

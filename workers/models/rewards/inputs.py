@@ -1,7 +1,7 @@
-"""What the model is given of each row: tokens, and images as patches. Made row by row, put together batch by batch.
+"""The inputs of the model: tokens and image patches for each row, which are padded and joined for each batch.
 
-A row alone is what the next batches can be made of while the device works, whatever their sizes turn out to be. And
-what the images become does not depend on what is asked about them, so several questions about one edit share it.
+Rows are prepared while the device works, before the sizes of the next batches are known. Patches do not depend on the
+question, so several questions about one edit share them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Patches:
 
 @dataclass(frozen=True, eq=False)
 class TokenRow:
-    """One conversation. Each image's placeholder stands in ``tokens`` as often as the image has tokens."""
+    """One conversation. ``tokens`` has the placeholder of each image as often as the image has tokens."""
 
     tokens: Sequence[int]
     patches: Patches
@@ -35,13 +35,13 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class PreparedRequest(ScoreRequest):
-    """A request with its first question as a row; None where that could not be made."""
+    """A request with its first question as a row; None where preparing it failed."""
 
     row: TokenRow | None = None
 
     @property
     def length(self) -> int:
-        """In tokens; 0 where that is not known."""
+        """In tokens; 0 if it is not known."""
         return len(self.row.tokens) if self.row is not None else 0
 
 
@@ -51,7 +51,7 @@ def prepared_request(request: ScoreRequest, row: TokenRow | None) -> PreparedReq
 
 
 def to_patches(processor: Any, images: Sequence[Image.Image]) -> Patches:
-    """Resize the images to what the model sees of them, and cut them up."""
+    """Resize the images for the model and cut them into patches."""
     inputs = processor.image_processor(images=list(images), return_tensors="pt")
     return Patches(inputs["pixel_values"], inputs["image_grid_thw"])
 
@@ -60,7 +60,7 @@ def to_tokens(processor: Any, conversation: Conversation, patches: Patches) -> l
     """Fill in the chat template and tokenize it.
 
     Raises:
-        ValueError: a text holds one of the model's special tokens.
+        ValueError: a text contains a special token of the model.
     """
     refuse_special_tokens(conversation, processor.tokenizer.all_special_tokens)
     text = processor.apply_chat_template(list(conversation.turns), tokenize=False, add_generation_prompt=True)
@@ -72,7 +72,7 @@ def to_tokens(processor: Any, conversation: Conversation, patches: Patches) -> l
 
 
 def to_inputs(processor: Any, rows: Sequence[TokenRow], device: Any, *, with_types: bool) -> Mapping[str, Any]:
-    """The tensors of a batch, left-padded, on ``device``; ``with_types`` adds which tokens are an image's."""
+    """The tensors of a batch, left-padded, on ``device``; ``with_types`` adds which tokens are those of images."""
     import torch
 
     width = max(len(row.tokens) for row in rows)
@@ -85,7 +85,7 @@ def to_inputs(processor: Any, rows: Sequence[TokenRow], device: Any, *, with_typ
     inputs = {
         "input_ids": ids,
         "attention_mask": mask,
-        # Put together where that costs least: on a GPU, if the model is on one.
+        # Joined on the GPU, if the model is on one: that costs least.
         "pixel_values": torch.cat([row.patches.values.to(device) for row in rows]),
         "image_grid_thw": torch.cat([row.patches.grids for row in rows]),
     }

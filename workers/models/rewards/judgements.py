@@ -1,4 +1,4 @@
-"""From what the model answered to a judgement: a score with how it was read, or the reason why there is none."""
+"""From the answer of the model to a judgement: a score and how it was read, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workers.models.rewards.parameters import RewardSettings
 from workers.models.rewards.replies import ReadScore, Unreadable, read_score
 
 ASKED_AGAIN = "\n\n[asked again]\n\n"
-"""Stands between the two replies in ``response`` where the model was asked twice."""
+"""Separates the two replies in ``response`` where the model was asked twice."""
 
 
 def read(reply: ModelReply, settings: RewardSettings) -> ReadScore | Unreadable:
@@ -21,7 +21,7 @@ def read(reply: ModelReply, settings: RewardSettings) -> ReadScore | Unreadable:
 
 
 def by_numbers(prompt: Prompt, result: NumberScore | RowFailure) -> Judgement:
-    """Of a ``logits`` score; ``response`` is JSON with the probability of each number, and their common mass."""
+    """The judgement of a ``logits`` score; ``response`` is JSON with the probability of each number, and their sum."""
     if isinstance(result, RowFailure):
         return failed(prompt, result)
     numbers = {str(number): round(share, 6) for number, share in result.probabilities.items()}
@@ -32,7 +32,7 @@ def by_numbers(prompt: Prompt, result: NumberScore | RowFailure) -> Judgement:
 def by_replies(
     prompt: Prompt, first: ModelReply | RowFailure, second: ModelReply | RowFailure | None, settings: RewardSettings
 ) -> Judgement:
-    """Of a ``generate`` score; ``second`` is the reply to the second question, if there had to be one."""
+    """The judgement of a ``generate`` score; ``second`` is the reply to the second question, if there was one."""
     if isinstance(first, RowFailure):
         return failed(prompt, first)
     response, reading = first.text, read(first, settings)
@@ -48,5 +48,5 @@ def by_replies(
 
 
 def failed(prompt: Prompt, failure: RowFailure) -> Judgement:
-    """Of a row that the model could not answer."""
+    """The judgement of a row that failed."""
     return Judgement(aspect=prompt.aspect, kind=failure.kind, message=failure.message)

@@ -1,15 +1,15 @@
-"""A score without words: the expected value over the scale's whole numbers, from one forward pass.
+"""The score of ``scoring: logits``: the expected value over the whole numbers of the scale, from one forward pass.
 
-The answer's first token decides the number, but for numbers of two tokens: ``10`` begins with the same ``1`` as ``1``.
-So the token ``1`` is put behind every prompt, and the logits of the last two positions are kept. With ``p`` the
+The first token of the answer decides the number, except for numbers of two tokens: ``10`` begins with the same ``1``
+as ``1``. So the token ``1`` is added to every prompt, and the logits of the last two positions are kept. With ``p`` the
 softmax at the first of them (what the answer begins with) and ``q`` at the second (what follows a ``1``):
 
 * a number of one token other than ``1``: ``P(n) = p(n)``
 * a number of two tokens, ``1`` and the digit ``d``: ``P(1d) = p(1) * q(d)``
-* ``1`` itself takes what the scale's two-token numbers leave: ``P(1) = p(1) * (1 - sum of their q(d))``
+* ``1`` itself has what the two-token numbers of the scale leave: ``P(1) = p(1) * (1 - sum of their q(d))``
 
-The score is ``sum(n * P(n)) / sum(P(n))`` over the numbers of the scale; what the model gives to anything else does not
-count. It is computed in logarithms, so it is defined however small all of them are.
+The score is ``sum(n * P(n)) / sum(P(n))`` over the numbers of the scale; other answers do not count. It is computed in
+logarithms, so it is defined for any small probabilities.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class ScaleTokens:
 
 @dataclass(frozen=True)
 class NumberScore:
-    """``score`` is the expected value; ``probabilities`` sum to 1 over the scale's numbers, and ``mass`` (0 to 1) is
-    the share of all possible answers that they had."""
+    """``score`` is the expected value; ``probabilities`` sum to 1 over the numbers of the scale, and ``mass`` (0 to 1)
+    is their share of all possible answers."""
 
     score: float
     probabilities: Mapping[int, float]
@@ -49,11 +49,11 @@ class NumberScore:
 
 
 def scale_tokens(tokenizer: Any, low: float, high: float) -> ScaleTokens:
-    """Find the tokens of all whole numbers from ``low`` to ``high``.
+    """Return the tokens of all whole numbers from ``low`` to ``high``.
 
     Raises:
-        ModelError: of kind ``config``, if an end is no whole number, or if this tokenizer writes a number in a way that
-            one pass can't tell (more than one token, unless it is ``1`` and a digit).
+        ModelError: of kind ``config``: an end is no whole number, or the tokenizer writes a number in a way that one
+            pass can't score (more than one token, unless it is ``1`` and a digit).
     """
     if low != int(low) or high != int(high):
         raise ModelError("config", f"scoring: logits needs whole numbers in score_range, not [{low:g}, {high:g}]")
@@ -79,7 +79,7 @@ def scale_tokens(tokenizer: Any, low: float, high: float) -> ScaleTokens:
 def number_logits(model: Any, inputs: Mapping[str, Any], scale: ScaleTokens) -> Any:
     """One forward pass over left-padded prompts: logits of shape (rows, 1 or 2, vocabulary).
 
-    The first position is that of the answer's first token, the second, if the scale needs it, what follows a ``1``.
+    The first position is the first token of the answer, the second, if the scale needs it, what follows a ``1``.
     """
     import torch
 
@@ -87,7 +87,7 @@ def number_logits(model: Any, inputs: Mapping[str, Any], scale: ScaleTokens) -> 
         return model(**inputs, logits_to_keep=1, use_cache=False).logits
     ids = inputs["input_ids"]
     longer = dict(inputs)
-    # From transformers 5 on there is a third tensor along the tokens, which says what is text (0).
+    # From transformers 5 on there is a third tensor along the tokens, with 0 for text.
     for name, value in (("input_ids", scale.one), ("attention_mask", 1), ("mm_token_type_ids", 0)):
         if name in longer:
             longer[name] = torch.cat([longer[name], longer[name].new_full((len(ids), 1), value)], dim=1)
@@ -98,7 +98,7 @@ def expected_scores(logits: Any, scale: ScaleTokens) -> list[NumberScore]:
     """The score of each row, from the logits that ``number_logits`` returns."""
     import torch
 
-    log_p = torch.log_softmax(logits.detach().to("cpu").double(), dim=-1)  # float32 loses the last digits of a sum
+    log_p = torch.log_softmax(logits.detach().to("cpu").double(), dim=-1)  # float32 would lose the last digits of a sum
     first = log_p[:, 0]
     columns = {number: first[:, token] for number, token in scale.single.items()}
     if scale.split:

@@ -1,7 +1,7 @@
-"""The reward: a Qwen3-VL model (dense or mixture of experts, as its own config says) that judges edits in batches.
+"""The reward Qwen3-VL (dense or mixture of experts, as its own config says), which judges edits in batches.
 
-``scoring: generate`` lets it answer in words and reads the score from them; a reply that can't be read is answered with
-one more question. ``scoring: logits`` takes the expected score from one forward pass. Nothing is ever sampled.
+``scoring: generate`` reads the score from a reply in words; after a reply that can't be read, the model is asked a
+second question. ``scoring: logits`` takes the expected score from one forward pass. Nothing is ever sampled.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Qwen3VLReward(Reward):
         prepare_imports()
 
     def load(self, residency: Residency) -> None:
-        """Read weights and processor. ``device`` reads each tensor straight to the device, without a copy on the host.
+        """Load weights and processor. For ``device`` each tensor goes straight there, without a copy on the host.
 
         Raises:
             ModelError: ``model_not_found``, ``config`` (a load parameter), ``oom``, or ``load`` (the files are damaged,
@@ -115,7 +115,7 @@ class Qwen3VLReward(Reward):
         self._processor()
 
     def place(self, residency: Residency) -> None:
-        """Move the weights to ``device`` or ``host``; what they leave is free afterwards."""
+        """Move the weights to ``device`` or ``host``, and free the memory that they leave."""
         import torch
 
         self._model.to(self.device if residency == "device" else "cpu")
@@ -138,18 +138,18 @@ class Qwen3VLReward(Reward):
     def versions(self) -> Mapping[str, str]:
         from importlib.metadata import PackageNotFoundError, version
 
-        found = {}
+        versions = {}
         for package in _PACKAGES:
             try:
-                found[package] = version(package)
+                versions[package] = version(package)
             except PackageNotFoundError:  # the last two are optional
                 continue
-        return found
+        return versions
 
     def prepare_batch(
         self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any]
     ) -> Sequence[PreparedRequest]:
-        """Resize images, fill in the chat template and tokenize. A request that this fails for is left as it is.
+        """Resize images, fill in the chat template and tokenize. A request for which this fails stays as it is.
 
         Raises:
             ModelError: of kind ``config``: a parameter is wrong.
@@ -163,7 +163,7 @@ class Qwen3VLReward(Reward):
             try:
                 row = self._row(first_question(request, settings), settings, shared.get(images))
                 shared[images] = row.patches
-            except Exception:  # noqa: BLE001 - it fails again, and is told, when the request has its turn
+            except Exception:  # noqa: BLE001 - it fails again, and is reported, when the request is scored
                 row = None
             prepared.append(prepared_request(request, row))
         return prepared
@@ -171,7 +171,7 @@ class Qwen3VLReward(Reward):
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
         """Judge all requests; see ``RewardSettings`` for the parameters.
 
-        What can't be had is a judgement of kind ``unreadable_reply``, ``oom`` or ``error``.
+        A missing score is a judgement of kind ``unreadable_reply``, ``oom`` or ``error``.
 
         Raises:
             ModelError: of kind ``config``: a parameter is wrong, or not possible with this model.
@@ -243,7 +243,7 @@ class Qwen3VLReward(Reward):
     # -- the model
 
     def _forward(self, function: Any, inputs: Mapping[str, Any], *arguments: Any) -> Any:
-        """Every pass through the model goes through here: ``function(model, inputs, *arguments)`` without gradients."""
+        """Every use of the model: ``function(model, inputs, *arguments)`` without gradients."""
         import torch
 
         with torch.inference_mode():
@@ -251,7 +251,7 @@ class Qwen3VLReward(Reward):
 
     def _inputs(self, rows: Sequence[TokenRow], settings: RewardSettings) -> Mapping[str, Any]:
         """The tensors of a batch, on the model's device."""
-        # From transformers 5 on the model wants to be told which tokens are an image's.
+        # From transformers 5 on the model takes a tensor that marks the tokens of images.
         with_types = "mm_token_type_ids" in inspect.signature(self._model.forward).parameters
         return to_inputs(self._processor(settings), rows, self._model.device, with_types=with_types)
 
@@ -263,15 +263,15 @@ class Qwen3VLReward(Reward):
         return self._row(question, settings, request.row.patches if request.row else None)
 
     def _row(self, conversation: Conversation, settings: RewardSettings, patches: Patches | None = None) -> TokenRow:
-        """The row of a conversation; ``patches`` of its images, if they are there already. From any thread."""
+        """The row of a conversation; ``patches`` of its images, if there are some already. Called from any thread."""
         processor = self._processor(settings)
-        # A tokenizer can't be used by two threads at once: calls set its padding anew ("Already borrowed").
+        # Two threads can't use a tokenizer at once: each call sets its padding ("Already borrowed").
         with self._processing:
             patches = patches or to_patches(processor, conversation.images)
             return TokenRow(to_tokens(processor, conversation, patches), patches)
 
     def _processor(self, settings: RewardSettings | None = None) -> Any:
-        """The processor that shows the model images of the size that is asked for; each run may want another."""
+        """The processor for the image sizes of these settings; they may differ from run to run."""
         low, high = (settings.min_pixels, settings.max_pixels) if settings else (None, None)
         with self._processing:
             if (low, high) not in self._processors:

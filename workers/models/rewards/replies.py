@@ -1,7 +1,7 @@
-"""Reads the score out of a reply in words: strictly, since a guessed score is worse than a missing one.
+"""Reads the score from a reply in words: strictly, since a guessed score is worse than a missing one.
 
-A reply may state its score more than once (it repeats the form that was asked for, it thinks aloud, it concludes):
-the last statement counts, and if that one can't be read, nothing can. Two kinds of statement are known:
+A reply may state its score more than once (a repeated template, reasoning, a conclusion): the last statement counts,
+and if that one can't be read, the reply has no score. Two kinds of statement are known:
 
 * a JSON object with one of ``JSON_KEYS``, bare, in a fence or between prose. The shallowest level that has such a key
   counts, so ``{"result": {"score": 7}}`` is read; two different scores on that level are not. A value is a number
@@ -28,7 +28,7 @@ MARKS = ("score", "rating", "评分", "得分", "分数")
 _NUMBER = r"[-+]?[0-9]{1,6}(?:\.[0-9]{1,12})?"
 _DENOMINATOR = rf"[ \t]{{0,4}}[(（]?[ \t]{{0,4}}(?:[/／]|out of)[ \t]{{0,4}}({_NUMBER})"
 _VALUE = re.compile(rf"({_NUMBER})[*_]{{0,3}}(?:{_DENOMINATOR}|[ \t]?分(?![钟之]))?")
-# What may not follow a score: more of the number, a unit, the other end of a range, a second number.
+# What may not follow a score: more digits, a unit, the other end of a range, a second number.
 _RUNS_ON = re.compile(
     r"[0-9A-Za-z%％]|[.,/／][0-9]|[ \t]{1,4}[0-9]|[ \t]?分[钟之]"
     r"|[ \t*]{0,4}(?:[-–—~～至到]|to\b|or\b|或)[ \t]{0,4}[0-9]"
@@ -53,18 +53,18 @@ class ReadScore:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """There is no score to be had from this reply; ``reason`` says why."""
+    """No score can be read from this reply; ``reason`` says why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class _Statement:
-    """A place in the text that states a score: its value is None where it is no number that can be taken."""
+    """A place in the text that states a score; ``value`` is None if it is not a usable number."""
 
     start: int
     value: float | None
-    found: str
+    text: str
     method: Literal["json", "marked"]
 
 
@@ -86,14 +86,14 @@ def read_score(text: str, low: float, high: float, *, cut_off: bool = False) -> 
         return Unreadable("the reply states no score")
     last = max(statements, key=lambda statement: statement.start)
     if last.value is None:
-        return Unreadable(f"the reply's score can't be read: {last.found}")
+        return Unreadable(f"the reply's score can't be read: {last.text}")
     if not low <= last.value <= high:
-        return Unreadable(f"the reply's score {last.found} is outside {low:g} to {high:g}")
+        return Unreadable(f"the reply's score {last.text} is outside {low:g} to {high:g}")
     return ReadScore(last.value + 0.0, last.method)  # adding 0.0 turns -0.0 into 0.0
 
 
 def _statements(text: str, top: float, cut_off: bool) -> Iterator[_Statement]:
-    """All statements of a score; bare fractions only where there is nothing clearer."""
+    """All statements of a score; bare fractions only if there is no other statement."""
     clear = False
     outside = list(text)
     for start, end, value in _json_objects(text):
@@ -138,22 +138,22 @@ def _json_objects(text: str) -> Iterator[tuple[int, int, Any]]:
 
 
 def _in_json(value: Any, start: int, top: float) -> Iterator[_Statement]:
-    """The statement of one JSON object, if it has one: from the shallowest level with a score's key."""
+    """The statement of one JSON object, if it has one: from the shallowest level with a key of a score."""
     level = [value]
     while level:
         objects = [node for node in level if isinstance(node, dict)]
-        found = [
+        values = [
             child
             for node in objects
             for key, child in node.items()
             if key.strip().lower() in JSON_KEYS and not isinstance(child, dict)
         ]
-        if found:
-            readings = [_json_value(child, top) for child in found]
+        if values:
+            readings = [_json_value(child, top) for child in values]
             if len(set(readings)) == 1:
-                yield _Statement(start, readings[0], _shown(found[0]), "json")
+                yield _Statement(start, readings[0], _shown(values[0]), "json")
             else:
-                yield _Statement(start, None, "several on one level: " + ", ".join(map(_shown, found[:3])), "json")
+                yield _Statement(start, None, "several on one level: " + ", ".join(map(_shown, values[:3])), "json")
             return
         level = [child for node in objects for child in node.values()]
         level += [child for node in level if isinstance(node, list) for child in node]
@@ -167,7 +167,7 @@ def _json_value(value: Any, top: float) -> float | None:
 
 
 def _value_at(text: str, start: int, top: float, cut_off: bool, *, whole: bool = False) -> tuple[float | None, str]:
-    """The number that begins at ``start`` (None if it is not one number of this scale), and what is there."""
+    """The number that begins at ``start`` (None if it is not one number of this scale), and the text there."""
     match = _VALUE.match(text, start)
     if match is None:
         return None, _shown(text[start : start + 20])
@@ -181,17 +181,17 @@ def _value_at(text: str, start: int, top: float, cut_off: bool, *, whole: bool =
 
 
 def _fractions(text: str, top: float, cut_off: bool) -> Iterator[_Statement]:
-    found = [
+    fractions = [
         _Statement(match.start(), float(match[1]), match.group(), "marked")
         for match in _FRACTION.finditer(text)
         if float(match[2]) == top
         and not _RUNS_ON.match(text, match.end())
         and not (cut_off and match.end() == len(text))
     ]
-    if len({statement.value for statement in found}) > 1:
-        yield _Statement(found[-1].start, None, ", ".join(statement.found for statement in found[:3]), "marked")
+    if len({statement.value for statement in fractions}) > 1:
+        yield _Statement(fractions[-1].start, None, ", ".join(statement.text for statement in fractions[:3]), "marked")
     else:
-        yield from found[-1:]
+        yield from fractions[-1:]
 
 
 def _shown(value: object) -> str:

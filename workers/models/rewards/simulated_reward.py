@@ -1,6 +1,6 @@
-"""A reward that holds its device for a set time and scores without looking: by a hash, or by how much has changed.
+"""A reward that occupies its device for a set time and scores by a hash, or by how much has changed.
 
-See ``workers.models.simulation``.
+See ``models/simulation.py``.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ DECLARATION = ModelType(
 
 
 class SimulatedReward(SimulatedModel, Reward):
-    """Gives each edit a score that depends on nothing but its encoded bytes and the score range; or, with ``prefers:
-    change``, one that grows with the mean absolute difference of its pixels to those of the source.
+    """The score depends only on the encoded bytes of the edit and the score range; or, with ``prefers: change``, on
+    the mean absolute difference of its pixels to those of the source.
     """
 
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
-        """Judge the whole batch at once. A fault of any of its items comes when half of the time is over.
+        """Judge the whole batch at once. A fault of any item happens after half of the time.
 
         Raises:
             ModelError: ``config`` for parameters that are wrong, or a source that is missing; ``oom`` where the faults

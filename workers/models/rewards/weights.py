@@ -1,4 +1,4 @@
-"""Reads a reward model's weights: all of them, from safetensors alone, to where they are wanted."""
+"""Loads a reward model: all of its weights, from safetensors only, to the device or the host."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _log = logging.getLogger(__name__)
 
 
 def prepare_imports() -> None:
-    """Import all that loading needs; failing imports are told when it loads."""
+    """Import what loading needs. Imports that fail are reported when the model loads."""
     with contextlib.suppress(ImportError):
         from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration  # noqa: F401
 
 
 def load_model(folder: str, params: Mapping[str, Any], device: str, residency: Residency) -> Any:
-    """Return the model of ``folder``, ready to be asked, on ``device`` or in host memory.
+    """Return the model of ``folder``, ready to score, on ``device`` or in host memory.
 
     Load parameters: ``dtype`` (``bfloat16``), ``use_flash_attention`` (false), ``threads_per_worker`` (1).
 
@@ -42,7 +42,7 @@ def load_model(folder: str, params: Mapping[str, Any], device: str, residency: R
     # A device map lets each tensor go straight from the file to the device.
     straight = {"device_map": {"": device}} if residency == "device" and device != "cpu" else {}
     try:
-        model, found = AutoModelForImageTextToText.from_pretrained(
+        model, loading = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=attention,
@@ -57,8 +57,8 @@ def load_model(folder: str, params: Mapping[str, Any], device: str, residency: R
     except Exception as error:
         # Damaged files raise whatever the library that reads them raises.
         raise ModelError("load", f"reward model {folder} can't be loaded: {type(error).__name__}: {error}") from error
-    if missing := sorted(found["missing_keys"]):
-        # transformers would go on with random weights in their place.
+    if missing := sorted(loading["missing_keys"]):
+        # transformers would use random weights in their place.
         raise ModelError("load", f"reward model {folder} lacks {len(missing)} weights, such as {missing[0]}")
     model.generation_config = greedy(model.generation_config, tokenizer)
     return model.eval()
@@ -72,7 +72,7 @@ def _threads(params: Mapping[str, Any]) -> int:
 
 
 def _attention(wanted: bool, device: str) -> str:
-    """FlashAttention 2 where it is asked for and can work, else what torch has itself."""
+    """FlashAttention 2 if it is wanted and works here, else the attention of torch."""
     from transformers.utils import is_flash_attn_2_available
 
     if not wanted:

@@ -41,8 +41,8 @@ def test_batches_are_halved_until_they_fit_and_stay_so(caplog: pytest.LogCapture
     assert list(batched.results) == [2 * row for row in range(9)]
     assert list(batched.sizes) == [2, 2, 2, 2, 1]
     assert [record.message for record in caplog.records] == [
-        "out of memory with 8 rows: going on with batches of 4",
-        "out of memory with 4 rows: going on with batches of 2",
+        "out of memory with 8 rows: continuing with batches of 4",
+        "out of memory with 4 rows: continuing with batches of 2",
     ]
 
 
