@@ -80,6 +80,14 @@ def test_the_dry_run_of_the_example_finds_nothing_wrong(reader: User) -> None:
     assert "Note: The editor only makes images brighter." in result.output
 
 
+def test_the_list_shows_what_the_package_brings(reader: User) -> None:
+    lines = [line.strip() for line in reader.run("list").output.splitlines()]
+
+    assert "brighten: Makes images brighter; from the package my-warmbench 1.2" in lines
+    assert "brighter: Scores how much brighter an edit is; from the package my-warmbench 1.2" in lines
+    assert [line for line in lines if line.startswith("csv: ") and line.endswith("from the package my-warmbench 1.2")]
+
+
 def test_every_mistake_in_the_keys_of_a_plug_in_is_named_with_its_bounds(reader: User) -> None:
     change(reader, "steps: 4", "steps: 101\n    strength: 2")
     change(reader, "white_above: 250", "white_above: 300")
