@@ -1,7 +1,7 @@
-"""Files of which a run has many, and writing any file so that a reader finds the old one or the whole new one.
+"""Reads and writes files; a reader sees the old file or the whole new one.
 
-Paths are plain strings here. pathlib interns every part of every path, and CPython's table of interned strings grows
-with each new image of a run.
+Paths are plain strings: pathlib interns every part of a path, and CPython's table of interned strings grows with each
+image of a run.
 """
 # ruff: noqa: PTH105, PTH108, PTH118, PTH120, PTH123
 
@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 PARTIAL = ".*.partial"
-"""What matches a file that is being written, or was when its writer died."""
+"""Matches files that are being written, or were when their writer died."""
 
 
 def write_atomically(
@@ -22,17 +22,15 @@ def write_atomically(
 ) -> None:
     """Write under another name, make that durable (fsync), then rename. A path has one writer at a time.
 
-    What is not ``durable`` saves the fsync: after a power cut it may be there and empty.
-
-    ``sync_folder`` makes the rename durable too, which an image does not need: one that a power cut took is noticed,
-    and made again.
+    A file that is not ``durable`` may be empty after a power cut. ``sync_folder`` makes the rename durable too. Images
+    do not need that: one that is missing after a power cut is made again.
 
     Raises:
-        OSError: it can't be written; nothing is left behind.
+        OSError: it cannot be written; no partial file is left.
     """
     folder, name = os.path.split(path)
-    # Not the name with a suffix: a name may have all of the 255 bytes that there are. And the same name each time, so
-    # that what a writer left that was killed is written over.
+    # A suffix could make a name longer than 255 bytes. The name is the same each time: the next writer overwrites what
+    # a killed one has left.
     temporary = os.path.join(folder, f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.partial")
     try:
         _write(temporary, content, durable=durable)
@@ -49,8 +47,8 @@ def write_atomically(
 
 
 def _write(path: str, content: bytes | memoryview, *, durable: bool) -> None:
-    """Without Python's file objects: they make twice as many system calls, and each lets go of the interpreter's lock
-    and has to wait for it again.
+    """Write without a file object, which makes twice as many system calls. Each of them releases the GIL and waits for
+    it again.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
@@ -64,39 +62,38 @@ def _write(path: str, content: bytes | memoryview, *, durable: bool) -> None:
 
 
 def read_file(path: str) -> bytes:
-    """All of it.
+    """Return the content.
 
     Raises:
-        OSError: it can't be read.
+        OSError: it cannot be read.
     """
     with open(path, "rb") as file:
         return file.read()
 
 
 def remove_file(path: str) -> None:
-    """Have it gone, if it was there.
+    """Remove the file if it exists.
 
     Raises:
-        OSError: it is there, and can't be removed.
+        OSError: it cannot be removed.
     """
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
 
 def folder_of(path: str) -> str:
-    """The folder that the file is in."""
+    """Return the folder of the file."""
     return os.path.dirname(path)
 
 
 _CUT = re.compile(r"~[0-9a-f]{16}\Z")
 
-
 _MAX_NAME_BYTES = 240
-"""File systems allow 255 bytes a name; a suffix has to fit as well."""
+"""File systems allow 255 bytes; the rest is for a suffix."""
 
 
 def file_name(text: str) -> str:
-    """The text as a file's name; a long one is cut and told apart by a hash, and so is one that looks like that."""
+    """Return the text as a file's name. A long one, or one that looks like it, is cut and ends with a hash."""
     encoded = text.encode("utf-8", "surrogatepass")
     if len(encoded) <= _MAX_NAME_BYTES and not _CUT.search(text):
         return text

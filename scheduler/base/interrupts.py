@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, counted from before the first process is started until after the last has ended."""
+"""Counts Ctrl-C and SIGTERM, from before the first process starts until after the last one has ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 class Interrupts:
-    """Counts signals while it is entered: once means finish what runs, twice means stop now. For the main thread."""
+    """Counts signals within the block: one means finish the current work, two mean stop now. For the main thread."""
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

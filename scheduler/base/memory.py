@@ -1,4 +1,4 @@
-"""How much memory a process uses: of the host, and of the GPUs (through NVML, without torch)."""
+"""Measures the memory of a process: on the host, and on the GPUs (through NVML, without torch)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def host_memory(pid: int) -> int | None:
-    """Resident bytes; None if the process is gone."""
+    """Return the resident bytes; None if the process has ended."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -14,7 +14,7 @@ def host_memory(pid: int) -> int | None:
 
 
 def device_memory(pid: int) -> int | None:
-    """Bytes on all GPUs together; None where there is no GPU or the driver does not tell."""
+    """Return the bytes on all GPUs together; None without a GPU, or if the driver does not report them."""
     import pynvml
 
     try:

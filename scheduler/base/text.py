@@ -1,10 +1,10 @@
-"""Makes any text that comes from data safe to show on one line: in a terminal, a log, a report.
+"""Makes text from data safe to show on one line of a terminal, a log or a report.
 
 A category name or a model's reply may hold newlines (forged log lines), escape sequences (a terminal's colours, title
-or clipboard) or bidirectional overrides (text that reads otherwise than it is). They are shown, not acted upon: as the
-escapes that Python and JSON use, ``\\n`` or ``\\u202e``.
+or clipboard) or bidirectional overrides (which reorder what is read). They are shown as the escapes of Python and JSON:
+``\\n``, ``\\u202e``.
 
-U+200D and U+200C stay as they are: emoji and several scripts cannot be written without them.
+U+200D and U+200C are kept: emoji and several scripts need them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNSAFE = re.compile(
     "\xad\u180e\u200b\u2060-\u2065\ufeff\ufff9-\ufffb"  # invisible
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # direction
     "\u2028\u2029"  # line and paragraph separators
-    "\ud800-\udfff"  # halves of a surrogate pair, which no UTF-8 stream takes
+    "\ud800-\udfff"  # halves of a surrogate pair, which UTF-8 cannot encode
     "\U000e0000-\U000e007f"  # tags
     "]"
 )
@@ -27,9 +27,9 @@ ELLIPSIS = "…"
 
 
 def one_line(text: object, limit: int | None = None) -> str:
-    """Return ``str(text)`` with what does not print made visible, at most ``limit`` characters (1 or more) long.
+    """Return ``str(text)`` with unprintable characters as escapes, cut to ``limit`` characters (at least 1).
 
-    A text that was shortened ends with an ellipsis.
+    A text that was cut ends with an ellipsis.
     """
     line = str(text)
     cut = limit is not None and len(line) > limit
@@ -42,7 +42,7 @@ def one_line(text: object, limit: int | None = None) -> str:
 
 
 def encodable(text: str) -> str:
-    """Return the text as UTF-8 can hold it: a lone half of a surrogate pair becomes its escape."""
+    """Return the text with lone halves of surrogate pairs as escapes, since UTF-8 cannot encode them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -57,7 +57,7 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """``3.2s``, ``48s``, ``4m 48s``, ``1h 4m 48s``. Less than nothing (a clock was set back) counts as nothing."""
+    """``3.2s``, ``48s``, ``4m 48s``, ``1h 4m 48s``. A negative duration (the clock was set back) counts as 0."""
     if not math.isfinite(seconds):
         return "unknown"
     if seconds < 9.95:

@@ -1,4 +1,4 @@
-"""The benchmark: pairs of a source image and an edit instruction, from the JSON or the RISEBench format."""
+"""The benchmark: pairs of a source image and an edit instruction."""
 
 from scheduler.benchmark.load import load_benchmark
 from scheduler.benchmark.pairs import BadKind, BadPair, Benchmark, DataError, Pair, PairError, SourceImage

@@ -1,7 +1,7 @@
-"""Decodes a base64 string of a JSON file piece by piece, so that no more than the result is ever in memory.
+"""Decodes a base64 string of a JSON file piece by piece: only the result is in memory.
 
 Accepted: a ``data:...;base64,`` prefix, whitespace anywhere, JSON escapes, and the URL-safe letters ``-`` and ``_``.
-Padding is required: without it a string that was cut off could not be told from a whole one.
+Padding is required: it shows that the string was not cut off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PREFIX_ROOM = 1100
 
 
 def decode_base64(chunks: Iterable[bytes]) -> bytes:
-    """Decode what stands between the quotes of a JSON string, given in pieces of any size.
+    """Decode the inside of a JSON string, given in pieces of any size.
 
     Raises:
         PairError: ``bad_base64``.
@@ -41,7 +41,7 @@ def decode_base64(chunks: Iterable[bytes]) -> bytes:
         try:
             result.write(pybase64.b64decode(letters[:whole], validate=True))
         except binascii.Error:
-            # Not clean, as nearly all is: looked at more closely, and so ten times as slow.
+            # Rare: whitespace or other letters. Decoding them is ten times as slow.
             letters = _in_standard_letters(letters)
             whole = len(letters) - len(letters) % 4
             result.write(_decode(letters[:whole]))
@@ -55,12 +55,12 @@ def decode_base64(chunks: Iterable[bytes]) -> bytes:
 
 
 def _in_standard_letters(text: bytes) -> bytes:
-    """Without whitespace, in the standard alphabet."""
+    """Return the letters without whitespace, in the standard alphabet."""
     return text.translate(_URL_SAFE, _WHITESPACE)
 
 
 def _without_head(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same text without the whitespace and the prefix that it may begin with."""
+    """Yield the text without leading whitespace and without a ``data:`` prefix."""
     head: bytes | None = b""
     for chunk in chunks:
         if head is None:
@@ -82,7 +82,7 @@ def _without_prefix(text: bytes) -> bytes:
 
 
 def _unescaped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Undo JSON's escapes. One that is cut by a chunk's end is held back for the next chunk."""
+    """Undo JSON's escapes. One that a chunk's end cuts is kept for the next chunk."""
     held = b""
     for chunk in chunks:
         piece = held + chunk

@@ -1,4 +1,4 @@
-"""Edits that were made elsewhere: which image is whose. Decided from names alone, before any image is looked at."""
+"""Edits that were made elsewhere: finds the pair of each image by its name, without looking at the image."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scheduler.benchmark import Benchmark
 from scheduler.benchmark.units import EditUnit
 
 NO_IMAGE = "no_image"
-"""The kind of failure of a pair whose edit is not there."""
+"""The kind of failure of a pair without an edit."""
 
-_FIRST = 5
-"""So many are named in a warning."""
+_MAX_NAMED = 5
+"""At most N images are named in a warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image, called as it was found: ``where`` is the file or the line, for people. One with a ``problem`` is not to
-    be used.
+    """An image with the name that it has there. ``where`` is its file or line, for messages. With a ``problem`` it is
+    not used.
     """
 
     category: str
@@ -34,8 +34,8 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class EditsElsewhere:
-    """The images of a benchmark's pairs. ``place`` is the folder or list that they come from, ``asked`` is how many
-    edits there should be. What may not be used has its reason in ``refused``; an edit in neither has no image.
+    """The images of a benchmark's pairs. ``place`` is their folder or list, ``asked`` the number of edits that the run
+    needs. ``refused`` has the reason why an image cannot be used; an edit in neither mapping has no image.
     """
 
     place: str
@@ -45,7 +45,7 @@ class EditsElsewhere:
     warnings: tuple[str, ...]
 
     def image_path(self, unit: EditUnit) -> str:
-        """Where the image of this edit is.
+        """Return the path of the edit's image.
 
         Raises:
             KeyError: it has none.
@@ -61,19 +61,18 @@ def match(
     *,
     written: Callable[[str], str] = str,
 ) -> EditsElsewhere:
-    """Find each image's edit. ``written`` gives an id or category as it is written where the images were found.
+    """Find the edit of each image. ``written`` converts an id or category to its form in the images' names.
 
-    Accents may be composed otherwise than the benchmark's, as some file systems do it, where that leaves no doubt.
-
-    Of several images for one edit the first one counts, of those that are named exactly so if there are any. An image
-    that belongs to no pair of the benchmark is told, but for those that other programs hide beside images.
+    Accents may be composed differently, as on some file systems, if that is unambiguous. If an edit has several images,
+    the first one counts; an exact name comes before another composition. Images that belong to no pair are warned
+    about, except hidden files.
     """
     units = {
         (written(pair.category), written(pair.pair_id), sample): EditUnit(pair.category, pair.pair_id, sample)
         for pair in benchmark.pairs
         for sample in range(samples_per_pair)
     }
-    alike = _without_doubt(units)
+    alike = _unambiguous(units)
     known = {(written(item.category), written(item.pair_id)) for item in benchmark.items}
     known |= {_composed(key) for key in known}
     first: dict[EditUnit, FoundImage] = {}
@@ -81,7 +80,7 @@ def match(
     beyond: list[str] = []
     doubles: list[str] = []
     keys = [((image.category, image.pair_id), image) for image in found]
-    for key, image in sorted(keys, key=lambda one: (*one[0], one[1].sample) not in units):
+    for key, image in sorted(keys, key=lambda entry: (*entry[0], entry[1].sample) not in units):
         unit = units.get((*key, image.sample)) or alike.get((*_composed(key), image.sample))
         if unit is None:
             hidden = image.category.startswith(".") or image.pair_id.startswith(".")
@@ -114,8 +113,8 @@ def _composed(key: tuple[str, str]) -> tuple[str, str]:
     return unicodedata.normalize("NFC", key[0]), unicodedata.normalize("NFC", key[1])
 
 
-def _without_doubt(units: Mapping[tuple[str, str, int], EditUnit]) -> dict[tuple[str, str, int], EditUnit]:
-    """The edits by their names with accents composed, less those that would then be called alike."""
+def _unambiguous(units: Mapping[tuple[str, str, int], EditUnit]) -> dict[tuple[str, str, int], EditUnit]:
+    """Return the edits by their names with composed accents, without those whose names become equal."""
     composed = [
         ((*_composed((category, pair_id)), sample), unit) for (category, pair_id, sample), unit in units.items()
     ]
@@ -124,6 +123,6 @@ def _without_doubt(units: Mapping[tuple[str, str, int], EditUnit]) -> dict[tuple
 
 
 def _warning(what: str, names: Sequence[str]) -> str:
-    named = ", ".join(one_line(name, 120) for name in names[:_FIRST])
-    more = f" and {len(names) - _FIRST} more" if len(names) > _FIRST else ""
+    named = ", ".join(one_line(name, 120) for name in names[:_MAX_NAMED])
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
     return f"{len(names)} images {what}: {named}{more}"

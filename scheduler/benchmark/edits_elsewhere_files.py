@@ -1,6 +1,6 @@
-"""Where edits made elsewhere lie: a folder like a run's ``images``, or a list with a JSON object a line.
+"""Finds edits that were made elsewhere: in a folder like a run's ``images``, or in a list of JSON lines.
 
-A folder's links must stay in it. The paths of a list are its writer's own business.
+Links must not leave the folder. The paths in a list may lead anywhere.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.sources import image_path
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-"""Of the formats that are accepted. Where one edit has several files, the first of these counts."""
+"""Of the accepted image formats. If an edit has several files, the first of these extensions counts."""
 
 _MAX_LINE = 1 << 20
 _FIRST_PROBLEMS = 20
 
 
 class ImagesError(Exception):
-    """The images as a whole can't be used; ``problems`` are all that are wrong, a line each."""
+    """The images as a whole cannot be used; ``problems`` has one line for each reason."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("; ".join(problems))
@@ -35,40 +35,40 @@ class ImagesError(Exception):
 
 
 def find_edits(place: Path, benchmark: Benchmark, samples_per_pair: int) -> EditsElsewhere:
-    """The edits that are in this folder, or that this list names.
+    """Find the edits in this folder or list.
 
     Raises:
-        ImagesError: there is no such place, it can't be read, it is no list, or it has no image for any pair.
+        ImagesError: the place does not exist, cannot be read, is no list, or has no image of any pair.
     """
     written: Callable[[str], str] = str
     try:
         if place.is_dir():
-            found = list(_in_folders(place, samples_per_pair))
+            images = list(_in_folders(place, samples_per_pair))
             written = file_name
         elif place.is_file():
-            found = _in_list(place)
+            images = _in_list(place)
         else:
             raise ImagesError(f"there is no folder and no file {one_line(place.absolute(), 400)}")
     except OSError as error:
         raise ImagesError(f"{one_line(place, 400)} can't be read: {error.strerror or error}") from error
-    edits = match(str(place.absolute()), found, benchmark, samples_per_pair, written=written)
+    edits = match(str(place.absolute()), images, benchmark, samples_per_pair, written=written)
     if benchmark.pairs and not (edits.images or edits.refused):
-        raise ImagesError(_nothing(place, found, benchmark))
+        raise ImagesError(_no_image_message(place, images, benchmark))
     return edits
 
 
-def _nothing(place: Path, found: list[FoundImage], benchmark: Benchmark) -> str:
+def _no_image_message(place: Path, images: list[FoundImage], benchmark: Benchmark) -> str:
     pair = benchmark.pairs[0]
     if place.is_dir():
         example = f"expected is, for instance, {place / file_name(pair.category) / (file_name(pair.pair_id) + '.png')}"
     else:
         example = f'expected is, for instance, {{"id": "{pair.key}", "image_path": "..."}}'
-    there = f"none of its {len(found)} images belongs to a pair that was chosen" if found else "it has no images"
+    there = f"none of its {len(images)} images belongs to a pair that was chosen" if images else "it has no images"
     return f"{one_line(place.absolute(), 400)}: {there}; {one_line(example, 600)}"
 
 
 def _in_folders(place: Path, samples_per_pair: int) -> Iterator[FoundImage]:
-    """As a run leaves them: the first sample's in the folder, those of sample 1 beside it in ``...-sample-1``."""
+    """Find images as a run leaves them: sample 0 in the folder, sample 1 beside it in ``...-sample-1``."""
     yield from _in_folder(place, 0)
     for sample in range(1, samples_per_pair):
         beside = Path(f"{place.absolute()}-sample-{sample}")
@@ -78,8 +78,8 @@ def _in_folders(place: Path, samples_per_pair: int) -> Iterator[FoundImage]:
 
 def _in_folder(folder: Path, sample: int) -> Iterator[FoundImage]:
     root = folder.resolve()
-    for entry in sorted(os.scandir(folder), key=lambda one: one.name):
-        if Path(entry.path).is_dir():  # unlike the entry's own, it takes a loop of links for no folder
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if Path(entry.path).is_dir():  # the entry's own method raises for a loop of links
             names = [name for name in os.listdir(entry.path) if _extension(name) is not None]  # noqa: PTH208 - names
             for name in sorted(names, key=_by_name_then_extension):
                 yield _file(root, entry.name, name, sample)
@@ -98,7 +98,7 @@ def _file(root: Path, category: str, name: str, sample: int) -> FoundImage:
 
 
 def _extension(name: str) -> int | None:
-    """The place of the name's extension among ``EXTENSIONS``; None for what is no image."""
+    """Return the index of the name's extension in ``EXTENSIONS``; None if it is no image."""
     extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name
     return EXTENSIONS.index(extension) if extension in EXTENSIONS else None
 
@@ -108,7 +108,7 @@ def _by_name_then_extension(name: str) -> tuple[str, int, str]:
 
 
 def _in_list(place: Path) -> list[FoundImage]:
-    found: list[FoundImage] = []
+    images: list[FoundImage] = []
     problems: list[str] = []
     folder = place.absolute().parent
     with place.open("rb") as file:
@@ -122,20 +122,20 @@ def _in_list(place: Path) -> list[FoundImage]:
             if not text:
                 continue
             try:
-                found.append(_entry(text, folder, number))
+                images.append(_entry(text, folder, number))
             except ValueError as error:
                 problems.append(f"line {number}: {error}")
     if problems:
         more = len(problems) - _FIRST_PROBLEMS
         raise ImagesError(*problems[:_FIRST_PROBLEMS], *([f"and {more} more lines"] if more > 0 else []))
-    return found
+    return images
 
 
 def _entry(text: bytes, folder: Path, number: int) -> FoundImage:
-    """One line of a list.
+    """Read one line of a list.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is invalid.
     """
     try:
         entry: Any = msgspec.json.decode(text)

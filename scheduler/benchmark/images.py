@@ -1,7 +1,7 @@
-"""Looks at an encoded image without decoding it, and decodes it only where all of it must be known to be sound.
+"""Inspects an encoded image by its header; decodes it only for a thorough check.
 
-One limit on pixels counts everywhere: Pillow's own first one, 2^30 / 4 / 3 = 89 478 485 (some 9400 x 9400). Pillow
-merely warns above it and errs above twice as many, by which time a file of 500 KB can have taken 670 MB.
+The limit on pixels is Pillow's first one, 2^30 / 4 / 3 = 89 478 485 (some 9400 x 9400). Pillow only warns above it, and
+raises above twice as many: by then a file of 500 KB can have taken 670 MB.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scheduler.base.text import one_line
 from scheduler.benchmark.pairs import PairError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-"""What is accepted; Pillow opens some forty more, many of them hardly maintained. Of animations the first frame."""
+"""The accepted formats; Pillow has some forty more, many hardly maintained. Of an animation the first frame counts."""
 
 MAX_PIXELS = 89_478_485
 
@@ -47,7 +47,7 @@ def inspect_image(data: bytes, *, thorough: bool = False) -> tuple[int, int]:
             raise PairError("image_too_large", "there is not enough memory to decode the image") from error
         except UnidentifiedImageError as error:
             raise PairError("bad_image", f"{_describe(data)} is no image of a known kind ({_names()})") from error
-        except Exception as error:  # Pillow's readers raise whatever they trip over, SyntaxError included
+        except Exception as error:  # Pillow's readers raise anything, SyntaxError included
             raise PairError(
                 "bad_image", f"the image is broken: {type(error).__name__}: {one_line(error, 200)}"
             ) from error
@@ -69,7 +69,7 @@ def _inspect_header(data: bytes) -> tuple[int, int]:
 
 
 def _is_sideways(image: Image.Image) -> bool:
-    if image.format == "TIFF":  # Pillow has already turned its size
+    if image.format == "TIFF":  # Pillow returns the turned size
         return False
     try:
         # The base class's method: that of a PNG decodes the whole image first.

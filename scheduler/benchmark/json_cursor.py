@@ -1,15 +1,13 @@
-"""Reads a JSON file of any size from front to back, building nothing but what is asked for.
+"""Reads a JSON file of any size from front to back, and builds only the values that are asked for.
 
-A benchmark is a few hundred short texts between images of megabytes each. ``json.load`` takes twice the file's size in
-memory, and of the streaming parsers ijson is quadratic in the depth of nesting and in the length of one string. This
-reader goes over the file in windows: a value that nobody wants is only passed over, a string is known by where it
-lies, depth is limited, and no step looks at a byte more than a few times. (A memory map was measured as well: as
-quick, but the pages it has seen count as the process's memory, 487 MB for 500, and a file that shrinks under it ends
-the process with SIGBUS. The windows take 0.03 s for the same file, and 2 MB.)
+A benchmark is short texts between images of megabytes. ``json.load`` takes twice the file's size in memory, and ijson
+is quadratic in the depth of nesting and in the length of a string. This reader goes over the file in windows: it skips
+values, remembers where a string lies, limits the depth, and looks at each byte a few times at most. (A memory map is as
+fast, but its pages count as the process's memory, and a file that shrinks ends the process with SIGBUS.)
 
-Grammar is checked everywhere, also in what is passed over; the inside of a string (escapes, UTF-8) only when its text
-is asked for, so that one broken text does not spoil a file. Accepted beyond the standard, as by ``json.loads(...,
-strict=False)``: NaN and Infinity, and control characters in strings.
+The grammar is checked everywhere. The inside of a string (escapes, UTF-8) is checked only when its text is read, so one
+broken text does not spoil a file. As with ``json.loads(..., strict=False)``, NaN, Infinity and control characters in
+strings are accepted.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from typing import NoReturn
 
 MAX_DEPTH = 100
 MAX_VALUES = 5_000_000
-"""So that no file keeps the reader busy for minutes; a hundred thousand pairs may have some twenty fields each."""
+"""Keeps the reader from running for minutes; 100,000 pairs may have some twenty fields each."""
 MAX_NUMBER = 4300  # characters; Python's own limit for the digits of an integer
 
 _WINDOW = 1 << 20
@@ -40,12 +38,12 @@ _CLOSER = {_OBJECT: _END_OBJECT, _LIST: _END_LIST}
 
 
 class JsonError(ValueError):
-    """The file is no JSON, or beyond the limits above; the message says what is wrong at which byte."""
+    """The file is no JSON or exceeds a limit; the message has the reason and the byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Where a value lies in the file: bytes ``start`` to ``end``, for a string without its quotes."""
+    """The place of a value in the file: bytes ``start`` to ``end``; of a string without its quotes."""
 
     kind: str
     start: int
@@ -57,10 +55,10 @@ class Piece:
 
 
 class Cursor:
-    """A place in the file. Every method takes one value, or one mark, and moves behind it."""
+    """A position in the file. Each method reads one value and moves behind it."""
 
     def __init__(self, file: FileIO) -> None:
-        """Start at the file's beginning, behind a byte order mark.
+        """Start at the beginning of the file, behind a byte order mark.
 
         Raises:
             JsonError: the file is empty, or text in UTF-16 or UTF-32.
@@ -79,17 +77,17 @@ class Cursor:
         if start.startswith(b"\xef\xbb\xbf"):
             self._at = 3
 
-    # -- what is there ------------------------------------------------------------------------------------------------
+    # -- structure ----------------------------------------------------------------------------------------------------
 
     def next_kind(self) -> str:
-        """What kind of value comes next: ``object``, ``list``, ``text``, ``number``, ``true``, ``false``, ``null``."""
+        """The kind of the next value: ``object``, ``list``, ``text``, ``number``, ``true``, ``false``, ``null``."""
         byte = self._peek()
         if byte not in _FIRST_BYTES:
             self._fail("expected a value")
         return _kind(byte)
 
     def members(self) -> Iterator[Piece]:
-        """Enter an object and give each key. Before the next one is asked for, its value must be taken."""
+        """Enter an object and yield each key. Its value must be read before the next key."""
         self._expect(_OBJECT, "an object")
         if self._peek() == _END_OBJECT:
             self._at += 1
@@ -100,7 +98,7 @@ class Cursor:
                 return
 
     def items(self) -> Iterator[None]:
-        """Enter a list and stop before each value, which must be taken before the next one is asked for."""
+        """Enter a list and stop before each value, which must be read before the next step."""
         self._expect(_LIST, "a list")
         if self._peek() == _END_LIST:
             self._at += 1
@@ -111,7 +109,7 @@ class Cursor:
                 return
 
     def skip(self) -> Piece:
-        """Pass over the next value, whatever it is, and tell where it lies."""
+        """Skip the next value and return its place."""
         first = self._peek()
         start = self._window_start + self._at
         closers = bytearray()
@@ -145,25 +143,25 @@ class Cursor:
                 return Piece(_kind(first), start, self._window_start + self._at)
 
     def finish(self) -> None:
-        """Make sure that nothing but whitespace follows."""
-        while (found := _NOT_SPACE.search(self._window, self._at)) is None:
+        """Check that only whitespace follows."""
+        while (match := _NOT_SPACE.search(self._window, self._at)) is None:
             self._at = len(self._window)
             if not self._more():
                 return
-        self._at = found.start()
+        self._at = match.start()
         self._fail("more text follows behind the end (JSON Lines is not read: make it one list)")
 
-    # -- what it says -------------------------------------------------------------------------------------------------
+    # -- values -------------------------------------------------------------------------------------------------------
 
     def raw(self, piece: Piece) -> bytes:
-        """The bytes of a value as they stand in the file."""
+        """Return the bytes of a value."""
         start = piece.start - self._window_start
         if start >= 0:
             return self._window[start : start + piece.length]
         return os.pread(self._file.fileno(), piece.length, piece.start)
 
     def text(self, piece: Piece) -> str:
-        """The text of a string; bytes that are no UTF-8 become lone surrogates.
+        """Return the text of a string; bytes that are not UTF-8 become lone surrogates.
 
         Raises:
             ValueError: it has a wrong escape.
@@ -175,11 +173,11 @@ class Cursor:
     # -- the bytes ----------------------------------------------------------------------------------------------------
 
     def _peek(self) -> int:
-        while (found := _NOT_SPACE.search(self._window, self._at)) is None:
+        while (match := _NOT_SPACE.search(self._window, self._at)) is None:
             self._at = len(self._window)
             if not self._more():
                 self._fail("the file ends in the middle; it was cut off")
-        self._at = found.start()
+        self._at = match.start()
         return self._window[self._at]
 
     def _expect(self, byte: int, what: str) -> None:
@@ -207,7 +205,7 @@ class Cursor:
         self._at += 1
         start = self._window_start + self._at
         while True:
-            # Two finds are ten times as quick as the pattern, which is needed only where there are escapes.
+            # Two finds are ten times as fast as the pattern, which only escapes need.
             quote = self._window.find(b'"', self._at)
             end = quote if quote >= 0 else len(self._window)
             escape = self._window.find(b"\\", self._at, end)
@@ -236,7 +234,7 @@ class Cursor:
             self._fail(f"the file holds more than {MAX_VALUES} values")
 
     def _fill(self, wanted: int) -> None:
-        """Have so many bytes from here on in the window, if the file has them."""
+        """Read until the window has N bytes from here on, or the file ends."""
         while len(self._window) - self._at < wanted and self._more():
             pass
 
@@ -250,8 +248,8 @@ class Cursor:
         return True
 
     def _fail(self, what: str) -> NoReturn:
-        found = self._window[self._at : self._at + 20]
-        raise JsonError(f"{what} (at byte {self._window_start + self._at}, found {found!r})")
+        text = self._window[self._at : self._at + 20]
+        raise JsonError(f"{what} (at byte {self._window_start + self._at}, found {text!r})")
 
 
 def _kind(byte: int) -> str:

@@ -37,9 +37,9 @@ class FieldNames:
 
 @dataclass(frozen=True)
 class Fields:
-    """One item as it stands in the file: the known fields alone, ``twice`` the names of those that came again.
+    """The known fields of one item; ``twice`` has the names of those that occur again.
 
-    ``kind`` is that of the item itself; one that is no object has no fields.
+    ``kind`` is the JSON kind of the item; one that is no object has no fields.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Fields:
     twice: frozenset[str]
 
     def get(self, *names: str) -> tuple[str, Piece | None]:
-        """The first of these fields that is there and not null, with its name; else the first name and nothing."""
+        """Return the first of these fields that is there and not null, with its name; else the first name and None."""
         for name in names:
             piece = self.values.get(name)
             if piece is not None and piece.kind != "null":
@@ -153,7 +153,7 @@ class JsonItem:
 
 
 def read_fields(cursor: Cursor, names: FieldNames) -> Fields:
-    """Take one item, whatever it is.
+    """Read one item of any kind.
 
     Raises:
         JsonError: from the cursor.
@@ -177,7 +177,7 @@ def read_fields(cursor: Cursor, names: FieldNames) -> Fields:
 
 
 def read_name(cursor: Cursor, fields: Fields, *names: str) -> str:
-    """The id or category name.
+    """Return the id or category name.
 
     Raises:
         PairError: ``bad_id``.
@@ -189,7 +189,7 @@ def read_name(cursor: Cursor, fields: Fields, *names: str) -> str:
 
 
 def name_of(cursor: Cursor, piece: Piece, what: str) -> str:
-    """The name that a value stands for: a text, or an integer in decimal.
+    """Return a value as a name: a text, or an integer in decimal.
 
     Raises:
         PairError: ``bad_id``.
@@ -214,7 +214,7 @@ def name_of(cursor: Cursor, piece: Piece, what: str) -> str:
 
 
 def read_text(cursor: Cursor, fields: Fields, *names: str) -> str | None:
-    """The text of the first of these fields that is there; null if none is, or no names are given.
+    """Return the text of the first of these fields that is there; null if there is none.
 
     Raises:
         PairError: ``bad_field``.
@@ -236,7 +236,7 @@ def read_text(cursor: Cursor, fields: Fields, *names: str) -> str | None:
 
 
 def image_piece(fields: Fields, names: FieldNames) -> Piece:
-    """Where the image's field lies.
+    """Return the place of the image's field.
 
     Raises:
         PairError: ``bad_field``.
@@ -252,5 +252,5 @@ def image_piece(fields: Fields, names: FieldNames) -> Piece:
 def _key_text(cursor: Cursor, key: Piece) -> str:
     try:
         return cursor.text(key)
-    except ValueError:  # a key with a wrong escape is none that is known
+    except ValueError:  # a key with a wrong escape is not a known one
         return ""

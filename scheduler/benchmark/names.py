@@ -1,8 +1,8 @@
 """Which ids, category names and texts are accepted, and the stand-in of an id that cannot be used.
 
-A name becomes part of a key (``category/pair_id``), of file names and of terminal lines. Format characters (Unicode
-category Cf: joiners, marks of direction) are accepted, since emoji and several scripts need them; whatever shows a
-name makes them visible. Halves of surrogate pairs are not: no UTF-8 file can hold them.
+A name becomes part of a key (``category/pair_id``), of file names and of lines on the terminal. Format characters
+(Unicode category Cf) are accepted, since emoji and several scripts need them; they are shown as escapes. Halves of
+surrogate pairs are refused: UTF-8 cannot encode them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_TEXT = 100_000
 
 
 def name_problem(name: str) -> str | None:
-    """What keeps this text from being an id or a category name, as the end of a sentence; null if nothing does."""
+    """Return why this text cannot be an id or a category name, as the end of a sentence; null if it can."""
     if not name:
         return "is empty"
     if len(name) > MAX_NAME:
@@ -74,26 +74,26 @@ def _text(value: object, what: str, kind: BadKind) -> str | None:
 
 
 def shown(name: str) -> str:
-    """The name in quotes, on one line and not long, for a message."""
+    """Return the name for a message: in quotes, on one line, cut."""
     return f"'{one_line(name, 60)}'"
 
 
 class PairIds:
-    """The ids of each category: who was first with one, and free ones for those who need another."""
+    """The ids of each category, and free ones for items that need another."""
 
     def __init__(self) -> None:
         self._positions: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        self._last_numbers: dict[tuple[str, str], int] = {}  # or a thousand equal ids would take a million look-ups
+        self._last_numbers: dict[tuple[str, str], int] = {}  # without it, 1000 equal ids take a million look-ups
 
     def claim(self, category: str, pair_id: str, position: int) -> int | None:
-        """Give the id to the item at this position, or return the position of the one that has it."""
+        """Give the id to the item at this position; return the position of another item that has it, else None."""
         owner = self._positions[category].setdefault(pair_id, position)
         return None if owner == position else owner
 
     def stand_in(self, category: str, wanted: str, *, twice: bool) -> str:
-        """Return ``wanted``, or ``wanted#2``, ``#3``... if it is taken (for an id that came twice: always).
+        """Return ``wanted``, or ``wanted#2``, ``#3``... if it is taken (always for an id that came twice).
 
-        To be asked once all claims are made, so that no stand-in takes an id that the data gives to a later item.
+        To be called after all claims: a stand-in must not take the id of a later item.
         """
         taken = self._positions[category]
         number = self._last_numbers.get((category, wanted), 1)

@@ -1,6 +1,6 @@
-"""What a benchmark is once it is loaded: pairs, the bad ones among them, and what was noticed on the way.
+"""A loaded benchmark: its pairs, its bad pairs, and warnings.
 
-No image is kept in memory: a pair knows where its source image lies and reads it when asked.
+No image is kept in memory: a pair has the place of its source image and reads it when needed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class DataError(Exception):
 
 
 class PairError(Exception):
-    """One pair cannot be used, for a reason that has a kind."""
+    """One pair cannot be used; the reason has a kind."""
 
     def __init__(self, kind: BadKind, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class PairError(Exception):
 
 
 class SourceImage(Protocol):
-    """Where a source image lies. ``size`` is its ``(width, height)`` in pixels, upright; ``sha256`` is of its bytes."""
+    """A source image. ``size`` is its upright ``(width, height)`` in pixels; ``sha256`` is of its bytes."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -40,7 +40,7 @@ class SourceImage(Protocol):
         """Return the image as it was encoded (PNG, JPEG, ...).
 
         Raises:
-            PairError: it is no longer there, or no longer the one that was loaded.
+            PairError: it was removed or replaced since it was loaded.
         """
 
 
@@ -76,9 +76,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class BadPair:
-    """An item that cannot be used. Category and id are stand-ins (``#17``, ``p1#2``) where the data's can't be used.
+    """An item that cannot be used. Category and id are stand-ins (``#17``, ``p1#2``) where the data's cannot be used.
 
-    ``source`` is its image, to be shown, if that is not what is wrong with it.
+    ``source`` is its image, if it is good, to be shown.
     """
 
     index: int
@@ -97,7 +97,7 @@ class BadPair:
 
 
 class PairsByKey(Mapping[str, Pair]):
-    """The pairs by their keys, which are not kept: a key is put together, and taken apart, when it is asked for."""
+    """The pairs by key. Keys are not stored: they are joined and split when needed."""
 
     def __init__(self, pairs: Iterable[Pair]) -> None:
         self._categories: dict[str, dict[str, Pair]] = {}
@@ -120,8 +120,8 @@ class PairsByKey(Mapping[str, Pair]):
 class Benchmark:
     """All selected items in the data's order; merging ``pairs`` and ``bad`` by ``index`` gives it back.
 
-    ``categories`` are those that hold a selected item, in the order of their first one. ``sha256`` covers everything
-    that was loaded: names, texts, the hashes of the images, and which items were bad. ``by_key`` are the good pairs.
+    ``categories`` are those with a selected item, in the order of their first one. ``sha256`` covers all that was
+    loaded: names, texts, hashes of images, and which items are bad. ``by_key`` has the good pairs.
     """
 
     path: str
@@ -137,7 +137,7 @@ class Benchmark:
         object.__setattr__(self, "by_key", PairsByKey(self.pairs))
 
     def source_images(self) -> Callable[[str], SourceImage | None]:
-        """What finds the source image of a pair, a bad one too, by its key; None if it has none that can be shown."""
+        """Return a function from the key of a pair, good or bad, to its source image; None if it has no good one."""
         bad = {pair.key: pair.source for pair in self.bad if pair.source is not None}
 
         def find(key: str) -> SourceImage | None:
@@ -148,5 +148,5 @@ class Benchmark:
 
     @property
     def items(self) -> tuple[Pair | BadPair, ...]:
-        """Good and bad ones together, in the data's order."""
+        """Good and bad pairs in the data's order."""
         return tuple(sorted((*self.pairs, *self.bad), key=lambda item: item.index))

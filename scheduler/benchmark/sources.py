@@ -30,10 +30,10 @@ class FileSource:
 
     @classmethod
     def inspect(cls, path: Path, *, thorough: bool) -> FileSource:
-        """Look at the image at this absolute path, and remember it.
+        """Inspect the image at this absolute path.
 
         Raises:
-            PairError: it cannot be read, is no sound image, or too large.
+            PairError: it cannot be read, is no good image, or is too large.
         """
         data = _read_file(path)
         return cls(path, hashlib.sha256(data).hexdigest(), inspect_image(data, thorough=thorough))
@@ -54,10 +54,10 @@ class EmbeddedSource:
 
     @classmethod
     def inspect(cls, path: Path, offset: int, length: int, *, thorough: bool) -> EmbeddedSource:
-        """Decode the string in the file at this absolute path, look at the image, and remember where it lies.
+        """Decode the string in the file at this absolute path, and inspect the image.
 
         Raises:
-            PairError: it is no base64, no sound image, or too large.
+            PairError: it is no base64, no good image, or too large.
         """
         if length > MAX_IMAGE_BYTES:
             raise PairError(
@@ -72,7 +72,7 @@ class EmbeddedSource:
 
 
 def image_path(root: Path, name: str) -> Path:
-    """Return where the image lies, links followed. ``root`` is the folder that it must not leave, links followed too.
+    """Return the path of the image, links resolved. It must not leave ``root``, a folder with links resolved.
 
     Raises:
         PairError: ``bad_image``: the path leaves the folder, or names no file.

@@ -1,7 +1,4 @@
-"""The pieces of work of a run: one edit of a pair, and one judgement of such an edit.
-
-A run of many pairs keeps nothing of a unit that has not begun: it is made when its turn comes.
-"""
+"""The units of work of a run: one edit of a pair, and one judgement of an edit. A unit is made when its turn comes."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ class ScoreUnit(NamedTuple):
 
 
 class Named(Protocol):
-    """What a pair is called."""
+    """Has the name of a pair."""
 
     @property
     def category(self) -> str: ...
@@ -63,7 +60,7 @@ class Pairs(Protocol):
 
 
 class Units(Protocol):
-    """Edits in their order; a list will do."""
+    """Edits in their order, as in a list."""
 
     def __len__(self) -> int: ...
 
@@ -73,7 +70,7 @@ class Units(Protocol):
 
 
 class AllEdits:
-    """All edits of these pairs: every sample of the first, then of the next. Each is made when it is asked for."""
+    """All edits of these pairs: every sample of the first pair, then of the next. Each is made when needed."""
 
     def __init__(self, pairs: Pairs, samples: int = 1) -> None:
         self._pairs = pairs

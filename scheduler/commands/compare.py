@@ -34,7 +34,7 @@ from scheduler.report.saved_run import SavedRun
 from scheduler.terminal.say import say
 from scheduler.terminal.table import LONGEST_CATEGORY, print_table
 
-_MOST_NAME_BYTES = 200
+_MAX_NAME_BYTES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,10 +64,10 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, limit: float | None) -> ComparedRuns:
-    """Compare each run with the first, show and write what is found, and return it.
+    """Compare each run with the first one, show and write the comparison, and return it.
 
     Raises:
-        OSError: a ledger can't be read, or the files can't be written.
+        OSError: a ledger cannot be read, or the files cannot be written.
     """
     compared = compare_saved_runs(runs, limit)
     paths = _write(compared, output_dir)
@@ -85,10 +85,10 @@ def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, l
 
 def _write(compared: ComparedRuns, output_dir: Path) -> list[Path]:
     name = "_".join(["comparison", *(one_line(run.saved.stamp) for run in compared.runs)])
-    if len(name.encode()) > _MOST_NAME_BYTES:
-        # The whole list would be no file's name any more.
+    if len(name.encode()) > _MAX_NAME_BYTES:
+        # The list of all runs is too long for a file's name.
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        name = f"{name.encode()[: _MOST_NAME_BYTES - 17].decode('utf-8', 'ignore')}_{digest}"
+        name = f"{name.encode()[: _MAX_NAME_BYTES - 17].decode('utf-8', 'ignore')}_{digest}"
     contents = {
         output_dir / f"{name}.json": to_json(compared.report()),
         output_dir / f"{name}.md": encodable(render_markdown(compared)).encode(),

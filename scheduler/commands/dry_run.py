@@ -1,4 +1,4 @@
-"""``--dry-run``: says what a run would do, and all that is wrong, without starting anything."""
+"""``--dry-run``: shows what a run would do and every mistake, and starts nothing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from scheduler.terminal.say import say
 
 
 def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None) -> bool:
-    """Print the plan and every bad pair, and edits made elsewhere that can't be judged; return whether there are none.
+    """Print the plan, every bad pair and every edit made elsewhere that cannot be judged; return whether all are good.
 
     Raises:
-        scheduler.store.run_names.NoSuchRunError: there is no such run to resume, or it can't be resumed so.
+        scheduler.store.run_names.NoSuchRunError: there is no such run, or it cannot be resumed with these options.
     """
     config, benchmark, layout = prepared.config, prepared.benchmark, prepared.layout
     editor, reward = config.diffusion_model, config.reward_model
@@ -71,7 +71,7 @@ def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
     if prepared.edits is not None:
         yield f"Edits: {len(prepared.edits.images)} images of {one_line(prepared.edits.place)}"
     elif "edit" not in prepared.stages:
-        yield f"Edits: those that run {resume} has made"
+        yield f"Edits: those of run {resume}"
 
 
 def _resumed(prepared: Prepared, run: str) -> Path:
@@ -83,7 +83,7 @@ def _resumed(prepared: Prepared, run: str) -> Path:
 
 
 def _estimate_lines(prepared: Prepared) -> list[str]:
-    """How long it will take, if earlier runs tell."""
+    """Return the estimated duration, if earlier runs have measured the models."""
     config, layout = prepared.config, prepared.layout
     kinds: dict[Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
     forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
@@ -107,7 +107,7 @@ def _estimate_lines(prepared: Prepared) -> list[str]:
 
 
 def pairs_by_category(prepared: Prepared) -> dict[str, int]:
-    """How many pairs each category has, bad ones included, in the data's order."""
+    """Return the number of pairs of each category, bad ones included, in the data's order."""
     result = dict.fromkeys(prepared.benchmark.categories, 0)
     for item in prepared.benchmark.items:
         result[item.category] = result.get(item.category, 0) + 1

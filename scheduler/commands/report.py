@@ -51,27 +51,27 @@ def execute(options: argparse.Namespace) -> int:
 def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None = None) -> bool:
     """Write the reports, show their table, and return whether the run is complete.
 
-    ``human_scores`` is a file of what people gave; later reports of the run have it too, until another is given.
+    ``human_scores`` is a file of scores that people gave; later reports of the run keep it until there is another.
 
     Raises:
-        OSError: the ledger can't be read, or a report can't be written.
-        ValueError: the run's folder has a name that can't be part of a file's; or those scores can't be used.
+        OSError: the ledger cannot be read, or a report cannot be written.
+        ValueError: the name of the run's folder cannot be part of a file's name, or the scores cannot be used.
     """
     given = None if human_scores is None else read_human_scores(human_scores)
     with reports_locked(run.path, patient=True):
-        # Once more: while we waited, the run may have ended and written its last manifest.
+        # Read again: while this process waited for the lock, the run may have written its last manifest.
         run = read_run(run.path, run.output_dir)
-        report = run.report(given or _kept(run.path))
+        report = run.report(given or _stored(run.path))
         if given is not None:
-            _keep(given, report, run.path)
+            _store(given, report, run.path)
         fill_in(run.path, report, lambda _: None)
         paths = write_reports(report, run.output_dir, run.path, run.metrics)
     notes = [f"⚠️  {one_line(note)}" for note in report.notes]
     if run.is_running():
-        notes.append("⚠️  The run is not over: this is what it has so far. It writes its reports again at its end.")
+        notes.append("⚠️  The run is not over: these are its results so far. It writes its reports again at its end.")
     say(console, *notes)
     print_table(console, final_table(report, run.metrics))
-    say(console, *averages_line(report), *map(one_line, _agreement_words(report)))
+    say(console, *averages_line(report), *map(one_line, _agreement_lines(report)))
     say(console, *(f"Report: {one_line(path)}" for path in paths))
     overall = report.overall
     if report.status == "COMPLETE":
@@ -82,15 +82,15 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
     return report.status == "COMPLETE"
 
 
-def _kept(folder: Path) -> HumanScores | None:
+def _stored(folder: Path) -> HumanScores | None:
     try:
         return stored_human_scores(folder)
     except HumanScoresError as error:
-        raise HumanScoresError(f"{error}\nGive the file anew with --human-scores, or remove {HUMAN_SCORES}") from error
+        raise HumanScoresError(f"{error}\nName the file again with --human-scores, or remove {HUMAN_SCORES}") from error
 
 
-def _keep(given: HumanScores, report: Report, folder: Path) -> None:
-    """Keep the file, unless it is about something else altogether."""
+def _store(given: HumanScores, report: Report, folder: Path) -> None:
+    """Store the scores with the run, unless none of them is of one of its pairs."""
     if report.agreement is not None and len(report.agreement.unmatched) == len(given.rows):
         first = given.rows[0]
         name = one_line(f"{first.category}/{first.pair_id}", 200)
@@ -98,12 +98,15 @@ def _keep(given: HumanScores, report: Report, folder: Path) -> None:
     store_human_scores(given, folder)
 
 
-def _agreement_words(report: Report) -> list[str]:
+def _agreement_lines(report: Report) -> list[str]:
     agreement = report.agreement
     if agreement is None:
         return []
-    found = []
-    for name, one in (("Spearman", agreement.overall.spearman), ("Kendall tau-b", agreement.overall.kendall)):
-        interval = "" if one.ci95 is None else f", 95% interval {interval_text(one.ci95)}"
-        found.append(f"{name} {correlation_text(one)}{interval}")
-    return [f"Agreement with human scores: {'; '.join(found)}", *(f"   - {line}" for line in matching_lines(agreement))]
+    measures = []
+    for name, measure in (("Spearman", agreement.overall.spearman), ("Kendall tau-b", agreement.overall.kendall)):
+        interval = "" if measure.ci95 is None else f", 95% interval {interval_text(measure.ci95)}"
+        measures.append(f"{name} {correlation_text(measure)}{interval}")
+    return [
+        f"Agreement with human scores: {'; '.join(measures)}",
+        *(f"   - {line}" for line in matching_lines(agreement)),
+    ]

@@ -26,7 +26,7 @@ _STATES: dict[State, str] = {
     "running": "running",
     "finished": "finished",
     "stopped": "not running, and not finished",
-    "unknown": "this file system can't tell whether a process works on it",
+    "unknown": "unknown: this file system does not show whether a process works on it",
 }
 
 
@@ -48,18 +48,18 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def look_at(run: SavedRun) -> RunStatus:
-    """The run's status, now.
+    """Return the run's status, now.
 
     Raises:
-        OSError: the ledger can't be read.
+        OSError: the ledger cannot be read.
     """
-    # Asked first: a run that ends in between is told as running, not as one that was left unfinished.
+    # Before the rows are read: a run that ends in between is shown as running, not as unfinished.
     running = run.is_running()
     return run_status(run.rows(), manifest=run.manifest, expected=run.expected, running=running, now=time.time())
 
 
 def status_lines(run: SavedRun, status: RunStatus) -> Iterator[str]:
-    """What people read."""
+    """Return the status as text."""
     started = run.manifest.get("started")
     yield f"Run {one_line(run.path)}: {_STATES[status.state]}" + (
         f"; started {one_line(started, 40)}" if started else ""
@@ -69,9 +69,9 @@ def status_lines(run: SavedRun, status: RunStatus) -> Iterator[str]:
     for name, stage in status.stages.items():
         yield f"{name}: {', '.join(_facts(stage))}"
     if status.rounds:
-        yield f"rounds: {status.rounds} begun"
+        yield f"rounds: {status.rounds} started"
     if status.state == "running" and not status.begun:
-        yield "No result yet in this part of the run: models are loaded, or it waits for its turn in the pool"
+        yield "No result yet in this part of the run: models are loading, or the run waits for the pool"
     groups = [*status.report.category_statistics.items(), ("Overall", status.report.overall)]
     yield ""
     yield from _aligned(
@@ -91,11 +91,11 @@ def status_lines(run: SavedRun, status: RunStatus) -> Iterator[str]:
     yield f"Log: {one_line(run.log) if run.log else 'there is no log file'}"
     yield from (f"Report: {one_line(path)}" for path in _reports(run))
     if status.state == "stopped":
-        yield f"To resume: {one_line(_way_on(run))}"
+        yield f"To resume: {one_line(_resume_command(run))}"
 
 
 def status_json(run: SavedRun, status: RunStatus) -> str:
-    """The same for programs: one JSON object. Times are epoch seconds, null is what is not known."""
+    """Return the status as one JSON object. Times are in epoch seconds; unknown values are null."""
     content = {
         "run": run.stamp,
         "directory": str(run.path.absolute()),
@@ -140,7 +140,7 @@ def _facts(stage: StageProgress) -> list[str]:
 
 
 def _worker_cells(status: RunStatus, now: float) -> Iterator[list[str]]:
-    for name, worker in sorted(status.workers.items(), key=lambda found: place_of(found[0])):
+    for name, worker in sorted(status.workers.items(), key=lambda entry: place_of(entry[0])):
         device = one_line(worker.device, _LONGEST_NAME) if worker.device else "-"
         ago = f"{format_duration(now - worker.last)} ago"
         yield [one_line(name, _LONGEST_NAME), device, str(worker.done), ago]
@@ -163,7 +163,7 @@ def _cells(name: str, group: Group) -> list[str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The first column to the left, the others to the right; a Chinese character takes two places."""
+    """Align the first column to the left and the others to the right; a Chinese character is two cells wide."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
@@ -171,12 +171,12 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _event(row: Row) -> str:
-    found = _event_fields(row)
-    when = time.strftime("%H:%M:%S", time.localtime(found["time"])) if found["time"] else "--:--:--"
+    event = _event_fields(row)
+    when = time.strftime("%H:%M:%S", time.localtime(event["time"])) if event["time"] else "--:--:--"
     if isinstance(row, StageRow):
         return f"{when} stage {row.stage} over, {format_duration(row.wall_seconds)}, {row.workers} workers"
     key = f"{one_line(row.category, _LONGEST_NAME)}/{one_line(row.pair_id, _LONGEST_NAME)}"
-    worker = f" on {one_line(found['worker'], _LONGEST_NAME)}" if found["worker"] else ""
+    worker = f" on {one_line(event['worker'], _LONGEST_NAME)}" if event["worker"] else ""
     match row:
         case EditedRow():
             return f"{when} edited {key}{worker}"
@@ -190,16 +190,16 @@ def _event(row: Row) -> str:
 
 def _event_fields(row: Row) -> dict[str, Any]:
     names = ("category", "pair_id", "sample", "pass_", "worker", "stage", "kind", "message", "score")
-    found = {name.rstrip("_"): getattr(row, name) for name in names if hasattr(row, name)}
+    fields = {name.rstrip("_"): getattr(row, name) for name in names if hasattr(row, name)}
     event = {EditedRow: "edited", ScoredRow: "scored", FailedRow: "failed", StageRow: "stage"}.get(type(row), "planned")
-    return {"event": event, "time": getattr(row, "finished", None), "worker": None, **found}
+    return {"event": event, "time": getattr(row, "finished", None), "worker": None, **fields}
 
 
 def _reports(run: SavedRun) -> list[str]:
     return sorted(map(str, run.output_dir.glob(f"evaluation_report_{glob.escape(run.stamp)}.*")))
 
 
-def _way_on(run: SavedRun) -> str:
+def _resume_command(run: SavedRun) -> str:
     from scheduler.run.options import resume_command
 
     return resume_command(run.command, run.stamp) if run.command else f"warmbench run --config ... --resume {run.stamp}"

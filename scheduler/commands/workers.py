@@ -77,7 +77,7 @@ class PoolSession:
             raise
 
     def next_status(self, seconds: float = _ANSWER_SECONDS) -> m.PoolStatus | None:
-        """The next report, or None if the launcher has ended.
+        """Return the next status, or None if the launcher has ended.
 
         Raises:
             PoolUnavailableError: it does not answer, or speaks another protocol.
@@ -102,17 +102,17 @@ class PoolSession:
         raise PoolUnavailableError(f"the launcher of pool {self.client.name} does not answer (is it stopped?)")
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self.client.close()
         self._context.term()
 
 
 def start(console: Console, config: Config, layout: Layout, *, foreground: bool) -> int:
-    """Launch the pool, show each load, and return when all are ready: 0, or 1 if a worker could not load."""
+    """Launch the pool, show each load, and return 0 when all workers are ready, or 1 if one could not load."""
     name = config.pool_name
     folder, card = find(name)
     if card is not None:
-        say(console, f"Pool {name} is up since {time.ctime(card.started)}; nothing was started.")
+        say(console, f"Pool {name} has been up since {time.ctime(card.started)}; nothing was started.")
         return 0
     with Interrupts() as interrupts:
         card = launch(folder, pool_plan(config, layout, keep=True))
@@ -120,7 +120,7 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
         try:
             failed = _wait_for_loads(console, session, interrupts)
             if interrupts.count and not foreground:
-                say(console, "Interrupted: the pool is stopped again.")
+                say(console, "Interrupted: stopping the pool.")
                 return _stop(console, session, now=True, code=130)
             say(console, f"Attach to it:  warmbench run --config {config.path} --pool {name}")
             say(console, f"Look at it:    warmbench workers status --config {config.path} --pool {name}")
@@ -133,7 +133,7 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
 
 
 def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrupts) -> bool:
-    """Show every load until none is under way; return whether any worker has no model."""
+    """Show every load until all have ended; return whether a worker has no model."""
     watch = PoolWatch()
     while not interrupts.count:
         status = session.next_status()
@@ -171,12 +171,11 @@ def _stay(console: Console, session: PoolSession, interrupts: Interrupts, *, cod
 
 
 def stop(console: Console, name: str, *, now: bool) -> int:
-    """End the pool: after what its workers are doing, or at once."""
-    _, card = find(name)
+    """End the pool, after the current work of its workers or at once; return 0."""
+    folder, card = find(name)
     if card is None:
         say(console, f"Pool {name} is not up.")
         return 0
-    folder, _ = find(name)
     session = PoolSession(name, folder, card)
     try:
         with Interrupts():
@@ -187,7 +186,7 @@ def stop(console: Console, name: str, *, now: bool) -> int:
 
 def _stop(console: Console, session: PoolSession, *, now: bool, code: int) -> int:
     session.client.stop(now=now)
-    told: set[str] = set()
+    shown: set[str] = set()
     while True:
         try:
             status = session.next_status()
@@ -198,15 +197,15 @@ def _stop(console: Console, session: PoolSession, *, now: bool, code: int) -> in
         if status is None:
             break
         for worker in status.workers:
-            if worker.alive and worker.state is not None and worker.state.running and worker.worker_id not in told:
-                told.add(worker.worker_id)
-                say(console, f"{worker.worker_id} finishes {one_line(worker.state.running, 80)} first")
+            if worker.alive and worker.state is not None and worker.state.running and worker.worker_id not in shown:
+                shown.add(worker.worker_id)
+                say(console, f"{worker.worker_id} first finishes {one_line(worker.state.running, 80)}")
     say(console, f"Pool {session.client.name} has ended.")
     return code
 
 
 def status(console: Console, name: str) -> int:
-    """Show how every worker stands: 0, or 1 if the pool is not up."""
+    """Show the state of every worker; return 0, or 1 if the pool is not up."""
     folder, card = find(name)
     if card is None:
         say(console, f"Pool {name} is not up.")
@@ -217,7 +216,7 @@ def status(console: Console, name: str) -> int:
     finally:
         session.close()
     if report is None:
-        say(console, f"Pool {name} has just ended.")
+        say(console, f"Pool {name} has ended.")
         return 1
     up = format_duration(time.time() - card.started)
     say(console, f"Pool {name}, up for {up}, launcher pid {card.pid}, {folder}")

@@ -84,6 +84,6 @@ def test_a_remembered_file_that_was_spoilt_is_told_and_can_be_given_anew(
 ) -> None:
     (run / "human_scores.csv").write_text("spoilt")
     assert report(run) == 2
-    assert "Give the file anew with --human-scores, or remove human_scores.csv" in capsys.readouterr().err
+    assert "Name the file again with --human-scores, or remove human_scores.csv" in capsys.readouterr().err
     assert report(run, "--human-scores", people(tmp_path)) == 0
     assert report(run) == 0
