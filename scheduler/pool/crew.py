@@ -62,7 +62,7 @@ class Crew:
         self._on_withdrawn = on_withdrawn
         self._clients: dict[str, WorkerClient] = {}
         self._fingerprints: dict[m.Role, str] = {}
-        self._strange: set[tuple[str, str]] = set()
+        self._other_weights: set[tuple[str, str]] = set()
         self._garbled: set[str] = set()
         self._asked_early: set[str] = set()
 
@@ -174,9 +174,9 @@ class Crew:
         return right and not (state.stale and not self.begun(client.role))
 
     @property
-    def strange(self) -> frozenset[tuple[str, str]]:
+    def other_weights(self) -> frozenset[tuple[str, str]]:
         """The lives (worker and incarnation) that have loaded other weights than this run began with."""
-        return frozenset(self._strange)
+        return frozenset(self._other_weights)
 
     def begun(self, role: m.Role) -> bool:
         """Whether the run has begun with this role, whose model then stays the same."""
@@ -198,8 +198,8 @@ class Crew:
         fingerprint = self._fingerprints.setdefault(client.role, client.model.fingerprint)
         if fingerprint == client.model.fingerprint:
             return True
-        if (client.name, client.incarnation) not in self._strange:
-            self._strange.add((client.name, client.incarnation))
+        if (client.name, client.incarnation) not in self._other_weights:
+            self._other_weights.add((client.name, client.incarnation))
             log.error("%s has loaded other weights than this run began with: it is not used", client.name)
         return False
 

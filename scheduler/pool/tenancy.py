@@ -164,7 +164,7 @@ class Tenancy:
             return  # the workers are not this run's yet
         self._crew.update(status)
         # The last worker's death may have given up the role's last unit: then the role is not needed any more.
-        problem = self._watch.hopeless(self._needed(), self._crew.strange)
+        problem = self._watch.hopeless(self._needed(), self._crew.other_weights)
         if problem is not None:
             raise AbortedError(problem)
         needed = self._needed_lease(status)

@@ -69,10 +69,10 @@ class PoolWatch:
         others = [other for other in (*self._status.holders, *self._status.waiting) if other != run]
         return not others and not self._status.keep
 
-    def hopeless(self, needed: Collection[m.Role], strange: Collection[tuple[str, str]] = ()) -> str | None:
+    def hopeless(self, needed: Collection[m.Role], other_weights: Collection[tuple[str, str]] = ()) -> str | None:
         """Why the run cannot go on, if a role that is still needed has no worker that works or may come; else None.
 
-        ``strange`` are (worker, incarnation) that have loaded other weights than the run began with.
+        ``other_weights``: (worker, incarnation) that have loaded other weights than the run began with.
         """
         if self._status is None:
             return None
@@ -83,8 +83,8 @@ class PoolWatch:
             if not workers:
                 other = "scoring" if role == "editor" else "editing"
                 return f"the pool has no {role}: it was launched for {other} alone; stop it, or name another by --pool"
-            odd = [worker for worker in workers if (worker.worker_id, worker.incarnation) in strange]
-            if odd and all(worker in odd or _lost(worker, spec) for worker in workers):
+            changed = [worker for worker in workers if (worker.worker_id, worker.incarnation) in other_weights]
+            if changed and all(worker in changed or _lost(worker, spec) for worker in workers):
                 return f"no {role} is left with the weights that this run began with: the model's files have changed"
             if all(_lost(worker, spec) for worker in workers):
                 first = workers[0]

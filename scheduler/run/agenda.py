@@ -17,7 +17,7 @@ from scheduler.config import Config
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.admission import Admission
 from scheduler.run.options import RunOptions
-from scheduler.run.progress import Progress
+from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning, summary
 from scheduler.stages.costs import KnownCosts, by_cost
@@ -106,7 +106,7 @@ class Agenda:
         return resumption.remaining(read_ledger(self._directory.ledger))
 
     def adopt(
-        self, remaining: Remaining, edit: EditStage, score: ScoreStage, progress: Progress, tenancy: Tenancy
+        self, remaining: Remaining, edit: EditStage, score: ScoreStage, progress: ProgressDisplay, tenancy: Tenancy
     ) -> None:
         """Set the stages to the plan, whose rows are in the ledger by now.
 

@@ -28,7 +28,7 @@ from scheduler.pool.tenancy import Tenancy
 from scheduler.pool.worker_client import WorkerClient
 from scheduler.run import course as c
 from scheduler.run.agenda import Agenda
-from scheduler.run.progress import Progress
+from scheduler.run.progress import ProgressDisplay
 from scheduler.run.resume import Remaining
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
@@ -87,9 +87,9 @@ class Loop:
         self._edit: EditStage
         self._score: ScoreStage
         self._agenda: Agenda
-        self._progress: Progress
+        self._progress: ProgressDisplay
 
-    def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda, progress: Progress) -> None:
+    def use(self, edit: EditStage, score: ScoreStage, agenda: Agenda, progress: ProgressDisplay) -> None:
         """Set what needs the loop, or the stages, and so comes after it."""
         self._edit, self._score, self._agenda, self._progress = edit, score, agenda, progress
 

@@ -17,7 +17,7 @@ from scheduler.terminal.bars import StageBars
 from scheduler.terminal.snapshot import RunView
 
 
-class Progress:
+class ProgressDisplay:
     """Shows the stages that were started on these bars, until they are finished."""
 
     def __init__(

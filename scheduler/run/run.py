@@ -32,7 +32,7 @@ from scheduler.run.agenda import Agenda
 from scheduler.run.course import Course, PoolEnded, TakeAnotherPool
 from scheduler.run.loop import Loop
 from scheduler.run.options import RunOptions, resume_command
-from scheduler.run.progress import Progress
+from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
 from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
@@ -194,7 +194,7 @@ class Run:
                 self._agenda.line,
                 score.available if scores else _not_scored,
             )
-            progress = Progress(bars, edit, score, self._benchmark.categories, limits.heartbeat_seconds)
+            progress = ProgressDisplay(bars, edit, score, self._benchmark.categories, limits.heartbeat_seconds)
             loop.use(edit, score, self._agenda, progress)
             try:
                 ending = loop.execute()
