@@ -8,6 +8,6 @@ pytest_plugins = ["tests.browser", "tests.tiny_model_fixtures"]
 
 
 def pytest_collection_finish() -> None:
-    """Keep the modules and the tests out of every later garbage collection: workers collect often, and it takes long."""
+    """Keep all that lives as long as the session out of garbage collections: workers collect often."""
     gc.collect()
     gc.freeze()
