@@ -13,6 +13,11 @@ _DTYPES = ("bfloat16", "float16", "float32")
 _CACHES = ("first_block_cache", "taylorseer_cache", "cache_dit")
 
 
+def model_name(default: str | None, meaning: str, *, optional: bool = False) -> Key:
+    """The key ``model_name``, which every type has."""
+    return Key("model_name", "text", default, meaning, "load", low=1, high=4096, optional=optional)
+
+
 def judging_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     """Limits on pixels that exclude each other, and a scale that `logits` cannot score on."""
     low, high = values["min_pixels"], values["max_pixels"]
@@ -45,25 +50,15 @@ _ENVIRONMENT_KEYS = (
 )
 
 OPTIMIZATIONS = (
-    Key(
-        "compile_repeated_blocks",
-        "bool",
-        False,
-        "Exact. Compile the transformer's repeated blocks, once for all shapes; the first edit waits.",
-    ),
+    Key("compile_repeated_blocks", "bool", False, "Exact. Compile the transformer's blocks in the first edit."),
     Key(
         "attention_backend",
         "text",
         None,
-        "Exact. The attention backend as diffusers names it, such as `flash` or `_native_cudnn`.",
+        "Exact. A backend of diffusers, such as `_native_cudnn`.",
         pattern="^[a-z0-9_]{1,60}$",
     ),
-    Key(
-        "keep_prompt_embeddings",
-        "bool",
-        False,
-        "Exact. Keep the prompt embeddings of pairs that an editor has seen before.",
-    ),
+    Key("keep_prompt_embeddings", "bool", False, "Exact. Reuse the prompt embeddings of earlier edits."),
     Key(
         "first_block_cache",
         "float",
@@ -83,20 +78,8 @@ OPTIMIZATIONS = (
         high=50,
         approximate=True,
     ),
-    Key(
-        "cache_dit",
-        "bool",
-        False,
-        "Approximate. The package cache-dit with its own defaults.",
-        approximate=True,
-    ),
-    Key(
-        "fp8",
-        "bool",
-        False,
-        "Approximate. Store the transformer's weights in 8-bit floats.",
-        approximate=True,
-    ),
+    Key("cache_dit", "bool", False, "Approximate. The package cache-dit with its own defaults.", approximate=True),
+    Key("fp8", "bool", False, "Approximate. Store the transformer's weights in 8-bit floats.", approximate=True),
     Key(
         "lightning_lora",
         "hub_file",
@@ -107,45 +90,19 @@ OPTIMIZATIONS = (
     ),
 )
 
+DEVICE = Key("device", "device", None, "`cuda` (the first GPU), `cuda:N` or `cpu`.", "process", choices=("cuda", "cpu"))
 EDITOR_KEYS = (
-    Key("model_name", "text", None, "Which model: a folder, or a name on the hub.", "load", low=1, high=4096),
+    model_name(None, "Which model: a folder, or a name on the hub."),
     _DTYPE,
     Key("num_inference_steps", "int", 50, "Denoising steps: more is slower and better.", low=1, high=1000),
-    Key(
-        "true_cfg_scale",
-        "float",
-        4.0,
-        "How closely the instruction is followed; 1 or less switches guidance off.",
-        low=0,
-        high=100,
-    ),
+    Key("true_cfg_scale", "float", 4.0, "Guidance by the instruction; 1 or less switches it off.", low=0, high=100),
     Key("negative_prompt", "text", " ", "What the edit should not be; guidance works against it.", high=10_000),
     Key("seed", "int", 0, "Seeds the noise of every pair; sample i of a pair takes seed + i.", low=0, high=MAX_SEED),
     Key("height", "int", None, "Of the edit, in pixels; left out: what the pipeline chooses.", low=16, high=16_384),
     Key("width", "int", None, "Of the edit, in pixels; left out: what the pipeline chooses.", low=16, high=16_384),
-    Key(
-        "enable_batch_sync",
-        "bool",
-        True,
-        "Editors work in rounds, with a barrier after each; false: each goes on when it is free.",
-        "nothing",
-    ),
-    Key(
-        "disable_progress_bar",
-        "bool",
-        True,
-        "Accepted as older configs have it; no bar is ever shown for a single edit.",
-        "nothing",
-    ),
-    Key(
-        "threads_per_worker",
-        "int",
-        1,
-        "CPU threads of torch in each worker; changes the last bits of an edit.",
-        "load",
-        low=1,
-        high=256,
-    ),
+    Key("enable_batch_sync", "bool", True, "Work in rounds with barriers; false: no waiting.", "nothing"),
+    Key("disable_progress_bar", "bool", True, "From older configs, without effect.", "nothing"),
+    Key("threads_per_worker", "int", 1, "CPU threads of torch; they change the last bits.", "load", low=1, high=256),
     Key(
         "optimizations",
         "mapping",
@@ -155,14 +112,7 @@ EDITOR_KEYS = (
         keys=OPTIMIZATIONS,
         rules=(_optimization_conflicts,),
     ),
-    Key(
-        "device",
-        "device",
-        None,
-        "Where it works: `cuda` (the first visible GPU), `cuda:N` or `cpu`.",
-        "process",
-        choices=("cuda", "cpu"),
-    ),
+    DEVICE,
     Key(
         "device_ids",
         "devices",
@@ -175,7 +125,7 @@ EDITOR_KEYS = (
 )
 
 REWARD_KEYS = (
-    Key("model_name", "text", None, "Which model: a folder, or a name on the hub.", "load", low=1, high=4096),
+    model_name(None, "Which model: a folder, or a name on the hub."),
     Key(
         "device",
         "device",
@@ -185,19 +135,13 @@ REWARD_KEYS = (
         "process",
         choices=("auto", "cuda", "cpu"),
     ),
-    Key(
-        "device_ids",
-        "devices",
-        None,
-        "Instead of `device`: one process per entry, CUDA indices or `cpu`.",
-        "process",
-    ),
+    Key("device_ids", "devices", None, "Instead of `device`: one process per entry, CUDA indices or `cpu`.", "process"),
     _DTYPE,
     Key(
         "scoring",
         "choice",
         "generate",
-        "`generate`: the reply's text is read; `logits`: the expected score in one pass.",
+        "`generate`: read the reply; `logits`: expected score.",
         choices=("generate", "logits"),
     ),
     Key(
@@ -212,29 +156,15 @@ REWARD_KEYS = (
         "do_sample",
         "fixed",
         False,
-        "Always false: scores must not depend on luck.",
+        "Always false: scores must not depend on chance.",
         "nothing",
         because="a score that is drawn by lot can't be had twice",
     ),
     Key("use_flash_attention", "bool", False, "FlashAttention 2, where it is installed.", "load"),
     Key("use_batch_inference", "bool", True, "Score in batches; false: one at a time.", "speed"),
     Key("batch_size", "int", 4, "Edits per batch; halved by itself where memory is short.", "speed", low=1, high=256),
-    Key(
-        "min_pixels",
-        "int",
-        None,
-        "Images with fewer pixels are enlarged to this number before they are scored.",
-        low=1,
-        high=2**28,
-    ),
-    Key(
-        "max_pixels",
-        "int",
-        None,
-        "Images with more pixels are reduced to this number before they are scored.",
-        low=1,
-        high=2**28,
-    ),
+    Key("min_pixels", "int", None, "Smaller images are enlarged to this number.", low=1, high=2**28),
+    Key("max_pixels", "int", None, "Larger images are reduced to this number.", low=1, high=2**28),
     Key("compare_with_original", "bool", False, "Show the model the source image beside the edit."),
     _THREADS,
     *_ENVIRONMENT_KEYS,

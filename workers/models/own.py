@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from protocol.messages import Role
-from workers.models.declaration import Key, ModelType, with_keys
-from workers.models.keys import EDITOR_KEYS, REWARD_KEYS, judging_conflicts
+from workers.models.declaration import ModelType, with_keys
+from workers.models.keys import EDITOR_KEYS, REWARD_KEYS, judging_conflicts, model_name
 
-_NAME = Key("model_name", "text", None, "Given to the class as it is.", "load", low=1, high=4096)
+_NAME = model_name(None, "Given to the class as it is.")
 
 OWN: dict[Role, ModelType] = {
     "editor": ModelType(

@@ -21,6 +21,7 @@ from msgspec import Meta, Struct
 from protocol.messages import Residency
 from workers.interface import Model, ModelError, Progress
 from workers.models.declaration import Key
+from workers.models.keys import model_name
 
 FaultKind = Literal["crash", "hang", "oom", "error"]
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -39,16 +40,7 @@ _PER_FAULT = (
 )
 _HOUR_MS, _DAY = 3_600_000, 86_400
 SIMULATION_KEYS = (
-    Key(
-        "model_name",
-        "text",
-        "simulated",
-        "A name for the report; nothing is loaded.",
-        "load",
-        low=1,
-        high=4096,
-        optional=True,
-    ),
+    model_name("simulated", "A name for the report; nothing is loaded.", optional=True),
     Key("latency_ms", "float", 100.0, "Milliseconds a job holds the device.", "speed", low=0, high=_HOUR_MS),
     Key("sigma", "float", 0.0, "Spread of the latency: log-normal, seeded per pair.", "speed", low=0, high=5),
     Key(

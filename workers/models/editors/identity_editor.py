@@ -6,19 +6,10 @@ from PIL import Image
 
 from protocol.messages import Residency
 from workers.interface import Editor, EditRequest, Progress
-from workers.models.declaration import Key, ModelType, ignored, with_keys
-from workers.models.keys import EDITOR_KEYS
+from workers.models.declaration import ModelType, ignored, with_keys
+from workers.models.keys import EDITOR_KEYS, model_name
 
-_NAME = Key(
-    "model_name",
-    "text",
-    "identity",
-    "A name for the report; nothing is loaded.",
-    "load",
-    optional=True,
-    low=1,
-    high=4096,
-)
+_NAME = model_name("identity", "A name for the report; nothing is loaded.", optional=True)
 
 DECLARATION = ModelType(
     name="identity",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
 from workers.interface import Editor, EditRequest, ModelError, Progress
-from workers.models.declaration import Alias, Key, ModelType, with_keys
+from workers.models.declaration import Alias, ModelType, with_keys
 from workers.models.device_memory import free_memory
 from workers.models.editors.qwen_image_loading import load_pipeline, prepare_imports
 from workers.models.editors.qwen_image_options import (
@@ -25,9 +25,8 @@ from workers.models.editors.qwen_image_options import (
 from workers.models.editors.qwen_image_replacement import replace_weights
 from workers.models.flatten import flatten
 from workers.models.hub import resolve_model, weight_files
-from workers.models.keys import EDITOR_KEYS
+from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
 
-_DEVICE = next(key for key in EDITOR_KEYS if key.name == "device")
 DECLARATION = ModelType(
     name="qwen_image_edit",
     role="editor",
@@ -35,16 +34,8 @@ DECLARATION = ModelType(
     target="workers.models.editors.qwen_image_edit:QwenImageEditEditor",
     keys=with_keys(
         EDITOR_KEYS,
-        Key(
-            "model_name",
-            "text",
-            "Qwen/Qwen-Image-Edit",
-            "A folder that holds a diffusers pipeline, or a name on the hub.",
-            "load",
-            low=1,
-            high=4096,
-        ),
-        replace(_DEVICE, default="cuda"),
+        model_name("Qwen/Qwen-Image-Edit", "A folder that holds a diffusers pipeline, or a name on the hub."),
+        replace(DEVICE, default="cuda"),
     ),
     needs="gpu",
     old_names=(

@@ -15,9 +15,9 @@ from typing import Any
 
 from protocol.messages import ModelSpec, Residency
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
-from workers.models.declaration import Alias, Conflict, Key, ModelType, with_keys
+from workers.models.declaration import Alias, Conflict, ModelType, with_keys
 from workers.models.hub import resolve_model, weight_files
-from workers.models.keys import REWARD_KEYS, judging_conflicts
+from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name
 from workers.models.processors import load_processor
 from workers.models.rewards.batching import run_in_batches
 from workers.models.rewards.conversations import Conversation, first_question, second_question
@@ -55,15 +55,7 @@ DECLARATION = ModelType(
     target="workers.models.rewards.qwen3_vl:Qwen3VLReward",
     keys=with_keys(
         REWARD_KEYS,
-        Key(
-            "model_name",
-            "text",
-            "Qwen/Qwen3-VL-30B-A3B-Instruct",
-            "A folder that holds a Qwen VL model, or a name on the hub.",
-            "load",
-            low=1,
-            high=4096,
-        ),
+        model_name("Qwen/Qwen3-VL-30B-A3B-Instruct", "A folder that holds a Qwen VL model, or a name on the hub."),
     ),
     rules=(judging_conflicts,),
     needs="gpu",
