@@ -35,13 +35,14 @@ def section_of(
     """A section with a field for each key; with ``free`` it takes further keys of any name.
 
     Raises:
-        ValueError: a key has a name that no key can have.
+        ValueError: a key has a name that no key can have, or a default that it does not allow.
     """
     if taken := [key.name for key in keys if hasattr(base, key.name)]:
         raise ValueError(f"{', '.join(taken)} can't be the name of a key")
     fields: dict[str, Any] = {key.name: _field(key) for key in keys}
     section = create_model(name, __base__=base, __cls_kwargs__={"extra": "allow"} if free else {}, **fields)
     section.rules = tuple(rules)
+    section.model_validate({key.name: key.default for key in keys if key.default is not None})
     return section
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,6 +13,7 @@ from pydantic import Field, create_model
 
 from protocol.messages import Role
 from scheduler.config.declared import DeclaredSection, section_of
+from scheduler.config.problems import printable
 from scheduler.config.values import DeviceId, Section, plain_problem
 from workers.models.declaration import Alias, Conflict, ModelType
 from workers.models.own import OWN
@@ -138,16 +140,24 @@ class Family(Generic[ModelSectionT]):
             PluginError: what a package brings under this name cannot be used.
         """
         model = self.registry.get(name)
-        if model.role != self.role:
-            raise PluginError(f"{self.registry.group}: {name!r} is declared as {model.role}")
-        return self._section(model, next((alias for alias in model.old_names if name in alias.names), None))
+        alias = next((alias for alias in model.old_names if name in alias.names), None)
+        try:
+            if model.role != self.role:
+                raise ValueError(f"it is declared as {model.role}")
+            return self._section(model, alias)
+        except Exception as error:
+            # A package may declare anything.
+            reason = printable(f"{type(error).__name__}: {error}", 300)
+            raise PluginError(f"{self.registry.group}: {name!r} cannot be used: {reason}") from error
 
     def types(self, *, builtin: bool = False) -> dict[str, type[ModelSectionT]]:
         """The section of each type that can be used, by name; with ``builtin`` without those of packages."""
-        models: list[ModelType] = [model for model in self.registry.all().values() if model.role == self.role]
-        if builtin:
-            models = [model for model in models if self.registry.package(model.name) is None]
-        return {name: self.named(name) for model in models for name in model.types}
+        sections: dict[str, type[ModelSectionT]] = {}
+        for model in self.registry.all().values():
+            if not (builtin and self.registry.package(model.name)):
+                with contextlib.suppress(PluginError):
+                    sections |= {name: self.named(name) for name in model.types}
+        return sections
 
     def spellings(self) -> list[str]:
         """Names that mean another one: ``multi_gpu_qwen_edit`` is ``multi_gpu_qwen_image_edit``."""

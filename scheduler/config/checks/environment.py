@@ -118,8 +118,10 @@ def _cannot_look(path: Path) -> str | None:
 def _model(name: str, section: ModelSection, hub: str | None) -> Found:
     class_path, model_name = section.class_path, section.params.model_name
     entry_file = section.declaration.entry_file if class_path is None else None
-    if class_path and not section.has_environment and (missing := missing_class(class_path)):
-        yield _at(name, "class_path", message=f"{missing[0]} (for {class_path})", hint=missing[1])
+    target = class_path or section.declaration.target.replace(":", ".")
+    if not section.has_environment and (missing := missing_class(target)):
+        key = "class_path" if class_path else "type"
+        yield _at(name, key, message=f"{missing[0]} (for {target})", hint=missing[1])
     if entry_file and model_name and (absent := missing_model(model_name, entry_file, endpoint=hub)):
         yield _at(name, "params", "model_name", message=absent.message, hint=absent.hint)
     for problem in worker_environment_problems(name, section):

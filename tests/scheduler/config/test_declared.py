@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scheduler.config import Config
-from scheduler.config.declared import DeclaredSection, section_of
+from scheduler.config import Config, Environment, Overrides
 from scheduler.config.requests import edit_identity_parameters, edit_parameters, editor_spec
 from tests.plugin_packages import install
-from tests.scheduler.config.written import load, only_problem
+from tests.scheduler.config.written import load, only_problem, problems_of
 from workers.models.declaration import Conflict, Key, ModelType, with_keys
 from workers.models.keys import SHARED_EDITOR_KEYS
 from workers.models.registry import EDITORS
@@ -131,9 +131,34 @@ def test_a_plug_in_that_is_broken_is_named_with_its_package_and_the_reason(tmp_p
 
 def test_a_reward_that_is_registered_as_an_editor_is_none(tmp_path: Path) -> None:
     problem = only_problem(tmp_path, "diffusion_model: {type: qwen3_vl}")
-    assert problem.message == "warmbench.editors: 'qwen3_vl' is declared as reward (line 1)"
+    reason = "ValueError: it is declared as reward"
+    assert problem.message == f"warmbench.editors: 'qwen3_vl' cannot be used: {reason} (line 1)"
 
 
-def test_a_name_that_a_section_needs_itself_is_no_name_for_a_key() -> None:
-    with pytest.raises(ValueError, match="conflicts can't be the name of a key"):
-        section_of(DeclaredSection, "any", [Key("conflicts", "int", 1)])
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (Key("size", "int", 0, "Too small.", low=1), "Input should be greater than or equal to 1"),
+        (Key("size", "integer", 1), "KeyError: 'integer'"),  # type: ignore[arg-type] # what a package may get wrong
+        (Key("conflicts", "int", 1), "conflicts can't be the name of a key"),
+    ],
+)
+def test_a_wrong_declaration_is_named_and_the_other_types_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: Key, reason: str
+) -> None:
+    wrong = replace(DECLARATION, keys=(*SHARED_EDITOR_KEYS, key))
+    monkeypatch.setattr(f"{__name__}.DECLARATION", wrong)
+    monkeypatch.setattr(EDITORS, "_loaded", {})
+    problem = only_problem(tmp_path, "diffusion_model: {type: paint}")
+    assert problem.message.startswith("warmbench.editors: 'paint' cannot be used: ")
+    assert reason in problem.message
+    assert "there are qwen_image_edit, " in only_problem(tmp_path, "diffusion_model: {type: flux}").message
+
+
+def test_a_class_of_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
+    overrides = Overrides(data=tmp_path)
+    (problem,) = problems_of(
+        tmp_path, "diffusion_model: {type: paint}\nreward_model: {type: simulated}", overrides, Environment()
+    )
+    assert problem.path == "diffusion_model.type"
+    assert problem.message == "there is no module nowhere (for nowhere.Paint) (line 1)"
