@@ -31,7 +31,9 @@ def test_the_page_is_what_would_be_written_now(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "up to date\n"
 
 
-def test_a_page_that_is_out_of_date_is_told_and_written_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_page_that_is_out_of_date_is_reported_and_written_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     stale = tmp_path / "config-reference.md"
     monkeypatch.setattr("scripts.config_reference.FILE", stale)
     assert main(["--check"]) == 1

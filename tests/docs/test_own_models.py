@@ -160,7 +160,7 @@ def test_warm_workers_load_another_checkpoint_and_it_has_another_fingerprint(rea
     assert reader.left_over() == []
 
 
-def test_a_class_that_is_not_there_is_told_with_the_nearest_name_before_anything_starts(reader: User) -> None:
+def test_a_class_that_is_not_there_is_reported_with_the_nearest_name_before_anything_starts(reader: User) -> None:
     without_package(reader)
     change(reader, "brighten.Brightener", "brighten.Brightner")
     result = reader.run("run", "--config", _CONFIG)

@@ -104,7 +104,7 @@ def test_every_device_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize(("editor", "key"), [(SINGLE, "device"), (MULTI, "device_ids")])
-def test_without_gpus_an_editor_that_wants_one_is_told(editor: str, key: str) -> None:
+def test_without_gpus_an_editor_that_wants_one_is_reported(editor: str, key: str) -> None:
     with pytest.raises(LayoutError, match="no GPU is visible") as caught:
         resolve_layout(config(editor, {}, "qwen3_vl", {}), [])
     assert caught.value.problems[0].path == f"diffusion_model.params.{key}"

@@ -42,7 +42,7 @@ def test_a_data_file_that_is_not_there_suggests_one_that_is(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "config.yaml/data.json"])
-def test_a_data_path_that_can_be_none_is_told(tmp_path: Path, name: str) -> None:
+def test_a_path_that_cannot_exist_is_reported(tmp_path: Path, name: str) -> None:
     text = f"{SIMULATED}benchmark: {{data_path: {tmp_path}/{name}}}"
     (problem,) = problems_of(tmp_path, text, environment=Environment())
     assert problem.path == "benchmark.data_path"
@@ -131,7 +131,7 @@ def test_a_class_of_ones_own_is_looked_for_without_being_imported(
         ("logging: {log_dir: FILE}", "logging.log_dir"),
     ],
 )
-def test_a_place_that_cannot_be_written_to_is_told_once(tmp_path: Path, section: str, path: str) -> None:
+def test_a_place_that_cannot_be_written_to_is_reported_once(tmp_path: Path, section: str, path: str) -> None:
     file = tmp_path / "file"
     file.touch()
     found = in_environment(tmp_path, SIMULATED + section.replace("FILE", str(file)))

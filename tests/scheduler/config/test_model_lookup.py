@@ -106,13 +106,13 @@ def test_a_name_that_the_hub_does_not_know_gets_the_right_one_as_a_hint(hub: str
     assert missing.hint == "did you mean `Qwen/Qwen-Image-Edit`?"
 
 
-def test_a_model_of_the_other_kind_is_told(hub: str) -> None:
+def test_a_model_of_the_other_kind_is_reported(hub: str) -> None:
     missing = missing_model("Qwen/Qwen-Image-Edit", MODEL, endpoint=hub)
     assert missing is not None
     assert "holds no config.json" in missing.message
 
 
-def test_a_hub_that_does_not_answer_is_told() -> None:
+def test_a_hub_that_does_not_answer_is_reported() -> None:
     missing = missing_model("Qwen/Qwen-Image-Edit", PIPELINE, endpoint="http://127.0.0.1:1")
     assert missing is not None
     assert "not in the local Hugging Face cache, and the hub can't be reached" in missing.message
@@ -126,7 +126,7 @@ def test_offline_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["what is this", "a b/c", "x" * 300, "/" + "x" * 5000])
-def test_a_name_that_can_be_neither_is_told(name: str) -> None:
+def test_a_name_that_can_be_neither_is_reported(name: str) -> None:
     missing = missing_model(name, PIPELINE)
     assert missing is not None
     assert "neither a folder nor a name" in missing.message or "can't be looked at" in missing.message

@@ -137,7 +137,7 @@ def test_a_lora_here_has_an_absolute_path_for_the_workers(tmp_path: Path, monkey
         ("fp8: true, compile_repeated_blocks: true", "can't be compiled with profit"),
     ],
 )
-def test_what_does_not_go_together_is_told(tmp_path: Path, options: str, message: str) -> None:
+def test_what_does_not_go_together_is_reported(tmp_path: Path, options: str, message: str) -> None:
     assert message in only_problem(tmp_path, written(options)).message
 
 
@@ -167,6 +167,6 @@ def test_a_report_says_first_which_options_changed_its_edits(
     assert found == ([f"{text} {named}."] if named else [])
 
 
-def test_the_options_that_are_on_are_told_apart(tmp_path: Path) -> None:
+def test_the_options_that_are_on_are_distinguished(tmp_path: Path) -> None:
     config = config_with(tmp_path, "fp8: true, attention_backend: native")
     assert optimizations(config) == {"exact": {"attention_backend": "native"}, "approximate": {"fp8": True}}

@@ -43,7 +43,7 @@ def test_the_command_line_wins(tmp_path: Path, text: str) -> None:
     assert config.logging.level == "DEBUG"
 
 
-def test_a_wrong_option_is_told_with_its_name(tmp_path: Path) -> None:
+def test_a_wrong_option_is_reported_with_its_name(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, "logging: {}", Overrides(limit=0))
     assert problem.path == "benchmark.limit"
     assert problem.message == "must be 1 to 1000000000, found 0 (from --limit)"

@@ -61,7 +61,7 @@ EACH = {
 }
 
 
-def test_many_different_mistakes_are_all_told_at_once_and_each_once(tmp_path: Path) -> None:
+def test_many_different_mistakes_are_all_reported_at_once_and_each_once(tmp_path: Path) -> None:
     environment = Environment(more=(lambda config: category_problems(config, ["物理", "天空"]),))
     found = [problem.path for problem in problems_of(tmp_path, FIFTEEN, environment=environment)]
     assert len(found) == len(EACH)
@@ -186,7 +186,7 @@ def test_a_wrong_value_does_not_hide_what_only_whole_sections_show(tmp_path: Pat
     assert [problem.path for problem in found] == ["scheduler.round_size", "scheduler.dead_after_seconds"]
 
 
-def test_what_only_follows_from_a_mistake_is_not_told(tmp_path: Path) -> None:
+def test_what_only_follows_from_a_mistake_is_not_reported(tmp_path: Path) -> None:
     problem = only_problem(tmp_path, "reward_model: {type: qwen3_vl_subprocess, params: {conda_env: [a]}}")
     assert "must be the name of a conda environment" in problem.message
 

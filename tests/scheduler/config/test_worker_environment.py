@@ -71,13 +71,13 @@ def test_a_python_that_is_too_old_is_the_only_thing_said(version: str) -> None:
     assert found(python="3.13.0") == []
 
 
-def test_all_that_is_missing_is_told_at_once_by_the_names_of_pip() -> None:
+def test_all_that_is_missing_is_reported_at_once_by_the_names_of_pip() -> None:
     assert found(imports__zmq={"state": "missing"}, packages__torch={"state": "missing"}) == [
         "it lacks pyzmq (imported as zmq), torch"
     ]
 
 
-def test_a_package_that_cannot_be_imported_is_told_with_its_error_and_not_what_follows_from_it() -> None:
+def test_a_package_that_cannot_be_imported_is_reported_with_its_error_and_not_what_follows_from_it() -> None:
     broken = {"state": "broken", "error": "ImportError: libz.so"}
     follows = {"state": "broken", "error": "ImportError: no numpy"}
     assert found(imports__numpy=broken) == ["numpy can't be imported in it: ImportError: libz.so"]
@@ -95,7 +95,7 @@ def test_every_package_that_a_reward_needs_is_looked_for() -> None:
     assert {imported.get(name, name) for name in names} <= {*IMPORTED, *REWARD.packages}
 
 
-def test_a_warmbench_that_speaks_otherwise_is_told_with_its_place() -> None:
+def test_a_warmbench_that_speaks_otherwise_is_reported_with_its_place() -> None:
     assert found(protocol_version=99) == [
         f"the warmbench of it speaks protocol 99, this one {PROTOCOL_VERSION} (it was found in /e/protocol)"
     ]
@@ -156,7 +156,7 @@ def test_a_python_that_reports_nothing_is_quoted(tmp_path: Path, text: str, said
     assert problem.hint == f"try `{python} -s`"
 
 
-def test_a_file_that_is_no_program_for_this_machine_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_program_for_this_machine_is_reported(tmp_path: Path) -> None:
     python = program(tmp_path, "")
     python.write_bytes(b"\x7fELF, or so it says")
     (problem,) = problems(tmp_path, python)

@@ -49,7 +49,7 @@ def test_a_file_that_is_not_utf8_names_the_line(tmp_path: Path) -> None:
         read_source(path)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         read_source(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="can't be read"):
@@ -128,12 +128,12 @@ def test_tags_beyond_plain_values_are_refused(tmp_path: Path, value: str) -> Non
     assert "is not accepted (line 1)" in problems[0].message
 
 
-def test_keys_that_are_no_words_are_told(tmp_path: Path) -> None:
+def test_keys_that_are_no_words_are_reported(tmp_path: Path) -> None:
     source = read(tmp_path, "a:\n  [1, 2]: x\n  1.5: y\n  ~: z\n")
     assert [problem.path for problem in source.problems] == ["a", "a.1.5", "a.~"]
 
 
-def test_a_number_beyond_all_measure_is_told(tmp_path: Path) -> None:
+def test_a_number_of_too_many_digits_is_reported(tmp_path: Path) -> None:
     assert "too long for a number" in read(tmp_path, f"a: {'9' * 6000}\n").problems[0].message
 
 
@@ -144,7 +144,7 @@ def test_lines_and_words_are_kept(tmp_path: Path) -> None:
     assert source.where(("c",)) == ""
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
     assert read_source(path).data == {"a": 1}

@@ -135,7 +135,7 @@ def test_progress_is_reported_once_a_step(editor: QwenImageEditEditor) -> None:
     assert steps == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_the_text_encoder_is_told_where_the_image_is(editor: QwenImageEditEditor, tiny_editor_path: Path) -> None:
+def test_the_text_encoder_gets_the_positions_of_the_image(editor: QwenImageEditEditor, tiny_editor_path: Path) -> None:
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration
 
@@ -179,7 +179,7 @@ def test_the_image_is_the_one_that_the_pipeline_makes_by_itself(editor: QwenImag
     assert image.tobytes() == reference
 
 
-def test_running_out_of_memory_is_told_and_leaves_no_trace(editor: QwenImageEditEditor, reference: bytes) -> None:
+def test_running_out_of_memory_is_reported_and_leaves_no_trace(editor: QwenImageEditEditor, reference: bytes) -> None:
     import torch
 
     with pytest.raises(ModelError, match=r"out of memory on cpu.*1 GiB") as caught:

@@ -157,7 +157,7 @@ def test_another_checkpoint_in_place_has_the_same_options(
     assert not editor.replace(spec(other_tiny_editor_path, {})), "without the options it is another model"
 
 
-def test_a_transformer_that_has_to_be_read_anew_for_another_checkpoint_has_the_same_options(
+def test_a_transformer_that_has_to_be_loaded_again_for_another_checkpoint_has_the_same_options(
     tiny_editor_path: Path, tmp_path: Path
 ) -> None:
     other = Path(shutil.copytree(tiny_editor_path, tmp_path / "other"))

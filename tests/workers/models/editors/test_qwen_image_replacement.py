@@ -63,7 +63,7 @@ def test_another_dtype_is_no_replacement(tiny_editor_path: Path, other_tiny_edit
     assert editor.spec == spec(tiny_editor_path)
 
 
-def test_a_component_of_another_shape_is_read_anew(tiny_editor_path: Path, tmp_path: Path) -> None:
+def test_a_component_of_another_shape_is_loaded_again(tiny_editor_path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "other-shape"
     shutil.copytree(tiny_editor_path, folder)
     config = json.loads((folder / "transformer" / "config.json").read_text())
@@ -98,7 +98,7 @@ def test_a_text_encoder_whose_configuration_an_older_library_wrote_is_the_same(
     assert np.array_equal(edit(editor), edit(loaded(folder)))
 
 
-def test_a_text_encoder_that_differs_deep_in_its_configuration_is_read_anew(
+def test_a_text_encoder_that_differs_deep_in_its_configuration_is_loaded_again(
     tiny_editor_path: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "other-eps"

@@ -75,7 +75,7 @@ def test_progress_comes_at_least_every_50_ms(editor: SimulatedEditor) -> None:
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_keys_of_the_real_editor_are_passed_over(editor: SimulatedEditor) -> None:
+def test_keys_of_the_real_editor_are_ignored(editor: SimulatedEditor) -> None:
     request = edit_request(latency_ms=0, num_inference_steps=50, true_cfg_scale=4.0, negative_prompt=" ", seed=3)
     assert editor.edit(request, no_progress).size == request.image.size
 

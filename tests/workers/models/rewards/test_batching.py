@@ -46,7 +46,7 @@ def test_batches_are_halved_until_they_fit_and_stay_so(caplog: pytest.LogCapture
     ]
 
 
-def test_a_single_row_that_does_not_fit_is_tried_once_more_and_then_failed() -> None:
+def test_a_single_row_that_does_not_fit_is_tried_again_and_then_failed() -> None:
     tries = []
 
     def fails(batch: Sequence[int]) -> Exception | None:

@@ -139,7 +139,7 @@ def mappings_of(file: Path) -> tuple[list[range], int]:
     return places, own_kb
 
 
-def test_a_missing_model_is_told_with_its_name(tmp_path: Path) -> None:
+def test_a_missing_model_is_reported_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no-such-model") as caught:
         loaded(tmp_path / "no-such-model")
     assert caught.value.kind == "model_not_found"

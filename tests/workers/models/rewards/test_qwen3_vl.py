@@ -181,7 +181,7 @@ class MumblesFirst(Qwen3VLReward):
         return [type(reply)("图像不错。", cut_off=False) for reply in replies] if self.asked == 1 else replies
 
 
-def test_an_unreadable_reply_is_asked_for_once_more(tiny_trained_reward_path: Path) -> None:
+def test_an_unreadable_reply_is_asked_for_again(tiny_trained_reward_path: Path) -> None:
     model = loaded(tiny_trained_reward_path, MumblesFirst)
     scores = score(model, [asked(grey(10)), asked(grey(250))], {"batch_size": 2, "max_new_tokens": 32})
     assert list(scores.batch_sizes) == [2, 2]
