@@ -189,7 +189,7 @@ def _section(
         "class_path": (None, Field(default=None, description=none_beside)),
         "params": (values, Field(default_factory=values, description=f"The {model.role}'s parameters.")),
     }
-    if model.free:
+    if model is OWN[model.role]:
         fields["type"] = (None, Field(default=None, description="Not beside a class of one's own."))
         fields["class_path"] = (_CLASS_PATH, Field(default="package.module.ClassName", description=meaning))
     section = create_model(name, __base__=base, **fields)
