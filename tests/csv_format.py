@@ -8,12 +8,12 @@ from tests.plugin_packages import install
 
 SOURCE = """
 import csv
-from scheduler.benchmark.formats import Format, PlainItem, image_file
+from scheduler.benchmark.formats import Format, Item, image_file
 
 def read(path):
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            yield PlainItem(row["id"], row["category"], row["instruction"], image_file(path.parent, row["image"]))
+            yield Item(row["id"], row["category"], row["instruction"], image_file(path.parent, row["image"]))
 
 FORMAT = Format("csv", "a CSV file beside its images", read, detect=lambda path: path.suffix == ".csv")
 """

@@ -25,11 +25,7 @@ _PREFIX_ROOM = 1100
 
 
 def decode_base64(chunks: Iterable[bytes]) -> bytes:
-    """Decode the inside of a JSON string, given in pieces of any size.
-
-    Raises:
-        PairError: ``bad_base64``.
-    """
+    """Decode the inside of a JSON string, given in pieces of any size; raises ``PairError`` (``bad_base64``)."""
     result = io.BytesIO()  # its getvalue() does not copy, as bytes(bytearray) would
     rest = b""
     ended = False

@@ -10,15 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from scheduler.benchmark.formats.declaration import Category, Item
+from scheduler.benchmark.formats.declaration import Category, Item, Value
 from scheduler.benchmark.names import PairIds, checked_name, checked_text, shown
-from scheduler.benchmark.pairs import (
-    BadPair,
-    Benchmark,
-    DataError,
-    Pair,
-    PairError,
-)
+from scheduler.benchmark.pairs import BadPair, Benchmark, DataError, Pair, PairError
 
 MAX_PAIRS = 100_000
 MAX_CATEGORIES = 10_000
@@ -37,7 +31,7 @@ class _Group:
 
 
 class Collector:
-    """Takes the items of one benchmark."""
+    """Takes the items of one benchmark. All methods raise ``DataError`` if the data as a whole cannot be used."""
 
     def __init__(
         self, *, categories: Sequence[str] | None = None, limit: int | None = None, thorough: bool = False
@@ -60,30 +54,22 @@ class Collector:
         self.warnings: list[str] = []
 
     def open_category(self, category: Category) -> None:
-        """Note a category that the next items belong to.
-
-        Raises:
-            DataError: there are too many.
-        """
+        """Note a category that the next items belong to."""
         self._opened += 1
         self._position = 0
-        self._group = _group(category, f"#{self._opened}")
+        self._group = _group(category.name, f"#{self._opened}")
         if self._group.name in self._seen:
             self._repeated[self._group.name] = None
         self._note(self._group)
 
     def take(self, item: Item) -> None:
-        """Take the next item.
-
-        Raises:
-            DataError: there are too many pairs or categories.
-        """
+        """Take the next item."""
         index = self.items
         self.items += 1
         self._position += 1
         group = self._group
         if group is None:
-            group = _group(item, NO_CATEGORY)
+            group = _group(item.category, NO_CATEGORY)
             self._note(group)
         self._seen[group.name] += 1
         self._left_out += self._wanted is not None and group.problem is not None
@@ -94,11 +80,7 @@ class Collector:
             self._record(index, group, item)
 
     def finish(self, path: str, format_name: str) -> Benchmark:
-        """Name the items that still lack a name, and return the benchmark.
-
-        Raises:
-            DataError: there is nothing in it, or nothing of the wanted categories.
-        """
+        """Name the items that still lack a name, and return the benchmark."""
         self._check_categories()
         if not self._taken:
             raise DataError("there is no pair in it" + (f" in {_listed(self._wanted)}" if self._wanted else ""))
@@ -128,7 +110,7 @@ class Collector:
 
     def _record(self, index: int, group: _Group, item: Item) -> None:
         """Make a pair of the item, or a bad one: its first problem counts."""
-        problems: list[PairError] = []
+        problems = [problem for problem in (item.problem, group.problem) if problem is not None]
 
         def checked(check: Callable[[], T]) -> T | None:
             try:
@@ -137,9 +119,6 @@ class Collector:
                 problems.append(problem)
                 return None
 
-        checked(item.check)
-        if group.problem is not None:
-            problems.append(group.problem)
         pair_id = checked(lambda: checked_name(item.pair_id, "pair_id"))
         owner = None
         if pair_id is not None and group.problem is None:
@@ -180,10 +159,9 @@ class Collector:
         return warnings
 
 
-def _group(entry: Category | Item, stand_in: str) -> _Group:
+def _group(name: Value, stand_in: str) -> _Group:
     try:
-        name = entry.name if isinstance(entry, Category) else entry.category
-        return _Group(stand_in, name) if isinstance(name, PairError) else _Group(checked_name(name, "category"))
+        return _Group(checked_name(name, "category"))
     except PairError as problem:
         return _Group(stand_in, problem)
 

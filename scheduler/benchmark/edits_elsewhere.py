@@ -44,14 +44,6 @@ class EditsElsewhere:
     refused: Mapping[EditUnit, str]
     warnings: tuple[str, ...]
 
-    def image_path(self, unit: EditUnit) -> str:
-        """Return the path of the edit's image.
-
-        Raises:
-            KeyError: it has none.
-        """
-        return self.images[unit]
-
 
 def match(
     place: str,

@@ -132,11 +132,7 @@ def _in_list(place: Path) -> list[FoundImage]:
 
 
 def _entry(text: bytes, folder: Path, number: int) -> FoundImage:
-    """Read one line of a list.
-
-    Raises:
-        ValueError: it is invalid.
-    """
+    """Read one line of a list; raises ``ValueError`` if it is invalid."""
     try:
         entry: Any = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

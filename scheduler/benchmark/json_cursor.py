@@ -58,11 +58,7 @@ class Cursor:
     """A position in the file. Each method reads one value and moves behind it."""
 
     def __init__(self, file: FileIO) -> None:
-        """Start at the beginning of the file, behind a byte order mark.
-
-        Raises:
-            JsonError: the file is empty, or text in UTF-16 or UTF-32.
-        """
+        """Start at the beginning of the file, behind a byte order mark. All methods raise ``JsonError``."""
         self._file = file
         self._window = b""
         self._window_start = 0
@@ -161,11 +157,7 @@ class Cursor:
         return os.pread(self._file.fileno(), piece.length, piece.start)
 
     def text(self, piece: Piece) -> str:
-        """Return the text of a string; bytes that are not UTF-8 become lone surrogates.
-
-        Raises:
-            ValueError: it has a wrong escape.
-        """
+        """Return the text of a string (not UTF-8: lone surrogates); raises ``ValueError`` for a wrong escape."""
         raw = self.raw(piece).decode("utf-8", "surrogateescape")
         text: str = json.loads(f'"{raw}"', strict=False) if "\\" in raw else raw
         return text

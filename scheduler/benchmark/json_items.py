@@ -6,15 +6,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from scheduler.benchmark.formats.declaration import Item
 from scheduler.benchmark.json_cursor import Cursor, JsonError, Piece
 from scheduler.benchmark.names import MAX_NAME, MAX_TEXT, checked_name, checked_text
-from scheduler.benchmark.pairs import DataError, ImageOpener, PairError
+from scheduler.benchmark.pairs import DataError, PairError, SourceImage
 
 _BYTES_PER_CHARACTER = 12  # an astral character written as two escapes
 _INTEGER = re.compile(rb"-?[0-9]+")
+
+T = TypeVar("T")
+Reads = ParamSpec("Reads")
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,7 @@ class Fields:
 
 @contextmanager
 def reading_json(file: Path) -> Iterator[Cursor]:
-    """Open the file.
-
-    Raises:
-        DataError: in the block, too: it is no JSON.
-        OSError: it cannot be read.
-    """
+    """Open the file. Raises ``DataError``, also in the block, if it is not JSON."""
     try:
         with file.open("rb", buffering=0) as raw:
             yield Cursor(raw)
@@ -73,8 +73,8 @@ def reading_json(file: Path) -> Iterator[Cursor]:
 class ItemReader:
     """Reads the lists of one file, item by item."""
 
-    def __init__(self, cursor: Cursor, names: FieldNames, open_image: Callable[[Fields], ImageOpener]) -> None:
-        """``open_image`` raises ``PairError`` for a field that does not name an image."""
+    def __init__(self, cursor: Cursor, names: FieldNames, open_image: Callable[..., SourceImage]) -> None:
+        """``open_image`` takes an item's ``Fields``, and then is an ``ImageOpener``."""
         self._cursor = cursor
         self._names = names
         self._open_image = open_image
@@ -88,15 +88,18 @@ class ItemReader:
             fields = read_fields(cursor, names)
             self._count += 1
             self._recognized |= not fields.values.keys().isdisjoint({names.image, names.instruction})
-            yield JsonItem(cursor, names, fields, self._open_image)
+            yield Item(
+                pair_id=value_of(read_name, cursor, fields, *names.pair_id),
+                category=value_of(read_name, cursor, fields, names.category),
+                instruction=value_of(_read_instruction, cursor, fields, names.instruction),
+                image=partial(self._open_image, fields),
+                description=value_of(read_text, cursor, fields, *names.description),
+                reference=value_of(read_text, cursor, fields, *names.reference),
+                problem=_problem(fields),
+            )
 
     def finish(self) -> None:
-        """Check that the file ends here.
-
-        Raises:
-            DataError: no item has the fields that make a pair.
-            JsonError: more text follows.
-        """
+        """Check that the file ends here, and that an item had the fields that make a pair (``DataError`` if none)."""
         self._cursor.finish()
         if self._count and not self._recognized:
             raise DataError(
@@ -105,59 +108,24 @@ class ItemReader:
             )
 
 
-class JsonItem:
-    """One item; its values are read from the file when they are asked for."""
+def _problem(fields: Fields) -> PairError | None:
+    if fields.kind != "object":
+        return PairError("bad_field", f"the item is a JSON {fields.kind}; expected an object")
+    if fields.twice:
+        return PairError("bad_field", f"{min(fields.twice)} is there more than once")
+    return None
 
-    def __init__(
-        self, cursor: Cursor, names: FieldNames, fields: Fields, open_image: Callable[[Fields], ImageOpener]
-    ) -> None:
-        self._cursor = cursor
-        self._names = names
-        self._fields = fields
-        self._open_image = open_image
 
-    def check(self) -> None:
-        fields = self._fields
-        if fields.kind != "object":
-            raise PairError("bad_field", f"the item is a JSON {fields.kind}; expected an object")
-        if fields.twice:
-            raise PairError("bad_field", f"{min(fields.twice)} is there more than once")
-
-    @property
-    def pair_id(self) -> str:
-        return read_name(self._cursor, self._fields, *self._names.pair_id)
-
-    @property
-    def category(self) -> str:
-        return read_name(self._cursor, self._fields, self._names.category)
-
-    @property
-    def instruction(self) -> str:
-        text = read_text(self._cursor, self._fields, self._names.instruction)
-        if text is None or not text.strip():
-            reason = "missing" if text is None else "empty"
-            raise PairError("no_instruction", f"{self._names.instruction} is {reason}")
-        return text
-
-    @property
-    def description(self) -> str | None:
-        return read_text(self._cursor, self._fields, *self._names.description)
-
-    @property
-    def reference(self) -> str | None:
-        return read_text(self._cursor, self._fields, *self._names.reference)
-
-    @property
-    def image(self) -> ImageOpener:
-        return self._open_image(self._fields)
+def value_of(read: Callable[Reads, T], *args: Reads.args, **kwargs: Reads.kwargs) -> T | PairError:
+    """Return what ``read`` returns, or the ``PairError`` that it raises."""
+    try:
+        return read(*args, **kwargs)
+    except PairError as error:
+        return error
 
 
 def read_fields(cursor: Cursor, names: FieldNames) -> Fields:
-    """Read one item of any kind.
-
-    Raises:
-        JsonError: from the cursor.
-    """
+    """Read one item of any kind."""
     kind = cursor.next_kind()
     if kind != "object":
         cursor.skip()
@@ -177,11 +145,7 @@ def read_fields(cursor: Cursor, names: FieldNames) -> Fields:
 
 
 def read_name(cursor: Cursor, fields: Fields, *names: str) -> str:
-    """Return the id or category name.
-
-    Raises:
-        PairError: ``bad_id``.
-    """
+    """Return the id or category name; raises ``PairError`` (``bad_id``) if it cannot be used."""
     name, piece = fields.get(*names)
     if piece is None:
         raise PairError("bad_id", f"{' or '.join(names)} is missing")
@@ -189,11 +153,7 @@ def read_name(cursor: Cursor, fields: Fields, *names: str) -> str:
 
 
 def name_of(cursor: Cursor, piece: Piece, what: str) -> str:
-    """Return a value as a name: a text, or an integer in decimal.
-
-    Raises:
-        PairError: ``bad_id``.
-    """
+    """Return a value as a name: a text, or an integer in decimal. Raises ``PairError`` (``bad_id``)."""
     if piece.kind == "number" and piece.length <= MAX_NAME:
         digits = cursor.raw(piece)
         if _INTEGER.fullmatch(digits):
@@ -214,11 +174,7 @@ def name_of(cursor: Cursor, piece: Piece, what: str) -> str:
 
 
 def read_text(cursor: Cursor, fields: Fields, *names: str) -> str | None:
-    """Return the text of the first of these fields that is there; null if there is none.
-
-    Raises:
-        PairError: ``bad_field``.
-    """
+    """Return the text of the first of these fields that is there, or None; raises ``PairError`` (``bad_field``)."""
     if not names:
         return None
     name, piece = fields.get(*names)
@@ -235,12 +191,15 @@ def read_text(cursor: Cursor, fields: Fields, *names: str) -> str | None:
     return checked_text(text, name)
 
 
-def image_piece(fields: Fields, names: FieldNames) -> Piece:
-    """Return the place of the image's field.
+def _read_instruction(cursor: Cursor, fields: Fields, name: str) -> str:
+    text = read_text(cursor, fields, name)
+    if text is None or not text.strip():
+        raise PairError("no_instruction", f"{name} is {'missing' if text is None else 'empty'}")
+    return text
 
-    Raises:
-        PairError: ``bad_field``.
-    """
+
+def image_piece(fields: Fields, names: FieldNames) -> Piece:
+    """Return the place of the image's field; raises ``PairError`` (``bad_field``)."""
     name, piece = fields.get(names.image)
     if piece is None:
         raise PairError("bad_field", f"{name} is missing")

@@ -21,16 +21,11 @@ def load_benchmark(
     thorough: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Benchmark:
-    """Load the pairs of a file or folder.
+    """Load the pairs of a file or folder, of this format and these categories only if they are given.
 
-    Args:
-        path: the file or folder.
-        format_name: the format; null: what the path is detected to be.
-        categories: only these; null: all.
-        limit: at most N items of each category, in the data's order, bad ones included; at least 1.
-        thorough: decode every image whole. Otherwise an image that is broken behind its header (and, in a PNG, with
-            correct checksums) is found only when it is decoded.
-        progress: called after each item with the number of items read.
+    ``limit`` is the most items of each category, in the data's order, bad ones included; at least 1. ``progress`` is
+    called after each item with the number of items read. ``thorough`` decodes every image whole; otherwise an image
+    that is broken behind its header (and, in a PNG, with correct checksums) is found only when it is decoded.
 
     Raises:
         DataError: the data as a whole cannot be used; the message names the file.
@@ -51,11 +46,7 @@ def load_benchmark(
 
 
 def format_named(name: str) -> Format:
-    """Return the format of this name.
-
-    Raises:
-        DataError: there is none, or its package is broken.
-    """
+    """Return the format of this name; raises ``DataError`` if there is none, or if its package is broken."""
     try:
         return FORMATS.get(name)
     except KeyError:

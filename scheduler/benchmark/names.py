@@ -37,11 +37,7 @@ def name_problem(name: str) -> str | None:
 
 
 def checked_name(value: object, what: str) -> str:
-    """Return the id or category name.
-
-    Raises:
-        PairError: ``bad_id``.
-    """
+    """Return the id or category name. Raises the value if it is a ``PairError``, ``bad_id`` if it cannot be used."""
     name = _text(value, what, "bad_id")
     if name is None:
         raise PairError("bad_id", f"{what} is missing")
@@ -52,11 +48,7 @@ def checked_name(value: object, what: str) -> str:
 
 
 def checked_text(value: object, what: str) -> str | None:
-    """Return the text, or null if there is none.
-
-    Raises:
-        PairError: ``bad_field``.
-    """
+    """Return the text, or None. Raises the value if it is a ``PairError``, ``bad_field`` if it cannot be used."""
     text = _text(value, what, "bad_field") or ""
     try:
         text.encode("utf-8")
@@ -68,6 +60,8 @@ def checked_text(value: object, what: str) -> str | None:
 
 
 def _text(value: object, what: str, kind: BadKind) -> str | None:
+    if isinstance(value, PairError):
+        raise value
     if value is not None and not isinstance(value, str):
         raise PairError(kind, f"{what} is of the type {type(value).__name__}; expected text")
     return value

@@ -37,22 +37,13 @@ class SourceImage(Protocol):
     def sha256(self) -> str: ...
 
     def read(self) -> bytes:
-        """Return the image as it was encoded (PNG, JPEG, ...).
-
-        Raises:
-            PairError: it was removed or replaced since it was loaded.
-        """
+        """Return the encoded image; raises ``PairError`` if it was removed or replaced since it was loaded."""
 
 
 class ImageOpener(Protocol):
-    """Looks at an image of the data; ``thorough`` decodes it whole."""
+    """Looks at an image of the data, and decodes it whole if ``thorough``. Raises ``PairError`` if it is bad."""
 
-    def __call__(self, *, thorough: bool) -> SourceImage:
-        """Return where the image is, with its size and hash.
-
-        Raises:
-            PairError: it cannot be used.
-        """
+    def __call__(self, *, thorough: bool) -> SourceImage: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,7 @@ class FileSource:
 
     @classmethod
     def inspect(cls, path: Path, *, thorough: bool) -> FileSource:
-        """Inspect the image at this absolute path.
-
-        Raises:
-            PairError: it cannot be read, is no good image, or is too large.
-        """
+        """Inspect the image at this absolute path; raises ``PairError`` if it cannot be used."""
         data = _read_file(path)
         return cls(path, hashlib.sha256(data).hexdigest(), inspect_image(data, thorough=thorough))
 
@@ -54,11 +50,7 @@ class EmbeddedSource:
 
     @classmethod
     def inspect(cls, path: Path, offset: int, length: int, *, thorough: bool) -> EmbeddedSource:
-        """Decode the string in the file at this absolute path, and inspect the image.
-
-        Raises:
-            PairError: it is no base64, no good image, or too large.
-        """
+        """Decode the string in the file at this absolute path, and inspect the image; raises ``PairError``."""
         if length > MAX_IMAGE_BYTES:
             raise PairError(
                 "image_too_large", f"the image is a string of {length} bytes; at most {MAX_IMAGE_BYTES} are accepted"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
+
+from scheduler.benchmark.pairs import Pair
 
 
 class EditUnit(NamedTuple):
@@ -41,24 +43,6 @@ class ScoreUnit(NamedTuple):
         return f"{self.edit.job}/{self.pass_}"
 
 
-class Named(Protocol):
-    """Has the name of a pair."""
-
-    @property
-    def category(self) -> str: ...
-
-    @property
-    def pair_id(self) -> str: ...
-
-
-class Pairs(Protocol):
-    """Pairs in their order."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, place: int, /) -> Named: ...
-
-
 class Units(Protocol):
     """Edits in their order, as in a list."""
 
@@ -72,7 +56,7 @@ class Units(Protocol):
 class AllEdits:
     """All edits of these pairs: every sample of the first pair, then of the next. Each is made when needed."""
 
-    def __init__(self, pairs: Pairs, samples: int = 1) -> None:
+    def __init__(self, pairs: Sequence[Pair], samples: int = 1) -> None:
         self._pairs = pairs
         self._samples = samples
 

@@ -142,7 +142,7 @@ def look_at(edits: EditsElsewhere, unit: EditUnit, *, thorough: bool = False) ->
         raise RefusedError("bad_image", edits.refused[unit])
     if unit not in edits.images:
         raise RefusedError(NO_IMAGE, f"there is no image of it in {edits.place}")
-    path = Path(edits.image_path(unit))
+    path = Path(edits.images[unit])
     if encodable(str(path)) != str(path):
         raise RefusedError("bad_image", f"the path {one_line(path, 400)} is not valid UTF-8")
     try:

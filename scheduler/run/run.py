@@ -216,7 +216,7 @@ class Run:
 
     def _image_path(self, unit: EditUnit) -> str:
         if self._options.edits is not None:
-            return self._options.edits.image_path(unit)
+            return self._options.edits.images[unit]
         return self._directory.image_path(unit.category, unit.pair_id, unit.sample)
 
     def _trace(self) -> Trace | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from scheduler.benchmark.pairs import ImageOpener, PairError
 from workers.models.plugins import Registry
@@ -18,45 +17,21 @@ class Category:
     name: str | PairError
 
 
-class Item(Protocol):
-    """One item. Its values are read when they are needed, and checked then; each may raise ``PairError``."""
-
-    @property
-    def pair_id(self) -> str | None: ...
-
-    @property
-    def category(self) -> str | None:
-        """Needed where no ``Category`` came before."""
-
-    @property
-    def instruction(self) -> str | None: ...
-
-    @property
-    def description(self) -> str | None: ...
-
-    @property
-    def reference(self) -> str | None: ...
-
-    @property
-    def image(self) -> ImageOpener: ...
-
-    def check(self) -> None:
-        """Raise ``PairError`` for what is wrong with the item as a whole."""
+Value = str | PairError | None
+"""A text, why it cannot be used, or None where there is none."""
 
 
-@dataclass(frozen=True)
-class PlainItem:
-    """An item whose values are known."""
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item. ``category`` is needed where no ``Category`` came before; ``problem`` is one of the item as a whole."""
 
-    pair_id: str | None
-    category: str | None
-    instruction: str | None
+    pair_id: Value
+    category: Value
+    instruction: Value
     image: ImageOpener
-    description: str | None = None
-    reference: str | None = None
-
-    def check(self) -> None:
-        return None
+    description: Value = None
+    reference: Value = None
+    problem: PairError | None = None
 
 
 @dataclass(frozen=True)

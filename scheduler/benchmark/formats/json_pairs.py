@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from scheduler.benchmark.formats.declaration import Category, Format, Item
-from scheduler.benchmark.json_cursor import Cursor, Piece
-from scheduler.benchmark.json_items import FieldNames, Fields, ItemReader, image_piece, name_of, reading_json
+from scheduler.benchmark.json_items import FieldNames, Fields, ItemReader, image_piece, name_of, reading_json, value_of
 from scheduler.benchmark.names import shown
-from scheduler.benchmark.pairs import DataError, ImageOpener, PairError
+from scheduler.benchmark.pairs import DataError, PairError, SourceImage
 from scheduler.benchmark.sources import EmbeddedSource
 
 FIELDS = FieldNames(
@@ -24,9 +22,9 @@ FIELDS = FieldNames(
 def read(path: Path) -> Iterator[Category | Item]:
     file = path.resolve()
 
-    def open_image(fields: Fields) -> ImageOpener:
+    def open_image(fields: Fields, *, thorough: bool) -> SourceImage:
         piece = image_piece(fields, FIELDS)
-        return partial(EmbeddedSource.inspect, file, piece.start, piece.length)
+        return EmbeddedSource.inspect(file, piece.start, piece.length, thorough=thorough)
 
     with reading_json(file) as cursor:
         reader = ItemReader(cursor, FIELDS, open_image)
@@ -35,7 +33,7 @@ def read(path: Path) -> Iterator[Category | Item]:
             yield from reader.items()
         elif kind == "object":
             for number, key in enumerate(cursor.members(), 1):
-                name = _category(cursor, key)
+                name = value_of(name_of, cursor, key, "category")
                 kind = cursor.next_kind()
                 if kind != "list":
                     where = shown(f"#{number}" if isinstance(name, PairError) else name)
@@ -48,13 +46,6 @@ def read(path: Path) -> Iterator[Category | Item]:
         else:
             raise DataError(f"it holds a JSON {kind}; expected a list of pairs or an object {{category: [pair, ...]}}")
         reader.finish()
-
-
-def _category(cursor: Cursor, key: Piece) -> str | PairError:
-    try:
-        return name_of(cursor, key, "category")
-    except PairError as error:
-        return error
 
 
 FORMAT = Format("json", "A JSON file: {category: [pair, ...]} or a list of pairs, images in base64.", read)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scheduler.benchmark.formats.declaration import Category, Format, Item
 from scheduler.benchmark.json_items import FieldNames, Fields, ItemReader, image_piece, read_text, reading_json
-from scheduler.benchmark.pairs import DataError, ImageOpener
+from scheduler.benchmark.pairs import DataError, SourceImage
 from scheduler.benchmark.sources import image_file
 
 LIST = "data_total.json"
@@ -29,9 +29,10 @@ def read(path: Path) -> Iterator[Category | Item]:
         raise DataError("this is neither a file nor a folder")
     with reading_json(file) as cursor:
 
-        def open_image(fields: Fields) -> ImageOpener:
+        def open_image(fields: Fields, *, thorough: bool) -> SourceImage:
             image_piece(fields, FIELDS)
-            return image_file(file.parent, read_text(cursor, fields, FIELDS.image) or "")
+            name = read_text(cursor, fields, FIELDS.image) or ""
+            return image_file(file.parent, name)(thorough=thorough)
 
         reader = ItemReader(cursor, FIELDS, open_image)
         kind = cursor.next_kind()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.benchmark import DataError, load, load_benchmark
-from scheduler.benchmark.formats import Category, Format, Item, PlainItem, image_file
+from scheduler.benchmark.formats import Category, Format, Item, image_file
 from scheduler.benchmark.formats.declaration import FORMATS
 from tests.csv_format import install_csv_format, write_csv
 from tests.plugin_packages import install
@@ -100,7 +100,7 @@ def test_a_path_that_two_formats_recognize_is_refused(site: Path, tmp_path: Path
     [
         ("raise KeyError('id')", "KeyError: 'id'"),
         ("yield {'id': 1}", "AttributeError: 'dict' object has no attribute 'category'"),
-        ("yield PlainItem('1', 'c', 'x', lambda *, thorough: 1 / 0)", "ZeroDivisionError: division by zero"),
+        ("yield Item('1', 'c', 'x', lambda *, thorough: 1 / 0)", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_plug_in_that_fails_while_it_reads_is_named_with_its_error(
@@ -133,8 +133,8 @@ def reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *entries: Category 
     return [f"{item.key}: {getattr(item, 'message', 'good')}" for item in benchmark.items]
 
 
-def item(tmp_path: Path, pair_id: object = "1", category: object = None, instruction: object = "x") -> PlainItem:
-    return PlainItem(pair_id, category, instruction, image_file(tmp_path, "a.png"))  # type: ignore[arg-type] # wrong on purpose
+def item(tmp_path: Path, pair_id: object = "1", category: object = None, instruction: object = "x") -> Item:
+    return Item(pair_id, category, instruction, image_file(tmp_path, "a.png"))  # type: ignore[arg-type] # wrong on purpose
 
 
 def test_items_belong_to_the_category_before_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
