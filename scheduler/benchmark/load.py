@@ -58,12 +58,12 @@ def format_named(name: str) -> Format:
 
 def _check_place(path: Path) -> None:
     try:
-        found = path.resolve(strict=True)
+        resolved = path.resolve(strict=True)
     except FileNotFoundError as error:
         raise DataError("there is no such file or folder") from error
     except (OSError, ValueError, RuntimeError) as error:  # ValueError: a NUL byte; RuntimeError: a loop of links
         raise DataError(f"cannot be read: {error}") from error
-    if not (found.is_file() or found.is_dir()):
+    if not (resolved.is_file() or resolved.is_dir()):
         raise DataError("this is neither a file nor a folder")
 
 
