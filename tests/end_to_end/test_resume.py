@@ -269,7 +269,9 @@ def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> N
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
     process = user.start_run(config)
     wait_until(lambda: edits_done(user, 1))
+    process.send_signal(signal.SIGSTOP)  # it must not end before the second process has begun
     result = resume(user, config)
+    process.send_signal(signal.SIGCONT)
     assert result.code == 2, result.output
     assert "in use by another process" in result.output
     finish(process)
