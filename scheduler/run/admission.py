@@ -6,37 +6,26 @@ usable image has failed in the stage ``edit``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from scheduler.base.text import encodable, one_line
-from scheduler.benchmark import Benchmark, Pair
+from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import NO_IMAGE, EditsElsewhere
 from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.sources import FileSource
-from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit
-from scheduler.report import read_tallies
-from scheduler.run.resume import (
-    WRONG_IMAGE,
-    Remaining,
-    changed_rows,
-    counting_scores,
-    outdated,
-    score_reason,
-    stale_source,
-)
-from scheduler.run.unfinished import UnfinishedStages
-from scheduler.stages.edit_rows import MAX_MESSAGE
+from scheduler.benchmark.units import AllEdits, EditUnit
+from scheduler.run.resume import WRONG_IMAGE, Planner, outdated
+from scheduler.stages.edit_rows import MAX_MESSAGE, failed_edit
 from scheduler.stages.identity import elsewhere_identity
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
-from scheduler.store.rows import EditedRow, FailedRow, Row
+from scheduler.store.rows import EditedRow
 from scheduler.store.run_directory import RunDirectory
-from scheduler.store.tally import PairTally, SampleTally
+from scheduler.store.tally import SampleTally
 
 
-class Admission:
-    """Works out what there is to score, from the images and, for a resumed run, from its ledger."""
+class Admission(Planner):
+    """What there is to score, given the images; ``reward`` is None for a run that has no scores yet."""
 
     def __init__(
         self,
@@ -48,33 +37,8 @@ class Admission:
         *,
         reward: str | None,
     ) -> None:
-        """``reward`` is the loaded reward's fingerprint; None for a run that has no scores yet."""
-        self._benchmark = benchmark
-        self._task = task
-        self._directory = directory
-        self._expected = expected
+        super().__init__(benchmark, task, directory, expected, reward=reward)
         self._elsewhere = edits
-        self._reward = reward
-        self._rows: list[Row] = []
-        self._remaining = Remaining(rows=self._rows)
-
-    def remaining(self, rows: Iterable[Row]) -> Remaining:
-        """What is left, given all rows of the ledger; reads every image."""
-        unfinished = UnfinishedStages()
-        tallies = {
-            (tally.category, tally.pair_id): tally for tally in read_tallies(unfinished.pass_on(rows), self._expected)
-        }
-        self._rows += unfinished.rows()
-        for item in self._benchmark.items:
-            tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
-            if isinstance(item, Pair):
-                self._remaining.stale += stale_source(self._directory, item, tally)
-                for number in range(self._expected.samples_per_pair):
-                    unit = EditUnit(item.category, item.pair_id, number)
-                    self._look_at(unit, tally.samples.get(number) or SampleTally())
-            self._rows += changed_rows(item, tally)
-        self._remaining.left_out = list(tallies)
-        return self._remaining
 
     def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
         try:
@@ -83,8 +47,7 @@ class Admission:
             self._refuse(unit, sample, error)
             return
         before = None if sample.withdrawn else sample.edit
-        same_bytes = before is not None and before.sha256 == image.sha256
-        if before is None or not same_bytes or before.image != path:
+        if before is None or (before.sha256, before.image) != (image.sha256, path):
             if before is not None:
                 self._rows.append(outdated(unit, "edit", WRONG_IMAGE))
             self._rows.append(_edited(unit, path, image))
@@ -93,16 +56,8 @@ class Admission:
         thumbnail = self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample)
         if not kept and Path(thumbnail).exists():
             self._remaining.stale.append(thumbnail)  # it shows another image
-        counting, other = counting_scores(self._task, unit, sample, image.sha256, self._reward) if kept else ({}, [])
-        self._rows += other
-        remaining = self._remaining
-        remaining.reused_edits += 1
-        remaining.reuse(counting, sample)
-        passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
-        if len(counting) < len(passes):
-            remaining.scores |= counting
-            remaining.delivered.append((unit, image.sha256))
-            remaining.score_reasons.update(score_reason(sample, asked) for asked in passes if asked not in counting)
+        counting = self._counting_scores(unit, sample, image.sha256) if kept else {}
+        self._reuse(unit, sample, image.sha256, counting)
 
     def _refuse(self, unit: EditUnit, sample: SampleTally, error: RefusedError) -> None:
         self._remaining.missing[error.kind] += 1
@@ -111,16 +66,7 @@ class Admission:
             return
         if sample.edit is not None and not sample.withdrawn:
             self._rows.append(outdated(unit, "edit", WRONG_IMAGE))
-        self._rows.append(
-            FailedRow(
-                category=unit.category,
-                pair_id=unit.pair_id,
-                sample=unit.sample,
-                stage="edit",
-                kind=error.kind,
-                message=error.message,
-            )
-        )
+        self._rows.append(failed_edit(unit, None, "edit", error.kind, error.message, identity=None))
 
 
 class RefusedError(Exception):

@@ -8,6 +8,7 @@ source and instruction are still those of the benchmark.
 
 from __future__ import annotations
 
+import abc
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -59,35 +60,19 @@ class Remaining:
     missing: Counter[str] = field(default_factory=Counter)
     sums: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def reuse(self, scores: Iterable[ScoreUnit], sample: SampleTally) -> None:
-        """Count these scores of a sample as reused."""
-        for unit in scores:
-            count, total = self.sums.get(unit.edit.category, (0, 0.0))
-            self.sums[unit.edit.category] = (count + 1, total + sample.scores[unit.pass_].score)
-            self.reused_scores += 1
 
-
-class Resumption:
-    """Works out what remains of a run, from its ledger and its images."""
+class Planner(abc.ABC):
+    """Works out what is left of a run, from its ledger and its images."""
 
     def __init__(
-        self,
-        benchmark: Benchmark,
-        task: Task,
-        directory: RunDirectory,
-        expected: Expected,
-        *,
-        editor: str | None,
-        reward: str | None,
-        keep_images: bool,
+        self, benchmark: Benchmark, task: Task, directory: RunDirectory, expected: Expected, *, reward: str | None
     ) -> None:
-        """``editor`` and ``reward`` are the loaded models' fingerprints, None for a stage that is not asked for."""
+        """``reward`` is the loaded reward's fingerprint, None if this part of the run has no reward."""
         self._benchmark = benchmark
         self._task = task
         self._directory = directory
         self._expected = expected
-        self._editor, self._reward = editor, reward
-        self._keep_images = keep_images
+        self._reward = reward
         self._edits: list[EditUnit] = []
         self._rows: list[Row] = []
         self._remaining = Remaining(edits=self._edits, rows=self._rows)
@@ -102,60 +87,109 @@ class Resumption:
         tallies = {
             (tally.category, tally.pair_id): tally for tally in read_tallies(unfinished.pass_on(rows), self._expected)
         }
-        remaining = self._remaining
         self._rows += unfinished.rows()
         for item in self._benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
             if isinstance(item, Pair):
-                remaining.stale += stale_source(self._directory, item, tally)
-                for sample in range(self._expected.samples_per_pair):
-                    self._look_at(item, EditUnit(item.category, item.pair_id, sample), tally)
+                before = tally.planned.source_sha256 if tally.planned is not None else None
+                if before not in (None, item.sha256):
+                    thumbnail = self._directory.thumbnail_path(item.category, item.pair_id, None)
+                    self._remaining.stale.append(thumbnail)
+                for number in range(self._expected.samples_per_pair):
+                    unit = EditUnit(item.category, item.pair_id, number)
+                    self._look_at(unit, tally.samples.get(number) or SampleTally())
             # After the rows that withdraw results: if only some reach the disk, no result belongs to another pair.
-            self._rows += changed_rows(item, tally)
-        remaining.left_out = list(tallies)
-        return remaining
+            planned = list(planned_rows(item))
+            if tally.planned != planned[0] or (tally.load_failure is None) != isinstance(item, Pair):
+                self._rows += planned
+        self._remaining.left_out = list(tallies)
+        return self._remaining
 
-    def _look_at(self, pair: Pair, unit: EditUnit, tally: PairTally) -> None:
+    @abc.abstractmethod
+    def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
+        """Work out what is left of this sample."""
+
+    def _counting_scores(self, unit: EditUnit, sample: SampleTally, image_sha256: str) -> dict[ScoreUnit, str]:
+        """The scores of this image that count, with their identities; without a reward, all. Withdraws the others."""
+        counting: dict[ScoreUnit, str] = {}
+        for number, score in sorted(sample.scores.items()):
+            asked = ScoreUnit(unit, number)
+            identity = score.identity
+            if self._reward is None or identity == self._task.score_identity(asked, image_sha256, self._reward):
+                counting[asked] = identity
+            else:
+                self._rows.append(outdated(unit, "score", OTHER, pass_=number))
+        return counting
+
+    def _reuse(self, unit: EditUnit, sample: SampleTally, image_sha256: str, counting: dict[ScoreUnit, str]) -> bool:
+        """Reuse an edit and these of its scores; False if scores are left to be made."""
         remaining = self._remaining
-        sample = tally.samples.get(unit.sample)
-        if sample is None or sample.edit is None:
-            failed = sample is not None and sample.edit_failure is not None
-            self._make(unit, FAILED if failed else NEW)
+        remaining.reused_edits += 1
+        remaining.reused_scores += len(counting)
+        count, total = remaining.sums.get(unit.category, (0, 0.0))
+        scores = [sample.scores[asked.pass_].score for asked in counting]
+        remaining.sums[unit.category] = (count + len(scores), total + sum(scores))
+        missing = [number for number in range(self._task.passes) if ScoreUnit(unit, number) not in counting]
+        if not missing:
+            return True
+        remaining.scores |= counting
+        remaining.delivered.append((unit, image_sha256))
+        for number in missing:
+            failed = FAILED if number in sample.score_failures else NEW
+            remaining.score_reasons[OTHER if number in sample.scores else failed] += 1
+        return False
+
+
+class Resumption(Planner):
+    """What is left of a run that makes its edits itself."""
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        task: Task,
+        directory: RunDirectory,
+        expected: Expected,
+        *,
+        editor: str | None,
+        reward: str | None,
+        keep_images: bool,
+    ) -> None:
+        """``editor`` is the loaded editor's fingerprint, None if this part of the run has no editor."""
+        super().__init__(benchmark, task, directory, expected, reward=reward)
+        self._editor = editor
+        self._keep_images = keep_images
+
+    def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
+        if sample.edit is None:
+            self._make(unit, NEW if sample.edit_failure is None else FAILED)
             return
         edit = sample.edit
-        passes = [ScoreUnit(unit, number) for number in range(self._expected.reward_passes)]
-        counting, other = counting_scores(self._task, unit, sample, edit.sha256, self._reward)
-        self._rows += other
-        reason = OTHER if sample.withdrawn else self._why_outdated(pair, unit, sample.planned, edit.identity)
+        counting = self._counting_scores(unit, sample, edit.sha256)
+        complete = len(counting) == self._task.passes
+        reason = OTHER if sample.withdrawn else self._why_outdated(unit, sample.planned, edit.identity)
         path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
-        if reason is None and (self._keep_images or len(counting) < len(passes)):
+        if reason is None and (self._keep_images or not complete):
             recorded = edit.image == self._directory.recorded(path)
             state = image_state(path, edit.sha256) if recorded else "missing"
             if state == "wrong":
                 reason = WRONG_IMAGE
-            elif state == "missing" and len(counting) < len(passes):
+            elif state == "missing" and not complete:
                 reason = NO_IMAGE
-        if reason is not None:
-            # A run that only scores cannot replace an edit, whose file may come back.
-            file_alone = self._editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
-            if not (sample.withdrawn or file_alone):
-                self._rows.append(outdated(unit, "edit", reason))
-            if not file_alone:
-                remaining.stale.append(self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample))
-            remaining.scores |= counting
-            self._make(unit, reason)
+        if reason is None:
+            if self._reuse(unit, sample, edit.sha256, counting) and not self._keep_images:
+                self._remaining.removable.append(path)
             return
-        remaining.reused_edits += 1
-        remaining.reuse(counting, sample)
-        if len(counting) == len(passes):
-            if not self._keep_images:
-                remaining.removable.append(path)
-            return
-        remaining.scores |= counting
-        remaining.delivered.append((unit, edit.sha256))
-        remaining.score_reasons.update(score_reason(sample, asked) for asked in passes if asked not in counting)
+        # A run that only scores cannot replace an edit, whose file may come back.
+        file_alone = self._editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
+        if not (sample.withdrawn or file_alone):
+            self._rows.append(outdated(unit, "edit", reason))
+        if not file_alone:
+            self._remaining.stale.append(self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample))
+        self._remaining.scores |= counting
+        self._make(unit, reason)
 
-    def _why_outdated(self, pair: Pair, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
+    def _why_outdated(self, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
+        pair = self._task.pairs[unit.key]
         if self._editor is not None and identity == self._task.edit_identity(unit, self._editor):
             return None
         if planned is not None and planned.source_sha256 not in (None, pair.sha256):
@@ -173,49 +207,10 @@ class Resumption:
         self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self._expected.reward_passes
 
 
-def counting_scores(
-    task: Task, unit: EditUnit, sample: SampleTally, image_sha256: str, reward: str | None
-) -> tuple[dict[ScoreUnit, str], list[Row]]:
-    """The scores of this image that count, by the reward with this fingerprint, and rows that withdraw the others.
-
-    Without a reward all of them count.
-    """
-    counting: dict[ScoreUnit, str] = {}
-    rows: list[Row] = []
-    for number in range(task.passes):
-        score_unit, score = ScoreUnit(unit, number), sample.scores.get(number)
-        if score is None:
-            continue
-        if reward is None or score.identity == task.score_identity(score_unit, image_sha256, reward):
-            counting[score_unit] = score.identity
-        else:
-            rows.append(outdated(unit, "score", OTHER, pass_=number))
-    return counting, rows
-
-
-def score_reason(sample: SampleTally, unit: ScoreUnit) -> str:
-    """Why this score is asked for."""
-    if unit.pass_ in sample.scores:
-        return OTHER
-    return FAILED if unit.pass_ in sample.score_failures else NEW
-
-
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
     """All that a new run has to do."""
     edits = AllEdits(benchmark.pairs, samples_per_pair)
     return Remaining(edits=edits, rows=(row for item in benchmark.items for row in planned_rows(item)))
-
-
-def changed_rows(item: Pair | BadPair, tally: PairTally) -> list[Row]:
-    """The pair's rows as the benchmark has it, if the ledger does not have them already."""
-    rows = list(planned_rows(item))
-    return [] if tally.planned == rows[0] and (tally.load_failure is None) == isinstance(item, Pair) else rows
-
-
-def stale_source(directory: RunDirectory, pair: Pair, tally: PairTally) -> list[str]:
-    """The thumbnail of the pair's source, if the source was another image before."""
-    before = tally.planned.source_sha256 if tally.planned is not None else None
-    return [] if before in (None, pair.sha256) else [directory.thumbnail_path(pair.category, pair.pair_id, None)]
 
 
 def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
