@@ -96,7 +96,9 @@ class ModelHolder:
         if self._spec is None:
             raise ModelError("not_ready", "no model has been loaded yet")
         if residency == "disk":
-            self._drop()
+            with self._model_lock:
+                self._model = None
+            free_memory()
         elif self._model is None:
             self._watchdog.arm(self._timeout)
             model = make_model(self._spec, self._device)
@@ -174,11 +176,6 @@ class ModelHolder:
             ScoredItem(item=item.item, judgements=item.failed or [next(rest) for _ in item.requests]) for item in inputs
         ]
         return ScoreOutput(items, batch_sizes)
-
-    def _drop(self) -> None:
-        with self._model_lock:
-            self._model = None
-        free_memory()
 
     @contextmanager
     def _load_turn(self) -> Iterator[None]:

@@ -35,6 +35,8 @@ def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: floa
     Raises:
         ModelError: kind ``config``: its ``size_bytes`` or ``versions`` returns what cannot be sent.
     """
+    # The packages on which the scheduler's environment has to agree.
+    shared = {name: metadata.version(name) for name in ("pyzmq", "msgpack", "msgspec")}
     try:
         versions = {str(name): str(version) for name, version in dict(model.versions()).items()}
         loaded = LoadedModel(
@@ -42,7 +44,7 @@ def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: floa
             fingerprint=fingerprint,
             size_bytes=int(model.size_bytes()),
             load_seconds=load_seconds,
-            versions={"python": platform.python_version(), **_wire_versions(), **versions},
+            versions={"python": platform.python_version(), **shared, **versions},
         )
         # A heartbeat that cannot be sent would end the worker; here it only fails the load.
         encode(Heartbeat(run="any", incarnation="any", state=WorkerState(phase="ready", model=loaded)))
@@ -50,8 +52,3 @@ def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: floa
         text = f"size_bytes() or versions() of {type(model).__name__} is not usable: {error}"
         raise ModelError("config", text) from error
     return loaded
-
-
-def _wire_versions() -> dict[str, str]:
-    """The packages that the scheduler's environment has as well, and on which both have to agree."""
-    return {name: metadata.version(name) for name in ("pyzmq", "msgpack", "msgspec")}

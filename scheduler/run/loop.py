@@ -46,7 +46,10 @@ _READER_THREADS = 4
 
 
 class Loop:
-    """One run on one pool. Gives its stages what they need (``scheduler.stages.services.Services``)."""
+    """One run on one pool, with what its stages need (``scheduler.stages.services.Services``).
+
+    ``tenancy`` is the run's stay in the pool.
+    """
 
     def __init__(
         self,
@@ -58,9 +61,9 @@ class Loop:
         interrupts: Interrupts,
         trace: Trace | None = None,
     ) -> None:
-        self._context = context
         self._pool = pool
         self._settings = settings
+        self.run = settings.run
         self._course = course
         self._interrupts = interrupts
         self._mailbox = Mailbox()
@@ -76,7 +79,7 @@ class Loop:
             on_message=self._on_message,
             on_withdrawn=self._on_withdrawn,
         )
-        self._tenancy = Tenancy(pool, self._crew, settings, self._needed_roles)
+        self.tenancy = Tenancy(pool, self._crew, settings, self._needed_roles)
         self._ending: Literal["done", "interrupted"] | None = None
         self._failed_pairs: set[str] = set()
         self._error: AbortedError | None = None
@@ -93,37 +96,22 @@ class Loop:
         """Set what needs the loop, or the stages, and so comes after it."""
         self._edit, self._score, self._agenda, self._progress = edit, score, agenda, progress
 
-    @property
-    def tenancy(self) -> Tenancy:
-        """The run's stay in the pool."""
-        return self._tenancy
-
-    # -- what the stages need
-
-    @property
-    def run(self) -> str:
-        """The run's id on the wire."""
-        return self._settings.run
+    # -- what the stages need: see Services
 
     @property
     def epoch(self) -> int:
-        """The epoch of the run's lease."""
-        return self._tenancy.epoch or 0
+        return self.tenancy.epoch or 0
 
     def worker(self, name: str) -> WorkerClient | None:
-        """The worker, if it lives."""
         return self._crew.get(name)
 
     def fingerprint(self, role: m.Role) -> str:
-        """The fingerprint of the role's model, for the whole run."""
         fingerprint = self._crew.fingerprint(role)
         if fingerprint is None:
             raise AbortedError(f"no {role} has reported which model it has")
         return fingerprint
 
     def read(self, function: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
-        """Run ``function`` in a reader thread, then ``then`` in the loop's thread."""
-
         def post(future: Future[T]) -> None:
             if future.cancelled():
                 return  # the run has ended
@@ -135,12 +123,10 @@ class Loop:
         self._readers.submit(function).add_done_callback(post)
 
     def deliver(self, entry: LedgerEntry) -> None:
-        """Make this durable."""
         self._progress.note(entry.rows)
         self._delivery.put(entry)
 
     def failure_recorded(self, key: str) -> None:
-        """Count the pair as failed; too many failed pairs end the run."""
         self._failed_pairs.add(key)
         count, limit = len(self._failed_pairs), self._settings.max_failures
         if limit is not None and count > limit and self._error is None:
@@ -161,7 +147,7 @@ class Loop:
                 self._turn()
             return self._ending
         except (AbortedError, KeyboardInterrupt):
-            if self._tenancy.ends_with_run:
+            if self.tenancy.ends_with_run:
                 self._pool.stop(now=True)
             raise
         finally:
@@ -171,13 +157,13 @@ class Loop:
         poller = zmq.Poller()
         poller.register(self._mailbox.fileno(), select.POLLIN)
         poller.register(self._pool.process, select.POLLIN)
-        self._tenancy.register(poller)
+        self.tenancy.register(poller)
         for client in self._crew:
             poller.register(client.link.socket, zmq.POLLIN)
         ready = dict(poller.poll(_POLL_MS))
         self._mailbox.run()
         try:
-            self._tenancy.read()
+            self.tenancy.read()
             if self._pool.process in ready:
                 raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
             self._crew.attend()
@@ -191,7 +177,7 @@ class Loop:
             self._handle(c.Interrupted())
         for event in self._events():
             self._handle(event)
-        self._progress.show(self._course, pool=lambda: self._tenancy.workers, client_of=self._crew.get)
+        self._progress.show(self._course, pool=lambda: self.tenancy.workers, client_of=self._crew.get)
 
     def _on_disk_failure(self, error: Exception) -> None:
         self._error = AbortedError(f"the results can't be written: {error}")
@@ -218,7 +204,7 @@ class Loop:
 
     def _events(self) -> Iterator[c.Event]:
         """All that is true by now. Each event is acted on before the next one is looked for."""
-        course, epoch = self._course, self._tenancy.epoch
+        course, epoch = self._course, self.tenancy.epoch
         if course.phase == "planning":
             yield c.ModelsKnown(frozenset(role for role in course.needs if self._crew.fingerprint(role) is not None))
         if self._plan_recorded:
@@ -226,7 +212,7 @@ class Loop:
         if epoch is None:
             yield c.LeaseMissing()
             return
-        yield c.LeaseHeld(self._tenancy.swap)
+        yield c.LeaseHeld(self.tenancy.swap)
         if self._edit.finished:
             yield c.EditsOver(scores_left=not self._score.idle)
         if course.phase in ("planning", "done"):
@@ -253,7 +239,7 @@ class Loop:
             case c.TakeIn():
                 self._take_in(self._crew.join(self._course.desired))
             case c.RecordWorkers():
-                self._agenda.record_workers(self._tenancy)
+                self._agenda.record_workers(self.tenancy)
             case c.ReadEarly(role):
                 self._crew.read_early(role, self.epoch)
             case c.FinishStage(stage):
@@ -288,7 +274,7 @@ class Loop:
 
         def adopt() -> None:
             try:
-                self._agenda.adopt(remaining, self._edit, self._score, self._progress, self._tenancy)
+                self._agenda.adopt(remaining, self._edit, self._score, self._progress, self.tenancy)
             except OSError as error:
                 self._on_disk_failure(error)
                 return
@@ -332,9 +318,9 @@ class Loop:
         for stage in BOTH_STAGES:
             self._record_stage(stage)
         self._delivery.close()
-        pool_ends = self._tenancy.ends_with_run
+        pool_ends = self.tenancy.ends_with_run
         process = os.dup(self._pool.process)
-        self._tenancy.leave()
+        self.tenancy.leave()
         if pool_ends:
             select.select([process], [], [], _POOL_END_SECONDS)
         os.close(process)

@@ -21,12 +21,7 @@ class ProgressDisplay:
     """Shows the stages that were started on these bars, until they are finished."""
 
     def __init__(
-        self,
-        bars: StageBars,
-        edit: EditStage,
-        score: ScoreStage,
-        categories: Iterable[str],
-        heartbeat_seconds: float,
+        self, bars: StageBars, edit: EditStage, score: ScoreStage, categories: Iterable[str], heartbeat_seconds: float
     ) -> None:
         self._bars = bars
         self._edit = edit
@@ -59,7 +54,14 @@ class ProgressDisplay:
         """Show the run as it is now."""
 
         def view() -> RunView:
-            return self._builder.view(pool(), client_of, self._edit, self._score, phase=_phase_text(course))
+            return self._builder.view(
+                pool(),
+                client_of,
+                self._edit.at_work(),
+                self._score.at_work(),
+                at_barrier=self._edit.at_barrier,
+                phase=_phase_text(course),
+            )
 
         self._bars.look(view)
         for stage in self._shown:

@@ -24,12 +24,7 @@ class Record:
     """The record of one part of a run; it keeps those of earlier parts under ``earlier_parts``."""
 
     def __init__(
-        self,
-        config: Config,
-        benchmark: Benchmark,
-        layout: Layout,
-        directory: RunDirectory,
-        options: RunOptions,
+        self, config: Config, benchmark: Benchmark, layout: Layout, directory: RunDirectory, options: RunOptions
     ) -> None:
         self._config = config
         self._directory = directory

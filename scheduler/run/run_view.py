@@ -21,21 +21,6 @@ _HEARTBEATS_UNTIL_REPORTED = 2.5
 """After this many heartbeats a worker has reported a job, if its device has begun it."""
 
 
-class ShownEdits(Protocol):
-    """What is shown of the edit stage."""
-
-    @property
-    def at_barrier(self) -> tuple[int, int]: ...
-
-    def at_work(self) -> Mapping[str, EditJob]: ...
-
-
-class ShownScores(Protocol):
-    """What is shown of the score stage."""
-
-    def at_work(self) -> Mapping[str, ScoreJob]: ...
-
-
 class ShownClient(Protocol):
     """What is shown of the run's connection to a worker."""
 
@@ -99,16 +84,19 @@ class ViewBuilder:
         self,
         pool: Iterable[m.WorkerStatus],
         client_of: Callable[[str], ShownClient | None],
-        edit: ShownEdits,
-        score: ShownScores,
+        edits: Mapping[str, EditJob],
+        scores: Mapping[str, ScoreJob],
         *,
+        at_barrier: tuple[int, int] = (0, 0),
         phase: str = "",
     ) -> RunView:
-        """The run as it is now; ``pool`` is what the launcher last reported of each worker."""
+        """The run as it is now; ``pool`` is what the launcher last reported of each worker, ``edits`` and ``scores``
+        are the workers' jobs, and ``at_barrier`` says how many of how many editors wait.
+        """
         now = self.clock()
-        waiting, editors = edit.at_barrier
-        at_work = {name: _Activity("editing", job.name, job.unit.key) for name, job in edit.at_work().items()}
-        for name, job in score.at_work().items():
+        waiting, editors = at_barrier
+        at_work = {name: _Activity("editing", job.name, job.unit.key) for name, job in edits.items()}
+        for name, job in scores.items():
             more = f" and {len(job.units) - 1} more" if len(job.units) > 1 else ""
             at_work[name] = _Activity("scoring", job.name, f"{job.units[0].key}{more}")
         rest = {"editor": _Activity("at barrier" if waiting else "idle"), "reward": _Activity("idle")}

@@ -28,37 +28,24 @@ _FEWEST_MEANS = 2
 _FREE_LINES = 3
 """Lines of the terminal that are for the log."""
 
-_STYLES: dict[WorkerActivity, str] = {
-    "editing": "green",
-    "scoring": "green",
-    "decoding": "cyan",
-    "at barrier": "dim",
-    "idle": "dim",
-    "ready": "dim",
-    "starting": "yellow",
-    "loading": "yellow",
-    "moving": "yellow",
-    "silent": "bold red",
-    "restarting": "bold red",
-    "failed": "bold red",
-    "dead": "bold red",
+_LOOKS: dict[WorkerActivity, tuple[int, str]] = {
+    "dead": (0, "bold red"),
+    "failed": (0, "bold red"),
+    "restarting": (1, "bold red"),
+    "silent": (1, "bold red"),
+    "loading": (2, "yellow"),
+    "starting": (2, "yellow"),
+    "moving": (2, "yellow"),
+    "scoring": (3, "green"),
+    "editing": (4, "green"),
+    "decoding": (4, "cyan"),
+    "at barrier": (5, "dim"),
+    "ready": (6, "dim"),
+    "idle": (6, "dim"),
 }
-_INTEREST: dict[WorkerActivity, int] = {
-    "dead": 0,
-    "failed": 0,
-    "restarting": 1,
-    "silent": 1,
-    "loading": 2,
-    "starting": 2,
-    "moving": 2,
-    "scoring": 3,
-    "editing": 4,
-    "decoding": 4,
-    "at barrier": 5,
-    "ready": 6,
-    "idle": 6,
-}
-"""Which workers are shown if there is no room for all: the least number first, then the longest in its state."""
+"""Rank and style. If there is no room for all workers, those of the least rank are shown, then the longest in their
+state.
+"""
 
 
 def board(snapshot: Snapshot, width: int, height: int) -> list[Text]:
@@ -102,7 +89,7 @@ def _workers(workers: Sequence[WorkerView], width: int, room: int) -> list[Text]
     left_out: list[WorkerView] = []
     if len(shown) > room:
         interesting = sorted(
-            range(len(shown)), key=lambda place: (_INTEREST[shown[place].state], -shown[place].seconds)
+            range(len(shown)), key=lambda place: (_LOOKS[shown[place].state][0], -shown[place].seconds)
         )
         chosen = set(interesting[: max(0, room - 1)])
         left_out = [worker for place, worker in enumerate(shown) if place not in chosen]
@@ -129,7 +116,7 @@ def _rows(workers: Sequence[WorkerView], width: int) -> list[Text]:
     for worker in workers:
         row = _line(_padded(one_line(worker.name, 100), names), "bold")
         row.append("  " + _padded(one_line(worker.device, 100), devices), style="dim")
-        row.append("  " + worker.state.ljust(states), style=_STYLES[worker.state])
+        row.append("  " + worker.state.ljust(states), style=_LOOKS[worker.state][1])
         row.append("  " + _padded(one_line(worker.work, 500), work))
         if steps:
             row.append("  " + _steps(worker).rjust(steps))

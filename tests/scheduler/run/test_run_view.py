@@ -73,7 +73,13 @@ class Screen:
         self.clients: dict[str, Client] = {}
 
     def look(self, *pool: m.WorkerStatus) -> RunView:
-        return self.builder.view(pool, self.clients.get, self.edits, self.scores)
+        return self.builder.view(
+            pool,
+            self.clients.get,
+            self.edits.at_work(),
+            self.scores.at_work(),
+            at_barrier=self.edits.at_barrier,
+        )
 
     def one(self, *pool: m.WorkerStatus) -> WorkerView:
         return self.look(*pool).workers[0]

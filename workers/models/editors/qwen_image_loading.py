@@ -50,7 +50,8 @@ def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residenc
     torch.set_num_threads(params.get("threads_per_worker", 1))
     _keep_quiet()
     try:
-        pipeline = _load_all(folder, index, getattr(torch, dtype), device if residency == "device" else "cpu")
+        at, torch_dtype = device if residency == "device" else "cpu", getattr(torch, dtype)
+        pipeline = assemble(folder, {name: load_module(folder, name, index[name], torch_dtype, at) for name in MODULES})
         switch_on(pipeline, options, device)
         return pipeline
     except ModelError:
@@ -101,10 +102,6 @@ def _check_device(device: str) -> None:
     if device.startswith("cuda") and not torch.cuda.is_available():
         build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a build without CUDA"
         raise ModelError("load", f"device {device}: torch {torch.__version__} sees no GPU here (it is {build})")
-
-
-def _load_all(folder: Path, index: Mapping[str, Any], dtype: Any, device: str) -> Any:
-    return assemble(folder, {name: load_module(folder, name, index[name], dtype, device) for name in MODULES})
 
 
 def assemble(folder: Path, modules: Mapping[str, Any]) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from workers.interface import ModelError
+from workers.models.device_memory import free_memory
 
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
@@ -107,7 +107,7 @@ def _attempt(
             return RowFailure("error", f"{len(results)} results for {len(batch)} rows")
         return results
     if failure.kind == "oom":
-        _clear_memory()
+        free_memory()
     return failure
 
 
@@ -130,11 +130,3 @@ def _device_is_broken(error: Exception) -> bool:
 
     broken = getattr(torch, "AcceleratorError", None)  # from torch 2.8 on
     return broken is not None and isinstance(error, broken) and not _is_out_of_memory(error)
-
-
-def _clear_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -45,11 +45,6 @@ class PreparedRequest(ScoreRequest):
         return len(self.row.tokens) if self.row is not None else 0
 
 
-def prepared_request(request: ScoreRequest, row: TokenRow | None) -> PreparedRequest:
-    """The request, with its row."""
-    return PreparedRequest(request.image, request.source, request.prompt, request.key, request.image_sha256, row)
-
-
 def to_patches(processor: Any, images: Sequence[Image.Image]) -> Patches:
     """Resize the images for the model and cut them into patches."""
     inputs = processor.image_processor(images=list(images), return_tensors="pt")

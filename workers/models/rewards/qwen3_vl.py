@@ -6,7 +6,6 @@ second question. ``scoring: logits`` takes the expected score from one forward p
 
 from __future__ import annotations
 
-import gc
 import inspect
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from protocol.messages import ModelSpec, Residency
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
 from workers.models.declaration import Alias, Conflict, ModelType, with_keys
+from workers.models.device_memory import free_memory
 from workers.models.hub import resolve_model, weight_files
 from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name
 from workers.models.processors import load_processor
@@ -26,7 +26,6 @@ from workers.models.rewards.inputs import (
     Patches,
     PreparedRequest,
     TokenRow,
-    prepared_request,
     to_inputs,
     to_patches,
     to_tokens,
@@ -108,12 +107,8 @@ class Qwen3VLReward(Reward):
 
     def place(self, residency: Residency) -> None:
         """Move the weights to ``device`` or ``host``, and free the memory that they leave."""
-        import torch
-
         self._model.to(self.device if residency == "device" else "cpu")
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     def weight_files(self) -> Sequence[str]:
         if not self._files and self.spec.name:
@@ -157,7 +152,7 @@ class Qwen3VLReward(Reward):
                 shared[images] = row.patches
             except Exception:  # noqa: BLE001 - it fails again, and is reported, when the request is scored
                 row = None
-            prepared.append(prepared_request(request, row))
+            prepared.append(PreparedRequest(**vars(request), row=row))
         return prepared
 
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
