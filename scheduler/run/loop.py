@@ -85,7 +85,6 @@ class Loop:
         self._error: AbortedError | None = None
         self._switch_began = 0.0
         self._switch_seconds = 0.0
-        self._plan_recorded = False
         self._stages_recorded: set[Stage] = set()
         self._edit: EditStage
         self._score: ScoreStage
@@ -207,8 +206,6 @@ class Loop:
         course, epoch = self._course, self.tenancy.epoch
         if course.phase == "planning":
             yield c.ModelsKnown(frozenset(role for role in course.needs if self._crew.fingerprint(role) is not None))
-        if self._plan_recorded:
-            yield c.PlanRecorded()
         if epoch is None:
             yield c.LeaseMissing()
             return
@@ -278,7 +275,7 @@ class Loop:
             except OSError as error:
                 self._on_disk_failure(error)
                 return
-            self._plan_recorded = True
+            self._handle(c.PlanRecorded())
 
         self.deliver(LedgerEntry([], done=adopt))
 
