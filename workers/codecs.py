@@ -50,11 +50,8 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     The result is upright (the EXIF orientation is applied), has mode RGB or RGBA with 8 bits per channel, no metadata
     and no open file. It is RGBA only if the file has transparency. Pixels count as sRGB: a colour profile is dropped,
     not applied, since editors are compared by pixels. Grey of more than 8 bits is scaled to 8, never clipped (see
-    ``_grey_8_bit``); of 16-bit colour Pillow keeps the upper byte.
-
-    Args:
-        data: the whole file.
-        max_pixels: the largest width x height. Pillow itself refuses more than 178,956,970.
+    ``_grey_8_bit``); of 16-bit colour Pillow keeps the upper byte. ``max_pixels`` is the largest width x height; Pillow
+    itself refuses more than 178,956,970.
 
     Raises:
         ModelError: ``image_too_large``, or ``bad_image`` for any other reason why it cannot be decoded completely.
@@ -135,11 +132,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _rgb_or_rgba(image: Image.Image) -> Image.Image:
-    """A new image with the same pixels, RGB or RGBA, without metadata. The image has to be loaded.
-
-    Raises:
-        ValueError: Pillow cannot convert this mode to RGB (``LAB``).
-    """
+    """A new RGB or RGBA image of the same pixels, without metadata. ValueError if Pillow cannot do that (``LAB``)."""
     if image.mode == "F" or image.mode.startswith("I"):
         result = _grey_8_bit(image)
     else:
@@ -154,9 +147,6 @@ def _grey_8_bit(image: Image.Image) -> Image.Image:
 
     The range of ``I;16`` is 0 to 65535 (4095 in a 12-bit TIFF). ``I`` and ``F`` have no known range: it is 0 to the
     smallest of 1 (``F`` only), 255 and 65535 that includes all values, else the smallest to the largest value.
-
-    Raises:
-        ValueError: a value is infinite or not a number.
     """
     values = np.asarray(image)
     if not np.isfinite(values).all():

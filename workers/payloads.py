@@ -99,11 +99,7 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
 def encode_edit(
     message: Edit, image: Image.Image, started: float, finished: float, source_thumbnail: bytes | None = None
 ) -> JobResult:
-    """Encode an edit as PNG, with the thumbnails that could be made.
-
-    Making a thumbnail takes at most a third of the PNG's time, after the barrier. A separate message would have to be
-    kept and acknowledged as well.
-    """
+    """Encode an edit as PNG, with the thumbnails that could be made."""
     pixels = as_rgb_or_rgba(image)
     png = encode_png(pixels)
     made: dict[ThumbnailOf, bytes | None] = {"edit": make_thumbnail(pixels), "source": source_thumbnail}

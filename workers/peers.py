@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.sockets import Listener
-from workers.jobs import JobAction
 from workers.strangers import Strangers
+from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
 
@@ -66,32 +65,17 @@ class _Claim:
     until: float
 
 
-class Host(Protocol):
-    """What the peers need of their worker."""
-
-    def state(self) -> m.WorkerState:
-        """The worker's state, for heartbeats."""
-
-    def attach(self, run: str) -> list[JobAction]:
-        """A run has said Hello. The returned actions are for after its Welcome."""
-
-    def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
-        """An attached run's jobs: queued, running, unacknowledged."""
-
-    def act(self, actions: list[JobAction]) -> None:
-        """Carry out these actions."""
-
-    def drop(self, run: str) -> None:
-        """The run is gone: drop its jobs."""
-
-
 class Peers:
     """All peers, by run."""
 
-    def __init__(self, listener: Listener, identity: WorkerIdentity, host: Host) -> None:
+    def __init__(
+        self, listener: Listener, identity: WorkerIdentity, bench: Workbench, state: Callable[[], m.WorkerState]
+    ) -> None:
+        """``state`` returns the worker's state, for heartbeats."""
         self._listener = listener
         self._identity = identity
-        self._host = host
+        self._bench = bench
+        self._state = state
         self._peers: dict[str, Peer] = {}
         self._claims: dict[str, _Claim] = {}
         self.strangers = Strangers(log)
@@ -139,8 +123,8 @@ class Peers:
         heartbeat = max(hello.heartbeat_seconds, _SHORTEST_HEARTBEAT)
         had_jobs = earlier is not None and earlier.had_jobs
         self._peers[hello.run] = Peer(identity, now, heartbeat, hello.dead_after_seconds, had_jobs=had_jobs)
-        resend = self._host.attach(hello.run)
-        queued, running, unacknowledged = self._host.unfinished(hello.run)
+        resend = self._bench.jobs.attach(hello.run)
+        queued, running, unacknowledged = self._bench.jobs.unfinished(hello.run)
         welcome = m.Welcome(
             run=hello.run,
             incarnation=self._identity.incarnation,
@@ -149,20 +133,20 @@ class Peers:
             device=self._identity.device,
             protocol_version=PROTOCOL_VERSION,
             version=VERSION,
-            state=self._host.state(),
+            state=self._state(),
             queued=queued,
             running=running,
             unacknowledged=unacknowledged,
         )
         self.send(hello.run, welcome)
-        self._host.act(resend)
+        self._bench.act(resend)
 
     def _reason_to_refuse(self, hello: m.Hello) -> tuple[m.RefusalKind, str] | None:
         if hello.protocol_version != PROTOCOL_VERSION:
             return "protocol_version", f"this worker speaks protocol {PROTOCOL_VERSION}, not {hello.protocol_version}"
         if hello.incarnation != self._identity.incarnation:
             return "incarnation", f"this is incarnation {self._identity.incarnation}"
-        model = self._host.state().model
+        model = self._state().model
         if hello.fingerprint and model and hello.fingerprint != model.fingerprint:
             return "fingerprint", f"this worker holds a model with fingerprint {model.fingerprint}"
         return None
@@ -178,7 +162,7 @@ class Peers:
         """
         if len(self._peers) < MAX_RUNS:
             return True
-        idle = [run for run in self._peers if run != LAUNCHER and not any(self._host.unfinished(run))]
+        idle = [run for run in self._peers if run != LAUNCHER and not any(self._bench.jobs.unfinished(run))]
         if idle:
             longest = min(idle, key=lambda run: self._peers[run].last_heard)
             self.strangers.record_drop("dropped a run to make room for another one", repr(longest)[:100])
@@ -223,7 +207,7 @@ class Peers:
     def drop(self, run: str) -> None:
         """The run is gone, or has to say Hello again: drop it with its jobs."""
         self._peers.pop(run, None)
-        self._host.drop(run)
+        self._bench.act(self._bench.jobs.drop(run))
 
     # -- messages out
 
@@ -237,7 +221,7 @@ class Peers:
         """Send a heartbeat; False if it could not be sent."""
         peer = self._peers[run]
         peer.last_heartbeat = time.monotonic()
-        message = m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._host.state())
+        message = m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._state())
         return self._listener.send(peer.identity, message)
 
     def report_to_launcher(self) -> None:

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,24 +64,17 @@ class Worker:
         self._created = create_time(os.getpid())
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._listener = Listener(self._context, endpoint)
-        self._peers = Peers(self._listener, identity, self)
+        self.endpoint = self._listener.endpoint
         self._model_state = _ModelState()
         self._mailbox = Mailbox()
         self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes))
         self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
-        # Deaths are counted from the last life that finished a job: the launcher should hear of this life's first one
-        # before the next job can kill the worker.
-        report = self._peers.report_to_launcher
-        self._bench = Workbench(self._mailbox, self._device, self._holder, self._peers.send, report)
+        self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._on_first_done)
+        self._peers = Peers(self._listener, identity, self._bench, self._state)
         self._jobs = self._bench.jobs
         self._moving = 0
         self._ending = False
         self._end_by: float | None = None
-
-    @property
-    def endpoint(self) -> str:
-        """The endpoint that the worker bound."""
-        return self._listener.endpoint
 
     # -- the loop
 
@@ -241,26 +235,18 @@ class Worker:
         for run in self._peers:
             self._peers.send_heartbeat(run)
 
-    # -- what Peers need of their worker
+    # -- what others learn of the worker
 
-    def attach(self, run: str) -> list[j.JobAction]:
-        """A run has said Hello."""
-        return self._jobs.attach(run)
+    def _send(self, run: str, message: m.Message, images: Sequence[Buffer]) -> None:
+        self._peers.send(run, message, images)
 
-    def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
-        """An attached run's jobs: queued, running, unacknowledged."""
-        return self._jobs.unfinished(run)
+    def _on_first_done(self) -> None:
+        """Deaths are counted from the last life that finished a job: the launcher should hear of this life's first one
+        before the next job can kill the worker.
+        """
+        self._peers.report_to_launcher()
 
-    def act(self, actions: list[j.JobAction]) -> None:
-        """Carry out these actions."""
-        self._bench.act(actions)
-
-    def drop(self, run: str) -> None:
-        """The run is gone: drop its jobs."""
-        self._bench.act(self._jobs.drop(run))
-
-    def state(self) -> m.WorkerState:
-        """The worker's state, for heartbeats."""
+    def _state(self) -> m.WorkerState:
         status, running, activity = self._model_state, self._jobs.running, self._bench.activity
         return m.WorkerState(
             phase=status.phase,
@@ -283,7 +269,7 @@ class Worker:
             worker_id=self._identity.worker_id,
             role=self._identity.role,
             incarnation=self._identity.incarnation,
-            endpoint=self._listener.endpoint,
+            endpoint=self.endpoint,
             pid=os.getpid(),
             pid_create_time=self._created,
             device=self._identity.device,

@@ -62,7 +62,6 @@ class Agenda:
         self._expected = expected
         self._options = options
         self._resume = options.resume
-        self._keep_images = options.keeps_images(config.evaluation.save_generated_images)
         self._forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
         self.line = self._forecast.line
 
@@ -81,28 +80,16 @@ class Agenda:
         return remaining
 
     def _remaining(self, fingerprints: Mapping[m.Role, str], recorded: bool) -> Remaining:
+        known = (self._benchmark, self._task, self._directory, self._expected)
+        reward = fingerprints.get("reward")
         if self._options.edits is not None:
-            admission = Admission(
-                self._benchmark,
-                self._task,
-                self._directory,
-                self._expected,
-                self._options.edits,
-                reward=fingerprints.get("reward"),
-            )
+            admission = Admission(*known, self._options.edits, reward=reward)
             return admission.remaining(read_ledger(self._directory.ledger) if self._resume or recorded else ())
         if not self._resume:
             everything = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
             return replace(everything, rows=()) if recorded else everything
-        resumption = Resumption(
-            self._benchmark,
-            self._task,
-            self._directory,
-            self._expected,
-            editor=fingerprints.get("editor"),
-            reward=fingerprints.get("reward"),
-            keep_images=self._keep_images,
-        )
+        keep_images = self._options.keeps_images(self._config.evaluation.save_generated_images)
+        resumption = Resumption(*known, editor=fingerprints.get("editor"), reward=reward, keep_images=keep_images)
         return resumption.remaining(read_ledger(self._directory.ledger))
 
     def adopt(
@@ -167,8 +154,7 @@ class Agenda:
 
     def record_workers(self, tenancy: Tenancy) -> None:
         """Write down which models work: even a run that is killed says what it began with."""
-        self._record.note_pool(tenancy)
-        self._record.rewrite_manifest()
+        self._record.rewrite_manifest(tenancy)
 
 
 def _log_refused(remaining: Remaining, edits: EditsElsewhere) -> None:

@@ -70,8 +70,9 @@ class Record:
         """What differs from the part before this one."""
         return manifest_differences(self._earlier, self.manifest) if self._earlier else []
 
-    def rewrite_manifest(self) -> None:
-        """Write the manifest again; a failure is only logged."""
+    def rewrite_manifest(self, tenancy: Tenancy) -> None:
+        """Write the manifest again, with the workers as they are now; a failure is only logged."""
+        self.note_pool(tenancy)
         try:
             self._directory.write_json(_NAME, self.manifest)
         except OSError as error:

@@ -80,9 +80,7 @@ class Run:
         self._record = Record(config, benchmark, layout, directory, options)
         evaluation = config.evaluation
         self._expected = Expected(
-            samples_per_pair=evaluation.samples_per_pair,
-            reward_passes=evaluation.reward_passes,
-            stages=options.stages,
+            samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=options.stages
         )
         self._task = build_task(config, benchmark)
         self._course = Course(options.stages, resumed=options.resume)
@@ -169,11 +167,7 @@ class Run:
     def _evaluate_in(
         self, pool: PoolClient, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts, *, may_move: bool
     ) -> Ending:
-        """Evaluate on this pool.
-
-        Raises:
-            PoolEndedError: the pool ended before anything was begun, and the run ``may_move`` to another one.
-        """
+        """Evaluate on this pool; raises PoolEndedError if the run is to begin again in another one."""
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
             trace = self._trace()
@@ -186,14 +180,8 @@ class Run:
             )
             keep = self._options.keeps_images(self._config.evaluation.save_generated_images)
             score = ScoreStage(loop, self._task, batches, self._image_path, keep_images=keep)
-            scores = "score" in self._options.stages
-            edit = EditStage(
-                loop,
-                self._task,
-                self._directory,
-                self._agenda.line,
-                score.available if scores else _not_scored,
-            )
+            on_edit = score.available if "score" in self._options.stages else _not_scored
+            edit = EditStage(loop, self._task, self._directory, self._agenda.line, on_edit)
             progress = ProgressDisplay(bars, edit, score, self._benchmark.categories, limits.heartbeat_seconds)
             loop.use(edit, score, self._agenda, progress)
             try:
@@ -210,8 +198,7 @@ class Run:
                     trace.close()
         self._agenda.keep_costs(edit, score)
         if self._course.recorded:
-            self._record.note_pool(loop.tenancy)
-            self._record.rewrite_manifest()
+            self._record.rewrite_manifest(loop.tenancy)
         return ending
 
     def _image_path(self, unit: EditUnit) -> str:

@@ -32,12 +32,6 @@ class ShownClient(Protocol):
     def silent(self) -> bool: ...
 
 
-@dataclass
-class _Sum:
-    count: int = 0
-    total: float = 0.0
-
-
 @dataclass(frozen=True)
 class _Activity:
     """What a worker does; ``job`` is its job's name on the wire, ``text`` is for people."""
@@ -55,7 +49,7 @@ class ViewBuilder:
     clock: Callable[[], float] = time.monotonic
     failures: int = 0
     last_failure: str = ""
-    _sums: dict[str, _Sum] = field(default_factory=dict)
+    _sums: dict[str, tuple[int, float]] = field(default_factory=dict)
     _since: dict[str, tuple[_Activity, float]] = field(default_factory=dict)
 
     def note(self, rows: Iterable[Row]) -> None:
@@ -72,13 +66,12 @@ class ViewBuilder:
     def expect(self, categories: Iterable[str]) -> None:
         """Show the categories' means in this order."""
         for category in categories:
-            self._sums.setdefault(category, _Sum())
+            self._sums.setdefault(category, (0, 0.0))
 
     def add_scores(self, category: str, total: float, count: int = 1) -> None:
         """Add ``count`` scores whose sum is ``total``."""
-        sums = self._sums.setdefault(category, _Sum())
-        sums.count += count
-        sums.total += total
+        earlier_count, earlier_total = self._sums.get(category, (0, 0.0))
+        self._sums[category] = (earlier_count + count, earlier_total + total)
 
     def view(
         self,
@@ -113,9 +106,7 @@ class ViewBuilder:
             failures=self.failures,
             last_failure=self.last_failure,
             means=[
-                MeanView(category, sums.count, sums.total / sums.count)
-                for category, sums in self._sums.items()
-                if sums.count
+                MeanView(category, count, total / count) for category, (count, total) in self._sums.items() if count
             ],
         )
 

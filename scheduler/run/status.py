@@ -106,11 +106,7 @@ def run_status(
     The rate covers the last minute, or the last 20 results where those took longer, of the present part alone.
     """
     watch, unfinished = _Watch(_epoch(manifest.get("started"))), UnfinishedStages()
-    report = build_report(
-        watch.pass_on(unfinished.pass_on(rows)),
-        manifest=manifest,
-        expected=expected,
-    )
+    report = build_report(watch.pass_on(unfinished.pass_on(rows)), manifest=manifest, expected=expected)
     rounds = (report.performance.rounds or 0) + sum(row.rounds for row in unfinished.rows())
     return RunStatus(
         state=_state(report, running),

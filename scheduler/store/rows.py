@@ -35,17 +35,17 @@ class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edite
     category: str
     pair_id: str
     sample: int
-    attempt: int | None
-    worker: str | None
-    device: str | None
-    round: int | None
-    started: float | None
-    finished: float | None
+    attempt: int | None = None
+    worker: str | None = None
+    device: str | None = None
+    round: int | None = None
+    started: float | None = None
+    finished: float | None = None
     identity: str
     image: str
     sha256: str
     size: tuple[int, int]
-    seed: int | None
+    seed: int | None = None
 
 
 class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="scored"):

@@ -6,11 +6,9 @@ rich draws the screen again below every line that is printed above it, so it get
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -73,14 +71,3 @@ def rendered(console: Console, snapshot: Snapshot) -> list[list[Segment]]:
     """The lines of the board, as this console shows them."""
     width, height = console.size
     return [list(line.render(console)) for line in board(snapshot, width, height)]
-
-
-def save_svg(snapshot: Snapshot, path: Path, *, width: int = 100, height: int = 30, title: str = "warmbench") -> None:
-    """Write a picture of the screen, for documents.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    console = Console(file=io.StringIO(), record=True, width=width, height=height, force_terminal=True)
-    console.print(SegmentLines(rendered(console, snapshot), new_lines=True))
-    console.save_svg(str(path), title=title)

@@ -19,12 +19,7 @@ LONGEST_MESSAGE = 200
 
 
 def print_summary(
-    console: Console,
-    report: Report,
-    paths: Sequence[Path],
-    seconds: float,
-    *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    console: Console, report: Report, paths: Sequence[Path], seconds: float, *, metrics: Sequence[str] = DEFAULT_METRICS
 ) -> None:
     """Print the banner, the notes, ``final_table``, the paths of the reports, the time and how the run ended.
 

@@ -18,13 +18,10 @@ _CONFIG_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer
 def load_processor(
     path: str, *, subfolder: str | None = None, min_pixels: int | None = None, max_pixels: int | None = None
 ) -> Any:
-    """Return the processor of the model in ``path``, a local folder or a name on the hub.
+    """Return the processor of the model in ``path``, a name on the hub or a local folder (no network requests).
 
-    Args:
-        path: the model's folder or name; a local folder never makes a network request.
-        subfolder: where in it the processor's files are, ``"processor"`` for a diffusers pipeline.
-        min_pixels: an image with fewer pixels is enlarged to this number; default: that of the model.
-        max_pixels: an image with more pixels is reduced to this number; default: that of the model.
+    Its files may be in a ``subfolder``. Images with fewer than ``min_pixels`` are enlarged, those with more than
+    ``max_pixels`` reduced; None is the model's own limit.
 
     Raises:
         OSError: the files are not there or cannot be read.

@@ -29,15 +29,14 @@ Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Parameters = TypeVar("Parameters", bound=Struct)
 
-FAULT_KINDS: tuple[FaultKind, ...] = ("crash", "hang", "oom", "error")
+FAULT_KINDS: dict[FaultKind, str] = {
+    "crash": "The process dies at once.",
+    "hang": "The device never comes back.",
+    "oom": "The device runs out of memory.",
+    "error": "The model raises an error of its own.",
+}
 """A pair that has several faults meets the first of this order."""
 
-_PER_FAULT = (
-    ("crash", "The process dies at once."),
-    ("hang", "The device never comes back."),
-    ("oom", "The device runs out of memory."),
-    ("error", "The model raises an error of its own."),
-)
 _HOUR_MS, _DAY = 3_600_000, 86_400
 SIMULATION_KEYS = (
     model_name("simulated", "A name for the report; nothing is loaded.", optional=True),
@@ -61,7 +60,7 @@ SIMULATION_KEYS = (
         None,
         "How a simulated worker breaks: a probability, or a list of pair keys (`category/pair_id`).",
         "speed",
-        keys=tuple(Key(kind, "chance", 0.0, meaning) for kind, meaning in _PER_FAULT),
+        keys=tuple(Key(kind, "chance", 0.0, meaning) for kind, meaning in FAULT_KINDS.items()),
     ),
 )
 """The keys of a simulated model beside those of its role."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import SegmentLines
 
 from scheduler.terminal.board import board
-from scheduler.terminal.live import rendered, save_svg
+from scheduler.terminal.live import rendered
 from scheduler.terminal.snapshot import MeanView, RunView, Snapshot, StageView, WorkerView
 
 STAGES = (
@@ -122,9 +122,10 @@ def test_nothing_known_is_nothing_shown() -> None:
     assert shown(Snapshot(run=RunView(phase="waiting for the workers"))) == ["waiting for the workers"]
 
 
-def test_a_picture_of_it_can_be_kept(tmp_path: Path) -> None:
-    save_svg(Snapshot(STAGES, RUN), tmp_path / "screen.svg", width=90, height=24, title="a run")
-    picture = (tmp_path / "screen.svg").read_text(encoding="utf-8")
+def test_the_lines_of_the_screen_can_be_recorded_as_a_picture() -> None:
+    console = Console(file=io.StringIO(), record=True, width=90, height=24, force_terminal=True)
+    console.print(SegmentLines(rendered(console, Snapshot(STAGES, RUN)), new_lines=True))
+    picture = console.export_svg(title="a run")
     assert picture.startswith("<svg")
     for text in ("a&#160;run", "editor-0", "时间推理", "2.86&#160;pairs/s"):
         assert text in picture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from protocol.messages import ModelSpec, Residency
 from workers.interface import Editor, EditRequest, ModelError, Progress
 from workers.models.declaration import Alias, ModelType, with_keys
 from workers.models.device_memory import free_memory
-from workers.models.editors.qwen_image_loading import load_pipeline, prepare_imports
+from workers.models.editors.qwen_image_loading import MODULES, load_pipeline, prepare_imports
 from workers.models.editors.qwen_image_options import (
     can_be_replaced,
     checked_options,
@@ -132,7 +132,8 @@ class QwenImageEditEditor(Editor):
         """The size of the weights, as loaded; before that, of their files."""
         if self._pipeline is None:
             return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
-        tensors = [t for module in self._modules() for t in (*module.parameters(), *module.buffers())]
+        modules = (getattr(self._pipeline, name) for name in MODULES)
+        tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def versions(self) -> Mapping[str, str]:
@@ -187,8 +188,3 @@ class QwenImageEditEditor(Editor):
             raise ModelError("not_finite", f"{reason}; try bfloat16, or more num_inference_steps")
         image: Image.Image = self._pipeline.image_processor.numpy_to_pil(pixels)[0]
         return image
-
-    def _modules(self) -> Iterator[Any]:
-        import torch
-
-        return (part for part in self._pipeline.components.values() if isinstance(part, torch.nn.Module))

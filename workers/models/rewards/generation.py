@@ -62,9 +62,7 @@ def generate_replies(
     from transformers import StoppingCriteriaList
 
     output = model.generate(
-        **inputs,
-        max_new_tokens=max_new_tokens,
-        stopping_criteria=StoppingCriteriaList([_after_each_token(steps)]),
+        **inputs, max_new_tokens=max_new_tokens, stopping_criteria=StoppingCriteriaList([_after_each_token(steps)])
     )
     replies = output[:, inputs["input_ids"].shape[1] :].tolist()
     ends = model.generation_config.eos_token_id

@@ -6,8 +6,8 @@ and if that one can't be read, the reply has no score. Two kinds of statement ar
 * a JSON object with one of ``JSON_KEYS``, bare, in a fence or between prose. The shallowest level that has such a key
   counts, so ``{"result": {"score": 7}}`` is read; two different scores on that level are not. A value is a number
   without exponent, or text that is such a number alone (``"7.5"``, ``"7.5/10"``, ``"8分"``).
-* a mark: one of ``MARKS``, a colon or equals sign, and the number on the same line (``Score: 7.5``, ``**评分**：8分``).
-  This reads JSON that was cut off or is broken as well.
+* a mark (``_MARK``), a colon or equals sign, and the number on the same line (``Score: 7.5``, ``**评分**：8分``). This
+  reads JSON that was cut off or is broken as well.
 
 Where there is neither, fractions with the scale's top as denominator (``7.5/10``) are read if all of them agree. A
 bare ``8分`` is not read: ``满分10分`` and ``前8分钟`` look the same. Nothing is clamped. Time is linear in the text's
@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 JSON_KEYS = frozenset({"score", "评分", "分数", "总分", "得分"})
-MARKS = ("score", "rating", "评分", "得分", "分数")
 
 _NUMBER = r"[-+]?[0-9]{1,6}(?:\.[0-9]{1,12})?"
 _DENOMINATOR = rf"[ \t]{{0,4}}[(（]?[ \t]{{0,4}}(?:[/／]|out of)[ \t]{{0,4}}({_NUMBER})"

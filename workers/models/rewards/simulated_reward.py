@@ -70,11 +70,7 @@ class SimulatedReward(SimulatedModel, Reward):
             hold(started, seconds / 2, progress, burn_cpu=simulation.burn_cpu)
             strike(faults[0])
         judgements = [
-            Judgement(
-                aspect=request.prompt.aspect,
-                score=_score(simulation, request),
-                method="simulated",
-            )
+            Judgement(aspect=request.prompt.aspect, score=_score(simulation, request), method="simulated")
             for request in requests
         ]
         hold(started, seconds, progress, burn_cpu=simulation.burn_cpu)
