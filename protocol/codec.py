@@ -81,11 +81,7 @@ def encode(message: Message, images: Sequence[Buffer] = ()) -> list[Buffer]:
 
 
 def decode(frames: Sequence[Buffer]) -> tuple[AnyMessage, list[Buffer]]:
-    """Return the message in these frames and its images.
-
-    Raises:
-        ProtocolError: they are not a valid message.
-    """
+    """Return the message in these frames and its images; raises ``ProtocolError`` if they are not valid."""
     if not frames:
         raise ProtocolError("no frame")
     head, *images = frames

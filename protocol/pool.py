@@ -75,11 +75,7 @@ def home() -> Path:
 
 
 def check_name(name: str) -> str:
-    """Return the name if it is valid for a pool.
-
-    Raises:
-        PoolError: it is not.
-    """
+    """Return the name if it is valid for a pool; else raise ``PoolError``."""
     if not _NAME.fullmatch(name) or len(name.encode()) > _MAX_NAME_BYTES:
         raise PoolError(
             f"{name!r} can't name a pool: letters, digits, '-', '_' and '.' (not first), "
@@ -89,11 +85,7 @@ def check_name(name: str) -> str:
 
 
 def private_folder(path: Path) -> Path:
-    """Make the folder with mode 0700, or check that it is the user's own and closed to others.
-
-    Raises:
-        PoolError: it belongs to another user, is open to others, is not a folder, or cannot be made.
-    """
+    """Make the folder with mode 0700, or raise ``PoolError`` if it is not the user's own and closed to others."""
     try:
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700, parents=True)
@@ -114,11 +106,7 @@ def private_folder(path: Path) -> Path:
 
 
 def pool_folder(name: str) -> Path:
-    """The folder of the pool with this name; it is made if it does not exist.
-
-    Raises:
-        PoolError: the name or the folder cannot be used.
-    """
+    """Return the folder of the pool with this name; it is made if it does not exist. Raises ``PoolError``."""
     return private_folder(private_folder(home()) / check_name(name))
 
 

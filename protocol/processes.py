@@ -15,11 +15,7 @@ _CLOCK_TOLERANCE = 1.5
 
 
 def create_time(pid: int) -> float:
-    """When the process was created, in seconds since the epoch.
-
-    Raises:
-        ProcessLookupError: there is no such process.
-    """
+    """Return when the process was created, in seconds since the epoch; raises ``ProcessLookupError``."""
     try:
         return psutil.Process(pid).create_time()
     except (psutil.Error, ValueError) as error:  # ValueError: a negative pid

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import zmq
@@ -37,11 +36,7 @@ the working threads, which costs more than a copy (0.1 ms at most).
 
 
 def ipc_endpoint(path: Path) -> str:
-    """The endpoint of a socket file.
-
-    Raises:
-        ValueError: the path is too long for the kernel; the message says what to change.
-    """
+    """Return the endpoint of a socket file; raises ``ValueError`` if its path is too long for the kernel."""
     size = len(os.fsencode(path))
     if size > MAX_SOCKET_PATH:
         raise ValueError(
@@ -92,9 +87,7 @@ class _Socket:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -102,11 +95,7 @@ class Listener(_Socket):
     """The bound end. ZeroMQ gives each peer an identity."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        """Bind. ``tcp://127.0.0.1:*`` takes a free port; ``self.endpoint`` has the actual one.
-
-        Raises:
-            zmq.ZMQError: the endpoint cannot be bound.
-        """
+        """Bind. ``tcp://127.0.0.1:*`` takes a free port; ``self.endpoint`` has the actual one. Raises ``ZMQError``."""
         super().__init__(context, zmq.ROUTER, _LISTENER_QUEUE)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         try:
@@ -117,11 +106,7 @@ class Listener(_Socket):
         self.endpoint = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def receive(self) -> tuple[bytes, AnyMessage, list[Buffer]] | None:
-        """The next message with its sender, or None if there is none now.
-
-        Raises:
-            ProtocolError: an invalid message arrived. It is dropped; the next call returns the next message.
-        """
+        """Return the next message with its sender, or None. An invalid one is dropped: raises ``ProtocolError``."""
         frames = self._receive_frames()
         if frames is None:
             return None
@@ -139,11 +124,7 @@ class Link(_Socket):
     """The connecting end."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        """Connect. The endpoint need not be bound yet.
-
-        Raises:
-            zmq.ZMQError: it is not a valid endpoint.
-        """
+        """Connect. The endpoint need not be bound yet. Raises ``ZMQError`` if it is not a valid endpoint."""
         super().__init__(context, zmq.DEALER, _LINK_QUEUE)
         self.endpoint = endpoint
         try:
@@ -153,11 +134,7 @@ class Link(_Socket):
             raise
 
     def receive(self) -> tuple[AnyMessage, list[Buffer]] | None:
-        """The next message, or None if there is none now.
-
-        Raises:
-            ProtocolError: an invalid message arrived. It is dropped; the next call returns the next message.
-        """
+        """Return the next message, or None. An invalid one is dropped: raises ``ProtocolError``."""
         frames = self._receive_frames()
         return None if frames is None else decode(frames)
 

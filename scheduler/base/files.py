@@ -62,21 +62,13 @@ def _write(path: str, content: bytes | memoryview, *, durable: bool) -> None:
 
 
 def read_file(path: str) -> bytes:
-    """Return the content.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Return the content."""
     with open(path, "rb") as file:
         return file.read()
 
 
 def remove_file(path: str) -> None:
-    """Remove the file if it exists.
-
-    Raises:
-        OSError: it cannot be removed.
-    """
+    """Remove the file if it exists."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 

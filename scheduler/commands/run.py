@@ -19,7 +19,7 @@ from scheduler.run.options import RunOptions, resume_problem
 from scheduler.run.prepare import Prepared, prepare
 from scheduler.run.run import EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
 from scheduler.store.ledger import LedgerBusyError
-from scheduler.store.run_directory import RunDirectory
+from scheduler.store.run_directory import RunDirectory, read_json
 from scheduler.store.run_names import NoSuchRunError
 from scheduler.terminal.logs import configure_logging
 from scheduler.terminal.say import PatientConsole
@@ -132,7 +132,7 @@ def _open_directory(options: argparse.Namespace, prepared: Prepared, console: Co
     folders = (config.evaluation.output_dir, config.evaluation.image_output_dir)
     try:
         directory = RunDirectory.reopen(*folders, options.resume) if options.resume else RunDirectory.create(*folders)
-        problem = resume_problem(directory.read_json("manifest.json"), directory.stamp, prepared.edits)
+        problem = resume_problem(read_json(directory.path / "manifest.json"), directory.stamp, prepared.edits)
         if problem is not None:
             raise _UsageError(problem)
         file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None

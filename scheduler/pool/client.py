@@ -46,11 +46,11 @@ class PoolClient:
         self.folder = folder
         self.link = Link(context, card.endpoint)
         self._run = run
-        self._send(m.Hello(run=run, incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
+        self.link.send(m.Hello(run=run, incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
 
     def request_lease(self, mode: m.LeaseMode, *, keep_warm: bool) -> None:
         """Ask for the lease; ``Granted`` or ``Waiting`` answers."""
-        self._send(
+        self.link.send(
             m.Lease(
                 run=self._run,
                 incarnation="any",
@@ -63,28 +63,21 @@ class PoolClient:
 
     def reload(self, worker_ids: list[str], spec: m.ModelSpec, epoch: int) -> None:
         """Have these workers replace their models."""
-        self._send(m.Reload(run=self._run, incarnation="any", epoch=epoch, worker_ids=worker_ids, spec=spec))
+        self.link.send(m.Reload(run=self._run, incarnation="any", epoch=epoch, worker_ids=worker_ids, spec=spec))
 
     def stop(self, *, now: bool) -> None:
         """End the pool."""
-        self._send(m.Stop(run=self._run, incarnation="any", now=now))
+        self.link.send(m.Stop(run=self._run, incarnation="any", now=now))
 
     def close(self) -> None:
         """Leave the pool; it ends if it was launched for this run and no other run uses it."""
-        self._send(m.Goodbye(run=self._run, incarnation="any", reason="the run is over"))
+        self.link.send(m.Goodbye(run=self._run, incarnation="any", reason="the run is over"))
         self.link.close()
         os.close(self.process)
 
-    def _send(self, message: m.Message) -> None:
-        self.link.send(message)
-
 
 def find(name: str) -> tuple[Path, PoolCard | None]:
-    """The pool's folder, and its card if it is up.
-
-    Raises:
-        protocol.pool.PoolError: the name or the folder cannot be used.
-    """
+    """Return the pool's folder, and its card if it is up. Raises ``protocol.pool.PoolError``."""
     folder = pool_folder(name)
     return folder, read_pool_card(folder)
 

@@ -24,15 +24,7 @@ OnMessage = Callable[[WorkerClient, m.AnyMessage, list[Buffer]], None]
 
 
 class CrewError(Exception):
-    """The workers cannot be used any more."""
-
-
-class MoveFailedError(CrewError):
-    """A worker could not move its model."""
-
-
-class LeaseLostError(CrewError):
-    """Another run has the pool now."""
+    """The workers cannot be used any more: a model could not be moved, or another run has the pool now."""
 
 
 class Crew:
@@ -100,11 +92,7 @@ class Crew:
             raise CrewError(text) from error
 
     def attend(self) -> None:
-        """Read messages, send heartbeats, and withdraw workers that have fallen silent.
-
-        Raises:
-            CrewError: a model could not be moved, or the lease is lost.
-        """
+        """Read messages, send heartbeats, and withdraw workers that have fallen silent. Raises ``CrewError``."""
         for client in self:
             self._read(client)
             client.beat()
@@ -266,14 +254,14 @@ class Crew:
                 client.placed(message)
                 log.warning("%s could not read its model ahead of its turn: %s", client.name, error)
             case m.Placed(error=error) if error is not None:
-                raise MoveFailedError(f"{client.name} could not move its model: {error}")
+                raise CrewError(f"{client.name} could not move its model: {error}")
             case m.Placed():
                 client.placed(message)
                 log.info("%s: model moved to %s in %.1f s", client.name, message.residency, message.seconds)
             case m.Refused(kind="invalid", message=text):
                 raise CrewError(f"{client.name} does not understand this run: {text}")
             case m.Refused(kind="epoch", message=text):
-                raise LeaseLostError(f"{client.name} takes no more orders of this run: {text}")
+                raise CrewError(f"{client.name} takes no more orders of this run: {text}")
             case m.Refused():
                 # It has dropped its jobs, or cannot do them; it reports its state before it gets more.
                 log.debug("%s refused (%s): %s", client.name, message.kind, message.message)

@@ -66,11 +66,8 @@ def shares_devices(by_role: Mapping[m.Role, tuple[str, ...]]) -> bool:
 
 def away_from_device(status: m.PoolStatus) -> bool:
     """Whether any loaded model is not on its device."""
-    return any(worker.state is not None and _is_away(worker.state) for worker in status.workers)
-
-
-def _is_away(state: m.WorkerState) -> bool:
-    return state.phase == "ready" and state.residency != "device"
+    states = [worker.state for worker in status.workers if worker.state is not None]
+    return any(state.phase == "ready" and state.residency != "device" for state in states)
 
 
 def _difference(held: m.ModelSpec, wanted: m.ModelSpec) -> str:

@@ -21,32 +21,22 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
     Raises:
         FileNotFoundError: an environment that the config names is not there.
     """
-    editor, reward = editor_spec(config), reward_spec(config)
     resting = _away(config, layout) if layout.residency == "swap" else "device"
-    threads = config.diffusion_model.params.threads_per_worker
     workers = [
         WorkerPlan(
-            worker_id=f"editor-{number}",
-            role="editor",
+            worker_id=f"{spec.role}-{number}",
+            role=spec.role,
             device=device,
-            spec=editor,
+            spec=spec,
             residency=resting,
-            command=worker_command(config.diffusion_model),
-            threads=threads,
+            command=worker_command(section),
+            threads=section.params.threads_per_worker,
         )
-        for number, device in enumerate(layout.editors)
-    ]
-    workers += [
-        WorkerPlan(
-            worker_id=f"reward-{number}",
-            role="reward",
-            device=device,
-            spec=reward,
-            residency=resting,
-            command=worker_command(config.reward_model),
-            threads=config.reward_model.params.threads_per_worker,
+        for section, spec, devices in (
+            (config.diffusion_model, editor_spec(config), layout.editors),
+            (config.reward_model, reward_spec(config), layout.rewards),
         )
-        for number, device in enumerate(layout.rewards)
+        for number, device in enumerate(devices)
     ]
     times = config.scheduler
     return PoolPlan(

@@ -68,11 +68,7 @@ class Tenancy:
         poller.register(self._pool.link.socket, zmq.POLLIN)
 
     def read(self) -> None:
-        """Read the launcher's messages, and act on them.
-
-        Raises:
-            AbortedError: the run cannot go on in this pool.
-        """
+        """Act on the launcher's messages. Raises ``AbortedError`` if the run cannot go on in this pool."""
         for _ in range(_MESSAGES_PER_TURN):
             try:
                 received = self._pool.link.receive()

@@ -23,13 +23,13 @@ class PoolWatch:
     def __init__(self, specs: Mapping[m.Role, m.ModelSpec] | None = None) -> None:
         """``specs`` are the models that the run needs; none to watch without a run."""
         self._specs = specs or {}
-        self._status: m.PoolStatus | None = None
+        self.status: m.PoolStatus | None = None
         self._reported: set[tuple[str, str, str]] = set()
         self._ready: set[str] = set()
 
     def update(self, status: m.PoolStatus) -> list[LogLine]:
         """Take a report; return log lines about what is new in it."""
-        self._status = status
+        self.status = status
         total = len(status.workers)
         lines = []
         for worker in status.workers:
@@ -57,29 +57,24 @@ class PoolWatch:
             return "ready", logging.INFO, f"model loaded [{len(self._ready)}/{total}] ({size} in {seconds:.1f} s)"
         return "", 0, ""
 
-    @property
-    def status(self) -> m.PoolStatus | None:
-        """The last report."""
-        return self._status
-
     def ends_with(self, run: str) -> bool:
         """Whether the pool ends when this run leaves: it is not kept, and no other run uses it or waits for it."""
-        if self._status is None:
+        if self.status is None:
             return True
-        others = [other for other in (*self._status.holders, *self._status.waiting) if other != run]
-        return not others and not self._status.keep
+        others = [other for other in (*self.status.holders, *self.status.waiting) if other != run]
+        return not others and not self.status.keep
 
     def hopeless(self, needed: Collection[m.Role], other_weights: Collection[tuple[str, str]] = ()) -> str | None:
         """Why the run cannot go on, if a role that is still needed has no worker that works or may come; else None.
 
         ``other_weights``: (worker, incarnation) that have loaded other weights than the run began with.
         """
-        if self._status is None:
+        if self.status is None:
             return None
         for role, spec in self._specs.items():
             if role not in needed:
                 continue
-            workers = [worker for worker in self._status.workers if worker.role == role]
+            workers = [worker for worker in self.status.workers if worker.role == role]
             if not workers:
                 other = "scoring" if role == "editor" else "editing"
                 return f"the pool has no {role}: it was launched for {other} alone; stop it, or name another by --pool"
@@ -95,7 +90,7 @@ class PoolWatch:
     @property
     def workers(self) -> list[m.WorkerStatus]:
         """All workers."""
-        return self._status.workers if self._status else []
+        return self.status.workers if self.status else []
 
 
 def _lost(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:

@@ -59,7 +59,7 @@ class ProgressDisplay:
                 client_of,
                 self._edit.at_work(),
                 self._score.at_work(),
-                at_barrier=self._edit.at_barrier,
+                at_barrier=self._edit.rounds.waiting,
                 phase=_phase_text(course),
             )
 
@@ -76,8 +76,8 @@ class ProgressDisplay:
     def _update(self, stage: Stage) -> None:
         counts = self._edit if stage == "edit" else self._score
         round_, rounds = None, None
-        if stage == "edit" and self._edit.round >= 0:
-            round_, rounds = self._edit.round + 1, self._edit.last_round + 1
+        if stage == "edit" and self._edit.rounds.round >= 0:
+            round_, rounds = self._edit.rounds.round + 1, self._edit.rounds.last_round + 1
         self._bars.update(
             stage,
             done=counts.reused + counts.done + counts.failed,

@@ -13,7 +13,7 @@ from scheduler.pool.tenancy import Tenancy
 from scheduler.run.options import RunOptions
 from scheduler.store.manifest import add_workers, build_manifest
 from scheduler.store.manifest_differences import manifest_differences
-from scheduler.store.run_directory import RunDirectory
+from scheduler.store.run_directory import RunDirectory, read_json
 
 log = logging.getLogger("warmbench")
 
@@ -28,7 +28,7 @@ class Record:
     ) -> None:
         self._config = config
         self._directory = directory
-        self._earlier = directory.read_json(_NAME) if options.resume else {}
+        self._earlier = read_json(directory.path / _NAME) if options.resume else {}
         self._roles = {ROLES[stage] for stage in options.stages}
         self.manifest: dict[str, Any] = build_manifest(
             config, benchmark, layout, directory.stamp, stages=options.stages, edits=options.edits

@@ -23,11 +23,7 @@ class Backlog:
         return len(self._first) + fresh + len(self._last)
 
     def take(self) -> EditUnit:
-        """Remove and return the next edit.
-
-        Raises:
-            IndexError: none waits.
-        """
+        """Remove and return the next edit; raises ``IndexError`` if none waits."""
         if self._first:
             return self._first.popleft()
         while self._next < len(self._units):

@@ -58,14 +58,10 @@ class Batches:
         self._delivering: set[ScoreUnit] = set()
         self._closed = False
         self._draining = False
-        self._next_batch = 0
+        self.batches = 0
+        """The number of batches so far."""
         self._starts: dict[ScoreUnit, int] = {}
         self._errors: dict[ScoreUnit, int] = {}
-
-    @property
-    def batches(self) -> int:
-        """The number of batches so far."""
-        return self._next_batch
 
     @property
     def finished(self) -> bool:
@@ -264,8 +260,8 @@ class Batches:
         )
 
     def _assign(self, name: str, reward: _Reward, units: tuple[ScoreUnit, ...]) -> AssignBatch:
-        number = self._next_batch
-        self._next_batch += 1
+        number = self.batches
+        self.batches += 1
         reward.batches[number] = units
         for unit in units:
             self._starts[unit] = self._starts.get(unit, 0) + 1

@@ -56,25 +56,16 @@ class CostLine(Struct, forbid_unknown_fields=True):
     xy: _Sum = 0.0
     runs: _Number = 0
 
-    def note(self, megapixels: float, seconds: float) -> None:
-        """Add an edit of a source of this size. Old edits count less and less."""
-        self._fade()
-        self.count += 1
+    def note(self, megapixels: float, seconds: float, count: int = 1) -> None:
+        """Add an edit of a source of this size, or ``count`` items without a size. Old ones count less and less."""
+        if self.count >= _HALVE_AT:
+            self.count //= 2
+            self.x, self.y, self.xx, self.xy = self.x / 2, self.y / 2, self.xx / 2, self.xy / 2
+        self.count += count
         self.x += megapixels
         self.y += seconds
         self.xx += megapixels * megapixels
         self.xy += megapixels * seconds
-
-    def note_many(self, count: int, seconds: float) -> None:
-        """Add ``count`` items without a size, which took ``seconds`` together."""
-        self._fade()
-        self.count += count
-        self.y += seconds
-
-    def _fade(self) -> None:
-        if self.count >= _HALVE_AT:
-            self.count //= 2
-            self.x, self.y, self.xx, self.xy = self.x / 2, self.y / 2, self.xx / 2, self.xy / 2
 
     @property
     def mean(self) -> float | None:

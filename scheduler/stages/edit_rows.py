@@ -33,9 +33,7 @@ class EditJob:
     def edited(self, message: Edited, *, identity: str, image: str, seed: int) -> EditedRow:
         """Return the row of the edit, whose image goes to the path ``image``."""
         return EditedRow(
-            category=self.unit.category,
-            pair_id=self.unit.pair_id,
-            sample=self.unit.sample,
+            **self.unit._asdict(),
             attempt=self.attempt,
             worker=self.worker,
             device=self.device,
@@ -63,9 +61,7 @@ def failed_edit(
 ) -> FailedRow:
     """Return the row of an edit that is given up; ``job`` is its last attempt, None if no editor had it."""
     return FailedRow(
-        category=unit.category,
-        pair_id=unit.pair_id,
-        sample=unit.sample,
+        **unit._asdict(),
         attempt=job.attempt if job else None,
         worker=job.worker if job else None,
         device=job.device if job else None,

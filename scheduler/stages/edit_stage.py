@@ -44,7 +44,7 @@ class EditStage:
         self._costs = costs
         self._on_edited = on_edited
         self._reads = Reads(services)
-        self._rounds = Rounds(())
+        self.rounds = Rounds(())
         self._started = False
         self._jobs: dict[str, EditJob] = {}
         self.clock = StageClock()
@@ -55,42 +55,27 @@ class EditStage:
 
     def begin(self, rounds: Rounds, *, reused: int) -> None:
         """Start with these edits."""
-        self._rounds = rounds
+        self.rounds = rounds
         self._started = True
         self.reused = reused
 
     @property
     def finished(self) -> bool:
         """Whether every edit is delivered or has failed."""
-        return self._started and self._rounds.finished
+        return self._started and self.rounds.finished
 
     @property
     def running_out(self) -> bool:
         """Whether no edit waits for an editor."""
-        return self._started and self._rounds.running_out
-
-    @property
-    def round(self) -> int:
-        """The number of the current round, from 0."""
-        return self._rounds.round
-
-    @property
-    def last_round(self) -> int:
-        """The expected number of the last round."""
-        return self._rounds.round + self._rounds.rounds_left()
-
-    @property
-    def at_barrier(self) -> tuple[int, int]:
-        """The number of editors that wait at the barrier, and of all editors."""
-        return self._rounds.waiting
+        return self._started and self.rounds.running_out
 
     def at_work(self) -> dict[str, EditJob]:
         """Return the job that each editor's device may be working on."""
-        return {job.worker: job for job in self._jobs.values() if self._rounds.current(job.worker) == job.unit}
+        return {job.worker: job for job in self._jobs.values() if self.rounds.current(job.worker) == job.unit}
 
     def join(self, *workers: str) -> None:
         """Take these editors in."""
-        self._act(self._rounds.join(*workers))
+        self._act(self.rounds.join(*workers))
 
     def lose(self, worker: str, *, died: bool) -> None:
         """Reassign the work of an editor that died or, without ``died``, was silent for too long."""
@@ -100,7 +85,7 @@ class EditStage:
         if lost:
             what = "died" if died else "is silent"
             log.warning("%s %s; unfinished: %s", worker, what, ", ".join(unit.key for unit in lost))
-        actions = self._rounds.lose(worker, died=died)
+        actions = self.rounds.lose(worker, died=died)
         for action in actions:
             if isinstance(action, a.GiveUpEdit):
                 text = poison_message(action.deaths)
@@ -111,7 +96,7 @@ class EditStage:
 
     def drain(self) -> None:
         """Start no further edits."""
-        self._act(self._rounds.drain())
+        self._act(self.rounds.drain())
 
     def handle(self, worker: str, message: m.AnyMessage, images: list[Buffer]) -> None:
         """Take a message of an editor."""
@@ -120,8 +105,9 @@ class EditStage:
                 self._on_device_done(worker, message)
             case m.Edited():
                 self._on_result(worker, message, images[0], images[1:])
-            case m.Failed():
-                self._on_failed(worker, message)
+            case m.Failed(job=job, stage=stage, kind=kind, message=text, started=started, finished=finished):
+                self._acknowledge(worker, job)
+                self._fail(worker, job, stage, kind, text, started, finished)
 
     # -- results
 
@@ -135,7 +121,7 @@ class EditStage:
             self._services.trace.device(worker, job.device, job.unit.job, message.started, message.finished, details)
         width, height = self._task.pairs[job.unit.key].source.size
         self._costs.note(width * height / 1e6, max(0.0, message.finished - message.started))
-        self._act(self._rounds.at_barrier(worker, job.unit))
+        self._act(self.rounds.at_barrier(worker, job.unit))
 
     def _on_result(self, worker: str, message: m.Edited, image: Buffer, thumbnails: Sequence[Buffer]) -> None:
         job = self._job(worker, message.job)
@@ -161,12 +147,12 @@ class EditStage:
             self.done += 1
             self.done_by[worker] += 1
             self._acknowledge(worker, message.job)
-            self._act(self._rounds.delivered(unit))
+            self._act(self.rounds.delivered(unit))
             self._on_edited(unit, message.sha256)
 
         pictures = self._thumbnails(worker, unit, dict(zip(message.thumbnails, thumbnails, strict=True)))
         self._services.deliver(LedgerEntry([row], image=(path, image), thumbnails=pictures, done=durable))
-        self._act(self._rounds.received(worker, unit))
+        self._act(self.rounds.received(worker, unit))
 
     def _thumbnails(
         self, worker: str, unit: EditUnit, sent: Mapping[m.ThumbnailOf, Buffer]
@@ -185,10 +171,6 @@ class EditStage:
     def _identity(self, unit: EditUnit) -> str:
         return self._task.edit_identity(unit, self._services.fingerprint("editor"))
 
-    def _on_failed(self, worker: str, message: m.Failed) -> None:
-        self._acknowledge(worker, message.job)
-        self._fail(worker, message.job, message.stage, message.kind, message.message, message.started, message.finished)
-
     def _fail(
         self,
         worker: str,
@@ -204,7 +186,7 @@ class EditStage:
             return
         del self._jobs[name]
         # Other kinds fail again: a bad image stays bad, and a worker itself tries twice when memory runs out.
-        actions = self._rounds.failed(worker, job.unit, again=kind == "error")
+        actions = self.rounds.failed(worker, job.unit, again=kind == "error")
         log.warning("%s: edit attempt %d failed on %s (%s): %s", job.unit.key, job.attempt, worker, kind, text)
         if a.GiveUpEdit(job.unit) in actions:
             times = {"started": started, "finished": finished}
@@ -245,7 +227,9 @@ class EditStage:
                     pass  # recorded where the reason is known
         # Logged last: writing to a slow terminal must not delay the next round.
         for number in synced:
-            log.info("Round %d/%d done, %d editors synced ✓", number + 1, self.last_round + 1, self._rounds.editors)
+            log.info(
+                "Round %d/%d done, %d editors synced ✓", number + 1, self.rounds.last_round + 1, self.rounds.editors
+            )
 
     def _arrived(self) -> dict[str, tuple[str, float]]:
         """Return the device of each editor at the barrier, and since when it waits."""
@@ -283,7 +267,7 @@ class EditStage:
                 [source],
             )
 
-        self._reads.read(pair.source, send, ahead=self._rounds.current(action.editor) != action.unit)
+        self._reads.read(pair.source, send, ahead=self.rounds.current(action.editor) != action.unit)
 
     def _withdraw(self, worker: str, unit: EditUnit) -> None:
         names = [name for name, job in self._jobs.items() if job.worker == worker and job.unit == unit]

@@ -123,7 +123,7 @@ class Forecast:
             self._costs.store(self._loss(editors), loss)
         if scores and score.device_seconds > 0:
             line = self._costs.line(self._score_work)
-            line.note_many(scores, score.device_seconds)
+            line.note(0.0, score.device_seconds, scores)
             self._costs.store(self._score_work, line)
 
 

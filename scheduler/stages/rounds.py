@@ -111,16 +111,17 @@ class Rounds:
         """Whether units wait and there is no editor."""
         return bool(self._backlog or self._suspects) and not self._editors
 
-    def rounds_left(self) -> int:
-        """Return how many rounds follow if no editor dies or joins and nothing fails; free running, 0.
+    @property
+    def last_round(self) -> int:
+        """The number of the last round if no editor dies or joins and nothing fails; free running, that of ``round``.
 
         While suspects wait it is an estimate: each takes an editor for a round.
         """
         if not self._editors or not self._synchronized:
-            return 0
+            return self._round
         ahead = sum(editor.in_round(self._round + 1) for editor in self._editors.values())
         waiting = len(self._backlog) + len(self._suspects) * self._round_size + ahead
-        return -(-waiting // (len(self._editors) * self._round_size))
+        return self._round - (-waiting // (len(self._editors) * self._round_size))
 
     # -- editors
 

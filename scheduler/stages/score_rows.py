@@ -61,11 +61,9 @@ def judged_row(
         if not low <= judgement.score <= high:
             return failed("out_of_range", f"a score of {judgement.score}, outside of {low:g} to {high:g}")
         scores[prompt.aspect] = judgement.score
-    edit, rule = unit.edit, task.combine(unit)
+    rule = task.combine(unit)
     return ScoredRow(
-        category=edit.category,
-        pair_id=edit.pair_id,
-        sample=edit.sample,
+        **unit.edit._asdict(),
         pass_=unit.pass_,
         attempt=_attempt(job, unit),
         worker=job.worker,
@@ -93,9 +91,7 @@ def failed_score(
 ) -> FailedRow:
     """Return the row of a score that is given up; ``job`` is its last attempt, None if no reward had it."""
     return FailedRow(
-        category=unit.edit.category,
-        pair_id=unit.edit.pair_id,
-        sample=unit.edit.sample,
+        **unit.edit._asdict(),
         pass_=unit.pass_,
         attempt=_attempt(job, unit) if job else None,
         worker=job.worker if job else None,

@@ -296,11 +296,7 @@ class ScoreStage:
 
 
 def _read_unchanged(path: str, sha256: bytes) -> bytes:
-    """Read the image; what is judged must be what the ledger has.
-
-    Raises:
-        PairError: the file has other bytes.
-    """
+    """Read the image; raises ``PairError`` if it is not the one that the ledger has."""
     content = read_file(path)
     if hashlib.sha256(content).digest() != sha256:
         raise PairError("bad_image", f"{path} is no longer the image that was recorded")

@@ -5,6 +5,8 @@ Wright (Psychometrika 65, 2000). Their interval of Kendall's tau covers only 88%
 people's are. So tau-b has the jackknife's, with ``z_i`` the value of Fisher's z without pair i:
 ``atanh(tau) +- t(0.975, n - 2) * sqrt((n - 1) / n * sum((z_i - mean(z))**2))``.
 ``python -m scripts.coverage`` measures the coverage of both.
+
+Lists that differ in length, or hold a number that is not finite, are a ``ValueError``.
 """
 
 from __future__ import annotations
@@ -43,13 +45,8 @@ NO_CORRELATION = Correlation(None, None)
 
 
 def spearman(first: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Spearman's rho: Pearson's r of the ranks. Ties have the mean of their ranks.
-
-    Raises:
-        ValueError: the lists differ in length, or hold a number that is not finite.
-    """
-    checked = _checked(first, other)
-    if checked is None:
+    """Spearman's rho: Pearson's r of the ranks. Ties have the mean of their ranks."""
+    if _checked(first, other) is None:
         return NO_CORRELATION
     value = _pearson(ranks(first), ranks(other))
     count = len(first)
@@ -59,11 +56,7 @@ def spearman(first: Sequence[float], other: Sequence[float]) -> Correlation:
 
 
 def kendall(first: Sequence[float], other: Sequence[float]) -> Correlation:
-    """Kendall's tau-b, which corrects for ties.
-
-    Raises:
-        ValueError: the lists differ in length, or hold a number that is not finite.
-    """
+    """Kendall's tau-b, which corrects for ties."""
     checked = _checked(first, other)
     if checked is None:
         return NO_CORRELATION
@@ -79,11 +72,7 @@ def kendall(first: Sequence[float], other: Sequence[float]) -> Correlation:
 
 
 def pearson(first: Sequence[float], other: Sequence[float]) -> float | None:
-    """Pearson's r, None as in ``Correlation``. Without an interval: the known ones assume normal scores.
-
-    Raises:
-        ValueError: the lists differ in length, or hold a number that is not finite.
-    """
+    """Pearson's r, None as in ``Correlation``. Without an interval: the known ones assume normal scores."""
     checked = _checked(first, other)
     return None if checked is None else _pearson(*checked)
 

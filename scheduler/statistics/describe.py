@@ -54,11 +54,7 @@ class PairedDifference(Struct, frozen=True):
 
 
 def describe(scores: Sequence[float]) -> ScoreStatistics:
-    """Describe scores, in any order.
-
-    Raises:
-        ValueError: a score is not finite.
-    """
+    """Describe scores, in any order. Raises ``ValueError`` if one is not finite."""
     # Adding 0.0 turns -0.0 into 0.0, whose place among zeros would otherwise depend on the order.
     ordered = sorted(_finite(score) + 0.0 for score in scores)
     if not ordered:
@@ -76,11 +72,7 @@ def describe(scores: Sequence[float]) -> ScoreStatistics:
 
 
 def describe_differences(differences: Sequence[float]) -> PairedDifference:
-    """Describe the differences of pairs, in any order.
-
-    Raises:
-        ValueError: a difference is not finite.
-    """
+    """Describe the differences of pairs, in any order. Raises ``ValueError`` if one is not finite."""
     described = describe(differences)
     wins = sum(difference > 0 for difference in differences)
     losses = sum(difference < 0 for difference in differences)
@@ -97,11 +89,7 @@ def describe_differences(differences: Sequence[float]) -> PairedDifference:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the exact mean, rounded once.
-
-    Raises:
-        ValueError: there is nothing to average, or a value is not finite.
-    """
+    """Return the exact mean, rounded once. Raises ``ValueError`` without values, or if one is not finite."""
     if not values:
         raise ValueError("a mean needs at least one value")
     if len(values) == 1:

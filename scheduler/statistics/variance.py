@@ -65,8 +65,7 @@ def component(estimate: float, includes: tuple[Level, ...] = ()) -> Component:
 def variance_components(scores: Sequence[Sequence[Sequence[float]]]) -> Variance | None:
     """Estimate the parts of the variance of ``scores[pair][sample][pass]``; None if each pair has only one score.
 
-    Raises:
-        ValueError: pairs differ in their number of samples or passes, or a score is not finite.
+    Raises ``ValueError`` if pairs differ in their number of samples or passes, or if a score is not finite.
     """
     if not scores:
         return None

@@ -53,11 +53,7 @@ class Delivery:
         failed: Callable[[Exception], None],
         trace: Trace | None = None,
     ) -> None:
-        """Open the ledger for appending. ``failed`` is posted at the first failure; nothing is written after it.
-
-        Raises:
-            OSError: the ledger cannot be opened.
-        """
+        """Open the ledger for appending. ``failed`` is posted at the first failure; nothing is written after it."""
         self._file = ledger.open("ab")
         self._post = post
         self._failed = failed

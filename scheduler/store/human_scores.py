@@ -57,12 +57,7 @@ class HumanScores:
 
 
 def read_human_scores(path: Path) -> HumanScores:
-    """Read a file.
-
-    Raises:
-        HumanScoresError: it cannot be used; the message has every error.
-        OSError: it cannot be read.
-    """
+    """Read a file; raises ``HumanScoresError`` with every error."""
     name = one_line(path)
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
@@ -94,21 +89,12 @@ def read_human_scores(path: Path) -> HumanScores:
 
 
 def store_human_scores(scores: HumanScores, run_folder: Path) -> None:
-    """Store the file with the run, for later reports.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Store the file with the run, for later reports."""
     write_atomically(run_folder / HUMAN_SCORES, scores.content, sync_folder=True)
 
 
 def stored_human_scores(run_folder: Path) -> HumanScores | None:
-    """Read the file that is stored with the run, if any.
-
-    Raises:
-        HumanScoresError: it was changed and cannot be used.
-        OSError: it cannot be read.
-    """
+    """Read the file that is stored with the run, if any; raises ``HumanScoresError`` if it is damaged."""
     path = run_folder / HUMAN_SCORES
     return read_human_scores(path) if path.is_file() else None
 
@@ -167,11 +153,7 @@ class _Reader:
             yield "there is neither a column category with pair_id, nor an id (category/pair_id)"
 
     def row(self, line: int, cells: Sequence[str]) -> HumanScore | None:
-        """Return the row; None if it has no score.
-
-        Raises:
-            ValueError: the row is wrong; says how.
-        """
+        """Return the row; None if it has no score. Raises ``ValueError`` if the row is wrong."""
         if len(cells) != len(self._names):
             raise ValueError(f"{len(cells)} cells for {len(self._names)} columns")
         values = dict(zip(self._names, cells, strict=True))

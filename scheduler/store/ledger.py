@@ -28,12 +28,7 @@ class LedgerLock:
     """Locks the ledger for this process, until ``release`` or its end. Creates the file if it is missing."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock.
-
-        Raises:
-            LedgerBusyError: another process has it.
-            OSError: the file cannot be opened.
-        """
+        """Take the lock; raises ``LedgerBusyError`` if another process has it."""
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         while not self._try(path):
             # A process that only checks the lock (``is_written``) has it for a moment.
@@ -61,9 +56,6 @@ def is_written(ledger: Path) -> bool | None:
     """Whether a live process holds this ledger's lock; None where the file system has no locks.
 
     The check takes a shared lock for a moment: locks of other readers do not refuse it, a writer's does.
-
-    Raises:
-        OSError: the file cannot be read.
     """
     descriptor = os.open(ledger, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -81,9 +73,6 @@ def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:
     """Read the rows. A line that is not a row (torn by a crash or a full disk, or damaged) is skipped with a warning.
 
     ``growing``: another process may be writing, so an incomplete last line needs no warning.
-
-    Raises:
-        OSError: the ledger cannot be read.
     """
     damaged: list[int] = []
     with path.open("rb") as file:
@@ -101,11 +90,7 @@ def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:
 
 
 def cut_torn_line(path: Path) -> int:
-    """Cut off an incomplete last line, which only a crash can leave; return the number of bytes cut off.
-
-    Raises:
-        OSError: the file cannot be read or truncated.
-    """
+    """Cut off an incomplete last line, which only a crash can leave; return the number of bytes cut off."""
     with path.open("rb+") as file:
         size = kept = file.seek(0, os.SEEK_END)
         while kept:

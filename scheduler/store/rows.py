@@ -118,10 +118,5 @@ def encode_row(row: Row) -> bytes:
 
 
 def decode_row(line: bytes) -> Row:
-    """Read one line.
-
-    Raises:
-        msgspec.DecodeError: it is not JSON (a torn last line, for instance).
-        msgspec.ValidationError: it is JSON, but not a row.
-    """
+    """Read one line; raises ``msgspec.DecodeError`` if it is not a row (a torn last line, for instance)."""
     return _decoder.decode(line)

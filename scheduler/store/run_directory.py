@@ -36,11 +36,7 @@ class RunDirectory:
 
     @classmethod
     def create(cls, output_dir: Path, image_output_dir: Path | None = None) -> RunDirectory:
-        """Create one by an exclusive mkdir: two runs that start in the same second get different ones.
-
-        Raises:
-            OSError: it cannot be created.
-        """
+        """Create one by an exclusive mkdir: two runs that start in the same second get different ones."""
         runs = output_dir / "runs"
         runs.mkdir(parents=True, exist_ok=True)
         stamp = time.strftime("%Y%m%d_%H%M%S")
@@ -56,14 +52,11 @@ class RunDirectory:
 
     @classmethod
     def reopen(cls, output_dir: Path, image_output_dir: Path | None, run: str) -> RunDirectory:
-        """Open that of an earlier run; ``run`` is an id, or ``latest`` for the newest with a ledger.
-
-        Partly written images are removed.
+        """Open that of an earlier run (an id, or ``latest``), and remove partly written images.
 
         Raises:
-            scheduler.store.run_names.NoSuchRunError: there is none, or it has no ledger.
-            scheduler.store.ledger.LedgerBusyError: another process works in it.
-            OSError: it cannot be used.
+            NoSuchRunError: there is none with a ledger.
+            LedgerBusyError: another process works in it.
         """
         directory = cls(run_by_id(output_dir, run), image_output_dir)
         images = directory._images
@@ -77,11 +70,7 @@ class RunDirectory:
         self._lock.release()
 
     def image_path(self, category: str, pair_id: str, sample: int) -> str:
-        """Return the path of this sample's edit, in ``images``; of further samples, in ``images-sample-1`` and so on.
-
-        Raises:
-            ValueError: a name would lead out of the folder. (Ids are also checked when the benchmark is loaded.)
-        """
+        """Return the path of this sample's edit: in ``images``; of further samples, in ``images-sample-1`` and so on."""
         _check_names(category, pair_id)
         folder = f"{self._images}-sample-{sample}" if sample else str(self._images)
         return f"{folder}/{file_name(category)}/{file_name(pair_id)}.png"
@@ -103,17 +92,10 @@ class RunDirectory:
         # Command lines and paths need not be Unicode.
         write_atomically(self.path / name, encodable(text).encode())
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read what ``write_json`` wrote; empty if there is none, or it cannot be read."""
-        return read_json(self.path / name)
-
 
 def thumbnail_path(run: Path | str, category: str, pair_id: str, sample: int | None) -> str:
     """Return the path of a thumbnail: of a sample's edit, in ``thumbnails/edit`` of the run's folder, of further
     samples in ``thumbnails/edit-sample-1`` and so on; of the source (None), in ``thumbnails/source``.
-
-    Raises:
-        ValueError: a name would lead out of the folder.
     """
     _check_names(category, pair_id)
     folder = "source" if sample is None else f"edit-sample-{sample}" if sample else "edit"
@@ -136,9 +118,6 @@ def reports_locked(path: Path, *, patient: bool) -> Iterator[None]:
     writers has read at least as much, and two never write one file at once.
 
     Without ``patient`` the wait is limited to 10 seconds: the end of a run must not depend on another process.
-
-    Raises:
-        OSError: the folder cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -164,6 +143,7 @@ def _wait_for(descriptor: int, deadline: float | None) -> None:
 
 
 def _check_names(*parts: str) -> None:
+    """Raise ``ValueError`` for a name that would lead out of the folder. Ids are also checked when they are loaded."""
     for part in parts:
         if part in ("", ".", "..") or any(character in part for character in "/\\\0"):
             raise ValueError(f"{part!r} cannot be a file name")

@@ -18,10 +18,8 @@ class NoSuchRunError(Exception):
 def locate_run(run: str, output_dir: Path) -> Path:
     """Return the folder of a run that has a ledger; ``run`` is an id under ``output_dir``, ``latest`` or a path.
 
-    A name with a slash is a path, and so is the name of a folder that is not a run of ``output_dir``.
-
-    Raises:
-        NoSuchRunError: there is none; the message has the nearest one.
+    A name with a slash is a path, and so is the name of a folder that is not a run of ``output_dir``. Raises
+    ``NoSuchRunError`` with the nearest run.
     """
     path = Path(run)
     if "/" not in run and run not in (".", ".."):
@@ -41,11 +39,7 @@ def locate_run(run: str, output_dir: Path) -> Path:
 
 
 def run_by_id(output_dir: Path, run: str) -> Path:
-    """Return the folder of the run with this id; for ``latest``, of the newest run that has a ledger.
-
-    Raises:
-        NoSuchRunError: there is none.
-    """
+    """Return the folder of the run with this id, or of the ``latest`` with a ledger. Raises ``NoSuchRunError``."""
     folder = output_dir / "runs"
     runs = _runs(folder)
     if run == "latest" and runs:

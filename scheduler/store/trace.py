@@ -29,11 +29,7 @@ class Trace:
     """
 
     def __init__(self, path: Path) -> None:
-        """Create the file; that of an earlier part of the run is replaced.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Create the file; that of an earlier part of the run is replaced."""
         self._file = path.open("w", encoding="utf-8")
         self._broken = False
         self._lock = threading.Lock()

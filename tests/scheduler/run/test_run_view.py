@@ -45,10 +45,6 @@ class Edits:
     rounds: Rounds = field(default_factory=lambda: Rounds([EditUnit("c", str(number)) for number in range(4)]))
     jobs: dict[str, EditJob] = field(default_factory=dict)
 
-    @property
-    def at_barrier(self) -> tuple[int, int]:
-        return self.rounds.waiting
-
     def at_work(self) -> Mapping[str, EditJob]:
         names = ("editor-0", "editor-1")
         units = {name: self.rounds.current(name) for name in names}
@@ -78,7 +74,7 @@ class Screen:
             self.clients.get,
             self.edits.at_work(),
             self.scores.at_work(),
-            at_barrier=self.edits.at_barrier,
+            at_barrier=self.edits.rounds.waiting,
         )
 
     def one(self, *pool: m.WorkerStatus) -> WorkerView:

@@ -37,7 +37,7 @@ def test_each_editor_gets_a_unit_of_this_round_and_one_of_the_next_ahead_of_time
         AssignEdit("b", five, 1, 1),
         AssignEdit("c", six, 1, 1),
     ]
-    assert rounds.rounds_left() == 2
+    assert rounds.last_round == rounds.round + 2
 
 
 def test_the_next_round_is_released_when_the_last_editor_is_at_the_barrier() -> None:
@@ -275,7 +275,7 @@ def test_whatever_happens_every_unit_is_delivered_or_given_up_exactly_once(
     max_undelivered: int | None,
 ) -> None:
     driver = drive(choices, count, synchronized, round_size, max_attempts, samples, max_undelivered)
-    last = driver.rounds.round + driver.rounds.rounds_left()
+    last = driver.rounds.last_round
     # A disk that holds back makes rounds smaller.
     predictable = max_undelivered is None
     predictable &= not driver.suspects and not any(editor.alone for editor in driver.editors.values())

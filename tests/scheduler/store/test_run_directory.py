@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.store.ledger import LedgerBusyError, is_written
-from scheduler.store.run_directory import RunDirectory, reports_locked
+from scheduler.store.run_directory import RunDirectory, read_json, reports_locked
 from scheduler.store.run_names import NoSuchRunError, locate_run
 from tests.scheduler.saved import saved_run
 from tests.waiting import wait_until
@@ -73,7 +73,7 @@ def test_without_any_run_there_is_no_latest(tmp_path: Path) -> None:
 def test_text_that_is_not_unicode_is_recorded(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path)
     directory.write_json("manifest.json", {"config_file": "\udcff.yaml", "名": "值"})
-    assert directory.read_json("manifest.json") == {"config_file": "\udcff.yaml", "名": "值"}
+    assert read_json(directory.path / "manifest.json") == {"config_file": "\udcff.yaml", "名": "值"}
     directory.close()
 
 
