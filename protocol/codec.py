@@ -62,9 +62,8 @@ class ProtocolError(Exception):
 def encode(message: Message, images: Sequence[Buffer] = ()) -> list[Buffer]:
     """Return the frames of a message.
 
-    Raises:
-        ValueError: the message announces another number of images, something is over its limit, or the receiver would
-            refuse it for another reason. It is a caller's mistake, and nothing is sent.
+    Raises ``ValueError`` if the message announces another number of images, something is over its limit, or the
+    receiver would refuse it for another reason.
     """
     name = type(message).__name__
     if len(images) != message.image_frames:

@@ -35,11 +35,7 @@ class ImagesError(Exception):
 
 
 def find_edits(place: Path, benchmark: Benchmark, samples_per_pair: int) -> EditsElsewhere:
-    """Find the edits in this folder or list.
-
-    Raises:
-        ImagesError: the place does not exist, cannot be read, is no list, or has no image of any pair.
-    """
+    """Find the edits in this folder or list; raises ``ImagesError`` if it is none, or has no image of any pair."""
     written: Callable[[str], str] = str
     try:
         if place.is_dir():

@@ -24,12 +24,9 @@ _TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 def inspect_image(data: bytes, *, thorough: bool = False) -> tuple[int, int]:
-    """Return the image's ``(width, height)`` in pixels, upright (after its EXIF orientation).
+    """Return the image's ``(width, height)`` in pixels, upright (after its EXIF orientation); raises ``PairError``.
 
     The header is parsed and, for a PNG, every chunk's checksum is compared; ``thorough`` also decodes every pixel.
-
-    Raises:
-        PairError: ``image_too_large`` or ``bad_image``.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

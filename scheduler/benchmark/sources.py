@@ -64,10 +64,8 @@ class EmbeddedSource:
 
 
 def image_path(root: Path, name: str) -> Path:
-    """Return the path of the image, links resolved. It must not leave ``root``, a folder with links resolved.
-
-    Raises:
-        PairError: ``bad_image``: the path leaves the folder, or names no file.
+    """Return the path of the image, links resolved; raises ``PairError`` (``bad_image``) if it leads out of ``root``,
+    a folder with links resolved, or to no file.
     """
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts:

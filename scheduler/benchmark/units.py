@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from scheduler.benchmark.pairs import Pair
 
@@ -43,17 +43,11 @@ class ScoreUnit(NamedTuple):
         return f"{self.edit.job}/{self.pass_}"
 
 
-class Units(Protocol):
-    """Edits in their order, as in a list."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, place: int, /) -> EditUnit: ...
-
-    def __iter__(self) -> Iterator[EditUnit]: ...
+Units = Sequence[EditUnit]
+"""Edits in their order."""
 
 
-class AllEdits:
+class AllEdits(Units):
     """All edits of these pairs: every sample of the first pair, then of the next. Each is made when needed."""
 
     def __init__(self, pairs: Sequence[Pair], samples: int = 1) -> None:
@@ -63,10 +57,7 @@ class AllEdits:
     def __len__(self) -> int:
         return len(self._pairs) * self._samples
 
-    def __getitem__(self, place: int, /) -> EditUnit:
+    def __getitem__(self, place: int) -> EditUnit:  # type: ignore[override] # nobody takes slices
         number, sample = divmod(place, self._samples)
         pair = self._pairs[number]
         return EditUnit(pair.category, pair.pair_id, sample)
-
-    def __iter__(self) -> Iterator[EditUnit]:
-        return (self[place] for place in range(len(self)))

@@ -83,10 +83,9 @@ def find(name: str) -> tuple[Path, PoolCard | None]:
 
 
 def launch(folder: Path, plan: PoolPlan) -> PoolCard:
-    """Start a launcher and return its card, or the card of another launcher that was faster.
+    """Start a launcher and return its card, or that of another launcher that was faster.
 
-    Raises:
-        PoolUnavailableError: no launcher came up; the message has the end of the log.
+    Raises ``PoolUnavailableError`` with the end of the log if none came up.
     """
     log = folder / "launcher.log"
     deadline = time.monotonic() + _LAUNCH_SECONDS

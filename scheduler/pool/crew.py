@@ -54,7 +54,8 @@ class Crew:
         self._on_withdrawn = on_withdrawn
         self._clients: dict[str, WorkerClient] = {}
         self._fingerprints: dict[m.Role, str] = {}
-        self._other_weights: set[tuple[str, str]] = set()
+        self.other_weights: set[tuple[str, str]] = set()
+        """The lives (worker and incarnation) that have loaded other weights than this run began with."""
         self._garbled: set[str] = set()
         self._asked_early: set[str] = set()
 
@@ -145,14 +146,11 @@ class Crew:
         joining = []
         for client in self:
             wanted = not client.joined and desired[client.role] == "device"
-            if wanted and self._can_work(client) and self._has_same_weights(client):
+            placed = client.moving_to is None and client.residency == "device"
+            if wanted and placed and self._has_model(client) and self._has_same_weights(client):
                 client.joined = True
                 joining.append(client)
         return joining
-
-    def _can_work(self, client: WorkerClient) -> bool:
-        """Whether it has this run's model ready on its device."""
-        return self._has_model(client) and client.moving_to is None and client.residency == "device"
 
     def _has_model(self, client: WorkerClient) -> bool:
         state = client.state
@@ -160,11 +158,6 @@ class Crew:
             return False
         right = state.phase == "ready" and state.model.spec == self._specs.get(client.role)
         return right and not (state.stale and not self.begun(client.role))
-
-    @property
-    def other_weights(self) -> frozenset[tuple[str, str]]:
-        """The lives (worker and incarnation) that have loaded other weights than this run began with."""
-        return frozenset(self._other_weights)
 
     def begun(self, role: m.Role) -> bool:
         """Whether the run has begun with this role, whose model then stays the same."""
@@ -186,8 +179,8 @@ class Crew:
         fingerprint = self._fingerprints.setdefault(client.role, client.model.fingerprint)
         if fingerprint == client.model.fingerprint:
             return True
-        if (client.name, client.incarnation) not in self._other_weights:
-            self._other_weights.add((client.name, client.incarnation))
+        if (client.name, client.incarnation) not in self.other_weights:
+            self.other_weights.add((client.name, client.incarnation))
             log.error("%s has loaded other weights than this run began with: it is not used", client.name)
         return False
 

@@ -16,10 +16,9 @@ from scheduler.pool.residency import off_device
 
 
 def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
-    """The pool of a config: ``editor-0`` and on, ``reward-0`` and on, in the order of the layout's devices.
+    """Return the pool of a config: ``editor-0`` and on, ``reward-0`` and on, in the order of the layout's devices.
 
-    Raises:
-        FileNotFoundError: an environment that the config names is not there.
+    Raises ``FileNotFoundError`` if an environment that the config names is not there.
     """
     resting = _away(config, layout) if layout.residency == "swap" else "device"
     workers = [

@@ -20,7 +20,7 @@ from scheduler.stages.identity import elsewhere_identity
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow
-from scheduler.store.run_directory import RunDirectory
+from scheduler.store.run_directory import RunDirectory, thumbnail_path
 from scheduler.store.tally import SampleTally
 
 
@@ -53,7 +53,7 @@ class Admission(Planner):
             self._rows.append(_edited(unit, path, image))
         # The scores of a withdrawn edit come back with an image of the same bytes.
         kept = sample.edit is not None and sample.edit.sha256 == image.sha256
-        thumbnail = self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample)
+        thumbnail = thumbnail_path(self._directory.path, unit.category, unit.pair_id, unit.sample)
         if not kept and Path(thumbnail).exists():
             self._remaining.stale.append(thumbnail)  # it shows another image
         counting = self._counting_scores(unit, sample, image.sha256) if kept else {}

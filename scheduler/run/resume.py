@@ -22,7 +22,7 @@ from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
 from scheduler.store.rows import FailedRow, FailureStage, PlannedRow, Row
-from scheduler.store.run_directory import RunDirectory
+from scheduler.store.run_directory import RunDirectory, thumbnail_path
 from scheduler.store.tally import OUTDATED, PairTally, SampleTally
 
 NEW = "not done before"
@@ -93,7 +93,7 @@ class Planner(abc.ABC):
             if isinstance(item, Pair):
                 before = tally.planned.source_sha256 if tally.planned is not None else None
                 if before not in (None, item.sha256):
-                    thumbnail = self._directory.thumbnail_path(item.category, item.pair_id, None)
+                    thumbnail = thumbnail_path(self._directory.path, item.category, item.pair_id, None)
                     self._remaining.stale.append(thumbnail)
                 for number in range(self._expected.samples_per_pair):
                     unit = EditUnit(item.category, item.pair_id, number)
@@ -184,7 +184,7 @@ class Resumption(Planner):
         if not (sample.withdrawn or file_alone):
             self._rows.append(outdated(unit, "edit", reason))
         if not file_alone:
-            self._remaining.stale.append(self._directory.thumbnail_path(unit.category, unit.pair_id, unit.sample))
+            self._remaining.stale.append(thumbnail_path(self._directory.path, unit.category, unit.pair_id, unit.sample))
         self._remaining.scores |= counting
         self._make(unit, reason)
 

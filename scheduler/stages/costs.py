@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,7 +98,7 @@ class CostLine(Struct, forbid_unknown_fields=True):
         return self.slope * self.spread > _MIN_EFFECT * (self.mean or 0.0)
 
 
-class Reordered:
+class Reordered(Units):
     """Edits in another order."""
 
     def __init__(self, units: Units, places: Sequence[int]) -> None:
@@ -108,11 +108,8 @@ class Reordered:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, place: int, /) -> EditUnit:
+    def __getitem__(self, place: int) -> EditUnit:  # type: ignore[override] # nobody takes slices
         return self._units[self._places[place]]
-
-    def __iter__(self) -> Iterator[EditUnit]:
-        return (self._units[place] for place in self._places)
 
 
 def by_cost(units: Units, pixels_of: Callable[[EditUnit], int], line: CostLine) -> Units:

@@ -22,7 +22,7 @@ from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
 from scheduler.store.delivery import LedgerEntry
 from scheduler.store.rows import FailedRow
-from scheduler.store.run_directory import RunDirectory
+from scheduler.store.run_directory import RunDirectory, thumbnail_path
 
 log = logging.getLogger("warmbench")
 
@@ -165,7 +165,7 @@ class EditStage:
                 log.warning("%s: the %s's thumbnail, from %s, is left out: %s", unit.key, what, worker, problem)
             elif what == "edit" or unit.sample == 0:
                 sample = unit.sample if what == "edit" else None
-                valid.append((self._directory.thumbnail_path(unit.category, unit.pair_id, sample), thumbnail))
+                valid.append((thumbnail_path(self._directory.path, unit.category, unit.pair_id, sample), thumbnail))
         return valid
 
     def _identity(self, unit: EditUnit) -> str:

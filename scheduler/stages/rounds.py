@@ -66,16 +66,12 @@ class Rounds:
         self._max_undelivered = max_undelivered
         self._editors: dict[str, _Editor] = {}
         self._landing: set[EditUnit] = set()
-        self._round = -1
+        self.round = -1
+        """The number of the current round, or of the last one; -1 before the first."""
         self._open = False
         self._starts: dict[EditUnit, int] = {}
         self._errors: dict[EditUnit, int] = {}
         self._draining = False
-
-    @property
-    def round(self) -> int:
-        """The number of the current round, or of the last one; -1 before the first."""
-        return self._round
 
     @property
     def editors(self) -> int:
@@ -86,7 +82,7 @@ class Rounds:
         """Return what the editor's device may be working on; None if it is done with its round, or has nothing."""
         editor = self._editors.get(name)
         holding = editor.holding.items() if editor is not None else ()
-        return next((unit for unit, number in holding if number <= self._round), None)
+        return next((unit for unit, number in holding if number <= self.round), None)
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -118,10 +114,10 @@ class Rounds:
         While suspects wait it is an estimate: each takes an editor for a round.
         """
         if not self._editors or not self._synchronized:
-            return self._round
-        ahead = sum(editor.in_round(self._round + 1) for editor in self._editors.values())
+            return self.round
+        ahead = sum(editor.in_round(self.round + 1) for editor in self._editors.values())
         waiting = len(self._backlog) + len(self._suspects) * self._round_size + ahead
-        return self._round - (-waiting // (len(self._editors) * self._round_size))
+        return self.round - (-waiting // (len(self._editors) * self._round_size))
 
     # -- editors
 
@@ -145,7 +141,7 @@ class Rounds:
         again = editor.units
         poisoned: list[EditUnit] = []
         if died:
-            released = [unit for unit, number in editor.holding.items() if number <= self._round]
+            released = [unit for unit, number in editor.holding.items() if number <= self.round]
             # An editor works in the order sent, so the first is on its device; or the second, until the message that
             # the first is done has arrived. Therefore a unit that was beside a suspect twice becomes one, too.
             aftermath = self._suspects.died(name, again, released[:1])
@@ -209,7 +205,7 @@ class Rounds:
         actions: list[RoundAction] = []
         for name, editor in self._editors.items():
             # An editor works in the order sent: only the first can be on its device.
-            released = [unit for unit, number in editor.holding.items() if number <= self._round]
+            released = [unit for unit, number in editor.holding.items() if number <= self.round]
             for unit in [unit for unit in editor.holding if unit not in released[:1]]:
                 del editor.holding[unit]
                 actions.append(WithdrawEdit(name, unit))
@@ -248,17 +244,17 @@ class Rounds:
         return self._next_round() if self._synchronized else self._fill(None, self._round_size + 1)
 
     def _next_round(self) -> list[RoundAction]:
-        following = self._round + 1
+        following = self.round + 1
         if any(number < following for editor in self._editors.values() for number in editor.holding.values()):
             return self._fill(following, self._round_size)
         actions: list[RoundAction] = []
         if self._open:
-            actions.append(Synced(self._round))
+            actions.append(Synced(self.round))
             self._open = False
         actions += self._fill(following, self._round_size)
         if self._awaits_an_image() or not any(editor.holding for editor in self._editors.values()):
             return actions
-        self._round, self._open = following, True
+        self.round, self._open = following, True
         actions += [ReleaseRound(name, following) for name in self._editors]
         return actions + self._fill(following + 1, self._round_size)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from protocol import messages as m
 from scheduler.base.files import read_file
@@ -156,7 +157,7 @@ class ScoreStage:
             row = judged_row(self._task, job, unit, answers.get(unit.job, []), message, self._identity(unit))
             if isinstance(row, ScoredRow):
                 scores.append(row.score)
-                self._services.deliver(LedgerEntry([row], done=self._durable(unit), remove=self._settle(unit)))
+                self._services.deliver(LedgerEntry([row], done=partial(self._durable, unit), remove=self._settle(unit)))
                 continue
             retried = self._batches.unit_failed(unit, again=row.kind == "error")
             if a.GiveUpScore(unit) in retried:
@@ -221,12 +222,9 @@ class ScoreStage:
         del self._hashes[unit.edit]
         return path
 
-    def _durable(self, unit: ScoreUnit) -> Callable[[], None]:
-        def done() -> None:
-            self.done += 1
-            self._act(self._batches.delivered(unit))
-
-        return done
+    def _durable(self, unit: ScoreUnit) -> None:
+        self.done += 1
+        self._act(self._batches.delivered(unit))
 
     def _acknowledge(self, worker: str, name: str) -> None:
         client = self._services.worker(worker)

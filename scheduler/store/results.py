@@ -18,11 +18,7 @@ Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a run was asked to do with every pair.
-
-    Raises:
-        ValueError: a count under 1, or no or unknown stages.
-    """
+    """What a run was asked to do with every pair. Both counts are 1 or more."""
 
     samples_per_pair: int = 1
     reward_passes: int = 1

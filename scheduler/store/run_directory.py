@@ -31,7 +31,6 @@ class RunDirectory:
         self.stamp = path.name
         self.ledger = path / LEDGER
         self._images = image_output_dir.absolute() / self.stamp if image_output_dir else path / "images"
-        self._own = str(path)
         self._lock = LedgerLock(self.ledger)
 
     @classmethod
@@ -70,14 +69,10 @@ class RunDirectory:
         self._lock.release()
 
     def image_path(self, category: str, pair_id: str, sample: int) -> str:
-        """Return the path of this sample's edit: in ``images``; of further samples, in ``images-sample-1`` and so on."""
+        """Return the path of this sample's edit: in ``images``, or ``images-sample-1`` and so on."""
         _check_names(category, pair_id)
         folder = f"{self._images}-sample-{sample}" if sample else str(self._images)
         return f"{folder}/{file_name(category)}/{file_name(pair_id)}.png"
-
-    def thumbnail_path(self, category: str, pair_id: str, sample: int | None) -> str:
-        """Return the path of the thumbnail of this sample's edit, or of the source (None)."""
-        return thumbnail_path(self._own, category, pair_id, sample)
 
     def recorded(self, path: str) -> str:
         """Return an image's path as the ledger has it: relative to the run's folder if inside, else absolute."""

@@ -18,7 +18,7 @@ from scheduler.run.resume import Remaining
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, Row
-from scheduler.store.run_directory import RunDirectory
+from scheduler.store.run_directory import RunDirectory, thumbnail_path
 from tests.scheduler.benchmark.make import image_bytes
 from tests.scheduler.rows import scored, sha, stage_end
 
@@ -121,7 +121,7 @@ def test_an_image_that_was_changed_is_scored_again_and_one_that_was_moved_is_not
     run.part(paths)
     paths["1"].write_bytes(image_bytes((4, 4)))
     paths["2"] = paths["2"].rename(run.folder / "moved.png")
-    thumbnails = [run.directory.thumbnail_path("c", key, 0) for key in KEYS]
+    thumbnails = [thumbnail_path(run.directory.path, "c", key, 0) for key in KEYS]
     for thumbnail in map(Path, thumbnails):
         thumbnail.parent.mkdir(parents=True, exist_ok=True)
         thumbnail.touch()

@@ -25,7 +25,7 @@ from scheduler.stages.task import Task
 from scheduler.store.ledger import cut_torn_line, read_ledger
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, Row, ScoredRow, StageRow, encode_row
-from scheduler.store.run_directory import RunDirectory
+from scheduler.store.run_directory import RunDirectory, thumbnail_path
 from tests.scheduler.rows import edited, failed, scored, sha, stage_end
 
 
@@ -280,7 +280,7 @@ def test_thumbnails_of_what_is_another_source_or_edit_now_are_stale(tmp_path: Pa
     Part(directory, Settings(), resumed=False).work([])
     assert Part(directory, Settings(), resumed=True).remaining.stale == []
     changed = Part(directory, replace(Settings(), steps=2, sources="other "), resumed=True).remaining.stale
-    assert changed == [directory.thumbnail_path("c", str(one), what) for one in range(3) for what in (None, 0)]
+    assert changed == [thumbnail_path(directory.path, "c", str(one), what) for one in range(3) for what in (None, 0)]
     directory.close()
 
 

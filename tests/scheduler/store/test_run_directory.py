@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.store.ledger import LedgerBusyError, is_written
-from scheduler.store.run_directory import RunDirectory, read_json, reports_locked
+from scheduler.store.run_directory import RunDirectory, read_json, reports_locked, thumbnail_path
 from scheduler.store.run_names import NoSuchRunError, locate_run
 from tests.scheduler.saved import saved_run
 from tests.waiting import wait_until
@@ -149,10 +149,10 @@ def test_a_run_does_not_wait_for_ever_for_another_writer_of_its_reports(
 def test_thumbnails_have_folders_by_what_they_show_and_never_lie_outside_the_run(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path, image_output_dir=tmp_path / "elsewhere")
     folder = f"{tmp_path}/thumbnails"
-    assert run.thumbnail_path("物理", "1", None) == f"{folder}/source/物理/1.jpg"
-    assert run.thumbnail_path("物理", "1", 0) == f"{folder}/edit/物理/1.jpg"
-    assert run.thumbnail_path("物理", "1", 2) == f"{folder}/edit-sample-2/物理/1.jpg"
+    assert thumbnail_path(run.path, "物理", "1", None) == f"{folder}/source/物理/1.jpg"
+    assert thumbnail_path(run.path, "物理", "1", 0) == f"{folder}/edit/物理/1.jpg"
+    assert thumbnail_path(run.path, "物理", "1", 2) == f"{folder}/edit-sample-2/物理/1.jpg"
     for wrong in ("..", "a/b", "", "\0"):
         with pytest.raises(ValueError, match="cannot be a file name"):
-            run.thumbnail_path("物理", wrong, 0)
+            thumbnail_path(run.path, "物理", wrong, 0)
     run.close()
