@@ -10,7 +10,9 @@ import contextlib
 import fcntl
 import os
 import re
+import signal
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +24,8 @@ from protocol.messages import Role
 from protocol.processes import is_alive
 
 POOL_CARD = "pool.json"
+LAUNCHER_LOCK = "launcher.lock"
+_ORPHAN_SECONDS = 5.0
 _MAX_CARD_BYTES = 1 << 20
 _NAME = re.compile(r"[\w-][\w.-]*", re.UNICODE)
 _MAX_NAME_BYTES = 48
@@ -128,6 +132,23 @@ def read_worker_cards(folder: Path) -> list[WorkerCard]:
     paths = sorted(path for path in folder.glob("*.json") if path.name != POOL_CARD)
     cards = (_read(path, WorkerCard) for path in paths)
     return [card for card in cards if card and is_alive(card.pid, card.pid_create_time)]
+
+
+def clear_dead_pool(folder: Path) -> None:
+    """Remove the files of a launcher that was killed. Its workers end with it; one that does not is killed here.
+
+    The caller holds the lock ``LAUNCHER_LOCK``, so no launcher is alive.
+    """
+    deadline = time.monotonic() + _ORPHAN_SECONDS
+    for card in read_worker_cards(folder):
+        while is_alive(card.pid, card.pid_create_time) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if is_alive(card.pid, card.pid_create_time):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(card.pid, signal.SIGKILL)
+    for pattern in ("*.json", "*.sock", ".*.json.*"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path, kind: type[Card]) -> Card | None:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import faulthandler
 import json
 import logging
 import os
-import signal
 import socket
 import sys
-import time
 from pathlib import Path
 
 import msgspec
 from setproctitle import setproctitle
 
 from protocol.plan import EXIT_TAKEN, PoolPlan
-from protocol.pool import PoolError, private_folder, read_worker_cards, try_lock
-from protocol.processes import is_alive
+from protocol.pool import LAUNCHER_LOCK, PoolError, clear_dead_pool, private_folder, try_lock
 from protocol.sockets import ipc_endpoint
-
-_ORPHAN_SECONDS = 5.0
 
 
 def main() -> int:
@@ -49,30 +43,16 @@ def run_launcher(folder: Path) -> int:
 
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=PoolPlan)
     private_folder(folder)
-    lock = try_lock(folder / "launcher.lock")
+    lock = try_lock(folder / LAUNCHER_LOCK)
     if lock is None:
         return EXIT_TAKEN
-    _clear(folder)
+    clear_dead_pool(folder)
     try:
         Launcher(plan, folder).run()
     except (PoolError, ValueError) as error:
         logging.getLogger("warmbench.launcher").error("%s", error)
         return 1
     return 0
-
-
-def _clear(folder: Path) -> None:
-    """Remove an earlier launcher's files. Its workers end when it is gone; one that does not is killed here."""
-    deadline = time.monotonic() + _ORPHAN_SECONDS
-    for card in read_worker_cards(folder):
-        while is_alive(card.pid, card.pid_create_time) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if is_alive(card.pid, card.pid_create_time):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(card.pid, signal.SIGKILL)
-    for pattern in ("*.json", "*.sock", ".*.json.*"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
 
 
 def run_worker(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import select
 import sys
 import time
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from protocol import messages as m
 from protocol.codec import ProtocolError
-from protocol.pool import PoolCard, PoolError
+from protocol.pool import LAUNCHER_LOCK, PoolCard, PoolError, clear_dead_pool, try_lock
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.text import format_duration, one_line
 from scheduler.config import Config, ConfigError, Environment, Overrides, load_config
@@ -174,6 +175,10 @@ def stop(console: Console, name: str, *, now: bool) -> int:
     """End the pool, after the current work of its workers or at once; return 0."""
     folder, card = find(name)
     if card is None:
+        lock = try_lock(folder / LAUNCHER_LOCK)
+        if lock is not None:
+            clear_dead_pool(folder)
+            os.close(lock)
         say(console, f"Pool {name} is not up.")
         return 0
     session = PoolSession(name, folder, card)

@@ -290,6 +290,24 @@ def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
     assert user.left_over() == []
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_workers_stop_removes_what_a_killed_launcher_left(user: User, tmp_path: Path, stopped: bool) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1))
+    assert user.run("workers", "start", "--config", config).code == 0
+    workers = [process for process in user.processes() if "launcher of" not in " ".join(process.cmdline())]
+    for process in workers:
+        if stopped:
+            process.suspend()  # it cannot notice the end of its launcher
+    for process in user.processes():
+        _kill_if(process, "launcher")
+    wait_until(lambda: len(user.processes()) <= len(workers))
+    assert user.left_over() != []
+
+    result = user.run("workers", "stop", "--config", config)
+    assert (result.code, "is not up" in result.output) == (0, True), result.output
+    wait_until(lambda: user.left_over() == [])
+
+
 GATED = """
 import fcntl
 from workers.interface import Editor, Judgement, Reward, Scores
