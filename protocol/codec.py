@@ -6,13 +6,13 @@ bytes; msgspec then checks every field against the message's type. All errors of
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import math
-import uuid
 from collections.abc import Collection, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from types import NoneType
 from typing import Any, NoReturn, get_args
+from uuid import UUID
 
 import msgpack
 import msgspec
@@ -42,17 +42,7 @@ Buffer = bytes | memoryview
 _CLASSES: dict[Any, type[AnyMessage]] = {kind.__name__: kind for kind in get_args(AnyMessage)}
 _PLAIN = frozenset({NoneType, bool, int, float, str, list, dict})
 # msgspec would turn these into text silently; passed on as they are, msgpack or ``_read`` refuses them.
-_NOT_PLAIN = (
-    bytes,
-    bytearray,
-    memoryview,
-    datetime.datetime,
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    decimal.Decimal,
-    uuid.UUID,
-)
+_NOT_PLAIN = (bytes, bytearray, memoryview, datetime, date, time, timedelta, Decimal, UUID)
 
 
 class ProtocolError(Exception):

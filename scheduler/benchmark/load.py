@@ -27,9 +27,7 @@ def load_benchmark(
     called after each item with the number of items read. ``thorough`` decodes every image whole; otherwise an image
     that is broken behind its header (and, in a PNG, with correct checksums) is found only when it is decoded.
 
-    Raises:
-        DataError: the data as a whole cannot be used; the message names the file.
-        ValueError: ``limit`` is below 1.
+    Raises ``DataError``, which names the file, if the data as a whole cannot be used.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from scheduler.benchmark.pairs import SourceImage
 from scheduler.stages.services import Services
@@ -31,12 +32,10 @@ class Reads:
     def _start_next(self) -> None:
         while self._running < _PARALLEL_READS and (waiting := self._urgent or self._ahead):
             self._running += 1
-            self._start(*waiting.popleft())
+            source, on_read = waiting.popleft()
+            self._services.read(source.read, partial(self._finish, on_read))
 
-    def _start(self, source: SourceImage, on_read: OnRead) -> None:
-        def finish(content: bytes | Exception) -> None:
-            self._running -= 1
-            on_read(content)
-            self._start_next()
-
-        self._services.read(source.read, finish)
+    def _finish(self, on_read: OnRead, content: bytes | Exception) -> None:
+        self._running -= 1
+        on_read(content)
+        self._start_next()
