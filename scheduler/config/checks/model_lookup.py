@@ -121,4 +121,4 @@ def _hint(name: str) -> str | None:
     names = known_models()
     if name in names:
         return None if names[name] == name else f"on the hub it is called `{names[name]}`"
-    return did_you_mean(name, set(names.values()))
+    return did_you_mean(name, [known for known, right in names.items() if known == right])
