@@ -71,7 +71,7 @@ def _purpose(section: str, parent: str, keys: Sequence[KeyPlace]) -> str:
     if parent in (section, f"{section}.{PER_CATEGORY}"):
         return classes(section)[0].purpose
     holder = next(key for key in keys if key.path == parent.removesuffix(f".{PER_ASPECT}"))
-    held = nested_section(holder.field)
+    held = nested_section(holder.field.annotation)
     return (held.purpose if held is not None else "") or holder.field.description or ""
 
 

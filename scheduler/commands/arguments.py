@@ -7,11 +7,7 @@ import math
 
 
 def positive(text: str) -> int:
-    """Return a whole number of at least 1.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none.
-    """
+    """Return a whole number of at least 1, or raise ``ArgumentTypeError``."""
     number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
@@ -19,11 +15,7 @@ def positive(text: str) -> int:
 
 
 def not_negative(text: str) -> float:
-    """Return a number of at least 0.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none.
-    """
+    """Return a number of at least 0, or raise ``ArgumentTypeError``."""
     try:
         number = float(text)
     except ValueError:
@@ -34,11 +26,7 @@ def not_negative(text: str) -> float:
 
 
 def count_or_fraction(text: str) -> int | float:
-    """Return a whole number as an ``int``, any other as a ``float``.
-
-    Raises:
-        argparse.ArgumentTypeError: it is none.
-    """
+    """Return a whole number as an ``int``, any other as a ``float``, or raise ``ArgumentTypeError``."""
     try:
         return int(text) if text.isascii() and text.isdigit() else float(text)
     except ValueError:

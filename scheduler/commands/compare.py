@@ -58,7 +58,9 @@ def execute(options: argparse.Namespace) -> int:
     def show(runs: list[SavedRun]) -> int:
         folder = options.output_dir or runs[0].output_dir
         compared = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
-        return 4 if compared.worse else 2 if compared.without_pairs else 0
+        if any(comparison.worse for comparison in compared.comparisons):
+            return 4
+        return 0 if all(comparison.pairs for comparison in compared.comparisons) else 2
 
     return with_runs(options, show)
 

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from scheduler.base.text import one_line
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
-from scheduler.report import Report, write_reports
 from scheduler.report.figures import averages_line, interval_text
 from scheduler.report.markdown_statistics import correlation_text, matching_lines
+from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun, read_run
 from scheduler.report.thumbnails import fill_in
+from scheduler.report.writing import write_reports
 from scheduler.store.human_scores import (
     HUMAN_SCORES,
     HumanScores,

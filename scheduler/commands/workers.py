@@ -8,6 +8,7 @@ import select
 import sys
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import zmq
@@ -117,8 +118,7 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
         return 0
     with Interrupts() as interrupts:
         card = launch(folder, pool_plan(config, layout, keep=True))
-        session = PoolSession(name, folder, card)
-        try:
+        with closing(PoolSession(name, folder, card)) as session:
             failed = _wait_for_loads(console, session, interrupts)
             if interrupts.count and not foreground:
                 say(console, "Interrupted: stopping the pool.")
@@ -129,8 +129,6 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
                 say(console, "In the foreground: interrupt to stop the pool.")
                 return _stay(console, session, interrupts, code=1 if failed else 0)
             return 1 if failed else 0
-        finally:
-            session.close()
 
 
 def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrupts) -> bool:
@@ -181,12 +179,8 @@ def stop(console: Console, name: str, *, now: bool) -> int:
             os.close(lock)
         say(console, f"Pool {name} is not up.")
         return 0
-    session = PoolSession(name, folder, card)
-    try:
-        with Interrupts():
-            return _stop(console, session, now=now, code=0)
-    finally:
-        session.close()
+    with closing(PoolSession(name, folder, card)) as session, Interrupts():
+        return _stop(console, session, now=now, code=0)
 
 
 def _stop(console: Console, session: PoolSession, *, now: bool, code: int) -> int:
@@ -215,11 +209,8 @@ def status(console: Console, name: str) -> int:
     if card is None:
         say(console, f"Pool {name} is not up.")
         return 1
-    session = PoolSession(name, folder, card)
-    try:
+    with closing(PoolSession(name, folder, card)) as session:
         report = session.next_status()
-    finally:
-        session.close()
     if report is None:
         say(console, f"Pool {name} has ended.")
         return 1

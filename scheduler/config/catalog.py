@@ -65,19 +65,15 @@ def _keys(prefix: str, kind: type[Section], owner: type[Section]) -> Iterator[Ke
     for name, field in kind.model_fields.items():
         path = f"{prefix}.{name}"
         yield KeyPlace(path, name, field, owner)
-        if below := nested_section(field):
+        if below := nested_section(field.annotation):
             yield from _keys(f"{path}.{PER_ASPECT}" if name == "aspects" else path, below, owner)
 
 
-def nested_section(field: FieldInfo) -> type[Section] | None:
-    """The section that a field holds, or holds several of."""
-    return _section_in(field.annotation)
-
-
-def _section_in(annotation: Any) -> type[Section] | None:
+def nested_section(annotation: Any) -> type[Section] | None:
+    """The section that a field of this type holds, or holds several of."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
-    return next((section for part in get_args(annotation) if (section := _section_in(part))), None)
+    return next((section for part in get_args(annotation) if (section := nested_section(part))), None)
 
 
 def type_name(kind: type[Section]) -> str:
@@ -100,7 +96,7 @@ def bounds(field: FieldInfo) -> tuple[str | None, str | None]:
     """The lowest and highest value of a numeric field, as text: ``("1", "256")``, ``("above 0", "below 1")``."""
     low: str | None = None
     high: str | None = None
-    for rule in _rules(field):
+    for rule in (*field.metadata, *_rules(field.annotation)):
         if isinstance(rule, annotated_types.Ge):
             low = f"{rule.ge:g}" if isinstance(rule.ge, float) else str(rule.ge)
         elif isinstance(rule, annotated_types.Gt):
@@ -112,15 +108,10 @@ def bounds(field: FieldInfo) -> tuple[str | None, str | None]:
     return low, high
 
 
-def _rules(field: FieldInfo) -> Iterator[Any]:
-    yield from field.metadata
-    yield from _rules_in(field.annotation)
-
-
-def _rules_in(annotation: Any) -> Iterator[Any]:
+def _rules(annotation: Any) -> Iterator[Any]:
     if get_origin(annotation) is Annotated:
         for rule in annotation.__metadata__:
             yield from rule.metadata if isinstance(rule, FieldInfo) else (rule,)
     elif get_origin(annotation) is not tuple:
         for part in get_args(annotation):
-            yield from _rules_in(part)
+            yield from _rules(part)

@@ -75,10 +75,7 @@ def _text(key: Key) -> Any:
 def _list(key: Key) -> Any:
     shortest, longest = (None if bound is None else int(bound) for bound in (key.low, key.high))
     item: Any = _type(Key(key.name, key.item, choices=key.choices, pattern=key.pattern))
-    return Annotated[
-        tuple[item, ...],
-        Field(strict=False, min_length=shortest, max_length=longest),
-    ]
+    return Annotated[tuple[item, ...], Field(strict=False, min_length=shortest, max_length=longest)]
 
 
 def _device(key: Key) -> Any:

@@ -130,7 +130,7 @@ class Family(Generic[ModelSectionT]):
 
     def own(self) -> type[ModelSectionT]:
         """The section of a class of the user's own."""
-        return self._section(OWN[self.role], None)
+        return _section(self.base, self.params, OWN[self.role], None)
 
     def named(self, name: str) -> type[ModelSectionT]:
         """The section of a type, by any of its names.
@@ -144,7 +144,7 @@ class Family(Generic[ModelSectionT]):
         try:
             if model.role != self.role:
                 raise ValueError(f"it is declared as {model.role}")
-            return self._section(model, alias)
+            return _section(self.base, self.params, model, alias)
         except Exception as error:
             # A package may declare anything.
             reason = printable(f"{type(error).__name__}: {error}", 300)
@@ -168,9 +168,6 @@ class Family(Generic[ModelSectionT]):
         models = self.registry.all().values()
         return next((model.old_classes[name] for model in models if name in model.old_classes), None)
 
-    def _section(self, model: ModelType, alias: Alias | None) -> type[ModelSectionT]:
-        return _section(self.base, self.params, model, alias)
-
 
 @cache
 def _section(
@@ -183,10 +180,9 @@ def _section(
     rules = (*model.rules, *(alias.rules if alias else ()))
     values = section_of(params, f"{name} params", keys, rules, free=model.free)
     meaning = alias.meaning if alias else model.meaning
-    none_beside = "Not beside a built-in type."
     fields: dict[str, Any] = {
         "type": (Literal[name], Field(default=name, description=meaning)),
-        "class_path": (None, Field(default=None, description=none_beside)),
+        "class_path": (None, Field(default=None, description="Not beside a built-in type.")),
         "params": (values, Field(default_factory=values, description=f"The {model.role}'s parameters.")),
     }
     if model is OWN[model.role]:

@@ -166,7 +166,7 @@ def _without_followers(errors: list[ErrorDetails]) -> list[ErrorDetails]:
 def _section_at(kind: type[Section], loc: Location) -> type[Section]:
     for part in loc:
         held = kind.model_fields.get(str(part))
-        kind = (nested_section(held) if held else None) or kind
+        kind = (nested_section(held.annotation) if held else None) or kind
     return kind
 
 

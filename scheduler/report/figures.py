@@ -9,7 +9,7 @@ from scheduler.statistics.describe import ScoreStatistics
 
 NOTHING = "—"
 DEFAULT_METRICS = ("mean", "std", "median", "min", "max")
-_LABELS = {"mean": "Mean", "std": "Std", "median": "Median", "min": "Min", "max": "Max", "ci95": "95% CI"}
+METRIC_LABELS = {"mean": "Mean", "std": "Std", "median": "Median", "min": "Min", "max": "Max", "ci95": "95% CI"}
 
 
 def chosen_metrics(metrics: Sequence[str]) -> list[str]:
@@ -19,14 +19,9 @@ def chosen_metrics(metrics: Sequence[str]) -> list[str]:
         ValueError: a metric is none of mean, std, median, min, max, ci95.
     """
     for metric in metrics:
-        if metric not in _LABELS:
-            raise ValueError(f"metrics: {metric!r} is none of {', '.join(_LABELS)}")
+        if metric not in METRIC_LABELS:
+            raise ValueError(f"metrics: {metric!r} is none of {', '.join(METRIC_LABELS)}")
     return list(dict.fromkeys(metrics))
-
-
-def metric_label(metric: str) -> str:
-    """The column heading of a metric."""
-    return _LABELS[metric]
 
 
 def metric_text(statistics: ScoreStatistics, metric: str) -> str:
@@ -57,8 +52,3 @@ def averages_line(report: Report) -> list[str]:
         return []
     micro, macro = score_text(report.overall.mean), score_text(report.overall.macro_mean)
     return [f"Micro average (mean over pairs): {micro}, macro average (mean of category means): {macro}"]
-
-
-def count_text(count: int | None) -> str:
-    """A count, or a dash."""
-    return NOTHING if count is None else str(count)

@@ -13,11 +13,6 @@ from scheduler.base.text import encodable
 from scheduler.report.model import Report
 
 
-def report_as_json(report: Report) -> bytes:
-    """Return the report as UTF-8 JSON with an indentation of two spaces and a newline at its end."""
-    return to_json(report)
-
-
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the report."""
     schema = {
@@ -31,7 +26,8 @@ def report_schema() -> dict[str, Any]:
 
 
 def to_json(value: msgspec.Struct) -> bytes:
-    """Return a struct as indented UTF-8 JSON: numbers that are not finite become null."""
+    """Return a report as UTF-8 JSON, indented by two spaces, with a newline at its end; numbers that are not finite
+    become null."""
     try:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate in a text

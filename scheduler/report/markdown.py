@@ -7,15 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler.base.text import format_duration
-from scheduler.report.figures import (
-    NOTHING,
-    chosen_metrics,
-    count_text,
-    interval_text,
-    metric_label,
-    metric_text,
-    score_text,
-)
+from scheduler.report.figures import METRIC_LABELS, NOTHING, chosen_metrics, interval_text, metric_text, score_text
 from scheduler.report.markdown_statistics import agreement_lines, aspect_lines, variance_lines
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Group, Performance, Report
@@ -83,7 +75,7 @@ def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
     lines = ["## Category Statistics", ""]
     named = [(escape(name, 100), group) for name, group in report.category_statistics.items()]
     rows = [_table_row(name, group, metrics) for name, group in [*named, ("**Overall**", report.overall)]]
-    headings = ["Category", *(metric_label(metric) for metric in metrics), "Count", "Failed", "Missing"]
+    headings = ["Category", *(METRIC_LABELS[metric] for metric in metrics), "Count", "Failed", "Missing"]
     lines += table(headings, rows)
     for name, group in named:
         lines += ["", f"### {name}", *_category(group, metrics)]
@@ -97,7 +89,7 @@ def _table_row(name: str, group: Group, metrics: Sequence[str]) -> list[str]:
 
 def _category(group: Group, metrics: Sequence[str]) -> list[str]:
     shown = dict.fromkeys(["mean", "std", *metrics, "ci95"])
-    lines = [f"- {metric_label(metric)}: {metric_text(group, metric)}" for metric in shown]
+    lines = [f"- {METRIC_LABELS[metric]}: {metric_text(group, metric)}" for metric in shown]
     lines.append(f"- Count: {group.num_samples}")
     if group.num_failed:
         lines.append(f"- Failed: {group.num_failed} of {group.num_pairs}")
@@ -131,27 +123,22 @@ def _failures(report: Report) -> list[str]:
 
 
 def _scoring(report: Report) -> list[str]:
-    if not report.scoring_methods:
-        return []
-    lines = ["## How Scores Were Made"]
-    lines += [f"- {escape(method, 100)}: {count} scores" for method, count in report.scoring_methods.items()]
-    return lines
-
-
-def _file_order(performance: Performance) -> str:
-    loss = performance.barrier_loss_in_file_order
-    return f" (in the file's order unequal edits would have cost {_duration(loss)})" if loss else ""
+    methods = report.provenance["scoring_methods"]
+    lines = [f"- {escape(method, 100)}: {count} scores" for method, count in methods.items()]
+    return ["## How Scores Were Made", *lines] if lines else []
 
 
 def _performance(performance: Performance) -> list[str]:
     stages = [("Edit", performance.edit), ("Score", performance.score)]
     switching = _duration(performance.model_switch_seconds)
+    loss = performance.barrier_loss_in_file_order
+    in_file_order = f" (in the file's order unequal edits would have cost {_duration(loss)})" if loss else ""
     rows = [
         [
             name,
             _duration(stage.wall_seconds),
             _duration(stage.device_seconds),
-            count_text(stage.workers),
+            _count(stage.workers),
             NOTHING if stage.efficiency is None else f"{stage.efficiency:.1%}",
         ]
         for name, stage in stages
@@ -161,10 +148,14 @@ def _performance(performance: Performance) -> list[str]:
         "",
         *table(["Stage", "Wall", "Device", "Workers", "Efficiency"], rows),
         "",
-        f"- Rounds: {count_text(performance.rounds)}",
-        f"- Waiting at Barriers: {_duration(performance.barrier_wait_seconds)}{_file_order(performance)}",
-        f"- Model Switches: {count_text(performance.model_switches)} ({switching} in all)",
+        f"- Rounds: {_count(performance.rounds)}",
+        f"- Waiting at Barriers: {_duration(performance.barrier_wait_seconds)}{in_file_order}",
+        f"- Model Switches: {_count(performance.model_switches)} ({switching} in all)",
     ]
+
+
+def _count(count: int | None) -> str:
+    return NOTHING if count is None else str(count)
 
 
 def _duration(seconds: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.report.figures import NOTHING, interval_text, metric_label, metric_text, score_text
+from scheduler.report.figures import METRIC_LABELS, NOTHING, interval_text, metric_text, score_text
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Agreement, Disagreement, Group, GroupAgreement, Report
 from scheduler.statistics.correlations import Correlation
@@ -25,7 +25,7 @@ def aspect_lines(group: Group, metrics: Sequence[str]) -> list[str]:
         [escape(name, 100), *(metric_text(statistics, metric) for metric in metrics), str(statistics.num_samples)]
         for name, statistics in group.aspects.items()
     ]
-    headings = ["Aspect", *(metric_label(metric) for metric in metrics), "Count"]
+    headings = ["Aspect", *(METRIC_LABELS[metric] for metric in metrics), "Count"]
     return [f"- Score of an Edit: {rule}", "", *table(headings, rows)]
 
 

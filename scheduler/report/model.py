@@ -150,7 +150,6 @@ _SCORED_HAS_A_SCORE = {
     "else": {"properties": {"score": {"type": "null"}}},
 }
 
-
 _PROVENANCE = {
     "required": ["scoring_methods"],
     "properties": {"scoring_methods": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}},
@@ -182,9 +181,3 @@ class Report(Struct, frozen=True, kw_only=True):
     performance: Performance
     provenance: Annotated[Mapping[str, Any], Meta(extra_json_schema=_PROVENANCE)]
     pairs: tuple[Annotated[PairResult, Meta(extra_json_schema=_SCORED_HAS_A_SCORE)], ...]
-
-    @property
-    def scoring_methods(self) -> Mapping[str, int]:
-        """How many scores were read by each method."""
-        methods: Mapping[str, int] = self.provenance["scoring_methods"]
-        return methods

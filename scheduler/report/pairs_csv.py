@@ -24,7 +24,7 @@ from scheduler.store.results import Failure, PairResult, PairStatus, SampleResul
 MAX_TEXT = 32_000
 """Characters; Excel allows 32,767 and moves the rest of a longer text into other cells."""
 
-_OF_EDIT = ("seed", "image", "sha256", "width", "height", "edit_device_seconds", "worker", "device")
+_OF_EDIT = ("seed", "image", "sha256", "width", "height", "edit_seconds", "worker", "device")
 _AFTER_SCORES = (*_OF_EDIT, "method", "failure_stage", "failure_kind", "failure_message")
 _TEXTS = ("instruction", "description", "response")
 

@@ -10,8 +10,9 @@ from typing import Any
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.problems import ConfigError
 from scheduler.config.reading.yaml_source import read_source
-from scheduler.report import DEFAULT_METRICS, Report, build_report
-from scheduler.report.figures import chosen_metrics
+from scheduler.report.build import build_report
+from scheduler.report.figures import DEFAULT_METRICS, chosen_metrics
+from scheduler.report.model import Report
 from scheduler.store.human_scores import HumanScores
 from scheduler.store.ledger import LEDGER, is_written, read_ledger
 from scheduler.store.results import Expected

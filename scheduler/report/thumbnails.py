@@ -29,6 +29,7 @@ from scheduler.benchmark.images import FORMATS, MAX_PIXELS
 from scheduler.benchmark.pairs import SourceImage
 from scheduler.report.model import Report
 from scheduler.store.run_directory import thumbnail_path
+from workers.models.flatten import flatten
 
 log = logging.getLogger("warmbench")
 
@@ -130,7 +131,7 @@ def small_jpeg(data: bytes) -> bytes:
             image.load()
             picture = ImageOps.exif_transpose(_plain(image))
     stream = io.BytesIO()
-    _on_white(_reduced(picture)).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
+    flatten(_reduced(picture)).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
     thumbnail = stream.getvalue()
     if len(thumbnail) > MAX_THUMBNAIL_BYTES:
         raise ValueError(f"its thumbnail has {len(thumbnail)} bytes")
@@ -157,10 +158,3 @@ def _reduced(image: Image.Image) -> Image.Image:
         return image
     width, height = (max(1, round(length * scale)) for length in image.size)
     return image.resize((width, height), Image.Resampling.HAMMING, reducing_gap=_GAP)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBa":
-        return image
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba).convert("RGB")

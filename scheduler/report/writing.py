@@ -7,8 +7,9 @@ from pathlib import Path
 
 from scheduler.base.files import write_atomically
 from scheduler.base.text import encodable, one_line
-from scheduler.report.gallery import Pictures, render_gallery
-from scheduler.report.json_form import report_as_json
+from scheduler.report.gallery.pictures import Pictures
+from scheduler.report.gallery.run_page import render_gallery
+from scheduler.report.json_form import to_json
 from scheduler.report.markdown import render_markdown
 from scheduler.report.model import Report
 from scheduler.report.pairs_csv import pairs_csv
@@ -30,7 +31,7 @@ def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: S
     markdown = encodable(render_markdown(report, metrics)).encode()
     # One at a time: for 100,000 pairs each has 100 MB.
     forms: dict[Path, Callable[[], bytes]] = {
-        output_dir / f"evaluation_report_{stamp}.json": lambda: report_as_json(report),
+        output_dir / f"evaluation_report_{stamp}.json": lambda: to_json(report),
         output_dir / f"evaluation_report_{stamp}.md": lambda: markdown,
         output_dir / f"evaluation_report_{stamp}.html": lambda: render_gallery(
             report, Pictures(run_folder, output_dir), metrics, stamp

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from scheduler.base.files import read_file
 from scheduler.benchmark.pairs import BadPair, Benchmark, Pair
 from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit, Units
-from scheduler.report import read_tallies
+from scheduler.report.build import read_tallies
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected

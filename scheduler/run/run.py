@@ -26,8 +26,10 @@ from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
 from scheduler.pool.pool_plan import pool_plan
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
-from scheduler.report import Report, build_report, write_reports
+from scheduler.report.build import build_report
+from scheduler.report.model import Report
 from scheduler.report.thumbnails import MAX_SECONDS, fill_in
+from scheduler.report.writing import write_reports
 from scheduler.run.agenda import Agenda
 from scheduler.run.course import Course, PoolEnded, TakeAnotherPool
 from scheduler.run.loop import Loop

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from scheduler.base.stages import Stage
-from scheduler.report import Report, build_report
+from scheduler.report.build import build_report
+from scheduler.report.model import Report
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, Row, ScoredRow

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scheduler.base.text import one_line
-from scheduler.report.figures import chosen_metrics, metric_label, metric_text
+from scheduler.report.figures import METRIC_LABELS, chosen_metrics, metric_text
 from scheduler.report.model import Group, Report
 
 LONGEST_CATEGORY = 40
@@ -50,7 +50,7 @@ def final_table(report: Report, metrics: Sequence[str]) -> Table:
     table = Table(box=box.SQUARE)
     # In a narrow terminal only category names are folded: half a number is worse than none.
     table.add_column("Category", overflow="fold", min_width=NARROWEST_CATEGORY)
-    for heading in map(metric_label, chosen):
+    for heading in (METRIC_LABELS[metric] for metric in chosen):
         table.add_column(heading, justify="right", no_wrap=True, min_width=6)
     for column in counts:
         table.add_column(column.heading, justify="right", no_wrap=True, min_width=6, style=column.style)

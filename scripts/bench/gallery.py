@@ -17,8 +17,10 @@ from typing import Any
 
 from PIL import ImageOps
 
-from scheduler.report import DEFAULT_METRICS, build_report, write_reports
+from scheduler.report.build import build_report
+from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.thumbnails import small_jpeg
+from scheduler.report.writing import write_reports
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, PlannedRow, Row, ScoredRow
 from scheduler.store.run_directory import thumbnail_path

@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from scheduler.report import Report, build_report, report_as_json
+from scheduler.report.build import build_report
+from scheduler.report.json_form import to_json
+from scheduler.report.model import Report
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, FailureStage, PlannedRow, Row, ScoredRow, StageRow
 
@@ -118,7 +120,7 @@ def report_of(rows: Sequence[Row], *, manifest: dict[str, Any] | None = None, **
 
 def json_of(report: Report) -> dict[str, Any]:
     """The JSON report, read back."""
-    content: dict[str, Any] = json.loads(report_as_json(report))
+    content: dict[str, Any] = json.loads(to_json(report))
     return content
 
 

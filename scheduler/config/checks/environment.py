@@ -41,11 +41,7 @@ class Environment:
 
 
 def check_environment(
-    config: Config,
-    *,
-    gpus: Sequence[Gpu],
-    stages: Collection[Stage] = BOTH_STAGES,
-    data: bool = True,
+    config: Config, *, gpus: Sequence[Gpu], stages: Collection[Stage] = BOTH_STAGES, data: bool = True
 ) -> list[Problem]:
     """Return the problems of all that the config names. Asking the hub may take a few seconds."""
     return [problem for _, problem in environment_problems(config, Environment(tuple(gpus), tuple(stages), data))]

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import msgspec
 
 from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
-from scheduler.report.gallery import Pictures, render_page
+from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.page_values import page_tree, page_value, text_limit
+from scheduler.report.gallery.pictures import Pictures
 from scheduler.report.gallery.run_page import score_range
 from scheduler.store.results import Failure, PairResult
 

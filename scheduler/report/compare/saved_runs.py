@@ -30,16 +30,6 @@ class ComparedRuns:
     comparisons: tuple[Comparison, ...]
     fail_if_worse: float | None
 
-    @property
-    def worse(self) -> list[Comparison]:
-        """Those that are worse than the first by more than the limit."""
-        return [comparison for comparison in self.comparisons if comparison.worse]
-
-    @property
-    def without_pairs(self) -> list[Comparison]:
-        """Those in which no pair counts."""
-        return [comparison for comparison in self.comparisons if not comparison.pairs]
-
     def report(self) -> ComparisonReport:
         """The comparison's JSON form."""
         return ComparisonReport(

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import pytest
 from scipy import stats
 
-from scheduler.report import DEFAULT_METRICS, Report, build_report, render_markdown
-from scheduler.report.model import Agreement, UnmatchedRow
+from scheduler.report.build import build_report
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.markdown import render_markdown
+from scheduler.report.model import Agreement, Report, UnmatchedRow
 from scheduler.store.human_scores import HumanScore, HumanScores
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.report import DEFAULT_METRICS, render_markdown
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.markdown import render_markdown
 from scheduler.statistics.describe import describe
 from scheduler.store.rows import Row
 from tests.scheduler.report.test_schema import problems

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.base.text import one_line
-from scheduler.report import DEFAULT_METRICS, render_markdown
-from scheduler.report.markdown import MAX_FAILURES
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.markdown import MAX_FAILURES, render_markdown
 from scheduler.report.markdown_text import escape
 from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, stage_end

@@ -9,7 +9,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from scheduler.base.text import one_line
-from scheduler.report import DEFAULT_METRICS, Report, build_report, render_markdown
+from scheduler.report.build import build_report
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.markdown import render_markdown
+from scheduler.report.model import Report
 from scheduler.store.human_scores import HumanScore, HumanScores
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.report import Report
+from scheduler.report.model import Report
 from scheduler.report.pairs_csv import MAX_TEXT, pairs_csv
 from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, sha
@@ -49,7 +49,7 @@ def test_a_scored_pair_has_its_score_its_edit_and_its_texts() -> None:
         "sha256": sha("1 0 A"),
         "width": "64",
         "height": "48",
-        "edit_device_seconds": "1.5",
+        "edit_seconds": "1.5",
         "worker": "editor-0",
         "device": "cuda:0",
         "method": "json",

@@ -9,7 +9,10 @@ from typing import Any, NoReturn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scheduler.report import DEFAULT_METRICS, build_report, render_markdown, report_as_json
+from scheduler.report.build import build_report
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.json_form import to_json
+from scheduler.report.markdown import render_markdown
 from scheduler.store.results import Expected
 from scheduler.store.rows import FailureStage, Row, StageRow
 from scheduler.store.tally import OUTDATED
@@ -113,7 +116,7 @@ def test_whatever_came_before_a_pair_that_is_wholly_done_anew_is_scored(ledger: 
 @given(rows, expectations)
 def test_both_reports_can_always_be_written(ledger: list[Row], expected: Expected) -> None:
     report = build_report(ledger, manifest={"notes": ["\ud800"], "nan": float("nan"), "big": 2**80}, expected=expected)
-    parsed = json.loads(report_as_json(report).decode("utf-8"), parse_constant=refuse)
+    parsed = json.loads(to_json(report).decode("utf-8"), parse_constant=refuse)
 
     assert parsed["summary"]["total_pairs"] == len(parsed["pairs"])
     assert len(parsed["failures"]) == len(report.failures)

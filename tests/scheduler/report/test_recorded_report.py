@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from scheduler.report import Expected, Report, build_report, report_as_json
+from scheduler.report.build import build_report
+from scheduler.report.json_form import to_json
+from scheduler.report.model import Report
 from scheduler.report.pairs_csv import pairs_csv
 from scheduler.store.human_scores import read_human_scores
 from scheduler.store.ledger import read_ledger
+from scheduler.store.results import Expected
 from tests.recorded import DATA, assert_as_recorded
 
 FOLDER = DATA / "report"
@@ -38,7 +41,7 @@ def rounded(value: Any) -> Any:
 
 
 def test_the_json_report_is_as_recorded() -> None:
-    content = rounded(json.loads(report_as_json(report())))
+    content = rounded(json.loads(to_json(report())))
     assert_as_recorded(FOLDER / "report.json", json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 

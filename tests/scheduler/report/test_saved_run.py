@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from scheduler.commands.report import rebuild_reports
-from scheduler.report import DEFAULT_METRICS
+from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.saved_run import open_run
 from scheduler.store.rows import Row, encode_row
 from scheduler.store.run_directory import reports_locked

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from scheduler.report import Report, report_as_json, report_schema
+from scheduler.report.json_form import report_schema, to_json
+from scheduler.report.model import Report
 from scheduler.store.rows import Row
 from tests.recorded import assert_as_recorded
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, stage_end
@@ -88,7 +89,7 @@ def test_the_schema_that_is_shipped_is_valid_and_that_of_the_reports_types() -> 
 
 @pytest.mark.parametrize("report", REPORTS.values(), ids=list(REPORTS))
 def test_every_report_is_as_the_schema_says_and_has_no_key_that_it_does_not_name(report: Report) -> None:
-    assert problems(json.loads(report_as_json(report))) == []
+    assert problems(json.loads(to_json(report))) == []
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_every_report_is_as_the_schema_says_and_has_no_key_that_it_does_not_name
     ],
 )
 def test_a_report_that_breaks_the_contract_does_not_pass(path: tuple[Any, ...], value: Any) -> None:
-    report = json.loads(report_as_json(REPORTS["partly failed"]))
+    report = json.loads(to_json(REPORTS["partly failed"]))
     place = broken = copy.deepcopy(report)
     for name in path[:-1]:
         place = place[name]

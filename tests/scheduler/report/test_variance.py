@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.report import DEFAULT_METRICS, render_markdown
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.markdown import render_markdown
 from scheduler.statistics.variance import Component, Variance, component, variance_components
 from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, json_of, planned, report_of, scored

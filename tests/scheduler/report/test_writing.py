@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.report import DEFAULT_METRICS, Report, write_reports
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.model import Report
+from scheduler.report.writing import write_reports
 from tests.scheduler.rows import edited, json_of, planned, report_of, scored
 
 STAMP = "20251023_230000"

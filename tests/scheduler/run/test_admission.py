@@ -12,7 +12,8 @@ from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config.prompts import CategoryPrompts, PromptTemplate
-from scheduler.report import Report, build_report
+from scheduler.report.build import build_report
+from scheduler.report.model import Report
 from scheduler.run.admission import Admission, refused_edits
 from scheduler.run.resume import Remaining
 from scheduler.stages.task import Task

@@ -18,7 +18,7 @@ from scheduler.base.stages import Stage
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config.prompts import CategoryPrompts, PromptTemplate
-from scheduler.report import build_report, read_tallies
+from scheduler.report.build import build_report, read_tallies
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.task import Task

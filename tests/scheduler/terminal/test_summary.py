@@ -10,7 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from scheduler.report import DEFAULT_METRICS, Report
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.model import Report
 from scheduler.store.rows import Row
 from scheduler.terminal.summary import print_summary
 from scheduler.terminal.table import final_table, print_table

@@ -45,10 +45,7 @@ DECLARATION = ModelType(
             defaults={"device": None},
         ),
     ),
-    old_classes={
-        "QwenImageEditModel": "qwen_image_edit",
-        "MultiGPUQwenImageEditModel": "multi_gpu_qwen_image_edit",
-    },
+    old_classes={"QwenImageEditModel": "qwen_image_edit", "MultiGPUQwenImageEditModel": "multi_gpu_qwen_image_edit"},
     entry_file="model_index.json",
     known_models=("Qwen/Qwen-Image-Edit", "Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511"),
     packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},

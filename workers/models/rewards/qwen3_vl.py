@@ -22,14 +22,7 @@ from workers.models.processors import load_processor
 from workers.models.rewards.batching import run_in_batches
 from workers.models.rewards.conversations import Conversation, first_question, second_question
 from workers.models.rewards.generation import ModelReply, Steps, generate_replies
-from workers.models.rewards.inputs import (
-    Patches,
-    PreparedRequest,
-    TokenRow,
-    to_inputs,
-    to_patches,
-    to_tokens,
-)
+from workers.models.rewards.inputs import Patches, PreparedRequest, TokenRow, to_inputs, to_patches, to_tokens
 from workers.models.rewards.judgements import by_numbers, by_replies, read
 from workers.models.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
 from workers.models.rewards.parameters import RewardSettings, read_settings
@@ -59,11 +52,7 @@ DECLARATION = ModelType(
     rules=(judging_conflicts,),
     needs="gpu",
     old_names=(
-        Alias(
-            ("qwen3_vl_subprocess",),
-            "Qwen3-VL, in an environment of its own.",
-            rules=(_environment_is_given,),
-        ),
+        Alias(("qwen3_vl_subprocess",), "Qwen3-VL, in an environment of its own.", rules=(_environment_is_given,)),
     ),
     old_classes={"Qwen3VLRewardModel": "qwen3_vl", "Qwen3VLSubprocessRewardModel": "qwen3_vl_subprocess"},
     entry_file="config.json",

@@ -172,7 +172,7 @@ def test_the_screen_shows_what_differs_what_is_not_comparable_and_the_result(tmp
     assert "1 pair is in A alone: 物理/8" in text
     assert "1 pair is in B alone: 物理/new" in text
     assert "B against A, 5 pairs: mean difference -0.80, 95% interval [-1.00, -0.60]. WORSE by more than 0.2" in text
-    assert [comparison.other for comparison in result.worse] == ["B"]
+    assert [comparison.other for comparison in result.comparisons if comparison.worse] == ["B"]
     low, high = stats.ttest_1samp([n / 10 - 1 for n in range(5)], 0).confidence_interval()
     assert (round(low, 2), round(high, 2)) == (-1.0, -0.6)
 

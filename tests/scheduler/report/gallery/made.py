@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from PIL import Image, ImageDraw
 
-from scheduler.report import DEFAULT_METRICS, write_reports
+from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.saved_run import read_run
+from scheduler.report.writing import write_reports
 from scheduler.store.rows import Row
 from scheduler.store.run_directory import thumbnail_path
 from tests.scheduler.rows import edited, failed, planned, scored, stage_end

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.report import DEFAULT_METRICS
-from scheduler.report.gallery import Pictures, render_gallery, render_page
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.gallery.page import render_page
+from scheduler.report.gallery.pictures import Pictures
+from scheduler.report.gallery.run_page import render_gallery
 from tests.scheduler.report.gallery.made import MANIFEST, STAMP, mixed_rows
 from tests.scheduler.rows import edited, planned, report_of, scored
 

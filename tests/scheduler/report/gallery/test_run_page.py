@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from scheduler.report import DEFAULT_METRICS, Report, build_report
-from scheduler.report.gallery import Pictures, render_gallery
+from scheduler.report.build import build_report
+from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.gallery.page_values import MAX_TEXT, page_tree, page_value, text_limit
-from scheduler.report.gallery.run_page import page_pair, page_report, score_range
+from scheduler.report.gallery.pictures import Pictures
+from scheduler.report.gallery.run_page import page_pair, page_report, render_gallery, score_range
+from scheduler.report.model import Report
 from scheduler.store.human_scores import HumanScore, HumanScores
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scheduler.report import DEFAULT_METRICS, write_reports
+from scheduler.report.figures import DEFAULT_METRICS
+from scheduler.report.writing import write_reports
 from scheduler.store.rows import Row
 from tests.browser import Visit, visit
 from tests.scheduler.report.gallery.made import STAMP, run_with_pictures
