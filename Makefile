@@ -33,6 +33,7 @@ fix: ## format, and fix what can be fixed
 
 chaos: ## run with injected faults and audit the results: make chaos [ARGS="runs --seeds 200"]
 	@scripts/setup.sh dev demo
+	@.venv/bin/python -m scripts.tiny_models outputs/tiny-models --only reward-trained
 	@.venv/bin/python -m tests.chaos $(or $(ARGS),runs --seeds 20)
 
 bench: ## measure performance, as ratios: make bench [ARGS="--all"]
