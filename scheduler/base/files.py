@@ -23,10 +23,7 @@ def write_atomically(
     """Write under another name, make that durable (fsync), then rename. A path has one writer at a time.
 
     A file that is not ``durable`` may be empty after a power cut. ``sync_folder`` makes the rename durable too. Images
-    do not need that: one that is missing after a power cut is made again.
-
-    Raises:
-        OSError: it cannot be written; no partial file is left.
+    do not need that: one that is missing after a power cut is made again. A failure leaves no partial file.
     """
     folder, name = os.path.split(path)
     # A suffix could make a name longer than 255 bytes. The name is the same each time: the next writer overwrites what

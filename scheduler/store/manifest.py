@@ -42,10 +42,7 @@ def build_manifest(
     stages: Sequence[Stage] = BOTH_STAGES,
     edits: EditsElsewhere | None = None,
 ) -> dict[str, Any]:
-    """Build the manifest before any worker has joined; ``add_workers`` completes it. A role without a stage is null.
-
-    ``edits`` are those that were made elsewhere.
-    """
+    """Build the manifest before any worker has joined; ``add_workers`` completes it. A role without a stage is null."""
     models: dict[Stage, dict[str, Any]] = {
         "edit": {**_model(editor_spec(config)), "parameters": edit_parameters(config)},
         "score": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
@@ -102,10 +99,7 @@ def notes(config: Config, stages: Collection[Stage] = BOTH_STAGES, edits: EditsE
 def add_workers(
     manifest: dict[str, Any], workers: Sequence[m.WorkerStatus], *, earlier: Sequence[dict[str, Any]] = ()
 ) -> None:
-    """Record the workers: their devices, models and library versions, and which versions differ.
-
-    ``earlier`` are recorded workers of an earlier part of the run.
-    """
+    """Record the workers, and which library versions differ. ``earlier`` are those of an earlier part of the run."""
     manifest["workers"] = [
         {
             "worker_id": worker.worker_id,

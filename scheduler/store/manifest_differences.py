@@ -8,10 +8,7 @@ from typing import Any
 
 
 def manifest_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return what decides results and differs, a line each: ``changed: editor.parameters.seed 1 -> 2``.
-
-    Library versions count where they can change results: those of the workers.
-    """
+    """Return what decides results and differs, a line each: ``changed: editor.parameters.seed 1 -> 2``."""
     lines = []
     first, second = _facts(before), _facts(now)
     # A role that had nothing to do is in one of them alone, which is no change.
@@ -35,6 +32,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                 facts |= {f"{role}.{name}.{key}": inner for key, inner in value.items()}
             else:
                 facts[f"{role}.{name}"] = value
+    # Library versions count where they can change results: those of the workers.
     for worker in manifest.get("workers") or ():
         role = worker["role"]
         facts = subjects.setdefault(f"{role} as loaded", {})
