@@ -170,6 +170,7 @@ def test_a_class_that_is_not_there_is_reported_with_the_nearest_name_before_anyt
     assert not reader.output.exists()
 
 
+@pytest.mark.slow
 def test_a_class_of_the_wrong_kind_and_a_broken_checkpoint_end_the_run_with_the_reason(reader: User) -> None:
     checkpoint = reader.folder / "my_checkpoint" / "brightness.json"
     checkpoint.write_text("{}")

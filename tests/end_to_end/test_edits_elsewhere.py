@@ -41,6 +41,7 @@ def own_run(user: User, data: Path, images: Path) -> tuple[Path, dict[str, float
     return user.config("judge", **content), scores(user)
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_gets_the_scores_that_the_run_gave_and_stays_untouched(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
     config, before = own_run(user, tmp_path / "data.json", images)
@@ -82,6 +83,7 @@ def test_a_resumed_run_scores_only_changed_images_again(user: User, tmp_path: Pa
     assert "changed: edits null -> " in compared.output
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_list_of_images_reports_every_kind_of_bad_entry(user: User, tmp_path: Path) -> None:
     images = tmp_path / "somewhere"
@@ -131,6 +133,7 @@ def test_an_image_that_was_replaced_during_the_run_is_not_scored(user: User, tmp
     assert [failure["kind"] for failure in user.report()["failures"]] == ["bad_image"]
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_resuming_a_run_of_another_kind_and_a_folder_without_images_are_usage_errors(
     user: User, tmp_path: Path

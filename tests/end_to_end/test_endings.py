@@ -93,7 +93,7 @@ def test_a_scheduler_that_is_killed_takes_its_pool_with_it(user: User, tmp_path:
 
 
 def test_a_killed_editor_is_replaced_and_no_pair_is_lost(user: User, tmp_path: Path) -> None:
-    process = started_run(user, tmp_path / "data.json")
+    process = started_run(user, tmp_path / "data.json", pairs=10)
     victims = role_processes(user, "editor-0")
     for victim in victims:
         victim.kill()
@@ -101,18 +101,18 @@ def test_a_killed_editor_is_replaced_and_no_pair_is_lost(user: User, tmp_path: P
 
     assert process.returncode == 0, output
     assert user.report()["status"] == "COMPLETE"
-    assert len(user.rows("edited")) == 40
+    assert len(user.rows("edited")) == 20
     assert user.left_over() == []
 
 
 def test_a_killed_reward_is_replaced_and_no_score_is_lost(user: User, tmp_path: Path) -> None:
-    process = started_run(user, tmp_path / "data.json")
+    process = started_run(user, tmp_path / "data.json", pairs=10)
     for victim in role_processes(user, "reward-0"):
         victim.kill()
     output = finish(process)
 
     assert process.returncode == 0, output
-    assert len(user.rows("scored")) == 40
+    assert len(user.rows("scored")) == 20
 
 
 def test_when_the_launcher_is_killed_the_run_aborts_and_the_workers_end(user: User, tmp_path: Path) -> None:
@@ -194,6 +194,7 @@ def test_too_many_failures_end_the_run(user: User, tmp_path: Path) -> None:
     assert len(user.rows("failed")) < 20
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_a_clear_message_and_it_resumes_when_there_is_space(
     user: User, tmp_path: Path
 ) -> None:

@@ -231,6 +231,7 @@ def laughs() -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_malicious_configs_are_refused_in_little_memory(user: User, tmp_path: Path) -> None:
     pwned = tmp_path / "pwned"
     texts = {
@@ -357,6 +358,7 @@ def bombs() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_decompression_bombs_are_refused_in_little_memory_and_the_others_are_scored(user: User, tmp_path: Path) -> None:
     made = bombs()

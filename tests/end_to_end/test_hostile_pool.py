@@ -231,6 +231,7 @@ def noise(dice: random.Random) -> Answer:
     return dice.choice(kinds)
 
 
+@pytest.mark.slow
 def test_noise_foreign_incarnations_duplicates_and_unrequested_results_change_nothing(
     user: User, workers: list[m.WorkerStatus]
 ) -> None:

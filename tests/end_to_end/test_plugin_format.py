@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.csv_format import install_csv_format, write_csv
 from tests.harness import User, picture
 
 
+@pytest.mark.slow
 def test_a_format_from_a_file_outside_the_package_is_checked_run_and_named(user: User, tmp_path: Path) -> None:
     user.environment["PYTHONPATH"] = str(install_csv_format(tmp_path / "site"))
     picture((48, 32)).save(tmp_path / "a.png")

@@ -53,6 +53,7 @@ def table(user: User) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_reports_made_again_from_the_run_directory_are_the_same(user: User, tmp_path: Path) -> None:
     good = encoded(picture((32, 32)))

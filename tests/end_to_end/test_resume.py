@@ -66,6 +66,7 @@ def changed(config: Path, section: str, **values: Any) -> Path:
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_run_ends_like_an_undisturbed_one(
     user: User, warm_place: Place, tmp_path: Path, how: signal.Signals
@@ -154,6 +155,7 @@ def test_a_missing_or_changed_image_is_made_again_if_it_is_needed(
         assert (images / "1.png").read_bytes() != (images / "2.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_another_step_count_repeats_everything_and_an_interruption_mixes_nothing(
     finished: tuple[User, Path],
 ) -> None:
@@ -224,6 +226,7 @@ def test_pairs_that_were_changed_added_or_removed(finished: tuple[User, Path]) -
     assert report["failures"][0]["kind"] == "bad_base64"
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_failed_pairs_are_tried_again(user: User, tmp_path: Path) -> None:
     config = user.simulated(
@@ -287,6 +290,7 @@ def test_a_missing_run_is_a_usage_error(user: User, tmp_path: Path, run: str) ->
         assert "there is no run" in result.output
 
 
+@pytest.mark.slow
 def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), scheduler={"residency": "swap"})
     assert user.run_config(config).code == 0
@@ -299,6 +303,7 @@ def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: 
     assert user.report()["performance"]["model_switches"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_run_with_too_many_failures_can_be_resumed(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})

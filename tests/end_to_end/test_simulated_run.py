@@ -129,6 +129,7 @@ def test_edits_go_to_the_folder_that_the_config_names(user: User, tmp_path: Path
     assert {image.parent.parent for image in images} == {elsewhere / user.run_folder().name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("editors", [1, 3])
 def test_the_edits_do_not_depend_on_workers_or_barriers(
     user: User, warm_place: Place, tmp_path: Path, editors: int

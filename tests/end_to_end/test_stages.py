@@ -32,6 +32,7 @@ def changed(config: Path, section: str, **values: Any) -> Path:
     return config
 
 
+@pytest.mark.slow
 def test_edits_first_and_scores_later_give_what_both_at_once_give(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=3)
     config = user.simulated(data, evaluation={"save_generated_images": False})
@@ -67,6 +68,7 @@ def test_edits_first_and_scores_later_give_what_both_at_once_give(user: User, tm
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_pair_whose_edit_is_missing_stays_missing_until_it_is_edited(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2), editor={"faults": {"error": ["物理/0"]}})
@@ -120,6 +122,7 @@ def test_scores_need_edits_and_stages_need_names(user: User, tmp_path: Path) -> 
     assert not user.output.exists()
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_not_asked_for_needs_no_model(user: User, tmp_path: Path) -> None:
     config = user.config(
         benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=1))},
@@ -136,6 +139,7 @@ def test_a_stage_that_is_not_asked_for_needs_no_model(user: User, tmp_path: Path
     assert user.run_config(config, "--stages", "edit").code == 0
 
 
+@pytest.mark.slow
 def test_a_pool_for_one_stage_alone_says_what_it_lacks(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1))
     assert user.run_config(config, "--stages", "edit", "--keep-warm").code == 0

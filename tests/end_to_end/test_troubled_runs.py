@@ -163,6 +163,7 @@ def test_a_pair_counts_once_against_the_limit_however_many_samples_fail(user: Us
     assert user.run_config(config).code == 3
 
 
+@pytest.mark.slow
 def test_a_pool_whose_model_did_not_load_can_be_given_another(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from workers.interface import Editor, ModelError\n"

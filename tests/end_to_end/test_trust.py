@@ -47,6 +47,7 @@ def compared(user: User, first: str, other: str) -> dict[str, Any]:
     return comparison
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_the_no_edit_control_says_what_it_is_and_is_beaten_by_an_editor_that_changes_something(
     user: User, tmp_path: Path
@@ -81,6 +82,7 @@ def test_the_no_edit_control_says_what_it_is_and_is_beaten_by_an_editor_that_cha
     assert compare(user, something, nothing, "--fail-if-worse", "0.1") == 4
 
 
+@pytest.mark.slow
 def test_two_seeds_do_not_differ_significantly_and_a_run_does_not_differ_from_itself(
     user: User, tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_two_seeds_do_not_differ_significantly_and_a_run_does_not_differ_from_it
     assert report["overall"]["aspects"]["look"]["num_samples"] == 4, "the other category has one question"
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_human_scores_are_in_the_report_and_survive_a_resume(
     user: User, tmp_path: Path, capsys: pytest.CaptureFixture[str]

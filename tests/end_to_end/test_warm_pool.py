@@ -49,6 +49,7 @@ def pairs(user: User) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_a_pool_is_started_shown_used_and_stopped(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     started = subprocess.run(
@@ -96,6 +97,7 @@ def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: User, tmp
     assert not user.output.exists(), "nothing was run, and nothing is left"
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import os\n"
@@ -125,6 +127,7 @@ def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: 
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_stays(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     config = user.simulated(data, editor={"model_name": "first"})
@@ -143,6 +146,7 @@ def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_sta
     assert len(identities) == 3, "the same checkpoint gives the same identity, another one another"
 
 
+@pytest.mark.slow
 def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
     config = user.simulated(data)
@@ -154,6 +158,7 @@ def test_a_run_that_changes_only_its_own_parameters_loads_nothing(user: User, tm
     assert "in place" not in result.output
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_give_the_same_results_as_alone(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=8)
     config = user.simulated(data, editor={"latency_ms": 40})
@@ -180,6 +185,7 @@ def test_two_runs_at_once_give_the_same_results_as_alone(user: User, tmp_path: P
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_one_run_that_ends_badly_does_not_disturb_the_other(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=10)
     config = user.simulated(data, editor={"latency_ms": 60})
@@ -252,6 +258,7 @@ def test_three_runs_that_move_models_finish_one_after_the_other_and_say_what_the
     wait_until(lambda: user.left_over() == [])
 
 
+@pytest.mark.slow
 def test_two_launchers_at_once_give_one_pool(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     starts = [user.start("workers", "start", "--config", config) for _ in range(2)]
@@ -264,6 +271,7 @@ def test_two_launchers_at_once_give_one_pool(user: User, tmp_path: Path) -> None
     assert user.run("workers", "stop", "--config", config).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victims", ["launcher", "everybody", "workers"])
 @pytest.mark.parametrize("when", ["idle", "loading"])
 def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
@@ -325,6 +333,7 @@ class GatedReward(_Gated, Reward):
 """Models that are loaded once nobody holds the gate."""
 
 
+@pytest.mark.slow
 def test_a_run_whose_pool_ends_before_it_has_begun_completes_on_another(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(GATED)
     config = user.config(
@@ -371,6 +380,7 @@ def test_a_pool_in_the_foreground_ends_when_interrupted(user: User, tmp_path: Pa
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_a_config_with_other_devices_uses_the_pool_as_it_is_with_a_warning(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json")
     config = user.simulated(data)
