@@ -60,7 +60,7 @@ class Expected:
 
 
 def audit(case: Case, run: Path, output: Path, code: int) -> list[Finding]:
-    """All that is wrong with a run that came to its end with this exit code."""
+    """All findings about a run that ended with this exit code."""
     rows, findings = read_ledger(run / "results.jsonl")
     standing = stand(rows)
     findings += _doubles(case, rows)
@@ -135,7 +135,7 @@ def _doubles(case: Case, rows: list[dict[str, Any]]) -> Iterator[Finding]:
         elif row["event"] == "failed" and row["kind"] == OUTDATED:
             unit, event = Unit.of(row), "edited" if row["stage"] == "edit" else "scored"
             made = {found for found in made if (found[0], found[1]) != (event, unit)}
-            # Where images are not kept, one that got no score is gone, and another attempt at the score needs it.
+            # Without kept images, the image of an unscored edit must still be there: another attempt to score needs it.
             no_image = not case.keep_images and unit in failed_scores
             if not (case.reconfigured or unit in case.tampered or no_image):
                 yield Finding("doubled", f"line {number}: {unit} is taken back without a cause: {row['message']}")
@@ -170,7 +170,7 @@ def _outcomes(case: Case, expected: Mapping[Unit, Expected], standing: Mapping[U
 
 
 def _scores(case: Case, rows: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Each score comes after its edit and is the one of that edit's image."""
+    """Each score follows its edit and belongs to the image of that edit."""
     edits: dict[Unit, str] = {}
     for number, row in enumerate(rows, 1):
         if row["event"] == "edited":
@@ -194,7 +194,7 @@ def _images(case: Case, run: Path, standing: Mapping[Unit, Standing]) -> Iterato
         path = run / state.edit["image"]
         scored = state.is_scored(case.passes)
         if not path.exists():
-            # One that was scored before somebody deleted it is not missed; a wrong one in its place would be.
+            # An image that was deleted after its score is not needed any more; a wrong image in its place is a finding.
             missed = not any(state.is_settled_by(lines, case.passes) for lines in case.tampered.get(unit, ()))
             if case.keep_images and missed:
                 yield Finding("lost", f"{unit}: its image is gone: {state.edit['image']}")

@@ -1,4 +1,4 @@
-"""Whether a report says what stands in the ledger, names every pair once, and counts right."""
+"""Checks that a report agrees with the ledger, names every pair once, and counts correctly."""
 
 from __future__ import annotations
 

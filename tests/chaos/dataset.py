@@ -38,7 +38,7 @@ class Item:
 
 
 def draw_items(dice: random.Random, count: int, label: str) -> tuple[Item, ...]:
-    """So many pairs over two or three categories."""
+    """Draw ``count`` pairs in two or three categories."""
     categories = dice.sample(CATEGORIES, dice.choice((2, 3)))
     bad = set(dice.sample(range(count), dice.choice((0, 0, 1, 2)))) if count > 4 else set()
     return tuple(

@@ -38,7 +38,7 @@ _PER_CONNECTION = 2000
 _CROWD = 1000
 _SAMPLES = 2000
 _MOST_BYTES = 100_000
-"""Of one message: larger ones measure the allocator, and have a test of their own."""
+"""The largest message: larger ones would measure the allocator, and have their own test."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _result(user: User, wall: float, code: int, output: str) -> Work:
 
 
 class _Flood:
-    """One stranger after the other, each on a connection of its own."""
+    """Strangers, one after the other, each on its own connection."""
 
     def __init__(self, folder: Path, target: Target, run: str, chance: random.Random) -> None:
         self._chance = chance
@@ -176,7 +176,7 @@ class _Flood:
         self._old: list[zmq.Socket[bytes]] = []
 
     def send(self, count: int) -> None:
-        """Send so many, as fast as they are taken."""
+        """Send this many messages, as fast as they are accepted."""
         for number in range(count):
             if number % _PER_CONNECTION == 0:
                 socket, messages = self._connect(), self._chance.choice(self._kinds)
@@ -199,7 +199,7 @@ class _Flood:
 
 
 def _orders(run: str, incarnation: str, chance: random.Random) -> Iterator[list[bytes]]:
-    """Noise, messages that are wrong in one place, and whole ones in somebody else's name."""
+    """Noise, messages with one wrong field, and valid messages in the name of others."""
     kinds: tuple[type[m.Message], ...] = tuple(kind for kind in get_args(m.AnyMessage) if kind is not m.Hello)
     broken = []
     for kind in kinds:
@@ -252,10 +252,10 @@ class _Watcher:
         self._link = link
 
     def status(self) -> m.PoolStatus:
-        """How the pool stands by now."""
+        """The present status of the pool."""
         while self._link.socket.poll(0):
             self._link.receive()
-        # Said anew each time: a crowd may have taken the place of one that only looks.
+        # Each time again: a crowd of runs may have displaced a client that only reads.
         self._link.send(m.Hello(run="watcher", incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
         while True:
             assert self._link.socket.poll(30_000), "the launcher is silent"

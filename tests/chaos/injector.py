@@ -20,7 +20,7 @@ _TWICE_SECONDS = 0.02
 
 
 class Injector(threading.Thread):
-    """Watches the schedulers of one part and injects what is planned. ``done`` is what was, in its order."""
+    """Watches the schedulers of one part and injects the planned faults. ``done`` has those injected, in order."""
 
     def __init__(self, injections: Sequence[Injection], schedulers: Mapping[str, Observed], pool: Path) -> None:
         super().__init__(daemon=True)
@@ -47,7 +47,7 @@ class Injector(threading.Thread):
         self._do_later(float("inf"))
 
     def end(self) -> None:
-        """The part is over: whoever is stopped goes on."""
+        """End the part: stopped processes continue."""
         self._over.set()
         self.join()
 

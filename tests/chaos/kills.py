@@ -37,12 +37,12 @@ KILLS_PER_RUN = 5
 _LIMIT_SECONDS = 120.0
 _TRIES = 20
 _OF_THIS_LIFE = {"worker", "device", "round", "edit_device_seconds", "batch", "batch_device_seconds"}
-"""What a report says of who did the work, and when: another life of the run has another."""
+"""Fields of a report about who did the work and when: they differ from one attempt to the next."""
 
 
 @dataclass
 class Tally:
-    """What came of one run. ``redone`` is None where nobody counts."""
+    """The result of one run. ``redone`` is None where the edits done again are not counted."""
 
     kills: int = 0
     at: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Tally:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``kills``: 0 if every run ended as if nobody had killed it."""
+    """``kills``: 0 if every run ended like an undisturbed one."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos kills")
     parser.add_argument("--moments", type=int, default=50, help="how many kills in all")
     parser.add_argument("--seed", type=int, default=0)
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def summary(tallies: Sequence[Tally], seconds: float) -> str:
-    """One line."""
+    """The summary, in one line."""
     kills = sum(tally.kills for tally in tallies)
     equal = sum(not tally.findings for tally in tallies)
     counted = [tally for tally in tallies if tally.redone is not None]
@@ -83,7 +83,7 @@ def summary(tallies: Sequence[Tally], seconds: float) -> str:
 
 
 def kill_runs(moments: int, seed: int, per_run: int = KILLS_PER_RUN) -> Iterator[Tally]:
-    """Runs with so many kills in all."""
+    """Runs with ``moments`` kills in all."""
     dice = random.Random(f"kills {seed}")  # noqa: S311 - repeatable is what it has to be
     number = 0
     while moments > 0:
@@ -93,7 +93,7 @@ def kill_runs(moments: int, seed: int, per_run: int = KILLS_PER_RUN) -> Iterator
 
 
 def kill_run(plan: Plan, dice: random.Random, kills: int) -> Tally:
-    """One run, killed so many times, then finished."""
+    """Start a run, kill it ``kills`` times, then finish it."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-kills-"))
     try:
         with new_user(folder) as user:
@@ -104,7 +104,7 @@ def kill_run(plan: Plan, dice: random.Random, kills: int) -> Tally:
 
 
 class _Victim:
-    """One run and its undisturbed twin."""
+    """A run that is killed, and its undisturbed twin."""
 
     def __init__(self, plan: Plan, user: User, dice: random.Random) -> None:
         self._plan = plan
@@ -278,7 +278,7 @@ def _first(one: Any, other: Any) -> str:
 
 
 def _plan(dice: random.Random, number: int) -> Plan:
-    """Every second one is on a warm pool, the others have a pair that always fails, and is tried in each part."""
+    """Every second run uses a warm pool; the others have a pair that always fails and is tried in each part."""
     warm = number % 2 == 1
     items = draw_items(dice, 24, "k")
     good = [item.key for item in items if item.bad is None]

@@ -1,4 +1,4 @@
-"""What a disturbed run is like, and what will be done to it: drawn from one seed, the same every time.
+"""A disturbed run and the faults to inject: drawn from a seed, the same every time.
 
 A plan is a run's settings and its *parts*: what one process of the scheduler does until it ends or is ended. Before a
 part files may be tampered with; during it processes are killed, stopped, interrupted, and sent garbage. Behind the
@@ -19,14 +19,14 @@ Event = Literal["planned", "edited", "scored"]
 
 @dataclass(frozen=True)
 class Moment:
-    """So many seconds after the part began."""
+    """``seconds`` after the start of the part."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The ledger has so many more rows of this kind than when the part began."""
+    """When the ledger has ``count`` more rows of this kind than at the start of the part."""
 
     event: Event
     count: int
@@ -105,7 +105,7 @@ class Tamper:
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the scheduler."""
+    """A process of the scheduler, from its start to its end, and the faults for it."""
 
     injections: tuple[Injection, ...] = ()
     before: tuple[Tamper, ...] = ()
@@ -113,7 +113,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Models:
-    """One role: how many, how slow, how they break. ``faults`` is as in a config."""
+    """The workers of a role: how many, how slow, how they fail. ``faults`` is as in a config."""
 
     count: int
     latency_ms: float
@@ -158,7 +158,7 @@ class Plan:
 
 
 REAL_EVERY = 25
-"""One seed in so many runs the tiny models instead of simulated ones."""
+"""One seed in this many uses the tiny models instead of simulated ones."""
 
 
 def draw_plan(seed: int) -> Plan:

@@ -1,4 +1,4 @@
-"""Plays a plan: starts the run, disturbs it, resumes it until it is over, and has the audit look at what is there."""
+"""Plays a plan: starts the run, disturbs it, resumes it until it is over, and audits the results."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from tests.harness import User, new_user
 from tests.waiting import wait_until
 
 HANG_SECONDS = 120.0
-"""A part that has not ended after this long hangs. The longest that a healthy one takes is a few seconds."""
+"""A part that has not ended after this long hangs. A healthy part takes a few seconds."""
 
 CALM_PARTS = 3
-"""So many undisturbed parts, and a run that is still not over never will be."""
+"""A run that is not over after this many undisturbed parts never will be."""
 
 _LEFT_SECONDS = 25.0
 _DONE = (0, 3)
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a plan."""
+    """The result of a plan."""
 
     seed: int
     findings: tuple[Finding, ...]
@@ -58,7 +58,7 @@ Keep = Callable[[Outcome], bool]
 
 @dataclass
 class _Job:
-    """One of the runs on the pool."""
+    """A run on the pool."""
 
     name: str
     items: tuple[Item, ...]
@@ -75,7 +75,7 @@ class _Job:
 
 
 class Play:
-    """One plan, once, in a folder of its own."""
+    """Plays a plan once, in its own folder."""
 
     def __init__(self, plan: Plan, folder: Path, user: User, say: Say) -> None:
         self._plan = plan
@@ -123,7 +123,7 @@ class Play:
         return all(job.done for job in self._jobs) and not any(part.before for part in self._plan.parts[number:])
 
     def _play_part(self, number: int, part: Part) -> bool:
-        """Whether it makes sense to go on."""
+        """Play a part; False if further parts make no sense."""
         self._tamper(part)
         todo = [job for job in self._jobs if not job.done or (part.before and job is self._jobs[0])]
         if not todo:
@@ -166,7 +166,7 @@ class Play:
                 self._tampered += 1
                 for job in self._jobs:
                     job.reconfigured = True
-                # The second run, if it is not over, goes on with the same config, and so with the same change.
+                # The second run, if it is not over, has the same config, and so the same change.
                 self._configure()
             else:
                 self._tampered += first.tampering.spoil(run, [tamper])
@@ -189,7 +189,7 @@ class Play:
         if any(deed == Kill(job.name) for deed in deeds):
             allowed.add(-9)
         if any(isinstance(deed, Kill | Stall) and not deed.who.startswith("scheduler") for deed in deeds):
-            # The launcher is gone, or nobody is left who can do the work.
+            # The launcher has ended, or no worker is left for the work.
             allowed.add(1)
         if self._plan.second and deeds:
             allowed.add(1)
@@ -277,7 +277,7 @@ class Play:
 
 
 def play(plan: Plan, *, say: Say = lambda _: None, keep: Keep = lambda _: False) -> Outcome:
-    """Play a plan in a new folder, which is removed unless it is to be kept, with the logs of its pool."""
+    """Play a plan in a new folder, which is removed unless ``keep`` wants it, with the logs of its pool."""
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{plan.seed}-"))
     say(f"seed {plan.seed} in {folder}\n{_shown(plan)}")
     work = folder / "work"

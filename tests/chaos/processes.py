@@ -1,4 +1,4 @@
-"""One process of the scheduler under observation: what it has printed and written, and who belongs to it."""
+"""A process of the scheduler under observation: its output, its ledger, and the processes of its pool."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from protocol.pool import read_pool_card, read_worker_cards
 from tests.harness import User
 
 SPARE_DESCRIPTORS = 3
-"""So many more than before are no leak: connections come and go."""
+"""This many more than before are no leak: connections open and close."""
 
 _KINDS = ("planned", "edited", "scored")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How it ended. ``hung``: it did not, and was killed."""
+    """How the process ended. ``hung``: it did not end in time and was killed."""
 
     code: int
     output: str
@@ -33,7 +33,7 @@ class Ended:
 
 
 class Observed:
-    """A command of the user's, with a thread that reads what it prints."""
+    """A command, with a thread that reads its output."""
 
     def __init__(self, user: User, output: Path, arguments: list[str | Path]) -> None:
         self.output = output
@@ -46,30 +46,30 @@ class Observed:
 
     @property
     def pid(self) -> int:
-        """Of the scheduler."""
+        """The scheduler's process id."""
         return self._process.pid
 
     @property
     def text(self) -> str:
-        """All that it has printed so far."""
+        """Its output until now."""
         return "".join(self._lines)
 
     @property
     def running(self) -> bool:
-        """Whether it lives."""
+        """Whether it is alive."""
         return self._process.poll() is None
 
     @property
     def seconds(self) -> float:
-        """Since it was started."""
+        """Seconds since its start."""
         return time.monotonic() - self.started
 
     def new_rows(self, event: str) -> int:
-        """How many rows of this kind there are now that were not there when it began."""
+        """How many rows of this kind the ledger has more than at the start."""
         return count_rows(newest_run(self.output))[event] - self._rows_before[event]
 
     def wait(self, seconds: float) -> Ended:
-        """Wait for its end; what does not end in time is killed."""
+        """Wait for its end, and kill it if it does not end in time."""
         hung = False
         try:
             self._process.wait(seconds)
@@ -127,7 +127,7 @@ def find_process(folder: Path, who: str, scheduler: int) -> psutil.Process | Non
 
 
 def endpoint_of(folder: Path, who: str) -> str | None:
-    """Where the launcher or the worker listens, if it does by now."""
+    """The endpoint of the launcher or worker, if it listens already."""
     if who == "launcher":
         card = read_pool_card(folder)
         return card.endpoint if card else None
@@ -144,7 +144,7 @@ def open_descriptors(folder: Path) -> dict[int, int]:
 
 
 def send_signal(process: psutil.Process, number: int) -> bool:
-    """Whether the process was there to get it."""
+    """Send a signal; False if the process does not exist."""
     try:
         process.send_signal(number)
     except psutil.Error:
@@ -153,5 +153,5 @@ def send_signal(process: psutil.Process, number: int) -> bool:
 
 
 def wake(process: psutil.Process) -> None:
-    """Let a stopped process go on, if it is still there."""
+    """Continue a stopped process, if it still exists."""
     send_signal(process, signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""Many seeded runs, one line each, and a summary; or one of them again, in full."""
+"""Many seeded runs, a line for each, and a summary; or a single run again, in detail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def runs(arguments: Sequence[str]) -> int:
 
 
 def replay(arguments: Sequence[str]) -> int:
-    """``replay``: one seed, told in full."""
+    """``replay``: a single seed, in detail."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos replay")
     parser.add_argument("seed", type=int)
     parser.add_argument("--keep", action="store_true", help="keep the folder even if nothing is wrong")
@@ -48,7 +48,7 @@ def replay(arguments: Sequence[str]) -> int:
 
 
 def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
-    """One line: how many runs had a finding of each kind."""
+    """How many runs had a finding of each kind, in one line."""
     counts: Counter[str] = Counter()
     for outcome in outcomes:
         counts.update({finding.kind for finding in outcome.findings})

@@ -1,4 +1,4 @@
-"""A plan as a config, and as what the audit has to know of it."""
+"""A plan as a config, and as the audit needs it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sections(plan: Plan, data: Path, changes: Counter[str]) -> dict[str, Any]:
 
 
 def simulation(plan: Plan, changes: Counter[str]) -> tuple[Simulation | None, Simulation | None, int]:
-    """The simulated editor and reward as the last part had them, and its seed; None for real models."""
+    """The simulated editor and reward of the last part, and its seed; None for real models."""
     seed = 5 * changes["seed"]
     if plan.real:
         return None, None, seed

@@ -35,7 +35,7 @@ from tests.harness import User, encoded, new_user, pair
 
 PAIRS = 50_000
 BYTES_PER_PAIR = 100
-"""How much the scheduler may grow for each pair after the benchmark is loaded, in a run of so many pairs."""
+"""How much the scheduler may grow for each pair after the benchmark is loaded, in a run of ``PAIRS`` pairs."""
 
 CONSTANT = 6 << 20
 """How much it may grow in a shorter run, where threads, connections and the interpreter's own tables count for more."""
@@ -57,7 +57,7 @@ _CATEGORIES = ("物理", "spatial")
 
 @dataclass(frozen=True)
 class Look:
-    """How a process stood when so many edits were made and scored. Bytes; ``seconds`` since the run was started."""
+    """A process at one moment: edits and scores done, seconds since the start of the run, bytes of memory."""
 
     edited: int
     scored: int
@@ -67,7 +67,7 @@ class Look:
 
     @property
     def done(self) -> float:
-        """Pairs, an edit without a score as half of one."""
+        """Pairs done; an edit without a score counts half."""
         return (self.edited + self.scored) / 2
 
 
@@ -90,7 +90,7 @@ class Soak:
 
     @property
     def growth(self) -> int:
-        """Bytes by which the scheduler is larger than when it had loaded the benchmark."""
+        """Bytes by which the scheduler has grown since it loaded the benchmark."""
         return self.looks["scheduler"][-1].memory - self.loaded.memory
 
     @property
@@ -122,7 +122,7 @@ class Soak:
         return min(early, default=0), min(late, default=0)
 
     def problems(self) -> Iterator[str]:
-        """What is not as it should be, whatever the number of pairs."""
+        """Problems that do not depend on the number of pairs."""
         if self.code != 0 or self.scored != self.pairs:
             yield f"the run ended with code {self.code} and {self.scored} of {self.pairs} pairs scored"
         for name in self.looks:
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def write_pairs(path: Path, count: int) -> Path:
-    """Write a benchmark of so many pairs of 64x64 pixels, each of another colour and with a corner of its own."""
+    """Write a benchmark of ``count`` images of 64x64 pixels, each with its own colour and corner."""
     with path.open("w", encoding="utf-8") as file:
         for place, category in enumerate(_CATEGORIES):
             file.write(f"{'{' if place == 0 else ','}{json.dumps(category)}:[")
@@ -177,7 +177,7 @@ def config(place: User, data: Path, *, barriers: bool, swap: bool) -> Path:
         editor={"device_ids": ["cpu"] * 4, "latency_ms": 1, "enable_batch_sync": barriers},
         reward={"latency_ms": 1, "batch_size": 32},
         evaluation={"save_generated_images": False},
-        # The machine may be busy with something else for a while; nobody is to be taken for dead because of that.
+        # The machine may be busy for a while; that must not make a worker count as dead.
         scheduler={"residency": "swap" if swap else "resident", "round_size": 4, "dead_after_seconds": 60},
     )
 
@@ -211,7 +211,7 @@ def watch(place: User, data: Path, pairs: int, *, barriers: bool = False, swap: 
 
 
 class _Ledger:
-    """What the run's ledger holds so far, read as it grows. ``over``: scoring has ended."""
+    """The run's ledger, read as it grows. ``over``: scoring has ended."""
 
     def __init__(self, place: User) -> None:
         self._place = place
@@ -293,7 +293,7 @@ def table(soak: Soak) -> str:
 
 
 def summary(soak: Soak, *, passed: bool) -> str:
-    """One line."""
+    """The result, in one line."""
     return (
         f"{'PASS' if passed else 'FAIL'}: {soak.pairs} pairs, scheduler {_mib(soak.loaded.memory):.1f} MiB loaded and "
         f"{_mib(soak.growth):+.2f} MiB at the end ({soak.growth / soak.pairs:.0f} bytes a pair; "

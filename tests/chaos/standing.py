@@ -1,4 +1,4 @@
-"""What stands in a ledger, worked out row by row, apart from the product's own way of doing so."""
+"""The valid results of a ledger, worked out row by row, independently of the product's own code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OUTDATED = "outdated"
 
 
 class Unit(NamedTuple):
-    """One edit of a pair."""
+    """An edit of a pair."""
 
     category: str
     pair_id: str
@@ -30,7 +30,7 @@ class Unit(NamedTuple):
 
 @dataclass
 class Standing:
-    """What counts for one unit. ``lines`` are those of the rows that stand, from 1."""
+    """The valid results of a unit. ``lines`` are the line numbers of their rows, from 1."""
 
     edit: Row | None = None
     withdrawn: bool = False
@@ -41,7 +41,7 @@ class Standing:
     score_failures: dict[int, Row] = field(default_factory=dict)
 
     def is_scored(self, passes: int) -> bool:
-        """Whether every pass has a score, of an edit that stands."""
+        """Whether every pass has a score, and the edit is valid."""
         return self.edit is not None and not self.withdrawn and set(self.scores) == set(range(passes))
 
     def is_settled_by(self, lines: int, passes: int) -> bool:
@@ -116,7 +116,7 @@ class Standing:
 
 
 def stand(rows: Iterable[Row]) -> dict[Unit, Standing]:
-    """What counts of the rows. A pair that failed to load stands as its sample 0 and every other that has rows."""
+    """The valid results of the rows. A pair that failed to load is listed as sample 0 and every sample with rows."""
     found: dict[Unit, Standing] = {}
     for line, row in enumerate(rows, 1):
         match row["event"]:

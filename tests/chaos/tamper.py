@@ -1,4 +1,4 @@
-"""What happens to a run's files while nobody runs."""
+"""Changes to the files of a run between its parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.chaos.standing import Unit
 
 
 class Tampering:
-    """Spoils files, and keeps account of what it spoilt: for each edit, how many lines the ledger had then."""
+    """Spoils files, and records for each spoilt edit how many lines the ledger had then."""
 
     def __init__(self) -> None:
         self.tampered: defaultdict[Unit, tuple[int, ...]] = defaultdict(tuple)

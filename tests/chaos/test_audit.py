@@ -1,4 +1,4 @@
-"""The audit finds what it is there to find: each kind of mistake is planted into a good run's folder."""
+"""The audit finds each kind of mistake that is planted into the folder of a good run."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_row_that_is_there_twice_is_a_double(good: Good, event: str) -> None:
 
 
 def taken_back(good: Good) -> Case:
-    """The first edit is taken back and made again; the case says that its image had been spoilt in between."""
+    """The first edit is withdrawn and made again; the case says that its image was spoilt in between."""
     rows = good.rows()
     again = of(rows, "edited")[0]
     withdrawal = {**of(rows, "failed")[-1], "stage": "edit", "kind": "outdated", "identity": None, "pass": None}

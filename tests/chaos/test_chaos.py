@@ -1,6 +1,4 @@
-"""A few of the seeded runs and kills: those that are quick, and together meet every kind of fault. The whole lot is
-``python -m tests.chaos runs``, ``kills``.
-"""
+"""A few quick seeded runs and kills, which together have every kind of fault. ``python -m tests.chaos`` has all."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ def test_the_same_seed_is_the_same_plan() -> None:
 
 
 def test_these_seeds_have_every_kind_of_fault() -> None:
-    """If plans are drawn in another way one day, other seeds are to be chosen."""
+    """When plans are drawn differently, choose other seeds."""
     plans = [draw_plan(seed) for seed in SEEDS]
     deeds = [injection.deed for plan in plans for injection in injections(plan)]
     assert {type(deed) for deed in deeds} == {Kill, Stall, Interrupt, Garbage}

@@ -1,4 +1,4 @@
-"""A short flood: the long one is ``python -m tests.chaos flood``."""
+"""A short flood; ``python -m tests.chaos flood`` is the long one."""
 
 from __future__ import annotations
 

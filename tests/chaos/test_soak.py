@@ -1,4 +1,4 @@
-"""A soak that is long enough to tell whether anything grows with each pair, and short enough for every day."""
+"""A soak that is long enough to show growth with each pair, and short enough for every day."""
 
 from __future__ import annotations
 
