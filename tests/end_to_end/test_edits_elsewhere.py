@@ -110,7 +110,7 @@ def test_a_list_of_images_reports_every_kind_of_bad_entry(user: User, tmp_path: 
         assert "no_image" in result.output
         assert "bad_image" in result.output
     assert statuses(user) == ["scored", "failed", "failed", "scored", "scored", "failed"]
-    kinds = {f"{one['category']}/{one['pair_id']}": one["kind"] for one in user.report()["failures"]}
+    kinds = {f"{failure['category']}/{failure['pair_id']}": failure["kind"] for failure in user.report()["failures"]}
     assert kinds == {"物理/1": "bad_image", "物理/2": "no_image", "spatial/2": "no_image"}
     judged = {key: score for key, score in scores(user).items() if score is not None}
     assert judged == {key: before[key] for key in ("物理/0", "spatial/0", "spatial/1")}

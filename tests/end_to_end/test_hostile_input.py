@@ -71,7 +71,7 @@ def files_below(*folders: Path) -> set[Path]:
 def shows_safely(output: str) -> None:
     """No control character and nothing that changes the direction of reading gets to the terminal."""
     for line in output.split("\n"):
-        odd = [one for one in line if unicodedata.category(one) == "Cc" or 0x202A <= ord(one) <= 0x202E]
+        odd = [sign for sign in line if unicodedata.category(sign) == "Cc" or 0x202A <= ord(sign) <= 0x202E]
         assert odd == [], f"{odd!r} in {line!r}"
 
 

@@ -161,7 +161,7 @@ class Liars:
                 yield edited(message, name, png((4, 3), message.key), **times)
             case m.Score():
                 judgement = m.Judgement(score=5.0, method="simulated", response=name)
-                items = [m.ScoredItem(item=one.item, judgements=[judgement]) for one in message.items]
+                items = [m.ScoredItem(item=item.item, judgements=[judgement]) for item in message.items]
                 yield m.Scored(**common, **times, job=message.job, items=items), ()
 
     def close(self) -> None:
@@ -305,8 +305,8 @@ def test_an_invalid_thumbnail_is_left_out_and_the_edit_is_kept(user: User, worke
     def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:
         if isinstance(message, m.Edited):
             small = lies[int(message.job.split("/")[1]) % len(lies)]
-            told = msgspec.structs.replace(message, thumbnails=["source", "edit"])
-            return [encode(told, [*images, small, small])]
+            changed = msgspec.structs.replace(message, thumbnails=["source", "edit"])
+            return [encode(changed, [*images, small, small])]
         return honest(message, images)
 
     with lying(user, workers, spoil):
@@ -344,7 +344,7 @@ def test_scores_of_unknown_items_and_missing_ones_are_failures_with_a_reason(
 ) -> None:
     def spoil(message: m.RunMessage, images: Sequence[Buffer]) -> list[Answer]:
         if isinstance(message, m.Scored):
-            items = [msgspec.structs.replace(one, item=f"unknown/{one.item}") for one in message.items]
+            items = [msgspec.structs.replace(item, item=f"unknown/{item.item}") for item in message.items]
             return [encode(msgspec.structs.replace(message, items=items * 2))]
         return honest(message, images)
 

@@ -44,8 +44,8 @@ def remove_reports(user: User) -> None:
 def status(user: User, *arguments: str) -> dict[str, Any]:
     result = user.run("status", "--json", *arguments)
     assert result.code == 0, result.output
-    found: dict[str, Any] = json.loads(result.output)
-    return found
+    answer: dict[str, Any] = json.loads(result.output)
+    return answer
 
 
 def table(user: User) -> list[dict[str, str]]:
@@ -89,10 +89,10 @@ def test_reports_made_again_from_the_run_directory_are_the_same(user: User, tmp_
     remove_reports(user)
     moved = shutil.copytree(user.run_folder(), tmp_path / "moved" / user.run_folder().name)
     assert user.run("report", moved, "--output-dir", tmp_path / "there").code == 0
-    found = {path.name: path.read_bytes() for path in (*(tmp_path / "there").iterdir(), moved / "pairs.csv")}
+    written_again = {path.name: path.read_bytes() for path in (*(tmp_path / "there").iterdir(), moved / "pairs.csv")}
     # The gallery says where it finds the run, seen from itself; all else is the same.
     there, here = (f"{folder}/{moved.name}/".encode() for folder in ("../moved", "runs"))
-    assert {name: content.replace(there, here) for name, content in found.items()} == written
+    assert {name: content.replace(there, here) for name, content in written_again.items()} == written
 
 
 @pytest.mark.slow
@@ -116,10 +116,10 @@ def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: User, tmp_p
     assert problems(report) == []
     assert report["status"] == "INCOMPLETE"
     assert report["overall"]["num_missing"] == 30 - report["overall"]["num_samples"] > 0
-    found = status(user, user.run_folder().name)
-    assert found["state"] == "stopped"
-    assert found["overall"]["done"] == report["overall"]["num_samples"]
-    assert found["stages"]["edit"]["per_second"] is None
+    stopped = status(user, user.run_folder().name)
+    assert stopped["state"] == "stopped"
+    assert stopped["overall"]["done"] == report["overall"]["num_samples"]
+    assert stopped["stages"]["edit"]["per_second"] is None
     plain = user.run("status")
     assert plain.code == 0
     assert f"--resume {user.run_folder().name}" in plain.output
@@ -175,10 +175,10 @@ def test_runs_are_compared_and_a_worse_one_gives_exit_code_4(user: User, tmp_pat
     assert result.code == 4, result.output
     assert "changed: editor.type" in result.output
     assert "WORSE by more than" in result.output
-    found = json.loads((user.output / f"comparison_{better}_{worse}.json").read_text(encoding="utf-8"))
-    assert found["comparisons"][0]["overall"]["mean_difference"] == pytest.approx(-lost)
-    assert found["comparisons"][0]["worse"] is True
-    assert len(found["comparisons"][0]["pairs"]) == 8
+    comparison = json.loads((user.output / f"comparison_{better}_{worse}.json").read_text(encoding="utf-8"))
+    assert comparison["comparisons"][0]["overall"]["mean_difference"] == pytest.approx(-lost)
+    assert comparison["comparisons"][0]["worse"] is True
+    assert len(comparison["comparisons"][0]["pairs"]) == 8
     assert user.run("compare", better, worse, "--fail-if-worse", str(lost * 2)).code == 0
     assert user.run("compare", worse, better, "--fail-if-worse", "0").code == 0
     same = user.run("compare", user.output / "runs" / worse, worse, "--fail-if-worse", "0")

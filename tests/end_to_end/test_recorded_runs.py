@@ -49,8 +49,8 @@ class RecordedRun:
 
     def fingerprint(self, role: Role) -> str:
         manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
-        (found,) = {worker["fingerprint"] for worker in manifest["workers"] if worker["role"] == role}
-        return str(found)
+        (fingerprint,) = {worker["fingerprint"] for worker in manifest["workers"] if worker["role"] == role}
+        return str(fingerprint)
 
 
 @every_run

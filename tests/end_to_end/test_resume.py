@@ -45,7 +45,7 @@ def resume(user: User, config: Path, *arguments: str) -> Result:
 
 
 def scores(user: User) -> dict[str, float]:
-    return {f"{one['category']}/{one['pair_id']}": one["score"] for one in user.report()["pairs"]}
+    return {f"{pair['category']}/{pair['pair_id']}": pair["score"] for pair in user.report()["pairs"]}
 
 
 def ledger(user: User) -> Path:
@@ -218,7 +218,7 @@ def test_pairs_that_were_changed_added_or_removed(finished: tuple[User, Path]) -
         assert reason in result.output
     assert "Left out: 1 pairs" in result.output
     report = user.report()
-    status = {f"{one['category']}/{one['pair_id']}": one["status"] for one in report["pairs"]}
+    status = {f"{entry['category']}/{entry['pair_id']}": entry["status"] for entry in report["pairs"]}
     assert "物理/2" not in status
     assert status["spatial/new"] == "scored"
     assert status["spatial/0"] == "failed"

@@ -186,12 +186,14 @@ def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved
     rounds: dict[int, list[int]] = {}
     for row in user.rows("edited"):
         rounds.setdefault(row["round"], []).append(sides[int(row["pair_id"])] // 100)
-    full = [found for found in rounds.values() if len(found) == 2]
+    full = [sizes for sizes in rounds.values() if len(sizes) == 2]
     assert len(full) >= 6
-    assert sum(abs(one - other) > 1 for one, other in full) <= 1, "large ones with large ones, small ones with small"
+    assert sum(abs(first - other) > 1 for first, other in full) <= 1, (
+        "large ones with large ones, small ones with small"
+    )
     performance = user.report()["performance"]
     assert performance["barrier_loss_in_file_order"] > 6 * 0.06, "each round would have had a large and a small one"
-    assert [one["pair_id"] for one in user.report()["pairs"]] == [str(number) for number in range(16)]
+    assert [entry["pair_id"] for entry in user.report()["pairs"]] == [str(number) for number in range(16)]
 
 
 @pytest.mark.warm
@@ -200,11 +202,11 @@ def test_a_trace_shows_every_job_of_every_device_and_its_barriers(user: User, tm
     result = user.run_config(config, "--trace")
     assert result.code == 0, result.output
     events = json.loads((user.run_folder() / "trace.json").read_text(encoding="utf-8"))
-    names = {one["tid"]: one["args"]["name"] for one in events if one["name"] == "thread_name"}
+    names = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
     assert {"editor-0 (cpu)", "editor-1 (cpu)", "reward-0 (cpu)", "scheduler: rounds"} <= set(names.values())
-    spans = [one for one in events if one["ph"] == "X"]
-    edits = {one["name"] for one in spans if names[one["tid"]].startswith("editor") and "/" in one["name"]}
+    spans = [event for event in events if event["ph"] == "X"]
+    edits = {span["name"] for span in spans if names[span["tid"]].startswith("editor") and "/" in span["name"]}
     assert {f"{category}/{number}/0" for category in ("物理", "spatial") for number in range(4)} <= edits
-    assert any(one["name"] == "barrier" for one in spans)
-    codecs = {one["name"].split()[0] for one in spans if "codec thread" in names[one["tid"]]}
+    assert any(span["name"] == "barrier" for span in spans)
+    codecs = {span["name"].split()[0] for span in spans if "codec thread" in names[span["tid"]]}
     assert codecs == {"decode", "encode"}

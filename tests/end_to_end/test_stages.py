@@ -12,11 +12,11 @@ from tests.harness import User, small_benchmark
 
 
 def scores(user: User) -> dict[str, float]:
-    return {f"{one['category']}/{one['pair_id']}": one["score"] for one in user.report()["pairs"]}
+    return {f"{pair['category']}/{pair['pair_id']}": pair["score"] for pair in user.report()["pairs"]}
 
 
 def statuses(user: User) -> list[str]:
-    return [one["status"] for one in user.report()["pairs"]]
+    return [pair["status"] for pair in user.report()["pairs"]]
 
 
 def workers_of(output: str) -> set[str]:

@@ -18,12 +18,12 @@ NOT_KEPT: dict[str, Any] = {"evaluation": {"save_generated_images": False}}
 
 def thumbnails(user: User) -> dict[str, Path]:
     folder = user.run_folder() / "thumbnails"
-    found = {str(path.relative_to(folder)): path for path in folder.glob("**/*") if path.is_file()}
-    for path in found.values():
+    files = {str(path.relative_to(folder)): path for path in folder.glob("**/*") if path.is_file()}
+    for path in files.values():
         with Image.open(path) as image:
             image.load()
             assert (image.format, image.mode) == ("JPEG", "RGB")
-    return found
+    return files
 
 
 def names(*folders: str, pairs: int, without: str = "") -> set[str]:
@@ -37,11 +37,11 @@ def test_thumbnails_stay_when_edits_are_removed_and_a_failed_edit_has_its_source
     config = user.simulated(data, editor=editor, **NOT_KEPT | {"evaluation": NOT_KEPT["evaluation"] | TWO_SAMPLES})
     assert user.run_config(config).code == 3
 
-    found = thumbnails(user)
-    one, other = "edit/spatial/1.jpg", "edit-sample-1/spatial/1.jpg"
-    assert set(found) == names("source", "edit", "edit-sample-1", pairs=3) - {one, other}
+    files = thumbnails(user)
+    first, other = "edit/spatial/1.jpg", "edit-sample-1/spatial/1.jpg"
+    assert set(files) == names("source", "edit", "edit-sample-1", pairs=3) - {first, other}
     assert not list((user.run_folder() / "images").glob("**/*.png"))
-    with Image.open(found["source/物理/0.jpg"]) as source, Image.open(found["edit/物理/0.jpg"]) as edit:
+    with Image.open(files["source/物理/0.jpg"]) as source, Image.open(files["edit/物理/0.jpg"]) as edit:
         assert source.size == edit.size == (307, 384)
         # The simulated editor gives back the inverted source.
         for a, b in zip(source.resize((8, 8)).tobytes(), edit.resize((8, 8)).tobytes(), strict=True):

@@ -25,8 +25,8 @@ def edits_of(output: Path) -> list[Path]:
 
 
 def worker(user: User, name: str) -> psutil.Process:
-    (found,) = [process for process in user.processes() if f"{name} on" in " ".join(process.cmdline())]
-    return found
+    (process,) = [process for process in user.processes() if f"{name} on" in " ".join(process.cmdline())]
+    return process
 
 
 def pause(seconds: float) -> None:

@@ -42,8 +42,8 @@ def compare(user: User, first: str, other: str, *more: str) -> int:
 
 def compared(user: User, first: str, other: str) -> dict[str, Any]:
     assert compare(user, first, other) == 0
-    found = json.loads((user.output / f"comparison_{first}_{other}.json").read_text(encoding="utf-8"))
-    comparison: dict[str, Any] = found["comparisons"][0]
+    content = json.loads((user.output / f"comparison_{first}_{other}.json").read_text(encoding="utf-8"))
+    comparison: dict[str, Any] = content["comparisons"][0]
     return comparison
 
 
@@ -72,12 +72,12 @@ def test_the_no_edit_control_says_what_it_is_and_is_beaten_by_an_editor_that_cha
     assert text.index("> **Note:** No-edit control") < text.index("## Overall Statistics")
 
     something = run_of(user, user.simulated(data, editor={"latency_ms": 0}, reward={"latency_ms": 0, **PREFERS_CHANGE}))
-    found = compared(user, nothing, something)["overall"]
-    assert found["mean_difference"] > 0
-    assert found["ci95"][0] > 0
-    assert (found["wins"], found["ties"], found["losses"]) == (8, 0, 0)
-    found = compared(user, something, nothing)["overall"]
-    assert found["ci95"][1] < 0
+    overall = compared(user, nothing, something)["overall"]
+    assert overall["mean_difference"] > 0
+    assert overall["ci95"][0] > 0
+    assert (overall["wins"], overall["ties"], overall["losses"]) == (8, 0, 0)
+    overall = compared(user, something, nothing)["overall"]
+    assert overall["ci95"][1] < 0
     assert compare(user, nothing, something, "--fail-if-worse", "0") == 0
     assert compare(user, something, nothing, "--fail-if-worse", "0.1") == 4
 
@@ -100,10 +100,10 @@ def test_two_seeds_do_not_differ_significantly_and_a_run_does_not_differ_from_it
         )
 
     first, other = run_of(user, config(0)), run_of(user, config(100))
-    found = compared(user, first, other)
-    low, high = found["overall"]["ci95"]
+    comparison = compared(user, first, other)
+    low, high = comparison["overall"]["ci95"]
     assert low < 0 < high
-    assert found["overall"]["mean_difference"] != 0.0
+    assert comparison["overall"]["mean_difference"] != 0.0
     same = compared(user, first, first)
     assert all(pair["difference"] == 0.0 for pair in same["pairs"])
     for group in (same["overall"], *same["categories"].values()):

@@ -42,11 +42,11 @@ def finished(process: subprocess.Popen[str]) -> Result:
 
 def pairs(user: User) -> dict[str, Any]:
     """What the newest report says of each pair, without times, workers and attempts."""
-    told = {}
+    results = {}
     for pair in user.report()["pairs"]:
         samples = [(sample["sha256"], sample["score"]) for sample in pair["samples"]]
-        told[f"{pair['category']}/{pair['pair_id']}"] = (pair["status"], pair["score"], samples)
-    return told
+        results[f"{pair['category']}/{pair['pair_id']}"] = (pair["status"], pair["score"], samples)
+    return results
 
 
 @pytest.mark.slow
@@ -139,8 +139,8 @@ def test_another_checkpoint_is_loaded_into_the_same_processes_and_the_reward_sta
         result = user.run_config(config, "--editor-model", name, "--keep-warm")
         assert result.code == 0, result.output
         assert pids(user, config) == before
-        one = next(row for row in user.rows("edited") if (row["category"], row["pair_id"]) == ("物理", "1"))
-        identities.add((name, one["identity"]))
+        edit = next(row for row in user.rows("edited") if (row["category"], row["pair_id"]) == ("物理", "1"))
+        identities.add((name, edit["identity"]))
         loaded = [line for line in result.output.splitlines() if "in place" in line]
         assert all("editor" in line and "model_name" in line for line in loaded)
     assert len(identities) == 3, "the same checkpoint gives the same identity, another one another"
@@ -204,12 +204,12 @@ def test_one_run_that_ends_badly_does_not_disturb_the_other(user: User, tmp_path
     assert user.left_over() == []
 
 
-def swapping(user: User, data: Path) -> Path:
+def swapping(user: User, data: Path, *, dead_after_seconds: float = 3) -> Path:
     return user.simulated(
         data,
         editor={"device_ids": [0, 1], "latency_ms": 30},
         reward={"device": "auto", "device_ids": [0, 1], "latency_ms": 30},
-        scheduler={"dead_after_seconds": 3, "heartbeat_seconds": 0.5},
+        scheduler={"dead_after_seconds": dead_after_seconds, "heartbeat_seconds": 0.5},
     )
 
 
@@ -238,16 +238,26 @@ def test_runs_that_move_models_take_turns_and_survive_each_others_failures(user:
     assert user.left_over() == []
 
 
+def waits_for_the_pool(output: Path) -> bool:
+    return any("Waiting for the pool" in log.read_text(encoding="utf-8") for log in output.glob("logs/*.log"))
+
+
 @pytest.mark.slow
 def test_three_runs_that_move_models_finish_one_after_the_other_and_say_what_they_wait_for(
     user: User, tmp_path: Path
 ) -> None:
-    config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=3))
-    runs = [user.start("run", "--config", config, "--output-dir", tmp_path / f"run-{number}") for number in range(3)]
-    results = [finished(process) for process in runs]
+    config = swapping(user, small_benchmark(tmp_path / "data.json", pairs=3), dead_after_seconds=120)
+    outputs = [tmp_path / f"run-{number}" for number in range(3)]
+    first = user.start("run", "--config", config, "--output-dir", outputs[0])
+    wait_until(lambda: list(outputs[0].glob("runs/*/images/*/*.png")))
+    first.send_signal(signal.SIGSTOP)  # until the others wait
+    others = [user.start("run", "--config", config, "--output-dir", output) for output in outputs[1:]]
+    wait_until(lambda: all(waits_for_the_pool(output) for output in outputs[1:]))
+    first.send_signal(signal.SIGCONT)
+    results = [finished(process) for process in (first, *others)]
 
     assert [result.code for result in results] == [0, 0, 0], results
-    assert sum("Waiting for the pool: it is used by" in result.output for result in results) == 2
+    assert ["Waiting for the pool: it is used by" in result.output for result in results] == [False, True, True]
     spans = []
     for number in range(3):
         user.output = tmp_path / f"run-{number}"
