@@ -95,10 +95,8 @@ def execute(options: argparse.Namespace) -> int:
         resume=options.resume is not None,
         trace=options.trace,
         arguments=tuple(options.given),
-        stages=options.stages,
-        edits=prepared.edits,
     )
-    return Run(prepared.config, prepared.benchmark, prepared.layout, directory, console, run_options).execute()
+    return Run(prepared, directory, console, run_options).execute()
 
 
 def _check_stages(options: argparse.Namespace) -> None:

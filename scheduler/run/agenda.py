@@ -10,19 +10,17 @@ from dataclasses import replace
 from protocol import messages as m
 from protocol.pool import home
 from scheduler.base.files import remove_file
-from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.units import EditUnit, Units
-from scheduler.config import Config
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.admission import Admission
-from scheduler.run.options import RunOptions
+from scheduler.run.prepare import Prepared
 from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning, summary
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.edit_stage import EditStage
-from scheduler.stages.estimate import Forecast
+from scheduler.stages.estimate import Forecast, kind_of
 from scheduler.stages.rounds import MAX_UNDELIVERED_EDITS, Rounds
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import Task
@@ -43,26 +41,26 @@ class Agenda:
 
     def __init__(
         self,
-        config: Config,
-        benchmark: Benchmark,
+        prepared: Prepared,
         task: Task,
         directory: RunDirectory,
         record: Record,
         expected: Expected,
-        options: RunOptions,
         *,
-        kinds: Mapping[m.Role, str],
+        resumed: bool,
     ) -> None:
-        """``kinds``: whether a role's devices are ``cuda`` or ``cpu``."""
-        self._config = config
-        self._benchmark = benchmark
+        self._prepared = prepared
+        self._config = prepared.config
+        self._benchmark = prepared.benchmark
+        self._stages = prepared.stages
         self._task = task
         self._directory = directory
         self._record = record
         self._expected = expected
-        self._options = options
-        self._resume = options.resume
-        self._forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
+        self._resume = resumed
+        layout = prepared.layout
+        kinds: dict[m.Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
+        self._forecast = Forecast(prepared.config, KnownCosts(home() / ".costs.json"), kinds)
         self.line = self._forecast.line
 
     def draw_up(self, fingerprints: Mapping[m.Role, str], *, recorded: bool) -> Remaining:
@@ -82,14 +80,14 @@ class Agenda:
     def _remaining(self, fingerprints: Mapping[m.Role, str], recorded: bool) -> Remaining:
         known = (self._benchmark, self._task, self._directory, self._expected)
         reward = fingerprints.get("reward")
-        if self._options.edits is not None:
-            admission = Admission(*known, self._options.edits, reward=reward)
+        if self._prepared.edits is not None:
+            admission = Admission(*known, self._prepared.edits, reward=reward)
             return admission.remaining(read_ledger(self._directory.ledger) if self._resume or recorded else ())
         if not self._resume:
             everything = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
             return replace(everything, rows=()) if recorded else everything
-        keep_images = self._options.keeps_images(self._config.evaluation.save_generated_images)
-        resumption = Resumption(*known, editor=fingerprints.get("editor"), reward=reward, keep_images=keep_images)
+        editor, keep_images = fingerprints.get("editor"), self._prepared.keeps_images
+        resumption = Resumption(*known, editor=editor, reward=reward, keep_images=keep_images)
         return resumption.remaining(read_ledger(self._directory.ledger))
 
     def adopt(
@@ -103,13 +101,13 @@ class Agenda:
         if self._resume:
             self._record.manifest["left_out"] = remaining.left_out
             self._record.note_pool(tenancy)
-            for line in (*summary(remaining, self._options.stages), *self._record.differences()):
+            for line in (*summary(remaining, self._stages), *self._record.differences()):
                 log.info("%s", line)
             self._record.write()
-        if self._options.edits is not None:
-            _log_refused(remaining, self._options.edits)
+        if self._prepared.edits is not None:
+            _log_refused(remaining, self._prepared.edits)
         params, scheduler = self._config.diffusion_model.params, self._config.scheduler
-        if "edit" in self._options.stages:
+        if "edit" in self._stages:
             mode = "rounds with barriers" if params.enable_batch_sync else "free running, no barriers"
             log.info("Synchronization: %s, round size %d", mode, scheduler.round_size)
         ordered = by_cost(remaining.edits, self._pixels, self.line)
@@ -124,17 +122,17 @@ class Agenda:
         edit.begin(rounds, reused=remaining.reused_edits)
         score.begin(remaining.scores, reused=remaining.reused_scores)
         edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
-        if "edit" in self._options.stages:
+        if "edit" in self._stages:
             progress.start("edit", edits, done=remaining.reused_edits)
         else:
             edits = remaining.reused_edits
-        if "score" in self._options.stages:
+        if "score" in self._stages:
             progress.start("score", edits * self._expected.reward_passes, done=remaining.reused_scores)
             for unit, sha256 in remaining.delivered:
                 score.available(unit, sha256)
 
     def _log_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:
-        passes = self._expected.reward_passes if "score" in self._options.stages else 0
+        passes = self._expected.reward_passes if "score" in self._stages else 0
         estimate = self._forecast.estimate(
             [self._pixels(unit) / 1e6 for unit in edits],
             sum(remaining.score_reasons.values()) if passes and remaining.score_reasons else len(edits) * passes,

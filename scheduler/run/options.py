@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.base.stages import BOTH_STAGES, Stage
+from scheduler.base.stages import Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """``arguments`` is the whole command line, from which the command to resume is made. ``resume``: the directory is
-    that of an earlier part of the run. With ``edits`` that were made elsewhere, ``score`` is the only stage.
+    that of an earlier part of the run.
     """
 
     keep_warm: bool = False
@@ -24,12 +24,11 @@ class RunOptions:
     resume: bool = False
     trace: bool = False
     arguments: tuple[str, ...] = ()
-    stages: tuple[Stage, ...] = BOTH_STAGES
-    edits: EditsElsewhere | None = None
 
-    def keeps_images(self, configured: bool) -> bool:
-        """Whether images stay after scoring: also where they are the run's only result, or not its own."""
-        return configured or "score" not in self.stages or self.edits is not None
+
+def keeps_images(configured: bool, stages: Sequence[Stage], edits: EditsElsewhere | None) -> bool:
+    """Whether images stay after scoring: also where they are the run's only result, or not its own."""
+    return configured or "score" not in stages or edits is not None
 
 
 def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage] | None = None) -> str:

@@ -16,17 +16,23 @@ from scheduler.config import Config, Environment, Overrides, Problem, category_p
 from scheduler.config.devices import visible_gpus
 from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.problems import did_you_mean
+from scheduler.run.options import keeps_images
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can begin; ``edits`` were made elsewhere."""
+    """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage."""
 
     config: Config
     benchmark: Benchmark
     layout: Layout
     stages: tuple[Stage, ...] = BOTH_STAGES
     edits: EditsElsewhere | None = None
+
+    @property
+    def keeps_images(self) -> bool:
+        """Whether images stay after scoring."""
+        return keeps_images(self.config.evaluation.save_generated_images, self.stages, self.edits)
 
 
 def prepare(

@@ -6,11 +6,8 @@ import logging
 from typing import Any
 
 from scheduler.base.stages import ROLES
-from scheduler.benchmark import Benchmark
-from scheduler.config import Config
-from scheduler.config.layout import Layout
 from scheduler.pool.tenancy import Tenancy
-from scheduler.run.options import RunOptions
+from scheduler.run.prepare import Prepared
 from scheduler.store.manifest import add_workers, build_manifest
 from scheduler.store.manifest_differences import manifest_differences
 from scheduler.store.run_directory import RunDirectory, read_json
@@ -23,20 +20,23 @@ _NAME = "manifest.json"
 class Record:
     """The record of one part of a run; it keeps those of earlier parts under ``earlier_parts``."""
 
-    def __init__(
-        self, config: Config, benchmark: Benchmark, layout: Layout, directory: RunDirectory, options: RunOptions
-    ) -> None:
-        self._config = config
+    def __init__(self, prepared: Prepared, directory: RunDirectory, *, resumed: bool) -> None:
+        self._config = prepared.config
         self._directory = directory
-        self._earlier = read_json(directory.path / _NAME) if options.resume else {}
-        self._roles = {ROLES[stage] for stage in options.stages}
+        self._earlier = read_json(directory.path / _NAME) if resumed else {}
+        self._roles = {ROLES[stage] for stage in prepared.stages}
         self.manifest: dict[str, Any] = build_manifest(
-            config, benchmark, layout, directory.stamp, stages=options.stages, edits=options.edits
+            prepared.config,
+            prepared.benchmark,
+            prepared.layout,
+            directory.stamp,
+            stages=prepared.stages,
+            edits=prepared.edits,
         )
-        if options.resume:
+        if resumed:
             before = {name: value for name, value in self._earlier.items() if name not in ("earlier_parts", "left_out")}
             self.manifest["earlier_parts"] = [*self._earlier.get("earlier_parts", []), before]
-            if options.edits is None:
+            if prepared.edits is None:
                 self._carry_over()
 
     def _carry_over(self) -> None:

@@ -18,10 +18,7 @@ from protocol.pool import PoolError
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.stages import ROLES
 from scheduler.base.text import format_duration
-from scheduler.benchmark import Benchmark
 from scheduler.benchmark.units import EditUnit
-from scheduler.config import Config
-from scheduler.config.layout import Layout
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
 from scheduler.pool.pool_plan import pool_plan
@@ -34,11 +31,11 @@ from scheduler.run.agenda import Agenda
 from scheduler.run.course import Course, PoolEnded, TakeAnotherPool
 from scheduler.run.loop import Loop
 from scheduler.run.options import RunOptions, resume_command
+from scheduler.run.prepare import Prepared
 from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
 from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
-from scheduler.stages.estimate import kind_of
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import build_task
 from scheduler.store.human_scores import readable_human_scores
@@ -63,39 +60,24 @@ Ending = Literal["done", "interrupted", "aborted"]
 class Run:
     """One evaluation."""
 
-    def __init__(
-        self,
-        config: Config,
-        benchmark: Benchmark,
-        layout: Layout,
-        directory: RunDirectory,
-        console: Console,
-        options: RunOptions,
-    ) -> None:
-        self._config = config
-        self._benchmark = benchmark
-        self._layout = layout
+    def __init__(self, prepared: Prepared, directory: RunDirectory, console: Console, options: RunOptions) -> None:
+        self._prepared = prepared
+        self._config = config = prepared.config
+        self._benchmark = prepared.benchmark
+        self._layout = prepared.layout
+        self._stages = prepared.stages
         self._directory = directory
         self._console = console
         self._options = options
         self._started = time.monotonic()
-        self._record = Record(config, benchmark, layout, directory, options)
+        self._record = Record(prepared, directory, resumed=options.resume)
         evaluation = config.evaluation
         self._expected = Expected(
-            samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=options.stages
+            samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=self._stages
         )
-        self._task = build_task(config, benchmark)
-        self._course = Course(options.stages, resumed=options.resume)
-        self._agenda = Agenda(
-            config,
-            benchmark,
-            self._task,
-            directory,
-            self._record,
-            self._expected,
-            options,
-            kinds={"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)},
-        )
+        self._task = build_task(config, prepared.benchmark)
+        self._course = Course(self._stages, resumed=options.resume)
+        self._agenda = Agenda(prepared, self._task, directory, self._record, self._expected, resumed=options.resume)
         # Unique also among the runs of other output folders.
         self._wire_id = f"{directory.stamp}-{uuid.uuid4().hex[:6]}"
 
@@ -128,7 +110,7 @@ class Run:
             return self._unfinished(EXIT_ABORTED)
         if ending == "interrupted":
             return self._unfinished(EXIT_INTERRUPTED)
-        if "score" not in self._options.stages:
+        if "score" not in self._stages:
             command = resume_command(self._options.arguments, self._directory.stamp, stages=("score",))
             log.info("The edits are kept. To score them: %s", command)
         return EXIT_COMPLETE if report is not None and report.status == "COMPLETE" else EXIT_INCOMPLETE
@@ -180,9 +162,9 @@ class Run:
                 max_attempts=limits.max_attempts,
                 max_undelivered=MAX_UNDELIVERED_SCORES,
             )
-            keep = self._options.keeps_images(self._config.evaluation.save_generated_images)
+            keep = self._prepared.keeps_images
             score = ScoreStage(loop, self._task, batches, self._image_path, keep_images=keep)
-            on_edit = score.available if "score" in self._options.stages else _not_scored
+            on_edit = score.available if "score" in self._stages else _not_scored
             edit = EditStage(loop, self._task, self._directory, self._agenda.line, on_edit)
             progress = ProgressDisplay(bars, edit, score, self._benchmark.categories, limits.heartbeat_seconds)
             loop.use(edit, score, self._agenda, progress)
@@ -204,8 +186,8 @@ class Run:
         return ending
 
     def _image_path(self, unit: EditUnit) -> str:
-        if self._options.edits is not None:
-            return self._options.edits.images[unit]
+        if self._prepared.edits is not None:
+            return self._prepared.edits.images[unit]
         return self._directory.image_path(unit.category, unit.pair_id, unit.sample)
 
     def _trace(self) -> Trace | None:
@@ -242,7 +224,7 @@ class Run:
         limit = times.max_failures
         if isinstance(limit, float):
             limit = math.floor(limit * len(self._benchmark.pairs))
-        stages = self._options.stages
+        stages = self._stages
         devices: dict[Role, tuple[str, ...]] = {"editor": self._layout.editors, "reward": self._layout.rewards}
         specs: dict[Role, ModelSpec] = {"editor": editor_spec(self._config), "reward": reward_spec(self._config)}
         return RunSettings(
@@ -276,7 +258,7 @@ class Run:
         )
         fill_in(self._directory.path, report, self._benchmark.source_images(), seconds=seconds_for_thumbnails)
         for category, group in report.category_statistics.items():
-            if "score" not in self._options.stages and not group.num_samples:
+            if "score" not in self._stages and not group.num_samples:
                 log.info("%s: %d of %d edited", category, group.num_edited, group.num_pairs)
                 continue
             mean = "-" if group.mean is None else f"{group.mean:.3f}"

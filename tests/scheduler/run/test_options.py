@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.base.stages import Stage
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.commands.main import parser
-from scheduler.run.options import RunOptions, resume_command, resume_problem
+from scheduler.run.options import keeps_images, resume_command, resume_problem
 
 ELSEWHERE = EditsElsewhere("/images", 1, {}, {}, ())
 
@@ -74,8 +74,8 @@ def test_a_run_is_gone_on_with_by_the_command_that_began_it() -> None:
 
 
 def test_images_stay_that_are_all_there_is_or_somebody_elses() -> None:
-    assert not RunOptions().keeps_images(False)
-    assert RunOptions().keeps_images(True)
-    assert RunOptions(stages=("edit",)).keeps_images(False)
-    assert not RunOptions(stages=("score",)).keeps_images(False)
-    assert RunOptions(stages=("score",), edits=ELSEWHERE).keeps_images(False)
+    assert not keeps_images(False, BOTH_STAGES, None)
+    assert keeps_images(True, BOTH_STAGES, None)
+    assert keeps_images(False, ("edit",), None)
+    assert not keeps_images(False, ("score",), None)
+    assert keeps_images(False, ("score",), ELSEWHERE)
