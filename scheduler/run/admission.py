@@ -6,6 +6,7 @@ usable image has failed in the stage ``edit``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.base.text import encodable, one_line
@@ -17,32 +18,20 @@ from scheduler.benchmark.units import AllEdits, EditUnit
 from scheduler.run.resume import WRONG_IMAGE, Planner, outdated
 from scheduler.stages.edit_rows import MAX_MESSAGE, failed_edit
 from scheduler.stages.identity import elsewhere_identity
-from scheduler.stages.task import Task
-from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow
-from scheduler.store.run_directory import RunDirectory, thumbnail_path
+from scheduler.store.run_directory import thumbnail_path
 from scheduler.store.tally import SampleTally
 
 
+@dataclass
 class Admission(Planner):
     """What there is to score, given the images; ``reward`` is None for a run that has no scores yet."""
 
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        task: Task,
-        directory: RunDirectory,
-        expected: Expected,
-        edits: EditsElsewhere,
-        *,
-        reward: str | None,
-    ) -> None:
-        super().__init__(benchmark, task, directory, expected, reward=reward)
-        self._elsewhere = edits
+    elsewhere: EditsElsewhere
 
     def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
         try:
-            path, image = look_at(self._elsewhere, unit)
+            path, image = look_at(self.elsewhere, unit)
         except RefusedError as error:
             self._refuse(unit, sample, error)
             return
@@ -53,7 +42,7 @@ class Admission(Planner):
             self._rows.append(_edited(unit, path, image))
         # The scores of a withdrawn edit come back with an image of the same bytes.
         kept = sample.edit is not None and sample.edit.sha256 == image.sha256
-        thumbnail = thumbnail_path(self._directory.path, unit.category, unit.pair_id, unit.sample)
+        thumbnail = thumbnail_path(self.directory.path, unit.category, unit.pair_id, unit.sample)
         if not kept and Path(thumbnail).exists():
             self._remaining.stale.append(thumbnail)  # it shows another image
         counting = self._counting_scores(unit, sample, image.sha256) if kept else {}

@@ -61,20 +61,22 @@ class Remaining:
     sums: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
+@dataclass
 class Planner(abc.ABC):
-    """Works out what is left of a run, from its ledger and its images."""
+    """Works out what is left of a run, from its ledger and its images.
 
-    def __init__(
-        self, benchmark: Benchmark, task: Task, directory: RunDirectory, expected: Expected, *, reward: str | None
-    ) -> None:
-        """``reward`` is the loaded reward's fingerprint, None if this part of the run has no reward."""
-        self._benchmark = benchmark
-        self._task = task
-        self._directory = directory
-        self._expected = expected
-        self._reward = reward
-        self._edits: list[EditUnit] = []
-        self._rows: list[Row] = []
+    ``reward`` is the loaded reward's fingerprint, None if this part of the run has no reward.
+    """
+
+    benchmark: Benchmark
+    task: Task
+    directory: RunDirectory
+    expected: Expected
+    reward: str | None = field(kw_only=True)
+    _edits: list[EditUnit] = field(init=False, default_factory=list)
+    _rows: list[Row] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
         self._remaining = Remaining(edits=self._edits, rows=self._rows)
 
     def remaining(self, rows: Iterable[Row]) -> Remaining:
@@ -85,17 +87,17 @@ class Planner(abc.ABC):
         """
         unfinished = UnfinishedStages()
         tallies = {
-            (tally.category, tally.pair_id): tally for tally in read_tallies(unfinished.pass_on(rows), self._expected)
+            (tally.category, tally.pair_id): tally for tally in read_tallies(unfinished.pass_on(rows), self.expected)
         }
         self._rows += unfinished.rows()
-        for item in self._benchmark.items:
+        for item in self.benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
             if isinstance(item, Pair):
                 before = tally.planned.source_sha256 if tally.planned is not None else None
                 if before not in (None, item.sha256):
-                    thumbnail = thumbnail_path(self._directory.path, item.category, item.pair_id, None)
+                    thumbnail = thumbnail_path(self.directory.path, item.category, item.pair_id, None)
                     self._remaining.stale.append(thumbnail)
-                for number in range(self._expected.samples_per_pair):
+                for number in range(self.expected.samples_per_pair):
                     unit = EditUnit(item.category, item.pair_id, number)
                     self._look_at(unit, tally.samples.get(number) or SampleTally())
             # After the rows that withdraw results: if only some reach the disk, no result belongs to another pair.
@@ -115,7 +117,7 @@ class Planner(abc.ABC):
         for number, score in sorted(sample.scores.items()):
             asked = ScoreUnit(unit, number)
             identity = score.identity
-            if self._reward is None or identity == self._task.score_identity(asked, image_sha256, self._reward):
+            if self.reward is None or identity == self.task.score_identity(asked, image_sha256, self.reward):
                 counting[asked] = identity
             else:
                 self._rows.append(outdated(unit, "score", OTHER, pass_=number))
@@ -129,7 +131,7 @@ class Planner(abc.ABC):
         count, total = remaining.sums.get(unit.category, (0, 0.0))
         scores = [sample.scores[asked.pass_].score for asked in counting]
         remaining.sums[unit.category] = (count + len(scores), total + sum(scores))
-        missing = [number for number in range(self._task.passes) if ScoreUnit(unit, number) not in counting]
+        missing = [number for number in range(self.task.passes) if ScoreUnit(unit, number) not in counting]
         if not missing:
             return True
         remaining.scores |= counting
@@ -140,24 +142,15 @@ class Planner(abc.ABC):
         return False
 
 
+@dataclass
 class Resumption(Planner):
-    """What is left of a run that makes its edits itself."""
+    """What is left of a run that makes its edits itself.
 
-    def __init__(
-        self,
-        benchmark: Benchmark,
-        task: Task,
-        directory: RunDirectory,
-        expected: Expected,
-        *,
-        editor: str | None,
-        reward: str | None,
-        keep_images: bool,
-    ) -> None:
-        """``editor`` is the loaded editor's fingerprint, None if this part of the run has no editor."""
-        super().__init__(benchmark, task, directory, expected, reward=reward)
-        self._editor = editor
-        self._keep_images = keep_images
+    ``editor`` is the loaded editor's fingerprint, None if this part of the run has no editor.
+    """
+
+    editor: str | None = field(kw_only=True)
+    keep_images: bool = field(kw_only=True)
 
     def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
         if sample.edit is None:
@@ -165,46 +158,46 @@ class Resumption(Planner):
             return
         edit = sample.edit
         counting = self._counting_scores(unit, sample, edit.sha256)
-        complete = len(counting) == self._task.passes
+        complete = len(counting) == self.task.passes
         reason = OTHER if sample.withdrawn else self._why_outdated(unit, sample.planned, edit.identity)
-        path = self._directory.image_path(unit.category, unit.pair_id, unit.sample)
-        if reason is None and (self._keep_images or not complete):
-            recorded = edit.image == self._directory.recorded(path)
+        path = self.directory.image_path(unit.category, unit.pair_id, unit.sample)
+        if reason is None and (self.keep_images or not complete):
+            recorded = edit.image == self.directory.recorded(path)
             state = image_state(path, edit.sha256) if recorded else "missing"
             if state == "wrong":
                 reason = WRONG_IMAGE
             elif state == "missing" and not complete:
                 reason = NO_IMAGE
         if reason is None:
-            if self._reuse(unit, sample, edit.sha256, counting) and not self._keep_images:
+            if self._reuse(unit, sample, edit.sha256, counting) and not self.keep_images:
                 self._remaining.removable.append(path)
             return
         # A run that only scores cannot replace an edit, whose file may come back.
-        file_alone = self._editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
+        file_alone = self.editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
         if not (sample.withdrawn or file_alone):
             self._rows.append(outdated(unit, "edit", reason))
         if not file_alone:
-            self._remaining.stale.append(thumbnail_path(self._directory.path, unit.category, unit.pair_id, unit.sample))
+            self._remaining.stale.append(thumbnail_path(self.directory.path, unit.category, unit.pair_id, unit.sample))
         self._remaining.scores |= counting
         self._make(unit, reason)
 
     def _why_outdated(self, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
-        pair = self._task.pairs[unit.key]
-        if self._editor is not None and identity == self._task.edit_identity(unit, self._editor):
+        pair = self.task.pairs[unit.key]
+        if self.editor is not None and identity == self.task.edit_identity(unit, self.editor):
             return None
         if planned is not None and planned.source_sha256 not in (None, pair.sha256):
             return OTHER_SOURCE
         if planned is not None and planned.instruction not in (None, pair.instruction):
             return OTHER_TEXT
-        return None if self._editor is None else OTHER
+        return None if self.editor is None else OTHER
 
     def _make(self, unit: EditUnit, reason: str) -> None:
-        if self._editor is None:
+        if self.editor is None:
             self._remaining.missing[reason] += 1
             return
         self._edits.append(unit)
         self._remaining.edit_reasons[reason] += 1
-        self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self._expected.reward_passes
+        self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self.expected.reward_passes
 
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
