@@ -3,7 +3,7 @@
 ``load_config`` reads one and reports every mistake at once; ``requests`` has what it asks of the workers.
 """
 
-from scheduler.config.checks.environment import Environment, category_problems, check_environment
+from scheduler.config.checks.environment import Environment, category_problems
 from scheduler.config.document import Config
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError, Problem
@@ -15,6 +15,5 @@ __all__ = [
     "Overrides",
     "Problem",
     "category_problems",
-    "check_environment",
     "load_config",
 ]

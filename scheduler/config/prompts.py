@@ -56,8 +56,8 @@ class AspectEntry(Section):
 
     purpose: ClassVar[str] = "One of several questions about an edit, each scored by itself."
 
-    system_prompt: Template | None = Field(default=None, description="The system message; may be an empty text.")
-    user_prompt_template: Template | None = Field(default=None, description="The user's message, beside the image.")
+    system_prompt: Template | None = Field(None, description="The system message; may be an empty text.")
+    user_prompt_template: Template | None = Field(None, description="The user's message, beside the image.")
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from _missing(self.system_prompt, self.user_prompt_template)
@@ -71,14 +71,12 @@ class CategoryEntry(Section):
         "that have no entry of their own and no built-in one."
     )
 
-    system_prompt: Template | None = Field(default=None, description="The system message; may be an empty text.")
-    user_prompt_template: Template | None = Field(default=None, description="The user's message, beside the image.")
+    system_prompt: Template | None = Field(None, description="The system message; may be an empty text.")
+    user_prompt_template: Template | None = Field(None, description="The user's message, beside the image.")
     aspects: Annotated[dict[CategoryName, AspectEntry], Field(min_length=1, max_length=32)] | None = Field(
-        default=None, description="Several questions instead of one: name to the same two keys."
+        None, description="Several questions instead of one: name to the same two keys."
     )
-    combine: Combine = Field(
-        default="mean", description="How the aspects' scores become one: mean, min or geometric_mean."
-    )
+    combine: Combine = Field("mean", description="How the aspects' scores become one: mean, min or geometric_mean.")
 
     def conflicts(self) -> Iterator[Conflict]:
         given = [name for name in ("system_prompt", "user_prompt_template") if getattr(self, name) is not None]

@@ -46,18 +46,12 @@ class BenchmarkSection(Section):
 
     purpose: ClassVar[str] = "What is evaluated: the data, and how much of it."
 
-    data_path: FilePath | None = Field(
-        default=None, description="The benchmark: a JSON file, or a RISEBench folder; here or as `--data`."
-    )
-    format: str | None = Field(
-        default=None, description="The format of the data, as in `warmbench list formats`; left out: detected."
-    )
+    data_path: FilePath | None = Field(None, description="A JSON file, or a RISEBench folder; here or as `--data`.")
+    format: str | None = Field(None, description="One of `warmbench list formats`; left out: detected.")
     categories: Annotated[tuple[CategoryName, ...], Field(strict=False, min_length=1, max_length=10_000)] | None = (
-        Field(default=None, description="The categories to evaluate; left out: all that the data has.")
+        Field(None, description="The categories to evaluate; left out: all that the data has.")
     )
-    limit: int | None = Field(
-        default=None, ge=1, le=10**9, description="The first N pairs of each category; left out: all."
-    )
+    limit: int | None = Field(None, ge=1, le=10**9, description="The first N pairs of each category; left out: all.")
 
     def conflicts(self) -> Iterator[Conflict]:
         for name in _twice(self.categories or ()):
@@ -70,20 +64,13 @@ class EvaluationSection(Section):
     purpose: ClassVar[str] = "What is reported, and where it goes."
 
     metrics: Annotated[tuple[Metric, ...], Field(strict=False, min_length=1)] = Field(
-        default=("mean", "std", "median", "min", "max"),
-        description="The statistics that the tables show: mean, std, median, min, max, ci95.",
+        ("mean", "std", "median", "min", "max"), description="The statistics that the tables show."
     )
-    output_dir: FilePath = Field(default=Path("outputs"), description="Where reports, logs and runs go.")
-    save_generated_images: bool = Field(
-        default=False, description="Keep the edits; false: each is removed once it is scored."
-    )
-    image_output_dir: FilePath | None = Field(
-        default=None, description="Where edits go, a folder per run; left out: into the run's own folder."
-    )
-    samples_per_pair: int = Field(default=1, ge=1, le=1000, description="Edits per pair, each with a seed of its own.")
-    reward_passes: int = Field(
-        default=1, ge=1, le=1000, description="How often each edit is scored; scores are averaged."
-    )
+    output_dir: FilePath = Field(Path("outputs"), description="Where reports, logs and runs go.")
+    save_generated_images: bool = Field(False, description="Keep the edits; false: each is removed once it is scored.")
+    image_output_dir: FilePath | None = Field(None, description="Where edits go; left out: into the run's own folder.")
+    samples_per_pair: int = Field(1, ge=1, le=1000, description="Edits per pair, each with a seed of its own.")
+    reward_passes: int = Field(1, ge=1, le=1000, description="How often each edit is scored; scores are averaged.")
 
     def conflicts(self) -> Iterator[Conflict]:
         for name in _twice(self.metrics):
@@ -95,9 +82,9 @@ class LoggingSection(Section):
 
     purpose: ClassVar[str] = "The log: how much, and where."
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="The least that is logged.")
-    save_to_file: bool = Field(default=True, description="Write a log file beside the terminal's output.")
-    log_dir: FilePath | None = Field(default=None, description="Where log files go; left out: `<output_dir>/logs`.")
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least that is logged.")
+    save_to_file: bool = Field(True, description="Write a log file beside the terminal's output.")
+    log_dir: FilePath | None = Field(None, description="Where log files go; left out: `<output_dir>/logs`.")
 
 
 class PoolSection(Section):
@@ -106,14 +93,12 @@ class PoolSection(Section):
     purpose: ClassVar[str] = "The pool of workers that runs attach to."
 
     name: Annotated[str, PlainValidator(_pool_name), Allowed("name")] | None = Field(
-        default=None, description="The pool's name; left out: the name of the config file, without its ending."
+        None, description="The pool's name; left out: the name of the config file, without its ending."
     )
     transport: Annotated[Literal["ipc", "tcp"], PlainValidator(_transport)] = Field(
-        default="ipc", description="`ipc` (sockets in the pool's folder) or `tcp` (on loopback only)."
+        "ipc", description="`ipc` (sockets in the pool's folder) or `tcp` (on loopback only)."
     )
-    load_in_parallel: bool = Field(
-        default=False, description="Load all models at once; false: one after the other, which needs less host memory."
-    )
+    load_in_parallel: bool = Field(False, description="Load all models at once; false: in turn, with less host memory.")
 
 
 class SchedulerSection(Section):
@@ -122,35 +107,25 @@ class SchedulerSection(Section):
     purpose: ClassVar[str] = "How a run works, and its time limits."
 
     residency: Literal["auto", "resident", "swap"] = Field(
-        default="auto",
+        "auto",
         description="`resident`: editors and rewards stay loaded, work at once; `swap`: edit all, switch, score all; "
         "`auto`: swap if a device is shared.",
     )
-    round_size: int = Field(default=1, ge=1, le=1000, description="Pairs per editor and round.")
+    round_size: int = Field(1, ge=1, le=1000, description="Pairs per editor and round.")
     max_failures: CountOrFraction | None = Field(
-        default=None,
+        None,
         description="Abort after more than N failed pairs: a count (5) or a fraction (0.05); left out: never.",
     )
-    max_attempts: int = Field(
-        default=3, ge=1, le=100, description="Starts per pair and stage that may end in an error of the pair's own."
-    )
-    heartbeat_seconds: float = Field(
-        default=1.0, ge=0.01, le=3600, description="Seconds between the heartbeats of every process."
-    )
+    max_attempts: int = Field(3, ge=1, le=100, description="Starts per pair and stage that may end in its own error.")
+    heartbeat_seconds: float = Field(1.0, ge=0.01, le=3600, description="Seconds between heartbeats of every process.")
     dead_after_seconds: float = Field(
-        default=10.0,
-        ge=0.02,
-        le=86_400,
-        description="Seconds without a heartbeat after which a process counts as dead.",
+        10.0, ge=0.02, le=86_400, description="Seconds without a heartbeat after which a process counts as dead."
     )
     job_timeout_seconds: float = Field(
-        default=600.0, ge=0.1, le=86_400, description="Seconds without progress after which a worker counts as hung."
+        600.0, ge=0.1, le=86_400, description="Seconds without progress after which a worker counts as hung."
     )
     load_timeout_seconds: float = Field(
-        default=1800.0,
-        ge=0.1,
-        le=86_400,
-        description="Seconds after which a worker that is still loading counts as hung.",
+        1800.0, ge=0.1, le=86_400, description="Seconds after which a worker that is still loading counts as hung."
     )
 
     def conflicts(self) -> Iterator[Conflict]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workers.models.declaration import SHARED_KEYS, Conflict, Key, pick
+from workers.models.declaration import SHARED_KEYS, Conflict, Key, KeyKind, pick
 
 MAX_SEED = 2**62
 _HIGHEST_LOGITS_SCORE = 19
 _DTYPES = ("bfloat16", "float16", "float32")
+_SCORINGS = ("generate", "logits")
 _CACHES = ("first_block_cache", "taylorseer_cache", "cache_dit")
 
 
@@ -35,58 +36,38 @@ def _optimization_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     if len(on) > 1:
         yield Conflict(tuple((name,) for name in on), f"only one cache at a time, found {' and '.join(on)}")
     if values["fp8"] and values["compile_repeated_blocks"]:
-        yield Conflict(
-            (("compile_repeated_blocks",), ("fp8",)),
-            "weights that change their type in every layer can't be compiled with profit",
-            "keep one of the two",
-        )
+        message = "weights that change their type in every layer can't be compiled with profit"
+        yield Conflict((("compile_repeated_blocks",), ("fp8",)), message, "keep one of the two")
 
 
-_THREADS = Key("threads_per_worker", "int", 1, "CPU threads of torch in each worker.", "load", low=1, high=256)
 _DTYPE = Key("dtype", "choice", "bfloat16", "The type of the weights.", "load", choices=_DTYPES)
 _ENVIRONMENT_KEYS = (
     Key("conda_env", "environment", None, "The name of the conda environment that the workers run in.", "process"),
     Key("python", "path", None, "Instead of `conda_env`: the Python that the workers run in.", "process"),
 )
 
+
+def _approximate(name: str, kind: KeyKind, default: Any, meaning: str, **bounds: Any) -> Key:
+    """An optimization that changes pixels."""
+    return Key(name, kind, default, f"Approximate. {meaning}", approximate=True, **bounds)
+
+
 OPTIMIZATIONS = (
     Key("compile_repeated_blocks", "bool", False, "Exact. Compile the transformer's blocks in the first edit."),
-    Key(
-        "attention_backend",
-        "text",
-        None,
-        "Exact. A backend of diffusers, such as `_native_cudnn`.",
-        pattern="^[a-z0-9_]{1,60}$",
-    ),
+    Key("attention_backend", "text", None, "Exact. Such as `_native_cudnn` of diffusers.", pattern="^[a-z0-9_]{1,60}$"),
     Key("keep_prompt_embeddings", "bool", False, "Exact. Reuse the prompt embeddings of earlier edits."),
-    Key(
-        "first_block_cache",
-        "float",
-        None,
-        "Approximate. First-block cache, with this threshold (0.05 to 0.2 is usual).",
-        low=0,
-        high=1,
-        exclusive=True,
-        approximate=True,
+    _approximate(
+        "first_block_cache", "float", None, "Its threshold, about 0.05 to 0.2.", low=0, high=1, exclusive=True
     ),
-    Key(
-        "taylorseer_cache",
-        "int",
-        None,
-        "Approximate. TaylorSeer: predict attention in all but every N-th step.",
-        low=2,
-        high=50,
-        approximate=True,
-    ),
-    Key("cache_dit", "bool", False, "Approximate. The package cache-dit with its own defaults.", approximate=True),
-    Key("fp8", "bool", False, "Approximate. Store the transformer's weights in 8-bit floats.", approximate=True),
-    Key(
+    _approximate("taylorseer_cache", "int", None, "Predict attention in all but every N-th step.", low=2, high=50),
+    _approximate("cache_dit", "bool", False, "The package cache-dit with its own defaults."),
+    _approximate("fp8", "bool", False, "Store the transformer's weights in 8-bit floats."),
+    _approximate(
         "lightning_lora",
         "hub_file",
         None,
-        "Approximate. A Lightning LoRA for few steps (a .safetensors file, or OWNER/NAME/FILE on the hub); "
+        "A Lightning LoRA for few steps (a .safetensors file, or OWNER/NAME/FILE on the hub); "
         "set num_inference_steps and true_cfg_scale too.",
-        approximate=True,
     ),
 )
 
@@ -137,20 +118,8 @@ REWARD_KEYS = (
     ),
     Key("device_ids", "devices", None, "Instead of `device`: one process per entry, CUDA indices or `cpu`.", "process"),
     _DTYPE,
-    Key(
-        "scoring",
-        "choice",
-        "generate",
-        "`generate`: read the reply; `logits`: expected score.",
-        choices=("generate", "logits"),
-    ),
-    Key(
-        "score_range",
-        "range",
-        (0, 10),
-        "The lowest and the highest score. `logits` needs whole numbers from 0 to 19; the built-in prompts ask for "
-        "0 to 10.",
-    ),
+    Key("scoring", "choice", "generate", "`generate`: read the reply; `logits`: expected score.", choices=_SCORINGS),
+    Key("score_range", "range", (0, 10), "The lowest and the highest score; `logits`: whole numbers from 0 to 19."),
     Key("max_new_tokens", "int", 128, "The longest reply, in tokens.", low=1, high=32_768),
     Key(
         "do_sample",
@@ -166,7 +135,7 @@ REWARD_KEYS = (
     Key("min_pixels", "int", None, "Smaller images are enlarged to this number.", low=1, high=2**28),
     Key("max_pixels", "int", None, "Larger images are reduced to this number.", low=1, high=2**28),
     Key("compare_with_original", "bool", False, "Show the model the source image beside the edit."),
-    _THREADS,
+    Key("threads_per_worker", "int", 1, "CPU threads of torch in each worker.", "load", low=1, high=256),
     *_ENVIRONMENT_KEYS,
 )
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scheduler.base.stages import BOTH_STAGES, Stage
@@ -40,15 +41,8 @@ class Environment:
     hub: str | None = None
 
 
-def check_environment(
-    config: Config, *, gpus: Sequence[Gpu], stages: Collection[Stage] = BOTH_STAGES, data: bool = True
-) -> list[Problem]:
-    """Return the problems of all that the config names. Asking the hub may take a few seconds."""
-    return [problem for _, problem in environment_problems(config, Environment(tuple(gpus), tuple(stages), data))]
-
-
 def environment_problems(config: Config, environment: Environment) -> Found:
-    """The same, each problem with its key."""
+    """The problems of all that the config names, each with its key. Asking the hub may take a few seconds."""
     if environment.data:
         yield from _data(config)
     if "edit" in environment.stages:
@@ -82,32 +76,29 @@ def _at(*location: str, message: str, hint: str | None = None) -> tuple[Location
 
 
 def _data(config: Config) -> Found:
+    at = partial(_at, "benchmark", "data_path")
     path = config.benchmark.data_path
     if path is None:
-        yield _at(
-            "benchmark", "data_path", message="is missing: no benchmark is given", hint="write it, or give --data"
-        )
+        yield at(message="is missing: no benchmark is given", hint="write it, or give --data")
     elif (error := _cannot_look(path)) is not None:
-        yield _at("benchmark", "data_path", message=f"{printable(str(path))} can't be looked at: {error}")
+        yield at(message=f"{printable(str(path))} can't be looked at: {error}")
     elif not path.exists():
         near = nearest(path.name, [entry.name for entry in path.parent.iterdir()]) if path.parent.is_dir() else None
         hint = f"did you mean `{path.parent / near}`?" if near else None
         if "$" in str(path):
             hint = "variables are not filled in; `--data` takes what the shell makes of them"
-        yield _at(
-            "benchmark", "data_path", message=f"there is no file {printable(str(path.absolute()), 400)}", hint=hint
-        )
+        yield at(message=f"there is no file {printable(str(path.absolute()), 400)}", hint=hint)
     elif not os.access(path, os.R_OK):
-        yield _at("benchmark", "data_path", message=f"{path} can't be read: no permission")
+        yield at(message=f"{path} can't be read: no permission")
 
 
 def _cannot_look(path: Path) -> str | None:
     try:
         path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        return None if isinstance(error, NotADirectoryError) else error.strerror
+        return error.strerror
     return None
 
 

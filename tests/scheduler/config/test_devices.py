@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.base.stages import Stage
-from scheduler.config import Config, check_environment, load_config
+from scheduler.config import Config, Environment, load_config
+from scheduler.config.checks.environment import environment_problems
 from scheduler.config.devices import select_visible, visible_gpus
 from scheduler.config.layout import Gpu, Layout, LayoutError, resolve_layout
 
@@ -120,8 +121,8 @@ def test_a_stage_that_is_not_run_needs_no_device() -> None:
     shared = config(MULTI, {"device_ids": [0, 1, 5]}, "qwen3_vl", {}, scheduler={"residency": "swap"})
     assert resolve_layout(shared, gpus(2), stages=score) == Layout((), cuda(0, 1), "resident"), "nobody takes turns"
     assert resolve_layout(shared, gpus(3), stages=score) == Layout((), cuda(2), "resident")
-    problems = check_environment(wanted, gpus=[], stages=score, data=False)
-    assert not any(problem.path.startswith("diffusion_model") for problem in problems)
+    problems = environment_problems(wanted, Environment(stages=score, data=False))
+    assert not any(problem.path.startswith("diffusion_model") for _, problem in problems)
 
 
 DEVICES = st.lists(st.one_of(st.integers(0, 7), st.just("cpu")), min_size=1, max_size=8).filter(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Config, Environment, Overrides, Problem, category_problems, check_environment, load_config
+from scheduler.config import Config, Environment, Overrides, Problem, category_problems, load_config
+from scheduler.config.checks.environment import environment_problems
 from scheduler.config.interpreters import conda_environments, worker_command
 from tests.scheduler.config.written import load, problems_of, write
 
@@ -28,8 +29,8 @@ def test_a_simulated_run_needs_nothing_but_data(tmp_path: Path) -> None:
 
 def test_without_data_there_is_a_problem_unless_none_is_needed(tmp_path: Path) -> None:
     config = load(tmp_path, SIMULATED)
-    assert [problem.path for problem in check_environment(config, gpus=[])] == ["benchmark.data_path"]
-    assert not check_environment(config, gpus=[], data=False)
+    assert [problem.path for _, problem in environment_problems(config, Environment())] == ["benchmark.data_path"]
+    assert not list(environment_problems(config, Environment(data=False)))
 
 
 def test_a_data_file_that_is_not_there_suggests_one_that_is(tmp_path: Path) -> None:
