@@ -16,6 +16,7 @@ from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
 from scheduler.report.figures import score_text
 from scheduler.report.model import Group
 from scheduler.report.saved_run import SavedRun
+from scheduler.run.options import resume_command
 from scheduler.run.status import RunStatus, StageProgress, State, run_status
 from scheduler.store.rows import EditedRow, FailedRow, Row, ScoredRow, StageRow
 from scheduler.terminal.snapshot import place_of
@@ -200,6 +201,4 @@ def _reports(run: SavedRun) -> list[str]:
 
 
 def _resume_command(run: SavedRun) -> str:
-    from scheduler.run.options import resume_command
-
     return resume_command(run.command, run.stamp) if run.command else f"warmbench run --config ... --resume {run.stamp}"

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scheduler.config.models import ModelSection
-from scheduler.config.problems import nearest
 
 _USUAL_ROOTS = ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "~/micromamba", "~/.conda")
 _SYSTEM_ROOTS = ("/opt/conda", "/opt/miniconda3", "/opt/anaconda3", "/opt/miniforge3", "/usr/local/miniconda3")
@@ -51,11 +50,6 @@ def conda_environments() -> dict[str, Path]:
         if name not in pythons and os.access(python, os.X_OK):
             pythons[name] = python
     return pythons
-
-
-def nearest_environment(name: str) -> str | None:
-    """The conda environment with the most similar name."""
-    return nearest(name, conda_environments())
 
 
 def _environment_folders() -> Iterator[tuple[str, Path]]:

@@ -129,13 +129,13 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
 
     def plain(name: str, kind: type[SectionT]) -> SectionT:
         checker = Checker(kind, (name,), source)
-        return checker.check(raw.get(name, {}), findings) or kind.with_defaults()
+        return checker.check(raw.get(name, {}), findings) or kind.model_validate({})
 
     def model(family: Family[ModelSectionT]) -> ModelSectionT:
         chosen = choose(family, raw.get(family.section, {}), source, findings)
         notices.extend(chosen.notices)
         checker = Checker(chosen.kind, (family.section,), source, chosen.foreign)
-        return checker.check(chosen.raw, findings) or chosen.kind.with_defaults()
+        return checker.check(chosen.raw, findings) or chosen.kind.model_validate({})
 
     editor, reward = model(EDITOR_FAMILY), model(REWARD_FAMILY)
     evaluation = plain("evaluation", EvaluationSection)

@@ -30,7 +30,6 @@ BUILTIN_SCALE = (0, 10)
 PLACEHOLDERS = ("original_description", "edit_instruction")
 Combine = Literal["mean", "min", "geometric_mean"]
 
-_FILLED = {"{" + name + "}" for name in PLACEHOLDERS}
 _BRACES = re.compile(r"\{\{|\}\}|\{(?:" + "|".join(PLACEHOLDERS) + r")\}|[{}]")
 
 

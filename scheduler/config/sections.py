@@ -14,7 +14,6 @@ from scheduler.config.values import Allowed, CategoryName, CountOrFraction, File
 from workers.models.declaration import Conflict
 
 Metric = Literal["mean", "std", "median", "min", "max", "ci95"]
-METRICS: tuple[Metric, ...] = ("mean", "std", "median", "min", "max", "ci95")
 _LOOPBACK = ("localhost", "127.", "[::1]", "::1")
 
 

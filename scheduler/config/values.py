@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
@@ -36,11 +36,6 @@ class Section(BaseModel):
     def conflicts(self) -> Iterator[Conflict]:
         """Conflicts between values; checked even if other values of the file are wrong."""
         return iter(())
-
-    @classmethod
-    def with_defaults(cls) -> Self:
-        """The section with all defaults."""
-        return cls.model_validate({})
 
 
 DeviceId = int | Literal["cpu"]

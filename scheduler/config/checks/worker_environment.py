@@ -18,9 +18,9 @@ from typing import Any
 
 from protocol import PROTOCOL_VERSION
 from scheduler.config.checks.worker_environment_probe import MARK
-from scheduler.config.interpreters import nearest_environment, worker_command
+from scheduler.config.interpreters import conda_environments, worker_command
 from scheduler.config.models import FAMILIES, ModelSection
-from scheduler.config.problems import Problem, dotted, listing, printable
+from scheduler.config.problems import Problem, dotted, listing, nearest, printable
 
 _PROBE = Path(__file__).with_name("worker_environment_probe.py")
 _CHECKOUT = Path(__file__).resolve().parents[3]
@@ -174,7 +174,7 @@ def _name(section: ModelSection) -> str:
 
 def _other_environment(section: ModelSection) -> str:
     """What to do if the environment does not exist."""
-    near = nearest_environment(section.params.conda_env) if section.params.conda_env else None
+    near = nearest(section.params.conda_env, conda_environments()) if section.params.conda_env else None
     return (f"did you mean `{near}`? Else " if near else "") + _fix(section)
 
 

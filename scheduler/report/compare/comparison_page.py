@@ -33,7 +33,7 @@ def render_comparison(compared: ComparedRuns, output_dir: Path, name: str) -> by
     }
     return render_page(
         title=f"{' / '.join(run.saved.stamp for run in compared.runs)} · warmbench",
-        scripts=("comparison_card.js", "comparison_sections.js", "comparison_page.js"),
+        scripts=("comparison_card", "comparison_sections", "comparison_page"),
         data={
             "page": page,
             "comparison": page_value(msgspec.to_builtins(compared.report()), limit),
@@ -85,7 +85,7 @@ class _PageRun:
         }
         sample = pair.samples[0] if pair.samples else None
         if sample is not None and sample.image is not None:
-            result["thumbnail"] = self.pictures.edit(*key, sample.sample)
+            result["thumbnail"] = self.pictures.thumbnail(*key, sample.sample)
             result["full_size"] = self.pictures.full(sample.image)
             result["size"] = sample.size
         if sample is not None and sample.scores:
@@ -96,7 +96,8 @@ class _PageRun:
 def _pair(key: _Key, runs: Sequence[_PageRun]) -> dict[str, Any]:
     category, pair_id = key
     pairs = [pair for run in runs if (pair := run.pairs.get(key))]
-    thumbnails = [run.pictures.base + url for run in runs if key in run.pairs and (url := run.pictures.source(*key))]
+    sources = [(run.pictures.base, run.pictures.thumbnail(*key, None)) for run in runs if key in run.pairs]
+    thumbnails = [base + url for base, url in sources if url]
     return {
         "category": category,
         "pair_id": pair_id,

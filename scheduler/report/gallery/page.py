@@ -17,30 +17,12 @@ from typing import Any
 
 import msgspec
 
-_COMMON_SCRIPTS = (
-    "base.js",
-    "words.js",
-    "figures.js",
-    "chart.js",
-    "view.js",
-    "grid.js",
-    "stage.js",
-    "detail.js",
-    "bar.js",
-    "blocks.js",
-    "page.js",
-)
-_ESCAPED = {
-    b"<": b"\\u003c",
-    b">": b"\\u003e",
-    b"&": b"\\u0026",
-    "\u2028".encode(): b"\\u2028",
-    "\u2029".encode(): b"\\u2029",
-}
+_COMMON_SCRIPTS = ("base", "words", "figures", "chart", "view", "grid", "stage", "detail", "bar", "blocks", "page")
+_ESCAPED = {character.encode(): f"\\u{ord(character):04x}".encode() for character in "<>&\u2028\u2029"}
 
 
 def render_page(*, title: str, scripts: Sequence[str], data: Mapping[str, Any]) -> bytes:
-    """Return a page as UTF-8 HTML. ``scripts`` are this page's own; they run after those that all pages share.
+    """Return a page as UTF-8 HTML. ``scripts`` names this page's own; they run after those that all pages share.
 
     The scripts read ``data`` as JSON; its texts must be encodable as UTF-8.
     """
@@ -67,7 +49,7 @@ def render_page(*, title: str, scripts: Sequence[str], data: Mapping[str, Any]) 
 @cache
 def _script(own: tuple[str, ...]) -> str:
     strings = json.dumps(json.loads(_resource("strings.json")), ensure_ascii=True, separators=(",", ":"))
-    sources = [_resource(name) for name in (*_COMMON_SCRIPTS, *own)]
+    sources = [_resource(f"{name}.js") for name in (*_COMMON_SCRIPTS, *own)]
     script = "\n".join(['(() => {\n"use strict";', f"const STRINGS = {strings};", *sources, "})();"])
     if "</script" in script.lower() or "<!--" in script:
         raise ValueError("a script with the end tag of a script element cannot be part of a page")

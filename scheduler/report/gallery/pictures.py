@@ -27,21 +27,14 @@ class Pictures:
         """The URL of any file, relative to the page."""
         return _quoted(os.path.relpath(path, self._output_dir))
 
-    def source(self, category: str, pair_id: str) -> str | None:
-        """The thumbnail of the pair's source image, if it exists."""
-        return self._thumbnail(category, pair_id, None)
-
-    def edit(self, category: str, pair_id: str, sample: int) -> str | None:
-        """The thumbnail of one edit, if it exists."""
-        return self._thumbnail(category, pair_id, sample)
-
     def full(self, image: str) -> str | None:
         """An edit in full size, by its path in the ledger; None if it was removed."""
         if image.startswith("/"):
             return f"file://{_quoted(image)}" if self._is_there(image) else None
         return _quoted(image) if self._is_there(f"{self._folder}/{image}") else None
 
-    def _thumbnail(self, category: str, pair_id: str, sample: int | None) -> str | None:
+    def thumbnail(self, category: str, pair_id: str, sample: int | None) -> str | None:
+        """The thumbnail of the edit with this sample, or of the pair's source image (None), if it exists."""
         try:
             path = thumbnail_path(self._folder, category, pair_id, sample)
             return _quoted(path.removeprefix(f"{self._folder}/")) if self._is_there(path) else None

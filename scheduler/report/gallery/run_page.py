@@ -43,7 +43,7 @@ def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], s
     }
     return render_page(
         title=f"{stamp} · warmbench",
-        scripts=("run_card.js", "run_detail.js", "run_sections.js", "run_statistics.js", "run_page.js"),
+        scripts=("run_card", "run_detail", "run_sections", "run_statistics", "run_page"),
         data={"page": page, "report": page_report(report, pictures, limit)},
     )
 
@@ -68,10 +68,10 @@ def page_pair(pair: PairResult, pictures: Pictures, limit: int) -> dict[str, Any
     for place in (plain, *plain["samples"]):
         for name in _NOT_SHOWN:
             place.pop(name, None)
-    plain["source_thumbnail"] = pictures.source(pair.category, pair.pair_id)
+    plain["source_thumbnail"] = pictures.thumbnail(pair.category, pair.pair_id, None)
     for sample, plain_sample in zip(pair.samples, plain["samples"], strict=True):
         if sample.image is not None:
-            plain_sample["thumbnail"] = pictures.edit(pair.category, pair.pair_id, sample.sample)
+            plain_sample["thumbnail"] = pictures.thumbnail(pair.category, pair.pair_id, sample.sample)
             plain_sample["full_size"] = pictures.full(sample.image)
     value: dict[str, Any] = page_value(plain, limit)
     return value

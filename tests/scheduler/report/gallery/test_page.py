@@ -24,7 +24,7 @@ _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', 
 
 
 def page_of(data: dict[str, Any]) -> str:
-    return render_page(title="a", scripts=("run_page.js",), data=data).decode()
+    return render_page(title="a", scripts=("run_page",), data=data).decode()
 
 
 def test_data_reads_back_as_it_was_whatever_it_holds() -> None:

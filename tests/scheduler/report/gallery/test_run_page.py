@@ -102,9 +102,9 @@ def test_the_run_is_found_relative_to_the_page_wherever_both_are(run: Path, tmp_
 
 def test_a_name_that_no_file_can_have_only_has_no_picture(run: Path) -> None:
     pictures = Pictures(run, run.parent.parent)
-    assert pictures.source("..", "a") is None
-    assert pictures.source("a/b", "a") is None
-    assert pictures.edit("a", "x\0y", 0) is None
+    assert pictures.thumbnail("..", "a", None) is None
+    assert pictures.thumbnail("a/b", "a", None) is None
+    assert pictures.thumbnail("a", "x\0y", 0) is None
     assert pictures.full("no\0file") is None
     assert pictures.full("half \ud800") is None
 
