@@ -16,19 +16,11 @@ from scheduler.base.files import write_atomically
 from scheduler.base.text import encodable, one_line
 from scheduler.commands.arguments import not_negative
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
+from scheduler.report.compare import words
 from scheduler.report.compare.comparison_markdown import render_markdown
 from scheduler.report.compare.comparison_page import render_comparison
 from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns, compare_saved_runs
-from scheduler.report.compare.words import (
-    cells,
-    headings,
-    left_out_lines,
-    note_lines,
-    run_line,
-    setting_lines,
-    verdict_lines,
-)
 from scheduler.report.json_form import to_json
 from scheduler.report.saved_run import SavedRun
 from scheduler.terminal.say import say
@@ -73,14 +65,14 @@ def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, l
     """
     compared = compare_saved_runs(runs, limit)
     paths = _write(compared, output_dir)
-    say(console, *(run_line(run, one_line) for run in compared.runs))
-    say(console, *(f"⚠️  {note}" for note in note_lines(compared, one_line)), style="bold yellow")
+    say(console, *(words.run_line(run, one_line) for run in compared.runs))
+    say(console, *(f"⚠️  {note}" for note in words.note_lines(compared, one_line)), style="bold yellow")
     for comparison in compared.comparisons:
         say(console, "", f"Settings, {comparison.first} → {comparison.other}:")
-        say(console, *(f"   - {line}" for line in setting_lines(comparison, one_line)))
+        say(console, *(f"   - {line}" for line in words.setting_lines(comparison, one_line)))
         print_table(console, _table(comparison))
-        say(console, *left_out_lines(comparison, one_line))
-    say(console, "", *verdict_lines(compared))
+        say(console, *words.left_out_lines(comparison, one_line))
+    say(console, "", *words.verdict_lines(compared))
     say(console, *(f"Comparison: {one_line(path)}" for path in paths))
     return compared
 
@@ -104,12 +96,12 @@ def _write(compared: ComparedRuns, output_dir: Path) -> list[Path]:
 
 def _table(comparison: Comparison) -> Table:
     table = Table(box=box.SQUARE)
-    first, *others = headings(comparison)
+    first, *others = words.headings(comparison)
     table.add_column(first, overflow="fold", min_width=8)
     for heading in others:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, group in comparison.categories.items():
-        table.add_row(*map(Text, [one_line(name, LONGEST_CATEGORY), *cells(group)]))
+        table.add_row(*map(Text, [one_line(name, LONGEST_CATEGORY), *words.cells(group)]))
     table.add_section()
-    table.add_row(*map(Text, ["Overall", *cells(comparison.overall)]))
+    table.add_row(*map(Text, ["Overall", *words.cells(comparison.overall)]))
     return table

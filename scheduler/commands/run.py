@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from protocol.pool import PoolError
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.commands.arguments import count_or_fraction, positive
-from scheduler.commands.dry_run import pairs_by_category, show_dry_run
-from scheduler.config import ConfigError, Overrides
-from scheduler.pool.client import find
-from scheduler.run.options import RunOptions, resume_problem
-from scheduler.run.prepare import Prepared, prepare
-from scheduler.run.run import EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
-from scheduler.store.ledger import LedgerBusyError
-from scheduler.store.run_directory import RunDirectory, read_json
-from scheduler.store.run_names import NoSuchRunError
-from scheduler.terminal.logs import configure_logging
-from scheduler.terminal.say import PatientConsole
-
-log = logging.getLogger("warmbench")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,96 +50,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--debug", action="store_true", help="log everything")
 
 
-class _UsageError(Exception):
-    """Something that the command line asks for is not possible."""
-
-
 def execute(options: argparse.Namespace) -> int:
-    """Check everything; then run, or show what would be run."""
-    console = PatientConsole(highlight=False)
-    try:
-        _check_stages(options)
-        prepared = prepare(
-            options.config, _overrides(options), thorough=options.dry_run, stages=options.stages, images=options.images
-        )
-        if options.dry_run:
-            return EXIT_COMPLETE if show_dry_run(console, prepared, options.resume) else EXIT_INCOMPLETE
-        if options.no_launch and find(prepared.config.pool_name)[1] is None:
-            raise _UsageError(f"pool {prepared.config.pool_name} is not up, and --no-launch was given")
-        directory = _open_directory(options, prepared, console)
-    except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, _UsageError) as error:
-        print(error, file=sys.stderr)
-        return EXIT_USAGE
-    _log_start(prepared, directory, resumed=options.resume is not None)
-    run_options = RunOptions(
-        keep_warm=options.keep_warm,
-        no_launch=options.no_launch,
-        resume=options.resume is not None,
-        trace=options.trace,
-        arguments=tuple(options.given),
-    )
-    return Run(prepared, directory, console, run_options).execute()
+    from scheduler.commands.start_run import check_and_run  # takes half a second, and --help does not need it
 
-
-def _check_stages(options: argparse.Namespace) -> None:
-    if "edit" in options.stages or options.images is not None:
-        return
-    if options.resume is None:
-        raise _UsageError(
-            "--stages score needs edits: name the run that made them with --resume RUN, or score images that were made "
-            "elsewhere with `warmbench score --images PATH`"
-        )
-    if options.editor_model is not None:
-        raise _UsageError("--editor-model names an editor, but --stages score edits nothing: omit one of the two")
-
-
-def _overrides(options: argparse.Namespace) -> Overrides:
-    return Overrides(
-        data=options.data,
-        categories=tuple(options.categories) if options.categories else None,
-        limit=options.limit,
-        output_dir=options.output_dir,
-        editor_model=options.editor_model,
-        pool_name=options.pool,
-        max_failures=options.max_failures,
-        log_level="DEBUG" if options.debug else None,
-    )
-
-
-def _open_directory(options: argparse.Namespace, prepared: Prepared, console: Console) -> RunDirectory:
-    """Open the run's directory, a new one or the one to resume, and its log."""
-    config = prepared.config
-    folders = (config.evaluation.output_dir, config.evaluation.image_output_dir)
-    try:
-        directory = RunDirectory.reopen(*folders, options.resume) if options.resume else RunDirectory.create(*folders)
-        problem = resume_problem(read_json(directory.path / "manifest.json"), directory.stamp, prepared.edits)
-        if problem is not None:
-            raise _UsageError(problem)
-        file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
-        configure_logging(config.logging.level, file, console, debug=options.debug)
-    except OSError as error:
-        raise _UsageError(f"the output can't be written: {error}") from error
-    return directory
-
-
-def _log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) -> None:
-    config, benchmark, edits = prepared.config, prepared.benchmark, prepared.edits
-    counts = pairs_by_category(prepared)
-    if resumed:
-        log.info("Resuming %s", directory.stamp)
-    log.info("Config: %s, output: %s, run: %s", config.path, config.evaluation.output_dir, directory.stamp)
-    log.info("Loaded %d image pairs across %d categories", len(benchmark.items), len(counts))
-    for name, count in counts.items():
-        log.info("  %s: %d pairs", name, count)
-    log.info("Stages: %s", ", ".join(prepared.stages))
-    if edits is not None:
-        log.info("Edits made elsewhere: %d images of %s", len(edits.images), edits.place)
-    if "score" not in prepared.stages and not config.evaluation.save_generated_images:
-        log.info("evaluation.save_generated_images is off, but this run makes nothing but edits: they are kept")
-    for line in (*config.notices, *benchmark.warnings, *(edits.warnings if edits else ())):
-        log.warning("%s", line)
-    for pair in benchmark.bad:
-        log.warning("%s can't be used (%s): %s", pair.key, pair.kind, pair.message)
+    return check_and_run(options)
 
 
 def _stages(text: str) -> tuple[Stage, ...]:

@@ -7,6 +7,7 @@ import glob
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.cells import cell_len
@@ -104,23 +105,11 @@ def status_json(run: SavedRun, status: RunStatus) -> str:
         "status": status.report.status,
         "started": run.manifest.get("started"),
         "notes": list(status.report.notes),
-        "stages": {
-            name: {
-                "done": stage.done,
-                "failed": stage.failed,
-                "total": stage.total,
-                "per_second": stage.per_second,
-                "seconds_left": stage.seconds_left,
-            }
-            for name, stage in status.stages.items()
-        },
+        "stages": {name: asdict(stage) for name, stage in status.stages.items()},
         "rounds": status.rounds,
         "categories": {name: _counts(group) for name, group in status.report.category_statistics.items()},
         "overall": _counts(status.report.overall),
-        "workers": {
-            name: {"device": worker.device, "done": worker.done, "last": worker.last}
-            for name, worker in status.workers.items()
-        },
+        "workers": {name: asdict(worker) for name, worker in status.workers.items()},
         "last_failure": None if status.last_failure is None else _event_fields(status.last_failure),
         "last_events": [_event_fields(row) for row in status.events],
         "log": None if run.log is None else str(run.log),

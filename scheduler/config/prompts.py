@@ -59,10 +59,14 @@ class AspectEntry(Section):
     user_prompt_template: Template | None = Field(None, description="The user's message, beside the image.")
 
     def conflicts(self) -> Iterator[Conflict]:
-        yield from _missing(self.system_prompt, self.user_prompt_template)
+        if self.system_prompt is None:
+            yield Conflict((("system_prompt",), ("aspects",)), "is missing", 'write "" for none')
+        if not self.user_prompt_template:
+            message = "is missing" if self.user_prompt_template is None else "is empty"
+            yield Conflict((("user_prompt_template",), ("aspects",)), message)
 
 
-class CategoryEntry(Section):
+class CategoryEntry(AspectEntry):
     """What is asked about the edits of one category: one question, or several aspects."""
 
     purpose: ClassVar[str] = (
@@ -70,30 +74,22 @@ class CategoryEntry(Section):
         "that have no entry of their own and no built-in one."
     )
 
-    system_prompt: Template | None = Field(None, description="The system message; may be an empty text.")
-    user_prompt_template: Template | None = Field(None, description="The user's message, beside the image.")
     aspects: Annotated[dict[CategoryName, AspectEntry], Field(min_length=1, max_length=32)] | None = Field(
         None, description="Several questions instead of one: name to the same two keys."
     )
     combine: Combine = Field("mean", description="How the aspects' scores become one: mean, min or geometric_mean.")
 
     def conflicts(self) -> Iterator[Conflict]:
-        given = [name for name in ("system_prompt", "user_prompt_template") if getattr(self, name) is not None]
         if self.aspects is None:
-            yield from _missing(self.system_prompt, self.user_prompt_template)
+            yield from super().conflicts()
             if self.combine != "mean":
-                yield Conflict(
-                    (("combine",), ("aspects",)), "is given without `aspects`", "there is nothing to combine"
-                )
-        for name in given if self.aspects is not None else ():
-            yield Conflict(((name,), ("aspects",)), "is given beside `aspects`", "move it into an aspect, or remove it")
-
-
-def _missing(system: str | None, user: str | None) -> Iterator[Conflict]:
-    if system is None:
-        yield Conflict((("system_prompt",), ("aspects",)), "is missing", 'write "" for none')
-    if not user:
-        yield Conflict((("user_prompt_template",), ("aspects",)), "is missing" if user is None else "is empty")
+                message = "is given without `aspects`"
+                yield Conflict((("combine",), ("aspects",)), message, "there is nothing to combine")
+            return
+        for name in ("system_prompt", "user_prompt_template"):
+            if getattr(self, name) is not None:
+                message, hint = "is given beside `aspects`", "move it into an aspect, or remove it"
+                yield Conflict(((name,), ("aspects",)), message, hint)
 
 
 @dataclass(frozen=True)

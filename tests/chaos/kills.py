@@ -23,7 +23,7 @@ import psutil
 
 from protocol.messages import WorkerStatus
 from protocol.pool import read_pool_card
-from scheduler.commands.workers import PoolSession
+from scheduler.commands.pool_actions import PoolSession
 from tests.chaos.audit import Case, audit
 from tests.chaos.dataset import draw_items, write_items
 from tests.chaos.finding import Finding

@@ -21,8 +21,20 @@ from tests.plugin_packages import install
 
 def test_the_scheduler_never_imports_torch() -> None:
     program = (
-        "import sys, scheduler.commands.run, scheduler.commands.workers\n"
+        "import sys, scheduler.commands.start_run, scheduler.commands.pool_actions\n"
         "assert not {'torch', 'transformers', 'diffusers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("command", ["run", "score", "workers"])
+def test_the_help_of_a_command_that_needs_a_pool_imports_nothing_that_takes_long(command: str) -> None:
+    program = (
+        "import sys\n"
+        "from scheduler.commands.main import main\n"
+        f"try: main([{command!r}, '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'pydantic', 'rich', 'zmq', 'PIL', 'yaml'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scheduler.report.compare import words
 from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns
-from scheduler.report.compare.words import (
-    cells,
-    headings,
-    left_out_lines,
-    note_lines,
-    run_line,
-    setting_lines,
-    verdict_lines,
-)
 from scheduler.report.markdown_text import escape, table
 
 
@@ -26,12 +18,12 @@ def render_markdown(compared: ComparedRuns) -> str:
 def _lines(compared: ComparedRuns) -> Iterator[str]:
     yield "# Comparison of Image Edit Benchmark Runs"
     yield ""
-    yield from (f"- {run_line(run, escape)}" for run in compared.runs)
-    for note in note_lines(compared, escape):
+    yield from (f"- {words.run_line(run, escape)}" for run in compared.runs)
+    for note in words.note_lines(compared, escape):
         yield ""
         yield f"> **Note:** {note}"
     yield ""
-    yield from (f"- {escape(line)}" for line in verdict_lines(compared))
+    yield from (f"- {escape(line)}" for line in words.verdict_lines(compared))
     for comparison in compared.comparisons:
         yield from _comparison(comparison)
 
@@ -43,11 +35,11 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield f"Settings, {first} → {other}:"
     yield ""
-    yield from (f"- {line}" for line in setting_lines(comparison, escape))
+    yield from (f"- {line}" for line in words.setting_lines(comparison, escape))
     yield ""
-    rows = [[escape(name, 100), *cells(group)] for name, group in comparison.categories.items()]
-    yield from table(headings(comparison), [*rows, ["**Overall**", *cells(comparison.overall)]])
-    left_out = list(left_out_lines(comparison, escape))
+    rows = [[escape(name, 100), *words.cells(group)] for name, group in comparison.categories.items()]
+    yield from table(words.headings(comparison), [*rows, ["**Overall**", *words.cells(comparison.overall)]])
+    left_out = list(words.left_out_lines(comparison, escape))
     if left_out:
         yield ""
         yield from (f"- {line}" for line in left_out)
