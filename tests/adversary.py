@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 CHOICES = st.binary(min_size=40, max_size=240)
 
-THOROUGH = settings(max_examples=500, deadline=None, print_blob=True)
+THOROUGH = settings(max_examples=500, print_blob=True)
 """For tests that take :data:`CHOICES`: random each time, and what fails is printed such that it can be replayed."""
 
 

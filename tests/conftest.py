@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gc
 
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_load")  # a loaded machine must not fail a test
+
 pytest_plugins = ["tests.browser", "tests.tiny_model_fixtures"]
 
 

@@ -67,7 +67,7 @@ def test_another_number_of_frames_than_announced_is_refused(kind: type[m.Message
             decode([head, *frames])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=60), max_size=3))
 def test_random_bytes_are_refused(frames: list[bytes]) -> None:
     with pytest.raises(ProtocolError):
@@ -91,14 +91,14 @@ _msgpack_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_msgpack_values)
 def test_random_msgpack_is_refused(value: object) -> None:
     with pytest.raises(ProtocolError):
         decode([_pack(value)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_message_is_refused_or_is_another_valid_message(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([m.Welcome, m.Edited, m.Scored, m.Load, m.Lease]))

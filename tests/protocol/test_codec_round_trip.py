@@ -41,7 +41,7 @@ def test_a_message_with_every_field_set_arrives_unchanged(kind: type[m.Message])
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_random_messages_arrive_unchanged(kind: type[m.Message]) -> None:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(values_of(msgspec.inspect.type_info(kind)), st.data())
     def check(message: m.Message, data: st.DataObject) -> None:
         count = message.image_frames

@@ -14,7 +14,7 @@ from tests.protocol.struct_types import NOT_JSON, mutants, sample, values_of
 _INFO = msgspec.inspect.type_info(PoolPlan)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values_of(_INFO))
 def test_a_plan_arrives_unchanged(plan: PoolPlan) -> None:
     assert msgspec.json.decode(msgspec.json.encode(plan), type=PoolPlan) == plan
@@ -43,7 +43,7 @@ def test_a_worker_id_never_leaves_the_pool_folder(worker_id: str) -> None:
         msgspec.json.decode(msgspec.json.encode(plan), type=PoolPlan)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values_of(msgspec.inspect.type_info(WorkerId)))
 def test_every_accepted_worker_id_names_a_file_in_the_folder(worker_id: str) -> None:
     path = Path("/pool") / f"{worker_id}.log"

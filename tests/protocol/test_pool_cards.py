@@ -156,7 +156,7 @@ def test_a_card_that_is_not_a_file_counts_as_none_and_does_not_block(tmp_path: P
     assert read_worker_cards(tmp_path) == []
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_card_counts_as_none_or_is_valid(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(json.dumps(GOOD).encode())

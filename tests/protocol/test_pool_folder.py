@@ -144,7 +144,7 @@ def test_invalid_pool_names_are_refused_before_a_folder_is_made(pools: Path, nam
     assert not pools.exists() or not list(pools.iterdir())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters() | st.sampled_from("./\\-_ \0\n~ab"), max_size=50))
 def test_an_accepted_name_never_leaves_the_folder(name: str) -> None:
     try:

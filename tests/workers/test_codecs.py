@@ -238,7 +238,7 @@ def test_a_decoded_image_has_no_metadata_of_its_file() -> None:
 # -- encoding --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(width=st.integers(1, 40), height=st.integers(1, 40), alpha=st.booleans(), seed=st.integers(0, 2**32 - 1))
 def test_an_encoded_image_decodes_to_the_same_pixels(width: int, height: int, alpha: bool, seed: int) -> None:
     mode = "RGBA" if alpha else "RGB"

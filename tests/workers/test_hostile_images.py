@@ -15,7 +15,7 @@ from tests.workers.image_files import file_of, picture, png_header, png_of
 from workers.codecs import FORMATS, decode_image
 from workers.interface import ModelError
 
-FUZZ = settings(max_examples=150, deadline=None)
+FUZZ = settings(max_examples=150)
 
 
 def kind_of_failure(data: bytes, **options: int) -> str:

@@ -34,7 +34,7 @@ from workers.strangers import Strangers
 from workers.worker import MAX_JOBS
 
 KINDS: tuple[type[m.RunMessage | m.Hello], ...] = get_args(m.AnyMessage)
-FUZZ = settings(max_examples=40, deadline=None)
+FUZZ = settings(max_examples=40)
 MEGABYTE = 2**20
 
 

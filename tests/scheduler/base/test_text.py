@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.base.text import encodable, one_line
@@ -34,7 +34,6 @@ def test_a_long_text_ends_with_an_ellipsis(text: str, limit: int, shown: str) ->
     assert one_line(text, limit) == shown
 
 
-@settings(deadline=None)
 @given(st.text(), st.none() | st.integers(min_value=1, max_value=20))
 def test_one_line_is_one_line_of_utf_8_within_its_limit(text: str, limit: int | None) -> None:
     line = one_line(text, limit)

@@ -72,7 +72,7 @@ def attempt(text: str) -> None:
 
 
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(NAMES), VALUES), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_any_values_in_any_places(changes: list[tuple[tuple[str, ...], str, Any]]) -> None:
     document: dict[Any, Any] = copy.deepcopy(yaml.safe_load(COMPLETE))
     document["diffusion_model"]["params"]["model_name"] = "./none"
@@ -87,6 +87,6 @@ def test_any_values_in_any_places(changes: list[tuple[tuple[str, ...], str, Any]
 
 
 @given(st.text(st.sampled_from("ab: -[]{}&*!|>'\"#%@\n\t,?~0<"), max_size=60))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_text(text: str) -> None:
     attempt(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.base.stages import Stage
@@ -136,7 +136,6 @@ DEVICES = st.lists(st.one_of(st.integers(0, 7), st.just("cpu")), min_size=1, max
     rewards=st.one_of(st.none(), DEVICES),
     simulated=st.booleans(),
 )
-@settings(deadline=None)
 def test_any_layout_keeps_the_rules(
     count: int, editors: list[Any] | None, rewards: list[Any] | None, simulated: bool
 ) -> None:

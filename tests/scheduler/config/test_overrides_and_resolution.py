@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.config import ConfigError, Overrides, load_config
@@ -111,7 +111,6 @@ PROMPTS = st.dictionaries(
     devices=st.one_of(st.none(), st.lists(st.integers(0, 9), min_size=1, unique=True), st.just(["cpu", "cpu"])),
     failures=st.one_of(st.none(), st.integers(0, 9), st.floats(0, 1)),
 )
-@settings(deadline=None)
 def test_any_config_survives_being_written_and_read(**values: Any) -> None:
     plain = {
         "benchmark": {"categories": values["categories"], "data_path": "~/x"},

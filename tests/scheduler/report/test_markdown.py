@@ -6,7 +6,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.base.text import one_line
@@ -131,7 +131,6 @@ def test_text_is_escaped_where_it_would_mean_something_and_left_alone_elsewhere(
     assert escape(text) == escaped
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_what_is_rendered_is_the_text_as_it_was(text: str) -> None:
     rendered = html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", escape(text)))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scheduler.report.build import build_report
@@ -60,7 +60,6 @@ def refuse(constant: str) -> NoReturn:
     raise AssertionError(f"{constant} is no JSON")
 
 
-@settings(deadline=None)
 @given(rows, expectations)
 def test_the_counts_add_up_and_are_those_of_the_pairs(ledger: list[Row], expected: Expected) -> None:
     report = build_report(ledger, manifest={}, expected=expected)
@@ -76,7 +75,6 @@ def test_the_counts_add_up_and_are_those_of_the_pairs(ledger: list[Row], expecte
     assert (report.status == "COMPLETE") == (bool(keys) and report.overall.num_failed + report.overall.num_missing == 0)
 
 
-@settings(deadline=None)
 @given(rows, expectations)
 def test_a_pair_has_a_score_exactly_if_it_is_scored_and_a_reason_exactly_if_it_failed(
     ledger: list[Row], expected: Expected
@@ -88,7 +86,6 @@ def test_a_pair_has_a_score_exactly_if_it_is_scored_and_a_reason_exactly_if_it_f
         assert ((pair.category, pair.pair_id) in reasons) == (pair.status == "failed")
 
 
-@settings(deadline=None)
 @given(rows, expectations, st.sampled_from(["load", "edit", "score"]), st.none() | st.just(0), st.none() | st.just(0))
 def test_whatever_came_before_a_failure_of_new_work_is_reported(
     ledger: list[Row], expected: Expected, stage: FailureStage, sample: int | None, pass_: int | None
@@ -99,7 +96,6 @@ def test_whatever_came_before_a_failure_of_new_work_is_reported(
     assert ("物理", "1", stage, "new") in [(f.category, f.pair_id, f.stage, f.kind) for f in report.failures]
 
 
-@settings(deadline=None)
 @given(rows, expectations)
 def test_whatever_came_before_a_pair_that_is_wholly_done_anew_is_scored(ledger: list[Row], expected: Expected) -> None:
     again: list[Row] = []
@@ -112,7 +108,6 @@ def test_whatever_came_before_a_pair_that_is_wholly_done_anew_is_scored(ledger: 
     ]
 
 
-@settings(deadline=None)
 @given(rows, expectations)
 def test_both_reports_can_always_be_written(ledger: list[Row], expected: Expected) -> None:
     report = build_report(ledger, manifest={"notes": ["\ud800"], "nan": float("nan"), "big": 2**80}, expected=expected)

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.report.figures import DEFAULT_METRICS
@@ -144,7 +144,6 @@ def test_over_many_runs_the_estimates_are_right_on_average() -> None:
     assert moved == pytest.approx(totals[3], rel=0.15), "what the mean really moves by, from run to run"
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 4).flatmap(
         lambda passes: st.integers(1, 3).flatmap(

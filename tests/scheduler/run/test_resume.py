@@ -207,7 +207,7 @@ ONLY_SCORES = Settings(instruction="or not", expected=Expected(samples_per_pair=
 @example(
     [(Settings(expected=TWO_SAMPLES), [], "none"), (OTHER_WORDS, [], "none"), (ONLY_SCORES, [], "none")], Settings()
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(any_stages, steps, damages), min_size=1, max_size=4), chosen_settings)
 def test_a_last_undisturbed_part_completes_the_run_with_its_own_settings_alone(
     history: list[tuple[Settings, list[str], str]], last: Settings
@@ -233,7 +233,7 @@ def test_a_last_undisturbed_part_completes_the_run_with_its_own_settings_alone(
         directory.close()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(any_stages.filter(lambda chosen: chosen.edits), steps, damages, any_stages)
 def test_one_stage_alone_does_all_that_it_can_and_fails_nothing(
     first: Settings, what: list[str], harm: str, second: Settings
@@ -284,7 +284,7 @@ def test_thumbnails_of_what_is_another_source_or_edit_now_are_stale(tmp_path: Pa
     directory.close()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(chosen_settings, st.lists(steps, min_size=1, max_size=4))
 def test_without_changes_or_damage_nothing_is_done_twice(chosen: Settings, parts: list[list[str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -116,7 +116,6 @@ def test_the_intervals_cover_the_true_value_as_often_as_they_claim_for_scores_wi
     assert all(0.93 <= count / 800 <= 0.97 for count in covered), covered
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(plausible, plausible), max_size=20), st.randoms(use_true_random=False))
 def test_whatever_the_scores_are_a_correlation_is_one_and_lies_in_its_interval(
     pairs: list[tuple[float, float]], order: random.Random

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -58,14 +58,12 @@ def test_the_order_of_the_largest_and_smallest_floats_changes_nothing() -> None:
     assert len({repr(describe(order)) for order in itertools.permutations(scores)}) == 1
 
 
-@settings(deadline=None)
 @given(st.lists(finite, min_size=1, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_of_scores_never_changes_a_result(scores: list[float], order: random.Random) -> None:
     shuffled = order.sample(scores, len(scores))
     assert repr(describe(shuffled)) == repr(describe(scores))
 
 
-@settings(deadline=None)
 @given(st.lists(finite, min_size=1, max_size=30))
 def test_every_statistic_is_finite_and_in_its_place(scores: list[float]) -> None:
     description = describe(scores)
@@ -81,7 +79,6 @@ def test_every_statistic_is_finite_and_in_its_place(scores: list[float]) -> None
         assert all(map(math.isfinite, description.ci95))
 
 
-@settings(deadline=None)
 @given(plausible, st.integers(min_value=2, max_value=50))
 def test_equal_scores_have_themselves_as_mean_and_no_deviation_at_all(score: float, count: int) -> None:
     description = describe([score] * count)
@@ -126,7 +123,6 @@ def test_aspects_combine_by_the_rule(rule: str, low: float, values: Sequence[flo
     assert combine(aspects, rule, low) == pytest.approx(combined, rel=1e-14)  # type: ignore[arg-type]  # a plain text here
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from("abcdef"), st.floats(min_value=0, max_value=100), min_size=1, max_size=8), st.data()
 )

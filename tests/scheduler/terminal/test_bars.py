@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -152,7 +152,6 @@ def test_the_rate_forgets_what_is_long_ago_and_falls_while_nothing_happens() -> 
     assert rate.per_second(260.0) == pytest.approx(0.5, rel=0.05)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(min_value=0, max_value=100), st.integers(min_value=0, max_value=5)), max_size=100))
 def test_a_rate_is_never_negative_and_keeps_little(steps: list[tuple[float, int]]) -> None:
     now, done = 0.0, 0

@@ -97,7 +97,7 @@ def test_what_does_not_fit_of_many_categories_is_counted_and_the_overall_mean_st
     assert lines[-1].endswith("n=100  4.50")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     width=st.integers(1, 200),
     height=st.integers(1, 60),

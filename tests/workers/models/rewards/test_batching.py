@@ -101,7 +101,7 @@ def quick_collector() -> Iterator[None]:
     gc.unfreeze()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(st.integers(1, 50), st.booleans()), max_size=12),
     batch_size=st.integers(1, 9),

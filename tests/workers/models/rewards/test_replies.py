@@ -127,7 +127,7 @@ _REPLIES = st.lists(_PIECES, max_size=20).map("".join)
 @given(
     text=st.one_of(st.text(), _REPLIES), scale=st.sampled_from([(0, 10), (1, 5), (-5, 5), (0, 1)]), cut=st.booleans()
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_score_is_always_on_the_scale_and_in_the_text(text: str, scale: tuple[int, int], cut: bool) -> None:
     reading = read_score(text, *scale, cut_off=cut)
     if isinstance(reading, ReadScore):
@@ -139,7 +139,6 @@ def test_a_score_is_always_on_the_scale_and_in_the_text(text: str, scale: tuple[
 
 
 @given(score=st.integers(0, 10), before=st.text("一二三四 ，。\n"), after=st.text("一二三四 ，。\n"))
-@settings(deadline=None)
 def test_prose_around_the_asked_form_changes_nothing(score: int, before: str, after: str) -> None:
     assert read_score(f'{before}{{"score": {score}}}{after}', 0, 10) == ReadScore(score, "json")
 
