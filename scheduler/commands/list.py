@@ -8,6 +8,7 @@ from typing import Any
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.formats import FORMATS
+from scheduler.config.models import FAMILIES
 from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
 from workers.models.registry import EDITORS, REWARDS
@@ -35,6 +36,9 @@ def _lines(registry: Registry[Any]) -> Iterator[str]:
         package = registry.package(name)
         try:
             declared = registry.get(name)
+            for family in FAMILIES.values():
+                if family.registry is registry:
+                    family.named(name)
         except PluginError as error:
             yield f"{one_line(name, 60)}: broken: {one_line(error, 600)}"
             continue

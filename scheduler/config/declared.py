@@ -9,11 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, PlainValidator, create_model
 
-from scheduler.config.problems import shown
+from scheduler.config.problems import printable, shown
 from scheduler.config.values import Allowed, DeviceIds, FilePath, Section, device_name, plain_problem
-from workers.models.declaration import Conflict, Key, Rule
-
-_LIMIT = 1e6
+from workers.models.declaration import Conflict, Key, Rule, is_range
 
 
 class DeclaredSection(Section):
@@ -23,7 +21,11 @@ class DeclaredSection(Section):
 
     def conflicts(self) -> Iterator[Conflict]:
         for rule in self.rules:
-            yield from rule(dict(self))
+            try:
+                yield from rule(dict(self))
+            except Exception as error:  # noqa: BLE001 - a package may declare anything
+                reason = printable(f"{type(error).__name__}: {error}", 300)
+                yield Conflict((), f"a rule of {type(self).__name__} failed: {reason}")
 
 
 DeclaredT = TypeVar("DeclaredT", bound=DeclaredSection)
@@ -39,17 +41,17 @@ def section_of(
     """
     if taken := [key.name for key in keys if hasattr(base, key.name)]:
         raise ValueError(f"{', '.join(taken)} can't be the name of a key")
-    fields: dict[str, Any] = {key.name: _field(key) for key in keys}
+    fields: dict[str, Any] = {key.name: _field(key, name) for key in keys}
     section = create_model(name, __base__=base, __cls_kwargs__={"extra": "allow"} if free else {}, **fields)
     section.rules = tuple(rules)
     section.model_validate({key.name: key.default for key in keys if key.default is not None})
     return section
 
 
-def _field(key: Key) -> tuple[Any, Any]:
+def _field(key: Key, owner: str) -> tuple[Any, Any]:
     """The type of a field, and how it is filled in."""
     if key.kind == "mapping":
-        kind = section_of(DeclaredSection, key.name, key.keys, key.rules) if key.keys else dict
+        kind = section_of(DeclaredSection, f"{owner}.{key.name}", key.keys, key.rules) if key.keys else dict
         annotation = kind if key.keys else _type(key)
         return annotation, Field(default_factory=kind, description=key.meaning)
     annotation = _type(key)
@@ -89,12 +91,9 @@ def _fixed(key: Key, value: object) -> object:
     raise ValueError(f"must be {shown(key.default)}: {key.because}, found {shown(value)}")
 
 
-def _range(value: object) -> tuple[float, float]:
-    if isinstance(value, (list, tuple)) and len(value) == 2:
-        low, high = value
-        numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in value)
-        if numbers and -_LIMIT < low < high < _LIMIT:
-            return low, high
+def _range(value: Any) -> tuple[float, float]:
+    if is_range(value):
+        return value[0], value[1]
     raise ValueError(f"must be two numbers, the lower one first, such as [0, 10], found {shown(value)}")
 
 
@@ -102,7 +101,7 @@ def _chance(value: object) -> float | tuple[str, ...]:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value)
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) and "/" in item for item in value):
-        return tuple(value) or 0.0
+        return tuple(value)
     raise ValueError(f"must be a probability (0 to 1) or a list of pair keys (category/pair_id), found {shown(value)}")
 
 

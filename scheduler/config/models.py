@@ -45,8 +45,6 @@ class ModelParams(DeclaredSection):
         if self.device_ids is not None and self.device != type(self).model_fields["device"].default:
             yield Conflict((("device_ids",), ("device",)), "is given beside `device`", "keep one of the two")
         yield from super().conflicts()
-        if self.conda_env is not None and self.python is not None:
-            yield Conflict((("conda_env",), ("python",)), "is given beside `python`", "keep one of the two")
         for key, value in self.free.items():
             if problem := plain_problem(value):
                 yield Conflict(((key,),), problem)
@@ -83,6 +81,11 @@ class ModelSection(Section):
     type: str | None
     class_path: str | None
     params: ModelParams
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.has_environment and self.params.conda_env is not None and self.params.python is not None:
+            places = (("params", "conda_env"), ("params", "python"))
+            yield Conflict(places, "is given beside `python`", "keep one of the two")
 
     @property
     def has_environment(self) -> bool:

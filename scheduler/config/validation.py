@@ -87,7 +87,7 @@ class Checker(Generic[SectionT]):
 
     def _conflicts(self, section: Section, at: Location, findings: Findings) -> Iterator[Problem]:
         for conflict in section.conflicts():
-            places = [(*at, *key) for key in conflict.keys]
+            places = [(*at, *key) for key in conflict.keys] or [(*self.at, "type")]
             if not any(findings.hides(place) for place in places):
                 yield Problem(dotted(places[0]), conflict.message + self.source.where(places[0]), conflict.hint)
         for name, value in section:

@@ -31,11 +31,14 @@ KeyKind = Literal[
 ]
 Affects = Literal["load", "run", "speed", "process", "nothing"]
 Path = tuple[str | int, ...]
+_RANGE_LIMIT = 1e6
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Values that are right by themselves but not together. ``keys`` are relative to the mapping, main one first."""
+    """Values that are right by themselves but not together. ``keys`` are relative to the mapping, main one first;
+    without any it is the ``type`` that is wrong.
+    """
 
     keys: tuple[Path, ...]
     message: str
@@ -163,6 +166,14 @@ SHARED_KEYS: Mapping[Role, tuple[str, ...]] = {
     "reward": (*_OF_ALL, "score_range", "compare_with_original", "use_batch_inference", "batch_size"),
 }
 """The keys that the scheduler itself reads, by role: every declaration has them."""
+
+
+def is_range(value: object) -> bool:
+    """Whether this is what a key of the kind ``range`` takes."""
+    if not (isinstance(value, list | tuple) and len(value) == 2):
+        return False
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in value)
+    return numbers and bool(-_RANGE_LIMIT < value[0] < value[1] < _RANGE_LIMIT)
 
 
 def with_keys(keys: Sequence[Key], *own: Key) -> tuple[Key, ...]:

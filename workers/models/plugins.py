@@ -7,7 +7,7 @@ no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -40,16 +40,15 @@ class Registry(Generic[T]):
         self.group = group
         self._kind = kind
         self._builtin = builtin
-        self._loaded: dict[str, T] = {}
+        self._loaded: dict[str, T | PluginError] = {}
 
     def names(self) -> tuple[str, ...]:
         """Return the names, without aliases: built in, then plug-ins by name, those that cannot be used included."""
         return tuple(self._entries)
 
     def package(self, name: str) -> str | None:
-        """Return the name and version of the package that brings this name; None if it is built in."""
-        entry = self._entries[name][0]
-        return None if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+        """Return the name and version (or the module) of the package that brings this name; None if it is built in."""
+        return _package(self._entries[name][0])
 
     def get(self, name: str) -> T:
         """Return the declaration of this name or alias.
@@ -95,15 +94,22 @@ class Registry(Generic[T]):
 
     def _load(self, name: str) -> T:
         if name not in self._loaded:
-            entries = self._entries[name]
-            if len(entries) > 1:
-                raise self._conflict(name, entries)
-            try:
-                self._loaded[name] = self._checked(entries[0])
-            except (Exception, SystemExit) as error:
-                reason = f"{type(error).__name__}: {error}"
-                raise PluginError(f"{self.group}: {name!r} of {_owner(entries[0])} cannot be used: {reason}") from error
-        return self._loaded[name]
+            self._loaded[name] = self._try(name, self._entries[name])
+        loaded = self._loaded[name]
+        if isinstance(loaded, PluginError):
+            raise loaded.with_traceback(None)
+        return loaded
+
+    def _try(self, name: str, entries: Sequence[EntryPoint]) -> T | PluginError:
+        if len(entries) > 1:
+            return self._conflict(name, entries)
+        try:
+            return self._checked(entries[0])
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - an import may raise SystemExit, or what compiled code raises
+            reason = f"{type(error).__name__}: {error}"
+            return PluginError(f"{self.group}: {name!r} of {_owner(entries[0])} cannot be used: {reason}")
 
     def _checked(self, entry: EntryPoint) -> T:
         """Import the declaration; whatever the import raises comes through."""
@@ -127,5 +133,13 @@ class Registry(Generic[T]):
 
 
 def _owner(entry: EntryPoint) -> str:
-    package = "warmbench itself" if entry.dist is None else f"the package {entry.dist.name} {entry.dist.version}"
-    return f"{package} ({entry.value})"
+    package = _package(entry)
+    owner = f"the package {package}" if package else "warmbench itself"
+    return f"{owner} ({entry.value})"
+
+
+def _package(entry: EntryPoint) -> str | None:
+    if entry.dist is None:
+        return None
+    named = "Name" in entry.dist.metadata
+    return f"{entry.dist.name} {entry.dist.version}" if named else entry.value.partition(":")[0]

@@ -59,7 +59,8 @@ def _missing_for(name: str, value: Any, params: Mapping[str, Any]) -> tuple[str,
         return _missing_for_compiling(on_gpu=any(device != "cpu" for device in devices))
     if name == "attention_backend":
         return _missing_for_attention(value, on_cpu="cpu" in devices)
-    if name == "cache_dit" and params["true_cfg_scale"] <= 1:
+    scale = params.get("true_cfg_scale")
+    if name == "cache_dit" and isinstance(scale, int | float) and scale <= 1:
         return "takes every second pass for one without the instruction", "set true_cfg_scale above 1"
     return _missing_lora(value) if name == "lightning_lora" else None
 

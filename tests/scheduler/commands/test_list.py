@@ -53,6 +53,14 @@ def test_a_plug_in_is_listed_with_its_package_and_a_broken_one_with_its_error(tm
     assert "warmbench itself" in json
 
 
+def test_a_reward_that_is_registered_as_an_editor_is_listed_as_broken(tmp_path: Path) -> None:
+    install(tmp_path, "mixed_up", "warmbench.editors", {"qwen3_vl": "workers.models.rewards.qwen3_vl:DECLARATION"})
+    reason = "ValueError: it is declared as reward"
+    assert (
+        listed(tmp_path, "editors")[-1] == f"qwen3_vl: broken: warmbench.editors: 'qwen3_vl' cannot be used: {reason}"
+    )
+
+
 def test_an_unknown_kind_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["list", "formts"])

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from scheduler.config import Config, Environment, Overrides
+from scheduler.config import Config, Environment, Overrides, Problem
+from scheduler.config.checks.optimization_checks import refused_optimizations
 from scheduler.config.requests import edit_identity_parameters, edit_parameters, editor_spec
 from tests.plugin_packages import install
 from tests.scheduler.config.written import load, only_problem, problems_of
-from workers.models.declaration import Conflict, Key, ModelType, with_keys
-from workers.models.keys import SHARED_EDITOR_KEYS
+from workers.models.declaration import Conflict, Key, ModelType, pick, with_keys
+from workers.models.keys import EDITOR_KEYS, SHARED_EDITOR_KEYS
 from workers.models.registry import EDITORS
 
 
@@ -23,6 +24,7 @@ def _strength_needs_a_mask(values: Any) -> Iterator[Conflict]:
         yield Conflict((("strength",), ("mask",)), "is above 1 without a mask", "give one")
 
 
+LATER = Key("gamma", "float", 1.0, "Later.", later=True)
 DECLARATION = ModelType(
     name="paint",
     role="editor",
@@ -37,7 +39,7 @@ DECLARATION = ModelType(
         Key("sizes", "list", (8,), "How large.", item="int"),
         Key("brush", "mapping", None, "The brush.", keys=(Key("width", "int", 3, "Its width.", low=1, high=9),)),
         Key("extra", "mapping", None, "Anything.", "speed"),
-        Key("gamma", "float", 1.0, "Later.", later=True),
+        LATER,
         Key("palette", "text", "warm", "Later.", "load", later=True),
     ),
     rules=(_strength_needs_a_mask,),
@@ -153,6 +155,40 @@ def test_a_wrong_declaration_is_named_and_the_other_types_can_be_used(
     assert problem.message.startswith("warmbench.editors: 'paint' cannot be used: ")
     assert reason in problem.message
     assert "there are qwen_image_edit, " in only_problem(tmp_path, "diffusion_model: {type: flux}").message
+
+
+def _raises(values: Any) -> Iterator[Conflict]:
+    yield Conflict((("strength",),), f"is beside {values['size']}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "section"),
+    [
+        ({"rules": (_raises, _strength_needs_a_mask)}, "paint params"),
+        ({"keys": (*DECLARATION.keys, Key("pen", "mapping", keys=(LATER,), rules=(_raises,)))}, "paint params.pen"),
+    ],
+)
+def test_a_rule_that_raises_is_a_problem_of_the_type_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], section: str
+) -> None:
+    monkeypatch.setattr(f"{__name__}.DECLARATION", replace(DECLARATION, **changes))
+    monkeypatch.setattr(EDITORS, "_loaded", {})
+    problems = problems_of(tmp_path, "diffusion_model: {type: paint, params: {strength: 1.5}}")
+    message = f"a rule of {section} failed: KeyError: 'size' (line 1)"
+    assert Problem("diffusion_model.type", message) in problems
+    assert {problem.path for problem in problems} == {"diffusion_model.type", "diffusion_model.params.strength"}
+
+
+def test_an_editor_of_a_package_may_have_optimizations_without_guidance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = (*DECLARATION.keys, *pick(EDITOR_KEYS, "optimizations"))
+    monkeypatch.setattr(f"{__name__}.DECLARATION", replace(DECLARATION, keys=keys))
+    monkeypatch.setattr(EDITORS, "_loaded", {})
+    (tmp_path / "site" / "cache_dit").mkdir()
+    (tmp_path / "site" / "cache_dit" / "__init__.py").touch()
+    asked = config(tmp_path, "optimizations: {cache_dit: true}")
+    assert list(refused_optimizations(asked)) == []
 
 
 def test_a_class_of_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
 from tests.scheduler.config.written import load, only_problem
 
@@ -63,12 +65,17 @@ diffusion_model:
   params: {{model_name: x, device_ids: [0, 1], dtype: float16, seed: 3, optimizations: {{fp8: true}}, height: 64}}
 reward_model:
   type: simulated
-  params: {{conda_env: none_such, scoring: logits, device: "cuda:3", per_item_ms: 2, faults: {{oom: [a/b]}}}}
+  params: {{conda_env: none, python: /no, scoring: logits, device: "cuda:3", faults: {{oom: [a/b]}}, per_item_ms: 2}}
 """
     for editor in ("simulated", "identity"):
         config = load(tmp_path, text.format(editor=editor))
         assert config.diffusion_model.type == editor
         assert score_parameters(config)["faults"] == {"oom": ["a/b"]}
+
+
+def test_an_empty_list_of_faults_stays_one(tmp_path: Path) -> None:
+    config = load(tmp_path, "diffusion_model: {type: simulated, params: {faults: {crash: []}}}")
+    assert yaml.safe_load(config.as_resolved_yaml())["diffusion_model"]["params"]["faults"]["crash"] == []
 
 
 def test_an_empty_params_is_as_good_as_none(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_plug_ins_are_looked_up_at_the_first_use(site: Path) -> None:
         ("broken_one:COLOUR", "import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("broken_one:COLOUR", "raise RuntimeError('no licence')", "RuntimeError: no licence"),
         ("broken_one:COLOUR", "raise SystemExit(3)", "SystemExit: 3"),
+        ("broken_one:COLOUR", "raise GeneratorExit", "GeneratorExit: "),
         ("broken_one:COLOR", "", "AttributeError"),
         ("not a module", "", "AttributeError"),
         (
@@ -113,6 +114,27 @@ def test_a_broken_plug_in_is_named_with_its_package_and_hurts_no_other(
     assert "green" in registry().names()
     assert list(registry().all()) == ["red", "blue", "sound"]
     assert registry().get("crimson") is RED
+
+
+def test_a_broken_plug_in_is_imported_once(site: Path) -> None:
+    source = "import time, pathlib\npathlib.Path(__file__ + str(time.monotonic_ns())).touch()\nraise RuntimeError"
+    install(site, "pkg_slow", GROUP, {"slow": "pkg_slow:COLOUR"}, source)
+    colours = registry()
+    messages = []
+    for _ in range(3):
+        with pytest.raises(PluginError) as caught:
+            colours.get("slow")
+        messages.append(str(caught.value))
+        assert list(colours.all()) == ["red", "blue"]
+    assert len(set(messages)) == 1
+    assert len(list(site.glob("pkg_slow.py?*"))) == 1
+
+
+def test_a_package_without_metadata_is_named_by_its_module(site: Path) -> None:
+    install(site, "pkg_nameless", GROUP, {"pale": "pkg_nameless:COLOUR"}, "")
+    (site / "pkg_nameless-1.2.dist-info" / "METADATA").unlink()
+    assert registry().package("pale") == "pkg_nameless"
+    assert error_of("pale").startswith(f"{GROUP}: 'pale' of the package pkg_nameless (pkg_nameless:COLOUR) cannot")
 
 
 def test_a_plug_in_with_the_name_of_a_built_in_one_is_an_error_that_names_both(site: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workers.interface import ModelError
-from workers.models.declaration import Key
+from workers.models.declaration import Key, is_range
 from workers.models.keys import REWARD_KEYS, judging_conflicts
 
 _KEYS = [key for key in REWARD_KEYS if key.affects in {"run", "speed"}]
@@ -63,9 +63,6 @@ def _fits(key: Key, value: Any) -> bool:
     if key.kind == "choice":
         return value in key.choices
     if key.kind == "range":
-        pair = (
-            isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
-        )
-        return pair and value[0] < value[1]
+        return is_range(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
     return (value is None and key.default is None) or (whole and (key.low or 0) <= value <= (key.high or value))
