@@ -116,8 +116,7 @@ def _raw_sections(source: YamlSource, findings: Findings) -> dict[str, dict[str,
         elif value is None:
             continue
         elif not isinstance(value, dict):
-            findings.problems.append(Problem(name, f"must be a mapping, found {shown(value)}{where}"))
-            findings.wrong.add((name,))
+            findings.refuse((name,), f"must be a mapping, found {shown(value)}{where}")
         else:
             raw[name] = value
     return raw
@@ -183,9 +182,8 @@ def _prompts(source: YamlSource, raw: Mapping[str, Any], findings: Findings) -> 
         try:
             check_name(category)
         except ValueError as error:
-            findings.problems.append(
-                Problem(dotted(at), f"the category's name {printable(str(error))}{source.where(at)}")
-            )
+            message = f"the category's name {printable(str(error))}{source.where(at)}"
+            findings.problems.append(Problem(dotted(at), message))
         if not isinstance(entry, dict):
             message = f"must be a mapping with system_prompt and user_prompt_template, found {shown(entry)}"
             findings.problems.append(Problem(dotted(at), message + source.where(at)))

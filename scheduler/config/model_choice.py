@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic
 
 from scheduler.config.catalog import all_keys, type_name
 from scheduler.config.models import Family, ModelSectionT
-from scheduler.config.problems import Location, Problem, dotted, listing, nearest, shown
+from scheduler.config.problems import Location, dotted, listing, nearest, shown
 from scheduler.config.reading.yaml_source import YamlSource
 from scheduler.config.validation import Findings
 from workers.models.plugins import PluginError
@@ -41,8 +41,8 @@ def choose(
     except KeyError:
         return _unknown_type(family, wanted, rest, source, findings)
     except PluginError as error:
-        problem = Problem("", f"{error}{source.where((family.section, 'type'))}")
-        return _guessed(family, family.default, problem, rest, findings)
+        findings.refuse((family.section, "type"), f"{error}{source.where((family.section, 'type'))}")
+        return _guessed(family, family.default, rest)
     notices: tuple[str, ...] = ()
     name = type_name(kind)
     if class_path is not None:
@@ -51,8 +51,7 @@ def choose(
             notices = (f"{dotted(at)}: {shown(class_path)} is of the old system and is ignored; {name} is built in",)
         else:
             message = f"is given beside type {name}, which is built in{source.where(at)}"
-            findings.problems.append(Problem(dotted(at), message, "keep one of the two"))
-            findings.wrong.add(at)
+            findings.refuse(at, message, "keep one of the two")
     return Choice(kind, {"type": name, **rest}, notices)
 
 
@@ -65,8 +64,7 @@ def _without_type(
     old = isinstance(class_path, str) and class_path.startswith(_OLD_SYSTEM)
     if old and (name := family.type_of_old_class(str(class_path).rpartition(".")[2])):
         message = f"{shown(class_path)} is a class of the old system{source.where(at)}"
-        findings.problems.append(Problem(dotted(at), message, f"write `type: {name}` instead"))
-        findings.wrong.add(at)
+        findings.refuse(at, message, f"write `type: {name}` instead")
         return Choice(family.named(name), rest)
     return Choice(family.own(), {"class_path": class_path, **rest})
 
@@ -75,19 +73,15 @@ def _unknown_type(
     family: Family[ModelSectionT], wanted: object, rest: dict[str, Any], source: YamlSource, findings: Findings
 ) -> Choice[ModelSectionT]:
     known = [*family.types(), *family.spellings()]
-    where = source.where((family.section, "type"))
-    message = f"there is no {family.role} of type {shown(wanted)}{where}; there are {listing(known)}"
+    at: Location = (family.section, "type")
+    message = f"there is no {family.role} of type {shown(wanted)}{source.where(at)}; there are {listing(known)}"
     guess = nearest(wanted, known) if isinstance(wanted, str) else None
     hint = f"did you mean `{guess}`?" if guess else "for a class of your own leave `type` out"
-    return _guessed(family, guess or family.default, Problem("", message, hint), rest, findings)
+    findings.refuse(at, message, hint)
+    return _guessed(family, guess or family.default, rest)
 
 
-def _guessed(
-    family: Family[ModelSectionT], name: str, problem: Problem, rest: dict[str, Any], findings: Findings
-) -> Choice[ModelSectionT]:
+def _guessed(family: Family[ModelSectionT], name: str, rest: dict[str, Any]) -> Choice[ModelSectionT]:
     """The type that was probably meant, so that the rest of the section can be checked."""
-    at: Location = (family.section, "type")
-    findings.problems.append(replace(problem, path=dotted(at)))
-    findings.wrong.add(at)
     keys = frozenset(key.name for key in all_keys() if key.path.startswith(f"{family.section}."))
     return Choice(family.named(name), rest, foreign=keys)

@@ -53,6 +53,11 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     wrong: set[Location] = field(default_factory=set)
 
+    def refuse(self, location: Location, message: str, hint: str | None = None) -> None:
+        """Add a problem with a value that is ignored from here on."""
+        self.problems.append(Problem(dotted(location), message, hint))
+        self.wrong.add(location)
+
     def hides(self, location: Location) -> bool:
         """Whether a problem at this location would only follow from one that is reported already."""
         return any(location[:end] in self.wrong for end in range(1, len(location) + 1))

@@ -74,17 +74,15 @@ def _overall(report: Report) -> list[str]:
 def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
     lines = ["## Category Statistics", ""]
     named = [(escape(name, 100), group) for name, group in report.category_statistics.items()]
-    rows = [_table_row(name, group, metrics) for name, group in [*named, ("**Overall**", report.overall)]]
+    rows = []
+    for name, group in [*named, ("**Overall**", report.overall)]:
+        counts = [group.num_samples, group.num_failed, group.num_missing]
+        rows.append([name, *(metric_text(group, metric) for metric in metrics), *map(str, counts)])
     headings = ["Category", *(METRIC_LABELS[metric] for metric in metrics), "Count", "Failed", "Missing"]
     lines += table(headings, rows)
     for name, group in named:
         lines += ["", f"### {name}", *_category(group, metrics)]
     return lines
-
-
-def _table_row(name: str, group: Group, metrics: Sequence[str]) -> list[str]:
-    counts = [group.num_samples, group.num_failed, group.num_missing]
-    return [name, *(metric_text(group, metric) for metric in metrics), *map(str, counts)]
 
 
 def _category(group: Group, metrics: Sequence[str]) -> list[str]:

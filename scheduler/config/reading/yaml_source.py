@@ -101,9 +101,8 @@ def _read_text(file: Path) -> str:
         raise _broken(file, f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}") from error
     if bad := re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text):
         line, column = text.count("\n", 0, bad.start()) + 1, bad.start() - text.rfind("\n", 0, bad.start())
-        raise _broken(
-            file, f"line {line}, column {column}: the control character {bad.group()!r} is not allowed in YAML"
-        )
+        place = f"line {line}, column {column}"
+        raise _broken(file, f"{place}: the control character {bad.group()!r} is not allowed in YAML")
     return text
 
 
@@ -144,9 +143,8 @@ class _Measure:
         if depth + height > MAX_DEPTH:
             raise _broken(self._file, f"line {line}: nested deeper than {MAX_DEPTH} levels")
         if nodes > MAX_NODES or characters > MAX_CHARACTERS:
-            raise _broken(
-                self._file, f"line {line}: more than {MAX_NODES} values or 8 MiB of text once its aliases expand"
-            )
+            too_much = f"more than {MAX_NODES} values or 8 MiB of text once its aliases expand"
+            raise _broken(self._file, f"line {line}: {too_much}")
         return nodes, characters, height
 
 

@@ -59,7 +59,7 @@ class ValueReader:
             word, line = str(key_node.value), key_node.start_mark.line + 1
             if isinstance(key_node, ScalarNode) and word in own:
                 message = f"is there twice: in line {own[word]} and in line {line}"
-                self.problems.append(Problem(dotted((*at, word)), message, "remove one of the two"))
+                self._report((*at, word), message, "remove one of the two")
                 continue
             own[word] = line
             self._enter(result, key_node, value_node, at)
@@ -96,26 +96,22 @@ class ValueReader:
             if node.tag == _FLOAT:
                 return float(re.sub(r"(?i)\.(inf|nan)$", r"\1", text))
         except ValueError:
-            where = f"(line {node.start_mark.line + 1})"
-            self.problems.append(Problem(dotted(at), f"{printable(text, 40)} is too long for a number {where}"))
+            self._report(at, f"{printable(text, 40)} is too long for a number (line {node.start_mark.line + 1})")
             return None
         return self._refused_tag(node, at)
 
     def _key(self, node: Node, at: Location) -> str | None:
         line = node.start_mark.line + 1
         if not isinstance(node, ScalarNode):
-            self.problems.append(
-                Problem(dotted(at), f"a key must be a single word, found a list or mapping (line {line})")
-            )
+            self._report(at, f"a key must be a single word, found a list or mapping (line {line})")
             return None
         word = str(node.value)
         if node.tag in (_STR, _INT):
             return word
         read_as = {_NULL: "null", _BOOL: "true" if word.casefold() in _TRUE else "false", _FLOAT: "a number"}
-        message = (
-            f"YAML reads the bare key {printable(word)!r} as {read_as.get(node.tag, 'something else')} (line {line})"
-        )
-        self.problems.append(Problem(dotted((*at, word)), message, f'put it into quotes: "{printable(word)}"'))
+        meaning = read_as.get(node.tag, "something else")
+        message = f"YAML reads the bare key {printable(word)!r} as {meaning} (line {line})"
+        self._report((*at, word), message, f'put it into quotes: "{printable(word)}"')
         return word
 
     def _merged(self, node: MappingNode, at: Location) -> list[tuple[Node, Node]]:
@@ -126,8 +122,7 @@ class ValueReader:
             sources = value_node.value if isinstance(value_node, SequenceNode) else [value_node]
             for source in sources:
                 if not isinstance(source, MappingNode):
-                    line = key_node.start_mark.line + 1
-                    self.problems.append(Problem(dotted((*at, "<<")), f"must name a mapping (line {line})"))
+                    self._report((*at, "<<"), f"must name a mapping (line {key_node.start_mark.line + 1})")
                     continue
                 for merged_key, merged_value in [*_own_pairs(source), *self._merged(source, at)]:
                     pairs.setdefault(str(merged_key.value), (merged_key, merged_value))
@@ -135,7 +130,10 @@ class ValueReader:
 
     def _refused_tag(self, node: Node, at: Location) -> None:
         message = f"the tag {printable(node.tag)} is not accepted (line {node.start_mark.line + 1})"
-        self.problems.append(Problem(dotted(at), message, "write the plain value"))
+        self._report(at, message, "write the plain value")
+
+    def _report(self, at: Location, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(dotted(at), message, hint))
 
 
 def _own_pairs(node: MappingNode) -> list[tuple[Node, Node]]:
