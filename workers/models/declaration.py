@@ -170,10 +170,9 @@ SHARED_KEYS: Mapping[Role, tuple[str, ...]] = {
 
 def is_range(value: object) -> bool:
     """Whether this is what a key of the kind ``range`` takes."""
-    if not (isinstance(value, list | tuple) and len(value) == 2):
+    if not (isinstance(value, list | tuple) and len(value) == 2 and {*map(type, value)} <= {int, float}):
         return False
-    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in value)
-    return numbers and bool(-_RANGE_LIMIT < value[0] < value[1] < _RANGE_LIMIT)
+    return bool(-_RANGE_LIMIT < value[0] < value[1] < _RANGE_LIMIT)
 
 
 def with_keys(keys: Sequence[Key], *own: Key) -> tuple[Key, ...]:

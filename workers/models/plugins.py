@@ -95,8 +95,7 @@ class Registry(Generic[T]):
     def _load(self, name: str) -> T:
         if name not in self._loaded:
             self._loaded[name] = self._try(name, self._entries[name])
-        loaded = self._loaded[name]
-        if isinstance(loaded, PluginError):
+        if isinstance(loaded := self._loaded[name], PluginError):
             raise loaded.with_traceback(None)
         return loaded
 
