@@ -10,21 +10,18 @@ import argparse
 import json
 import types
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from scheduler.config.catalog import (
-    PER_ASPECT,
-    PER_CATEGORY,
     SECTIONS,
     KeyPlace,
     all_keys,
     bounds,
     classes,
-    nested_section,
     type_name,
 )
 from scheduler.config.models import FAMILIES
@@ -33,60 +30,50 @@ from scheduler.config.values import Allowed, Section
 FILE = Path(__file__).resolve().parents[1] / "docs" / "config-reference.md"
 
 _FAMILIES = {family.section: family for family in FAMILIES.values()}
-_LEFT_OUT = "left out"
+_NONE = "-"
 _HEAD = """\
 # Every key of a config
 
 `python -m scripts.config_reference` writes this page from the definitions in the code.
-[configuration.md](configuration.md) explains how the sections work together; `configs/template.yaml` is a file to copy
-from.
+[configuration.md](configuration.md) explains the sections; `configs/template.yaml` is a file to copy from.
 
-A heading is the path of a mapping, its table has the keys. Errors name a key by both: `scheduler.max_attempts`. A key
-that a file leaves out has its default; *left out* means that it then has no value. The column *for* has the values of
-`type` that have the key, if not all do; `class_path` is your own model, which may have further keys. `identity` and
-`simulated` accept every key of the real types and ignore those that do not apply.
+A heading is the path of a mapping. The default `-` means no value. The column *for* has the values of `type` that have
+the key, if not all do; a `class_path` may have further keys. `identity` and `simulated` accept all keys of the other
+types and ignore those that do not apply; `simulated` has [more](#params-of-simulated-models).
 """
+_SIMULATED = "simulated"
 
 
 def reference() -> str:
     """The whole page."""
     parts = [_HEAD]
+    simulated: dict[str, list[_Row]] = {}
     for section in SECTIONS:
         keys = [key for key in all_keys(builtin=True) if key.path.split(".")[0] == section]
-        for number, parent in enumerate(dict.fromkeys(key.path.rpartition(".")[0] for key in keys)):
-            level = "##" if number == 0 else "###"
-            below = [key for key in keys if key.path.rpartition(".")[0] == parent]
-            parts.append(
-                f"{level} {_heading(parent)}\n\n{_purpose(section, parent, keys)}\n\n{_tables(section, below)}"
-            )
+        every = [type_name(kind) for kind in classes(section, builtin=True)]
+        top = keys[0].path.rpartition(".")[0]
+        for parent in dict.fromkeys(key.path.rpartition(".")[0] for key in keys):
+            rows = list(_rows(section, [key for key in keys if key.path.rpartition(".")[0] == parent]))
+            alone = [replace(row, owners=(section,)) for row in rows if row.owners == (_SIMULATED,)]
+            simulated.setdefault(parent.removeprefix(f"{section}."), []).extend(alone)
+            heading = f"## `{parent}`\n\n{classes(section)[0].purpose}" if parent == top else f"### `{parent}`"
+            if len(rows) > len(alone):
+                parts.append(f"{heading}\n\n{_table([row for row in rows if row.owners != (_SIMULATED,)], every)}")
+    for parent, rows in simulated.items():
+        if rows:
+            level = "###" if "." in parent else "##"
+            parts.append(f"{level} `{parent}` of simulated models\n\n{_table(_merged(rows), list(_FAMILIES))}")
     return "\n".join(parts)
 
 
-def _heading(path: str) -> str:
-    return f"`{path}`"
-
-
-def _purpose(section: str, parent: str, keys: Sequence[KeyPlace]) -> str:
-    """What the mapping at ``parent`` is for."""
-    if parent in (section, f"{section}.{PER_CATEGORY}"):
-        return classes(section)[0].purpose
-    holder = next(key for key in keys if key.path == parent.removesuffix(f".{PER_ASPECT}"))
-    held = nested_section(holder.field.annotation)
-    return (held.purpose if held is not None else "") or holder.field.description or ""
-
-
-def _tables(section: str, keys: Sequence[KeyPlace]) -> str:
-    """The keys of one mapping; those of simulated models alone have a table of their own."""
-    every = [type_name(kind) for kind in classes(section, builtin=True)]
-    rows = list(_rows(section, keys))
-    real = [row for row in rows if row.owners != ("simulated",)]
-    simulated = [row for row in rows if row.owners == ("simulated",)]
-    if not real:
-        return _table(simulated, ["simulated"])
-    parts = [_table(real, every)]
-    if simulated:
-        parts.append(f"Only for `type: simulated`:\n\n{_table(simulated, ['simulated'])}")
-    return "\n".join(parts)
+def _merged(rows: Iterable[_Row]) -> list[_Row]:
+    """Rows that differ only in their owners become one."""
+    merged: dict[_Row, _Row] = {}
+    for row in rows:
+        key = replace(row, owners=())
+        merged[key] = replace(row, owners=(*(merged[key].owners if key in merged else ()), *row.owners))
+    names = [row.name for row in merged]
+    return sorted(merged.values(), key=lambda row: names.index(row.name))
 
 
 @dataclass(frozen=True)
@@ -120,7 +107,7 @@ def _type_key(section: str) -> tuple[str, str, str]:
 
 def _plain_key(key: KeyPlace) -> tuple[str, str, str]:
     if key.name == "class_path":
-        return "`package.module.Class`", _LEFT_OUT, f"Instead of `type`. {key.field.description}"
+        return "`package.module.Class`", _NONE, f"Instead of `type`. {key.field.description}"
     return _value(key.field), _default(key.field), key.field.description or ""
 
 
@@ -145,7 +132,7 @@ def _words(words: Iterable[str]) -> str:
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None:
-        return _LEFT_OUT
+        return _NONE
     if isinstance(value, Section):
         return "see below"
     return f"`{json.dumps(value, ensure_ascii=False, default=str)}`" if value != " " else '`" "`, a blank'
@@ -175,9 +162,9 @@ def _in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin is tuple:
         return f"list of {_in_words(arguments[0])}"
     if origin is dict:
-        return "mapping, see below"
+        return "mapping"
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return "mapping, see below"
+        return "mapping"
     return _PLAIN[annotation]
 
 

@@ -13,17 +13,18 @@ from scripts.config_reference import FILE, main, reference
 from workers.models.keys import MAX_SEED
 
 PAGE = FILE.read_text(encoding="utf-8")
-_MAPPING = re.compile(r"^##+ `([^`]+)`$", re.MULTILINE)
+_MAPPING = re.compile(r"^##+ `([^`]+)`(?: of simulated models)?$", re.MULTILINE)
 
 
 def rows_of(path: str) -> dict[str, str]:
-    """Key to the text of its rows, in the part of the page that is about the mapping at ``path``."""
+    """Key to the text of its rows, in the parts of the page that are about the mapping at ``path``."""
     parts = _MAPPING.split(PAGE)
-    text = dict(zip(parts[1::2], parts[2::2], strict=True))[path]
-    found: dict[str, str] = {}
+    texts = dict(zip(parts[1::2], parts[2::2], strict=True))
+    text = "".join(texts[name] for name in (path, path.partition(".")[2]) if name in texts)
+    rows: dict[str, str] = {}
     for name, rest in re.findall(r"^\| `(\w+)` \|(.*)\|$", text, re.MULTILINE):
-        found[name] = found.get(name, "") + rest
-    return found
+        rows[name] = rows.get(name, "") + rest
+    return rows
 
 
 def test_the_page_is_what_would_be_written_now(capsys: pytest.CaptureFixture[str]) -> None:
