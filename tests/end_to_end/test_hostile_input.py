@@ -8,59 +8,17 @@ import json
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.end_to_end.measured import MEGABYTE, measured
 from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
-
-MEGABYTE = 2**20
-
-
-@dataclass(frozen=True)
-class Measured:
-    """How a command ended, and the most memory that its own process had."""
-
-    code: int
-    output: str
-    peak: int
-
-
-def measured(user: User, *arguments: str | Path) -> Measured:
-    """Run a command; it must not die of an exception, whatever it was given."""
-    if arguments[0] == "run":
-        arguments = (*arguments, *user.pool_options)
-    with (user.folder / "said").open("w+", encoding="utf-8", errors="replace") as said:
-        command = [sys.executable, "-m", "scheduler", *map(str, arguments)]
-        code = subprocess.call(
-            [sys.executable, "-c", _MEASURE, str(user.folder / "peak"), *command],
-            cwd=user.folder,
-            env=user.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        said.seek(0)
-        output = said.read()
-    assert "Traceback" not in output, output
-    return Measured(code, output, int((user.folder / "peak").read_text()) * 1024)
-
-
-_MEASURE = """
-import pathlib, resource, subprocess, sys
-code = subprocess.call(sys.argv[2:])
-pathlib.Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
-sys.exit(code)
-"""
-"""A small process between: the kernel counts what the parent had at the fork into the peak of the child."""
 
 
 def files_below(*folders: Path) -> set[Path]:

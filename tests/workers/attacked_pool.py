@@ -15,7 +15,7 @@ from protocol.pool import read_pool_card, read_worker_cards
 from protocol.processes import create_time
 from scripts.place import Place
 from tests.waiting import wait_until
-from tests.workers.test_worker_process import Client
+from tests.workers.worker_process import Client
 
 SPEC = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0})
 
