@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 from scheduler.config.problems import did_you_mean
@@ -19,6 +20,9 @@ def missing_class(class_path: str) -> tuple[str, str | None] | None:
     for depth in range(1, len(parts) + 1):
         name = ".".join(parts[:depth])
         spec = PathFinder.find_spec(name, search)
+        if spec is None and depth == 1:
+            # An editable installation brings a finder of its own. Finding a top-level module imports nothing.
+            spec = find_spec(name)
         if spec is None:
             return f"there is no module {name}", "it must be importable from the working directory, or installed"
         search = list(spec.submodule_search_locations or ())
