@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -57,11 +58,20 @@ def score_identity(
 
 def _prompt_values(prompt: Prompt) -> dict[str, Any]:
     values: dict[str, Any] = msgspec.to_builtins(prompt)
-    for field in msgspec.structs.fields(prompt):
-        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-        if field.name not in _PROMPT_FIELDS and getattr(prompt, field.name) == default:
+    for field, default in _later_fields(type(prompt)):
+        if getattr(prompt, field.name) == default:
             del values[field.encode_name]
     return values
+
+
+@cache
+def _later_fields(kind: type[Prompt]) -> list[tuple[msgspec.structs.FieldInfo, Any]]:
+    """Each field that was added later, with its default. Cached: reading the fields takes longer than the hash."""
+    return [
+        (field, field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
+        for field in msgspec.structs.fields(kind)
+        if field.name not in _PROMPT_FIELDS
+    ]
 
 
 def _hash(parts: list[Any]) -> str:

@@ -50,17 +50,17 @@ def judged_row(
         )
 
     low, high = task.score_range
-    prompts = task.prompts(unit)
-    if len(judgements) != len(prompts):
-        return failed("error", f"the reward gave {len(judgements)} judgements for {len(prompts)} prompts")
+    aspects = task.aspects(unit)
+    if len(judgements) != len(aspects):
+        return failed("error", f"the reward gave {len(judgements)} judgements for {len(aspects)} prompts")
     scores: dict[str, float] = {}
-    for prompt, judgement in zip(prompts, judgements, strict=True):
+    for aspect, judgement in zip(aspects, judgements, strict=True):
         if judgement.score is None:
             reply = f" - the reply was: {judgement.response}" if judgement.response else ""
             return failed(judgement.kind or "error", f"{judgement.message or 'the reward gave no judgement'}{reply}")
         if not low <= judgement.score <= high:
             return failed("out_of_range", f"a score of {judgement.score}, outside of {low:g} to {high:g}")
-        scores[prompt.aspect] = judgement.score
+        scores[aspect] = judgement.score
     rule = task.combine(unit)
     return ScoredRow(
         **unit.edit._asdict(),

@@ -47,6 +47,10 @@ class Task:
         templates = self.prompts_of(unit.edit.category).templates
         return tuple(template.render(pair.description, pair.instruction) for template in templates)
 
+    def aspects(self, unit: ScoreUnit) -> tuple[str, ...]:
+        """Return the aspect of each prompt about the edit, in the prompts' order."""
+        return tuple(template.aspect for template in self.prompts_of(unit.edit.category).templates)
+
     def combine(self, unit: ScoreUnit) -> Combine | None:
         """Return how the aspects of this unit make one score; None if it has no aspects."""
         rules = self.prompts_of(unit.edit.category)
