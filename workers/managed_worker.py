@@ -22,7 +22,6 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Link
-from workers.peers import LAUNCHER
 from workers.spawn import log_path, spawn
 from workers.supervision import StopRestarting, Supervision
 
@@ -123,7 +122,7 @@ class ManagedWorker:
         life.link = Link(self._context, endpoint)
         life.link.send(
             m.Hello(
-                run=LAUNCHER,
+                run=m.LAUNCHER,
                 incarnation=self.incarnation,
                 protocol_version=PROTOCOL_VERSION,
                 version=VERSION,
@@ -159,7 +158,7 @@ class ManagedWorker:
             return  # it has not introduced itself yet; then it will be sent
         life.link.send(
             m.Load(
-                run=LAUNCHER,
+                run=m.LAUNCHER,
                 incarnation=self.incarnation,
                 epoch=epoch,
                 spec=self.plan.spec,
@@ -192,7 +191,7 @@ class ManagedWorker:
             life.introduction_deadline = now + _END_SECONDS
         elif life.link is not None and now - life.last_heartbeat > self._pool.heartbeat_seconds:
             life.last_heartbeat = now
-            life.link.send(m.Heartbeat(run=LAUNCHER, incarnation=self.incarnation))
+            life.link.send(m.Heartbeat(run=m.LAUNCHER, incarnation=self.incarnation))
 
     def stop(self, *, now: bool) -> None:
         """End it: after its current job, or at once."""

@@ -20,9 +20,6 @@ from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
 
-LAUNCHER = "launcher"
-"""The run id of the pool's launcher, which never has jobs."""
-
 MAX_RUNS = 256
 
 _SHORTEST_HEARTBEAT = 0.01
@@ -86,7 +83,7 @@ class Peers:
     @property
     def runs(self) -> int:
         """The number of connected runs."""
-        return sum(run != LAUNCHER for run in self._peers)
+        return sum(run != m.LAUNCHER for run in self._peers)
 
     @property
     def shortest_heartbeat(self) -> float:
@@ -162,7 +159,7 @@ class Peers:
         """
         if len(self._peers) < MAX_RUNS:
             return True
-        idle = [run for run in self._peers if run != LAUNCHER and not any(self._bench.jobs.unfinished(run))]
+        idle = [run for run in self._peers if run != m.LAUNCHER and not any(self._bench.jobs.unfinished(run))]
         if idle:
             longest = min(idle, key=lambda run: self._peers[run].last_heard)
             self.strangers.record_drop("dropped a run to make room for another one", repr(longest)[:100])
@@ -196,7 +193,7 @@ class Peers:
                 self._refuse_stranger(claim.identity, claim.hello, "unknown_run", "this run has another connection")
 
     def _drop_silent(self, run: str, why: str) -> None:
-        if run == LAUNCHER:
+        if run == m.LAUNCHER:
             return  # the life socket tells of the launcher's end
         if self._peers[run].had_jobs:
             log.warning("run %.100r %s: dropped", run, why)
@@ -226,8 +223,8 @@ class Peers:
 
     def report_to_launcher(self) -> None:
         """Send the worker's state to the launcher at once."""
-        if LAUNCHER in self._peers:
-            self.send_heartbeat(LAUNCHER)
+        if m.LAUNCHER in self._peers:
+            self.send_heartbeat(m.LAUNCHER)
 
     def refuse(
         self, identity: bytes, message: m.RunMessage | m.Hello, kind: m.RefusalKind, text: str, job: str | None = None

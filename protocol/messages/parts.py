@@ -24,6 +24,8 @@ Stage = Literal["load", "edit", "score"]
 Method = Literal["json", "marked", "logits", "simulated"]
 ThumbnailOf = Literal["edit", "source"]
 MAX_BATCH = 256
+LAUNCHER = "launcher"
+"""The run id of a pool's launcher, as its workers know it. It never has jobs."""
 THUMBNAIL_SIDE = 384
 """The longest side of a thumbnail, in pixels."""
 THUMBNAIL_QUALITY = 80

@@ -8,7 +8,6 @@ from typing import Any
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.formats import FORMATS
-from scheduler.config.models import FAMILIES
 from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
 from workers.models.registry import EDITORS, REWARDS
@@ -32,6 +31,8 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _lines(registry: Registry[Any]) -> Iterator[str]:
+    from scheduler.config.models import FAMILIES  # imports pydantic, and --help does not need it
+
     for name in registry.names():
         package = registry.package(name)
         try:

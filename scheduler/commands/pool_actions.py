@@ -19,9 +19,12 @@ from protocol.codec import ProtocolError
 from protocol.pool import LAUNCHER_LOCK, PoolCard, PoolError, clear_dead_pool, try_lock
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.text import format_duration, one_line
-from scheduler.config import Config, ConfigError, Environment, Overrides, load_config
+from scheduler.config.checks.environment import Environment
 from scheduler.config.devices import visible_gpus
+from scheduler.config.document import Config
 from scheduler.config.layout import Layout, resolve_layout
+from scheduler.config.loading import Overrides, load_config
+from scheduler.config.problems import ConfigError
 from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool.pool_plan import pool_plan
 from scheduler.pool.watch import PoolWatch

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from protocol.pool import PoolError
 from scheduler.commands.dry_run import pairs_by_category, show_dry_run
-from scheduler.config import ConfigError, Overrides
+from scheduler.config.loading import Overrides
+from scheduler.config.problems import ConfigError
 from scheduler.pool.client import find
 from scheduler.run.options import RunOptions, resume_problem
 from scheduler.run.prepare import Prepared, prepare

@@ -6,8 +6,8 @@ import psutil
 
 from protocol import messages as m
 from protocol.plan import PoolPlan, WorkerPlan
-from scheduler.config import Config
 from scheduler.config.checks.model_lookup import weight_bytes
+from scheduler.config.document import Config
 from scheduler.config.interpreters import worker_command
 from scheduler.config.layout import Layout
 from scheduler.config.models import ModelSection

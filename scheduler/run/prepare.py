@@ -12,10 +12,12 @@ from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
 from scheduler.benchmark.formats import FORMATS
 from scheduler.benchmark.load import format_named
-from scheduler.config import Config, Environment, Overrides, Problem, category_problems, load_config
+from scheduler.config.checks.environment import Environment, category_problems
 from scheduler.config.devices import visible_gpus
+from scheduler.config.document import Config
 from scheduler.config.layout import Layout, resolve_layout
-from scheduler.config.problems import did_you_mean
+from scheduler.config.loading import Overrides, load_config
+from scheduler.config.problems import Problem, did_you_mean
 from scheduler.run.options import keeps_images
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from protocol.messages import Role
-from scheduler.config import Config
+from scheduler.config.document import Config
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
 from scheduler.stages.clock import StageClock
 from scheduler.stages.costs import CostLine, KnownCosts

@@ -9,7 +9,7 @@ from typing import Any
 from protocol.messages import Prompt
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.config import Config
+from scheduler.config.document import Config
 from scheduler.config.prompts import CategoryPrompts, Combine
 from scheduler.config.requests import (
     edit_identity_parameters,

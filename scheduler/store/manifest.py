@@ -21,8 +21,8 @@ from protocol import messages as m
 from scheduler.base.stages import BOTH_STAGES, ROLES, Stage
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.config import Config
 from scheduler.config.checks.model_lookup import local_folder
+from scheduler.config.document import Config
 from scheduler.config.layout import Layout
 from scheduler.config.requests import edit_parameters, editor_spec, optimizations, reward_spec, score_parameters
 from scheduler.store.manifest_differences import version_differences

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from scheduler.config import load_config
 from scheduler.config.layout import resolve_layout
+from scheduler.config.loading import load_config
 from scheduler.pool.pool_plan import pool_plan
 from scripts.bench.pictures import PictureBenchmark
 from scripts.bench.runs import BenchError, FinishedRun

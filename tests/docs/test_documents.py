@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from scheduler.commands.main import main
-from scheduler.config import load_config
+from scheduler.config.loading import load_config
 from tests.docs.markdown import DOCUMENTS, ROOT, anchors, fences, inline, links, read
 
 README = read(ROOT / "README.md")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Config, load_config
+from scheduler.config.document import Config
 from scheduler.config.layout import Gpu, resolve_layout
+from scheduler.config.loading import load_config
 from scheduler.pool.residency import off_device
 from tests.docs.markdown import ROOT, read
 

@@ -15,7 +15,8 @@ import pytest
 from protocol.messages import Role
 from scheduler.benchmark import load_benchmark
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.config import Config, load_config
+from scheduler.config.document import Config
+from scheduler.config.loading import load_config
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.stages.task import Task, build_task
 from scheduler.store.ledger import read_ledger

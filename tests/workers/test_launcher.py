@@ -117,3 +117,11 @@ def test_an_unreachable_client_is_dropped_and_a_listening_one_is_not(
     assert list(pool.launcher._clients) == ["listens"]
     pool.launcher._changed = True
     pool.expect("listens", m.PoolStatus)
+
+
+def test_a_launcher_imports_nothing_of_the_models() -> None:
+    program = (
+        "import sys, workers.__main__, workers.launcher\n"
+        "assert not {'torch', 'numpy', 'PIL', 'workers.interface', 'workers.holder'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

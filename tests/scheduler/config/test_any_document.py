@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.base.text import one_line
-from scheduler.config import Config, ConfigError, Environment, load_config
 from scheduler.config.catalog import all_keys
+from scheduler.config.checks.environment import Environment
+from scheduler.config.document import Config
+from scheduler.config.loading import load_config
+from scheduler.config.problems import ConfigError
 from tests.scheduler.config.test_old_configs import COMPLETE
 from tests.scheduler.config.written import write
 

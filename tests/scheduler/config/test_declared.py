@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from scheduler.config import Config, Environment, Overrides, Problem
+from scheduler.config.checks.environment import Environment
 from scheduler.config.checks.optimization_checks import refused_optimizations
+from scheduler.config.document import Config
+from scheduler.config.loading import Overrides
+from scheduler.config.problems import Problem
 from scheduler.config.requests import edit_identity_parameters, edit_parameters, editor_spec
 from tests.plugin_packages import install
 from tests.scheduler.config.written import load, only_problem, problems_of

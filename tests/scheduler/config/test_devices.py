@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.base.stages import Stage
-from scheduler.config import Config, Environment, load_config
-from scheduler.config.checks.environment import environment_problems
+from scheduler.config.checks.environment import Environment, environment_problems
 from scheduler.config.devices import select_visible, visible_gpus
+from scheduler.config.document import Config
 from scheduler.config.layout import Gpu, Layout, LayoutError, resolve_layout
+from scheduler.config.loading import load_config
 
 MULTI, SINGLE = "multi_gpu_qwen_image_edit", "qwen_image_edit"
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Config, Environment, Overrides, Problem, category_problems, load_config
-from scheduler.config.checks.environment import environment_problems
+from scheduler.config.checks.environment import Environment, category_problems, environment_problems
+from scheduler.config.document import Config
 from scheduler.config.interpreters import conda_environments, worker_command
+from scheduler.config.loading import Overrides, load_config
+from scheduler.config.problems import Problem
 from tests.scheduler.config.written import load, problems_of, write
 
 SIMULATED = "diffusion_model: {type: simulated}\nreward_model: {type: simulated}\n"

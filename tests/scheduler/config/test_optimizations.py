@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Config, Environment, Overrides, Problem
+from scheduler.config.checks.environment import Environment
+from scheduler.config.document import Config
+from scheduler.config.loading import Overrides
+from scheduler.config.problems import Problem
 from scheduler.config.requests import editor_spec, optimizations
 from scheduler.store.manifest import notes
 from tests.scheduler.config.written import load, only_problem, problems_of

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.config import ConfigError, Overrides, load_config
+from scheduler.config.loading import Overrides, load_config
+from scheduler.config.problems import ConfigError
 from scheduler.config.requests import edit_parameters
 from tests.scheduler.config.test_old_configs import COMPLETE, MULTI_GPU, MULTI_GPU_SUBPROCESS, SINGLE_GPU
 from tests.scheduler.config.written import load, problems_of, write

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import ConfigError, Environment, load_config
+from scheduler.config.checks.environment import Environment
+from scheduler.config.loading import load_config
+from scheduler.config.problems import ConfigError
 from tests.recorded import DATA, assert_as_recorded
 from tests.scheduler.config.written import write
 

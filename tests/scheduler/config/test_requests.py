@@ -8,7 +8,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from scheduler.config import ConfigError
+from scheduler.config.problems import ConfigError
 from scheduler.config.requests import (
     edit_identity_parameters,
     edit_parameters,

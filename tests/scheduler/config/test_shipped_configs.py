@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import load_config
 from scheduler.config.catalog import SECTIONS, all_keys, classes
 from scheduler.config.layout import Gpu, resolve_layout
+from scheduler.config.loading import load_config
 from scheduler.config.values import Section
 from tests.scheduler.config.written import load
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import ConfigError, Environment, category_problems, load_config
+from scheduler.config.checks.environment import Environment, category_problems
+from scheduler.config.loading import load_config
+from scheduler.config.problems import ConfigError
 from tests.scheduler.config.written import load, only_problem, problems_of, write
 
 FIFTEEN = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import ConfigError
+from scheduler.config.problems import ConfigError
 from scheduler.config.reading.yaml_source import YamlSource, read_source
 from tests.scheduler.config.written import write
 

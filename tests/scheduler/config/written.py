@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scheduler.config import Config, ConfigError, Environment, Overrides, Problem, load_config
+from scheduler.config.checks.environment import Environment
+from scheduler.config.document import Config
+from scheduler.config.loading import Overrides, load_config
+from scheduler.config.problems import ConfigError, Problem
 
 
 def write(folder: Path, text: str, name: str = "config.yaml") -> Path:

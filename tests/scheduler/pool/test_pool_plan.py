@@ -9,8 +9,9 @@ import psutil
 import pytest
 import yaml
 
-from scheduler.config import Config, load_config
+from scheduler.config.document import Config
 from scheduler.config.layout import Layout
+from scheduler.config.loading import load_config
 from scheduler.pool.pool_plan import pool_plan
 
 

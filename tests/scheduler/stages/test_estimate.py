@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.messages import Role
-from scheduler.config import Config, Environment, Overrides, load_config
+from scheduler.config.checks.environment import Environment
+from scheduler.config.document import Config
+from scheduler.config.loading import Overrides, load_config
 from scheduler.stages.clock import StageClock
 from scheduler.stages.costs import CostLine, KnownCosts
 from scheduler.stages.estimate import Estimate, Forecast, StageEstimate, edit_seconds, rough, seconds_of
