@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 BadKind = Literal[
-    "no_instruction", "bad_base64", "bad_image", "image_too_large", "bad_field", "bad_id", "duplicate_id"
+    "no_instruction", "bad_base64", "bad_image", "image_too_large", "bad_field", "bad_id", "duplicate_id",
+    "source_changed",
 ]  # fmt: skip
 
 
@@ -37,7 +38,7 @@ class SourceImage(Protocol):
     def sha256(self) -> str: ...
 
     def read(self) -> bytes:
-        """Return the encoded image; raises ``PairError`` if it was removed or replaced since it was loaded."""
+        """Return the encoded image; raises ``PairError`` (``source_changed``) if it is no longer what was loaded."""
 
 
 class ImageOpener(Protocol):

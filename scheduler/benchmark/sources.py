@@ -1,13 +1,13 @@
 """The two places of a source image: a file of its own, or a base64 string in a JSON file.
 
 Each read compares the bytes with the hash of the image that was loaded: the edit of a file that was replaced since must
-not have the old one's name.
+not have the old one's name. Whatever a read finds instead of that image, the file has changed.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,7 +35,7 @@ class FileSource:
         return cls(path, hashlib.sha256(data).hexdigest(), inspect_image(data, thorough=thorough))
 
     def read(self) -> bytes:
-        return _unchanged(_read_file(self.path), self.sha256, self.path)
+        return _unchanged(lambda: _read_file(self.path), self.sha256, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ class EmbeddedSource:
         return cls(path, offset, length, hashlib.sha256(data).hexdigest(), size)
 
     def read(self) -> bytes:
-        return _unchanged(decode_base64(_read_range(self.path, self.offset, self.length)), self.sha256, self.path)
+        return _unchanged(
+            lambda: decode_base64(_read_range(self.path, self.offset, self.length)), self.sha256, self.path
+        )
 
 
 def image_path(root: Path, name: str) -> Path:
@@ -113,7 +115,14 @@ def _read_range(path: Path, offset: int, length: int) -> Iterator[bytes]:
         raise PairError("bad_image", f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _unchanged(data: bytes, sha256: str, path: Path) -> bytes:
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise PairError("bad_image", f"{path} has changed since the benchmark was loaded; start the run again")
-    return data
+def _unchanged(read: Callable[[], bytes], sha256: str, path: Path) -> bytes:
+    """Return the image if it is the one that was loaded; else raise ``PairError`` (``source_changed``)."""
+    try:
+        data = read()
+    except PairError as error:
+        reason = error.message
+    else:
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return data
+        reason = "this is another image"
+    raise PairError("source_changed", f"{path} has changed since the benchmark was loaded: {reason}")

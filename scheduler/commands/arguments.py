@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import locale
 import math
+import os
 
 
 def positive(text: str) -> int:
@@ -23,6 +25,15 @@ def not_negative(text: str) -> float:
     if not 0.0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
     return number
+
+
+def typed(text: str) -> str:
+    """Return a text that was typed in a terminal whose encoding is not UTF-8; a path stays as it is, in bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode(locale.getencoding(), "surrogateescape")
+    return text
 
 
 def count_or_fraction(text: str) -> int | float:

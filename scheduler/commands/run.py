@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from scheduler.base.stages import BOTH_STAGES, Stage
-from scheduler.commands.arguments import count_or_fraction, positive
+from scheduler.commands.arguments import count_or_fraction, positive, typed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="the YAML file that configures the run")
     add("--data", type=Path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
-    add("--categories", nargs="+", metavar="NAME", help="only these categories")
+    add("--categories", nargs="+", type=typed, metavar="NAME", help="only these categories")
     add("--limit", type=positive, metavar="N", help="only the first N pairs of each category")
     add("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs are written")
     add("--pool", metavar="NAME", help="the pool to attach to or to launch")
@@ -43,7 +43,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-failures",
         type=count_or_fraction,
         metavar="N",
-        help="abort after more than N failed pairs: a count (5) or a fraction (0.05)",
+        help="abort after more than N failed pairs: a count (5) or a fraction (0.05); pairs that were bad before "
+        "the run do not count",
     )
     add("--trace", action="store_true", help="write a timeline, trace.json in the run's folder")
     add("--dry-run", action="store_true", help="check everything, load no model, run nothing")

@@ -113,7 +113,8 @@ class SchedulerSection(Section):
     round_size: int = Field(1, ge=1, le=1000, description="Pairs per editor and round.")
     max_failures: CountOrFraction | None = Field(
         None,
-        description="Abort after more than N failed pairs: a count (5) or a fraction (0.05); left out: never.",
+        description="Abort after more than N failed pairs: a count (5) or a fraction (0.05); left out: never. Pairs "
+        "that were bad before the run do not count.",
     )
     max_attempts: int = Field(3, ge=1, le=100, description="Starts per pair and stage that may end in its own error.")
     heartbeat_seconds: float = Field(1.0, ge=0.01, le=3600, description="Seconds between heartbeats of every process.")

@@ -249,8 +249,9 @@ class EditStage:
             if self._jobs.get(name) is not job:
                 return
             if isinstance(source, Exception):
-                kind = source.kind if isinstance(source, PairError) else "bad_image"
-                self._fail(action.editor, name, "load", kind, str(source), None, None)
+                # It was good when the benchmark was loaded: this is a failure of the run.
+                kind = source.kind if isinstance(source, PairError) else "error"
+                self._fail(action.editor, name, "edit", kind, str(source), None, None)
                 return
             client.send(
                 m.Edit(

@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from protocol.pool import read_worker_cards
 from tests.harness import TIMEOUT, Result, User
+
+GATED = """
+import fcntl
+from workers.interface import Editor, Judgement, Reward, Scores
+class _Gated:
+    def load(self, residency):
+        with open("gate") as gate:
+            fcntl.flock(gate, fcntl.LOCK_SH)
+class GatedEditor(_Gated, Editor):
+    def edit(self, request, progress):
+        return request.image
+class GatedReward(_Gated, Reward):
+    def score(self, requests, parameters, progress):
+        return Scores([Judgement(score=5.0) for request in requests])
+"""
+"""Models that are loaded once nobody holds the gate."""
+
+
+@contextlib.contextmanager
+def gate_closed(user: User) -> Iterator[None]:
+    """No model of ``gated`` is loaded within the block."""
+    with (user.folder / "gate").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
+
+
+def gated(user: User, data: Path) -> Path:
+    """A config with two editors and a reward that wait for the gate."""
+    (user.folder / "mine.py").write_text(GATED)
+    return user.config(
+        benchmark={"data_path": str(data)},
+        diffusion_model={"class_path": "mine.GatedEditor", "params": {"device_ids": ["cpu", "cpu"]}},
+        reward_model={"class_path": "mine.GatedReward", "params": {"device": "cpu"}},
+    )
+
+
+def is_planned(user: User) -> bool:
+    """Whether the newest run has its plan on disk."""
+    return any("Synchronization" in log.read_text() for log in user.output.glob("logs/*.log"))
 
 
 def pool_folder(user: User, config: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 from pathlib import Path
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from protocol.pool import read_pool_card
-from tests.end_to_end.pools import finished, pids, pool_folder
+from tests.end_to_end.pools import finished, gate_closed, gated, is_planned, pids, pool_folder
 from tests.harness import User, small_benchmark
 from tests.waiting import wait_until
 
@@ -65,38 +64,15 @@ def test_workers_stop_removes_what_a_killed_launcher_left(user: User, tmp_path: 
     wait_until(lambda: user.left_over() == [])
 
 
-GATED = """
-import fcntl
-from workers.interface import Editor, Judgement, Reward, Scores
-class _Gated:
-    def load(self, residency):
-        with open("gate") as gate:
-            fcntl.flock(gate, fcntl.LOCK_SH)
-class GatedEditor(_Gated, Editor):
-    def edit(self, request, progress):
-        return request.image
-class GatedReward(_Gated, Reward):
-    def score(self, requests, parameters, progress):
-        return Scores([Judgement(score=5.0) for request in requests])
-"""
-"""Models that are loaded once nobody holds the gate."""
-
-
 @pytest.mark.slow
 def test_a_run_whose_pool_ends_before_it_has_begun_completes_on_another(user: User, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(GATED)
-    config = user.config(
-        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json"))},
-        diffusion_model={"class_path": "mine.GatedEditor", "params": {"device_ids": ["cpu", "cpu"]}},
-        reward_model={"class_path": "mine.GatedReward", "params": {"device": "cpu"}},
-    )
-    with (tmp_path / "gate").open("w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    config = gated(user, small_benchmark(tmp_path / "data.json"))
+    with gate_closed(user):
         start = user.start("workers", "start", "--config", config)
         wait_until(lambda: read_pool_card(pool_folder(user, config)))
         run = user.start("run", "--config", config)
         # Its plan is recorded, its stages are on the screen, and all models are still being loaded.
-        wait_until(lambda: any("Synchronization" in log.read_text() for log in user.output.glob("logs/*.log")))
+        wait_until(lambda: is_planned(user))
         for process in user.processes():
             _kill_if(process, "launcher")
         finished(start)

@@ -153,9 +153,19 @@ def test_the_hash_covers_whatever_is_used(tmp_path: Path) -> None:
 def test_a_file_that_changed_since_is_noticed_when_its_image_is_read(tmp_path: Path) -> None:
     path = write_json(tmp_path, {"c": [pair()]})
     (loaded,) = load_benchmark(path).pairs
-    write_json(tmp_path, {"c": [pair(original_image_b64=base64_of(image_bytes((6, 8))))]})
-    with pytest.raises(PairError, match="has changed since the benchmark was loaded"):
-        loaded.source.read()
-    path.unlink()
-    with pytest.raises(PairError, match=r"pairs\.json cannot be read: No such file"):
-        loaded.source.read()
+    changes: dict[str, bytes | None] = {
+        "this is another image": json.dumps({"c": [pair(original_image_b64=base64_of(image_bytes((6, 8))))]}).encode(),
+        "is not a base64 letter": path.read_bytes().replace(b"[", b"[   "),
+        "the base64 text is empty": b"[]",
+        "pairs.json cannot be read: No such file": None,
+    }
+    for reason, content in changes.items():
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+        with pytest.raises(PairError) as caught:
+            loaded.source.read()
+        assert caught.value.kind == "source_changed"
+        assert "has changed since the benchmark was loaded: " in caught.value.message
+        assert reason in caught.value.message
