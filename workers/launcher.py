@@ -85,7 +85,7 @@ class Launcher:
 
     def run(self) -> None:
         """Work until stopped, or until the last run has left a pool that is not kept warm."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         self._mailbox.wake_on_signals()
         write_card(
@@ -131,7 +131,10 @@ class Launcher:
         self._end_if_unused()
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        self._mailbox.post(lambda: self._stop(now=self._stopping, why=f"signal {signal.Signals(number).name}"))
+        # A second signal hurries, but not a second SIGHUP: who lost a connection may not know how often.
+        hurries = number != signal.SIGHUP
+        name = signal.Signals(number).name
+        self._mailbox.post(lambda: self._stop(now=self._stopping and hurries, why=f"signal {name}"))
 
     def _connect_workers(self, ready: Mapping[object, int]) -> None:
         """Connect to the worker processes that have introduced themselves."""

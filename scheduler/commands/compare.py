@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scheduler.base.files import write_atomically
 from scheduler.base.text import encodable, one_line
 from scheduler.commands.arguments import not_negative
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
@@ -23,6 +23,7 @@ from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns, compare_saved_runs
 from scheduler.report.json_form import to_json
 from scheduler.report.saved_run import SavedRun
+from scheduler.report.writing import UnwrittenError, write_files
 from scheduler.terminal.say import say
 from scheduler.terminal.table import LONGEST_CATEGORY, print_table
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compares each run with the first one, pair by pair, and writes comparison_<ids>.md, .json and .html. Exit "
         "codes: 0 they were compared; 4 a run is worse than --fail-if-worse allows; 2 there is no such run, or no pair "
-        "has a score in both."
+        "has a score in both; 1 the comparison cannot be written."
     )
     parser.add_argument("run", metavar="RUN", help=f"the run that all others are compared with: {RUN}")
     parser.add_argument("others", nargs="+", metavar="RUN", help="a run to compare with it")
@@ -49,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     def show(runs: list[SavedRun]) -> int:
         folder = options.output_dir or runs[0].output_dir
-        compared = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
+        try:
+            compared = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
+        except UnwrittenError as error:
+            print(f"The comparison can't be written: {error}", file=sys.stderr)
+            return 1
         if any(comparison.worse for comparison in compared.comparisons):
             return 4
         return 0 if all(comparison.pairs for comparison in compared.comparisons) else 2
@@ -61,10 +66,15 @@ def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, l
     """Compare each run with the first one, show and write the comparison, and return it.
 
     Raises:
-        OSError: a ledger cannot be read, or the files cannot be written.
+        UnwrittenError: a file cannot be written. The comparison is shown.
+        OSError: a ledger cannot be read.
     """
     compared = compare_saved_runs(runs, limit)
-    paths = _write(compared, output_dir)
+    unwritten: UnwrittenError | None = None
+    try:
+        paths = _write(compared, output_dir)
+    except UnwrittenError as error:
+        paths, unwritten = error.written, error
     say(console, *(words.run_line(run, one_line) for run in compared.runs))
     say(console, *(f"⚠️  {note}" for note in words.note_lines(compared, one_line)), style="bold yellow")
     for comparison in compared.comparisons:
@@ -74,6 +84,8 @@ def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, l
         say(console, *words.left_out_lines(comparison, one_line))
     say(console, "", *words.verdict_lines(compared))
     say(console, *(f"Comparison: {one_line(path)}" for path in paths))
+    if unwritten is not None:
+        raise unwritten
     return compared
 
 
@@ -83,15 +95,13 @@ def _write(compared: ComparedRuns, output_dir: Path) -> list[Path]:
         # The list of all runs is too long for a file's name.
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
         name = f"{name.encode()[: _MAX_NAME_BYTES - 17].decode('utf-8', 'ignore')}_{digest}"
-    contents = {
-        output_dir / f"{name}.json": to_json(compared.report()),
-        output_dir / f"{name}.md": encodable(render_markdown(compared)).encode(),
-        output_dir / f"{name}.html": render_comparison(compared, output_dir, name),
-    }
-    output_dir.mkdir(parents=True, exist_ok=True)
-    for path, content in contents.items():
-        write_atomically(path, content)
-    return list(contents)
+    return write_files(
+        {
+            output_dir / f"{name}.json": lambda: to_json(compared.report()),
+            output_dir / f"{name}.md": lambda: encodable(render_markdown(compared)).encode(),
+            output_dir / f"{name}.html": lambda: render_comparison(compared, output_dir, name),
+        }
+    )
 
 
 def _table(comparison: Comparison) -> Table:

@@ -29,7 +29,7 @@ from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool.pool_plan import pool_plan
 from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.pool_table import pool_table
-from scheduler.terminal.say import say
+from scheduler.terminal.say import PatientConsole, say
 from scheduler.terminal.table import print_table
 
 _ANSWER_SECONDS = 10.0
@@ -37,15 +37,16 @@ _ANSWER_SECONDS = 10.0
 
 def execute_action(options: argparse.Namespace) -> int:
     """Start, stop or show the pool, and return the exit code."""
-    console = Console(highlight=False)
     overrides = Overrides(pool_name=options.pool)
     try:
         if options.action == "start":
             gpus = visible_gpus()
             config = load_config(options.config, overrides, Environment(gpus=gpus, data=False))
-            return start(console, config, resolve_layout(config, gpus), foreground=options.foreground)
+            return start(PatientConsole(highlight=False), config, resolve_layout(config, gpus), options.foreground)
         name = load_config(options.config, overrides).pool_name
-        return status(console, name) if options.action == "status" else stop(console, name, now=options.now)
+        if options.action == "status":
+            return status(Console(highlight=False), name)
+        return stop(PatientConsole(highlight=False), name, now=options.now)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -96,7 +97,7 @@ class PoolSession:
         self._context.term()
 
 
-def start(console: Console, config: Config, layout: Layout, *, foreground: bool) -> int:
+def start(console: Console, config: Config, layout: Layout, foreground: bool) -> int:
     """Launch the pool, show each load, and return 0 when all workers are ready, or 1 if one could not load."""
     name = config.pool_name
     folder, card = find(name)
@@ -107,7 +108,7 @@ def start(console: Console, config: Config, layout: Layout, *, foreground: bool)
         card = launch(folder, pool_plan(config, layout, keep=True))
         with closing(PoolSession(name, folder, card)) as session:
             failed = _wait_for_loads(console, session, interrupts)
-            if interrupts.count and not foreground:
+            if interrupts.count:
                 say(console, "Interrupted: stopping the pool.")
                 return _stop(console, session, now=True, code=130)
             say(console, f"Attach to it:  warmbench run --config {config.path} --pool {name}")
@@ -149,9 +150,8 @@ def _settled(worker: m.WorkerStatus) -> bool:
 
 def _stay(console: Console, session: PoolSession, interrupts: Interrupts, *, code: int) -> int:
     """Wait until the pool ends, or end it when interrupted."""
-    seen = interrupts.count
     while session.next_status() is not None:
-        if interrupts.count > seen:
+        if interrupts.count:
             return _stop(console, session, now=False, code=code)
     return code
 

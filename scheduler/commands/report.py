@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from scheduler.report.markdown_statistics import correlation_text, matching_line
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun, read_run
 from scheduler.report.thumbnails import fill_in
-from scheduler.report.writing import write_reports
+from scheduler.report.writing import UnwrittenError, write_reports
 from scheduler.store.human_scores import (
     HUMAN_SCORES,
     HumanScores,
@@ -31,7 +32,8 @@ from scheduler.terminal.table import final_table, print_table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes a run's reports and its pairs.csv again, from its directory alone. Exit codes: 0 every pair was done; "
-        "3 some failed or are missing; 2 there is no such run, or it or the human scores cannot be read."
+        "3 some failed or are missing; 2 there is no such run, or it or the human scores cannot be read; 1 the reports "
+        "cannot be written."
     )
     parser.add_argument("run", metavar="RUN", help=RUN)
     parser.add_argument(
@@ -45,8 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    console = Console(highlight=False)
-    return with_runs(options, lambda runs: 0 if rebuild_reports(console, runs[0], options.human_scores) else 3)
+    def rebuild(runs: list[SavedRun]) -> int:
+        try:
+            return 0 if rebuild_reports(Console(highlight=False), runs[0], options.human_scores) else 3
+        except UnwrittenError as error:
+            print(f"The reports can't be written: {error}", file=sys.stderr)
+            return 1
+
+    return with_runs(options, rebuild)
 
 
 def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None = None) -> bool:
@@ -55,7 +63,8 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
     ``human_scores`` is a file of scores that people gave; later reports of the run keep it until there is another.
 
     Raises:
-        OSError: the ledger cannot be read, or a report cannot be written.
+        UnwrittenError: a report cannot be written. The table is shown.
+        OSError: the ledger cannot be read.
         ValueError: the name of the run's folder cannot be part of a file's name, or the scores cannot be used.
     """
     given = None if human_scores is None else read_human_scores(human_scores)
@@ -66,7 +75,11 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
         if given is not None:
             _store(given, report, run.path)
         fill_in(run.path, report, lambda _: None)
-        paths = write_reports(report, run.output_dir, run.path, run.metrics)
+        unwritten: UnwrittenError | None = None
+        try:
+            paths = write_reports(report, run.output_dir, run.path, run.metrics)
+        except UnwrittenError as error:
+            paths, unwritten = error.written, error
     notes = [f"⚠️  {one_line(note)}" for note in report.notes]
     if run.is_running():
         notes.append("⚠️  The run is not over: these are its results so far. It writes its reports again at its end.")
@@ -80,6 +93,8 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
     else:
         counts = f"{overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet"
         say(console, f"INCOMPLETE: {counts}")
+    if unwritten is not None:
+        raise unwritten
     return report.status == "COMPLETE"
 
 

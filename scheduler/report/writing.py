@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scheduler.base.files import write_atomically
@@ -15,6 +15,14 @@ from scheduler.report.model import Report
 from scheduler.report.pairs_csv import pairs_csv
 
 
+class UnwrittenError(OSError):
+    """Some files could not be written; the message has each with its reason. ``written`` are the others."""
+
+    def __init__(self, problems: Sequence[str], written: list[Path]) -> None:
+        super().__init__("; ".join(problems))
+        self.written = written
+
+
 def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: Sequence[str]) -> list[Path]:
     """Write ``evaluation_report_<stamp>.json``, ``.md`` and ``.html`` into ``output_dir`` and ``pairs.csv`` into the
     run's folder, whose name is the stamp; return their paths.
@@ -23,7 +31,7 @@ def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: S
 
     Raises:
         ValueError: the stamp cannot be part of a file name, or a metric is unknown. Nothing was written.
-        OSError: a file cannot be written. No incomplete file is left.
+        UnwrittenError: a report cannot be written. All others are written, and no incomplete file is left.
     """
     stamp = run_folder.name
     if not stamp or stamp != one_line(stamp) or set("/\\") & set(stamp):
@@ -38,7 +46,22 @@ def write_reports(report: Report, output_dir: Path, run_folder: Path, metrics: S
         ),
         run_folder / "pairs.csv": lambda: pairs_csv(report),
     }
-    output_dir.mkdir(parents=True, exist_ok=True)
+    return write_files(forms)
+
+
+def write_files(forms: Mapping[Path, Callable[[], bytes]]) -> list[Path]:
+    """Write each file, into a folder that is made if it is missing, and return the paths; raises ``UnwrittenError``."""
+    written: list[Path] = []
+    problems: list[str] = []
     for path, form in forms.items():
-        write_atomically(path, form(), sync_folder=True)
-    return list(forms)
+        content = form()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content, sync_folder=True)
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror or error}")
+        else:
+            written.append(path)
+    if problems:
+        raise UnwrittenError(problems, written)
+    return written

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import select
+import shlex
 import time
 import uuid
 from typing import Literal
@@ -26,7 +27,7 @@ from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.report.build import build_report
 from scheduler.report.model import Report
 from scheduler.report.thumbnails import MAX_SECONDS, fill_in
-from scheduler.report.writing import write_reports
+from scheduler.report.writing import UnwrittenError, write_reports
 from scheduler.run.agenda import Agenda
 from scheduler.run.course import Course, PoolEnded, TakeAnotherPool
 from scheduler.run.loop import Loop
@@ -44,7 +45,6 @@ from scheduler.store.results import Expected
 from scheduler.store.run_directory import RunDirectory, reports_locked
 from scheduler.store.trace import Trace
 from scheduler.terminal.bars import StageBars
-from scheduler.terminal.say import stdout_to_nowhere
 from scheduler.terminal.summary import print_summary
 
 log = logging.getLogger("warmbench")
@@ -99,17 +99,22 @@ class Run:
         finally:
             # Also closes what an exception left open; lingers for the last messages.
             context.destroy(linger=500)
+        report, written = None, False
         try:
             report = self._report(patient=ending == "done")
+            written = True
         except KeyboardInterrupt:
-            log.warning(
-                "Stopped while the reports were written: `warmbench report %s` writes them", self._directory.path
-            )
+            log.warning("Stopped while the reports were written. To write them: %s", self._report_command())
             return self._unfinished(EXIT_INTERRUPTED)
+        except OSError as error:
+            log.error("The reports can't be written: %s", error)
+            log.warning("The results are in the ledger. To write the reports: %s", self._report_command())
         if ending == "aborted":
             return self._unfinished(EXIT_ABORTED)
         if ending == "interrupted":
             return self._unfinished(EXIT_INTERRUPTED)
+        if not written:
+            return EXIT_ABORTED
         if "score" not in self._stages:
             command = resume_command(self._options.arguments, self._directory.stamp, stages=("score",))
             log.info("The edits are kept. To score them: %s", command)
@@ -122,6 +127,9 @@ class Run:
                 log.warning("The ledger's last line was torn (%d bytes): cut off", torn)
         else:
             self._record.write()
+
+    def _report_command(self) -> str:
+        return f"warmbench report {shlex.quote(str(self._directory.path))}"
 
     def _unfinished(self, code: int) -> int:
         log.warning("To resume: %s", resume_command(self._options.arguments, self._directory.stamp))
@@ -243,6 +251,11 @@ class Run:
     # -- the reports
 
     def _report(self, *, patient: bool) -> Report | None:
+        """Write the reports and show the table, also that of reports that cannot be written.
+
+        Raises:
+            OSError: the reports cannot be written.
+        """
         if self._options.resume and not self._course.recorded:
             log.warning("Nothing was done: the reports stay as they are")
             return None
@@ -263,21 +276,18 @@ class Run:
                 continue
             mean = "-" if group.mean is None else f"{group.mean:.3f}"
             log.info("%s: %d of %d scored, mean %s", category, group.num_samples, group.num_pairs, mean)
+        unwritten: UnwrittenError | None = None
         try:
             paths = write_reports(report, evaluation.output_dir, self._directory.path, evaluation.metrics)
-        except OSError as error:
-            log.error("The reports can't be written: %s", error)
-            return report
+        except UnwrittenError as error:
+            paths, unwritten = error.written, error
         for path in paths:
             log.info("Report: %s", path)
         seconds = time.monotonic() - self._started
         log.info("Total time: %s", format_duration(seconds))
-        try:
-            print_summary(self._console, report, paths, seconds, metrics=evaluation.metrics)
-        except OSError as error:
-            # The terminal is gone, which changes nothing about the run.
-            log.debug("The summary can't be shown: %s", error)
-            stdout_to_nowhere()
+        print_summary(self._console, report, paths, seconds, metrics=evaluation.metrics)
+        if unwritten is not None:
+            raise unwritten
         return report
 
 

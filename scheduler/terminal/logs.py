@@ -77,7 +77,8 @@ class _LineFile(logging.FileHandler):
             super().handleError(record)
         elif not self._complained:
             self._complained = True
-            print(f"warmbench: cannot write the log {self.baseFilename}: {error}", file=sys.stderr)
+            with contextlib.suppress(OSError):
+                print(f"warmbench: cannot write the log {self.baseFilename}: {error}", file=sys.stderr)
 
 
 class _ConsoleLines(logging.Handler):

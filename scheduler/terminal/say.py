@@ -17,7 +17,16 @@ def say(console: Console, *lines: str, style: str = "") -> None:
 
 
 class PatientConsole(Console):
-    """A console for runs, which go on when the reader of a pipe has left (``| head``); rich would end the process."""
+    """A console for commands that finish their work where nobody can read what they print: the reader of a pipe has
+    left (``| head``), the terminal is gone, the disk is full.
+    """
+
+    def _check_buffer(self) -> None:
+        # rich has no other place for that: it ends the process for a broken pipe, and raises any other error.
+        try:
+            super()._check_buffer()
+        except OSError:
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

@@ -87,3 +87,27 @@ def test_a_remembered_file_that_was_spoilt_is_told_and_can_be_given_anew(
     assert "Name the file again with --human-scores, or remove human_scores.csv" in capsys.readouterr().err
     assert report(run, "--human-scores", people(tmp_path)) == 0
     assert report(run) == 0
+
+
+def test_a_report_that_cannot_be_written_is_told_by_the_exit_code_and_the_table_is_shown(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked = run.parent.parent / f"evaluation_report_{run.name}.md"
+    blocked.mkdir()
+    assert report(run) == 1
+    output = capsys.readouterr()
+    assert "Overall" in output.out
+    assert f"The reports can't be written: {blocked}: Is a directory" in output.err
+    assert agreement(run) is None, "the others are written"
+    blocked.rmdir()
+    assert report(run) == 0
+
+
+def test_a_comparison_that_cannot_be_written_is_told_by_the_exit_code_and_the_table_is_shown(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run.parent.parent / f"comparison_{run.name}_{run.name}.html").mkdir()
+    assert main(["compare", str(run), str(run)]) == 1
+    output = capsys.readouterr()
+    assert "Overall" in output.out
+    assert ".html: Is a directory" in output.err

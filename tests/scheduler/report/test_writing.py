@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.model import Report
-from scheduler.report.writing import write_reports
+from scheduler.report.writing import UnwrittenError, write_reports
 from tests.scheduler.rows import edited, json_of, planned, report_of, scored
 
 STAMP = "20251023_230000"
@@ -55,11 +55,14 @@ def test_a_second_report_of_the_same_run_replaces_the_first(report: Report, run:
     assert json.loads(path.read_text(encoding="utf-8"))["status"] == "COMPLETE"
 
 
-def test_what_can_not_be_written_leaves_no_half_file(report: Report, run: Path, tmp_path: Path) -> None:
-    (tmp_path / f"evaluation_report_{STAMP}.json").mkdir()
-    with pytest.raises(IsADirectoryError):
-        write_reports(report, tmp_path, run, DEFAULT_METRICS)
-    assert files_in(tmp_path) == []
+def test_what_can_not_be_written_leaves_no_half_file_and_the_others_are_written(report: Report, run: Path) -> None:
+    output = run.parent.parent
+    blocked = output / f"evaluation_report_{STAMP}.json"
+    blocked.mkdir()
+    with pytest.raises(UnwrittenError, match=f"^{blocked}: Is a directory$") as caught:
+        write_reports(report, output, run, DEFAULT_METRICS)
+    assert files_in(output) == sorted(caught.value.written)
+    assert [path.suffix for path in caught.value.written] == [".md", ".html", ".csv"]
 
 
 @pytest.mark.parametrize("name", [".", "a\\b", "a\nb"])

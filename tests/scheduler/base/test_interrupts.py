@@ -1,0 +1,56 @@
+"""Signals are counted: one to finish, two to stop now."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from scheduler.base.interrupts import Interrupts
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Sets back what a test leaves."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_each_ctrl_c_and_each_sigterm_counts(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        for count in (1, 2):
+            signal.raise_signal(number)
+            assert interrupts.count == count
+    assert signal.getsignal(number) == before
+
+
+def test_a_lost_connection_counts_once_however_often_it_is_reported() -> None:
+    with Interrupts() as interrupts:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+        assert interrupts.count == 1
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts.count == 2
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupts.count == 2
+    signal.raise_signal(signal.SIGHUP)  # late: it must not end the process
+
+
+def test_without_a_lost_connection_the_handler_is_set_back() -> None:
+    with Interrupts():
+        pass
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_under_nohup_a_lost_connection_is_none() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupts.count == 0
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
