@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,9 +96,40 @@ def private_folder(path: Path) -> Path:
             path.mkdir(mode=0o700, parents=True)
         status = path.lstat()
     except (OSError, ValueError) as error:
-        raise PoolError(
-            f"{path} can't be made: {error}: set WARMBENCH_HOME to a folder that you may write to"
-        ) from None
+        raise _cannot_make(path, error) from None
+    _check_private(path, status)
+    return path
+
+
+def check_pool_folder(name: str) -> None:
+    """Raise the ``PoolError`` that ``pool_folder`` would raise, but make nothing."""
+    for path in (home(), home() / check_name(name)):
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            _check_can_make(path)
+            return
+        except (OSError, ValueError) as error:
+            raise _cannot_make(path, error) from None
+        _check_private(path, status)
+
+
+def _check_can_make(path: Path) -> None:
+    above = path.parent
+    while not os.path.lexists(above):
+        above = above.parent
+    try:
+        with tempfile.TemporaryFile(dir=above):  # has no name, and leaves nothing
+            pass
+    except OSError as error:
+        raise _cannot_make(path, error) from None
+
+
+def _cannot_make(path: Path, reason: object) -> PoolError:
+    return PoolError(f"{path} can't be made: {reason}: set WARMBENCH_HOME to a folder that you may write to")
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISDIR(status.st_mode):
         raise PoolError(f"{path} is not a folder (a link is not accepted either)")
     if status.st_uid != os.getuid():
@@ -106,7 +138,6 @@ def private_folder(path: Path) -> Path:
         raise PoolError(f"{path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 700 it")
     if status.st_mode & 0o700 != 0o700:
         raise PoolError(f"{path} is closed to yourself (mode {stat.S_IMODE(status.st_mode):04o}): chmod 700 it")
-    return path
 
 
 def pool_folder(name: str) -> Path:

@@ -9,8 +9,10 @@ U+200D and U+200C are kept: emoji and several scripts need them.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
+from collections.abc import Callable, Iterable
 
 _UNSAFE = re.compile(
     "["
@@ -24,6 +26,9 @@ _UNSAFE = re.compile(
 )
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 ELLIPSIS = "…"
+
+CONVERT = "if it is GBK, convert it: iconv -f GB18030 -t UTF-8 OLD > NEW"
+"""What to do with a file that is not UTF-8. GB18030 includes GBK."""
 
 
 def one_line(text: object, limit: int | None = None) -> str:
@@ -44,6 +49,20 @@ def one_line(text: object, limit: int | None = None) -> str:
 def encodable(text: str) -> str:
     """Return the text with lone halves of surrogate pairs as escapes, since UTF-8 cannot encode them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def is_gbk(pieces: Callable[[], Iterable[bytes]]) -> bool:
+    """Whether a text can be GBK and is not UTF-8. ``pieces`` gives it from its beginning, each time it is called."""
+    return not _decodes(pieces(), "utf-8") and _decodes(pieces(), "gb18030")
+
+
+def _decodes(pieces: Iterable[bytes], encoding: str) -> bool:
+    try:
+        for _ in codecs.iterdecode(pieces, encoding):
+            pass
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _visible(match: re.Match[str]) -> str:

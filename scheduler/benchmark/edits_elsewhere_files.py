@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from scheduler.base.files import file_name
-from scheduler.base.text import one_line
+from scheduler.base.text import CONVERT, one_line
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, match
 from scheduler.benchmark.pairs import PairError
@@ -118,6 +118,10 @@ def _in_list(place: Path) -> list[FoundImage]:
             if not text:
                 continue
             try:
+                text.decode()
+            except UnicodeDecodeError:
+                raise ImagesError(f"line {number} of {one_line(place, 400)} is not UTF-8; {CONVERT}") from None
+            try:
                 images.append(_entry(text, folder, number))
             except ValueError as error:
                 problems.append(f"line {number}: {error}")
@@ -131,7 +135,7 @@ def _entry(text: bytes, folder: Path, number: int) -> FoundImage:
     """Read one line of a list; raises ``ValueError`` if it is invalid."""
     try:
         entry: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"is no JSON: {one_line(error, 200)}") from error
     if not isinstance(entry, dict):
         raise ValueError('is no JSON object like {"id": "category/pair_id", "image_path": "..."}')

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import NoReturn
 
+from scheduler.base.text import CONVERT, is_gbk
+
 MAX_DEPTH = 100
 MAX_VALUES = 5_000_000
 """Keeps the reader from running for minutes; 100,000 pairs may have some twenty fields each."""
@@ -64,6 +66,9 @@ class Cursor:
         self._window_start = 0
         self._at = 0
         self._values = 0
+        self._texts_in_utf8 = 0
+        self._texts_in_another = 0
+        self._example = b""
         self._fill(4)
         start = self._window[:4]
         if not start:
@@ -158,9 +163,26 @@ class Cursor:
 
     def text(self, piece: Piece) -> str:
         """Return the text of a string (not UTF-8: lone surrogates); raises ``ValueError`` for a wrong escape."""
-        raw = self.raw(piece).decode("utf-8", "surrogateescape")
+        content = self.raw(piece)
+        try:
+            raw = content.decode()
+            self._texts_in_utf8 += not raw.isascii()
+        except UnicodeDecodeError:
+            raw = content.decode("utf-8", "surrogateescape")
+            self._texts_in_another += 1
+            self._example = self._example or content
         text: str = json.loads(f'"{raw}"', strict=False) if "\\" in raw else raw
         return text
+
+    def check_encoding(self) -> None:
+        """Raise ``JsonError`` if the texts read so far show that the file is in another encoding than UTF-8.
+
+        One text that is broken says nothing about the file; that most texts beyond ASCII are, does.
+        """
+        if self._texts_in_another > self._texts_in_utf8 and (
+            self._texts_in_another > 1 or is_gbk(lambda: [self._example])
+        ):
+            raise JsonError(f"its texts are not UTF-8, such as {self._example[:40]!r}; {CONVERT}")
 
     # -- the bytes ----------------------------------------------------------------------------------------------------
 

@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from scheduler.base.text import CONVERT, is_gbk
 from scheduler.benchmark.formats.declaration import Item
 from scheduler.benchmark.json_cursor import Cursor, JsonError, Piece
 from scheduler.benchmark.names import MAX_NAME, MAX_TEXT, checked_name, checked_text
 from scheduler.benchmark.pairs import DataError, PairError, SourceImage
 
 _BYTES_PER_CHARACTER = 12  # an astral character written as two escapes
+_PIECE = 1 << 20
 _INTEGER = re.compile(rb"-?[0-9]+")
 
 T = TypeVar("T")
@@ -67,7 +69,17 @@ def reading_json(file: Path) -> Iterator[Cursor]:
         with file.open("rb", buffering=0) as raw:
             yield Cursor(raw)
     except JsonError as error:
-        raise DataError(f"this is no JSON that can be read: {error}") from error
+        message = f"this is no JSON that can be read: {error}"
+        # The second byte of a character in GBK may be a backslash, which hides the end of a string.
+        if CONVERT not in message and is_gbk(partial(_pieces, file)):
+            message += f"; its texts are not UTF-8: {CONVERT}"
+        raise DataError(message) from error
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as raw:
+        while piece := raw.read(_PIECE):
+            yield piece
 
 
 class ItemReader:
@@ -101,6 +113,7 @@ class ItemReader:
     def finish(self) -> None:
         """Check that the file ends here, and that an item had the fields that make a pair (``DataError`` if none)."""
         self._cursor.finish()
+        self._cursor.check_encoding()
         if self._count and not self._recognized:
             raise DataError(
                 f"none of its {self._count} items has {self._names.image} or {self._names.instruction}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
@@ -46,8 +47,22 @@ def parser(commands: Collection[str] = COMMANDS.keys()) -> argparse.ArgumentPars
     return whole
 
 
+def _begin_again_in_utf8_mode() -> None:
+    """Replace the process where the locale is not UTF-8: file names and logs may hold any character. Python can change
+    that at its start only. What the terminal shows stays in its encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    if sys.stdout is not None:
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very command, without a shell
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name and return its exit code."""
+    if arguments is None:
+        _begin_again_in_utf8_mode()
     # Names from data may hold any character; one that the terminal cannot show must not end a run.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

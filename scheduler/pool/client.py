@@ -114,6 +114,8 @@ def _start(folder: Path, plan: PoolPlan, log: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
+            # Logs are UTF-8, whatever the terminal is that the pool was started in.
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},
             start_new_session=True,
         )
     assert process.stdin is not None  # noqa: S101 - a pipe was asked for
@@ -125,7 +127,7 @@ def _start(folder: Path, plan: PoolPlan, log: Path) -> subprocess.Popen[bytes]:
 def tail(log: Path) -> str:
     """The last lines of a log, and where it is."""
     try:
-        lines = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
     except OSError as error:
         return f"(no log: {error})"
     return "\n".join([*lines, f"(the whole log: {log})"])

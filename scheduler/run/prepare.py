@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from protocol.pool import PoolError, check_pool_folder, home
+from protocol.sockets import ipc_endpoint
 from scheduler.base.stages import BOTH_STAGES, Stage
+from scheduler.base.text import one_line
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
@@ -65,19 +69,22 @@ def prepare(
                 return
         if settings.data_path is None or not settings.data_path.exists():
             return  # the config's own checks report that
+        load = partial(
+            load_benchmark,
+            settings.data_path,
+            format_name=settings.format,
+            categories=settings.categories,
+            limit=settings.limit,
+        )
         try:
-            loaded.append(
-                load_benchmark(
-                    settings.data_path,
-                    format_name=settings.format,
-                    categories=settings.categories,
-                    limit=settings.limit,
-                    thorough=thorough,
-                    progress=progress,
-                )
-            )
+            benchmark = load(thorough=thorough, progress=progress)
         except DataError as error:
             yield from _explain(config, settings.data_path, error)
+            return
+        loaded.append(benchmark)
+        # What only decoding shows, a run finds out by its workers: a dry run has to answer as the run does.
+        if not (benchmark.pairs or (thorough and load().pairs)):
+            yield _all_bad(benchmark)
 
     def images_problems(config: Config) -> Iterator[Problem]:
         if images is None or not loaded:
@@ -88,10 +95,26 @@ def prepare(
             yield from (Problem("--images", problem) for problem in error.problems)
 
     gpus = visible_gpus()
-    more = (data_problems, images_problems)
+    more = (data_problems, images_problems, _pool_problems)
     config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
     layout = resolve_layout(config, gpus, stages=stages)
     return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None)
+
+
+def _all_bad(benchmark: Benchmark) -> Problem:
+    message = f"none of the {len(benchmark.bad)} pairs of {benchmark.path} can be used"
+    reasons = (f"{one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in benchmark.bad)
+    return Problem("benchmark.data_path", message, "\n      ".join(reasons))
+
+
+def _pool_problems(config: Config) -> Iterator[Problem]:
+    """Why the pool's folder cannot be made or used. Nothing is made."""
+    try:
+        check_pool_folder(config.pool_name)
+        first = "life" if config.pool.transport == "tcp" else "editor-0"
+        ipc_endpoint(home() / config.pool_name / f"{first}-{'0' * 12}.sock")
+    except (PoolError, ValueError) as error:
+        yield Problem("", str(error))
 
 
 def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:

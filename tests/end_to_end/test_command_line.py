@@ -219,3 +219,31 @@ def test_data_of_the_wrong_shape_is_a_usage_error_and_not_a_broken_pair(user: Us
         result = user.run_config(user.simulated(path))
         assert result.code == 2, f"{content}: {result.output}"
         assert "odd.json" in result.output
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--limit=1"])
+def test_places_that_cannot_be_made_are_all_reported_before_anything_is_run(
+    user: User, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "link").symlink_to("nothing")
+    user.environment["WARMBENCH_HOME"] = str(tmp_path / "file" / "pools")
+    config = user.simulated(
+        small_benchmark(tmp_path / "data.json", pairs=1), logging={"log_dir": str(tmp_path / "link")}
+    )
+    result = user.run_config(config, option, "--output-dir", tmp_path / "loop")
+
+    assert result.code == 2, result.output
+    assert "3 problems" in result.output
+    assert f"{tmp_path}/loop is a link that leads nowhere" in result.output
+    assert f"{tmp_path}/link is a link that leads nowhere" in result.output
+    assert f"{tmp_path}/file/pools can't be made: " in result.output
+    assert "set WARMBENCH_HOME to a folder that you may write to" in result.output
+
+
+def test_a_pool_whose_sockets_would_have_too_long_a_path_is_reported(user: User, tmp_path: Path) -> None:
+    user.environment["WARMBENCH_HOME"] = str(tmp_path / ("x" * 90))
+    result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1)), "--dry-run")
+    assert result.code == 2, result.output
+    assert "set WARMBENCH_HOME to a shorter folder" in result.output

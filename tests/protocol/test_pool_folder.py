@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.pool import PoolError, check_name, home, pool_folder, private_folder
+from protocol.pool import PoolError, check_name, check_pool_folder, home, pool_folder, private_folder
 
 
 @pytest.fixture
@@ -158,3 +158,32 @@ def test_an_accepted_name_never_leaves_the_folder(name: str) -> None:
     assert path.name == name
     assert len(os.fsencode(name)) <= 48
     assert name.isprintable()
+
+
+@pytest.mark.parametrize("place", ["new", "there", "under a file", "under a link to nothing", "in /proc", "too long"])
+def test_checking_a_folder_finds_what_making_it_would_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nothing")
+    (tmp_path / "there").mkdir(mode=0o700)
+    path = {
+        "new": tmp_path / "new" / "pools",
+        "there": tmp_path / "there",
+        "under a file": tmp_path / "file" / "pools",
+        "under a link to nothing": tmp_path / "link" / "pools",
+        "in /proc": Path("/proc/warmbench/pools"),
+        "too long": tmp_path / ("x" * 300),
+    }[place]
+    monkeypatch.setenv("WARMBENCH_HOME", str(path))
+    before = sorted(tmp_path.rglob("*"))
+    if place in ("new", "there"):
+        check_pool_folder("demo")
+        assert sorted(tmp_path.rglob("*")) == before
+        pool_folder("demo")
+        check_pool_folder("demo")
+    else:
+        for check in (check_pool_folder, pool_folder):
+            with pytest.raises(PoolError, match=rf"{path} can't be made: .*: set WARMBENCH_HOME"):
+                check("demo")
+        assert sorted(tmp_path.rglob("*")) == before

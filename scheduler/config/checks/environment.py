@@ -125,6 +125,7 @@ def _optimizations(config: Config) -> Found:
 def _places_to_write(config: Config) -> Found:
     places: list[tuple[tuple[str, str], Path | None]] = [
         (("evaluation", "output_dir"), config.evaluation.output_dir),
+        (("evaluation", "output_dir"), config.evaluation.output_dir / "runs"),
         (("evaluation", "image_output_dir"), config.evaluation.image_output_dir),
         (("logging", "log_dir"), config.log_dir if config.logging.save_to_file else None),
     ]
@@ -141,10 +142,11 @@ def _cannot_write(folder: Path) -> str | None:
     """Why a folder can't be written to, or made; tested with a file without a name, which leaves nothing."""
     try:
         there = folder.absolute()
-        while not there.exists():
+        while not os.path.lexists(there):
             there = there.parent
         if not there.is_dir():
-            return f"can't be made: {there} is a file" if there != folder.absolute() else "is a file, not a folder"
+            what = "a file" if there.exists() else "a link that leads nowhere"
+            return f"can't be made: {there} is {what}" if there != folder.absolute() else f"is {what}, not a folder"
         with tempfile.TemporaryFile(dir=there):
             return None
     except (OSError, ValueError) as error:

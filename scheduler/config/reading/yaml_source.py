@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from scheduler.base.text import CONVERT
 from scheduler.config.problems import ConfigError, Location, Problem, printable
 from scheduler.config.reading.yaml_values import PLAIN_WORDS, ValueReader
 
@@ -98,7 +99,7 @@ def _read_text(file: Path) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _broken(file, f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}") from error
+        raise _broken(file, f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}", CONVERT) from error
     if bad := re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text):
         line, column = text.count("\n", 0, bad.start()) + 1, bad.start() - text.rfind("\n", 0, bad.start())
         place = f"line {line}, column {column}"

@@ -65,6 +65,41 @@ def test_a_file_of_another_shape_is_told_with_what_was_found(tmp_path: Path, con
     assert message in refused(write_bytes(tmp_path, content))
 
 
+CHINESE = json.dumps(
+    {"物理": [pair(1, edit_instruction="让玻璃杯掉到地上"), pair(2, edit_instruction="把天空变成红色")]},
+    ensure_ascii=False,
+)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "gb18030", "big5", "shift_jis"])
+def test_a_file_in_another_encoding_is_one_error_that_says_how_to_convert_it(tmp_path: Path, encoding: str) -> None:
+    message = refused(write_bytes(tmp_path, CHINESE.encode(encoding, "ignore")))
+    assert "its texts are not UTF-8" in message
+    assert "iconv -f GB18030 -t UTF-8 OLD > NEW" in message
+
+
+def test_a_single_text_in_gbk_shows_what_the_file_is(tmp_path: Path) -> None:
+    content = json.dumps([pair(1, category="c"), pair(2, category="c", edit_instruction="红")], ensure_ascii=False)
+    assert "its texts are not UTF-8" in refused(write_bytes(tmp_path, content.encode("gbk")))
+
+
+def test_a_character_whose_second_byte_is_a_backslash_does_not_hide_the_encoding(tmp_path: Path) -> None:
+    content = json.dumps([pair(1, category="c", edit_instruction="誠")], ensure_ascii=False).encode("gbk")
+    assert b"\\" in content
+    message = refused(write_bytes(tmp_path, content))
+    assert "its texts are not UTF-8" in message
+    assert "iconv" in message
+
+
+def test_a_few_broken_texts_among_many_spoil_their_pairs_alone(tmp_path: Path) -> None:
+    pairs = [pair(number, edit_instruction="变成蓝色") for number in range(9)]
+    content = json.dumps({"物理": pairs}, ensure_ascii=False).encode()
+    for _ in range(3):
+        content = content.replace("变成蓝色".encode(), "变成蓝色".encode("gbk"), 1)
+    benchmark = load_benchmark(write_bytes(tmp_path, content))
+    assert (len(benchmark.pairs), {bad.kind for bad in benchmark.bad}) == (6, {"bad_field"})
+
+
 def test_a_file_that_was_cut_off_is_never_half_loaded(tmp_path: Path) -> None:
     content = json.dumps({"c": [pair("a"), pair("b")]}).encode()
     for length in range(0, len(content), 7):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,14 +131,21 @@ def test_a_class_of_ones_own_is_looked_for_without_being_imported(
         ("evaluation: {output_dir: FILE}", "evaluation.output_dir"),
         ("evaluation: {output_dir: FILE/below/it}", "evaluation.output_dir"),
         ("evaluation: {output_dir: /proc/nowhere}", "evaluation.output_dir"),
+        ("evaluation: {output_dir: LOOP}", "evaluation.output_dir"),
+        ("evaluation: {output_dir: LOOP/below/it}", "evaluation.output_dir"),
+        ("evaluation: {output_dir: DANGLING}", "evaluation.output_dir"),
+        ("evaluation: {output_dir: RUNS}", "evaluation.output_dir"),
         ("evaluation: {image_output_dir: FILE/images}", "evaluation.image_output_dir"),
         ("logging: {log_dir: FILE}", "logging.log_dir"),
     ],
 )
 def test_a_place_that_cannot_be_written_to_is_reported_once(tmp_path: Path, section: str, path: str) -> None:
-    file = tmp_path / "file"
-    file.touch()
-    found = in_environment(tmp_path, SIMULATED + section.replace("FILE", str(file)))
+    (tmp_path / "FILE").touch()
+    (tmp_path / "LOOP").symlink_to("LOOP")
+    (tmp_path / "DANGLING").symlink_to("nothing")
+    (tmp_path / "RUNS").mkdir()
+    (tmp_path / "RUNS" / "runs").symlink_to("nothing")
+    found = in_environment(tmp_path, SIMULATED + re.sub(r"[A-Z]+", rf"{tmp_path}/\g<0>", section))
     assert list(found) == [path]
 
 
