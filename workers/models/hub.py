@@ -7,17 +7,16 @@ to it, use the same revision.
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from pathlib import Path
 
 from workers.interface import ModelError
+from workers.models.model_folder import damaged_files, few, missing_files
 from workers.models.registry import known_models
 
 RESULT_SUFFIXES = (".safetensors", ".json", ".txt", ".jinja", ".model")
 """Weights, configs, vocabularies, chat templates: files that can change the results of a model."""
 
-_ENTRY_FILES = ("model_index.json", "config.json")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -25,7 +24,8 @@ def resolve_model(name: str) -> Path:
     """Return the absolute folder of the model; a model on the hub is downloaded if it is not cached.
 
     Raises:
-        ModelError: of kind ``model_not_found``; the message has the reason and, if known, the right name.
+        ModelError: of kind ``model_not_found``; the message has the reason and, if known, the right name. Of kind
+            ``load`` if a file is damaged.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -57,8 +57,8 @@ def _snapshot(name: str) -> Path:
     patterns = [f"*{suffix}" for suffix in RESULT_SUFFIXES]
     try:
         cached = Path(snapshot_download(name, local_files_only=True, allow_patterns=patterns))
-        if not _missing_files(cached):
-            return cached
+        if not missing_files(cached):
+            return _checked(cached, name)
     except (OSError, ValueError):
         pass  # not cached, or only in part: the download reports what is wrong
     try:
@@ -77,25 +77,11 @@ def _snapshot(name: str) -> Path:
 
 
 def _checked(folder: Path, name: str) -> Path:
-    if missing := _missing_files(folder):
-        few = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        raise ModelError("model_not_found", f"model {name!r}: the folder {folder} lacks {few}")
+    if missing := missing_files(folder):
+        raise ModelError("model_not_found", f"model {name!r}: the folder {folder} lacks {few(missing)}")
+    if damaged := damaged_files(folder):
+        raise ModelError("load", f"model {name!r}: in the folder {folder}, {few(damaged)}")
     return folder
-
-
-def _missing_files(folder: Path) -> list[str]:
-    """The files that a folder lacks to be a model: an entry file, or shards that an index names."""
-    if not any((folder / entry).is_file() for entry in _ENTRY_FILES):
-        return [" or ".join(_ENTRY_FILES)]
-    missing = []
-    for index in sorted(folder.rglob("*.safetensors.index.json")):
-        try:
-            shards = {Path(shard) for shard in json.loads(index.read_bytes())["weight_map"].values()}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            missing.append(f"a readable {index.name}")
-            continue
-        missing += [str(shard) for shard in sorted(shards) if not (index.parent / shard).is_file()]
-    return missing
 
 
 def _hint(name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.config.problems import did_you_mean, nearest, printable
+from workers.models.model_folder import damaged_files, few, missing_files
 from workers.models.registry import known_models
 
 TIMEOUT_SECONDS = 4.0
@@ -71,13 +72,21 @@ def missing_model(name: str, entry_file: str, *, endpoint: str | None = None) ->
             return Missing(f"the folder '{printable(name)}' can't be looked at: {printable(str(error), 120)}")
     if not _HUB_NAME.fullmatch(name):
         return Missing(f"'{printable(name)}' is neither a folder nor a name on the hub (owner/name)", _hint(name))
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache
 
-    if isinstance(try_to_load_from_cache(name, entry_file), str):
-        return None
-    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
+    cached = try_to_load_from_cache(name, entry_file)
+    if isinstance(cached, str):
+        # What is missing is downloaded by the worker, but a damaged file is not replaced.
+        return _incomplete(Path(cached).parent, missing=_offline())
+    if _offline():
         return Missing(f"{name} is not in the local Hugging Face cache, and HF_HUB_OFFLINE is set", _hint(name))
     return _missing_on_hub(name, entry_file, endpoint)
+
+
+def _offline() -> bool:
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}
 
 
 def _missing_folder(name: str, entry_file: str) -> Missing | None:
@@ -92,6 +101,16 @@ def _missing_folder(name: str, entry_file: str) -> Missing | None:
         message = f"the folder {folder} holds no {entry_file}, so it is not {wanted}"
         others = [f"it holds {what}: {role}" for file, (what, role) in _CONTENTS.items() if (folder / file).is_file()]
         return Missing(message, others[0] if others else None)
+    return _incomplete(folder)
+
+
+def _incomplete(folder: Path, *, missing: bool = True) -> Missing | None:
+    """Why a folder with an entry file is no whole model; with ``missing`` also files that it lacks."""
+    lacks = missing_files(folder) if missing else []
+    if lacks:
+        return Missing(f"the folder {folder} lacks {few(lacks)}", "copy or download it again")
+    if damaged := damaged_files(folder):
+        return Missing(f"in the folder {folder}, {few(damaged)}", "copy or download it again")
     return None
 
 

@@ -130,3 +130,36 @@ def test_a_name_that_can_be_neither_is_reported(name: str) -> None:
     missing = missing_model(name, PIPELINE)
     assert missing is not None
     assert "neither a folder nor a name" in missing.message or "can't be looked at" in missing.message
+
+
+def test_a_folder_with_half_a_model_is_reported(tmp_path: Path) -> None:
+    (tmp_path / MODEL).write_text('{"architectures": ["Qwen3VLForConditionalGeneration"]}')
+    missing = missing_model(str(tmp_path), MODEL)
+    assert missing is not None
+    assert missing.message == f"the folder {tmp_path} lacks *.safetensors"
+    assert missing.hint == "copy or download it again"
+    (tmp_path / "model.safetensors").write_bytes(bytes(7))
+    missing = missing_model(str(tmp_path), MODEL)
+    assert missing is not None
+    assert "model.safetensors has 7 bytes, less than its header: it was cut off" in missing.message
+
+
+def test_half_a_model_in_the_cache_is_downloaded_unless_offline_or_damaged(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = empty_cache / "models--Qwen--Qwen3-VL-8B-Instruct"
+    snapshot = folder / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc", encoding="utf-8")
+    (snapshot / MODEL).write_text('{"architectures": ["Qwen3VLForConditionalGeneration"]}')
+    assert missing_model("Qwen/Qwen3-VL-8B-Instruct", MODEL) is None
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    missing = missing_model("Qwen/Qwen3-VL-8B-Instruct", MODEL)
+    assert missing is not None
+    assert "lacks *.safetensors" in missing.message
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    (snapshot / "model.safetensors").write_bytes(bytes(7))
+    missing = missing_model("Qwen/Qwen3-VL-8B-Instruct", MODEL)
+    assert missing is not None
+    assert "it was cut off" in missing.message
