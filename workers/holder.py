@@ -110,6 +110,13 @@ class ModelHolder:
                     _read_ahead(model.weight_files())
             self._loads += 1
             self._model = model
+        elif residency == "device":
+            self._refuse_if_stale()
+            with self._model_lock:
+                self._model.place(residency)
+                if self.is_stale():
+                    self._model = None  # it may have read new weights, which must not run as the old ones
+            self._refuse_if_stale()
         else:
             with self._model_lock:
                 self._model.place(residency)

@@ -84,7 +84,7 @@ class Model(abc.ABC):
         """Move the weights to ``device`` or ``host``. (For ``disk`` the worker drops the object.)"""
 
     def replace(self, spec: ModelSpec) -> bool:  # noqa: ARG002 - subclasses need it
-        """Replace the loaded weights by another checkpoint's, in place, on whichever device they are.
+        """Replace the loaded weights by another checkpoint's. ``place`` is called next, wherever they are then.
 
         Returns False, with nothing changed, if that is not possible (another architecture, another dtype); then the
         model is dropped and a new one loaded. After True, ``self.spec`` is the new one.
@@ -104,6 +104,13 @@ class Model(abc.ABC):
     def size_bytes(self) -> int:
         """The size of the loaded weights."""
         return 0
+
+    def host_bytes(self) -> int:
+        """The host memory that this worker alone needs while the weights are off the device.
+
+        Less than ``size_bytes`` if weights are mapped from their files, whose pages all workers share.
+        """
+        return self.size_bytes()
 
     def versions(self) -> Mapping[str, str]:
         """The libraries that a result depends on, name to version."""

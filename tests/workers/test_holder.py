@@ -27,6 +27,10 @@ class FileEditor(Editor):
         if self.spec.params.get("changes"):
             rewrite(Path(self.spec.params["file"]), content + b"!")
 
+    def place(self, residency: Residency) -> None:
+        if self.spec.params.get("changes_when_moved") == residency:
+            rewrite(Path(self.spec.params["file"]), b"new weights")
+
     def weight_files(self) -> Sequence[str]:
         return (self.spec.params["file"],)
 
@@ -122,6 +126,26 @@ def test_files_that_change_while_they_come_back_from_disk_are_refused_too(holder
     load(holder, file, to="disk", changes=True)
     with pytest.raises(ModelError, match="changed since it was loaded"):
         place(holder, "host")
+
+
+def test_weights_whose_files_changed_do_not_return_to_the_device(holder: ModelHolder, file: Path) -> None:
+    load(holder, file)
+    place(holder, "device")
+    rewrite(file, b"{} ")
+    place(holder, "host")  # what shares the device needs its memory
+    with pytest.raises(ModelError, match="changed since it was loaded") as caught:
+        place(holder, "device")
+    assert caught.value.kind == "stale"
+
+
+def test_weights_whose_files_change_while_they_return_never_work_as_the_old_ones(
+    holder: ModelHolder, file: Path
+) -> None:
+    load(holder, file, changes_when_moved="device")
+    with pytest.raises(ModelError, match="changed since it was loaded") as caught:
+        place(holder, "device")
+    assert caught.value.kind == "stale"
+    assert holder._model is None
 
 
 def test_weights_that_go_to_host_memory_are_read_even_if_they_are_only_mapped(holder: ModelHolder, file: Path) -> None:

@@ -22,7 +22,7 @@ from workers.models.editors.qwen_image_options import (
     reset_after_edit,
     switch_on,
 )
-from workers.models.editors.qwen_image_replacement import replace_weights
+from workers.models.editors.qwen_image_replacement import can_be_mapped, replace_weights
 from workers.models.flatten import flatten
 from workers.models.hub import resolve_model, weight_files
 from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
@@ -65,9 +65,13 @@ class QwenImageEditEditor(Editor):
     usually a multiple of 16). Others are ignored. The edit is returned as the pipeline makes it.
     """
 
+    SECOND_COPY = False
+    """Whether weights move to a second copy in CPU memory if the device is the CPU."""
+
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
         self._pipeline: Any = None
+        self._mover: Any = None
         self._resolved: Path | None = None
         self._options: Mapping[str, Any] = {}
 
@@ -75,9 +79,11 @@ class QwenImageEditEditor(Editor):
         prepare_imports()
 
     def load(self, residency: Residency) -> None:
-        self._pipeline = None
+        self._pipeline = self._mover = None
         self._options = checked_options(self.spec.params)
-        self._pipeline = load_pipeline(self._folder(), self.spec.params, self.device, residency)
+        self._pipeline, self._mover = load_pipeline(
+            self._folder(), self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
+        )
 
     def replace(self, spec: ModelSpec) -> bool:
         if self._pipeline is None or spec.params != self.spec.params or not spec.name:
@@ -85,8 +91,12 @@ class QwenImageEditEditor(Editor):
         if not can_be_replaced(self._options):
             return False
         folder = resolve_model(spec.name)
-        pipeline, self._pipeline = self._pipeline, None
-        pipeline = replace_weights(pipeline, folder, spec.params)
+        if not can_be_mapped(folder, spec.params):
+            return False
+        pipeline, self._pipeline, self._mover = self._pipeline, None, None
+        pipeline, self._mover = replace_weights(
+            pipeline, folder, spec.params, self.device, second_copy=self.SECOND_COPY
+        )
         switch_on(pipeline, self._options, self.device)
         self._pipeline = pipeline
         self.spec, self._resolved = spec, folder
@@ -98,13 +108,12 @@ class QwenImageEditEditor(Editor):
             raise ValueError("an editor is dropped, not moved to disk")
         if self._pipeline is None:
             raise ModelError("not_ready", "the editor was not loaded yet")
-        if residency == "host" and "keep_prompt_embeddings" in self._options:
-            self._pipeline.encode_prompt.clear()
-        if self.device == "cpu":
+        if residency == "device":
+            self._mover.to_device()
             return
-        self._pipeline.to(self.device if residency == "device" else "cpu", silence_dtype_warnings=True)
-        if residency == "host":
-            free_memory()
+        if "keep_prompt_embeddings" in self._options:
+            self._pipeline.encode_prompt.clear()
+        self._mover.to_host()
 
     def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
         import torch
@@ -132,6 +141,10 @@ class QwenImageEditEditor(Editor):
         modules = (getattr(self._pipeline, name) for name in MODULES)
         tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def host_bytes(self) -> int:
+        """What is not mapped from files, which all workers share."""
+        return 0 if self._mover is None else int(self._mover.private_bytes())
 
     def versions(self) -> Mapping[str, str]:
         import torch

@@ -12,10 +12,12 @@ from typing import Any
 from protocol.messages import Residency
 from workers.interface import ModelError
 from workers.models.editors.qwen_image_options import checked_options, switch_on
+from workers.models.moving.headers import stored_as
 from workers.models.processors import load_processor
 
 PIPELINES = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline")
 DTYPES = ("bfloat16", "float16", "float32")
+DEFAULT_DTYPE = "bfloat16"
 
 MODULES = ("text_encoder", "transformer", "vae")
 _LIBRARIES = ("diffusers", "transformers")
@@ -33,8 +35,10 @@ def prepare_imports() -> None:
         from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer  # noqa: F401
 
 
-def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residency: Residency) -> Any:
-    """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory.
+def load_pipeline(
+    folder: Path, params: Mapping[str, Any], device: str, residency: Residency, *, second_copy: bool = False
+) -> tuple[Any, Any]:
+    """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory, and the mover of its weights.
 
     Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1), ``optimizations`` (name to value).
 
@@ -50,10 +54,16 @@ def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residenc
     torch.set_num_threads(params.get("threads_per_worker", 1))
     _keep_quiet()
     try:
-        at, torch_dtype = device if residency == "device" else "cpu", getattr(torch, dtype)
-        pipeline = assemble(folder, {name: load_module(folder, name, index[name], torch_dtype, at) for name in MODULES})
+        from workers.models.moving.mover import Mover
+
+        at = device if residency == "device" else "cpu"
+        modules = {name: load_module(folder, name, index[name], dtype, at) for name in MODULES}
+        mover = Mover(modules.values(), device, second_copy=second_copy)
+        if residency == "device":
+            mover.to_device(keep_private=False)
+        pipeline = assemble(folder, modules)
         switch_on(pipeline, options, device)
-        return pipeline
+        return pipeline, mover
     except ModelError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -67,7 +77,7 @@ def load_pipeline(folder: Path, params: Mapping[str, Any], device: str, residenc
 
 def _checked_params(params: Mapping[str, Any]) -> str:
     """Check all load parameters, and return the name of the dtype."""
-    dtype = params.get("dtype", "bfloat16")
+    dtype = params.get("dtype", DEFAULT_DTYPE)
     if dtype not in DTYPES:
         raise ModelError("config", f"diffusion_model.params.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
     threads = params.get("threads_per_worker", 1)
@@ -115,14 +125,19 @@ def assemble(folder: Path, modules: Mapping[str, Any]) -> Any:
     return pipeline
 
 
-def load_module(folder: Path, name: str, class_path: list[str], dtype: Any, device: Any) -> Any:
-    """Load one component by itself: the pipeline would use random weights in place of missing ones."""
+def load_module(folder: Path, name: str, class_path: list[str], dtype: str, device: str = "cpu") -> Any:
+    """Load one component by itself: the pipeline would use random weights in place of missing ones.
+
+    Weights are mapped into host memory. Only those that have to be converted go straight to the device.
+    """
+    import torch
+
     module_class = getattr(importlib.import_module(class_path[0]), class_path[1])
-    # A device map lets each tensor go straight from the file to the device.
-    straight = {} if str(device) == "cpu" else {"device_map": {"": device}}
+    # A device map lets each tensor be converted there, without a copy on the host.
+    straight = {} if device == "cpu" or stored_as(folder / name, dtype) else {"device_map": {"": device}}
     module, loading = module_class.from_pretrained(
         str(folder / name),
-        dtype=dtype,
+        dtype=getattr(torch, dtype),
         use_safetensors=True,
         local_files_only=True,
         output_loading_info=True,

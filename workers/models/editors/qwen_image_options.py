@@ -65,8 +65,11 @@ def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
 
 
 def can_be_replaced(options: Mapping[str, Any]) -> bool:
-    """Whether new weights may replace the loaded ones. A LoRA changes these, and cache-dit wraps their modules."""
-    return not options.keys() & {"lightning_lora", "cache_dit"}
+    """Whether new weights may replace the loaded ones.
+
+    A LoRA changes these, cache-dit wraps their modules, and weights are cast to 8 bits faster on the device.
+    """
+    return not options.keys() & {"lightning_lora", "cache_dit", "fp8"}
 
 
 def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 from protocol.messages import ModelSpec, Residency
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
 from workers.models.declaration import Alias, Conflict, ModelType, with_keys
-from workers.models.device_memory import free_memory
 from workers.models.hub import resolve_model, weight_files
 from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name
 from workers.models.processors import load_processor
@@ -69,9 +68,13 @@ DECLARATION = ModelType(
 class Qwen3VLReward(Reward):
     """Judges edits with ``AutoModelForImageTextToText``, from a local folder or the hub."""
 
+    SECOND_COPY = False
+    """Whether weights move to a second copy in CPU memory if the device is the CPU."""
+
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
         self._model: Any = None
+        self._mover: Any = None
         self._files: Sequence[str] = ()
         self._name = ""
         self._processors: dict[tuple[int | None, int | None], Any] = {}
@@ -81,7 +84,7 @@ class Qwen3VLReward(Reward):
         prepare_imports()
 
     def load(self, residency: Residency) -> None:
-        """Load weights and processor. For ``device`` each tensor goes straight there, without a copy on the host.
+        """Load weights and processor.
 
         Raises:
             ModelError: ``model_not_found``, ``config`` (a load parameter), ``oom``, or ``load`` (the files are damaged,
@@ -91,13 +94,17 @@ class Qwen3VLReward(Reward):
             raise ModelError("config", "reward_model.params.model_name is missing")
         folder = resolve_model(self.spec.name)
         self._files, self._name = weight_files(folder), str(folder)
-        self._model = load_model(self._name, self.spec.params, self.device, residency)
+        self._model, self._mover = load_model(
+            self._name, self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
+        )
         self._processor()
 
     def place(self, residency: Residency) -> None:
         """Move the weights to ``device`` or ``host``, and free the memory that they leave."""
-        self._model.to(self.device if residency == "device" else "cpu")
-        free_memory()
+        if residency == "device":
+            self._mover.to_device()
+        else:
+            self._mover.to_host()
 
     def weight_files(self) -> Sequence[str]:
         if not self._files and self.spec.name:
@@ -110,6 +117,10 @@ class Qwen3VLReward(Reward):
             return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
         tensors = [*self._model.parameters(), *self._model.buffers()]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def host_bytes(self) -> int:
+        """What is not mapped from files, which all workers share."""
+        return 0 if self._mover is None else int(self._mover.private_bytes())
 
     def versions(self) -> Mapping[str, str]:
         from importlib.metadata import PackageNotFoundError, version

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from protocol.messages import Residency
 from workers.interface import ModelError
+from workers.models.moving.headers import stored_as
 from workers.models.rewards.generation import greedy
 
 DTYPES = ("bfloat16", "float16", "float32", "auto")
@@ -22,8 +24,10 @@ def prepare_imports() -> None:
         from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration  # noqa: F401
 
 
-def load_model(folder: str, params: Mapping[str, Any], device: str, residency: Residency) -> Any:
-    """Return the model of ``folder``, ready to score, on ``device`` or in host memory.
+def load_model(
+    folder: str, params: Mapping[str, Any], device: str, residency: Residency, *, second_copy: bool = False
+) -> tuple[Any, Any]:
+    """Return the model of ``folder``, ready to score, on ``device`` or in host memory, and the mover of its weights.
 
     Load parameters: ``dtype`` (``bfloat16``), ``use_flash_attention`` (false), ``threads_per_worker`` (1).
 
@@ -34,13 +38,16 @@ def load_model(folder: str, params: Mapping[str, Any], device: str, residency: R
     import torch
     from transformers import AutoModelForImageTextToText, AutoTokenizer
 
+    from workers.models.moving.mover import Mover
+
     dtype = params.get("dtype", "bfloat16")
     if dtype not in DTYPES:
         raise ModelError("config", f"reward_model.params.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
     torch.set_num_threads(_threads(params))
     attention = _attention(bool(params.get("use_flash_attention", False)), device)
-    # A device map lets each tensor go straight from the file to the device.
-    straight = {"device_map": {"": device}} if residency == "device" and device != "cpu" else {}
+    # Weights are mapped into host memory. A device map lets those that have to be converted go straight to the device.
+    convert = residency == "device" and device != "cpu" and not stored_as(Path(folder), dtype)
+    straight = {"device_map": {"": device}} if convert else {}
     try:
         model, loading = AutoModelForImageTextToText.from_pretrained(
             folder,
@@ -52,6 +59,11 @@ def load_model(folder: str, params: Mapping[str, Any], device: str, residency: R
             **straight,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        mover = Mover([model], device, second_copy=second_copy)
+        if residency == "device":
+            mover.to_device(keep_private=False)
+    except ModelError:
+        raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ModelError("oom", f"reward model {folder} does not fit on {device}: {error}") from error
     except Exception as error:
@@ -61,7 +73,7 @@ def load_model(folder: str, params: Mapping[str, Any], device: str, residency: R
         # transformers would use random weights in their place.
         raise ModelError("load", f"reward model {folder} lacks {len(missing)} weights, such as {missing[0]}")
     model.generation_config = greedy(model.generation_config, tokenizer)
-    return model.eval()
+    return model.eval(), mover
 
 
 def _threads(params: Mapping[str, Any]) -> int:

@@ -1,18 +1,22 @@
-"""Another checkpoint in the place of the loaded one: the same memory, and the edits of a fresh load."""
+"""Another checkpoint in the place of the loaded one: the same modules, and the edits of a fresh load."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from protocol.messages import ModelSpec
+from scripts.mover.models import SecondCopyEditor
 from workers.interface import EditRequest, ModelError
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
+from workers.models.editors.qwen_image_loading import MODULES
 
 pytestmark = pytest.mark.slow
 
@@ -35,26 +39,51 @@ def edit(editor: QwenImageEditEditor) -> np.ndarray:
     return pixels
 
 
-def where(editor: QwenImageEditEditor) -> dict[str, int]:
-    return {
-        f"{part}.{name}": tensor.data_ptr()
-        for part in ("transformer", "text_encoder", "vae")
-        for name, tensor in getattr(editor._pipeline, part).named_parameters()
-    }
+def test_the_same_modules_work_with_the_pages_of_the_new_files(
+    tiny_editor_path: Path, other_tiny_editor_path: Path
+) -> None:
+    from workers.models.moving.mappings import file_mappings
 
-
-def test_the_new_weights_take_the_place_of_the_old_ones(tiny_editor_path: Path, other_tiny_editor_path: Path) -> None:
     editor = loaded(tiny_editor_path)
-    before = edit(editor)
-    addresses = where(editor)
+    before, modules = edit(editor), [getattr(editor._pipeline, name) for name in MODULES]
 
     assert editor.replace(spec(other_tiny_editor_path))
 
-    assert where(editor) == addresses, "not one tensor was allocated anew"
+    assert [getattr(editor._pipeline, name) for name in MODULES] == modules
+    mappings = file_mappings()
+    for weight in (weight for module in modules for weight in module.parameters()):
+        mapping = mappings.at(weight.data_ptr(), weight.data_ptr() + weight.nbytes)
+        assert mapping is not None
+        assert mapping.path.startswith(str(other_tiny_editor_path.resolve())), "no weight was copied"
     assert np.array_equal(edit(editor), edit(loaded(other_tiny_editor_path)))
     assert not np.array_equal(edit(editor), before)
     assert editor.replace(spec(tiny_editor_path))
-    assert np.array_equal(edit(editor), before), "and back"
+    assert np.array_equal(edit(editor), before), "and back: nothing was written into the old files' pages"
+
+
+def test_a_checkpoint_that_replaces_another_moves_to_the_device(
+    tiny_editor_path: Path, other_tiny_editor_path: Path
+) -> None:
+    editor = SecondCopyEditor(spec(tiny_editor_path), "cpu")
+    editor.load("device")
+    edit(editor)
+    assert editor.replace(spec(other_tiny_editor_path))
+    editor.place("device")
+    assert np.array_equal(edit(editor), edit(loaded(other_tiny_editor_path)))
+    editor.place("host")
+    editor.place("device")
+    assert np.array_equal(edit(editor), edit(loaded(other_tiny_editor_path)))
+
+
+@pytest.mark.parametrize("params", [{"dtype": "bfloat16"}, {"dtype": "float32", "optimizations": {"fp8": True}}])
+def test_weights_that_have_to_be_converted_are_not_replaced(
+    tiny_editor_path: Path, other_tiny_editor_path: Path, params: dict[str, Any]
+) -> None:
+    """The weights of both checkpoints would be in memory at once; loading drops the old ones first."""
+    editor = QwenImageEditEditor(replace(spec(tiny_editor_path), params=params), "cpu")
+    editor.load("device")
+    assert not editor.replace(replace(spec(other_tiny_editor_path), params=params))
+    assert editor._pipeline is not None
 
 
 def test_another_dtype_is_no_replacement(tiny_editor_path: Path, other_tiny_editor_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Shows what the moves of weights cost two workers of one machine."""

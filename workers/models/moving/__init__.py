@@ -1,0 +1,1 @@
+"""Moves the weights of torch modules between the host and a device. Import it late: it imports torch."""
