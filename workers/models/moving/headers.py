@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 _NAMES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 _MOST_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
@@ -28,7 +29,7 @@ def stored_as(folder: Path, dtype: str) -> bool:
     return 2 * same >= total
 
 
-def _header(path: Path) -> dict[str, dict[str, object]]:
+def _header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))

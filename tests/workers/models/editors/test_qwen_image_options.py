@@ -270,7 +270,8 @@ def test_a_lora_is_a_file_here_or_on_the_hub_and_its_weights_stay_where_they_are
             lora_file({"lightning_lora": name})
         assert caught.value.kind == "model_not_found"
     assert not can_be_replaced({"lightning_lora": str(file)})
-    assert can_be_replaced({"fp8": True})
+    assert not can_be_replaced({"fp8": True})
+    assert can_be_replaced({"first_block_cache": 0.1})
 
 
 def lora_for(editor: QwenImageEditEditor, file: Path) -> dict[str, Any]:

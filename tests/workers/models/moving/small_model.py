@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from workers.models.moving.mover import Mover
 
 
-class Small(torch.nn.Module):
+class Small(torch.nn.Module):  # type: ignore[misc] # torch is Any to mypy
     """Tied weights, a transposed view, a buffer that no file has, and one tensor in another type than its file's."""
 
     def __init__(self) -> None:
@@ -44,7 +44,8 @@ def load(file: Path) -> Small:
     module.load_state_dict(load_file(file), strict=False, assign=True)
     module.head.weight = module.embedding.weight  # one parameter under two names
     module.same.weight = torch.nn.Parameter(module.middle.weight.detach().T)  # two parameters of the same bytes
-    return module.eval()
+    module.eval()
+    return module
 
 
 def second_copy(module: torch.nn.Module) -> Mover:

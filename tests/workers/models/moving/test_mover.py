@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,10 +38,9 @@ def module(file: Path) -> Small:
 
 
 @pytest.fixture(params=[staging.BUFFER_BYTES, 1000], ids=["one buffer", "many buffers"])
-def any_buffer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def any_buffer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights that fit into one buffer, and weights that are cut into pieces."""
     monkeypatch.setattr(staging, "BUFFER_BYTES", request.param)
-    return
 
 
 @pytest.mark.usefixtures("any_buffer")
@@ -180,6 +178,7 @@ def test_on_a_cpu_nothing_moves(module: Small) -> None:
     assert addresses(module) == homes
 
 
+@pytest.mark.slow
 def test_weights_in_eight_bits_that_each_pass_widens_and_narrows_have_one_private_copy(module: Small) -> None:
     from diffusers.hooks import apply_layerwise_casting
 
@@ -198,12 +197,13 @@ def test_weights_in_eight_bits_that_each_pass_widens_and_narrows_have_one_privat
     assert hashes(module) == before
 
 
+@pytest.mark.slow
 def test_compiled_code_is_used_again_after_a_return(module: Small) -> None:
     from torch._dynamo.utils import counters
 
     mover, tokens = second_copy(module), torch.arange(9)
     mover.to_device()
-    module.middle.compile(backend="aot_eager")
+    module.compile(backend="aot_eager")
     made, graphs = module(tokens), counters["stats"]["unique_graphs"]
     assert graphs > 0
     for _ in range(2):
