@@ -104,6 +104,7 @@ def start(console: Console, config: Config, layout: Layout, foreground: bool) ->
     if card is not None:
         say(console, f"Pool {name} has been up since {time.ctime(card.started)}; nothing was started.")
         return 0
+    say(console, *layout.notices)
     with Interrupts() as interrupts:
         card = launch(folder, pool_plan(config, layout, keep=True))
         with closing(PoolSession(name, folder, card)) as session:

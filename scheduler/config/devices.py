@@ -14,6 +14,18 @@ from collections.abc import Sequence
 from scheduler.config.layout import Gpu
 
 
+def nvml_problem() -> str | None:
+    """Why NVML cannot list the GPUs of this machine, as on a login node; None if it can."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return str(error)
+    pynvml.nvmlShutdown()
+    return None
+
+
 def visible_gpus() -> tuple[Gpu, ...]:
     """The GPUs that a process started now would see; none without a driver."""
     import pynvml

@@ -7,7 +7,7 @@ models that share a device take turns on it (``swap``).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from scheduler.base.stages import BOTH_STAGES, Stage
@@ -28,11 +28,15 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Layout:
-    """One device per worker process, ``cuda:N`` or ``cpu``; ``swap`` means that the stages take turns."""
+    """One device per worker process, ``cuda:N`` or ``cpu``; ``swap`` means that the stages take turns.
+
+    ``notices`` are lines for the user about devices that no key names.
+    """
 
     editors: tuple[str, ...]
     rewards: tuple[str, ...]
     residency: Literal["resident", "swap"]
+    notices: tuple[str, ...] = field(default=(), compare=False)
 
 
 class LayoutError(ConfigError):
@@ -72,14 +76,28 @@ def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[St
         raise LayoutError(missing)
     if editors is None:
         editors, rewards = _share_out(visible, rewards)
+    notices: tuple[str, ...] = ()
     if rewards is None:
-        rewards = _automatic(config, visible, editors or beside)
+        rewards, notices = _automatic(config, visible, editors or beside)
     residency = config.scheduler.residency
     if not (editors and rewards):
         residency = "resident"
     elif residency == "auto":
         residency = "swap" if _indices(editors) & _indices(rewards) else "resident"
-    return Layout(tuple(map(_device_name, editors)), tuple(map(_device_name, rewards)), residency)
+    return Layout(tuple(map(_device_name, editors)), tuple(map(_device_name, rewards)), residency, notices)
+
+
+def presumed_layout(config: Config, *, stages: Collection[Stage] = BOTH_STAGES) -> Layout:
+    """Return the layout if the GPUs that the config names exist and there are no others.
+
+    It is for where the GPUs cannot be listed. What depends on all visible GPUs has no devices then.
+    """
+    editors, rewards = _wanted_by_editor(config, ())[1], _wanted_by_reward(config)[1]
+    if editors is None:
+        named = (rewards or ()) if "score" in stages else ()
+        return Layout((), tuple(map(_device_name, named)), "resident")
+    indices = {index for index in (*editors, *(rewards or ())) if index != "cpu"}
+    return resolve_layout(config, [Gpu(index, "", 0) for index in sorted(indices)], stages=stages)
 
 
 def _wanted_by_editor(config: Config, visible: Sequence[int]) -> tuple[Location, tuple[DeviceId, ...] | None]:
@@ -124,13 +142,23 @@ def _share_out(
     return left or tuple(visible), rewards
 
 
-def _automatic(config: Config, visible: Sequence[int], editors: Sequence[DeviceId]) -> tuple[DeviceId, ...]:
-    """A GPU that no editor uses, else each GPU of the editors, and without GPUs the CPU."""
-    used = [index for index in editors if index != "cpu"]
-    real = config.reward_model.holds_gpu
-    free = [index for index in visible if index not in used]
-    shared = tuple(index for index in used if not real or index in visible)
-    return tuple(free[:1]) or shared or ("cpu",)
+def _automatic(
+    config: Config, visible: Sequence[int], editors: Sequence[DeviceId]
+) -> tuple[tuple[DeviceId, ...], tuple[str, ...]]:
+    """The devices of ``device: auto``, with a notice where they are the choice of this function.
+
+    Beside an editor on one device that device; else the lowest visible GPU that no editor uses, else each GPU of the
+    editors, and without GPUs the CPU.
+    """
+    params, real = config.diffusion_model.params, config.reward_model.holds_gpu
+    shared = tuple(index for index in editors if index != "cpu" and (not real or index in visible))
+    if params.device_ids is None and (shared or params.device == "cpu"):
+        return shared or ("cpu",), ()
+    free = [index for index in visible if index not in editors]
+    if not free:
+        return shared or ("cpu",), ()
+    notice = f"reward_model.params.device: auto is cuda:{free[0]}, the lowest visible GPU that no editor uses"
+    return (free[0],), (notice,)
 
 
 def _indices(devices: Sequence[DeviceId]) -> set[DeviceId]:

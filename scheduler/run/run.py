@@ -217,6 +217,8 @@ class Run:
         if card is None:
             plan = pool_plan(self._config, self._layout, keep=self._options.keep_warm)
             log.info("Launching pool %s: %s", name, self._assignment())
+            for notice in self._layout.notices:
+                log.info("%s", notice)
             card = launch(folder, plan)
         else:
             log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))

@@ -52,10 +52,10 @@ def test_an_example_has_the_layout_that_is_shown_below_it(name: str, config: str
     ("count", "config", "editors", "rewards", "residency"),
     [
         (1, "diffusion_model: {type: qwen_image_edit}", [0], [0], "swap"),
-        (2, "diffusion_model: {type: qwen_image_edit}", [0], [1], "resident"),
+        (6, "diffusion_model: {type: qwen_image_edit}", [0], [0], "swap"),
         (8, "diffusion_model: {type: multi_gpu_qwen_image_edit}", [*range(7)], [7], "resident"),
         (6, _SIX_EDITORS, [*range(6)], [*range(6)], "swap"),
-        (7, _SIX_EDITORS, [*range(6)], [6], "resident"),
+        (8, _SIX_EDITORS, [*range(6)], [6], "resident"),
     ],
 )
 def test_auto_is_what_the_table_says(

@@ -111,8 +111,9 @@ REWARD_KEYS = (
         "device",
         "device",
         "auto",
-        "`auto`: a GPU that no editor uses, else one process on each of the editors' GPUs, without GPUs the CPU; "
-        "or `cuda` (the first visible GPU), `cuda:N`, `cpu`.",
+        "`auto`: the editor's `device`; beside `device_ids` the lowest visible GPU that is not listed, else one "
+        "process on each of the editors' GPUs; without GPUs the CPU. "
+        "Or `cuda` (the first visible GPU), `cuda:N`, `cpu`.",
         "process",
         choices=("auto", "cuda", "cpu"),
     ),

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from scheduler.base.stages import Stage
 from scheduler.config.checks.environment import Environment, environment_problems
-from scheduler.config.devices import select_visible, visible_gpus
+from scheduler.config.devices import nvml_problem, select_visible, visible_gpus
 from scheduler.config.document import Config
-from scheduler.config.layout import Gpu, Layout, LayoutError, resolve_layout
+from scheduler.config.layout import Gpu, Layout, LayoutError, presumed_layout, resolve_layout
 from scheduler.config.loading import load_config
+from tests.fake_nvml import remove_nvml, show_gpus
+from tests.scheduler.config.written import load
 
 MULTI, SINGLE = "multi_gpu_qwen_image_edit", "qwen_image_edit"
 
@@ -50,14 +52,17 @@ CPU = ("cpu",)
     ("editor", "editor_params", "reward_params", "count", "expected"),
     [
         (SINGLE, {}, {}, 1, (cuda(0), cuda(0), "swap")),
-        (SINGLE, {}, {}, 2, (cuda(0), cuda(1), "resident")),
-        (SINGLE, {"device": "cuda:1"}, {}, 2, (cuda(1), cuda(0), "resident")),
+        (SINGLE, {}, {}, 6, (cuda(0), cuda(0), "swap")),
+        (SINGLE, {"device": "cuda:1"}, {}, 2, (cuda(1), cuda(1), "swap")),
         (SINGLE, {"device": "cpu"}, {}, 0, (CPU, CPU, "resident")),
-        (SINGLE, {"device": "cpu"}, {}, 1, (CPU, cuda(0), "resident")),
+        (SINGLE, {"device": "cpu"}, {}, 1, (CPU, CPU, "resident")),
+        (SINGLE, {"device_ids": [0]}, {}, 1, (cuda(0), cuda(0), "swap")),
+        (SINGLE, {"device_ids": [0]}, {}, 6, (cuda(0), cuda(1), "resident")),
         (SINGLE, {"device": "cuda"}, {"device": "cuda"}, 4, (cuda(0), cuda(0), "swap")),
         (SINGLE, {"device": "cuda"}, {"device": "cpu"}, 4, (cuda(0), CPU, "resident")),
         (MULTI, {"device_ids": [0, 1, 2]}, {}, 3, (cuda(0, 1, 2), cuda(0, 1, 2), "swap")),
-        (MULTI, {"device_ids": [0, 1, 2]}, {}, 4, (cuda(0, 1, 2), cuda(3), "resident")),
+        (MULTI, {"device_ids": [0, 1, 2]}, {}, 6, (cuda(0, 1, 2), cuda(3), "resident")),
+        (MULTI, {"device_ids": [1, 2, 5]}, {}, 6, (cuda(1, 2, 5), cuda(0), "resident")),
         (MULTI, {"device_ids": ["cpu", "cpu"]}, {}, 0, (("cpu", "cpu"), CPU, "resident")),
         (MULTI, {"device_ids": ["cpu", 0]}, {}, 1, (("cpu", "cuda:0"), cuda(0), "swap")),
         (MULTI, {}, {"device": "cuda:2"}, 4, (cuda(0, 1, 3), cuda(2), "resident")),
@@ -82,6 +87,39 @@ def test_six_gpus_can_be_simulated_where_there_are_none() -> None:
     assert resolve_layout(apart, []) == Layout(cuda(0, 1), cuda(2), "resident")
     assert resolve_layout(config("simulated", {}, "simulated", {}), []) == Layout(CPU, CPU, "resident")
     assert resolve_layout(config("identity", {}, "qwen3_vl", {}), gpus(1)) == Layout(CPU, cuda(0), "resident")
+
+
+def test_a_gpu_that_auto_chooses_for_the_reward_is_named() -> None:
+    layout = resolve_layout(config(MULTI, {"device_ids": [0, 2]}, "qwen3_vl", {}), gpus(4))
+    notice = "reward_model.params.device: auto is cuda:1, the lowest visible GPU that no editor uses"
+    assert layout.notices == (notice,)
+    for editor, params in ((SINGLE, {}), (MULTI, {}), (MULTI, {"device_ids": [0, 1, 2, 3]})):
+        assert resolve_layout(config(editor, params, "qwen3_vl", {}), gpus(4)).notices == ()
+    assert resolve_layout(config(MULTI, {}, "qwen3_vl", {"device": "cuda:1"}), gpus(4)).notices == ()
+
+
+def test_a_class_of_ones_own_shares_its_one_gpu_with_the_reward(tmp_path: Path) -> None:
+    text = "diffusion_model: {class_path: my.Editor}\nreward_model: {type: qwen3_vl}"
+    assert resolve_layout(load(tmp_path, text), gpus(2)) == Layout(cuda(0), cuda(0), "swap")
+    assert resolve_layout(load(tmp_path, text), []) == Layout(CPU, CPU, "resident")
+
+
+@pytest.mark.parametrize(
+    ("editor", "editor_params", "reward_params", "expected"),
+    [
+        (SINGLE, {}, {}, (cuda(0), cuda(0), "swap")),
+        (SINGLE, {"device": "cpu"}, {}, (CPU, CPU, "resident")),
+        (MULTI, {"device_ids": [0, 1]}, {}, (cuda(0, 1), cuda(0, 1), "swap")),
+        (MULTI, {"device_ids": [0, 1]}, {"device": "cuda:7"}, (cuda(0, 1), cuda(7), "resident")),
+        (MULTI, {"device_ids": ["cpu"]}, {}, (CPU, CPU, "resident")),
+        (MULTI, {}, {}, ((), (), "resident")),
+        (MULTI, {}, {"device_ids": [2, 3]}, ((), cuda(2, 3), "resident")),
+    ],
+)
+def test_the_layout_where_nobody_knows_the_gpus(
+    editor: str, editor_params: dict[str, Any], reward_params: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    assert presumed_layout(config(editor, editor_params, "qwen3_vl", reward_params)) == Layout(*expected)
 
 
 def test_a_real_reward_does_not_go_to_a_simulated_editors_gpu_that_is_not_there() -> None:
@@ -187,10 +225,17 @@ def test_the_visible_gpus_are_those_that_cuda_shows(setting: str | None, expecte
     assert select_visible(setting, UUIDS) == expected
 
 
-def test_a_hidden_gpu_is_not_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_visible_gpus_are_counted_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    show_gpus(monkeypatch, 6)
+    assert nvml_problem() is None
+    assert [gpu.index for gpu in visible_gpus()] == [0, 1, 2, 3, 4, 5]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    assert [(gpu.index, gpu.uuid) for gpu in visible_gpus()] == [(0, "GPU-00000004"), (1, "GPU-00000005")]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus() == ()
 
 
-def test_the_visible_gpus_are_counted_from_zero() -> None:
-    assert [gpu.index for gpu in visible_gpus()] == list(range(len(visible_gpus())))
+def test_without_nvml_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    remove_nvml(monkeypatch)
+    assert nvml_problem() == "NVML Shared Library Not Found"
+    assert visible_gpus() == ()

@@ -76,8 +76,9 @@ def test_every_field_has_a_description_and_a_default() -> None:
 
 
 def test_the_gpu_configs_have_the_layout_that_they_promise() -> None:
-    single = resolve_layout(load_config(CONFIGS / "single_gpu.yaml"), SIX[:1])
-    assert (single.editors, single.rewards, single.residency) == (("cuda:0",), ("cuda:0",), "swap")
+    for visible in (SIX[:1], SIX):
+        single = resolve_layout(load_config(CONFIGS / "single_gpu.yaml"), visible)
+        assert (single.editors, single.rewards, single.residency) == (("cuda:0",), ("cuda:0",), "swap")
     for name in ("multi_gpu.yaml", "multi_gpu_isolated.yaml"):
         layout = resolve_layout(load_config(CONFIGS / name), SIX)
         assert len(layout.editors) == len(layout.rewards) == 6

@@ -1,0 +1,45 @@
+"""A stand-in for NVML, at its own library's interface: what ``pynvml`` answers on a machine with GPUs, or without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pynvml
+import pytest
+
+
+@dataclass(frozen=True)
+class MemoryInfo:
+    """The answer of ``nvmlDeviceGetMemoryInfo``, in bytes."""
+
+    total: int
+    free: int
+    used: int
+
+
+def show_gpus(monkeypatch: pytest.MonkeyPatch, count: int, *, memory: int = 81_559 << 20) -> None:
+    """Let NVML list ``count`` GPUs of ``memory`` bytes; nothing hides any."""
+    handles = [f"handle-{index}" for index in range(count)]
+    uuids = [f"GPU-{index:08d}" for index in range(count)]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    answers = {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: count,
+        "nvmlDeviceGetHandleByIndex": lambda index: handles[index],
+        "nvmlDeviceGetHandleByUUID": lambda uuid: handles[uuids.index(uuid)],
+        "nvmlDeviceGetUUID": lambda handle: uuids[handles.index(handle)],
+        "nvmlDeviceGetName": lambda _handle: "NVIDIA H100 80GB HBM3",
+        "nvmlDeviceGetMemoryInfo": lambda _handle: MemoryInfo(memory, memory, 0),
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(pynvml, name, answer)
+
+
+def remove_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let NVML be missing, as on a login node."""
+
+    def fail() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", fail)
