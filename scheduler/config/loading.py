@@ -7,7 +7,8 @@ The steps: read the YAML, add the values of the command line, check each section
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from scheduler.config.catalog import SECTIONS, hint_for_key
 from scheduler.config.checks.environment import Environment, environment_problems
 from scheduler.config.document import Config
-from scheduler.config.model_choice import choose
+from scheduler.config.model_choice import choose, corrected
 from scheduler.config.models import EDITOR_FAMILY, REWARD_FAMILY, Family, ModelSectionT
 from scheduler.config.problems import ConfigError, Location, Problem, did_you_mean, dotted, listing, printable, shown
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
@@ -55,22 +56,37 @@ _OVERRIDES: dict[str, tuple[Location, str]] = {
 }
 
 
+class NotHereError(ConfigError):
+    """A ``config`` without mistakes that names something that does not exist here, such as a model or a device."""
+
+    def __init__(self, problems: Iterable[Problem], file: Path, config: Config) -> None:
+        super().__init__(problems, file)
+        self.config = config
+
+
 def load_config(path: Path, overrides: Overrides | None = None, environment: Environment | None = None) -> Config:
     """Load and check a config; with an ``environment`` also that its files, models and devices exist.
 
     Raises:
         ConfigError: with every problem of the file, the command line and the environment.
+        NotHereError: the same, where all problems are the environment's.
     """
-    source = _with_overrides(read_source(path), overrides or Overrides())
+    written, overrides = read_source(path), overrides or Overrides()
+    source = _with_overrides(written, overrides)
     findings = Findings(list(source.problems))
     raw = _raw_sections(source, findings)
     config = _build(source, raw, findings)
+    if overrides.output_dir is not None:
+        config = _with_logs_in_output(config, written)
+    config = _with_derived_defaults(config, findings)
+    only_of_environment = not findings.problems
     if environment is not None:
         findings.problems.extend(_of_environment(config, environment, source, findings))
     if findings.problems:
         order = {name: index for index, name in enumerate(SECTIONS)}
-        problems = dict.fromkeys(findings.problems)
-        raise ConfigError(sorted(problems, key=lambda problem: order.get(problem.path.split(".")[0], -1)), path)
+        by_section = sorted(findings.problems, key=lambda problem: order.get(problem.path.split(".")[0], -1))
+        problems = dict.fromkeys(by_section)
+        raise NotHereError(problems, path, config) if only_of_environment else ConfigError(problems, path)
     return config
 
 
@@ -132,9 +148,11 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
 
     def model(family: Family[ModelSectionT]) -> ModelSectionT:
         chosen = choose(family, raw.get(family.section, {}), source, findings)
-        notices.extend(chosen.notices)
         checker = Checker(chosen.kind, (family.section,), source, chosen.foreign)
-        return checker.check(chosen.raw, findings) or chosen.kind.model_validate({})
+        section, renamed = corrected(family, checker.check(chosen.raw, findings) or chosen.kind.model_validate({}))
+        notices.extend(chosen.notices)
+        notices.extend(renamed)
+        return section
 
     editor, reward = model(EDITOR_FAMILY), model(REWARD_FAMILY)
     evaluation = plain("evaluation", EvaluationSection)
@@ -154,7 +172,21 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
     if (low, high) != BUILTIN_SCALE and DEFAULT not in raw.get("prompts", {}):
         notice = f"reward_model.params.score_range is [{low:g}, {high:g}], but the built-in prompts ask for 0 to 10"
         config = replace(config, notices=(*config.notices, notice))
-    return _with_derived_defaults(config, findings)
+    return config
+
+
+def _with_logs_in_output(config: Config, written: YamlSource) -> Config:
+    """Move the logs to the output folder of the command line, if the file has them in its own."""
+    raw = written.data.get("evaluation")
+    checker = Checker(EvaluationSection, ("evaluation",), written)
+    own = checker.check(raw if isinstance(raw, dict) else {}, Findings()) or EvaluationSection.model_validate({})
+    if config.logging.log_dir is None:
+        return config
+    inside = Path(os.path.relpath(config.logging.log_dir, own.output_dir))
+    if inside.parts[:1] == ("..",):
+        return config
+    log_dir = config.evaluation.output_dir / inside
+    return replace(config, logging=config.logging.model_copy(update={"log_dir": log_dir}))
 
 
 def _with_derived_defaults(config: Config, findings: Findings) -> Config:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from scheduler.config.catalog import all_keys, type_name
+from scheduler.config.checks.model_lookup import is_local
 from scheduler.config.models import Family, ModelSectionT
 from scheduler.config.problems import Location, dotted, listing, nearest, shown
 from scheduler.config.reading.yaml_source import YamlSource
@@ -53,6 +54,17 @@ def choose(
             message = f"is given beside type {name}, which is built in{source.where(at)}"
             findings.refuse(at, message, "keep one of the two")
     return Choice(kind, {"type": name, **rest}, notices)
+
+
+def corrected(family: Family[ModelSectionT], section: ModelSectionT) -> tuple[ModelSectionT, tuple[str, ...]]:
+    """Return the section with the name that its model has on the hub, and a notice if it was given another one."""
+    name = section.params.model_name or ""
+    right = section.declaration.corrections.get(name)
+    if right is None or is_local(name):
+        return section, ()
+    params = section.params.model_copy(update={"model_name": right})
+    notice = f"{family.section}.params.model_name: {name} is called {right} on the hub; that model is used"
+    return section.model_copy(update={"params": params}), (notice,)
 
 
 def _without_type(

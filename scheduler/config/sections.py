@@ -83,7 +83,10 @@ class LoggingSection(Section):
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least that is logged.")
     save_to_file: bool = Field(True, description="Write a log file beside the terminal's output.")
-    log_dir: FilePath | None = Field(None, description="Where log files go; left out: `<output_dir>/logs`.")
+    log_dir: FilePath | None = Field(
+        None,
+        description="Where log files go; left out: `<output_dir>/logs`. Within `output_dir` it follows `--output-dir`.",
+    )
 
 
 class PoolSection(Section):

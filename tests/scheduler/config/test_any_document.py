@@ -17,7 +17,7 @@ from scheduler.config.checks.environment import Environment
 from scheduler.config.document import Config
 from scheduler.config.loading import load_config
 from scheduler.config.problems import ConfigError
-from tests.scheduler.config.test_old_configs import COMPLETE
+from tests.scheduler.config.old_configs import COMPLETE
 from tests.scheduler.config.written import write
 
 NAMES = sorted({key.name for key in all_keys()} | {"benchmark", "prompts", "pool", "物理", "default", "typo"})

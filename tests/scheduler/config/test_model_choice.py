@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
@@ -52,6 +53,27 @@ def test_a_class_of_the_old_system_alone_is_pointed_to_its_type(tmp_path: Path) 
         tmp_path, "reward_model: {class_path: src.models.reward.implementations.qwen3_vl_reward.Qwen3VLRewardModel}"
     )
     assert problem.hint == "write `type: qwen3_vl` instead"
+
+
+def test_a_name_that_the_hub_does_not_know_runs_under_the_right_one_with_one_notice(tmp_path: Path) -> None:
+    text = "reward_model: {params: {model_name: %s}}"
+    config = load(tmp_path, text % "Qwen/Qwen3-VL-30B-Instruct")
+    assert reward_spec(config).name == config.reward_model.params.model_name == "Qwen/Qwen3-VL-30B-A3B-Instruct"
+    (notice,) = config.notices
+    assert notice.startswith(
+        "reward_model.params.model_name: Qwen/Qwen3-VL-30B-Instruct is called Qwen/Qwen3-VL-30B-A3B"
+    )
+    right = load(tmp_path, text % "Qwen/Qwen3-VL-30B-A3B-Instruct")
+    assert right == config
+    assert right.notices == ()
+
+
+def test_a_folder_keeps_its_name_whatever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Qwen" / "Qwen3-VL-30B-Instruct").mkdir(parents=True)
+    config = load(tmp_path, "reward_model: {params: {model_name: Qwen/Qwen3-VL-30B-Instruct}}")
+    assert config.reward_model.params.model_name == "Qwen/Qwen3-VL-30B-Instruct"
+    assert config.notices == ()
 
 
 def test_a_class_path_without_a_module_is_an_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError
 from scheduler.config.requests import edit_parameters
-from tests.scheduler.config.test_old_configs import COMPLETE, MULTI_GPU, MULTI_GPU_SUBPROCESS, SINGLE_GPU
+from tests.scheduler.config.old_configs import COMPLETE, MULTI_GPU, MULTI_GPU_SUBPROCESS, SINGLE_GPU
 from tests.scheduler.config.written import load, problems_of, write
 
 EVERY = Overrides(
@@ -58,6 +58,28 @@ def test_an_option_does_not_hide_that_its_section_is_no_mapping(tmp_path: Path) 
 def test_logs_follow_the_output_folder_unless_they_have_one_of_their_own(tmp_path: Path) -> None:
     assert load(tmp_path, "logging: {}", Overrides(output_dir=Path("x"))).logging.log_dir == Path("x/logs")
     assert load(tmp_path, "logging: {log_dir: y}", Overrides(output_dir=Path("x"))).logging.log_dir == Path("y")
+
+
+@pytest.mark.parametrize(
+    ("written", "log_dir", "moved"),
+    [
+        ("outputs", "outputs/logs", "elsewhere/logs"),
+        ("outputs", "./outputs/", "elsewhere"),
+        ("outputs/", "outputs/x/../logs/deep", "elsewhere/logs/deep"),
+        ("/data/runs", "/data/runs/logs", "elsewhere/logs"),
+        ("~/runs", "~/runs/logs", "elsewhere/logs"),
+        (None, "outputs/logs", "elsewhere/logs"),
+        ("outputs", "outputs-2/logs", "outputs-2/logs"),
+        ("outputs", "outputs/../logs", "outputs/../logs"),
+        ("outputs", "/var/log/bench", "/var/log/bench"),
+    ],
+)
+def test_the_output_folder_takes_the_logs_along_that_lie_in_the_one_of_the_file(
+    tmp_path: Path, written: str | None, log_dir: str, moved: str
+) -> None:
+    text = f"logging: {{log_dir: {log_dir}}}\n" + (f"evaluation: {{output_dir: {written}}}" if written else "")
+    assert load(tmp_path, text).log_dir == Path(log_dir).expanduser()
+    assert load(tmp_path, text, Overrides(output_dir=Path("elsewhere"))).log_dir == Path(moved)
 
 
 def test_the_pool_is_called_as_the_file(tmp_path: Path) -> None:
