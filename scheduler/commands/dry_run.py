@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rich.console import Console
 
 from protocol.messages import Role
 from protocol.pool import home
+from scheduler.base.stages import Stage
 from scheduler.base.text import one_line
 from scheduler.benchmark.units import AllEdits, EditUnit
-from scheduler.config.models import ModelSection
+from scheduler.config.devices import nvml_problem, visible_gpus
+from scheduler.config.document import Config
+from scheduler.config.layout import Layout, LayoutError, presumed_layout, resolve_layout
 from scheduler.run.admission import refused_edits
 from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
@@ -29,17 +32,14 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
     Raises:
         scheduler.store.run_names.NoSuchRunError: there is no such run, or it cannot be resumed with these options.
     """
-    config, benchmark, layout = prepared.config, prepared.benchmark, prepared.layout
-    editor, reward = config.diffusion_model, config.reward_model
+    config, benchmark = prepared.config, prepared.benchmark
     lines = [
         f"Config: {config.path}",
         f"Data: {benchmark.path} ({benchmark.format})",
         *(f"  {one_line(name)}: {count} pairs" for name, count in pairs_by_category(prepared).items()),
         f"Stages: {', '.join(prepared.stages)}",
-        *(_model_line("Editor", editor, layout.editors) if "edit" in prepared.stages else ()),
         *_edits_line(prepared, resume),
-        *(_model_line("Reward", reward, layout.rewards) if "score" in prepared.stages else ()),
-        f"Residency: {layout.residency}",
+        *_layout_lines(config, prepared.layout, prepared.stages, prepared.unchecked),
         *(_estimate_lines(prepared) if resume is None else ()),
         f"Output: {config.evaluation.output_dir}",
         *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
@@ -62,9 +62,39 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
     return not (bad or refused)
 
 
-def _model_line(what: str, section: ModelSection, devices: Sequence[str]) -> Iterator[str]:
-    name = section.params.model_name or ""
-    yield f"{what}: {section.type or section.class_path} {name} on {', '.join(devices)}"
+def show_layout(console: Console, config: Config, stages: Collection[Stage]) -> None:
+    """Print the devices of a config that cannot run here; nothing if these are what is missing."""
+    unchecked = nvml_problem()
+    try:
+        if unchecked is None:
+            layout = resolve_layout(config, visible_gpus(), stages=stages)
+        else:
+            layout = presumed_layout(config, stages=stages)
+    except LayoutError:
+        return
+    lines = _layout_lines(config, layout, stages, unchecked)
+    say(console, f"Config: {config.path}", *lines, *(f"Notice: {notice}" for notice in config.notices))
+
+
+def _layout_lines(config: Config, layout: Layout, stages: Collection[Stage], unchecked: str | None) -> Iterator[str]:
+    """Yield which model gets which devices. ``unchecked`` says why it is not known which GPUs there are."""
+    others = "all visible GPUs but the reward's" if "score" in stages else "all visible GPUs"
+    models = [
+        ("edit", "Editor", config.diffusion_model, layout.editors or (others,)),
+        ("score", "Reward", config.reward_model, layout.rewards or ("a visible GPU",)),
+    ]
+    doubt = ""
+    for stage, role, section, devices in models:
+        if stage in stages:
+            doubtful = unchecked is not None and section.holds_gpu and {*devices} != {"cpu"}
+            mark = " (not checked)" if doubtful else ""
+            doubt = doubt or mark
+            model = " ".join(filter(None, (section.type or section.class_path, section.params.model_name)))
+            yield f"{role}: {model} on {', '.join(devices)}{mark}"
+    yield f"Residency: {layout.residency}{doubt}"
+    if doubt:
+        yield f"Devices: not checked, as NVML cannot be used here: {unchecked}"
+    yield from (f"Notice: {notice}" for notice in layout.notices)
 
 
 def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
@@ -83,8 +113,11 @@ def _resumed(prepared: Prepared, run: str) -> Path:
 
 
 def _estimate_lines(prepared: Prepared) -> list[str]:
-    """Return the estimated duration, if earlier runs have measured the models."""
+    """Return the estimated duration, if earlier runs have measured the models and the devices are known."""
     config, layout = prepared.config, prepared.layout
+    unknown = {"edit": not layout.editors, "score": not layout.rewards}
+    if any(unknown[stage] for stage in prepared.stages):
+        return []
     kinds: dict[Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
     forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
     pairs = prepared.benchmark.pairs

@@ -9,8 +9,8 @@ import sys
 from rich.console import Console
 
 from protocol.pool import PoolError
-from scheduler.commands.dry_run import pairs_by_category, show_dry_run
-from scheduler.config.loading import Overrides
+from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_layout
+from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
 from scheduler.pool.client import find
 from scheduler.run.options import RunOptions, resume_problem
@@ -43,6 +43,8 @@ def check_and_run(options: argparse.Namespace) -> int:
             raise _UsageError(f"pool {prepared.config.pool_name} is not up, and --no-launch was given")
         directory = _open_directory(options, prepared, console)
     except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, _UsageError) as error:
+        if options.dry_run and isinstance(error, NotHereError):
+            show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)
         return EXIT_USAGE
     _log_start(prepared, directory, resumed=options.resume is not None)

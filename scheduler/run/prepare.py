@@ -17,9 +17,9 @@ from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
 from scheduler.benchmark.formats import FORMATS
 from scheduler.benchmark.load import format_named
 from scheduler.config.checks.environment import Environment, category_problems
-from scheduler.config.devices import visible_gpus
+from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
-from scheduler.config.layout import Layout, resolve_layout
+from scheduler.config.layout import Layout, presumed_layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import Problem, did_you_mean
 from scheduler.run.options import keeps_images
@@ -27,13 +27,17 @@ from scheduler.run.options import keeps_images
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage."""
+    """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage.
+
+    ``unchecked`` says why the devices were not checked; the layout is then presumed.
+    """
 
     config: Config
     benchmark: Benchmark
     layout: Layout
     stages: tuple[Stage, ...] = BOTH_STAGES
     edits: EditsElsewhere | None = None
+    unchecked: str | None = None
 
     @property
     def keeps_images(self) -> bool:
@@ -50,8 +54,8 @@ def prepare(
     images: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
-    """Load and check all that the stages need; ``thorough`` decodes every source image. ``images`` is where the edits
-    are, if they were made elsewhere.
+    """Load and check all that the stages need; ``thorough`` decodes every source image, and is content with unknown
+    devices where there is no NVML. ``images`` is where the edits are, if they were made elsewhere.
 
     Raises:
         ConfigError: with every problem of the config, the data as a whole, the models and the devices.
@@ -94,11 +98,12 @@ def prepare(
         except ImagesError as error:
             yield from (Problem("--images", problem) for problem in error.problems)
 
-    gpus = visible_gpus()
+    unchecked = nvml_problem() if thorough else None
+    gpus = visible_gpus() if unchecked is None else None
     more = (data_problems, images_problems, _pool_problems)
     config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
-    layout = resolve_layout(config, gpus, stages=stages)
-    return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None)
+    layout = presumed_layout(config, stages=stages) if gpus is None else resolve_layout(config, gpus, stages=stages)
+    return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None, unchecked)
 
 
 def _all_bad(benchmark: Benchmark) -> Problem:

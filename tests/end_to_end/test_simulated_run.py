@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from scripts.place import Place
+from tests.docs.markdown import ROOT, inline, read
 from tests.end_to_end.conftest import warm_user_in
 from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 
@@ -161,6 +163,19 @@ def test_models_that_share_devices_are_switched_once(user: User, tmp_path: Path)
     assert max(row["finished"] for row in edited) <= min(row["started"] for row in scored)
     assert {row["worker"] for row in scored} == {"reward-0", "reward-1"}, "all rewards score"
     assert user.left_over() == []
+    log = (user.output / "logs" / f"benchmark_{user.run_folder().name}.log").read_text(encoding="utf-8")
+    for line in log_lines_for_users_of_the_old_system():
+        assert re.search(line, log), line
+
+
+def log_lines_for_users_of_the_old_system() -> list[str]:
+    """Patterns of the log lines that the page shows: ``...`` and numbers may be anything."""
+    page = read(ROOT / "docs" / "coming-from-the-old-system.md")
+    table = page.partition("The log:\n\n")[2].partition("\n\n")[0]
+    lines = [line for row in table.splitlines() for line in inline(row.split("|")[2]) if not line.startswith("edit:")]
+    assert len(lines) > 10
+    escaped = [re.escape(line.replace("...", "\0").replace("GB", "\1")) for line in lines]
+    return [re.sub(r"[\d\\.]*\d", r"[\\d.]+", line).replace("\0", ".*").replace("\1", "[GM]B") for line in escaped]
 
 
 @pytest.mark.warm

@@ -30,11 +30,12 @@ Found = Iterator[tuple[Location, Problem]]
 class Environment:
     """What to check a config against.
 
-    ``data``: whether a benchmark is needed. ``more``: further checks; each gets the config (with defaults in place of
-    wrong values) and returns problems, such as those of the data. ``hub``: the address of the hub.
+    ``gpus`` are the visible ones; with None nobody can tell, and devices are not checked. ``data``: whether a benchmark
+    is needed. ``more``: further checks; each gets the config (with defaults in place of wrong values) and returns
+    problems, such as those of the data. ``hub``: the address of the hub.
     """
 
-    gpus: tuple[Gpu, ...] = ()
+    gpus: tuple[Gpu, ...] | None = ()
     stages: tuple[Stage, ...] = BOTH_STAGES
     data: bool = True
     more: tuple[Callable[[Config], Iterable[Problem]], ...] = ()
@@ -50,10 +51,11 @@ def environment_problems(config: Config, environment: Environment) -> Found:
         yield from _optimizations(config)
     if "score" in environment.stages:
         yield from _model("reward_model", config.reward_model, environment.hub)
-    try:
-        resolve_layout(config, environment.gpus, stages=environment.stages)
-    except LayoutError as error:
-        yield from error.located
+    if environment.gpus is not None:
+        try:
+            resolve_layout(config, environment.gpus, stages=environment.stages)
+        except LayoutError as error:
+            yield from error.located
     yield from _places_to_write(config)
     for check in environment.more:
         for problem in check(config):
