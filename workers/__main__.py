@@ -74,10 +74,10 @@ def run_worker(options: argparse.Namespace) -> int:
     worker = Worker(identity, endpoint, options.folder, life)
     introduction = {"worker_id": identity.worker_id, "incarnation": identity.incarnation, "endpoint": worker.endpoint}
     life.send(json.dumps(introduction).encode())
-    worker.run()
+    code = worker.run()
     # Not sys.exit, which would wait for a thread inside a library.
     logging.shutdown()
-    os._exit(0)
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,30 @@
 It gets its work as calls, and notifies the worker's loop of each outcome. A watchdog ends the whole process when a call
 makes no progress for too long. It works even if a library holds the GIL (faulthandler's timer is a C thread), and
 writes the stacks of all threads to the worker's log.
+
+A device that is broken, such as by an illegal memory access, ends the process as well: every further call would fail.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from workers.interface import ModelError
+from workers.models.device_errors import broken_device, first_line, is_out_of_memory
 from workers.models.device_memory import free_memory
+
+log = logging.getLogger("warmbench.worker")
+
+_END_SECONDS = 15.0
+"""How long the process may take to end once its device is broken."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,10 @@ class Call:
     tag: Any
     function: Callable[[], Any]
     timeout: float
+
+
+class _DeviceBrokenError(Exception):
+    """The device is broken, and why."""
 
 
 class Watchdog:
@@ -101,9 +114,12 @@ class Device:
     would take long on busy cores.
     """
 
-    def __init__(self, ended: Callable[[], None]) -> None:
-        """``ended`` is called in the device thread after each outcome."""
+    def __init__(self, ended: Callable[[], None], broken: Callable[[str], None]) -> None:
+        """Both are called in the device thread: ``ended`` after each outcome, ``broken`` with the reason when the
+        device is broken. Then nothing runs any more, and the process ends soon, even if ``broken`` does nothing.
+        """
         self._ended = ended
+        self._broken = broken
         self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._outcomes: list[Outcome] = []
@@ -135,6 +151,15 @@ class Device:
         return taken
 
     def _work(self) -> None:
+        try:
+            self._run_calls()
+        except BaseException as error:  # whatever ends this thread has to end the process
+            reason = str(error) if isinstance(error, _DeviceBrokenError) else first_line(error)
+            log.critical("the device is broken, so this process ends: %s", reason, exc_info=error)
+        self.watchdog.arm(_END_SECONDS)
+        self._broken(reason)
+
+    def _run_calls(self) -> NoReturn:
         following: Call | None = None
         while True:
             call = following or self._next()
@@ -165,12 +190,27 @@ class Device:
 
 
 def _attempt(call: Call, started: float) -> Outcome:
-    """Run the call. The exception is dropped before this returns: its traceback would hold the device's memory."""
+    """Run the call. The exception is dropped before this returns: its traceback would hold the device's memory.
+
+    Raises:
+        _DeviceBrokenError: the call broke the device, or found it broken.
+    """
     try:
         value = call.function()
-    except ModelError as error:
-        return Outcome(call.tag, started, time.time(), error_kind=error.kind, error=str(error))
-    except Exception as error:  # noqa: BLE001 - a user's model may raise anything; the worker lives on
-        kind = "oom" if type(error).__name__ in ("OutOfMemoryError", "MemoryError") else "error"
-        return Outcome(call.tag, started, time.time(), error_kind=kind, error=f"{type(error).__name__}: {error}"[:4000])
+    except BaseException as error:  # a user's model may raise anything, even SystemExit; the worker lives on
+        reason = broken_device(error)
+        if reason is not None:
+            raise _DeviceBrokenError(reason) from error
+        kind, text = _failure(error)
+        return Outcome(call.tag, started, time.time(), error_kind=kind, error=text)
     return Outcome(call.tag, started, time.time(), value=value)
+
+
+def _failure(error: BaseException) -> tuple[str, str]:
+    """The kind of the failure, and its message."""
+    if isinstance(error, ModelError):
+        return error.kind, str(error)
+    if isinstance(error, SystemExit):
+        return "error", f"SystemExit: the model called sys.exit({error.code!r:.100})"
+    kind = "oom" if is_out_of_memory(error) else "error"
+    return kind, ": ".join(filter(None, (type(error).__name__, str(error))))[:4000]

@@ -155,7 +155,7 @@ class ModelHolder:
                 return None
             try:
                 return PreparedBatch(self._model.prepare_batch(requests, message.parameters), self._loads)
-            except Exception as error:  # noqa: BLE001 - a user's model may raise anything
+            except BaseException as error:  # noqa: BLE001 - a user's model may raise anything, even SystemExit
                 _log.debug("%s could not be prepared ahead: %s", message.job, error)
                 return None
 

@@ -183,6 +183,14 @@ class Jobs:
         self._usable = usable
         return self._start_next()
 
+    def lose_device(self) -> list[JobAction]:
+        """The device is broken: its job gets no result, and no other one starts."""
+        key, self._running, self._usable = self._running, None, False
+        if key is None or self._find(key) is None:
+            return []
+        del self._runs[key.run].jobs[key.job]
+        return [Forget(key)]
+
     # -- jobs
 
     def add(self, key: JobKey, round_: int | None) -> list[JobAction]:

@@ -1,11 +1,13 @@
 """The Unix socket that joins each worker process to its launcher for as long as both live.
 
 Each side notices at once when the other ends, however it ends. The first line on a connection is the worker's
-introduction: its id, its incarnation, and the endpoint that it bound.
+introduction: its id, its incarnation, and the endpoint that it bound. A worker that has to end may leave its last
+words: why.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import socket
@@ -15,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
+
+_MAX_LAST_WORDS = 4096
+"""In bytes."""
 
 _MAX_UNNAMED = 64
 """The most connections that have not sent their introduction yet. Above that, the oldest is closed."""
@@ -77,3 +82,17 @@ def read_introduction(connection: socket.socket) -> Introduction:
     if pid < 1:
         raise ValueError("its process is in a namespace that is not visible from here")
     return Introduction(line["worker_id"], line["incarnation"], str(line["endpoint"]), pid)
+
+
+def send_last_words(connection: socket.socket, text: str) -> None:
+    """Leave this for the launcher, which reads it when the worker has ended."""
+    with contextlib.suppress(OSError):
+        connection.send(text.encode(errors="replace")[:_MAX_LAST_WORDS], socket.MSG_DONTWAIT)
+
+
+def read_last_words(connection: socket.socket) -> str | None:
+    """What a worker that has ended left; None if nothing."""
+    try:
+        return connection.recv(_MAX_LAST_WORDS, socket.MSG_DONTWAIT).decode(errors="replace") or None
+    except OSError:
+        return None

@@ -22,6 +22,7 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Link
+from workers.life_socket import read_last_words
 from workers.spawn import log_path, spawn
 from workers.supervision import StopRestarting, Supervision
 
@@ -264,19 +265,24 @@ class ManagedWorker:
 
     def _on_death(self, life: _Life, code: int) -> None:
         self._life, self._exit_code = None, code
+        reason = read_last_words(life.socket) if life.socket is not None else None
+        if self.state is not None or reason is not None:
+            self.state = msgspec.structs.replace(self.state or m.WorkerState(phase="failed"), error=reason)
         self._close(life)
         self._remove_traces()
         self.changed = True
         if self._stopping:
             return
+        ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        ended += f": {reason}" if reason else ""
         finished = self.state is not None and self.state.done > 0
         decision = self._supervision.died(finished_a_pair=finished)
         if isinstance(decision, StopRestarting):
             self._gave_up = True
-            log.error("%s died %d times in a row: not restarted", self.plan.worker_id, decision.deaths)
+            text = "%s died (%s), %d times in a row: not restarted"
+            log.error(text, self.plan.worker_id, ended, decision.deaths)
         else:
             self._restart_at = time.monotonic() + decision.delay
-            ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, ended, decision.delay)
 
     @staticmethod

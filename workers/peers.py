@@ -205,6 +205,7 @@ class Peers:
         """The run is gone, or has to say Hello again: drop it with its jobs."""
         self._peers.pop(run, None)
         self._bench.act(self._bench.jobs.drop(run))
+        self.report_to_launcher()
 
     # -- messages out
 

@@ -29,6 +29,7 @@ from protocol.sockets import Listener
 from workers import jobs as j
 from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
+from workers.life_socket import send_last_words
 from workers.payloads import sendable
 from workers.peers import Peers, WorkerIdentity
 from workers.workbench import Workbench
@@ -37,6 +38,9 @@ log = logging.getLogger("warmbench.worker")
 
 MAX_JOBS = 4096
 """The most jobs of one run. The scheduler sends an editor two rounds of at most 1000; a ``Welcome`` can list 8192."""
+
+EXIT_BROKEN_DEVICE = 70
+"""The exit code of a worker whose device is broken (EX_SOFTWARE of sysexits.h)."""
 
 _DELIVERY_SECONDS = 5.0
 """How long a worker that has to end waits for the acknowledgement of its results."""
@@ -67,7 +71,10 @@ class Worker:
         self.endpoint = self._listener.endpoint
         self._model_state = _ModelState()
         self._mailbox = Mailbox()
-        self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes))
+        self._device = Device(
+            lambda: self._mailbox.post(self._bench.take_outcomes),
+            lambda reason: self._mailbox.post(lambda: self._on_device_broken(reason)),
+        )
         self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
         self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._on_first_done)
         self._peers = Peers(self._listener, identity, self._bench, self._state)
@@ -75,11 +82,12 @@ class Worker:
         self._moving = 0
         self._ending = False
         self._end_by: float | None = None
+        self._broken: str | None = None
 
     # -- the loop
 
-    def run(self) -> None:
-        """Work until stopped, or until the launcher is gone."""
+    def run(self) -> int:
+        """Work until stopped, until the launcher is gone, or until the device is broken; return the exit code."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self._mailbox.post(self._end))
         self._mailbox.wake_on_signals()
@@ -102,6 +110,10 @@ class Worker:
             self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
         self._listener.close()
         self._context.term()
+        if self._broken is None:
+            return 0
+        send_last_words(self._parent, self._broken)
+        return EXIT_BROKEN_DEVICE
 
     def _is_over(self) -> bool:
         """Whether the worker has to end, its device is idle, and its results are acknowledged or nobody takes them."""
@@ -116,6 +128,12 @@ class Worker:
     def _end(self) -> None:
         self._ending = True
         self._jobs.set_usable(False)
+
+    def _on_device_broken(self, reason: str) -> None:
+        """Deliver what is finished, then end. The run learns of the device's job by this worker's death."""
+        self._broken = reason
+        self._end()
+        self._bench.act(self._jobs.lose_device())
 
     # -- messages in
 
@@ -173,6 +191,7 @@ class Worker:
 
     def _on_load(self, message: m.Load) -> None:
         self._bench.job_timeout = message.job_timeout_seconds
+        self._model_state.error = None
         self._begin_move(message.epoch)
         self._bench.codecs.warm_up(self._identity.role)
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import codecs
 import math
+import os
 import re
 from collections.abc import Callable, Iterable
+
+from protocol.messages import ModelSpec
 
 _UNSAFE = re.compile(
     "["
@@ -44,6 +47,11 @@ def one_line(text: object, limit: int | None = None) -> str:
     if limit is not None and (cut or len(line) > limit):
         line = line[: limit - 1] + ELLIPSIS
     return line
+
+
+def model_title(spec: ModelSpec) -> str:
+    """The model's name without its folders, or what it is if it has no name."""
+    return os.path.basename(spec.name or "") or spec.type or spec.class_path or "-"  # noqa: PTH119 - may be no path
 
 
 def encodable(text: str) -> str:

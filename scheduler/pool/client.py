@@ -33,16 +33,27 @@ class PoolGoneError(PoolUnavailableError):
 
 
 class PoolClient:
-    """The connection to a pool's launcher. ``process`` is a pidfd: readable as soon as the launcher is gone."""
+    """The connection to a pool's launcher. ``process`` is a pidfd: readable as soon as the launcher is gone.
+
+    ``attached``: the pool was up before it was wanted.
+    """
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], name: str, folder: Path, card: PoolCard, run: str
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        name: str,
+        folder: Path,
+        card: PoolCard,
+        run: str,
+        *,
+        attached: bool = True,
     ) -> None:
         process = open_pidfd(card.pid, card.pid_create_time)
         if process is None:
             raise PoolGoneError(f"the launcher of pool {name} (pid {card.pid}) has just ended")
         self.process = process
         self.name = name
+        self.attached = attached
         self.folder = folder
         self.link = Link(context, card.endpoint)
         self._run = run

@@ -31,7 +31,7 @@ class Crew:
     """All workers that the run is connected to.
 
     ``on_message`` gets a worker's messages about its jobs. ``on_withdrawn`` gets a worker that had joined and takes no
-    part any more, and whether it died.
+    part any more, whether it died, and of what if that is known.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Crew:
         heartbeat_seconds: float,
         dead_after_seconds: float,
         on_message: OnMessage,
-        on_withdrawn: Callable[[WorkerClient, bool], None],
+        on_withdrawn: Callable[[WorkerClient, bool, str | None], None],
     ) -> None:
         self._context = context
         self._run = run
@@ -74,7 +74,7 @@ class Crew:
                 # Its last messages say what it had done, and so what it died of.
                 self._read(client, sys.maxsize)
                 if worker.worker_id in self._clients:
-                    self._lose(client)
+                    self._lose(client, worker.state.error if worker.state is not None and not worker.alive else None)
                 client = None
             if client is None and (usable(worker, self._specs) or in_the_way(worker, status, self._specs)):
                 self._clients[worker.worker_id] = self._connect(worker)
@@ -266,13 +266,13 @@ class Crew:
             case _:
                 self._on_message(client, message, images)
 
-    def _withdraw(self, client: WorkerClient, *, died: bool) -> None:
+    def _withdraw(self, client: WorkerClient, *, died: bool, reason: str | None = None) -> None:
         """Report that the worker takes no part any more; it may join again."""
         if client.joined:
             client.joined = False
-            self._on_withdrawn(client, died)
+            self._on_withdrawn(client, died, reason)
 
-    def _lose(self, client: WorkerClient) -> None:
+    def _lose(self, client: WorkerClient, reason: str | None = None) -> None:
         del self._clients[client.name]
-        self._withdraw(client, died=True)
+        self._withdraw(client, died=True, reason=reason)
         client.link.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -19,8 +19,12 @@ class Mismatch:
     why: str
 
 
-def mismatches(status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> list[Mismatch]:
-    """The workers that hold, or are about to load, another model than the run asks of their role."""
+def mismatches(
+    status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec], again: Collection[str] = ()
+) -> list[Mismatch]:
+    """The workers that hold, or are about to load, another model than the run asks of their role, and those that are to
+    load it ``again``.
+    """
     differing = []
     for worker in status.workers:
         wanted = specs.get(worker.role)
@@ -32,7 +36,31 @@ def mismatches(status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> lis
             differing.append(
                 Mismatch(worker.worker_id, worker.role, "the model's files have changed since it was loaded")
             )
+        elif worker.worker_id in again:
+            differing.append(Mismatch(worker.worker_id, worker.role, "it could not be loaded before"))
     return differing
+
+
+def without_model(status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> set[str]:
+    """The workers that failed to load the run's model, of roles of which no worker has it.
+
+    What kept them from it may be fixed by now, and without them the run is over.
+    """
+    failed: set[str] = set()
+    for role, spec in specs.items():
+        workers = [worker for worker in status.workers if worker.role == role and not worker.gave_up]
+        if all(_has_failed(worker) and worker.spec == spec for worker in workers):
+            failed.update(worker.worker_id for worker in workers)
+    return failed
+
+
+def has_loaded_since(worker: m.WorkerStatus, epoch: int) -> bool:
+    """Whether its last load was asked for under this lease, or it has not failed."""
+    return not _has_failed(worker) or (worker.state is not None and worker.state.epoch >= epoch)
+
+
+def _has_failed(worker: m.WorkerStatus) -> bool:
+    return worker.alive and worker.state is not None and worker.state.phase == "failed"
 
 
 def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:

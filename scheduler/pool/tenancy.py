@@ -11,7 +11,15 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 from scheduler.pool.client import PoolClient
 from scheduler.pool.crew import Crew
-from scheduler.pool.matching import away_from_device, devices, mismatches, shares_devices
+from scheduler.pool.matching import (
+    Mismatch,
+    away_from_device,
+    devices,
+    has_loaded_since,
+    mismatches,
+    shares_devices,
+    without_model,
+)
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.pool.watch import PoolWatch
 
@@ -37,10 +45,12 @@ class Tenancy:
         self._crew = crew
         self._settings = settings
         self._needed = needed
-        self._watch = PoolWatch(settings.specs)
+        self._watch = PoolWatch(settings.specs, attached=pool.attached)
         self._lease: m.LeaseMode | None = None
         self._garbled = False
         self._reloaded: set[str] = set()
+        self._again: set[str] = set()
+        """The workers that failed to load the run's model before this run, and are to try again."""
 
     @property
     def workers(self) -> list[m.WorkerStatus]:
@@ -111,7 +121,11 @@ class Tenancy:
 
     def _has_late_mismatch(self, status: m.PoolStatus) -> bool:
         """Whether a role that has not begun holds another model; a role that has begun keeps its own."""
-        return any(not self._crew.begun(mismatch.role) for mismatch in mismatches(status, self._settings.specs))
+        return bool(self._late_mismatches(status))
+
+    def _late_mismatches(self, status: m.PoolStatus) -> list[Mismatch]:
+        found = mismatches(status, self._settings.specs, self._again)
+        return [mismatch for mismatch in found if not self._crew.begun(mismatch.role)]
 
     def _request_lease(self, mode: m.LeaseMode) -> None:
         self._lease = mode
@@ -139,7 +153,7 @@ class Tenancy:
 
     def _load_in_place(self, status: m.PoolStatus, epoch: int) -> None:
         """Have wrong models replaced, each once and only before its role has begun."""
-        late = [one for one in mismatches(status, self._settings.specs) if not self._crew.begun(one.role)]
+        late = self._late_mismatches(status)
         for role, spec in self._settings.specs.items():
             wrong = {one.worker_id: one.why for one in late if one.role == role and one.worker_id not in self._reloaded}
             self._reloaded.update(wrong)
@@ -153,14 +167,17 @@ class Tenancy:
             log.log(line.level, "%s", line.text)
         if self._lease is None:
             self._take_as_it_is(status)
+            if self._pool.attached:
+                self._again = without_model(status, self._settings.specs)
             self._request_lease(self._needed_lease(status))
         if self.epoch is None:
             if status.stopping:
                 raise PoolEndedError(f"pool {self._pool.name} is being stopped")
             return  # the workers are not this run's yet
+        self._again &= {worker.worker_id for worker in status.workers if not has_loaded_since(worker, self.epoch)}
         self._crew.update(status)
         # The last worker's death may have given up the role's last unit: then the role is not needed any more.
-        problem = self._watch.hopeless(self._needed(), self._crew.other_weights)
+        problem = self._watch.hopeless(self._needed(), self._crew.other_weights, self._again)
         if problem is not None:
             raise AbortedError(problem)
         needed = self._needed_lease(status)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from protocol import messages as m
+from scheduler.base.text import model_title
 
 
 @dataclass(frozen=True)
@@ -17,45 +18,78 @@ class LogLine:
     text: str
 
 
+_WHERE: Mapping[m.Residency, str] = {"device": "on its device", "host": "in host memory", "disk": "on disk"}
+
+
 class PoolWatch:
     """The pool as its launcher last reported it."""
 
-    def __init__(self, specs: Mapping[m.Role, m.ModelSpec] | None = None) -> None:
-        """``specs`` are the models that the run needs; none to watch without a run."""
+    def __init__(self, specs: Mapping[m.Role, m.ModelSpec] | None = None, *, attached: bool = False) -> None:
+        """``specs`` are the models that the run needs; none to watch without a run. ``attached``: the pool was up
+        before, so its first report tells of what happened before the run.
+        """
         self._specs = specs or {}
+        self._attached = attached
         self.status: m.PoolStatus | None = None
-        self._reported: set[tuple[str, str, str]] = set()
+        self._seen: dict[str, tuple[str, ...]] = {}
+        self._models: dict[str, tuple[str, m.LoadedModel]] = {}
         self._ready: set[str] = set()
 
     def update(self, status: m.PoolStatus) -> list[LogLine]:
         """Take a report; return log lines about what is new in it."""
+        earlier = self._attached and self.status is None
         self.status = status
-        total = len(status.workers)
         lines = []
         for worker in status.workers:
-            event, level, text = self._describe(worker, total)
-            key = (worker.worker_id, worker.incarnation, event)
-            if event and key not in self._reported:
-                self._reported.add(key)
-                lines.append(LogLine(level, f"{worker.worker_id} on {worker.device}: {text}"))
+            seen = _event(worker)
+            if seen == self._seen.get(worker.worker_id):
+                continue
+            self._seen[worker.worker_id] = seen
+            line = self._before_the_run(worker) if earlier else self._news(worker)
+            if line is not None:
+                lines.append(LogLine(line.level, f"{worker.worker_id} on {worker.device}: {line.text}"))
         return lines
 
-    def _describe(self, worker: m.WorkerStatus, total: int) -> tuple[str, int, str]:
-        """What has happened to the worker: a word for it (empty: nothing), the log level, the text."""
+    def _before_the_run(self, worker: m.WorkerStatus) -> LogLine | None:
+        """What the run finds; a failure to load another model than the run's is none of its business."""
+        state = worker.state
+        if state is None or not worker.alive:
+            return None
+        if state.phase == "failed" and worker.spec == self._specs.get(worker.role):
+            return LogLine(logging.WARNING, f"could not load this model before: {state.error} (log: {worker.log})")
+        if state.phase != "ready" or state.model is None:
+            return self._news(worker)
+        name, size = model_title(state.model.spec), _size(state.model.size_bytes)
+        self._models[worker.worker_id] = worker.incarnation, state.model
+        if state.model.spec != self._specs.get(worker.role, state.model.spec):
+            return LogLine(logging.INFO, f"holds another model: {name}")
+        return LogLine(logging.INFO, f"holds {name} already {self._count(worker)} ({size}, {_WHERE[state.residency]})")
+
+    def _news(self, worker: m.WorkerStatus) -> LogLine | None:
+        """What has happened to the worker, if it is worth a line."""
         state = worker.state
         if not worker.alive and worker.exit_code is not None:
-            return "dead", logging.WARNING, f"died (exit code {worker.exit_code}), log: {worker.log}"
-        if state is None:
-            return "", 0, ""
+            reason = f": {state.error}" if state is not None and state.error else ""
+            return LogLine(logging.WARNING, f"died (exit code {worker.exit_code}{reason}), log: {worker.log}")
+        if state is None or worker.spec != self._specs.get(worker.role, worker.spec):
+            return None
         if state.phase == "loading":
-            return "loading", logging.INFO, "loading the model ..."
+            return LogLine(logging.INFO, "loading the model ...")
         if state.phase == "failed":
-            return "failed", logging.ERROR, f"the model was not loaded: {state.error} (log: {worker.log})"
+            return LogLine(logging.ERROR, f"the model was not loaded: {state.error} (log: {worker.log})")
         if state.phase == "ready" and state.model is not None:
-            self._ready.add(worker.worker_id)
             size, seconds = _size(state.model.size_bytes), state.model.load_seconds
-            return "ready", logging.INFO, f"model loaded [{len(self._ready)}/{total}] ({size} in {seconds:.1f} s)"
-        return "", 0, ""
+            text = f"model loaded {self._count(worker)} ({size} in {seconds:.1f} s)"
+            incarnation, model = self._models.get(worker.worker_id, ("", None))
+            self._models[worker.worker_id] = worker.incarnation, state.model
+            replaced = incarnation == worker.incarnation and model != state.model
+            return LogLine(logging.INFO, f"{text}: it is {model_title(state.model.spec)} now" if replaced else text)
+        return None
+
+    def _count(self, worker: m.WorkerStatus) -> str:
+        """Count the worker as ready: ``[2/3]``."""
+        self._ready.add(worker.worker_id)
+        return f"[{len(self._ready)}/{len(self.workers)}]"
 
     def ends_with(self, run: str) -> bool:
         """Whether the pool ends when this run leaves: it is not kept, and no other run uses it or waits for it."""
@@ -64,10 +98,16 @@ class PoolWatch:
         others = [other for other in (*self.status.holders, *self.status.waiting) if other != run]
         return not others and not self.status.keep
 
-    def hopeless(self, needed: Collection[m.Role], other_weights: Collection[tuple[str, str]] = ()) -> str | None:
+    def hopeless(
+        self,
+        needed: Collection[m.Role],
+        other_weights: Collection[tuple[str, str]] = (),
+        again: Collection[str] = (),
+    ) -> str | None:
         """Why the run cannot go on, if a role that is still needed has no worker that works or may come; else None.
 
-        ``other_weights``: (worker, incarnation) that have loaded other weights than the run began with.
+        ``other_weights``: (worker, incarnation) that have loaded other weights than the run began with. ``again``: the
+        workers that are about to load their model again.
         """
         if self.status is None:
             return None
@@ -75,6 +115,8 @@ class PoolWatch:
             if role not in needed:
                 continue
             workers = [worker for worker in self.status.workers if worker.role == role]
+            if any(worker.worker_id in again for worker in workers):
+                continue
             if not workers:
                 other = "scoring" if role == "editor" else "editing"
                 return f"the pool has no {role}: it was launched for {other} alone; stop it, or name another by --pool"
@@ -91,6 +133,15 @@ class PoolWatch:
     def workers(self) -> list[m.WorkerStatus]:
         """All workers."""
         return self.status.workers if self.status else []
+
+
+def _event(worker: m.WorkerStatus) -> tuple[str, ...]:
+    """What distinguishes the worker's state from one that was reported already."""
+    state = worker.state
+    if not worker.alive or state is None:
+        return (worker.incarnation, "dead" if not worker.alive else "starting")
+    model = state.model.fingerprint if state.phase == "ready" and state.model is not None else ""
+    return (worker.incarnation, state.phase, model, repr(worker.spec), state.error or "")
 
 
 def _lost(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:

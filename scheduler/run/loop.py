@@ -189,11 +189,9 @@ class Loop:
         else:
             self._score.handle(client.name, message)
 
-    def _on_withdrawn(self, client: WorkerClient, died: bool) -> None:
-        if client.role == "editor":
-            self._edit.lose(client.name, died=died)
-        else:
-            self._score.lose(client.name, died=died)
+    def _on_withdrawn(self, client: WorkerClient, died: bool, reason: str | None) -> None:
+        stage = self._edit if client.role == "editor" else self._score
+        stage.lose(client.name, died=died, reason=reason)
 
     def _needed_roles(self) -> list[m.Role]:
         finished: dict[m.Role, bool] = {"editor": self._edit.finished, "reward": self._score.finished}

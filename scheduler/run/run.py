@@ -140,13 +140,15 @@ class Run:
     def _evaluate(self, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts) -> Ending:
         while True:
             try:
-                pool, launched = self._attach(context)
+                pool = self._attach(context)
             except PoolGoneError as error:
                 log.info("%s", error)
                 continue
             process = os.dup(pool.process)
             try:
-                return self._evaluate_in(pool, context, interrupts, may_move=not (launched or self._options.no_launch))
+                return self._evaluate_in(
+                    pool, context, interrupts, may_move=pool.attached and not self._options.no_launch
+                )
             except PoolEndedError as error:
                 log.warning("%s, before this run began: waiting for its end, then taking another", error)
                 while not interrupts.count and not select.select([process], [], [], 0.2)[0]:
@@ -207,8 +209,8 @@ class Run:
             log.error("There will be no trace: %s", error)
             return None
 
-    def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> tuple[PoolClient, bool]:
-        """Return the pool, and whether it was launched for this run."""
+    def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> PoolClient:
+        """Attach to the pool, or launch it."""
         name = self._config.pool_name
         folder, card = find(name)
         if card is None and self._options.no_launch:
@@ -222,7 +224,7 @@ class Run:
             card = launch(folder, plan)
         else:
             log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))
-        return PoolClient(context, name, folder, card, self._wire_id), launched
+        return PoolClient(context, name, folder, card, self._wire_id, attached=not launched)
 
     def _assignment(self) -> str:
         editors = [f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors)]

@@ -42,7 +42,7 @@ class WithdrawEdit:
 
 @dataclass(frozen=True)
 class GiveUpEdit:
-    """The unit has failed for good. ``deaths``, if any, are the reason: the editors that died alone with its pair."""
+    """The unit has failed for good. ``deaths``, if any, are the reason: each editor that died alone with its pair."""
 
     unit: EditUnit
     deaths: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class WithdrawBatch:
 
 @dataclass(frozen=True)
 class GiveUpScore:
-    """The unit has failed for good. ``deaths``, if any, are the reason: the rewards that died alone with its pair."""
+    """The unit has failed for good. ``deaths``, if any, are the reason: each reward that died alone with its pair."""
 
     unit: ScoreUnit
     deaths: tuple[str, ...] = ()

@@ -22,17 +22,20 @@ class Backlog:
         fresh = len(self._units) - self._next - len(self._left_out)
         return len(self._first) + fresh + len(self._last)
 
-    def take(self) -> EditUnit:
-        """Remove and return the next edit; raises ``IndexError`` if none waits."""
-        if self._first:
-            return self._first.popleft()
+    def take(self, first: Callable[[Iterable[EditUnit]], int | None]) -> EditUnit | None:
+        """Remove and return the next edit; None if none is suitable.
+
+        ``first`` returns the place of the first suitable one of the edits that come back, or None. All others are.
+        """
+        if (unit := _take_from(self._first, first)) is not None:
+            return unit
         while self._next < len(self._units):
             place = self._next
             self._next += 1
             if place not in self._left_out:
                 return self._units[place]
             self._left_out.discard(place)
-        return self._last.popleft()
+        return _take_from(self._last, first)
 
     def put_first(self, units: Iterable[EditUnit]) -> None:
         """Put these in front of all others, in this order."""
@@ -61,3 +64,12 @@ class Backlog:
         self._next = len(self._units)
         for kept in (self._left_out, self._first, self._last):
             kept.clear()
+
+
+def _take_from(waiting: deque[EditUnit], first: Callable[[Iterable[EditUnit]], int | None]) -> EditUnit | None:
+    place = first(waiting)
+    if place is None:
+        return None
+    unit = waiting[place]
+    del waiting[place]
+    return unit

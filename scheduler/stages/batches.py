@@ -5,8 +5,8 @@ Every method is an event and returns the actions that follow; there are no socke
 Units arrive as their edits are delivered. A free reward takes what waits; a batch ahead of time is assigned only if it
 is full, or if no more units will come. The units of a lost reward go to the front of the queue. Those of a batch that
 failed as a whole are tried one at a time, so that a bad one does not fail the others again. What a dead reward worked
-on is tried alone (see ``suspects``) by a reward that has nothing else and gets nothing more until it is scored. While
-``max_undelivered`` scores wait to be written, no batch is assigned.
+on is tried alone (see ``suspects``) by a reward that has nothing else and gets nothing more until it is scored. What
+failed on one reward is tried on another. While ``max_undelivered`` scores wait to be written, no batch is assigned.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, WithdrawBatch
-from scheduler.stages.suspects import Suspects
+from scheduler.stages.suspects import Suspects, Tried
 
 MAX_UNDELIVERED_SCORES = 1024
 """Enough scores that wait to be written to keep a disk busy."""
@@ -53,7 +53,8 @@ class Batches:
         self._queue: deque[EditUnit | ScoreUnit] = deque()
         self._singles: deque[ScoreUnit] = deque()
         self._failed: set[ScoreUnit] = set()
-        self._suspects: Suspects[ScoreUnit] = Suspects()
+        self._tried: Tried[ScoreUnit] = Tried()
+        self._suspects = Suspects(self._tried)
         self._rewards: dict[str, _Reward] = {}
         self._delivering: set[ScoreUnit] = set()
         self._closed = False
@@ -97,15 +98,15 @@ class Batches:
             self._rewards.setdefault(name, _Reward())
         return self._fill()
 
-    def lose(self, name: str, *, died: bool) -> list[BatchAction]:
-        """A reward is lost. With ``died``, the batch that it worked on may be the cause."""
+    def lose(self, name: str, *, died: bool, reason: str | None = None) -> list[BatchAction]:
+        """A reward is lost. With ``died`` (of ``reason``, if known), the batch that it worked on may be the cause."""
         reward = self._rewards.pop(name, None)
         if reward is None:
             return []
         again = [unit for units in reward.batches.values() for unit in units]
         poisoned: list[ScoreUnit] = []
         if died:
-            aftermath = self._suspects.died(name, again, reward.current)
+            aftermath = self._suspects.died(name, again, reward.current, reason)
             again, poisoned = aftermath.others, aftermath.poisoned
         elif reward.alone:
             self._suspects.put_back(again)
@@ -139,10 +140,10 @@ class Batches:
         self._forget(unit)
         return self._fill() if was_full else []
 
-    def unit_failed(self, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
-        """The unit got no score in a batch that worked."""
+    def unit_failed(self, name: str, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
+        """The unit got no score in a batch of this reward that worked."""
         self._delivering.discard(unit)
-        return self._retry(unit, again=again) + self._fill()
+        return self._retry(name, unit, again=again) + self._fill()
 
     def batch_failed(self, name: str, batch: int, *, again: bool) -> list[BatchAction]:
         """The whole batch failed."""
@@ -153,7 +154,7 @@ class Batches:
             if not self._draining:
                 self._singles.extend(units)
             return self._fill()
-        return [action for unit in units for action in self._retry(unit, again=again)] + self._fill()
+        return [action for unit in units for action in self._retry(name, unit, again=again)] + self._fill()
 
     def drain(self) -> list[BatchAction]:
         """Start nothing more; what is on the devices is finished."""
@@ -206,8 +207,9 @@ class Batches:
         self._starts.pop(unit, None)
         self._errors.pop(unit, None)
         self._failed.discard(unit)
+        self._tried.forget(unit)
 
-    def _retry(self, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
+    def _retry(self, name: str, unit: ScoreUnit, *, again: bool) -> list[BatchAction]:
         self._errors[unit] = self._errors.get(unit, 0) + 1
         if not again or self._errors[unit] >= self._max_attempts:
             self._forget(unit)
@@ -216,6 +218,7 @@ class Batches:
         self._failed.add(unit)
         if not self._draining:
             self._singles.append(unit)
+            self._tried.note(unit, name)
         return []
 
     def _fill(self) -> list[BatchAction]:
@@ -234,15 +237,20 @@ class Batches:
         if reward.alone:
             return ()
         if self._suspects and not reward.batches and self._may_try(reward):
-            reward.alone = True
-            return (self._suspects.take(),)
+            suspect = self._suspects.take(name, self._rewards)
+            if suspect is not None:
+                reward.alone = True
+                return (suspect,)
         if len(reward.batches) > level or name in self._kept_free():
             return ()
-        return self._next_units(ahead=level > 0)
+        return self._next_units(name, ahead=level > 0)
 
-    def _next_units(self, *, ahead: bool) -> tuple[ScoreUnit, ...]:
-        if self._singles:
-            return (self._singles.popleft(),)
+    def _next_units(self, name: str, *, ahead: bool) -> tuple[ScoreUnit, ...]:
+        single = self._tried.first(self._singles, name, self._rewards)
+        if single is not None:
+            unit = self._singles[single]
+            del self._singles[single]
+            return (unit,)
         if ahead and len(self._queue) < self._batch_size and not self._closed:
             return ()
         size = min(self._batch_size, len(self._queue))
@@ -256,7 +264,8 @@ class Batches:
             return set()
         rewards = self._rewards.items()
         return self._suspects.kept_free(
-            {name: len(reward.batches) for name, reward in rewards if not reward.alone and self._may_try(reward)}
+            {name: len(reward.batches) for name, reward in rewards if not reward.alone and self._may_try(reward)},
+            self._rewards,
         )
 
     def _assign(self, name: str, reward: _Reward, units: tuple[ScoreUnit, ...]) -> AssignBatch:

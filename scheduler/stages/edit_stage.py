@@ -77,15 +77,15 @@ class EditStage:
         """Take these editors in."""
         self._act(self.rounds.join(*workers))
 
-    def lose(self, worker: str, *, died: bool) -> None:
-        """Reassign the work of an editor that died or, without ``died``, was silent for too long."""
+    def lose(self, worker: str, *, died: bool, reason: str | None = None) -> None:
+        """Reassign the work of an editor that died (of ``reason``, if known) or was silent for too long."""
         lost = {job.unit: job for job in self._jobs.values() if job.worker == worker}
         for job in lost.values():
             del self._jobs[job.name]
         if lost:
             what = "died" if died else "is silent"
             log.warning("%s %s; unfinished: %s", worker, what, ", ".join(unit.key for unit in lost))
-        actions = self.rounds.lose(worker, died=died)
+        actions = self.rounds.lose(worker, died=died, reason=reason)
         for action in actions:
             if isinstance(action, a.GiveUpEdit):
                 text = poison_message(action.deaths)

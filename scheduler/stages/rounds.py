@@ -10,7 +10,7 @@ round is never extended. Free running, an editor has one unit to work on and ``r
 Editors may be faster than the disk: while ``max_undelivered`` images wait to be written, no unit is assigned.
 
 What a dead editor worked on is tried alone (see ``suspects``): an editor that has nothing else takes it, in a round as
-usual, and gets nothing more until its image has arrived.
+usual, and gets nothing more until its image has arrived. What failed on one editor is tried on another.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from scheduler.benchmark.units import EditUnit, Units
 from scheduler.stages.actions import AssignEdit, GiveUpEdit, ReleaseRound, RoundAction, Synced, WithdrawEdit
 from scheduler.stages.backlog import Backlog
-from scheduler.stages.suspects import Suspects
+from scheduler.stages.suspects import Suspects, Tried
 
 MAX_UNDELIVERED_EDITS = 64
 """Enough images that wait to be written to keep a disk busy."""
@@ -59,7 +59,8 @@ class Rounds:
     ) -> None:
         """``units`` are not copied and must not change. ``max_undelivered`` is a number of images; None: no limit."""
         self._backlog = Backlog(units)
-        self._suspects: Suspects[EditUnit] = Suspects()
+        self._tried: Tried[EditUnit] = Tried()
+        self._suspects = Suspects(self._tried)
         self._synchronized = synchronized
         self._round_size = round_size
         self._max_attempts = max_attempts
@@ -130,10 +131,11 @@ class Rounds:
             self._editors.setdefault(name, _Editor())
         return self._pump()
 
-    def lose(self, name: str, *, died: bool) -> list[RoundAction]:
+    def lose(self, name: str, *, died: bool, reason: str | None = None) -> list[RoundAction]:
         """An editor is lost. The units whose images have not arrived go to others, before all other units.
 
-        With ``died``, the unit that it worked on may be the cause; a silent editor makes no unit suspect.
+        With ``died`` (of ``reason``, if known), the unit that it worked on may be the cause; a silent editor makes no
+        unit suspect.
         """
         editor = self._editors.pop(name, None)
         if editor is None:
@@ -144,7 +146,7 @@ class Rounds:
             released = [unit for unit, number in editor.holding.items() if number <= self.round]
             # An editor works in the order sent, so the first is on its device; or the second, until the message that
             # the first is done has arrived. Therefore a unit that was beside a suspect twice becomes one, too.
-            aftermath = self._suspects.died(name, again, released[:1])
+            aftermath = self._suspects.died(name, again, released[:1], reason)
             again, poisoned = aftermath.others, aftermath.poisoned
         elif editor.alone:
             self._suspects.put_back(again)
@@ -194,6 +196,7 @@ class Rounds:
             self._forget(unit)
             actions.append(GiveUpEdit(unit))
         elif not self._draining:
+            self._tried.note(unit, name)
             self._backlog.put_last(unit)
         return actions + self._pump()
 
@@ -234,6 +237,7 @@ class Rounds:
         """Drop the counts of a unit that is over: a run of many pairs must not keep them for each."""
         self._starts.pop(unit, None)
         self._errors.pop(unit, None)
+        self._tried.forget(unit)
 
     @property
     def _full(self) -> bool:
@@ -286,10 +290,12 @@ class Rounds:
         if editor.alone:
             return None
         if self._suspects and not editor.units and self._may_try(editor):
-            editor.alone = True
-            return self._suspects.take()
+            suspect = self._suspects.take(name, self._editors)
+            if suspect is not None:
+                editor.alone = True
+                return suspect
         if self._backlog and editor.in_round(number) <= level and name not in self._kept_free():
-            return self._backlog.take()
+            return self._backlog.take(lambda units: self._tried.first(units, name, self._editors))
         return None
 
     def _may_try(self, editor: _Editor) -> bool:
@@ -303,7 +309,8 @@ class Rounds:
                 name: len(editor.units)
                 for name, editor in self._editors.items()
                 if not editor.alone and self._may_try(editor)
-            }
+            },
+            self._editors,
         )
 
     def _assign(self, name: str, unit: EditUnit, number: int | None) -> AssignEdit:

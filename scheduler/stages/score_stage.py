@@ -107,15 +107,15 @@ class ScoreStage:
         """Take these rewards in."""
         self._act(self._batches.join(*workers))
 
-    def lose(self, worker: str, *, died: bool) -> None:
-        """Reassign the work of a reward that died or, without ``died``, was silent for too long."""
+    def lose(self, worker: str, *, died: bool, reason: str | None = None) -> None:
+        """Reassign the work of a reward that died (of ``reason``, if known) or was silent for too long."""
         lost = [job for job in self._jobs.values() if job.worker == worker]
         for job in lost:
             del self._jobs[job.name]
             what = "died" if died else "is silent"
             log.warning("%s %s; unfinished: batch %d of %d", worker, what, job.batch + 1, len(job.units))
         assigned = {unit: job for job in lost for unit in job.units}
-        actions = self._batches.lose(worker, died=died)
+        actions = self._batches.lose(worker, died=died, reason=reason)
         self._record_poison(actions, assigned)
         self._act(actions)
 
@@ -159,7 +159,7 @@ class ScoreStage:
                 scores.append(row.score)
                 self._services.deliver(LedgerEntry([row], done=partial(self._durable, unit), remove=self._settle(unit)))
                 continue
-            retried = self._batches.unit_failed(unit, again=row.kind == "error")
+            retried = self._batches.unit_failed(worker, unit, again=row.kind == "error")
             if a.GiveUpScore(unit) in retried:
                 self._record(unit, row)
             actions += retried

@@ -9,12 +9,14 @@ decoded or encoded. So every death brings a unit nearer to its end, and no unit 
 A suspect is tried by a worker that has already done something in this life, unless nothing else is left to do. The
 launcher gives up a worker after several deaths in a row with nothing done in between (``workers.supervision``), and a
 few pairs that kill must not lead to that.
+
+What failed on one worker, or killed it, is tried on another one: the reason may be a sick device.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -34,10 +36,35 @@ class Aftermath(Generic[Unit]):
     others: list[Unit]
 
 
+class Tried(Generic[Unit]):
+    """The workers on which each unit has failed."""
+
+    def __init__(self) -> None:
+        self._workers: dict[Unit, set[str]] = {}
+
+    def note(self, unit: Unit, worker: str) -> None:
+        """The unit failed on this worker, or killed it."""
+        self._workers.setdefault(unit, set()).add(worker)
+
+    def forget(self, unit: Unit) -> None:
+        """The unit is over."""
+        self._workers.pop(unit, None)
+
+    def may_try(self, unit: Unit, worker: str, workers: Collection[str]) -> bool:
+        """Return whether this one of the ``workers`` may try it: it has not, or all of them have."""
+        failed = self._workers.get(unit)
+        return not failed or worker not in failed or failed.issuperset(workers)
+
+    def first(self, units: Iterable[Unit], worker: str, workers: Collection[str]) -> int | None:
+        """Return the place of the first unit that this worker may try; None if there is none."""
+        return next((place for place, unit in enumerate(units) if self.may_try(unit, worker, workers)), None)
+
+
 class Suspects(Generic[Unit]):
     """The suspects that wait, in the order in which they are tried, and the deaths that count against pairs."""
 
-    def __init__(self) -> None:
+    def __init__(self, tried: Tried[Unit]) -> None:
+        self._tried: Tried[Unit] = tried
         self._waiting: deque[Unit] = deque()
         self._beside: set[Unit] = set()
         self._deaths: dict[str, tuple[str, ...]] = {}
@@ -45,15 +72,19 @@ class Suspects(Generic[Unit]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def died(self, worker: str, held: Sequence[Unit], at: Collection[Unit]) -> Aftermath[Unit]:
+    def died(
+        self, worker: str, held: Sequence[Unit], at: Collection[Unit], reason: str | None = None
+    ) -> Aftermath[Unit]:
         """The worker died with the units ``held``, of which ``at`` were on its device. The new suspects go behind those
         that wait, so that what was not tried alone yet comes before what has killed.
         """
         if len(held) == 1:
             at = held
-            self._deaths[held[0].key] = (*self.deaths(held[0]), worker)
+            self._deaths[held[0].key] = (*self.deaths(held[0]), f"{worker}: {reason}" if reason else worker)
         suspects = [unit for unit in held if unit in at or unit in self._beside]
         others = [unit for unit in held if unit not in suspects]
+        for unit in suspects:
+            self._tried.note(unit, worker)
         self._beside.update(others)
         self._waiting.extend(suspects)
         poisoned = [unit for unit in self._waiting if self.is_poison(unit)]
@@ -61,16 +92,21 @@ class Suspects(Generic[Unit]):
         return Aftermath(poisoned, others)
 
     def deaths(self, unit: Unit) -> tuple[str, ...]:
-        """Return the workers that died alone with the unit's pair, a name for each death."""
+        """Return for each death alone with the unit's pair the worker, and of what it died if that is known."""
         return self._deaths.get(unit.key, ())
 
     def is_poison(self, unit: Unit) -> bool:
         """Return whether the unit's pair has killed often enough to be given up."""
         return len(self.deaths(unit)) >= DEATHS_ALONE
 
-    def take(self) -> Unit:
-        """Remove and return the next suspect."""
-        return self._waiting.popleft()
+    def take(self, worker: str, workers: Collection[str]) -> Unit | None:
+        """Remove and return the next suspect that this one of the ``workers`` may try; None if there is none."""
+        place = self._tried.first(self._waiting, worker, workers)
+        if place is None:
+            return None
+        unit = self._waiting[place]
+        del self._waiting[place]
+        return unit
 
     def put_back(self, units: Sequence[Unit]) -> None:
         """Put these in front: they were not tried after all."""
@@ -80,17 +116,18 @@ class Suspects(Generic[Unit]):
         """Remove all suspects."""
         self._waiting.clear()
 
-    def kept_free(self, loads: Mapping[str, int]) -> set[str]:
+    def kept_free(self, loads: Mapping[str, int], workers: Collection[str]) -> set[str]:
         """Return the workers to keep free for suspects: one for each that waits, the least loaded first.
 
-        ``loads`` are the numbers of units or batches of the workers that may try one.
+        ``loads`` are the numbers of units or batches of those of the ``workers`` that are not busy with a suspect.
         """
-        return set(sorted(loads, key=loads.__getitem__)[: len(self._waiting)])
+        suited = [name for name in loads if self._tried.first(self._waiting, name, workers) is not None]
+        return set(sorted(suited, key=loads.__getitem__)[: len(self._waiting)])
 
 
-def poison_message(workers: Sequence[str]) -> str:
+def poison_message(deaths: Sequence[str]) -> str:
     """Return why a pair is given up, for the ledger and the reports."""
     return (
-        f"its worker died {len(workers)} times while it had nothing but this pair ({', '.join(workers)}): "
+        f"its worker died {len(deaths)} times while it had nothing but this pair ({', '.join(deaths)}): "
         "the pair is given up. The worker's log says more"
     )

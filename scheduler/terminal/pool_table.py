@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ from rich.text import Text
 
 from protocol import messages as m
 from scheduler.base.memory import device_memory, host_memory
-from scheduler.base.text import format_duration, one_line
+from scheduler.base.text import format_duration, model_title, one_line
 
 
 def pool_table(report: m.PoolStatus) -> Table:
@@ -24,20 +23,19 @@ def pool_table(report: m.PoolStatus) -> Table:
     return table
 
 
-def _model(spec: m.ModelSpec) -> str:
-    return os.path.basename(spec.name or "") or spec.type or spec.class_path or "-"  # noqa: PTH119 - may be no path
-
-
 def _state(worker: m.WorkerStatus, state: m.WorkerState | None) -> str:
     if not worker.alive:
-        return "given up" if worker.gave_up else "dead, to be started again"
+        reason = f": {one_line(state.error, 60)}" if state is not None and state.error else ""
+        return ("given up" if worker.gave_up else "dead, to be started again") + reason
     if state is None:
         return "starting"
     if state.phase == "failed":
         return f"failed: {one_line(state.error or '', 60)}"
     if state.running is not None:
         return f"working, step {state.step}/{state.steps}"
-    return "stale model files" if state.stale else state.phase
+    if state.stale:
+        return "stale model files"
+    return "idle" if state.phase == "ready" else state.phase
 
 
 def _bytes(count: int | None) -> str:
@@ -48,7 +46,7 @@ _COLUMNS: tuple[tuple[str, Callable[[m.WorkerStatus, m.WorkerState | None], str]
     ("Worker", lambda worker, _: worker.worker_id),
     ("Role", lambda worker, _: worker.role),
     ("Device", lambda worker, _: worker.device),
-    ("Model", lambda worker, _: _model(worker.spec)),
+    ("Model", lambda worker, _: model_title(worker.spec)),
     ("Residency", lambda _, state: state.residency if state else "-"),
     ("State", _state),
     ("Up", lambda worker, _: format_duration(time.time() - worker.started) if worker.alive else "-"),

@@ -146,3 +146,52 @@ def test_many_pairs_that_kill_do_not_end_a_long_run(user: User, tmp_path: Path) 
     result = user.run_config(config)
 
     assert_only_these_failed(user, result, [(key, "edit", "poison") for key in deadly], pairs=28)
+
+
+@pytest.mark.slow
+def test_a_broken_device_ends_its_worker_and_a_model_that_exits_fails_its_pair(user: User, tmp_path: Path) -> None:
+    """Without 600 s of waiting for the watchdog, and with the reason in the log and in the ledger."""
+    (tmp_path / "mine.py").write_text(FAILING_MODELS, encoding="utf-8")
+    config = user.config(
+        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json"))},
+        diffusion_model={"class_path": "mine.Edits", "params": {"device_ids": ["cpu", "cpu"]}},
+        reward_model={"class_path": "mine.Scores_", "params": {"device": "cpu", "batch_size": 4}},
+    )
+    result = user.run_config(config)
+
+    expected = [("物理/1", "edit", "poison"), ("物理/2", "edit", "error"), ("spatial/1", "score", "poison")]
+    assert_only_these_failed(user, result, expected, pairs=8)
+    messages = {f"{row['category']}/{row['pair_id']}": row["message"] for row in user.rows("failed")}
+    assert "RuntimeError: CUDA error: device-side assert triggered" in messages["物理/1"]
+    assert messages["物理/2"] == "SystemExit: the model called sys.exit(3)"
+    assert "RuntimeError: CUDA error: an illegal memory access was encountered" in messages["spatial/1"]
+    died = "died (exit code 70: RuntimeError: CUDA error: device-side assert triggered"
+    assert died in result.output
+    assert died in (user.home / config.stem / "launcher.log").read_text(encoding="utf-8")
+
+
+FAILING_MODELS = """
+import sys
+from protocol.messages import Judgement
+from workers.interface import Editor, Reward, Scores
+
+class Edits(Editor):
+    def load(self, residency):
+        pass
+
+    def edit(self, request, progress):
+        if request.key == "物理/1":
+            raise RuntimeError("CUDA error: device-side assert triggered\\nSearch for cudaErrorAssert")
+        if request.key == "物理/2":
+            sys.exit(3)
+        return request.image
+
+class Scores_(Reward):
+    def load(self, residency):
+        pass
+
+    def score(self, requests, parameters, progress):
+        if any(request.key == "spatial/1" for request in requests):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered\\nMore")
+        return Scores([Judgement(score=1.0, method="json") for _ in requests])
+"""

@@ -1,4 +1,4 @@
-"""The pool that hostile tests attack, and what must not change in it."""
+"""A worker process; the pool that hostile tests attack, and what must not change in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import pytest
 
 from protocol import messages as m
 from tests.workers.attacked_pool import SPEC, Pool
+from tests.workers.worker_process import WorkerProcess, new_worker
+
+
+@pytest.fixture
+def worker() -> Iterator[WorkerProcess]:
+    with new_worker() as made:
+        yield made
 
 
 @dataclass

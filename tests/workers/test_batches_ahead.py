@@ -91,7 +91,7 @@ class Bench:
     def __init__(self, folder: Path, kind: type[Reward]) -> None:
         self._mailbox = mailbox = Mailbox()
         # The device's thread outlives the test and must not hold the workbench.
-        self.device = Device(lambda: mailbox.post(lambda: None))
+        self.device = Device(lambda: mailbox.post(lambda: None), print)
         self.holder = ModelHolder("cpu", folder, self.device.watchdog)
         self.replies: dict[str, m.Message] = {}
         self.core_is_free = True

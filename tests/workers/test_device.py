@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+from tests.workers.failing_models import ILLEGAL_ACCESS, fail
 from workers.device import Call, Device, Outcome
 from workers.interface import ModelError
 
@@ -16,7 +17,7 @@ class OutOfMemoryError(Exception):
 
 def run(*functions: object) -> list[Outcome]:
     ended = threading.Semaphore(0)
-    device = Device(ended.release)
+    device = Device(ended.release, print)
     for number, function in enumerate(functions):
         device.submit(Call(number, function, 60.0))  # type: ignore[arg-type] # callables, typed loosely on purpose
     assert all(ended.acquire(timeout=30) for _ in functions)
@@ -64,7 +65,8 @@ def test_a_call_that_ran_out_of_memory_is_tried_again() -> None:
 
 
 def ended(program: str) -> subprocess.CompletedProcess[str]:
-    text = f"import threading, time\nfrom workers.device import Call, Device\nd = Device(lambda: None)\n{program}\n"
+    text = "import threading, time\nfrom workers.device import Call, Device\n"
+    text += f"d = Device(lambda: None, lambda reason: print(reason, flush=True))\n{program}\n"
     return subprocess.run(
         [sys.executable, "-c", text + "threading.Event().wait(60)"],
         capture_output=True,
@@ -126,13 +128,50 @@ def test_a_hung_call_is_ended_even_just_after_another_call() -> None:
     assert "in hang" in result.stderr
 
 
+# -- what would end the device thread
+
+
+def test_a_model_that_exits_or_is_interrupted_fails_its_call_alone() -> None:
+    first, second, third = run(lambda: fail("exit"), lambda: fail("interrupt"), lambda: "alive")
+    assert (first.error_kind, first.error) == ("error", "SystemExit: the model called sys.exit(3)")
+    assert (second.error_kind, second.error) == ("error", "KeyboardInterrupt")
+    assert third.value == "alive"
+
+
+BROKEN_CUDA = f"""
+import sys, types
+import workers.device as module
+module._END_SECONDS = 0.5
+def broken(): raise RuntimeError({ILLEGAL_ACCESS!r})
+def fail(): raise ValueError("no more")
+"""
+CALL = "d.submit(Call(0, {}, 60))\nd.submit(Call(0, lambda: print('still at work'), 60))\n"
+
+
+def assert_ended(result: subprocess.CompletedProcess[str]) -> None:
+    """The reason was reported and logged, nothing ran any more, and the process ended though nobody ended it."""
+    assert result.stdout == "RuntimeError: CUDA error: an illegal memory access was encountered\n"
+    assert "the device is broken, so this process ends: RuntimeError: CUDA error: an illegal" in result.stderr
+    assert result.returncode == 1
+
+
+def test_a_call_that_breaks_the_device_is_the_last_one_and_the_process_ends() -> None:
+    assert_ended(ended(BROKEN_CUDA + CALL.format("broken")))
+
+
+def test_a_device_that_can_not_even_free_its_memory_ends_the_process() -> None:
+    torch = "sys.modules['torch'] = types.SimpleNamespace(cuda=types.SimpleNamespace(\n"
+    torch += "    is_available=lambda: True, is_initialized=lambda: False, empty_cache=broken))\n"
+    assert_ended(ended(BROKEN_CUDA + torch + CALL.format("fail")))
+
+
 # -- one call lined up behind another
 
 
 def lined_up(*, withdrawn: bool) -> tuple[list[object], bool]:
     """The tags of the outcomes, and whether the device had continued, with a call lined up behind a running one."""
     ended, running, go_on = threading.Semaphore(0), threading.Event(), threading.Event()
-    device = Device(ended.release)
+    device = Device(ended.release, print)
 
     def first() -> None:
         running.set()

@@ -43,6 +43,17 @@ def test_the_next_job_starts_before_the_last_one_is_encoded() -> None:
     assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
 
 
+def test_a_broken_device_loses_its_job_and_what_it_has_finished_is_still_sent() -> None:
+    jobs = ready(ONE, TWO, THREE)
+    jobs.set_usable(True)
+    assert jobs.device_done(failed=False) == [ReportAtBarrier(ONE, None), Start(TWO), Encode(ONE)]
+    assert jobs.lose_device() == [Forget(TWO)]
+    assert jobs.outstanding
+    assert jobs.encoded(ONE) == [Send(ONE)]
+    jobs.acknowledged(ONE)
+    assert not jobs.outstanding, "the job that waits is for another worker"
+
+
 def test_encoding_is_deferred_while_the_next_job_waits_for_its_round() -> None:
     jobs = ready(ONE, round_=0)
     jobs.set_usable(True)

@@ -49,7 +49,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.mailbox = mailbox = Mailbox()
         # The device's thread outlives the test and must not hold the workbench.
-        self.device = Device(lambda: mailbox.post(lambda: None))
+        self.device = Device(lambda: mailbox.post(lambda: None), print)
         self.holder = ModelHolder("cpu", folder, self.device.watchdog)
         spec = m.ModelSpec(role="editor", class_path=f"{__name__}.GatedEditor", name="gated", params={})
         self.holder.load(spec, "device", serial=False, timeout=60.0, enter=lambda _: None)

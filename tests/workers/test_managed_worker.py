@@ -17,6 +17,7 @@ from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Listener, ipc_endpoint
 from tests.waiting import wait_until
 from workers import managed_worker, supervision
+from workers.life_socket import send_last_words
 from workers.managed_worker import ManagedWorker
 
 SILENT = [sys.executable, "-c", "import signal; signal.pause()"]
@@ -106,3 +107,25 @@ def test_a_worker_that_was_given_up_is_restarted_when_a_new_run_asks_for_the_poo
     worker.reset_deaths()
     assert worker.alive
     assert not worker.status().gave_up
+
+
+def test_a_worker_that_ended_with_a_reason_is_reported_with_it_and_its_next_life_without(
+    worker: ManagedWorker, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker.start()
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with theirs, Listener(context, ipc_endpoint(tmp_path / "w.sock")) as listener:
+        worker.connect(ours, worker.status().pid, listener.endpoint)
+        send_last_words(theirs, "RuntimeError: CUDA error: device-side assert triggered")
+        os.kill(worker.status().pid, signal.SIGKILL)
+
+        def dead() -> bool:
+            worker.update()
+            return not worker.alive
+
+        wait_until(dead)
+    assert worker.state is not None
+    assert worker.state.error == "RuntimeError: CUDA error: device-side assert triggered"
+    assert "editor-0 died (SIGKILL: RuntimeError: CUDA error: device-side assert triggered): restart in" in caplog.text
+    worker.start()
+    assert worker.state is None

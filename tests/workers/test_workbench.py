@@ -38,7 +38,7 @@ def test_an_acknowledged_job_is_freed_at_once_without_the_garbage_collector(
 ) -> None:
     before = [id(item) for item in kept()]
     mailbox = Mailbox()
-    device = Device(lambda: mailbox.post(lambda: None))
+    device = Device(lambda: mailbox.post(lambda: None), print)
     holder = ModelHolder("cpu", tmp_path, device.watchdog)
     holder.load(spec_of(role), "device", serial=False, timeout=60.0, enter=lambda _: None)
     device.watchdog.disarm()

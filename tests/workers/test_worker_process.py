@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,20 +14,6 @@ from protocol import messages as m
 from protocol.pool import locked
 from tests.waiting import wait_until
 from tests.workers.worker_process import Client, WorkerProcess, picture
-
-
-@pytest.fixture
-def worker() -> Iterator[WorkerProcess]:
-    folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
-    made = WorkerProcess(folder)
-    yield made
-    made.process.kill()
-    made.process.wait()
-    made.life.close()
-    for client in made.clients:
-        client.link.close()
-    made.context.term()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,15 +83,15 @@ class Client:
 class WorkerProcess:
     """A worker process and the launcher's end of its life socket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, role: m.Role = "editor") -> None:
         self.folder = folder
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(folder / "life.sock"))
         listener.listen(1)
         options = {
-            "--worker-id": "editor-0",
-            "--role": "editor",
+            "--worker-id": f"{role}-0",
+            "--role": role,
             "--device": "cpu",
             "--local-device": "cpu",
             "--incarnation": INCARNATION,
@@ -101,9 +104,25 @@ class WorkerProcess:
         self.life, _ = listener.accept()
         listener.close()
         self.endpoint = json.loads(self.life.recv(4096))["endpoint"]
-
         self.clients: list[Client] = []
 
     def client(self, run: str) -> Client:
         self.clients.append(Client(self.context, self.endpoint, run))
         return self.clients[-1]
+
+
+@contextlib.contextmanager
+def new_worker(role: m.Role = "editor") -> Iterator[WorkerProcess]:
+    """A worker process in a folder of its own; nothing of it stays behind."""
+    folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
+    made = WorkerProcess(folder, role)
+    try:
+        yield made
+    finally:
+        made.process.kill()
+        made.process.wait()
+        made.life.close()
+        for client in made.clients:
+            client.link.close()
+        made.context.term()
+        shutil.rmtree(folder)

@@ -4,7 +4,7 @@ each event. The expectations follow from the actions, never from the inside of `
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 
@@ -57,6 +57,7 @@ class BatchesDriver:
         self._batches_made = 0
         self._starts: Counter[ScoreUnit] = Counter()
         self._errors: Counter[ScoreUnit] = Counter()
+        self._tried: defaultdict[ScoreUnit, set[str]] = defaultdict(set)
 
     # -- events
 
@@ -109,9 +110,12 @@ class BatchesDriver:
         units = [unit for batch in batches for unit in batch]
         if len(units) == 1:
             self._deaths[units[0].key] = (*self._deaths.get(units[0].key, ()), name)
-            return set(units)
-        suspects = {unit for unit in units if unit in self._beside or unit in batches[0]}
-        self._beside.update(set(units) - suspects)
+            suspects = set(units)
+        else:
+            suspects = {unit for unit in units if unit in self._beside or unit in batches[0]}
+            self._beside.update(set(units) - suspects)
+        for unit in suspects:
+            self._tried[unit].add(name)
         return suspects
 
     def _is_poison(self, unit: ScoreUnit) -> bool:
@@ -128,7 +132,7 @@ class BatchesDriver:
         self._check(self.batches.scored(name, number))
         for unit in units[:bad]:
             self._delivering.remove(unit)
-            self._fail(unit, partial(self.batches.unit_failed, unit))
+            self._fail(name, unit, partial(self.batches.unit_failed, name, unit))
 
     def deliver(self, unit: ScoreUnit) -> None:
         note(f"delivered {unit.job}")
@@ -141,14 +145,14 @@ class BatchesDriver:
         note(f"batch_failed {name} {number}")
         self._trying.discard(name)
         if len(units) == 1:
-            self._fail(units[0], partial(self.batches.batch_failed, name, number))
+            self._fail(name, units[0], partial(self.batches.batch_failed, name, number))
             return
         if not self.draining:
             self._waiting.update(units)
             self._singles.update(units)
         self._check(self.batches.batch_failed(name, number, again=self.adversary.pick([True, False])))
 
-    def _fail(self, unit: ScoreUnit, tell: Callable[..., list[BatchAction]]) -> None:
+    def _fail(self, name: str, unit: ScoreUnit, tell: Callable[..., list[BatchAction]]) -> None:
         again = self.adversary.pick([True, True, False])
         note(f"{unit.job} failed {again=}")
         self._errors[unit] += 1
@@ -156,6 +160,7 @@ class BatchesDriver:
         if not hopeless and not self.draining:
             self._waiting.add(unit)
             self._singles.add(unit)
+            self._tried[unit].add(name)
         actions = tell(again=again)
         assert (GiveUpScore(unit) in actions) == hopeless
         self._check(actions)
@@ -229,10 +234,18 @@ class BatchesDriver:
         assert batches.stranded == (bool(self._waiting) and not self.rewards)
         if self.full:
             return
-        assert not self._waiting or all(self.rewards.values()), "units wait, and a reward has nothing to do"
-        enough = len(self._waiting - self.suspects) >= (1 if self._closed else self._batch_size)
-        not_full = sum(len(held) < 2 for name, held in self.rewards.items() if name not in self._trying)
-        assert not enough or not_full <= len(self.suspects), "ready, but not sent ahead"
+        not_full = 0
+        for name, held in self.rewards.items():
+            takes = {unit for unit in self._waiting - self.suspects if self._may_take(name, unit)}
+            tries = {unit for unit in self.suspects if name in self._proven and self._may_take(name, unit)}
+            assert held or not (takes or tries), "units wait, and a reward has nothing to do"
+            enough = len(takes) >= (1 if self._closed else self._batch_size)
+            not_full += enough and len(held) < 2 and name not in self._trying
+        assert not_full <= len(self.suspects), "ready, but not sent ahead"
+
+    def _may_take(self, name: str, unit: ScoreUnit) -> bool:
+        """What failed on one reward is tried on another, if there is one on which it has not failed."""
+        return name not in self._tried[unit] or self._tried[unit] >= set(self.rewards)
 
     @property
     def full(self) -> bool:
@@ -250,6 +263,7 @@ class BatchesDriver:
         assert 1 <= len(action.units) <= self._batch_size
         assert len(units) == len(action.units)
         assert units <= self._waiting, "assigned although it is scored, given up, or with somebody else"
+        assert all(self._may_take(action.reward, unit) for unit in units), "tried again where it has failed"
         assert action.reward not in self._trying, "nothing more beside a suspect"
         if units & self.suspects:
             assert not held, "a suspect is tried alone"
@@ -259,9 +273,13 @@ class BatchesDriver:
             self._trying.add(action.reward)
         alone = bool(units & self._singles) or action.reward in self._trying
         assert not alone or len(units) == 1, "what failed, or died, with others is done alone"
-        assert alone or units & self._urgent or not self._urgent, "the units of lost rewards come first"
+        urgent = {unit for unit in self._urgent if self._may_take(action.reward, unit)}
+        assert alone or units & urgent or not urgent, "the units of lost rewards come first"
         if held:
-            assert all(self.rewards.values()), "every reward has a batch before one gets a batch ahead"
+            idle = [name for name, batches in self.rewards.items() if not batches]
+            assert not any(self._may_take(name, unit) for name in idle for unit in units), (
+                "every reward has a batch before one gets a batch ahead"
+            )
             assert alone or self._closed or len(units) == self._batch_size, "ahead of time, only full batches"
         self._batches_made += 1
         self._waiting -= units

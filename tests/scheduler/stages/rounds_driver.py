@@ -4,7 +4,7 @@ hold after each event. The expectations follow from the actions, never from the 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,6 +81,7 @@ class RoundsDriver:
         self._deaths: dict[str, tuple[str, ...]] = {}
         self._starts: Counter[EditUnit] = Counter()
         self._errors: Counter[EditUnit] = Counter()
+        self._tried: defaultdict[EditUnit, set[str]] = defaultdict(set)
 
     # -- events
 
@@ -119,9 +120,12 @@ class RoundsDriver:
         if len(gone.units) == 1:
             key = gone.units[0].key
             self._deaths[key] = (*self._deaths.get(key, ()), name)
-            return set(gone.units)
-        suspects = {unit for unit in gone.units if unit in self._beside or unit == gone.startable()}
-        self._beside.update(set(gone.units) - suspects)
+            suspects = set(gone.units)
+        else:
+            suspects = {unit for unit in gone.units if unit in self._beside or unit == gone.startable()}
+            self._beside.update(set(gone.units) - suspects)
+        for unit in suspects:
+            self._tried[unit].add(name)
         return suspects
 
     def say_at_barrier(self, name: str) -> None:
@@ -152,6 +156,7 @@ class RoundsDriver:
         hopeless = not again or self._errors[unit] == self._max_attempts
         if not hopeless and not self.draining:
             self._waiting.add(unit)
+            self._tried[unit].add(name)
         actions = self.rounds.failed(name, unit, again=again)
         assert (GiveUpEdit(unit) in actions) == hopeless
         self._check(actions)
@@ -222,6 +227,15 @@ class RoundsDriver:
         """How much has to be kept when all is done: who lives, and what died of what."""
         return len(self.editors) + len(self._deaths) + len(self._beside)
 
+    def may_take(self, name: str, unit: EditUnit) -> bool:
+        """What failed on one editor is tried on another, if there is one on which it has not failed."""
+        return name not in self._tried[unit] or self._tried[unit] >= set(self.editors)
+
+    @property
+    def choosy(self) -> bool:
+        """Whether a unit waits that not every editor may take."""
+        return any(not self.may_take(name, unit) for unit in self._waiting for name in self.editors)
+
     @property
     def full(self) -> bool:
         """Whether enough images wait for the disk."""
@@ -262,6 +276,7 @@ class RoundsDriver:
         unit, editor, number = action.unit, self.editors[action.editor], action.round
         assert not self.full, "no more is made than the disk can take"
         assert unit in self._waiting, "assigned although it is done, given up, or with somebody else"
+        assert self.may_take(action.editor, unit), "tried again where it has failed"
         if unit in self.suspects:
             assert not editor.units, "a suspect is tried alone"
             assert editor.proven or self._waiting == self.suspects, "who has done nothing yet does something else first"
@@ -269,7 +284,8 @@ class RoundsDriver:
             editor.alone = True
         else:
             assert not editor.alone, "nothing more beside a suspect"
-            assert unit in self._urgent or not self._urgent, "the units of lost editors come first"
+            urgent = [other for other in self._urgent if self.may_take(action.editor, other)]
+            assert unit in urgent or not urgent, "the units of lost editors come first"
         self._waiting.discard(unit)
         self._urgent.discard(unit)
         self._starts[unit] += 1
@@ -281,7 +297,7 @@ class RoundsDriver:
         editor.given[unit] = number
         size = self._round_size if self._synchronized else self._round_size + 1
         assert editor.has(number) <= size
-        others = [other for other in self.editors.values() if not other.alone]
+        others = [other for name, other in self.editors.items() if not other.alone and self.may_take(name, unit)]
         passed_over = sum(other.has(number) < editor.has(number) - 1 for other in others)
         assert passed_over <= len(self.suspects), (
             "all editors have as many units before one gets more, unless it waits for a suspect"
@@ -305,7 +321,9 @@ class RoundsDriver:
         assert rounds.stranded == (bool(self._waiting) and not self.editors)
         if not self.editors or self.draining or self.full:
             return
-        assert not self.suspects or all(editor.units for editor in self.editors.values()), "a suspect waits for nothing"
+        for name, editor in self.editors.items():
+            takes = self.suspects if editor.proven else self._waiting - self.suspects
+            assert editor.units or not any(self.may_take(name, unit) for unit in takes), "an editor is idle for nothing"
         if self._synchronized:
             busy = any(editor.startable() is not None for editor in self.editors.values())
             image_awaited = any(
@@ -316,5 +334,10 @@ class RoundsDriver:
             given = [number for editor in self.editors.values() for number in editor.given.values()]
             assert all(number in {rounds.round, rounds.round + 1} for number in given)
         elif self._waiting != self.suspects:
-            not_full = [editor for editor in self.editors.values() if editor.has(None) <= self._round_size]
-            assert sum(not editor.alone for editor in not_full) <= len(self.suspects)
+            idle = [
+                editor
+                for name, editor in self.editors.items()
+                if editor.has(None) <= self._round_size
+                and any(self.may_take(name, unit) for unit in self._waiting - self.suspects)
+            ]
+            assert sum(not editor.alone for editor in idle) <= len(self.suspects)

@@ -137,9 +137,9 @@ def test_a_unit_that_got_no_score_is_tried_again_up_to_its_last_attempt() -> Non
     batches.join("a")
     batches.close()
     batches.scored("a", 0)
-    assert batches.unit_failed(one, again=True) == [AssignBatch("a", 1, (one,), (2,))]
+    assert batches.unit_failed("a", one, again=True) == [AssignBatch("a", 1, (one,), (2,))]
     batches.scored("a", 1)
-    assert batches.unit_failed(one, again=True) == [GiveUpScore(one)]
+    assert batches.unit_failed("a", one, again=True) == [GiveUpScore(one)]
     assert batches.finished
 
 

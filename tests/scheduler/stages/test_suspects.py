@@ -13,7 +13,7 @@ from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.actions import AssignBatch, AssignEdit, GiveUpEdit, ReleaseRound, Synced
 from scheduler.stages.batches import Batches
 from scheduler.stages.rounds import Rounds
-from scheduler.stages.suspects import Aftermath, Suspects
+from scheduler.stages.suspects import Aftermath, Suspects, Tried, poison_message
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.stages.batches_driver import BatchesDriver
 from tests.scheduler.stages.rounds_driver import Editor, RoundsDriver
@@ -29,26 +29,37 @@ def units(count: int) -> list[EditUnit]:
 
 def test_the_unit_on_the_device_becomes_a_suspect_and_the_others_are_done_as_before() -> None:
     one, two, three = units(3)
-    suspects: Suspects[EditUnit] = Suspects()
+    suspects: Suspects[EditUnit] = Suspects(Tried())
     assert suspects.died("a", [one, two, three], [two]) == Aftermath([], [one, three])
-    assert suspects.take() == two
+    assert suspects.take("b", ["b"]) == two
 
 
 def test_a_unit_beside_a_second_death_becomes_a_suspect_too() -> None:
     one, two, three = units(3)
-    suspects: Suspects[EditUnit] = Suspects()
+    suspects: Suspects[EditUnit] = Suspects(Tried())
     suspects.died("a", [one, two], [one])
     assert suspects.died("b", [three, two], [three]) == Aftermath([], [])
-    assert [suspects.take() for _ in range(len(suspects))] == [one, three, two]
+    assert [suspects.take("c", ["c"]) for _ in range(len(suspects))] == [one, three, two]
 
 
 def test_two_deaths_alone_make_a_pair_poison_with_all_its_samples() -> None:
     one, other = EditUnit("shapes", "1", 0), EditUnit("shapes", "1", 1)
-    suspects: Suspects[EditUnit] = Suspects()
+    suspects: Suspects[EditUnit] = Suspects(Tried())
     assert suspects.died("a", [one], []) == Aftermath([], [])
     assert suspects.died("b", [other], []) == Aftermath([one, other], [])
     assert suspects.deaths(one) == ("a", "b")
     assert len(suspects) == 0
+
+
+def test_the_message_about_a_poisonous_pair_says_of_what_each_worker_died() -> None:
+    (one,) = units(1)
+    rounds = Rounds([one])
+    rounds.join("a")
+    rounds.lose("a", died=True, reason="RuntimeError: CUDA error: device-side assert triggered")
+    rounds.join("b")
+    (given_up,) = (action for action in rounds.lose("b", died=True) if isinstance(action, GiveUpEdit))
+    assert given_up.deaths == ("a: RuntimeError: CUDA error: device-side assert triggered", "b")
+    assert "(a: RuntimeError: CUDA error: device-side assert triggered, b)" in poison_message(given_up.deaths)
 
 
 def test_an_editor_is_not_given_more_until_it_has_tried_a_suspect() -> None:

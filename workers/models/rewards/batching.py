@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from workers.interface import ModelError
+from workers.models.device_errors import broken_device, is_out_of_memory
 from workers.models.device_memory import free_memory
 
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
-
-# From the texts of torch's CPU allocator and cuBLAS, both of which raise a plain RuntimeError.
-_OUT_OF_MEMORY_SIGNS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ def run_in_batches(
     rows of that batch run one at a time, so that only those that fail are lost.
 
     Raises:
-        torch.AcceleratorError: the device is broken; nothing on it works any more in this process.
+        Exception: what broke the device; nothing on it works any more in this process.
     """
     order: Sequence[int] = range(len(rows))
     if length is not None:
@@ -99,7 +97,7 @@ def _attempt(
     try:
         results = run(batch)
     except Exception as error:  # one bad row must not fail the others
-        if _device_is_broken(error):
+        if broken_device(error) is not None:
             raise
         failure = _failure(error)
     else:
@@ -114,19 +112,4 @@ def _attempt(
 def _failure(error: Exception) -> RowFailure:
     if isinstance(error, ModelError):
         return RowFailure(error.kind, str(error))
-    return RowFailure("oom" if _is_out_of_memory(error) else "error", f"{type(error).__name__}: {error}")
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        sign in str(error) for sign in _OUT_OF_MEMORY_SIGNS
-    )
-
-
-def _device_is_broken(error: Exception) -> bool:
-    import torch
-
-    broken = getattr(torch, "AcceleratorError", None)  # from torch 2.8 on
-    return broken is not None and isinstance(error, broken) and not _is_out_of_memory(error)
+    return RowFailure("oom" if is_out_of_memory(error) else "error", f"{type(error).__name__}: {error}")
