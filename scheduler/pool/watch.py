@@ -32,7 +32,6 @@ class PoolWatch:
         self._attached = attached
         self.status: m.PoolStatus | None = None
         self._seen: dict[str, tuple[str, ...]] = {}
-        self._models: dict[str, tuple[str, m.LoadedModel]] = {}
         self._ready: set[str] = set()
 
     def update(self, status: m.PoolStatus) -> list[LogLine]:
@@ -60,7 +59,6 @@ class PoolWatch:
         if state.phase != "ready" or state.model is None:
             return self._news(worker)
         name, size = model_title(state.model.spec), _size(state.model.size_bytes)
-        self._models[worker.worker_id] = worker.incarnation, state.model
         if state.model.spec != self._specs.get(worker.role, state.model.spec):
             return LogLine(logging.INFO, f"holds another model: {name}")
         return LogLine(logging.INFO, f"holds {name} already {self._count(worker)} ({size}, {_WHERE[state.residency]})")
@@ -80,10 +78,8 @@ class PoolWatch:
         if state.phase == "ready" and state.model is not None:
             size, seconds = _size(state.model.size_bytes), state.model.load_seconds
             text = f"model loaded {self._count(worker)} ({size} in {seconds:.1f} s)"
-            incarnation, model = self._models.get(worker.worker_id, ("", None))
-            self._models[worker.worker_id] = worker.incarnation, state.model
-            replaced = incarnation == worker.incarnation and model != state.model
-            return LogLine(logging.INFO, f"{text}: it is {model_title(state.model.spec)} now" if replaced else text)
+            now = f": it is {model_title(state.model.spec)} now" if self._attached else ""
+            return LogLine(logging.INFO, text + now)
         return None
 
     def _count(self, worker: m.WorkerStatus) -> str:
