@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
+
+_MAX_JSON_BYTES = 1 << 28
 
 PARTIAL = ".*.partial"
 """Matches files that are being written, or were when their writer died."""
@@ -62,6 +66,30 @@ def read_file(path: str) -> bytes:
     """Return the content."""
     with open(path, "rb") as file:
         return file.read()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object of this file; empty if there is none, or it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = json.loads(file.read(_MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip-compressed",
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "bzip2-compressed",
+    b"\xfd7zXZ\0": "xz-compressed",
+    b"\x28\xb5\x2f\xfd": "zstd-compressed",
+}
+
+
+def packed_as(start: bytes) -> str | None:
+    """Return how a file that begins with these bytes is packed, as the end of a sentence; None if it is not."""
+    return next((words for magic, words in _COMPRESSED.items() if start.startswith(magic)), None)
 
 
 def remove_file(path: str) -> None:

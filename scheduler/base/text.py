@@ -83,6 +83,16 @@ def _visible(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """``1 pair``, ``2 pairs``, ``0 pairs``; ``plural`` is needed where it is not the singular with an s."""
+    return f"{number} {singular if number == 1 else plural or f'{singular}s'}"
+
+
+def all_are(number: int, noun: str) -> str:
+    """``All 3 workers are``; of one: ``The worker is``."""
+    return f"The {noun} is" if number == 1 else f"All {number} {noun}s are"
+
+
 def format_duration(seconds: float) -> str:
     """``3.2s``, ``48s``, ``4m 48s``, ``1h 4m 48s``. A negative duration (the clock was set back) counts as 0."""
     if not math.isfinite(seconds):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from scheduler.base.text import counted
 from scheduler.benchmark.formats.declaration import Category, Item, Value
 from scheduler.benchmark.names import PairIds, checked_name, checked_text, shown
 from scheduler.benchmark.pairs import BadPair, Benchmark, DataError, Pair, PairError
@@ -152,10 +153,9 @@ class Collector:
         warnings = [f"category {shown(name)} is empty" for name in chosen if not self._seen[name]]
         warnings += [f"category {shown(name)} comes more than once; all parts count" for name in self._repeated]
         if self._left_out:
-            warnings.append(
-                f"{self._left_out} items whose category is missing or can't be used are left out, "
-                "because only some categories were asked for"
-            )
+            ends = [f"whose category is missing or can't be used {verb} left out" for verb in ("is", "are")]
+            items = counted(self._left_out, f"item {ends[0]}", f"items {ends[1]}")
+            warnings.append(f"{items}, because only some categories were asked for")
         return warnings
 
 

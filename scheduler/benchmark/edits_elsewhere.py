@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scheduler.base.text import one_line
+from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.units import EditUnit
 
@@ -92,9 +92,9 @@ def match(
         warnings=tuple(
             _warning(count_of, names)
             for count_of, names in (
-                ("belong to no pair that the benchmark has, or that was chosen", strangers),
-                (f"are of samples beyond evaluation.samples_per_pair, which is {samples_per_pair}", beyond),
-                ("are of edits that have one already, which is the one that is judged", doubles),
+                ("of no pair that the benchmark has, or that was chosen", strangers),
+                (f"of samples beyond evaluation.samples_per_pair, which is {samples_per_pair}", beyond),
+                ("beside another of the same edit, which is the one that is judged", doubles),
             )
             if names
         ),
@@ -117,4 +117,4 @@ def _unambiguous(units: Mapping[tuple[str, str, int], EditUnit]) -> dict[tuple[s
 def _warning(what: str, names: Sequence[str]) -> str:
     named = ", ".join(one_line(name, 120) for name in names[:_MAX_NAMED])
     more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return f"{len(names)} images {what}: {named}{more}"
+    return f"{counted(len(names), 'image')} {what}: {named}{more}"

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from scheduler.base.files import file_name
-from scheduler.base.text import CONVERT, one_line
+from scheduler.base.text import CONVERT, counted, one_line
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, match
 from scheduler.benchmark.pairs import PairError
@@ -59,7 +59,8 @@ def _no_image_message(place: Path, images: list[FoundImage], benchmark: Benchmar
         example = f"expected is, for instance, {place / file_name(pair.category) / (file_name(pair.pair_id) + '.png')}"
     else:
         example = f'expected is, for instance, {{"id": "{pair.key}", "image_path": "..."}}'
-    there = f"none of its {len(images)} images belongs to a pair that was chosen" if images else "it has no images"
+    count = counted(len(images), "image")
+    there = f"none of its {count} belongs to a pair that was chosen" if images else "it has no images"
     return f"{one_line(place.absolute(), 400)}: {there}; {one_line(example, 600)}"
 
 
@@ -127,7 +128,7 @@ def _in_list(place: Path) -> list[FoundImage]:
                 problems.append(f"line {number}: {error}")
     if problems:
         more = len(problems) - _FIRST_PROBLEMS
-        raise ImagesError(*problems[:_FIRST_PROBLEMS], *([f"and {more} more lines"] if more > 0 else []))
+        raise ImagesError(*problems[:_FIRST_PROBLEMS], *([f"and {counted(more, 'more line')}"] if more > 0 else []))
     return images
 
 

@@ -11,7 +11,7 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
-from scheduler.base.text import one_line
+from scheduler.base.text import counted, one_line
 from scheduler.benchmark.pairs import PairError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
@@ -76,7 +76,7 @@ def _is_sideways(image: Image.Image) -> bool:
 
 
 def _describe(data: bytes) -> str:
-    return f"{len(data)} bytes that begin with {data[:12]!r}" if data else "an empty file"
+    return f"{counted(len(data), 'byte')} that begin with {data[:12]!r}" if data else "an empty file"
 
 
 def _names() -> str:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import NoReturn
 
+from scheduler.base.files import packed_as
 from scheduler.base.text import CONVERT, is_gbk
 
 MAX_DEPTH = 100
@@ -69,10 +70,12 @@ class Cursor:
         self._texts_in_utf8 = 0
         self._texts_in_another = 0
         self._example = b""
-        self._fill(4)
+        self._fill(8)
         start = self._window[:4]
         if not start:
             raise JsonError("the file is empty")
+        if packed := packed_as(self._window):
+            raise JsonError(f"it is {packed}; unpack it")
         if start.startswith((b"\xff\xfe", b"\xfe\xff")) or (b"\0" in start and start.strip(b"\0")):
             raise JsonError("the file is text in UTF-16 or UTF-32; save it as UTF-8")
         if start.startswith(b"\xef\xbb\xbf"):

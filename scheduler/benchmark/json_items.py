@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from scheduler.base.text import CONVERT, is_gbk
+from scheduler.base.text import CONVERT, counted, is_gbk
 from scheduler.benchmark.formats.declaration import Item
 from scheduler.benchmark.json_cursor import Cursor, JsonError, Piece
 from scheduler.benchmark.names import MAX_NAME, MAX_TEXT, checked_name, checked_text
@@ -116,7 +116,7 @@ class ItemReader:
         self._cursor.check_encoding()
         if self._count and not self._recognized:
             raise DataError(
-                f"none of its {self._count} items has {self._names.image} or {self._names.instruction}; "
+                f"none of its {counted(self._count, 'item')} has {self._names.image} or {self._names.instruction}; "
                 "expected {category: [pair, ...]} or a list of pairs (a RISEBench list is named data_total.json)"
             )
 

@@ -6,6 +6,19 @@ import argparse
 import locale
 import math
 import os
+from pathlib import Path
+
+
+def path(text: str) -> Path:
+    """Return a path, or raise ``ArgumentTypeError`` for an empty text, which would mean the working directory."""
+    return Path(given(text))
+
+
+def given(text: str) -> str:
+    """Return a text that is not empty, or raise ``ArgumentTypeError``."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
 
 
 def positive(text: str) -> int:

@@ -32,9 +32,10 @@ _MAX_NAME_BYTES = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Compares each run with the first one, pair by pair, and writes comparison_<ids>.md, .json and .html. Exit "
-        "codes: 0 they were compared; 4 a run is worse than --fail-if-worse allows; 2 there is no such run, or no pair "
-        "has a score in both; 1 the comparison cannot be written."
+        "Compares each run with the first one, pair by pair, and writes comparison_<ids>.html (a page with the edits "
+        "of all runs side by side), .md and .json. Exit codes: 0 they were compared; 4 a run is worse than "
+        "--fail-if-worse allows; 2 there is no such run, or no pair has a score in both; 1 the comparison cannot be "
+        "written."
     )
     parser.add_argument("run", metavar="RUN", help=f"the run that all others are compared with: {RUN}")
     parser.add_argument("others", nargs="+", metavar="RUN", help="a run to compare with it")

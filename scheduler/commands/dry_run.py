@@ -9,8 +9,9 @@ from rich.console import Console
 
 from protocol.messages import Role
 from protocol.pool import home
+from scheduler.base.files import read_json
 from scheduler.base.stages import Stage
-from scheduler.base.text import one_line
+from scheduler.base.text import all_are, counted, one_line
 from scheduler.benchmark.units import AllEdits, EditUnit
 from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
@@ -21,7 +22,6 @@ from scheduler.run.prepare import Prepared
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.estimate import Forecast, kind_of
 from scheduler.store.manifest import notes
-from scheduler.store.run_directory import read_json
 from scheduler.store.run_names import NoSuchRunError, run_by_id
 from scheduler.terminal.say import say
 
@@ -36,7 +36,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
     lines = [
         f"Config: {config.path}",
         f"Data: {benchmark.path} ({benchmark.format})",
-        *(f"  {one_line(name)}: {count} pairs" for name, count in pairs_by_category(prepared).items()),
+        *(f"  {one_line(name)}: {counted(count, 'pair')}" for name, count in pairs_by_category(prepared).items()),
         f"Stages: {', '.join(prepared.stages)}",
         *_edits_line(prepared, resume),
         *_layout_lines(config, prepared.layout, prepared.stages, prepared.unchecked),
@@ -49,16 +49,15 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         *(f"Warning: {warning}" for warning in (prepared.edits.warnings if prepared.edits else ())),
     ]
     bad = benchmark.bad
-    if bad:
-        lines.append(f"{len(bad)} of {len(benchmark.items)} pairs can't be used:")
-        lines += [f"  {one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in bad]
-    else:
-        lines.append(f"All {len(benchmark.items)} pairs are good. Nothing was run.")
     refused = refused_edits(prepared.edits, benchmark, config.evaluation.samples_per_pair) if prepared.edits else []
-    if refused:
-        lines.append(f"{len(refused)} edits can't be judged:")
+    if bad:
+        lines.append(f"{len(bad)} of {counted(len(benchmark.items), 'pair')} can't be used:")
+        lines += [f"  {one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in bad]
+    if refused and prepared.edits:
+        lines.append(f"{len(refused)} of {counted(prepared.edits.asked, 'edit')} can't be judged:")
         lines += [f"  {one_line(unit.key)}: {error.kind}: {one_line(error.message)}" for unit, error in refused]
-    say(console, *lines)
+    good = "" if bad or refused else f"{all_are(len(benchmark.items), 'pair')} good. "
+    say(console, *lines, f"{good}Nothing was run.")
     return not (bad or refused)
 
 
@@ -99,7 +98,7 @@ def _layout_lines(config: Config, layout: Layout, stages: Collection[Stage], unc
 
 def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
     if prepared.edits is not None:
-        yield f"Edits: {len(prepared.edits.images)} images of {one_line(prepared.edits.place)}"
+        yield f"Edits: {counted(len(prepared.edits.images), 'image')} of {one_line(prepared.edits.place)}"
     elif "edit" not in prepared.stages:
         yield f"Edits: those of run {resume}"
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from protocol import VERSION
+from scheduler.base.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,16 +69,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     given = sys.argv[1:] if arguments is None else list(arguments)
+    output = Output()
+    try:
+        with output:
+            code, shows = _execute(given)
+    except SystemExit as ended:  # of argparse, after a help text or a usage error
+        sys.exit(1 if output.failed and not ended.code else ended.code)
+    return 1 if output.failed and shows and code == 0 else code
+
+
+def _execute(given: list[str]) -> tuple[int, bool]:
+    """Return the exit code, and whether what the command prints is its result."""
     try:
         options = parser(given[:1]).parse_args(given)
         options.given = given
         execute: Callable[[argparse.Namespace], int] = options.execute
-        return execute(options)
+        return execute(options), _shows(options)
     except KeyboardInterrupt:
         print("interrupted before anything was run", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        from scheduler.terminal.say import stdout_to_nowhere
+        return EXIT_INTERRUPTED, True
 
-        stdout_to_nowhere()
-        return 1
+
+def _shows(options: argparse.Namespace) -> bool:
+    """Whether what the command prints is its result. A run leaves its log and reports, a pool is up or not."""
+    return getattr(options, "dry_run", True) and getattr(options, "action", "status") == "status"

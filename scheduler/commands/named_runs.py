@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
+from scheduler.commands.arguments import path
 from scheduler.report.saved_run import SavedRun, open_run
 from scheduler.store.run_names import NoSuchRunError
 from scheduler.terminal.logs import configure_logging
@@ -18,7 +18,7 @@ RUN = "a run's directory, its id, or latest for the newest"
 
 def add_output_dir(parser: argparse.ArgumentParser) -> None:
     text = "where runs are looked up by id (default: outputs), and where files are written"
-    parser.add_argument("--output-dir", type=Path, metavar="DIR", help=text)
+    parser.add_argument("--output-dir", type=path, metavar="DIR", help=text)
 
 
 def with_runs(options: argparse.Namespace, command: Callable[[list[SavedRun]], int]) -> int:
@@ -26,8 +26,6 @@ def with_runs(options: argparse.Namespace, command: Callable[[list[SavedRun]], i
     configure_logging("WARNING", None, Console(stderr=True, highlight=False), debug=False)
     try:
         return command([open_run(name, options.output_dir) for name in [options.run, *getattr(options, "others", ())]])
-    except BrokenPipeError:
-        raise
     except (NoSuchRunError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

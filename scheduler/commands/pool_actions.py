@@ -18,7 +18,7 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.pool import LAUNCHER_LOCK, PoolCard, PoolError, clear_dead_pool, try_lock
 from scheduler.base.interrupts import Interrupts
-from scheduler.base.text import format_duration, one_line
+from scheduler.base.text import all_are, format_duration, one_line
 from scheduler.config.checks.environment import Environment
 from scheduler.config.devices import visible_gpus
 from scheduler.config.document import Config
@@ -29,7 +29,7 @@ from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool.pool_plan import pool_plan
 from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.pool_table import pool_table
-from scheduler.terminal.say import PatientConsole, say
+from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
 
 _ANSWER_SECONDS = 10.0
@@ -37,16 +37,15 @@ _ANSWER_SECONDS = 10.0
 
 def execute_action(options: argparse.Namespace) -> int:
     """Start, stop or show the pool, and return the exit code."""
+    console = Console(highlight=False)
     overrides = Overrides(pool_name=options.pool)
     try:
         if options.action == "start":
             gpus = visible_gpus()
             config = load_config(options.config, overrides, Environment(gpus=gpus, data=False))
-            return start(PatientConsole(highlight=False), config, resolve_layout(config, gpus), options.foreground)
+            return start(console, config, resolve_layout(config, gpus), options.foreground)
         name = load_config(options.config, overrides).pool_name
-        if options.action == "status":
-            return status(Console(highlight=False), name)
-        return stop(PatientConsole(highlight=False), name, now=options.now)
+        return status(console, name) if options.action == "status" else stop(console, name, now=options.now)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -133,9 +132,10 @@ def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrup
             bad = [worker for worker in status.workers if not _ready(worker)]
             if bad:
                 names = ", ".join(worker.worker_id for worker in bad)
-                say(console, f"Not usable: {names}. The others are ready.", style="bold red")
+                others = " The others are ready." if len(bad) < len(status.workers) else ""
+                say(console, f"Not usable: {names}.{others}", style="bold red")
             else:
-                say(console, f"All {len(status.workers)} workers are ready.", style="green")
+                say(console, f"{all_are(len(status.workers), 'worker')} ready.", style="green")
             return bool(bad)
     return True
 

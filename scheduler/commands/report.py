@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scheduler.base.text import one_line
+from scheduler.base.text import counted, one_line
+from scheduler.commands.arguments import path
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
-from scheduler.report.figures import averages_line, interval_text
+from scheduler.report.figures import averages_line, interval_text, shortfall_text
 from scheduler.report.markdown_statistics import correlation_text, matching_lines
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun, read_run
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=RUN)
     parser.add_argument(
         "--human-scores",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="a CSV of scores that people gave (category, pair_id, score): the report shows how far the reward agrees; "
         "later reports of the run keep it",
@@ -87,15 +88,12 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
     print_table(console, final_table(report, run.metrics))
     say(console, *averages_line(report), *map(one_line, _agreement_lines(report)))
     say(console, *(f"Report: {one_line(path)}" for path in paths))
-    overall = report.overall
-    if report.status == "COMPLETE":
-        say(console, f"COMPLETE: all {overall.num_pairs} pairs were done")
-    else:
-        counts = f"{overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet"
-        say(console, f"INCOMPLETE: {counts}")
+    complete = report.status == "COMPLETE"
+    done = f"{counted(report.overall.num_pairs, 'pair')} done"
+    say(console, f"{report.status}: {done if complete else shortfall_text(report.overall)}")
     if unwritten is not None:
         raise unwritten
-    return report.status == "COMPLETE"
+    return complete
 
 
 def _stored(folder: Path) -> HumanScores | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from scheduler.base.stages import BOTH_STAGES, Stage
-from scheduler.commands.arguments import count_or_fraction, positive, typed
+from scheduler.commands.arguments import count_or_fraction, given, path, positive, typed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "130 interrupted."
     )
     add_run_arguments(parser)
-    parser.add_argument("--editor-model", metavar="NAME", help="another checkpoint: a folder, or a name on the hub")
+    parser.add_argument(
+        "--editor-model", type=given, metavar="NAME", help="another checkpoint: a folder, or a name on the hub"
+    )
     parser.add_argument(
         "--stages",
         type=_stages,
@@ -30,15 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``run`` and ``score``."""
     add = parser.add_argument
-    add("--config", type=Path, required=True, metavar="FILE", help="the YAML file that configures the run")
-    add("--data", type=Path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
+    add("--config", type=path, required=True, metavar="FILE", help="the YAML file that configures the run")
+    add("--data", type=path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
     add("--categories", nargs="+", type=typed, metavar="NAME", help="only these categories")
     add("--limit", type=positive, metavar="N", help="only the first N pairs of each category")
-    add("--output-dir", type=Path, metavar="DIR", help="where reports, logs and runs are written")
-    add("--pool", metavar="NAME", help="the pool to attach to or to launch")
+    add("--output-dir", type=path, metavar="DIR", help="where reports, logs and runs are written")
+    add("--pool", type=given, metavar="NAME", help="the pool to attach to or to launch")
     add("--keep-warm", action="store_true", help="leave the pool up after the run")
     add("--no-launch", action="store_true", help="only attach to a pool that is up")
-    add("--resume", metavar="RUN", help="resume this run of the output folder: its id, or latest for the newest")
+    text = "resume this run of the output folder: its id, or latest for the newest"
+    add("--resume", type=given, metavar="RUN", help=text)
     add(
         "--max-failures",
         type=count_or_fraction,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from scheduler.commands.arguments import path
 from scheduler.commands.run import add_run_arguments, execute
 
 __all__ = ["add_arguments", "execute"]
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--images",
-        type=Path,
+        type=path,
         required=True,
         metavar="PATH",
         help="a folder with <category>/<pair_id>.png, or a file with one JSON object per line: id, image_path",

@@ -9,6 +9,8 @@ import sys
 from rich.console import Console
 
 from protocol.pool import PoolError
+from scheduler.base.files import read_json
+from scheduler.base.text import counted
 from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_layout
 from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
@@ -17,10 +19,9 @@ from scheduler.run.options import RunOptions, resume_problem
 from scheduler.run.prepare import Prepared, prepare
 from scheduler.run.run import EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
 from scheduler.store.ledger import LedgerBusyError
-from scheduler.store.run_directory import RunDirectory, read_json
+from scheduler.store.run_directory import RunDirectory
 from scheduler.store.run_names import NoSuchRunError
 from scheduler.terminal.logs import configure_logging
-from scheduler.terminal.say import PatientConsole
 
 log = logging.getLogger("warmbench")
 
@@ -31,7 +32,7 @@ class _UsageError(Exception):
 
 def check_and_run(options: argparse.Namespace) -> int:
     """Check everything; then run, or show what would be run; return the exit code."""
-    console = PatientConsole(highlight=False)
+    console = Console(highlight=False)
     try:
         _check_stages(options)
         prepared = prepare(
@@ -105,12 +106,13 @@ def _log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) ->
     if resumed:
         log.info("Resuming %s", directory.stamp)
     log.info("Config: %s, output: %s, run: %s", config.path, config.evaluation.output_dir, directory.stamp)
-    log.info("Loaded %d image pairs across %d categories", len(benchmark.items), len(counts))
+    pairs, categories = counted(len(benchmark.items), "image pair"), counted(len(counts), "category", "categories")
+    log.info("Loaded %s across %s", pairs, categories)
     for name, count in counts.items():
-        log.info("  %s: %d pairs", name, count)
+        log.info("  %s: %s", name, counted(count, "pair"))
     log.info("Stages: %s", ", ".join(prepared.stages))
     if edits is not None:
-        log.info("Edits made elsewhere: %d images of %s", len(edits.images), edits.place)
+        log.info("Edits made elsewhere: %s of %s", counted(len(edits.images), "image"), edits.place)
     if "score" not in prepared.stages and not config.evaluation.save_generated_images:
         log.info("evaluation.save_generated_images is off, but this run makes nothing but edits: they are kept")
     for line in (*config.notices, *benchmark.warnings, *(edits.warnings if edits else ())):

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from scheduler.base.text import encodable, format_duration, one_line
+from scheduler.base.text import counted, encodable, format_duration, one_line
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
 from scheduler.report.figures import score_text
 from scheduler.report.model import Group
@@ -164,7 +164,7 @@ def _event(row: Row) -> str:
     event = _event_fields(row)
     when = time.strftime("%H:%M:%S", time.localtime(event["time"])) if event["time"] else "--:--:--"
     if isinstance(row, StageRow):
-        return f"{when} stage {row.stage} over, {format_duration(row.wall_seconds)}, {row.workers} workers"
+        return f"{when} stage {row.stage} over, {format_duration(row.wall_seconds)}, {counted(row.workers, 'worker')}"
     key = f"{one_line(row.category, _LONGEST_NAME)}/{one_line(row.pair_id, _LONGEST_NAME)}"
     worker = f" on {one_line(event['worker'], _LONGEST_NAME)}" if event["worker"] else ""
     match row:

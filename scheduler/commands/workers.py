@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from scheduler.commands.arguments import given, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("stop", "end the pool when its workers have finished their current work"),
     ):
         action = actions.add_parser(name, help=text, description=text)
-        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the pool's config")
-        action.add_argument("--pool", metavar="NAME", help="the pool's name, if it is not the config's")
+        action.add_argument("--config", type=path, required=True, metavar="FILE", help="the pool's config")
+        action.add_argument("--pool", type=given, metavar="NAME", help="the pool's name, if it is not the config's")
         action.set_defaults(action=name)
         if name == "start":
             action.add_argument("--foreground", action="store_true", help="stay, and stop the pool when interrupted")

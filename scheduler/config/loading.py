@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -85,9 +86,17 @@ def load_config(path: Path, overrides: Overrides | None = None, environment: Env
     if findings.problems:
         order = {name: index for index, name in enumerate(SECTIONS)}
         by_section = sorted(findings.problems, key=lambda problem: order.get(problem.path.split(".")[0], -1))
-        problems = dict.fromkeys(by_section)
+        problems = dict.fromkeys(_with_option(problem, source) for problem in by_section)
         raise NotHereError(problems, path, config) if only_of_environment else ConfigError(problems, path)
     return config
+
+
+def _with_option(problem: Problem, source: YamlSource) -> Problem:
+    """Return the problem with the option that gave its value, if there is one."""
+    for location, option in source.options.items():
+        if re.match(rf"{re.escape(dotted(location))}($|[.\[])", problem.path):
+            return replace(problem, option=option)
+    return problem
 
 
 def _of_environment(config: Config, environment: Environment, source: YamlSource, findings: Findings) -> list[Problem]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.base.text import one_line
+from scheduler.base.text import counted, one_line
 
 Location = tuple[str | int, ...]
 """Where something is in a document: ``("benchmark", "categories", 0)``."""
@@ -18,14 +18,22 @@ _LONGEST_KEY = 100
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake. ``path`` is the full key with dots; ``hint`` says what to do, if that is known."""
+    """One mistake. ``path`` is the full key with dots; ``hint`` says what to do, if that is known; ``option`` is the
+    option of the command line that gave the value.
+    """
 
     path: str
     message: str
     hint: str | None = None
+    option: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where its author finds the value: ``benchmark.limit``, or ``--limit (benchmark.limit)``."""
+        return f"{self.option} ({self.path})" if self.option and self.option != self.path else self.path
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" + (f" - {self.hint}" if self.hint else "")
+        return f"{self.place}: {self.message}" + (f" - {self.hint}" if self.hint else "")
 
 
 class ConfigError(Exception):
@@ -37,11 +45,13 @@ class ConfigError(Exception):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        head = f"{self.file}: {count}" if self.file else f"config: {count}"
-        lines = [head]
+        count = counted(len(self.problems), "problem")
+        head = str(self.file or "config")
+        if options := sum(problem.option is not None for problem in self.problems):
+            head = "command line" if options == len(self.problems) else f"{head} and command line"
+        lines = [f"{head}: {count}"]
         for problem in self.problems:
-            lines.append(f"  {problem.path}: {problem.message}" if problem.path else f"  {problem.message}")
+            lines.append(f"  {problem.place}: {problem.message}" if problem.path else f"  {problem.message}")
             if problem.hint:
                 lines.append(f"      {problem.hint}")
         return "\n".join(lines)
@@ -72,7 +82,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return f"'{printable(value, _LONGEST_VALUE)}'"
     if isinstance(value, dict):
-        return f"a mapping with {len(value)} keys" if len(value) != 1 else "a mapping with 1 key"
+        return f"a mapping with {counted(len(value), 'key')}"
     if isinstance(value, (list, tuple)):
         whole = "[" + ", ".join(shown(item) for item in value[:9]) + (", ..." if len(value) > 9 else "") + "]"
         return whole if len(whole) <= _LONGEST_VALUE else f"a list of {len(value)}"

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from scheduler.base.text import counted
 from scheduler.config.catalog import bounds, hint_for_key, nested_section
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, printable, shown
 from scheduler.config.reading.yaml_source import YamlSource
@@ -24,6 +25,7 @@ from scheduler.config.values import Section
 SectionT = TypeVar("SectionT", bound=Section)
 
 _LOOKS_PLAIN = re.compile(r"(?i)true|false|[-+]?\d+(\.\d+)?")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]{1,30}")
 _WANTED = {
     "bool_type": "true or false",
     "int_type": "a whole number",
@@ -38,10 +40,10 @@ _WANTED = {
 }
 _RANGE_ERRORS = frozenset({"greater_than_equal", "greater_than", "less_than_equal", "less_than"})
 _SIZES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "too_short": lambda ctx: f"must have at least {ctx['min_length']} entries",
-    "too_long": lambda ctx: f"must have at most {ctx['max_length']} entries",
-    "string_too_short": lambda ctx: f"must have at least {ctx['min_length']} characters",
-    "string_too_long": lambda ctx: f"must have at most {ctx['max_length']} characters",
+    "too_short": lambda ctx: f"must have at least {counted(ctx['min_length'], 'entry', 'entries')}",
+    "too_long": lambda ctx: f"must have at most {counted(ctx['max_length'], 'entry', 'entries')}",
+    "string_too_short": lambda ctx: f"must have at least {counted(ctx['min_length'], 'character')}",
+    "string_too_long": lambda ctx: f"must have at most {counted(ctx['max_length'], 'character')}",
     "string_pattern_mismatch": lambda ctx: f"must match {ctx['pattern']}",
 }
 
@@ -150,11 +152,21 @@ class Checker(Generic[SectionT]):
             return None
         if isinstance(value, (int, float)) and kind == "string_type":
             return f'put it into quotes: "{word if word is not None else value}"'
+        if isinstance(value, str) and kind in {*_WANTED, "value_error"} and _LEADING_ZERO.fullmatch(value):
+            return _leading_zero_hint(value)
         if isinstance(value, str) and kind in _WANTED and _LOOKS_PLAIN.fullmatch(value):
             return f"leave the quotes out: {value}"
         if kind == "tuple_type" and isinstance(value, (str, int)):
             return f"write it as a list: [{printable(str(value))}]"
         return None
+
+
+def _leading_zero_hint(written: str) -> str:
+    """What to write in place of a number with leading zeros, which versions of YAML read differently."""
+    octal, decimal = int(written, 8) if set(written).isdisjoint("89") else None, int(written)
+    if octal in (None, decimal):
+        return f"leave out the leading zeros: {decimal}"
+    return f"with its leading zero it is {octal} (octal) in YAML 1.1, {decimal} in YAML 1.2: write {octal} or {decimal}"
 
 
 def _without_followers(errors: list[ErrorDetails]) -> list[ErrorDetails]:

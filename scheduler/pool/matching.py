@@ -99,9 +99,9 @@ def away_from_device(status: m.PoolStatus) -> bool:
 
 
 def _difference(held: m.ModelSpec, wanted: m.ModelSpec) -> str:
-    """Each parameter that differs: ``model_name is 'a', not 'b'``."""
+    """Each parameter that differs: ``model_name from 'a' to 'b'``."""
     first, second = msgspec.to_builtins(held), msgspec.to_builtins(wanted)
     pairs = [("model_name" if key == "name" else key, first[key], second[key]) for key in first if key != "params"]
     names = sorted(first["params"].keys() | second["params"].keys())
     pairs += [(name, first["params"].get(name), second["params"].get(name)) for name in names]
-    return ", ".join(f"{key} is {old!r}, not {new!r}" for key, old, new in pairs if old != new)
+    return ", ".join(f"{key} from {old!r} to {new!r}" for key, old, new in pairs if old != new)

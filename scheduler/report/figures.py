@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from scheduler.report.model import Report
+from scheduler.base.text import counted
+from scheduler.report.model import Overall, Report
 from scheduler.statistics.describe import ScoreStatistics
 
 NOTHING = "—"
@@ -38,12 +40,30 @@ def score_text(value: float | None) -> str:
         return NOTHING
     if value and not 0.01 <= abs(value) < 1e6:
         return f"{value:.3g}"
-    return f"{value:.2f}"
+    return f"{value + 0.0:.2f}"  # of -0 without its sign
 
 
 def interval_text(interval: tuple[float, float] | None) -> str:
-    """``[low, high]``."""
-    return NOTHING if interval is None else f"[{score_text(interval[0])}, {score_text(interval[1])}]"
+    """``[low, high]``, both ends with the same number of decimals: those of the end that is farther from 0."""
+    if interval is None:
+        return NOTHING
+    largest = max(map(abs, interval))
+    if largest >= 1e6:
+        return f"[{score_text(interval[0])}, {score_text(interval[1])}]"
+    decimals = 2 if largest >= 0.01 or largest == 0 else 2 - math.floor(math.log10(largest))
+    # Adding 0 makes 0 of -0, which small negative ends are rounded to.
+    low, high = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in interval)
+    return f"[{low}, {high}]"
+
+
+def shortfall_text(overall: Overall) -> str:
+    """Why a report is incomplete: ``8 of 14 pairs failed, 1 is not done yet``."""
+    pairs = counted(overall.num_pairs, "pair")
+    reasons = [f"{overall.num_failed} of {pairs} failed"] if overall.num_failed else []
+    if missing := overall.num_missing:
+        which = str(missing) if reasons else f"{missing} of {pairs}"
+        reasons.append(f"{which} {'is' if missing == 1 else 'are'} not done yet")
+    return ", ".join(reasons) or "there are no pairs"
 
 
 def averages_line(report: Report) -> list[str]:

@@ -6,8 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scheduler.base.text import format_duration
-from scheduler.report.figures import METRIC_LABELS, NOTHING, chosen_metrics, interval_text, metric_text, score_text
+from scheduler.base.text import counted, format_duration
+from scheduler.report.figures import (
+    METRIC_LABELS,
+    NOTHING,
+    chosen_metrics,
+    interval_text,
+    metric_text,
+    score_text,
+    shortfall_text,
+)
 from scheduler.report.markdown_statistics import agreement_lines, aspect_lines, variance_lines
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Group, Performance, Report
@@ -40,12 +48,9 @@ def render_markdown(report: Report, metrics: Sequence[str]) -> str:
 
 
 def _head(report: Report) -> list[str]:
-    overall = report.overall
     lines = ["# Image Edit Benchmark Evaluation Report", "", f"**Status: {report.status}**"]
     if report.status == "INCOMPLETE":
-        lines[-1] += (
-            f" ({overall.num_failed} of {overall.num_pairs} pairs failed, {overall.num_missing} are not done yet)"
-        )
+        lines[-1] += f" ({shortfall_text(report.overall)})"
     for note in report.notes:
         lines += ["", f"> **Note:** {escape(note, MAX_NOTE)}"]
     return lines
@@ -122,7 +127,7 @@ def _failures(report: Report) -> list[str]:
 
 def _scoring(report: Report) -> list[str]:
     methods = report.provenance["scoring_methods"]
-    lines = [f"- {escape(method, 100)}: {count} scores" for method, count in methods.items()]
+    lines = [f"- {escape(method, 100)}: {counted(count, 'score')}" for method, count in methods.items()]
     return ["## How Scores Were Made", *lines] if lines else []
 
 

@@ -13,7 +13,7 @@ _SPECIAL = re.compile(
     r"|(?<![^\W_])_|_(?![^\W_])"  # between letters it is no emphasis, and `bad_base64` stays one word to search for
     r"|(?<!\w)#"  # the closing marks of a heading
     r"|:(?=//)|(?<=www)\."  # what GitHub would make a link
-    r"|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]",  # lists and rules
+    r"|^[-+=]|(?P<number>^\d{1,9})[.)](?=\s|$)",  # lists and rules; of `0.1.0` nothing
     re.IGNORECASE,
 )
 
@@ -24,8 +24,9 @@ def escape(value: object, limit: int | None = None) -> str:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    character = match.group()
-    return _ENTITIES.get(character, f"\\{character}")
+    number = match["number"] or ""
+    character = match.group().removeprefix(number)
+    return number + _ENTITIES.get(character, f"\\{character}")
 
 
 def table(headings: list[str], rows: list[list[str]], *, left: int = 1) -> list[str]:

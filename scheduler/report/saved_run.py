@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.base.files import read_json
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.problems import ConfigError
 from scheduler.config.reading.yaml_source import read_source
 from scheduler.report.build import build_report
 from scheduler.report.figures import DEFAULT_METRICS, chosen_metrics
 from scheduler.report.model import Report
+from scheduler.store.checked_rows import checked_rows
 from scheduler.store.human_scores import HumanScores
 from scheduler.store.ledger import LEDGER, is_written, read_ledger
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row
-from scheduler.store.run_directory import read_json
 from scheduler.store.run_names import locate_run
 
 _MAX_COUNT = 1000
@@ -43,12 +44,12 @@ class SavedRun:
         return self.path.name
 
     def rows(self) -> Iterator[Row]:
-        """The rows of the ledger. An incomplete last line is ignored.
+        """The rows of the ledger, those that are impossible as failures. An incomplete last line is ignored.
 
         Raises:
             OSError: the ledger cannot be read.
         """
-        return read_ledger(self.path / LEDGER, growing=True)
+        return checked_rows(read_ledger(self.path / LEDGER, growing=True), self.path, self.manifest)
 
     def report(self, human: HumanScores | None = None) -> Report:
         """The report of what the ledger has now, compared with scores by people if there are any.

@@ -134,7 +134,7 @@ def small_jpeg(data: bytes) -> bytes:
     flatten(_reduced(picture)).save(stream, "JPEG", quality=THUMBNAIL_QUALITY)
     thumbnail = stream.getvalue()
     if len(thumbnail) > MAX_THUMBNAIL_BYTES:
-        raise ValueError(f"its thumbnail has {len(thumbnail)} bytes")
+        raise ValueError(f"its thumbnail has {len(thumbnail)} bytes; at most {MAX_THUMBNAIL_BYTES} are accepted")
     return thumbnail
 
 

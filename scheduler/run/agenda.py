@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from protocol import messages as m
 from protocol.pool import home
-from scheduler.base.files import remove_file
+from scheduler.base.files import read_json, remove_file
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.units import EditUnit, Units
 from scheduler.pool.tenancy import Tenancy
@@ -24,9 +24,10 @@ from scheduler.stages.estimate import Forecast, kind_of
 from scheduler.stages.rounds import MAX_UNDELIVERED_EDITS, Rounds
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import Task
+from scheduler.store.checked_rows import checked_rows
 from scheduler.store.ledger import read_ledger
 from scheduler.store.results import Expected
-from scheduler.store.rows import FailedRow
+from scheduler.store.rows import FailedRow, Row
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.tally import OUTDATED
 
@@ -82,13 +83,18 @@ class Agenda:
         reward = fingerprints.get("reward")
         if self._prepared.edits is not None:
             admission = Admission(*known, self._prepared.edits, reward=reward)
-            return admission.remaining(read_ledger(self._directory.ledger) if self._resume or recorded else ())
+            return admission.remaining(self._recorded_rows() if self._resume or recorded else ())
         if not self._resume:
             everything = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
             return replace(everything, rows=()) if recorded else everything
         editor, keep_images = fingerprints.get("editor"), self._prepared.keeps_images
         resumption = Resumption(*known, editor=editor, reward=reward, keep_images=keep_images)
-        return resumption.remaining(read_ledger(self._directory.ledger))
+        return resumption.remaining(self._recorded_rows())
+
+    def _recorded_rows(self) -> Iterator[Row]:
+        """The ledger, checked by the manifest of the part that wrote it: this part may have another scale."""
+        manifest = read_json(self._directory.path / "manifest.json")
+        return checked_rows(read_ledger(self._directory.ledger), self._directory.path, manifest)
 
     def adopt(
         self, remaining: Remaining, edit: EditStage, score: ScoreStage, progress: ProgressDisplay, tenancy: Tenancy
@@ -162,4 +168,4 @@ def _log_refused(remaining: Remaining, edits: EditsElsewhere) -> None:
         log.warning("%s/%s has no edit to judge (%s): %s", row.category, row.pair_id, row.kind, row.message)
     if len(refused) > _FIRST:
         log.warning("... and %d more have none, all of them in the report", len(refused) - _FIRST)
-    log.info("%d of %d edits are there to be judged", remaining.reused_edits, edits.asked)
+    log.info("Edits to be judged: %d of %d", remaining.reused_edits, edits.asked)

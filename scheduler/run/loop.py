@@ -21,6 +21,7 @@ from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.stages import BOTH_STAGES, Stage
+from scheduler.base.text import counted
 from scheduler.pool.client import PoolClient
 from scheduler.pool.crew import Crew, CrewError
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
@@ -129,7 +130,7 @@ class Loop:
         self._failed_pairs.add(key)
         count, limit = len(self._failed_pairs), self._settings.max_failures
         if limit is not None and count > limit and self._error is None:
-            self._error = AbortedError(f"{count} pairs failed, more than the limit of {limit}")
+            self._error = AbortedError(f"{counted(count, 'pair')} failed, more than the limit of {limit}")
 
     # -- the loop
 
@@ -287,7 +288,8 @@ class Loop:
         self._progress.finish(stage)
         if stage == "edit":
             shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
-            log.info("Edit stage completed: %d images (%s), %d failed", self._edit.done, shares, self._edit.failed)
+            images = counted(self._edit.done, "image")
+            log.info("Edit stage completed: %s (%s), %d failed", images, shares, self._edit.failed)
             self._record_stage("edit")
 
     def _record_stage(self, stage: Stage) -> None:

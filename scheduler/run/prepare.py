@@ -10,7 +10,7 @@ from pathlib import Path
 from protocol.pool import PoolError, check_pool_folder, home
 from protocol.sockets import ipc_endpoint
 from scheduler.base.stages import BOTH_STAGES, Stage
-from scheduler.base.text import one_line
+from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
@@ -96,7 +96,7 @@ def prepare(
         try:
             edits.append(find_edits(images, loaded[0], config.evaluation.samples_per_pair))
         except ImagesError as error:
-            yield from (Problem("--images", problem) for problem in error.problems)
+            yield from (Problem("--images", problem, option="--images") for problem in error.problems)
 
     unchecked = nvml_problem() if thorough else None
     gpus = visible_gpus() if unchecked is None else None
@@ -107,7 +107,7 @@ def prepare(
 
 
 def _all_bad(benchmark: Benchmark) -> Problem:
-    message = f"none of the {len(benchmark.bad)} pairs of {benchmark.path} can be used"
+    message = f"none of the {counted(len(benchmark.bad), 'pair')} of {benchmark.path} can be used"
     reasons = (f"{one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in benchmark.bad)
     return Problem("benchmark.data_path", message, "\n      ".join(reasons))
 

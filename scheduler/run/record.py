@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from scheduler.base.files import read_json
 from scheduler.base.stages import ROLES
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.prepare import Prepared
 from scheduler.store.manifest import add_workers, build_manifest
 from scheduler.store.manifest_differences import manifest_differences
-from scheduler.store.run_directory import RunDirectory, read_json
+from scheduler.store.run_directory import RunDirectory
 
 log = logging.getLogger("warmbench")
 

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from scheduler.base.files import read_file
+from scheduler.base.text import counted
 from scheduler.benchmark.pairs import BadPair, Benchmark, Pair
 from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit, Units
 from scheduler.report.build import read_tallies
@@ -231,8 +232,8 @@ def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
     edits = remaining.reused_edits + len(remaining.edits)
     scores = remaining.reused_scores + sum(remaining.score_reasons.values())
     reused = {
-        "edit": f"{remaining.reused_edits} of {edits} edits",
-        "score": f"{remaining.reused_scores} of {scores} scores",
+        "edit": f"{remaining.reused_edits} of {counted(edits, 'edit')}",
+        "score": f"{remaining.reused_scores} of {counted(scores, 'score')}",
     }
     lines = [f"Reused: {', '.join(text for stage, text in reused.items() if stage in stages)}"]
     for stage, reasons in (("edit", remaining.edit_reasons), ("score", remaining.score_reasons)):
@@ -241,7 +242,8 @@ def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
     if remaining.missing:
         lines.append(f"Edits that are missing, and are not made: {_counted(remaining.missing)}")
     if remaining.left_out:
-        lines.append(f"Left out: {len(remaining.left_out)} pairs of the ledger that this run does not ask for")
+        pairs = counted(len(remaining.left_out), "pair")
+        lines.append(f"Left out: {pairs} of the ledger that this run does not ask for")
     return lines
 
 

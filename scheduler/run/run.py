@@ -18,7 +18,7 @@ from protocol.messages import ModelSpec, Role
 from protocol.pool import PoolError
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.stages import ROLES
-from scheduler.base.text import format_duration
+from scheduler.base.text import counted, format_duration
 from scheduler.benchmark.units import EditUnit
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
@@ -39,6 +39,7 @@ from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import build_task
+from scheduler.store.checked_rows import checked_rows
 from scheduler.store.human_scores import readable_human_scores
 from scheduler.store.ledger import cut_torn_line, read_ledger
 from scheduler.store.results import Expected
@@ -124,7 +125,7 @@ class Run:
         if self._options.resume:
             torn = cut_torn_line(self._directory.ledger)
             if torn:
-                log.warning("The ledger's last line was torn (%d bytes): cut off", torn)
+                log.warning("The ledger's last line was torn (%s): cut off", counted(torn, "byte"))
         else:
             self._record.write()
 
@@ -269,7 +270,8 @@ class Run:
 
     def _write_reports(self, seconds_for_thumbnails: float) -> Report:
         evaluation = self._config.evaluation
-        manifest, rows = self._record.manifest, read_ledger(self._directory.ledger)
+        manifest = self._record.manifest
+        rows = checked_rows(read_ledger(self._directory.ledger), self._directory.path, manifest)
         report = build_report(
             rows, manifest=manifest, expected=self._expected, human=readable_human_scores(self._directory.path)
         )

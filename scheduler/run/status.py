@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
 from scheduler.base.stages import Stage
@@ -14,6 +13,7 @@ from scheduler.report.model import Report
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, Row, ScoredRow
+from scheduler.store.run_names import started_at
 from scheduler.store.tally import OUTDATED
 from scheduler.terminal.rate import Rate
 
@@ -106,7 +106,7 @@ def run_status(
 
     The rate covers the last minute, or the last 20 results where those took longer, of the present part alone.
     """
-    watch, unfinished = _Watch(_epoch(manifest.get("started"))), UnfinishedStages()
+    watch, unfinished = _Watch(started_at(manifest)), UnfinishedStages()
     report = build_report(watch.pass_on(unfinished.pass_on(rows)), manifest=manifest, expected=expected)
     rounds = (report.performance.rounds or 0) + sum(row.rounds for row in unfinished.rows())
     return RunStatus(
@@ -154,11 +154,3 @@ def _progress(stage: Stage, done: int, failed: int, total: int, watch: _Watch, n
             rate.note(finished, count)
         per_second, seconds_left = rate.per_second(now), rate.remaining(now, len(times) + left)
     return StageProgress(done=done, failed=failed, total=total, per_second=per_second, seconds_left=seconds_left)
-
-
-def _epoch(started: Any) -> float:
-    """A manifest's time as epoch seconds; 0 if it is not a time."""
-    try:
-        return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return 0.0

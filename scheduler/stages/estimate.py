@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from protocol.messages import Role
+from scheduler.base.text import counted
 from scheduler.config.document import Config
 from scheduler.config.requests import edit_parameters, editor_spec, reward_spec, score_parameters
 from scheduler.stages.clock import StageClock
@@ -48,12 +49,12 @@ class Estimate:
 
     def __str__(self) -> str:
         parts = [
-            f"{what} {rough(stage.seconds)} on {stage.workers} {role}{'s' if stage.workers != 1 else ''}"
+            f"{what} {rough(stage.seconds)} on {counted(stage.workers, role)}"
             for what, role, stage in (("edits", "editor", self.edit), ("scores", "reward", self.score))
             if stage is not None
         ]
         order = ", one after the other" if self.one_after_the_other and len(parts) > 1 else ""
-        runs = f"{self.runs} earlier run{'s' if self.runs != 1 else ''}"
+        runs = counted(self.runs, "earlier run")
         return f"Estimated: about {rough(self.seconds)} ({', '.join(parts)}{order}), from {runs}"
 
 

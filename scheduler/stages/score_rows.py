@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol import messages as m
+from scheduler.base.text import counted
 from scheduler.benchmark.units import ScoreUnit
 from scheduler.stages.edit_rows import MAX_MESSAGE
 from scheduler.stages.task import Task
@@ -52,7 +53,8 @@ def judged_row(
     low, high = task.score_range
     aspects = task.aspects(unit)
     if len(judgements) != len(aspects):
-        return failed("error", f"the reward gave {len(judgements)} judgements for {len(aspects)} prompts")
+        given, asked = counted(len(judgements), "judgement"), counted(len(aspects), "prompt")
+        return failed("error", f"the reward gave {given} for {asked}")
     scores: dict[str, float] = {}
     for aspect, judgement in zip(aspects, judgements, strict=True):
         if judgement.score is None:

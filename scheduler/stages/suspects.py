@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from scheduler.base.text import counted
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 
 DEATHS_ALONE = 2
@@ -128,6 +129,6 @@ class Suspects(Generic[Unit]):
 def poison_message(deaths: Sequence[str]) -> str:
     """Return why a pair is given up, for the ledger and the reports."""
     return (
-        f"its worker died {len(deaths)} times while it had nothing but this pair ({', '.join(deaths)}): "
+        f"its worker died {counted(len(deaths), 'time')} while it had nothing but this pair ({', '.join(deaths)}): "
         "the pair is given up. The worker's log says more"
     )

@@ -17,6 +17,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from scheduler.base.text import counted
+
 MIN_FOR_INTERVAL = 4
 """Pairs that an interval needs."""
 
@@ -89,7 +91,7 @@ def _checked(first: Sequence[float], other: Sequence[float]) -> tuple[Any, Any] 
     import numpy as np
 
     if len(first) != len(other):
-        raise ValueError(f"{len(first)} and {len(other)} scores can't be paired")
+        raise ValueError(f"{len(first)} and {counted(len(other), 'score')} can't be paired")
     arrays = np.asarray(first, dtype=np.float64), np.asarray(other, dtype=np.float64)
     for array in arrays:
         if not np.isfinite(array).all():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from scheduler.base.text import counted
 from scheduler.store.rows import Row, decode_row
 
 LEDGER = "results.jsonl"
@@ -84,9 +85,8 @@ def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:
             except msgspec.DecodeError:
                 damaged.append(number)
     if damaged:
-        log.warning(
-            "%s: skipped %d lines that are not rows (the first is line %d)", path.name, len(damaged), damaged[0]
-        )
+        lines = counted(len(damaged), "line that is not a row", "lines that are not rows")
+        log.warning("%s: skipped %s (the first is line %d)", path.name, lines, damaged[0])
 
 
 def cut_torn_line(path: Path) -> int:

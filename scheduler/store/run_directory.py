@@ -19,7 +19,6 @@ from scheduler.store.run_names import run_by_id
 
 log = logging.getLogger("warmbench")
 
-_MAX_JSON_BYTES = 1 << 28
 _PATIENCE_SECONDS = 10.0
 
 
@@ -95,16 +94,6 @@ def thumbnail_path(run: Path | str, category: str, pair_id: str, sample: int | N
     _check_names(category, pair_id)
     folder = "source" if sample is None else f"edit-sample-{sample}" if sample else "edit"
     return f"{run}/thumbnails/{folder}/{file_name(category)}/{file_name(pair_id)}.jpg"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read the JSON object of this file; empty if there is none, or it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(_MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 @contextlib.contextmanager

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from scheduler.base.files import read_json
 from scheduler.store.ledger import LEDGER
 
 _STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
@@ -32,7 +37,7 @@ def locate_run(run: str, output_dir: Path) -> Path:
         return path
     hint = ""
     if inside := _runs(path / "runs"):
-        hint = f"; did you mean {inside[max(inside, key=_age)]}?"
+        hint = f"; did you mean {_newest(inside)}?"
     elif near := difflib.get_close_matches(path.name, beside := _runs(path.parent), n=1):
         hint = f"; did you mean {beside[near[0]]}?"
     raise NoSuchRunError(f"there is no ledger ({LEDGER}) in {path}{hint}")
@@ -43,13 +48,13 @@ def run_by_id(output_dir: Path, run: str) -> Path:
     folder = output_dir / "runs"
     runs = _runs(folder)
     if run == "latest" and runs:
-        return runs[max(runs, key=_age)]
+        return _newest(runs)
     if run in runs:
         return runs[run]
     if not runs:
-        raise NoSuchRunError(f"there is no run with a ledger in {folder}")
-    near = difflib.get_close_matches(run, runs, n=1) or [max(runs, key=_age)]
-    raise NoSuchRunError(f"there is no run {run!r} with a ledger in {folder}; did you mean {near[0]}?")
+        raise NoSuchRunError(f"there is no run in {folder}: name its output folder with --output-dir")
+    near = difflib.get_close_matches(run, runs, n=1) or [_newest(runs).name]
+    raise NoSuchRunError(f"there is no run {run!r} in {folder}; did you mean {near[0]}?")
 
 
 def _runs(folder: Path) -> dict[str, Path]:
@@ -58,6 +63,23 @@ def _runs(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in ledgers if _STAMP.fullmatch(path.parent.name)}
 
 
-def _age(stamp: str) -> tuple[str, int]:
-    match = _STAMP.fullmatch(stamp)
-    return (match[1], int(match[2] or 1)) if match else ("", 0)
+def _newest(runs: Mapping[str, Path]) -> Path:
+    return max(runs.values(), key=_start)
+
+
+def _start(run: Path) -> tuple[float, str, int]:
+    """When the run began, or was last resumed, by its manifest; else by its name, which is local time."""
+    stamp, number = run.name[:15], run.name[16:]
+    started = started_at(read_json(run / "manifest.json"))
+    if not started:
+        with contextlib.suppress(ValueError, OverflowError):
+            started = datetime.strptime(stamp, "%Y%m%d_%H%M%S").astimezone().timestamp()
+    return started, stamp, int(number or 1)
+
+
+def started_at(manifest: Mapping[str, Any]) -> float:
+    """Return when a run began, or was last resumed, in epoch seconds; 0 if its manifest does not say it."""
+    try:
+        return datetime.strptime(manifest["started"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return 0.0

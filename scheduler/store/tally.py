@@ -94,9 +94,6 @@ class PairTally:
         self.load_failure = None
         if not (0 <= row.sample < expected.samples_per_pair and 0 <= row.pass_ < expected.reward_passes):
             return
-        if not math.isfinite(row.score):
-            self.failed(_not_finite(row), expected)
-            return
         sample = self._sample(row.sample)
         sample.score_failures.pop(row.pass_, None)
         known = sample.scores.get(row.pass_)
@@ -225,19 +222,6 @@ def _score_result(row: ScoredRow) -> ScoreResult:
         device=_shared(row.device),
         batch=row.batch,
         batch_device_seconds=_device_seconds(row),
-    )
-
-
-def _not_finite(row: ScoredRow) -> FailedRow:
-    return FailedRow(
-        category=row.category,
-        pair_id=row.pair_id,
-        sample=row.sample,
-        pass_=row.pass_,
-        identity=row.identity,
-        stage="score",
-        kind="not_finite",
-        message=f"the recorded score is {row.score}",
     )
 
 

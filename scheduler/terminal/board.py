@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from scheduler.base.text import format_duration, one_line
+from scheduler.base.text import counted, format_duration, one_line
 from scheduler.report.figures import score_text
 from scheduler.terminal.snapshot import MeanView, Snapshot, StageView, WorkerActivity, WorkerView
 
@@ -148,7 +148,7 @@ def _means(means: Sequence[MeanView], width: int, room: int) -> list[Text]:
     rows = [_GAP.join(body[start : start + across]) for start in range(0, len(body), across)]
     if len(rows) + 1 > room:
         shown = max(0, room - 2)
-        rows = [*rows[:shown], f"… {len(means) - shown * across} more categories"]
+        rows = [*rows[:shown], f"… {counted(len(means) - shown * across, 'more category', 'more categories')}"]
     return [*(_line(_cut(row, width)) for row in rows), _line(_cut(cells[-1], width), "bold")]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scheduler.base.text import format_duration, one_line
-from scheduler.report.figures import DEFAULT_METRICS, averages_line
+from scheduler.base.text import counted, format_duration, one_line
+from scheduler.report.figures import DEFAULT_METRICS, averages_line, shortfall_text
 from scheduler.report.model import Report
 from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
@@ -47,15 +47,11 @@ def print_summary(
 
 
 def _print_incomplete(console: Console, report: Report) -> None:
-    overall = report.overall
-    reasons = [f"{overall.num_failed} of {overall.num_pairs} pairs failed"] if overall.num_failed else []
-    if overall.num_missing:
-        reasons.append(f"{overall.num_missing} of {overall.num_pairs} pairs are not done yet")
-    say(console, f"❌ Evaluation INCOMPLETE: {', '.join(reasons) or 'there are no pairs'}", style="bold red")
+    say(console, f"❌ Evaluation INCOMPLETE: {shortfall_text(report.overall)}", style="bold red")
     for failure in report.failures[:FIRST_FAILURES]:
         key = f"{one_line(failure.category, 100)}/{one_line(failure.pair_id, 200)}"
         reason = f"{failure.stage}, {one_line(failure.kind, 100)}: {one_line(failure.message, LONGEST_MESSAGE)}"
         say(console, f"   - {key} ({reason})")
     more = len(report.failures) - FIRST_FAILURES
     if more > 0:
-        say(console, f"   ... and {more} more failures, all of them in the reports")
+        say(console, f"   ... and {counted(more, 'more failure')}, all of them in the reports")

@@ -196,7 +196,7 @@ def test_a_missing_run_or_an_empty_comparison_is_a_usage_error(user: User, tmp_p
     for arguments in (("report", "latest"), ("status",), ("compare", "one", "two")):
         result = user.run(*arguments)
         assert result.code == 2, result.output
-        assert "no run with a ledger" in result.output
+        assert "there is no run in outputs/runs: name its output folder" in result.output
     assert user.run("compare", "latest").code == 2
     assert user.run("report").code == 2
     assert user.run("compare", "a", "b", "--fail-if-worse", "-1").code == 2

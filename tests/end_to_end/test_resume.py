@@ -216,7 +216,7 @@ def test_pairs_that_were_changed_added_or_removed(finished: tuple[User, Path]) -
     assert result.code == 3, result.output
     for reason in ("1 the instruction is another", "1 the source image is another", "1 not done before"):
         assert reason in result.output
-    assert "Left out: 1 pairs" in result.output
+    assert "Left out: 1 pair of" in result.output
     report = user.report()
     status = {f"{entry['category']}/{entry['pair_id']}": entry["status"] for entry in report["pairs"]}
     assert "物理/2" not in status

@@ -7,6 +7,7 @@ mistakes.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -67,10 +68,23 @@ def category_problems(config: Config, available: Sequence[str]) -> list[Problem]
     wanted = config.benchmark.categories or ()
     message = "the data has no category {}; it has {}"
     return [
-        Problem("benchmark.categories", message.format(shown(name), listing(available)), did_you_mean(name, available))
+        Problem(
+            "benchmark.categories",
+            message.format(shown(name), listing(available)),
+            _several(name, available) or did_you_mean(name, available),
+        )
         for name in wanted
         if name not in available
     ]
+
+
+def _several(name: str, available: Sequence[str]) -> str | None:
+    """The hint for several categories that were written as one name."""
+    parts = [part for part in (text.strip() for text in re.split("[,，、;；]", name)) if part]
+    if len(parts) < 2 or not set(parts) & set(available):
+        return None
+    words = " ".join(f'"{part}"' if " " in part else part for part in parts)
+    return f"separate categories with spaces: `--categories {printable(words)}`; in a file, write a list"
 
 
 def _at(*location: str, message: str, hint: str | None = None) -> tuple[Location, Problem]:

@@ -6,6 +6,7 @@ Aliases and merge keys work, up to a limit on the expanded size.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from scheduler.base.files import packed_as
 from scheduler.base.text import CONVERT
 from scheduler.config.problems import ConfigError, Location, Problem, printable
 from scheduler.config.reading.yaml_values import PLAIN_WORDS, ValueReader
@@ -22,6 +24,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 MAX_NODES = 50_000
 MAX_CHARACTERS = 8 << 20
+_SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -50,10 +53,10 @@ class YamlSource:
     options: Mapping[Location, str] = field(default_factory=dict)
 
     def where(self, location: Location) -> str:
-        """Where a value was written, in brackets, for the end of a message; empty for a default."""
+        """The line of a value, in brackets, for the end of a message; empty for a default and the command line's."""
         for end in range(len(location), 0, -1):
-            if option := self.options.get(location[:end]):
-                return f" (from {option})"
+            if location[:end] in self.options:
+                return ""
             if line := self.lines.get(location[:end]):
                 return f" (line {line})"
         return ""
@@ -87,12 +90,17 @@ def read_source(file: Path) -> YamlSource:
 
 def _read_text(file: Path) -> str:
     try:
+        kind = stat.S_IFMT(file.stat().st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):  # opening a pipe would wait for its writer
+            raise _broken(file, f"is {_SPECIAL.get(kind, 'a device')}, not a regular file", "save it as a file")
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise _broken(file, "there is no such file") from error
-    except OSError as error:
-        raise _broken(file, f"can't be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise _broken(file, f"can't be read: {getattr(error, 'strerror', None) or error}") from error
+    if packed := packed_as(raw):
+        raise _broken(file, f"is {packed}; unpack it")
     if len(raw) > MAX_BYTES:
         raise _broken(file, "is larger than 1 MiB: that is no config", "is it the data file?")
     try:

@@ -32,7 +32,7 @@ def render_comparison(compared: ComparedRuns, output_dir: Path, name: str) -> by
         "text_limit": limit,
     }
     return render_page(
-        title=f"{' / '.join(run.saved.stamp for run in compared.runs)} · warmbench",
+        title=f"{' / '.join(run.title for run in compared.runs)} · warmbench",
         scripts=("comparison_card", "comparison_sections", "comparison_page"),
         data={
             "page": page,
@@ -90,6 +90,7 @@ class _PageRun:
             result["size"] = sample.size
         if sample is not None and sample.scores:
             result["response"] = sample.scores[0].response
+            result["method"] = sample.scores[0].method
         return result
 
 

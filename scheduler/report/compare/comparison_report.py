@@ -68,10 +68,13 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class ComparedRun(Struct, frozen=True, kw_only=True):
-    """One of the runs. ``label`` is a letter, ``A`` for the first; ``run`` is its id; ``running``: it is not over."""
+    """One of the runs. ``label`` is a letter, ``A`` for the first; ``run`` is its id, ``title`` its checkpoint;
+    ``running``: it is not over.
+    """
 
     label: str
     run: str
+    title: str
     directory: str
     status: ReportStatus
     running: bool

@@ -9,6 +9,7 @@ from scheduler.report.compare.comparison import compare
 from scheduler.report.compare.comparison_report import ComparedRun, Comparison, ComparisonReport
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
+from scheduler.report.titles import run_titles
 from scheduler.store.manifest_differences import manifest_differences
 
 
@@ -17,6 +18,7 @@ class LoadedRun:
     """One of the runs with its report. ``label`` is a letter, ``A`` for the first. ``running``: it is not over yet."""
 
     label: str
+    title: str
     saved: SavedRun
     report: Report
     running: bool
@@ -44,9 +46,10 @@ def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None) ->
         OSError: a ledger cannot be read.
     """
     loaded = []
-    for number, run in enumerate(runs):
+    titles = run_titles([(run.manifest, run.stamp) for run in runs])
+    for number, (run, title) in enumerate(zip(runs, titles, strict=True)):
         running = run.is_running() is True
-        loaded.append(LoadedRun(_label(number), run, run.report(), running))
+        loaded.append(LoadedRun(_label(number), title, run, run.report(), running))
     first = loaded[0]
     comparisons = [
         compare(
@@ -66,6 +69,7 @@ def _compared_run(run: LoadedRun) -> ComparedRun:
     return ComparedRun(
         label=run.label,
         run=run.saved.stamp,
+        title=run.title,
         directory=str(run.saved.path.absolute()),
         status=report.status,
         running=run.running,

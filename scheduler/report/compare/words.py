@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from scheduler.base.text import counted
 from scheduler.report.compare.comparison_report import Comparison, GroupComparison, PairKey
 from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
 from scheduler.report.figures import NOTHING, interval_text, score_text
@@ -17,11 +18,11 @@ Show = Callable[[object, int], str]
 
 
 def run_line(run: LoadedRun, show: Show) -> str:
-    """``A: outputs/runs/20261121_091500: COMPLETE, 15 of 15 pairs scored``."""
+    """``A: checkpoints/900 (outputs/runs/20261121_091500): COMPLETE, 15 of 15 pairs scored``."""
     overall = run.report.overall
     running = ", still running" if run.running else ""
-    scored = f"{overall.num_samples} of {overall.num_pairs} pairs scored"
-    return f"{run.label}: {show(run.saved.path, 500)}: {run.report.status}, {scored}{running}"
+    scored = f"{overall.num_samples} of {counted(overall.num_pairs, 'pair')} scored"
+    return f"{run.label}: {show(run.title, 200)} ({show(run.saved.path, 500)}): {run.report.status}, {scored}{running}"
 
 
 def note_lines(compared: ComparedRuns, show: Show) -> Iterator[str]:
@@ -104,7 +105,7 @@ def _p_text(p: float | None) -> str:
 
 
 def _count(pairs: Sequence[PairKey]) -> str:
-    return f"{len(pairs)} pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+    return counted(len(pairs), "pair")
 
 
 def _is(pairs: Sequence[PairKey]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +15,8 @@ from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.page_values import page_tree, page_value, text_limit
 from scheduler.report.gallery.pictures import Pictures
 from scheduler.report.model import Report
+from scheduler.report.titles import run_title
+from scheduler.store.checked_rows import score_range_of
 from scheduler.store.results import PairResult
 
 _MAX_UNMATCHED = 20
@@ -29,8 +31,10 @@ def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], s
         ValueError: an unknown metric.
     """
     limit = text_limit(_lengths(report.pairs))
+    title = run_title(report.provenance, stamp)
     page = {
         "run": page_value(stamp, limit),
+        "title": page_value(title, limit),
         "base": pictures.base,
         "range": score_range([report]),
         "metrics": [metric for metric in chosen_metrics(metrics) if metric not in ("mean", "ci95")],
@@ -42,7 +46,7 @@ def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], s
         "text_limit": limit,
     }
     return render_page(
-        title=f"{stamp} · warmbench",
+        title=f"{title} · {stamp} · warmbench",
         scripts=("run_card", "run_detail", "run_sections", "run_statistics", "run_page"),
         data={"page": page, "report": page_report(report, pictures, limit)},
     )
@@ -79,7 +83,7 @@ def page_pair(pair: PairResult, pictures: Pictures, limit: int) -> dict[str, Any
 
 def score_range(reports: Sequence[Report]) -> list[float]:
     """The scale's ends: the rewards' score ranges, wide enough for every score."""
-    ends = [end for report in reports for end in _configured_range(report.provenance)]
+    ends = [end for report in reports for end in score_range_of(report.provenance) or ()]
     for report in reports:
         overall = report.overall
         if overall.min is not None and overall.max is not None:
@@ -87,15 +91,6 @@ def score_range(reports: Sequence[Report]) -> list[float]:
             ends += [overall.min, overall.max]
     low, high = (min(ends), max(ends)) if ends else (0.0, 10.0)
     return [float(low), float(high if high > low else low + 1)]
-
-
-def _configured_range(provenance: Mapping[str, Any]) -> list[float]:
-    reward = provenance.get("reward")
-    parameters = reward.get("parameters") if isinstance(reward, Mapping) else None
-    ends = parameters.get("score_range") if isinstance(parameters, Mapping) else None
-    if not isinstance(ends, list | tuple) or len(ends) != 2:
-        return []
-    return [float(end) for end in ends] if all(isinstance(end, int | float) for end in ends) else []
 
 
 def _lengths(pairs: Sequence[PairResult]) -> Iterator[int]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.base.text import encodable, one_line
+from scheduler.base.text import all_are, counted, encodable, one_line
+from tests.docs.markdown import ROOT
 
 
 @pytest.mark.parametrize(
@@ -49,3 +54,39 @@ def test_anything_can_be_shown() -> None:
 
 def test_half_a_surrogate_pair_becomes_what_utf_8_can_hold() -> None:
     assert encodable("a\ud800b") == "a\\ud800b"
+
+
+def test_one_is_singular_and_any_other_number_plural() -> None:
+    assert [counted(number, "pair") for number in (0, 1, 2)] == ["0 pairs", "1 pair", "2 pairs"]
+    assert [counted(number, "category", "categories") for number in (1, 5)] == ["1 category", "5 categories"]
+    assert [all_are(number, "worker") for number in (1, 3)] == ["The worker is", "All 3 workers are"]
+
+
+_NOUNS = (
+    "pairs edits scores images workers lines failures categories seconds files runs units samples jobs rows batches "
+    "rounds keys entries characters items bytes digits problems times judgements prompts"
+)
+_BARE_PLURAL = re.compile(rf"\{{\}} (?:more )?(?:{'|'.join(_NOUNS.split())})\b(?!/)")
+
+
+def test_no_message_has_a_number_that_varies_before_a_fixed_plural() -> None:
+    """As in ``1 pairs failed``: ``counted`` is for that. Limits, which are constants, and what exceeds them may."""
+    wrong = {f"{path.name}: {text}" for path, text in _messages() if _BARE_PLURAL.search(text)}
+    assert {message for message in wrong if "at most LIMIT" not in message} == set()
+
+
+def _messages() -> Iterator[tuple[Path, str]]:
+    """The texts of the scheduler, with ``{}`` for each value that is no constant of its module."""
+    for path in sorted((ROOT / "scheduler").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield path, "".join(map(_part, node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield path, node.value.replace("%d", "{}")
+
+
+def _part(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    value = part.value if isinstance(part, ast.FormattedValue) else part
+    return "LIMIT" if isinstance(value, ast.Name) and value.id.lstrip("_").isupper() else "{}"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import os
 import zlib
 from pathlib import Path
@@ -43,6 +45,8 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
         (b"\0" * 100, "expected a value"),
         (b"pair_id,edit_instruction\n1,x\n", "expected a value (at byte 0, found b'pair_id,edit_instruc')"),
         (zlib.compress(b"[]"), "expected a value"),
+        (gzip.compress(b"[]"), "it is gzip-compressed; unpack it"),
+        (lzma.compress(b"[]"), "it is xz-compressed; unpack it"),
         ('{"a": []}'.encode("utf-16"), "save it as UTF-8"),
         (b"[" * 100_000, "nested more than 100 deep"),
         (b'{"a": [{"edit_instruction": "x", "more": ' + b"[" * 100_000, "nested more than 100 deep"),
@@ -56,7 +60,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
         (b'{"a": {"pair_id": 1}}', "under 'a' it holds a JSON object"),
         (b'{"pair_id": 1}\n{"pair_id": 2}\n', "JSON Lines is not read"),
         (b"[1, 2, 3]", "none of its 3 items has original_image_b64 or edit_instruction"),
-        (b'{"images": [{"id": 1, "file_name": "x.png"}]}', "none of its 1 items has"),
+        (b'{"images": [{"id": 1, "file_name": "x.png"}]}', "none of its 1 item has"),
         (b'[{"index": 1, "image": "a.png", "instruction": "x"}]', "(a RISEBench list is named data_total.json)"),
     ],
     ids=lambda value: value.decode("ascii", "replace")[:20] if isinstance(value, bytes) else "",

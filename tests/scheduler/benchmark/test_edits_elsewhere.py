@@ -83,10 +83,10 @@ def test_images_without_a_pair_and_second_ones_are_told_and_a_bad_pairs_image_is
     edits = find_edits(tmp_path, benchmark("a/0", bad=("a/1",)), 1)
     assert named(edits, tmp_path) == {"a/0/0": "a/0.png"}
     strangers, doubles = edits.warnings
-    assert strangers.startswith("9 images belong to no pair")
+    assert strangers.startswith("9 images of no pair")
     assert "a/2.png, a/3.png" in strangers
     assert strangers.endswith("and 4 more")
-    assert doubles.startswith("1 images are of edits that have one already")
+    assert doubles.startswith("1 image beside another of the same edit")
     assert "a/0.gif (beside a/0.png)" in doubles
 
 
@@ -215,7 +215,7 @@ def test_of_many_wrong_lines_the_first_are_named_and_the_others_counted(tmp_path
 
 def test_a_place_without_any_image_for_the_benchmark_is_a_mistake_and_says_what_was_expected(tmp_path: Path) -> None:
     put(tmp_path / "flat" / "001.png")
-    with pytest.raises(ImagesError, match=r"none of its 1 images .* expected is, for instance, .*/flat/物理/001\.png"):
+    with pytest.raises(ImagesError, match=r"none of its 1 image .* expected is, for instance, .*/flat/物理/001\.png"):
         find_edits(tmp_path / "flat", benchmark("物理/001"), 1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImagesError, match="it has no images"):

@@ -72,7 +72,7 @@ def config(folder: Path, params: str) -> Config:
         ("strength: 3", "strength", "must be 0 to 2, found 3"),
         ("colour: green", "colour", "must be one of red, blue, found 'green'"),
         ("mask: 5", "mask", "must be a path, found 5"),
-        ("layers: []", "layers", "must have at least 1 entries, found []"),
+        ("layers: []", "layers", "must have at least 1 entry, found []"),
         ("layers: [5]", "layers[0]", "must be text, found 5"),
         ("sizes: [a]", "sizes[0]", "must be a whole number, found 'a'"),
         ("brush: {width: 10}", "brush.width", "must be 1 to 9, found 10"),

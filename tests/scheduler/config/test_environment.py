@@ -66,6 +66,13 @@ def test_a_category_that_the_data_lacks_is_named_with_the_nearest(tmp_path: Path
     assert not category_problems(load(tmp_path, "benchmark: {}"), [])
 
 
+@pytest.mark.parametrize("written", ["物理,环境", "物理，环境", "物理、 环境"])
+def test_categories_that_are_one_word_with_commas_get_a_hint(tmp_path: Path, written: str) -> None:
+    config = load(tmp_path, f"benchmark: {{categories: ['{written}']}}")
+    (problem,) = category_problems(config, ["物理", "环境"])
+    assert problem.hint == "separate categories with spaces: `--categories 物理 环境`; in a file, write a list"
+
+
 def test_checks_of_the_callers_own_see_the_config_and_add_problems(tmp_path: Path) -> None:
     def check(config: Config) -> Iterator[Problem]:
         yield Problem("benchmark.data_path", f"limit is {config.benchmark.limit}")

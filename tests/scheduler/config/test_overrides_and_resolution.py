@@ -47,7 +47,19 @@ def test_the_command_line_wins(tmp_path: Path, text: str) -> None:
 def test_a_wrong_option_is_reported_with_its_name(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, "logging: {}", Overrides(limit=0))
     assert problem.path == "benchmark.limit"
-    assert problem.message == "must be 1 to 1000000000, found 0 (from --limit)"
+    assert str(problem) == "--limit (benchmark.limit): must be 1 to 1000000000, found 0"
+
+
+def test_problems_of_options_are_not_the_files(tmp_path: Path) -> None:
+    def text(config: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, config, Overrides(limit=0, categories=("a/b",)))
+        return str(caught.value)
+
+    of_options = text("logging: {}")
+    assert of_options.startswith("command line: 2 problems\n")
+    assert "\n  --categories (benchmark.categories[0]): must not" in of_options
+    assert text("logging: {level: x}").startswith(f"{tmp_path / 'config.yaml'} and command line: 3 problems\n")
 
 
 def test_an_option_does_not_hide_that_its_section_is_no_mapping(tmp_path: Path) -> None:

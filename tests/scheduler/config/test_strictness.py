@@ -107,6 +107,9 @@ def test_the_terminal_text_names_file_key_line_and_nearest_key(tmp_path: Path) -
         ("scheduler: {dead_after_seconds: 0}", "scheduler.dead_after_seconds", "0.02 to 86400", None),
         ("scheduler: {dead_after_seconds: 1.5}", "scheduler.dead_after_seconds", "two heartbeats", None),
         ("scheduler: {heartbeat_seconds: '1'}", "scheduler.heartbeat_seconds", "a number", "leave the quotes out: 1"),
+        ("benchmark: {limit: 010}", "benchmark.limit", "found '010'", "8 (octal) in YAML 1.1, 10 in YAML 1.2"),
+        ("benchmark: {limit: 08}", "benchmark.limit", "found '08'", "leave out the leading zeros: 8"),
+        ("scheduler: {max_failures: 010}", "scheduler.max_failures", "found '010'", "write 8 or 10"),
         ("diffusion_model: {params: {device: 1}}", "diffusion_model.params.device", "write cuda:1", None),
         (
             "diffusion_model: {params: {device: cpu, device_ids: [0]}}",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import os
 import re
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +58,22 @@ def test_a_missing_file_and_a_folder_are_reported(tmp_path: Path) -> None:
         read_source(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="can't be read"):
         read_source(tmp_path)
+
+
+def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match=r"pipe\.yaml: is a pipe, not a regular file"):
+        read_source(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match="is a device"):
+        read_source(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(("packed", "words"), [(gzip.compress, "gzip-compressed"), (bz2.compress, "bzip2-compressed")])
+def test_a_packed_file_is_named_as_what_it_is(tmp_path: Path, packed: Callable[[bytes], bytes], words: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(packed(b"a: 1\n"))
+    with pytest.raises(ConfigError, match=f"config.yaml: is {words}; unpack it"):
+        read_source(path)
 
 
 @pytest.mark.parametrize("width", [9, 400])

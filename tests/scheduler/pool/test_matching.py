@@ -49,7 +49,7 @@ def test_each_parameter_that_differs_is_named() -> None:
     other = m.ModelSpec(role="editor", type="qwen_image_edit", name="/models/b", params={"dtype": "float32"})
     (found,) = mismatches(pool(worker(other), worker(REWARD)), SPECS)
     assert found.worker_id == "editor-0"
-    assert found.why == "model_name is '/models/b', not '/models/a', dtype is 'float32', not 'bfloat16'"
+    assert found.why == "model_name from '/models/b' to '/models/a', dtype from 'float32' to 'bfloat16'"
 
 
 def test_a_worker_that_is_about_to_load_the_right_model_matches_but_is_not_usable() -> None:

@@ -225,12 +225,6 @@ def test_samples_and_passes_beyond_the_expected_ones_count_for_nothing() -> None
     assert report.status == "COMPLETE"
 
 
-def test_a_score_that_is_no_number_is_a_failure() -> None:
-    report = report_of([planned("a"), edited("a"), scored("a", math.nan)])
-    assert status_of(report) == [("a", "failed", None)]
-    assert kinds_of(report) == ["not_finite"]
-
-
 def test_pairs_keep_the_benchmarks_order_whatever_comes_first() -> None:
     report = report_of(
         [scored("stray", 1.0, "别的"), planned("b", "环境"), planned("a"), edited("a"), planned("b", "环境")]

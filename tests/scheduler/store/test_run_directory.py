@@ -5,14 +5,16 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from scheduler.base.files import read_json
 from scheduler.store.ledger import LedgerBusyError, is_written
-from scheduler.store.run_directory import RunDirectory, read_json, reports_locked, thumbnail_path
+from scheduler.store.run_directory import RunDirectory, reports_locked, thumbnail_path
 from scheduler.store.run_names import NoSuchRunError, locate_run
 from tests.scheduler.saved import saved_run
 from tests.waiting import wait_until
@@ -66,8 +68,20 @@ def test_the_error_for_an_unknown_run_names_the_nearest(output: Path, named: str
 
 def test_without_any_run_there_is_no_latest(tmp_path: Path) -> None:
     (tmp_path / "runs" / NEW).mkdir(parents=True)
-    with pytest.raises(NoSuchRunError, match="no run with a ledger"):
+    with pytest.raises(NoSuchRunError, match="there is no run in"):
         locate_run("latest", tmp_path)
+
+
+def test_the_latest_run_is_the_one_that_began_last_by_its_manifest_whatever_its_name(tmp_path: Path) -> None:
+    starts = {NEWEST: "2025-10-23T10:00:00+0800", OLD: "2025-10-23T10:00:00+0100", NEW: "no time"}
+    for stamp, started in starts.items():
+        saved_run(tmp_path, [], stamp=stamp, manifest={"started": started})
+    moved = saved_run(tmp_path, [], stamp="20200101_000000", manifest={"started": "2025-10-25T12:00:00+0000"})
+    assert locate_run("latest", tmp_path) == moved
+    shutil.rmtree(moved)
+    assert locate_run("latest", tmp_path).name == NEW, "without a start its name counts"
+    shutil.rmtree(tmp_path / "runs" / NEW)
+    assert locate_run("latest", tmp_path).name == OLD, "the name of the other is later, its start is earlier"
 
 
 def test_text_that_is_not_unicode_is_recorded(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_an_incomplete_run_says_so_with_its_first_failures() -> None:
 
     assert "✅" not in text
     assert "Evaluation Incomplete" in text
-    assert "❌ Evaluation INCOMPLETE: 8 of 14 pairs failed, 1 of 14 pairs are not done yet\n" in text
+    assert "❌ Evaluation INCOMPLETE: 8 of 14 pairs failed, 1 is not done yet\n" in text
     assert "   - 环境/x (edit, oom: out of\\nmemory)\n   - 环境/f0 (edit, oom: [bold]no[/bold])\n" in text
     assert "   ... and 3 more failures, all of them in the reports\n" in text
 

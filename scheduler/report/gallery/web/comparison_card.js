@@ -83,7 +83,7 @@ function drawCard(pair) {
       make("span", { class: "quiet" }, leftOutText(pair))),
     make("p", { class: "instruction", dir: "auto" }, textOf(pair.instruction)),
     withResponses && runs.map((run, index) => {
-      const text = textOf(pair.runs[index]?.response ?? pair.runs[index]?.message);
+      const text = replyText(pair.runs[index]) || textOf(pair.runs[index]?.message);
       return make("p", { class: "one-response", dir: "auto" }, text && [make("i", {}, run.label), " ", text]);
     }));
 }
@@ -115,5 +115,5 @@ function runBlock(label, gallery, result, key) {
     !result && make("p", { class: "quiet" }, t("not.in.run")),
     make("dl", { class: "texts" },
       textBlock(t("failure"), result?.message, "failure"),
-      textBlock(t("response"), result?.response, "response")));
+      textBlock(t("response"), replyText(result), "response")));
 }

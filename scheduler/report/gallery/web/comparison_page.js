@@ -37,7 +37,7 @@ function fields() {
 }
 
 startPage({
-  title: () => `${runs.map((run) => run.run).join(" / ")} · ${t("comparison.title")}`,
+  title: () => `${runs.map((run) => run.title).join(" / ")} · ${t("comparison.title")}`,
   narrowest: runs.length > 2 ? 560 : 460,
   ratio: usualRatio(pairs.flatMap((pair) => pair.runs.map((result) => result?.size))),
   drawCard,

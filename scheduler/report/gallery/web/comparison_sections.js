@@ -4,7 +4,7 @@ function masthead(choose) {
   return make("header", { class: "masthead" },
     make("p", { class: "kicker" }, t("comparison.title")),
     make("h1", {}, runs.map((run, index) => [
-      index ? " · " : "", make("span", {}, make("i", {}, run.label), " ", run.run)])),
+      index ? " · " : "", make("span", {}, make("i", {}, run.label), " ", make("bdi", {}, run.title))])),
     warnings(),
     make("dl", { class: "about" },
       runs.flatMap((run, index) => fact(`${t("run")} ${run.label}`, runFacts(run, page.runs[index]))),
@@ -21,7 +21,7 @@ function warnings() {
 function runFacts(run, { editor, gallery }) {
   const scored = t("run.scored", { scored: whole(run.num_samples), pairs: whole(run.num_pairs) });
   const state = [scored, t(`report.${run.status}`), run.running && t("run.running")].filter(Boolean).join(", ");
-  return [modelText(editor), " · ", make("span", { class: "quiet" }, state), " · ",
+  return [modelText(editor), " · ", make("span", { class: "quiet" }, `${run.run}, ${state}`), " · ",
     make("a", { href: gallery }, t("open.run"))];
 }
 

@@ -10,8 +10,17 @@ function scoreText(value) {
   return value < 0 ? `−${text}` : text;
 }
 
+// As in the Markdown report: both ends with the same number of decimals, those of the end that is farther from 0.
 function intervalText(interval) {
-  return interval ? `[${scoreText(interval[0])}, ${scoreText(interval[1])}]` : NOTHING;
+  if (!interval) return NOTHING;
+  const largest = Math.max(...interval.map(Math.abs));
+  if (largest >= 1e6) return `[${interval.map(scoreText).join(", ")}]`;
+  const decimals = largest >= 0.01 || largest === 0 ? 2 : 2 - Math.floor(Math.log10(largest));
+  const ends = interval.map((end) => {
+    const text = Math.abs(end).toFixed(decimals);
+    return end < 0 && Number(text) !== 0 ? `−${text}` : text;
+  });
+  return `[${ends.join(", ")}]`;
 }
 
 function signedText(value) {
@@ -84,4 +93,32 @@ function scoreLine(score) {
   filled.style.backgroundColor = scoreColour(score);
   line.append(filled);
   return line;
+}
+
+// The share that a reward with `scoring: logits` gave to each number of the scale; null for a response in words.
+function sharesOf(score) {
+  return score.method === "logits" && typeof score.response === "string" ? sharesIn(score.response) : null;
+}
+
+function sharesIn(text) {
+  try {
+    const shares = Object.entries(JSON.parse(text).numbers).map((entry) => entry.map(Number));
+    return shares.length && shares.flat().every(Number.isFinite) ? shares.sort(([a], [b]) => a - b) : null;
+  } catch {
+    return null;
+  }
+}
+
+function likeliest(shares) {
+  const first = [...shares].sort(([, a], [, b]) => b - a).slice(0, 5).filter(([, share], i) => i === 0 || share >= 0.005);
+  return first.map(([number, share]) => `${number}: ${Math.round(100 * share)}%`).join(" · ");
+}
+
+// The response of a score as people read it, the shares of each aspect in turn.
+function replyText(score) {
+  if (score?.method === "logits" && typeof score.response === "string") {
+    const lines = score.response.split("\n").map(sharesIn);
+    if (lines.every(Boolean)) return lines.map(likeliest).join(" | ");
+  }
+  return textOf(score?.response);
 }

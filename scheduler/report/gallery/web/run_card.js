@@ -100,28 +100,11 @@ function scoreOrStatus(pair) {
     : make("span", { class: `state ${pair.status}` }, t(`status.${pair.status}`));
 }
 
-// The share that a reward with `scoring: logits` gave to each number of the scale; null for a response in words.
-function sharesOf(score) {
-  if (score.method !== "logits" || typeof score.response !== "string") return null;
-  try {
-    const shares = Object.entries(JSON.parse(score.response).numbers).map((entry) => entry.map(Number));
-    return shares.length && shares.flat().every(Number.isFinite) ? shares.sort(([a], [b]) => a - b) : null;
-  } catch {
-    return null;
-  }
-}
-
-function likeliest(shares) {
-  const first = [...shares].sort(([, a], [, b]) => b - a).slice(0, 5);
-  return first.map(([number, share]) => `${number}: ${Math.round(100 * share)}%`).join(" · ");
-}
-
 // For a pair that could not be scored the reason: its message has a response that could not be read.
 function cardResponse(pair) {
   const failure = failuresOf(pair).find((each) => each.stage === "score");
   if (failure) return failureText(failure);
-  const shares = scoresOf(pair).map(sharesOf).find(Boolean);
-  return shares ? likeliest(shares) : textOf(responsesOf(pair)[0]);
+  return replyText(scoresOf(pair).find((score) => score.response));
 }
 
 function chip(sample) {

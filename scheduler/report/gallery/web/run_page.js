@@ -32,7 +32,7 @@ function fields() {
 }
 
 startPage({
-  title: () => `${page.run} · ${t("report.title")}`,
+  title: () => `${page.title} · ${page.run} · ${t("report.title")}`,
   ratio: usualRatio(pairs.map((pair) => pair.samples[0]?.size)),
   drawCard,
   describe: describePair,

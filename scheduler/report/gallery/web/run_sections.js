@@ -5,7 +5,7 @@ function masthead() {
   const scoring = report.stages.includes("score");
   return make("header", { class: "masthead" },
     make("p", { class: "kicker" }, t("report.title")),
-    make("h1", {}, page.run, " ",
+    make("h1", {}, make("bdi", {}, page.title), " ",
       make("span", { class: `status ${report.status.toLowerCase()}` }, t(`report.${report.status}`))),
     report.notes.length > 0 && notes(report.notes),
     make("div", { class: "figures" },
@@ -24,6 +24,7 @@ function masthead() {
       fact(t("editor"), modelText(provenance.editor)),
       scoring ? fact(t("reward"), modelText(provenance.reward)) : [],
       fact(t("data"), textIn(provenance.data?.path)),
+      fact(t("run"), page.run),
       fact(t("started"), textIn(provenance.started)),
       report.samples_per_pair > 1 ? fact(t("samples"), whole(report.samples_per_pair)) : [],
       report.reward_passes > 1 ? fact(t("passes"), whole(report.reward_passes)) : [],

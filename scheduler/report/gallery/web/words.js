@@ -15,10 +15,15 @@ function setLanguage(next) {
   document.documentElement.lang = next === "zh" ? "zh-CN" : "en";
 }
 
-// The text with this name, with the values filled in for {names}.
+// The text with this name, with the values filled in for {names}. Of {n:pair|pairs}, the first is for one, the second
+// for any other number.
 function t(name, values = {}) {
   const text = STRINGS[language][name] ?? STRINGS.en[name] ?? name;
-  return text.replace(/\{(\w+)\}/g, (_, key) => String(values[key] ?? ""));
+  return text.replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, key, one, many) => {
+    const value = String(values[key] ?? "");
+    if (one === undefined) return value;
+    return value === "1" ? one : many;
+  });
 }
 
 const THEMES = ["auto", "light", "dark"];

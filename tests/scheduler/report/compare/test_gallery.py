@@ -42,9 +42,9 @@ def rows_of(scores: dict[str, float | None], *, instruction: str = "do it") -> l
     return rows
 
 
-def compared(output: Path, runs: Sequence[list[Row]]) -> Path:
-    for stamp, rows in zip(RUNS, runs, strict=False):
-        run_with_pictures(output, rows, stamp=stamp, manifest={"workers": []})
+def compared(output: Path, runs: Sequence[list[Row]], checkpoints: Sequence[str] = ("", "", "")) -> Path:
+    for stamp, rows, checkpoint in zip(RUNS, runs, checkpoints, strict=False):
+        run_with_pictures(output, rows, stamp=stamp, manifest={"workers": [], "editor": {"model_name": checkpoint}})
     saved = [read_run(output / "runs" / stamp, output) for stamp in RUNS[: len(runs)]]
     compare_runs(Console(file=io.StringIO()), saved, output, None)
     return output / f"{'_'.join(['comparison', *RUNS[: len(runs)]])}.html"
@@ -155,6 +155,32 @@ def test_a_run_without_an_edit_shows_why(opened: Visit) -> None:
     card = opened.page.locator(".card", has_text="b2")
     assert "<img src=x onerror=alert(1)>" in card.inner_text()
     assert "left out" in card.inner_text()
+
+
+def test_it_is_called_by_its_checkpoints_and_shows_no_json(chromium: Browser, tmp_path: Path) -> None:
+    def reply(*likeliest: int) -> str:
+        """A line for each aspect, whose judge wavers between 4 and another number."""
+        shares = [{str(number): 0.5 if number in (one, 4) else 0.0 for number in range(11)} for one in likeliest]
+        return "\n".join(json.dumps({"mass": 0.9, "numbers": numbers}) for numbers in shares)
+
+    runs: list[list[Row]] = [
+        [planned("a1", "a"), edited("a1", "a"), scored("a1", 3.5, "a", method="logits", response=response)]
+        for response in (reply(3), reply(2, 1))
+    ]
+    page_file = compared(tmp_path, runs, ["/data/checkpoints/900", "/data/checkpoints/1000"])
+    with visit(chromium) as visitor:
+        visitor.open(page_file)
+        assert visitor.page.title().startswith("checkpoints/900 / checkpoints/1000 · ")
+        assert visitor.page.locator("h1").inner_text() == "A checkpoints/900 · B checkpoints/1000"
+        assert "1 of 1 pair scored" in visitor.page.locator(".masthead").inner_text()
+        texts = [visitor.page.locator(".card").inner_text()]
+        visitor.page.locator(".card").click()
+        texts.append(visitor.page.inner_text("dialog.detail"))
+        for text in texts:
+            assert "3: 50% · 4: 50%" in text
+            assert "2: 50% · 4: 50% | 1: 50% · 4: 50%\n" in f"{text}\n"
+            assert "numbers" not in text
+        assert visitor.complaints == []
 
 
 def test_of_three_runs_the_reader_chooses_which_is_compared_with_the_first(chromium: Browser, tmp_path: Path) -> None:

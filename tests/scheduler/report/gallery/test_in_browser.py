@@ -92,7 +92,8 @@ def test_head_and_table_say_what_the_run_is_and_found(opened: Visit) -> None:
     head = opened.page.locator(".masthead").inner_text()
     assert "incomplete" in head
     assert "The editor is simulated" in head
-    assert "checkpoints/900" in head
+    assert opened.page.locator("h1").inner_text().startswith("checkpoints/900")
+    assert opened.page.title().startswith(f"checkpoints/900 · {STAMP} · ")
     rows = opened.page.locator(".results tbody tr").all_inner_texts()
     assert [re.split(r"\s+", row)[0] for row in rows] == ["physics", "社会"]
     assert "2 / 3" in rows[0]

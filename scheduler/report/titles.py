@@ -1,0 +1,33 @@
+"""What a reader calls a run: its checkpoint. The run's id, a time, says little in a heading or a browser's tab."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scheduler.base.text import one_line
+
+_LONGEST = 80
+
+
+def run_title(manifest: Mapping[str, Any], stamp: str) -> str:
+    """Return the last two parts of the editor's checkpoint, or of the place of edits made elsewhere; else its type."""
+    editor, edits = (manifest.get(name) for name in ("editor", "edits"))
+    editor = editor if isinstance(editor, Mapping) else {}
+    place = edits.get("from") if isinstance(edits, Mapping) else None
+    for path in (place, editor.get("model_name")):
+        if isinstance(path, str) and (parts := [part for part in path.split("/") if part not in ("", ".")]):
+            return one_line("/".join(parts[-2:]), _LONGEST)
+    kind = editor.get("type")
+    return one_line(kind if isinstance(kind, str) and kind else stamp, _LONGEST)
+
+
+def run_titles(runs: Sequence[tuple[Mapping[str, Any], str]]) -> list[str]:
+    """Return the titles of runs, given their manifests and ids; runs of one checkpoint also have their ids."""
+    titles = [run_title(manifest, stamp) for manifest, stamp in runs]
+    counts = Counter(titles)
+    return [
+        title if counts[title] == 1 or title == stamp else f"{title} {stamp}"
+        for title, (_, stamp) in zip(titles, runs, strict=True)
+    ]
