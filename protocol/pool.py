@@ -125,7 +125,8 @@ def _check_can_make(path: Path) -> None:
         raise _cannot_make(path, error) from None
 
 
-def _cannot_make(path: Path, reason: object) -> PoolError:
+def _cannot_make(path: Path, error: OSError | ValueError) -> PoolError:
+    reason = error.strerror if isinstance(error, OSError) else error
     return PoolError(f"{path} can't be made: {reason}: set WARMBENCH_HOME to a folder that you may write to")
 
 

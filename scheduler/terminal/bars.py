@@ -56,8 +56,8 @@ class _Bar:
 class StageBars:
     """Shows the stages' progress; both may run at once. A context manager, for one thread.
 
-    The live screen needs a terminal that can redraw a line, and no ``CI`` in the environment. Without it, a stage
-    prints a line for each further tenth, and after 10 seconds without one.
+    The live screen needs a terminal in UTF-8 that can redraw a line, and no ``CI`` in the environment. Without it, a
+    stage prints a line for each further tenth, and after 10 seconds without one.
     """
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,8 @@ class StageBars:
         self._run = RunView()
         self._looked = -math.inf
         self._screen: LiveScreen | None = None
-        if console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
+        can_redraw = console.is_terminal and not console.is_dumb_terminal
+        if can_redraw and not console.options.ascii_only and not os.environ.get("CI"):
             self._screen = LiveScreen(console, self.snapshot)
 
     def __enter__(self) -> StageBars:

@@ -161,8 +161,8 @@ def _cannot_write(folder: Path) -> str | None:
         while not os.path.lexists(there):
             there = there.parent
         if not there.is_dir():
-            what = "a file" if there.exists() else "a link that leads nowhere"
-            return f"can't be made: {there} is {what}" if there != folder.absolute() else f"is {what}, not a folder"
+            what = "is a file, not a folder" if there.exists() else "is a link that leads nowhere"
+            return what if there == folder.absolute() else f"can't be made: {there} {what}"
         with tempfile.TemporaryFile(dir=there):
             return None
     except (OSError, ValueError) as error:

@@ -245,3 +245,13 @@ def test_a_screen_that_can_not_be_drawn_is_given_up_and_the_log_goes_on() -> Non
     screen.stop()
     configure_logging("INFO", None, None, debug=False)
     assert len(looks) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk"])
+def test_a_terminal_that_cannot_show_the_screen_gets_lines(encoding: str) -> None:
+    content = io.BytesIO()
+    stream = io.TextIOWrapper(content, encoding=encoding, errors="backslashreplace", write_through=True)
+    with StageBars(Console(file=stream, force_terminal=True, color_system=None)) as bars:
+        bars.start("edit", 10)
+        bars.finish("edit")
+    assert content.getvalue().decode().splitlines() == ["edit: 0/10", "edit: finished, 0/10"]
