@@ -13,9 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from scripts.tiny_models.catalog import MODELS
 from tests.harness import encoded, new_user, pair, picture, write_data
 from tests.recorded import DATA
+from tests.set_up import MODELS
 
 RUNS = DATA / "runs"
 NAMES = ("simulated", "tiny", "own")
@@ -41,8 +41,8 @@ def _record(name: str) -> None:
         folder = Path(temporary) / "run"
         shutil.copytree(source, folder)
         if name == "tiny":
-            for model in ("editor", "reward"):
-                MODELS[model].build(Path(temporary) / model)
+            MODELS["editor"].build(Path(temporary) / "editor")
+            MODELS["reward-recorded"].build(Path(temporary) / "reward")
             link_models(folder, Path(temporary) / "editor", Path(temporary) / "reward")
         with new_user(folder) as user:
             result = user.run("run", "--config", "config.yaml")

@@ -24,6 +24,7 @@ REWARD_ENVIRONMENT = ROOT / ".venv" / "tests" / "reward env"
 MODELS = {
     **catalog.MODELS,
     "editor-other": dataclasses.replace(catalog.MODELS["editor"], builder="tests.set_up.build_other_editor"),
+    "reward-recorded": dataclasses.replace(catalog.MODELS["reward"], builder="tests.set_up.build_recorded_reward"),
 }
 _SOURCES = [ROOT / name for name in ("pyproject.toml", "constraints-reward.txt", "scripts/setup_reward_env.sh")]
 
@@ -42,6 +43,13 @@ def build_other_editor(folder: Path) -> None:
     from scripts.tiny_models.editor import build_editor
 
     build_editor(folder, seed=1)
+
+
+def build_recorded_reward(folder: Path) -> None:
+    """The tiny reward that the recorded runs have: digits are as likely as anything else."""
+    from scripts.tiny_models.reward import build_reward
+
+    build_reward(folder, numbers_first=False)
 
 
 def reward_environment() -> Path:

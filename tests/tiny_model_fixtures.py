@@ -28,6 +28,12 @@ def tiny_reward_path() -> Path:
 
 
 @pytest.fixture(scope="session")
+def recorded_reward_path() -> Path:
+    """The tiny Qwen3-VL of the recorded runs, for which digits are as likely as anything else."""
+    return tiny_model("reward-recorded")
+
+
+@pytest.fixture(scope="session")
 def tiny_trained_reward_path() -> Path:
     """A folder with a tiny Qwen3-VL that answers in the form it is asked for."""
     return tiny_model("reward-trained")

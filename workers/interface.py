@@ -15,6 +15,19 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import Judgement, ModelSpec, Prompt, Residency
+from workers.models.flatten import flatten
+
+__all__ = [
+    "EditRequest",
+    "Editor",
+    "Model",
+    "ModelError",
+    "Progress",
+    "Reward",
+    "ScoreRequest",
+    "Scores",
+    "flatten",
+]
 
 Progress = Callable[[int, int], None]
 """Call ``progress(step, steps)`` after each step of device work; a worker without progress counts as hung."""
@@ -30,7 +43,10 @@ class ModelError(Exception):
 
 @dataclass(frozen=True)
 class EditRequest:
-    """One edit. ``image`` is RGB or RGBA, upright; ``parameters`` are the run's (steps, guidance, size, ...)."""
+    """One edit. ``image`` is RGB or RGBA, upright; ``parameters`` are the run's (steps, guidance, size, ...).
+
+    ``flatten(image)`` is what the built-in models see of it: RGB, with white in place of transparency.
+    """
 
     image: Image.Image
     instruction: str
@@ -43,7 +59,7 @@ class EditRequest:
 class ScoreRequest:
     """One edit and one prompt about it. ``source`` is None unless the run compares edits with their sources.
 
-    ``image_sha256`` is the hash of the edit's encoded bytes.
+    Both images are RGB or RGBA, as in ``EditRequest``. ``image_sha256`` is the hash of the edit's encoded bytes.
     """
 
     image: Image.Image

@@ -54,7 +54,7 @@ def _field(key: Key, owner: str) -> tuple[Any, Any]:
         kind = section_of(DeclaredSection, f"{owner}.{key.name}", key.keys, key.rules) if key.keys else dict
         annotation = kind if key.keys else _type(key)
         return annotation, Field(default_factory=kind, description=key.meaning)
-    annotation = _type(key)
+    annotation = _list(key, owner) if key.kind == "list" else _type(key)
     optional = key.default is None or key.optional
     return annotation | None if optional else annotation, Field(default=key.default, description=key.meaning)
 
@@ -74,9 +74,12 @@ def _text(key: Key) -> Any:
     return Annotated[str, Field(min_length=shortest, max_length=longest, pattern=key.pattern)]
 
 
-def _list(key: Key) -> Any:
+def _list(key: Key, owner: str = "") -> Any:
     shortest, longest = (None if bound is None else int(bound) for bound in (key.low, key.high))
-    item: Any = _type(Key(key.name, key.item, choices=key.choices, pattern=key.pattern))
+    if key.item == "mapping" and key.keys:
+        item: Any = section_of(DeclaredSection, f"{owner}.{key.name}", key.keys, key.rules)
+    else:
+        item = _type(Key(key.name, key.item, choices=key.choices, pattern=key.pattern))
     return Annotated[tuple[item, ...], Field(strict=False, min_length=shortest, max_length=longest)]
 
 
@@ -139,8 +142,8 @@ _BY_KEY: Mapping[str, Callable[[Key], Any]] = {
     "int": partial(_number, int),
     "float": partial(_number, float),
     "text": _text,
-    "choice": lambda key: Literal[key.choices],
     "list": _list,
+    "choice": lambda key: Literal[key.choices],
     "fixed": lambda key: _plain(object, partial(_fixed, key), f"`{shown(key.default)}`"),
     "device": _device,
 }

@@ -6,6 +6,7 @@ key's declaration says which of these it belongs to.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,18 @@ def optimizations(config: Config) -> dict[str, dict[str, Any]]:
     asked: dict[str, Any] = {}
     if key is not None and key.affects == "load":
         asked = _plain(key, dict(section.params)[key.name])
-    approximate = [option.name for option in key.keys if option.approximate] if key is not None else []
+    options = {option.name: option for option in key.keys} if key is not None else {}
+    approximate = {name for name, value in asked.items() if name in options and _is_approximate(options[name], value)}
     return {
         "exact": {name: value for name, value in asked.items() if name not in approximate},
         "approximate": {name: value for name, value in asked.items() if name in approximate},
     }
+
+
+def _is_approximate(option: Key, value: Any) -> bool:
+    if isinstance(option.approximate, str):
+        return re.search(option.approximate, str(value)) is not None
+    return option.approximate
 
 
 def _spec(section: ModelSection) -> ModelSpec:
@@ -110,7 +118,7 @@ def _plain(key: Key, value: Any) -> Any:
         return str(value.absolute())
     if key.kind == "hub_file" and value is not None and is_local_file(value):
         return str(Path(value).expanduser().absolute())
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(key, part) for part in value] if isinstance(value, tuple) else value
 
 
 def is_local_file(name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -98,7 +98,9 @@ class Checker(Generic[SectionT]):
             if not any(findings.hides(place) for place in places):
                 yield Problem(dotted(places[0]), conflict.message + self.source.where(places[0]), conflict.hint)
         for name, value in section:
-            below = value.items() if isinstance(value, dict) else [(None, value)]
+            below: Iterable[tuple[Any, Any]] = [(None, value)]
+            if isinstance(value, dict | tuple):
+                below = value.items() if isinstance(value, dict) else enumerate(value)
             for key, part in below:
                 if isinstance(part, Section):
                     yield from self._conflicts(part, (*at, name) if key is None else (*at, name, key), findings)

@@ -12,6 +12,8 @@ from protocol.pool import home
 from scheduler.base.files import read_json, remove_file
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.units import EditUnit, Units
+from scheduler.config.checks.thoughts import thoughts_refused
+from scheduler.pool.settings import AbortedError
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.admission import Admission
 from scheduler.run.prepare import Prepared
@@ -30,6 +32,7 @@ from scheduler.store.results import Expected
 from scheduler.store.rows import FailedRow, Row
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.tally import OUTDATED
+from workers.models.thoughts import USE_GENERATE
 
 log = logging.getLogger("warmbench")
 
@@ -157,8 +160,15 @@ class Agenda:
         self._forecast.learn(edit.clock, edit.done, score.clock, score.done)
 
     def record_workers(self, tenancy: Tenancy) -> None:
-        """Write down which models work: even a run that is killed says what it began with."""
+        """Write down which models work: even a run that is killed says what it began with.
+
+        Raises:
+            AbortedError: a model that was downloaded only now can't be used as the config says.
+        """
         self._record.rewrite_manifest(tenancy)
+        reason = thoughts_refused(self._config.reward_model) if "score" in self._stages else None
+        if reason is not None:
+            raise AbortedError(f"reward_model.params.scoring: {reason}; {USE_GENERATE}")
 
 
 def _log_refused(remaining: Remaining, edits: EditsElsewhere) -> None:

@@ -1,6 +1,6 @@
 """A tiny Qwen3-VL, the real class with a hundred thousand weights, as the demo's and the tests' reward model.
 
-With random weights it runs, and its ``logits`` score is defined, but it says nothing that can be read. Trained for
+With random weights it runs, and has a ``logits`` score, but it says nothing that can be read. Trained for
 seconds (``reward_training``), it answers in the form that it is asked for.
 """
 
@@ -21,6 +21,8 @@ REASON = "画面亮度"
 
 _SEED = 20250923
 _HIDDEN = 64
+# The logits of digits rise by nearly 8: the last norm makes that of every length, and this is most of it.
+_LEAD = 8.0
 # Each character becomes one token or so; the tokenizer's bytes would make three of it.
 _LINES = (
     "system\n你是一位专业的图像编辑质量评估专家。",
@@ -31,10 +33,17 @@ _LINES = (
 )
 
 
-def build_reward(folder: Path) -> None:
-    """Write the model with random weights, its tokenizer and its processor into ``folder``; always the same bytes."""
+def build_reward(folder: Path, *, numbers_first: bool = True) -> None:
+    """Write the model with random weights, its tokenizer and its processor into ``folder``; always the same bytes.
+
+    With ``numbers_first``, it gives digits most of the probability where an answer begins, as a judge that was asked
+    for a number does: otherwise there is no score by ``logits``.
+    """
     tokenizer = reward_tokenizer()
-    save_reward(new_model(tokenizer), tokenizer, folder)
+    model = new_model(tokenizer)
+    if numbers_first:
+        _begin_with_numbers(model, tokenizer)
+    save_reward(model, tokenizer, folder)
 
 
 def reward_tokenizer() -> Any:
@@ -50,12 +59,12 @@ def answer_with(score: int) -> str:
     return f'{{"score":{score},"reason":"{REASON}"}}'
 
 
-def new_model(tokenizer: Any) -> Any:
-    """A model with random weights, float32, for the ids of that tokenizer."""
-    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
-
-    config = Qwen3VLConfig(
-        text_config={
+def model_settings(tokenizer: Any) -> dict[str, Any]:
+    """The settings of a ``Qwen3VLConfig`` for the ids of that tokenizer."""
+    names = ("vision_start_token", "vision_end_token", "image_pad", "video_pad")
+    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name.removesuffix('_token')}|>") for name in names}
+    return {
+        "text_config": {
             "vocab_size": len(tokenizer),
             "hidden_size": _HIDDEN,
             "intermediate_size": 2 * _HIDDEN,
@@ -68,7 +77,7 @@ def new_model(tokenizer: Any) -> Any:
             "rope_scaling": {"rope_type": "default", "mrope_section": [4, 2, 2]},
             "pad_token_id": tokenizer.pad_token_id,
         },
-        vision_config={
+        "vision_config": {
             "depth": 1,
             "hidden_size": 32,
             "intermediate_size": 64,
@@ -80,14 +89,19 @@ def new_model(tokenizer: Any) -> Any:
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0],
         },
-        tie_word_embeddings=False,
-        **{
-            f"{name}_id": tokenizer.convert_tokens_to_ids(f"<|{name.removesuffix('_token')}|>")
-            for name in ("vision_start_token", "vision_end_token")
-        },
-        image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
-        video_token_id=tokenizer.convert_tokens_to_ids("<|video_pad|>"),
-    )
+        "tie_word_embeddings": False,
+        "vision_start_token_id": ids["vision_start_token"],
+        "vision_end_token_id": ids["vision_end_token"],
+        "image_token_id": ids["image_pad"],
+        "video_token_id": ids["video_pad"],
+    }
+
+
+def new_model(tokenizer: Any) -> Any:
+    """A model with random weights, float32, for the ids of that tokenizer."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    config = Qwen3VLConfig(**model_settings(tokenizer))
     model = fill_weights(Qwen3VLForConditionalGeneration(config), _SEED)
     model.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.pad_token_id]
     model.generation_config.pad_token_id = tokenizer.pad_token_id
@@ -119,6 +133,18 @@ def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
         "temporal_patch_size": 2,
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n", encoding="utf-8")
+
+
+def _begin_with_numbers(model: Any, tokenizer: Any) -> None:
+    """Lead from the tokens that come before a digit of the answer to the digits, along one direction."""
+    import torch
+
+    before = [tokenizer.convert_tokens_to_ids(token) for token in ("Ċ", "1")]  # the end of the prompt, a line feed
+    digits = [tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
+    direction = torch.nn.functional.normalize(torch.ones(_HIDDEN), dim=0)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[before] += _LEAD * direction
+        model.lm_head.weight[digits] += direction
 
 
 def _older_config(config: dict[str, Any]) -> None:

@@ -22,8 +22,13 @@ from tests.waiting import wait_until
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own-models.md"
 _FILE = re.compile(r"^File `([^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CONFIG = "my_models.yaml"
-_SOURCES = {"dark": (40, 40, 40), "coloured": (120, 60, 30), "light": (150, 160, 150)}
-_ALMOST_WHITE = (253, 253, 253)
+_SOURCES = {
+    "dark": Image.new("RGB", (24, 16), (40, 40, 40)),
+    "coloured": Image.new("RGB", (24, 16), (120, 60, 30)),
+    "light": Image.new("RGB", (24, 16), (150, 160, 150)),
+    "half-transparent": Image.new("RGBA", (24, 16), (90, 20, 20, 128)),
+}
+_ALMOST_WHITE = Image.new("RGB", (24, 16), (253, 253, 253))
 
 
 def example() -> dict[str, str]:
@@ -39,8 +44,8 @@ def reader(tmp_path: Path) -> Iterator[User]:
         path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")
     rows = ["id,category,instruction,image"]
-    for name, colour in {**_SOURCES, "almost-white": _ALMOST_WHITE}.items():
-        Image.new("RGB", (24, 16), colour).save(tmp_path / f"{name}.png")
+    for name, image in {**_SOURCES, "almost-white": _ALMOST_WHITE}.items():
+        image.save(tmp_path / f"{name}.png")
         rows.append(f"{name},brighter,make it brighter,{name}.png")
     (tmp_path / "pairs.csv").write_text("\n".join(rows), encoding="utf-8")
     project = tomllib.loads(example()["pyproject.toml"])["project"]
@@ -112,7 +117,7 @@ def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader
     assert [(found["pair_id"], found["stage"], found["kind"]) for found in report["failures"]] == [
         ("almost-white", "score", "too_bright")
     ]
-    assert report["summary"]["overall_mean"] == pytest.approx(sum(found_scores.values()) / 3)
+    assert report["summary"]["overall_mean"] == pytest.approx(sum(found_scores.values()) / len(_SOURCES))
     manifest = json.loads((reader.run_folder() / "manifest.json").read_text(encoding="utf-8"))
     if way == "package":
         assert (manifest["editor"]["type"], manifest["editor"]["parameters"]) == ("brighten", {"steps": 4})
@@ -121,6 +126,13 @@ def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader
     else:
         assert manifest["editor"]["type"] == "brighten.Brightener"
     assert reader.left_over() == []
+
+
+def test_the_example_sees_transparency_as_white_as_the_built_in_models_do(reader: User) -> None:
+    brightness = module_of(reader.folder, "brighter").brightness
+    assert brightness(Image.new("RGBA", (4, 4), (0, 0, 0, 0))) == 255
+    assert brightness(Image.new("RGBA", (4, 4), (0, 0, 0, 51))) == 204
+    assert brightness(Image.new("RGB", (4, 4), (10, 10, 10))) == 10
 
 
 def test_an_environment_without_the_plug_in_is_named_before_anything_starts(reader: User) -> None:
@@ -214,8 +226,8 @@ def expected_scores(folder: Path, *, factor: float) -> dict[str, float]:
     """What the document's own functions make of the sources: the run must neither lose nor change anything."""
     editor, reward = module_of(folder, "brighten"), module_of(folder, "brighter")
     expected = {}
-    for name, colour in _SOURCES.items():
-        source = edited = Image.new("RGB", (24, 16), colour)
+    for name, source in _SOURCES.items():
+        edited = source
         for _ in range(4):
             edited = editor.ImageEnhance.Brightness(edited).enhance(factor ** (1 / 4))
         before, after = reward.brightness(source), reward.brightness(edited)

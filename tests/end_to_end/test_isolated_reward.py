@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from scripts.tiny_models.tokenizer import CHAT_TEMPLATE
 from tests.harness import User, small_benchmark
 from tests.set_up import ROOT, isolated_reward_model, reward_environment
 
@@ -187,3 +189,31 @@ def test_a_python_without_our_package_is_reported_with_all_that_it_lacks(
     assert result.output.count(f"run `scripts/setup_reward_env.sh --venv {bare}`") == 2
     assert user.run_config(config).code == 2
     assert list(user.home.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_model_that_turns_out_to_think_once_it_is_loaded_ends_a_run_by_logits_before_anything_is_scored(
+    user: User, tmp_path: Path, tiny_reward_path: Path
+) -> None:
+    """The template comes with the download, which the worker makes: here, with a Python that writes it first."""
+    model = shutil.copytree(tiny_reward_path, tmp_path / "model")
+    thinking = tmp_path / "thinking.jinja"
+    thinking.write_text(CHAT_TEMPLATE.replace("assistant\n", "assistant\n<think>\n"), encoding="utf-8")
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!/bin/sh\ncase \"$*\" in *'workers worker'*) cp '{thinking}' '{model}/chat_template.jinja' ;; esac\n"
+        f"exec '{sys.executable}' \"$@\"\n",
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    result = user.run_config(isolated(user, tmp_path, {"python": str(python), "model_name": str(model)}))
+
+    assert result.code == 1, result.output
+    assert (
+        "Aborted: reward_model.params.scoring: logits reads how an answer begins, and answers of this" in result.output
+    )
+    assert user.rows("scored") == []
+    assert user.left_over() == []
+    again = user.run_config(isolated(user, tmp_path, {"python": str(python), "model_name": str(model)}))
+    assert again.code == 2, again.output
+    assert "reward_model.params.scoring: logits reads how an answer begins" in again.output

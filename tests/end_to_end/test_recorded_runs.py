@@ -110,9 +110,9 @@ def test_it_resumes_with_nothing_done_again(
 
 @pytest.mark.slow
 def test_a_run_of_the_tiny_models_resumes_with_nothing_done_again(
-    user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_editor_path: Path, tiny_reward_path: Path
+    user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_editor_path: Path, recorded_reward_path: Path
 ) -> None:
     """Needs the library versions of ``constraints.txt``: with others, the files of the tiny models differ."""
     run = RecordedRun("tiny", tmp_path, monkeypatch)
-    link_models(tmp_path, tiny_editor_path, tiny_reward_path)
+    link_models(tmp_path, tiny_editor_path, recorded_reward_path)
     assert_nothing_is_done_again(user, run)

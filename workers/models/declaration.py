@@ -58,7 +58,8 @@ class Key:
     * ``bool``; ``int`` and ``float`` from ``low`` to ``high`` (with ``exclusive``: between them)
     * ``text`` of ``low`` to ``high`` characters that matches ``pattern``; ``choice`` of ``choices``
     * ``path`` (absolute when a worker gets it); ``hub_file``, a local file or one on the hub
-    * ``list`` of ``item``, with ``low`` to ``high`` entries; ``mapping`` of ``keys``, or of anything without them
+    * ``list`` of ``item``, with ``low`` to ``high`` entries; ``mapping`` of ``keys``, or of anything without them (also
+      as the ``item`` of a list)
     * ``fixed``: the default and nothing else, ``because`` of something; ``range``: two numbers, the lower one first
     * ``chance``: a probability, or a list of pair keys; ``device`` (also each of ``choices``), ``devices``;
       ``environment``: the name of a conda environment
@@ -73,7 +74,7 @@ class Key:
 
     A key that is ``later`` did not exist when results were recorded: it enters identities and fingerprints only where
     it differs from its default, so the class must treat a missing value as the default. ``approximate`` is an
-    optimization that changes pixels.
+    optimization that changes pixels: always, or as a pattern, with the values in which it is found.
     """
 
     name: str
@@ -92,7 +93,7 @@ class Key:
     because: str = ""
     optional: bool = False
     later: bool = False
-    approximate: bool = False
+    approximate: bool | str = False
 
 
 @dataclass(frozen=True, eq=False)

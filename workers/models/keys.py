@@ -54,7 +54,14 @@ def _approximate(name: str, kind: KeyKind, default: Any, meaning: str, **bounds:
 
 OPTIMIZATIONS = (
     Key("compile_repeated_blocks", "bool", False, "Exact. Compile the transformer's blocks in the first edit."),
-    Key("attention_backend", "text", None, "Exact. Such as `_native_cudnn` of diffusers.", pattern="^[a-z0-9_]{1,60}$"),
+    Key(
+        "attention_backend",
+        "text",
+        None,
+        "Such as `_native_cudnn` of diffusers. Exact, unless it quantizes (`sage`, `int8`, `fp8`).",
+        pattern="^[a-z0-9_]{1,60}$",
+        approximate="sage|int8|fp8",
+    ),
     Key("keep_prompt_embeddings", "bool", False, "Exact. Reuse the prompt embeddings of earlier edits."),
     _approximate(
         "first_block_cache", "float", None, "Its threshold, about 0.05 to 0.2.", low=0, high=1, exclusive=True
@@ -69,6 +76,17 @@ OPTIMIZATIONS = (
         "A Lightning LoRA for few steps (a .safetensors file, or OWNER/NAME/FILE on the hub); "
         "set num_inference_steps and true_cfg_scale too.",
     ),
+)
+
+
+def _lora_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    if values["path"] is None:
+        yield Conflict((("path",),), "is missing", "give a .safetensors file, or OWNER/NAME/FILE on the hub")
+
+
+_LORA_KEYS = (
+    Key("path", "hub_file", None, "A .safetensors file, or OWNER/NAME/FILE on the hub."),
+    Key("weight", "float", 1.0, "Its strength; 1 as it was trained.", low=-10, high=10),
 )
 
 DEVICE = Key("device", "device", None, "`cuda` (the first GPU), `cuda:N` or `cpu`.", "process", choices=("cuda", "cpu"))
@@ -92,6 +110,18 @@ EDITOR_KEYS = (
         "load",
         keys=OPTIMIZATIONS,
         rules=(_optimization_conflicts,),
+    ),
+    Key(
+        "lora",
+        "list",
+        (),
+        "LoRAs to add to the transformer, each a `path` and a `weight`.",
+        "load",
+        high=16,
+        item="mapping",
+        keys=_LORA_KEYS,
+        rules=(_lora_conflicts,),
+        later=True,
     ),
     DEVICE,
     Key(

@@ -17,12 +17,14 @@ from pathlib import Path
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.checks.class_paths import missing_class
 from scheduler.config.checks.model_lookup import missing_model
-from scheduler.config.checks.optimization_checks import refused_optimizations
+from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations
+from scheduler.config.checks.thoughts import thoughts_refused
 from scheduler.config.checks.worker_environment import worker_environment_problems
 from scheduler.config.document import Config
 from scheduler.config.layout import Gpu, LayoutError, resolve_layout
 from scheduler.config.models import ModelSection
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
+from workers.models.thoughts import USE_GENERATE
 
 Found = Iterator[tuple[Location, Problem]]
 
@@ -87,7 +89,7 @@ def _several(name: str, available: Sequence[str]) -> str | None:
     return f"separate categories with spaces: `--categories {printable(words)}`; in a file, write a list"
 
 
-def _at(*location: str, message: str, hint: str | None = None) -> tuple[Location, Problem]:
+def _at(*location: str | int, message: str, hint: str | None = None) -> tuple[Location, Problem]:
     return location, Problem(dotted(location), message, hint)
 
 
@@ -127,6 +129,8 @@ def _model(name: str, section: ModelSection, hub: str | None) -> Found:
         yield _at(name, key, message=f"{missing[0]} (for {target})", hint=missing[1])
     if entry_file and model_name and (absent := missing_model(model_name, entry_file, endpoint=hub)):
         yield _at(name, "params", "model_name", message=absent.message, hint=absent.hint)
+    elif (thoughts := thoughts_refused(section)) is not None:
+        yield _at(name, "params", "scoring", message=thoughts, hint=USE_GENERATE)
     for problem in worker_environment_problems(name, section):
         yield tuple(problem.path.split(".")), problem
 
@@ -136,6 +140,8 @@ def _optimizations(config: Config) -> Found:
     if section.class_path is None and not section.has_environment:
         for name, message, hint in refused_optimizations(config):
             yield _at("diffusion_model", "params", "optimizations", name, message=message, hint=hint)
+        for number, message, hint in refused_loras(config):
+            yield _at("diffusion_model", "params", "lora", number, "path", message=message, hint=hint)
 
 
 def _places_to_write(config: Config) -> Found:

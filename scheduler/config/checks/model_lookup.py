@@ -48,16 +48,18 @@ def local_folder(name: str) -> str:
 
 def weight_bytes(name: str, entry_file: str) -> int | None:
     """The size of a model's safetensors, in its folder or in the hub's cache; None if they are not there yet."""
-    if is_local(name):
-        folder = Path(name).expanduser()
-    else:
-        from huggingface_hub import try_to_load_from_cache
+    entry = model_file(name, entry_file)
+    return None if entry is None else sum(path.stat().st_size for path in entry.parent.rglob("*.safetensors"))
 
-        cached = try_to_load_from_cache(name, entry_file)
-        if not isinstance(cached, str):
-            return None
-        folder = Path(cached).parent
-    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+def model_file(name: str, file_name: str) -> Path | None:
+    """The path of a model's file: in its folder, where it may be missing, or in the hub's cache; None if not there."""
+    if is_local(name):
+        return Path(name).expanduser() / file_name
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, file_name)
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def missing_model(name: str, entry_file: str, *, endpoint: str | None = None) -> Missing | None:

@@ -27,6 +27,7 @@ _NEEDED_PARTS = {
     "attention_backend": ("diffusers", "models/attention_dispatch.py"),
     "cache_dit": ("cache_dit", ""),
     "lightning_lora": ("peft", ""),
+    "lora": ("peft", ""),
 }
 """The package, and the file of it, that an option needs."""
 
@@ -63,6 +64,17 @@ def _missing_for(name: str, value: Any, params: Mapping[str, Any]) -> tuple[str,
     if name == "cache_dit" and isinstance(scale, int | float) and scale <= 1:
         return "takes every second pass for one without the instruction", "set true_cfg_scale above 1"
     return _missing_lora(value) if name == "lightning_lora" else None
+
+
+def refused_loras(config: Config) -> Iterator[tuple[int, str, str | None]]:
+    """The LoRAs that can't be added here: the number of each in its list, what is wrong, and a hint."""
+    section = config.diffusion_model
+    key = section.declaration.key("lora")
+    given = dict(section.params)["lora"] if key is not None and key.affects == "load" and key.keys else ()
+    for number, lora in enumerate(given):
+        path = dict(lora).get("path")
+        if path is not None and (refusal := _missing_part("lora") or _missing_lora(path)):
+            yield (number, *refusal)
 
 
 def _missing_for_compiling(*, on_gpu: bool) -> tuple[str, str | None] | None:

@@ -159,6 +159,7 @@ def test_another_set_of_options_is_another_model(tmp_path: Path) -> None:
             "first_block_cache 0.1, fp8",
         ),
         ("attention_backend: native, keep_prompt_embeddings: true", "qwen_image_edit", None),
+        ("attention_backend: sage_hub, fp8: true", "qwen_image_edit", "attention_backend sage_hub, fp8"),
         ("fp8: true", "identity", None),  # it has no weights
     ],
 )
@@ -168,6 +169,64 @@ def test_a_report_says_first_which_options_changed_its_edits(
     found = [note for note in notes(config_with(tmp_path, options, kind)) if "optimizations" in note]
     text = "The editor ran with approximate optimizations, which change its edits:"
     assert found == ([f"{text} {named}."] if named else [])
+
+
+QUANTIZING = ("sage", "sage_blackwell_hub", "_sage_qk_int8_pv_fp16_triton", "_other_int8", "attention_fp8")
+
+
+@pytest.mark.parametrize("name", [*QUANTIZING, "native", "_native_cudnn", "flash", "_flash_3", "flash_4_hub", "flex"])
+def test_an_attention_backend_that_quantizes_is_approximate(tmp_path: Path, name: str) -> None:
+    found = optimizations(config_with(tmp_path, f"attention_backend: {name}"))
+    assert found["approximate" if name in QUANTIZING else "exact"] == {"attention_backend": name}
+
+
+LORAS = """diffusion_model:
+  type: qwen_image_edit
+  params:
+    model_name: ./none
+    device: cpu
+    lora:
+      - {path: LOCAL, weight: 0.5}
+      - path: owner/name/more.safetensors
+reward_model: {type: simulated}
+"""
+
+
+def test_loras_are_part_of_the_model_and_no_optimization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.safetensors").touch()
+    config = load(tmp_path, LORAS.replace("LOCAL", "mine.safetensors"))
+    assert editor_spec(config).params["lora"] == [
+        {"path": str(tmp_path / "mine.safetensors"), "weight": 0.5},
+        {"path": "owner/name/more.safetensors"},
+    ]
+    assert optimizations(config) == {"exact": {}, "approximate": {}}
+    assert "lora" not in editor_spec(load(tmp_path, "diffusion_model: {params: {lora: []}}")).params
+    again = load(tmp_path, config.as_resolved_yaml())
+    assert editor_spec(again) == editor_spec(config)
+
+
+def test_every_mistake_in_a_lora_is_named_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data.json").write_text("{}", encoding="utf-8")
+    overrides = Overrides(data=tmp_path / "data.json")
+
+    def found(text: str) -> list[str]:
+        problems = problems_of(tmp_path, text, overrides, Environment())
+        return [f"{problem.path}: {problem.message}" for problem in problems if ".lora" in problem.path]
+
+    installed(tmp_path, monkeypatch, "peft")
+    assert found(LORAS.replace("LOCAL", "./no.safetensors")) == [
+        f"diffusion_model.params.lora[0].path: there is no file '{Path.cwd() / 'no.safetensors'}' (line 7)"
+    ]
+    assert found(LORAS.replace("path: LOCAL, weight: 0.5", "weight: 50, strength: 1")) == [
+        "diffusion_model.params.lora[0].weight: must be -10 and 10, found 50 (line 7)",
+        "diffusion_model.params.lora[0].strength: unknown key (line 7); known here: path, weight",
+        "diffusion_model.params.lora[0].path: is missing (line 7)",
+    ]
+    monkeypatch.setitem(sys.modules, "peft", None)  # as if it were not installed
+    (first, second) = found(LORAS)
+    assert "needs the package peft, which is not installed" in first
+    assert second.startswith("diffusion_model.params.lora[1].path")
 
 
 def test_the_options_that_are_on_are_distinguished(tmp_path: Path) -> None:

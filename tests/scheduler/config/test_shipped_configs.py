@@ -40,7 +40,7 @@ def test_every_shipped_config_says_first_what_it_is_for(path: Path) -> None:
 def test_the_template_shows_every_key_in_its_section(key: tuple[str, str]) -> None:
     section, name = key
     text = section_of_template(section) + (section_of_template("diffusion_model") if section == "reward_model" else "")
-    assert re.search(rf"^[ #]*{name}:", text, flags=re.MULTILINE), f"{section}: {name}"
+    assert re.search(rf"^[ #-]*{name}:", text, flags=re.MULTILINE), f"{section}: {name}"
 
 
 def test_the_template_shows_every_type() -> None:

@@ -15,10 +15,10 @@ from workers.interface import Editor, EditRequest, ModelError, Progress
 from workers.models.declaration import Alias, ModelType, with_keys
 from workers.models.device_memory import free_memory
 from workers.models.editors.qwen_image_loading import MODULES, load_pipeline, prepare_imports
+from workers.models.editors.qwen_image_loras import lora_files
 from workers.models.editors.qwen_image_options import (
     can_be_replaced,
     checked_options,
-    lora_file,
     reset_after_edit,
     switch_on,
 )
@@ -131,8 +131,7 @@ class QwenImageEditEditor(Editor):
         raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
 
     def weight_files(self) -> Sequence[str]:
-        lora = lora_file(self._options)
-        return [*weight_files(self._folder()), *([str(lora)] if lora else [])]
+        return [*weight_files(self._folder()), *map(str, lora_files(self._options))]
 
     def size_bytes(self) -> int:
         """The size of the weights, as loaded; before that, of their files."""

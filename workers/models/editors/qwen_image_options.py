@@ -1,4 +1,4 @@
-"""The optimizations of Qwen-Image-Edit (``diffusion_model.params.optimizations``), switched on after loading.
+"""The optimizations of Qwen-Image-Edit (``diffusion_model.params.optimizations``), and LoRAs, added after loading.
 
 They are load parameters: with other options the model is loaded again, so nothing has to be switched off. Where only
 the weights are replaced, modules that stay keep their options.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import math
 import os
 import shutil
 import sysconfig
@@ -19,13 +18,15 @@ from typing import Any
 
 from workers.interface import ModelError
 from workers.models.editors.qwen_image_embeddings import KeptEmbeddings
+from workers.models.editors.qwen_image_loras import add_lightning_lora, add_loras
 
 _KEY = "diffusion_model.params.optimizations"
-_PACKAGES = {"cache_dit": "cache_dit", "lightning_lora": "peft"}
+_LORA = "lora"
+_PACKAGES = {"cache_dit": "cache_dit", "lightning_lora": "peft", _LORA: "peft"}
 
 
 def checked_options(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are on, after checking that this editor and this machine support them.
+    """Return the options that are on, LoRAs among them, after checking that this editor and this machine support them.
 
     Raises:
         ModelError: of kind ``config``, with the option's name.
@@ -33,12 +34,14 @@ def checked_options(params: Mapping[str, Any]) -> dict[str, Any]:
     given = params.get("optimizations") or {}
     if not isinstance(given, Mapping):
         raise ModelError("config", f"{_KEY} must be a mapping of names to values, not {given!r}")
-    if unknown := [str(name) for name in given if name not in ("keep_prompt_embeddings", *_SWITCHES)]:
+    if unknown := [str(name) for name in given if name not in _OPTIONS]:
         raise ModelError("config", f"{_KEY}: this editor does not support {', '.join(unknown)}")
     options = {name: value for name, value in given.items() if value is not None and value is not False}
+    if loras := params.get(_LORA):
+        options[_LORA] = loras
     for name, package in _PACKAGES.items():
         if name in options and importlib.util.find_spec(package) is None:
-            raise ModelError("config", f"{_KEY}.{name} needs the package {package}, which is not installed")
+            raise ModelError("config", f"{_path(name)} needs the package {package}, which is not installed")
     if "compile_repeated_blocks" in options and (missing := _missing_for_compiling()):
         raise ModelError("config", f"{_KEY}.compile_repeated_blocks needs {missing}")
     return options
@@ -69,7 +72,7 @@ def can_be_replaced(options: Mapping[str, Any]) -> bool:
 
     A LoRA changes these, cache-dit wraps their modules, and weights are cast to 8 bits faster on the device.
     """
-    return not options.keys() & {"lightning_lora", "cache_dit", "fp8"}
+    return not options.keys() & {"lightning_lora", _LORA, "cache_dit", "fp8"}
 
 
 def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:
@@ -78,39 +81,6 @@ def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:
     pipeline.vae.clear_cache()
     if "fp8" in options:
         _back_to_storage(pipeline.transformer)
-
-
-def lora_file(options: Mapping[str, Any]) -> Path | None:
-    """Return the file of the LoRA; one on the hub is downloaded if it is not cached.
-
-    Raises:
-        ModelError: of kind ``model_not_found``.
-    """
-    name = options.get("lightning_lora")
-    if name is None:
-        return None
-    path = Path(str(name)).expanduser()
-    if path.suffix == ".safetensors" and path.is_file():
-        return path.absolute()
-    owner, _, rest = str(name).partition("/")
-    repository, _, file = rest.partition("/")
-    if path.is_absolute() or owner in {".", "..", "~"} or not file.endswith(".safetensors"):
-        wanted = "a .safetensors file, or OWNER/NAME/FILE.safetensors on the hub"
-        raise ModelError("model_not_found", f"{_KEY}.lightning_lora: there is no file {name!r}; give {wanted}")
-    return _from_hub(f"{owner}/{repository}", file)
-
-
-def _from_hub(repository: str, file: str) -> Path:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-    cached = try_to_load_from_cache(repository, file)
-    if isinstance(cached, str):
-        return Path(cached)
-    try:
-        return Path(hf_hub_download(repository, file))
-    except (OSError, ValueError) as error:
-        text = f"{_KEY}.lightning_lora: {file} of {repository} can't be downloaded: {error}"
-        raise ModelError("model_not_found", text) from error
 
 
 def _act(name: str, act: Callable[[Any, Any, str], None], pipeline: Any, value: Any, device: str) -> None:
@@ -123,16 +93,7 @@ def _act(name: str, act: Callable[[Any, Any, str], None], pipeline: Any, value: 
     except Exception as error:
         # Where a package, a kernel or a device is missing, the libraries raise exceptions of any kind.
         reason = f"{type(error).__name__}: {error}"
-        raise ModelError("config", f"{_KEY}.{name}: {value!r} does not work on {device}: {reason}") from error
-
-
-def _lightning_lora(pipeline: Any, name: str, _device: str) -> None:
-    from safetensors.torch import load_file
-
-    pipeline.load_lora_weights(load_file(str(lora_file({"lightning_lora": name}))))
-    # Those LoRAs are distilled at a fixed shift of 3, with no shift of the last step.
-    changed = {"base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}
-    pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, **changed)
+        raise ModelError("config", f"{_path(name)}: {value!r} does not work on {device}: {reason}") from error
 
 
 def _fp8(pipeline: Any, _on: bool, _device: str) -> None:
@@ -186,7 +147,8 @@ def _compile_repeated_blocks(pipeline: Any, _on: bool, _device: str) -> None:
 
 _SWITCHES: dict[str, Callable[[Any, Any, str], None]] = {
     "attention_backend": _attention_backend,
-    "lightning_lora": _lightning_lora,
+    "lightning_lora": add_lightning_lora,
+    _LORA: add_loras,
     "fp8": _fp8,
     "first_block_cache": _first_block_cache,
     "taylorseer_cache": _taylorseer_cache,
@@ -194,6 +156,12 @@ _SWITCHES: dict[str, Callable[[Any, Any, str], None]] = {
     "compile_repeated_blocks": _compile_repeated_blocks,
 }
 """In the order in which they are applied: a LoRA changes weights before these are stored in fewer bits."""
+
+_OPTIONS = {"keep_prompt_embeddings", *_SWITCHES} - {_LORA}
+
+
+def _path(name: str) -> str:
+    return "diffusion_model.params.lora" if name == _LORA else f"{_KEY}.{name}"
 
 
 def _missing_for_compiling() -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from workers.interface import ModelError
 from workers.models.device_errors import broken_device, is_out_of_memory
 from workers.models.device_memory import free_memory
+from workers.models.rewards.parameters import RewardSettings
 
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
@@ -27,10 +28,50 @@ class RowFailure:
 
 @dataclass(frozen=True)
 class Batched(Generic[ResultT]):
-    """A result or a failure for every row, in their order, and the sizes of the batches that worked."""
+    """A result or a failure for every row, in their order, and the sizes of the batches that worked.
+
+    ``fitting`` is the batch size to begin with next time: smaller than the one asked for if memory was short.
+    """
 
     results: Sequence[ResultT | RowFailure]
     sizes: Sequence[int]
+    fitting: int
+
+
+class BatchSizes:
+    """The batch sizes that have fitted into memory, by the settings of a run.
+
+    Rows need the same memory only if they are asked in the same way, of images of the same size.
+    """
+
+    def __init__(self) -> None:
+        self._fitting: dict[RewardSettings, int] = {}
+
+    def first(self, settings: RewardSettings) -> int:
+        """The size to begin with: the run's own, or the smaller one to which an earlier batch was halved."""
+        return min(settings.batch_size, self._fitting.get(_any_size(settings), settings.batch_size))
+
+    def run(
+        self,
+        rows: Sequence[RowT],
+        settings: RewardSettings,
+        run: Callable[[Sequence[RowT]], Sequence[ResultT]],
+        length: Callable[[RowT], int],
+    ) -> Batched[ResultT]:
+        """``run_in_batches`` of the size to begin with."""
+        size = self.first(settings)
+        batched = run_in_batches(rows, size, run, length)
+        if batched.fitting < size:
+            self._fitting[_any_size(settings)] = batched.fitting
+        return batched
+
+    def forget(self) -> None:
+        """Begin with the runs' own sizes again: the model has moved, and there may be more memory now."""
+        self._fitting.clear()
+
+
+def _any_size(settings: RewardSettings) -> RewardSettings:
+    return replace(settings, batch_size=1)
 
 
 def run_in_batches(
@@ -44,8 +85,9 @@ def run_in_batches(
     With ``length``, rows of similar length run together, since all rows of a batch are padded to the longest. The
     longest rows run first, so that a lack of memory shows at once.
 
-    Out of memory: batches are halved from there on, down to one row, which is tried twice. Any other exception: the
-    rows of that batch run one at a time, so that only those that fail are lost.
+    Out of memory: batches are halved from there on, down to one row, which is tried twice. If that row does not fit
+    even alone, batches are as large again as before it. Any other exception: the rows of that batch run one at a time,
+    so that only those that fail are lost.
 
     Raises:
         Exception: what broke the device; nothing on it works any more in this process.
@@ -56,7 +98,7 @@ def run_in_batches(
         order = sorted(order, key=lambda index: lengths[index], reverse=True)
     batched = _run_in_order([rows[index] for index in order], batch_size, run)
     results = dict(zip(order, batched.results, strict=True))
-    return Batched([results[index] for index in range(len(rows))], batched.sizes)
+    return Batched([results[index] for index in range(len(rows))], batched.sizes, batched.fitting)
 
 
 def _run_in_order(
@@ -64,8 +106,8 @@ def _run_in_order(
 ) -> Batched[ResultT]:
     results: list[ResultT | RowFailure] = []
     sizes: list[int] = []
-    size = batch_size
-    singly_until = 0
+    size = before = batch_size
+    halved_until = singly_until = 0
     retried = False
     while len(results) < len(rows):
         start = len(results)
@@ -75,7 +117,11 @@ def _run_in_order(
             results += outcome
             sizes.append(len(batch))
             retried = False
+            if len(results) >= halved_until:
+                before = size
         elif outcome.kind == "oom" and len(batch) > 1:
+            if start >= halved_until:
+                before, halved_until = size, start + len(batch)
             size = len(batch) // 2
             _log.warning("out of memory with %d rows: continuing with batches of %d", len(batch), size)
         elif outcome.kind == "oom" and not retried:
@@ -87,7 +133,9 @@ def _run_in_order(
         else:
             results.append(outcome)
             retried = False
-    return Batched(results, sizes)
+            if outcome.kind == "oom":
+                size = before  # the row was too large, not the batch
+    return Batched(results, sizes, size)
 
 
 def _attempt(

@@ -14,6 +14,7 @@ from PIL import Image
 from workers.interface import ScoreRequest
 from workers.models.flatten import flatten
 from workers.models.rewards.parameters import RewardSettings
+from workers.models.thoughts import THOUGHT_END
 
 SOURCE_LABEL = "原始图像："
 EDIT_LABEL = "编辑后的图像："
@@ -60,7 +61,9 @@ def second_question(first: Conversation, reply: str, settings: RewardSettings) -
         f'请只用一个 JSON 对象给出你的评分，不要输出其他内容：{{"score": 分数}}，'
         f"其中分数是 {settings.low:g} 到 {settings.high:g} 之间的数字。"
     )
-    turns = [*first.turns, _turn("assistant", [reply]), _turn("user", [again])]
+    _, thought, answer = reply.rpartition(THOUGHT_END)
+    said = answer.lstrip() if thought else reply  # an earlier thought is no part of a conversation
+    turns = [*first.turns, _turn("assistant", [said]), _turn("user", [again])]
     return Conversation(turns, first.images)
 
 
@@ -85,3 +88,7 @@ def _conversation(system: str, parts: Sequence[Image.Image | str]) -> Conversati
 def _turn(role: str, parts: Sequence[Image.Image | str]) -> dict[str, Any]:
     content = [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in parts]
     return {"role": role, "content": content}
+
+
+NO_QUESTION = Conversation([_turn("user", ["?"])], ())
+"""Shows how a chat template begins the answer."""

@@ -11,10 +11,14 @@ from workers.interface import Progress
 
 @dataclass(frozen=True)
 class ModelReply:
-    """What the model answered; ``cut_off`` if the token limit ended it."""
+    """What the model answered.
+
+    ``cut_off``: the token limit ended it. ``in_thought``: it begins within a thought.
+    """
 
     text: str
     cut_off: bool
+    in_thought: bool = False
 
 
 class Steps:
@@ -56,9 +60,9 @@ def greedy(own: Any, tokenizer: Any) -> Any:
 
 
 def generate_replies(
-    model: Any, inputs: Mapping[str, Any], tokenizer: Any, max_new_tokens: int, steps: Steps
+    model: Any, inputs: Mapping[str, Any], tokenizer: Any, max_new_tokens: int, steps: Steps, in_thought: bool
 ) -> Sequence[ModelReply]:
-    """One reply for each row of left-padded prompts."""
+    """One reply for each row of left-padded prompts; ``in_thought`` if these end within a thought."""
     from transformers import StoppingCriteriaList
 
     output = model.generate(
@@ -69,7 +73,8 @@ def generate_replies(
     end_tokens = set(ends) if isinstance(ends, list | tuple) else {ends}
     texts = tokenizer.batch_decode(replies, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return [
-        ModelReply(text, cut_off=end_tokens.isdisjoint(tokens)) for text, tokens in zip(texts, replies, strict=True)
+        ModelReply(text, cut_off=end_tokens.isdisjoint(tokens), in_thought=in_thought)
+        for text, tokens in zip(texts, replies, strict=True)
     ]
 
 

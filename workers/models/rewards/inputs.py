@@ -51,6 +51,11 @@ def to_patches(processor: Any, images: Sequence[Image.Image]) -> Patches:
     return Patches(inputs["pixel_values"], inputs["image_grid_thw"])
 
 
+def to_prompt(processor: Any, conversation: Conversation) -> str:
+    """Fill in the chat template, up to where the model's answer begins."""
+    return str(processor.apply_chat_template(list(conversation.turns), tokenize=False, add_generation_prompt=True))
+
+
 def to_tokens(processor: Any, conversation: Conversation, patches: Patches) -> list[int]:
     """Fill in the chat template and tokenize it.
 
@@ -58,8 +63,7 @@ def to_tokens(processor: Any, conversation: Conversation, patches: Patches) -> l
         ValueError: a text contains a special token of the model.
     """
     refuse_special_tokens(conversation, processor.tokenizer.all_special_tokens)
-    text = processor.apply_chat_template(list(conversation.turns), tokenize=False, add_generation_prompt=True)
-    before, *after = text.split(processor.image_token)
+    before, *after = to_prompt(processor, conversation).split(processor.image_token)
     counts = (patches.grids.prod(dim=-1) // processor.image_processor.merge_size**2).tolist()
     placeholders = [processor.image_token * count + rest for count, rest in zip(counts, after, strict=True)]
     tokens: list[int] = processor.tokenizer("".join([before, *placeholders]))["input_ids"]

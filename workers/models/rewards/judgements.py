@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from protocol.messages import Judgement, Prompt
 from workers.models.rewards.batching import RowFailure
@@ -14,18 +15,31 @@ from workers.models.rewards.replies import ReadScore, Unreadable, read_score
 ASKED_AGAIN = "\n\n[asked again]\n\n"
 """Separates the two replies in ``response`` where the model was asked twice."""
 
+LEAST_MASS = 0.1
+"""A ``logits`` score needs this share of the probability for the numbers of the scale. With less, the model would begin
+nine of ten answers with something else, and how it weighs the numbers says little."""
+
 
 def read(reply: ModelReply, settings: RewardSettings) -> ReadScore | Unreadable:
     """The score of a reply on the run's scale."""
-    return read_score(reply.text, settings.low, settings.high, cut_off=reply.cut_off)
+    return read_score(reply.text, settings.low, settings.high, cut_off=reply.cut_off, in_thought=reply.in_thought)
 
 
-def by_numbers(prompt: Prompt, result: NumberScore | RowFailure) -> Judgement:
-    """The judgement of a ``logits`` score; ``response`` is JSON with the probability of each number, and their sum."""
+def by_numbers(prompt: Prompt, result: NumberScore | RowFailure, text_of: Callable[[int], str]) -> Judgement:
+    """The judgement of a ``logits`` score; ``response`` is JSON with the probability of each number, and their sum.
+
+    ``text_of`` gives the text of a token.
+    """
     if isinstance(result, RowFailure):
         return failed(prompt, result)
     numbers = {str(number): round(share, 6) for number, share in result.probabilities.items()}
     response = json.dumps({"numbers": numbers, "mass": float(f"{result.mass:.6g}")})
+    if result.mass < LEAST_MASS:
+        message = (
+            f"the numbers of the scale have {result.mass:.2g} of the probability together, less than {LEAST_MASS:g}: "
+            f"the model would rather begin its answer with {text_of(result.likeliest)!r}"
+        )
+        return Judgement(aspect=prompt.aspect, kind="off_scale", message=message, response=response)
     return Judgement(aspect=prompt.aspect, score=result.score, method="logits", response=response)
 
 

@@ -41,11 +41,12 @@ class ScaleTokens:
 @dataclass(frozen=True)
 class NumberScore:
     """``score`` is the expected value; ``probabilities`` sum to 1 over the numbers of the scale, and ``mass`` (0 to 1)
-    is their share of all possible answers."""
+    is their share of all possible answers. ``likeliest`` is the token that the answer is most likely to begin with."""
 
     score: float
     probabilities: Mapping[int, float]
     mass: float
+    likeliest: int
 
 
 def scale_tokens(tokenizer: Any, low: float, high: float) -> ScaleTokens:
@@ -114,9 +115,10 @@ def expected_scores(logits: Any, scale: ScaleTokens) -> list[NumberScore]:
     shares = torch.softmax(together, dim=-1)
     scores = shares @ torch.tensor(numbers, dtype=shares.dtype)
     masses = torch.logsumexp(together, dim=-1).exp()
+    rows = zip(scores.tolist(), shares.tolist(), masses.tolist(), first.argmax(dim=-1).tolist(), strict=True)
     return [
-        NumberScore(score, dict(zip(numbers, row, strict=True)), min(mass, 1.0))
-        for score, row, mass in zip(scores.tolist(), shares.tolist(), masses.tolist(), strict=True)
+        NumberScore(score, dict(zip(numbers, row, strict=True)), min(mass, 1.0), likeliest)
+        for score, row, mass, likeliest in rows
     ]
 
 

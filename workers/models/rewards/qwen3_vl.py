@@ -18,15 +18,24 @@ from workers.models.declaration import Alias, Conflict, ModelType, with_keys
 from workers.models.hub import resolve_model, weight_files
 from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name
 from workers.models.processors import load_processor
-from workers.models.rewards.batching import run_in_batches
-from workers.models.rewards.conversations import Conversation, first_question, second_question
+from workers.models.rewards.batching import BatchSizes
+from workers.models.rewards.conversations import NO_QUESTION, Conversation, first_question, second_question
 from workers.models.rewards.generation import ModelReply, Steps, generate_replies
-from workers.models.rewards.inputs import Patches, PreparedRequest, TokenRow, to_inputs, to_patches, to_tokens
+from workers.models.rewards.inputs import (
+    Patches,
+    PreparedRequest,
+    TokenRow,
+    to_inputs,
+    to_patches,
+    to_prompt,
+    to_tokens,
+)
 from workers.models.rewards.judgements import by_numbers, by_replies, read
 from workers.models.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
 from workers.models.rewards.parameters import RewardSettings, read_settings
-from workers.models.rewards.replies import Unreadable
+from workers.models.rewards.replies import ReadScore, Unreadable
 from workers.models.rewards.weights import load_model, prepare_imports
+from workers.models.thoughts import LOGITS_NEED_AN_ANSWER, USE_GENERATE, opens_thought
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "torchvision", "flash_attn")
 _SIZES = ("2B", "4B", "8B", "32B", "30B-A3B", "235B-A22B")
@@ -77,6 +86,8 @@ class Qwen3VLReward(Reward):
         self._mover: Any = None
         self._files: Sequence[str] = ()
         self._name = ""
+        self._thinks = False
+        self._sizes = BatchSizes()
         self._processors: dict[tuple[int | None, int | None], Any] = {}
         self._processing = threading.Lock()
 
@@ -97,10 +108,11 @@ class Qwen3VLReward(Reward):
         self._model, self._mover = load_model(
             self._name, self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
         )
-        self._processor()
+        self._thinks = opens_thought(to_prompt(self._processor(), NO_QUESTION))
 
     def place(self, residency: Residency) -> None:
         """Move the weights to ``device`` or ``host``, and free the memory that they leave."""
+        self._sizes.forget()
         if residency == "device":
             self._mover.to_device()
         else:
@@ -158,12 +170,14 @@ class Qwen3VLReward(Reward):
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
         """Judge all requests; see ``RewardSettings`` for the parameters.
 
-        A missing score is a judgement of kind ``unreadable_reply``, ``oom`` or ``error``.
+        A missing score is a judgement of kind ``unreadable_reply``, ``off_scale``, ``oom`` or ``error``.
 
         Raises:
             ModelError: of kind ``config``: a parameter is wrong, or not possible with this model.
         """
         settings = read_settings(parameters)
+        if self._thinks and settings.scoring == "logits":
+            raise ModelError("config", f"reward_model.params.scoring: {LOGITS_NEED_AN_ANSWER}; {USE_GENERATE}")
         prepared = [request for request in requests if isinstance(request, PreparedRequest)]
         if len(prepared) < len(requests):
             prepared = list(self.prepare_batch(requests, parameters))
@@ -179,7 +193,7 @@ class Qwen3VLReward(Reward):
         processor = self._processor(settings)
         with self._processing:
             scale = scale_tokens(processor.tokenizer, settings.low, settings.high)
-        steps = Steps(progress, -(-len(requests) // settings.batch_size))
+        steps = Steps(progress, -(-len(requests) // self._sizes.first(settings)))
 
         def run(batch: Sequence[PreparedRequest]) -> Sequence[NumberScore]:
             inputs = self._inputs([self._first_row(request, settings) for request in batch], settings)
@@ -187,20 +201,24 @@ class Qwen3VLReward(Reward):
             steps.took(1)
             return scores
 
-        batched = run_in_batches(requests, settings.batch_size, run, lambda request: request.length)
+        def text_of(token: int) -> str:
+            with self._processing:
+                return str(processor.tokenizer.decode([token]))
+
+        batched = self._sizes.run(requests, settings, run, lambda request: request.length)
         pairs = zip(requests, batched.results, strict=True)
-        return Scores([by_numbers(request.prompt, result) for request, result in pairs], batched.sizes)
+        return Scores([by_numbers(request.prompt, result, text_of) for request, result in pairs], batched.sizes)
 
     def _score_by_replies(
         self, requests: Sequence[PreparedRequest], settings: RewardSettings, progress: Progress
     ) -> Scores:
-        steps = Steps(progress, -(-len(requests) // settings.batch_size) * settings.max_new_tokens)
+        steps = Steps(progress, -(-len(requests) // self._sizes.first(settings)) * settings.max_new_tokens)
         tokenizer = self._processor(settings).tokenizer
 
         def ask(rows: Sequence[TokenRow]) -> Sequence[ModelReply]:
             inputs = self._inputs(rows, settings)
             replies: Sequence[ModelReply] = self._forward(
-                generate_replies, inputs, tokenizer, settings.max_new_tokens, steps
+                generate_replies, inputs, tokenizer, settings.max_new_tokens, steps, self._thinks
             )
             return replies
 
@@ -210,15 +228,15 @@ class Qwen3VLReward(Reward):
         def ask_again(batch: Sequence[tuple[int, str]]) -> Sequence[ModelReply]:
             return ask([self._second_row(requests[index], reply, settings) for index, reply in batch])
 
-        first = run_in_batches(requests, settings.batch_size, ask_first, lambda request: request.length)
+        first = self._sizes.run(requests, settings, ask_first, lambda request: request.length)
         unread = [
             (index, reply.text)
             for index, reply in enumerate(first.results)
-            if isinstance(reply, ModelReply) and isinstance(read(reply, settings), Unreadable)
+            if isinstance(reply, ModelReply) and _asks_again(read(reply, settings))
         ]
-        steps.more(-(-len(unread) // settings.batch_size) * settings.max_new_tokens)
-        again = run_in_batches(
-            unread, settings.batch_size, ask_again, lambda question: requests[question[0]].length + len(question[1])
+        steps.more(-(-len(unread) // self._sizes.first(settings)) * settings.max_new_tokens)
+        again = self._sizes.run(
+            unread, settings, ask_again, lambda question: requests[question[0]].length + len(question[1])
         )
         second = {index: reply for (index, _), reply in zip(unread, again.results, strict=True)}
         judgements = [
@@ -267,3 +285,7 @@ class Qwen3VLReward(Reward):
                 except (OSError, ValueError) as error:
                     raise ModelError("load", f"reward model {self._name}: no processor: {error}") from error
             return self._processors[low, high]
+
+
+def _asks_again(reading: ReadScore | Unreadable) -> bool:
+    return isinstance(reading, Unreadable) and not reading.final

@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from workers.models.thoughts import THOUGHT, THOUGHT_END
+
 JSON_KEYS = frozenset({"score", "评分", "分数", "总分", "得分"})
 
 _NUMBER = r"[-+]?[0-9]{1,6}(?:\.[0-9]{1,12})?"
@@ -52,9 +54,10 @@ class ReadScore:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """No score can be read from this reply; ``reason`` says why."""
+    """No score can be read from this reply, and why. ``final``: a second question would end the same way."""
 
     reason: str
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,20 @@ class _Number(str):
     """A JSON number as it was written."""
 
 
-def read_score(text: str, low: float, high: float, *, cut_off: bool = False) -> ReadScore | Unreadable:
+def read_score(
+    text: str, low: float, high: float, *, cut_off: bool = False, in_thought: bool = False
+) -> ReadScore | Unreadable:
     """Return the score that ``text`` states last, if it lies in ``low`` to ``high``.
 
+    A thought is not read: an answer begins behind ``</think>``. With ``in_thought`` the thought begins before the text.
     With ``cut_off`` (the reply was ended by its token limit) a number that touches the end of the text is not taken:
     it may be the beginning of a longer one.
     """
-    _, closed, answer = text.rpartition("</think>")
-    if not closed and "<think>" in text:
-        return Unreadable("the reply ends before its thinking does")
+    _, closed, answer = text.rpartition(THOUGHT_END)
+    if not closed and (in_thought or THOUGHT in text):
+        if cut_off:
+            return Unreadable("the reply was cut off within its thought: raise max_new_tokens", final=True)
+        return Unreadable("the reply ends before its thought does")
     statements = list(_statements(answer, high, cut_off))
     if not statements:
         return Unreadable("the reply states no score")

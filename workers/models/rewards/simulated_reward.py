@@ -14,6 +14,7 @@ from PIL import Image, ImageChops, ImageStat
 from protocol.messages import Judgement
 from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
 from workers.models.declaration import Conflict, Key, ModelType, ignored, with_keys
+from workers.models.flatten import flatten
 from workers.models.keys import REWARD_KEYS, judging_conflicts
 from workers.models.simulation import SIMULATION_KEYS, SimulatedModel, Simulation, hold, read_simulation, strike
 
@@ -87,7 +88,7 @@ def _score(simulation: Simulation, request: ScoreRequest) -> float:
 
 def _change(image: Image.Image, source: Image.Image) -> float:
     """The mean absolute difference of all colours of all pixels, from 0 to 1; a source of another size is resized."""
-    edit, before = image.convert("RGB"), source.convert("RGB")
+    edit, before = flatten(image), flatten(source)
     if before.size != edit.size:
         before = before.resize(edit.size, Image.Resampling.BICUBIC)
     differences = ImageStat.Stat(ImageChops.difference(edit, before)).mean

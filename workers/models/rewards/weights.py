@@ -12,6 +12,7 @@ from protocol.messages import Residency
 from workers.interface import ModelError
 from workers.models.moving.headers import stored_as
 from workers.models.rewards.generation import greedy
+from workers.models.rewards.layers import make_faster
 
 DTYPES = ("bfloat16", "float16", "float32", "auto")
 
@@ -73,7 +74,7 @@ def load_model(
         # transformers would use random weights in their place.
         raise ModelError("load", f"reward model {folder} lacks {len(missing)} weights, such as {missing[0]}")
     model.generation_config = greedy(model.generation_config, tokenizer)
-    return model.eval(), mover
+    return make_faster(model.eval()), mover
 
 
 def _threads(params: Mapping[str, Any]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import json
 import shutil
 import weakref
@@ -12,50 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from protocol.messages import ModelSpec
-from workers.interface import EditRequest, ModelError
+from tests.workers.models.editors.tiny_edits import STEPS, edit, loaded, picture, request, spec
+from workers.interface import ModelError
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
-from workers.models.editors.qwen_image_options import can_be_replaced, checked_options, lora_file
+from workers.models.editors.qwen_image_options import checked_options
 
 pytestmark = pytest.mark.slow
 
-# So many steps that the first-block cache finds two that are alike: the model's weights are random.
-STEPS = 24
 FIRST_BLOCK = {"first_block_cache": 0.99}
 KEPT = {"keep_prompt_embeddings": True}
 
 
-def spec(folder: Path, options: Any) -> ModelSpec:
-    params = {"dtype": "float32", "threads_per_worker": 1, "optimizations": options}
-    return ModelSpec(role="editor", type="qwen_image_edit", name=str(folder), params=params)
-
-
-def loaded(folder: Path, options: Any = None) -> QwenImageEditEditor:
-    editor = QwenImageEditEditor(spec(folder, options or {}), "cpu")
-    editor.load("device")
-    return editor
-
-
-def picture(left: float = -2.0, size: tuple[int, int] = (64, 64)) -> Image.Image:
-    return Image.effect_mandelbrot(size, (left, -1.5, 1, 1.5), 50).convert("RGB")
-
-
-def request(
-    source: Image.Image | None = None, instruction: str = "把圆形改成方形", seed: int = 42, steps: int = STEPS
-) -> EditRequest:
-    parameters = {"num_inference_steps": steps, "true_cfg_scale": 4.0, "height": 64, "width": 64}
-    return EditRequest(source or picture(), instruction, seed, "a/1", parameters)
-
-
 OTHER = request(picture(-1.0), "make it blue", 7)
-
-
-def edit(editor: QwenImageEditEditor, wanted: EditRequest | None = None) -> np.ndarray:
-    made = editor.edit(wanted or request(), lambda *_: None)
-    pixels: np.ndarray = np.array(made, dtype=np.int16)
-    return pixels
 
 
 def fail_at_step(failing: int) -> Any:
@@ -244,12 +212,20 @@ def test_an_option_that_does_not_work_here_is_refused_by_name(
     assert caught.value.kind == "config"
 
 
-@pytest.mark.parametrize(("option", "package"), [("cache_dit", "cache_dit"), ("lightning_lora", "peft")])
-def test_an_option_whose_package_is_missing_is_refused_before_anything_is_read(option: str, package: str) -> None:
-    if importlib.util.find_spec(package) is not None:
-        pytest.skip(f"{package} is installed")
-    with pytest.raises(ModelError, match=f"{option} needs the package {package}") as caught:
-        loaded(Path("no-such-folder"), {option: "any"})
+@pytest.mark.parametrize(
+    ("options", "more", "message"),
+    [
+        ({"cache_dit": True}, {}, "optimizations.cache_dit needs the package cache_dit"),
+        ({"lightning_lora": "any"}, {}, "optimizations.lightning_lora needs the package peft"),
+        ({}, {"lora": [{"path": "any"}]}, "params.lora needs the package peft"),
+    ],
+)
+def test_an_option_whose_package_is_missing_is_refused_before_anything_is_read(
+    options: dict[str, Any], more: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)  # as if they were not installed
+    with pytest.raises(ModelError, match=message) as caught:
+        loaded(Path("no-such-folder"), options, **more)
     assert caught.value.kind == "config"
 
 
@@ -258,55 +234,3 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ModelError, match="needs a C\\+\\+ compiler, and there is no no-such-compiler"):
         checked_options({"optimizations": {"compile_repeated_blocks": True}})
     assert checked_options({"optimizations": {"compile_repeated_blocks": False, "first_block_cache": None}}) == {}
-
-
-def test_a_lora_is_a_file_here_or_on_the_hub_and_its_weights_stay_where_they_are(tmp_path: Path) -> None:
-    file = tmp_path / "lightning.safetensors"
-    file.touch()
-    assert lora_file({}) is None
-    assert lora_file({"lightning_lora": str(file)}) == file
-    for name in (str(tmp_path), f"{file}x", "./lightning.safetensors", "lightx2v/Qwen-Image-Lightning"):
-        with pytest.raises(ModelError, match="there is no file") as caught:
-            lora_file({"lightning_lora": name})
-        assert caught.value.kind == "model_not_found"
-    assert not can_be_replaced({"lightning_lora": str(file)})
-    assert not can_be_replaced({"fp8": True})
-    assert can_be_replaced({"first_block_cache": 0.1})
-
-
-def lora_for(editor: QwenImageEditEditor, file: Path) -> dict[str, Any]:
-    """Write a random LoRA of rank 4 and strength 2 for all attention of the editor; return what it adds to weights."""
-    import torch
-    from safetensors.torch import save_file
-
-    generator = torch.Generator().manual_seed(0)
-    state: dict[str, Any] = {}
-    added: dict[str, Any] = {}
-    for name, layer in editor._pipeline.transformer.named_modules():
-        if isinstance(layer, torch.nn.Linear) and ".attn." in name:
-            down = torch.randn(4, layer.in_features, generator=generator) / 10
-            up = torch.randn(layer.out_features, 4, generator=generator) / 10
-            state |= {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up}
-            state[f"{name}.alpha"] = torch.tensor(8.0)
-            added[f"{name}.weight"] = 2 * up @ down
-    save_file(state, file)
-    return added
-
-
-@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="a LoRA needs peft")
-def test_a_lora_edits_as_if_it_were_added_to_the_weights_and_with_its_own_noise_schedule(
-    tiny_editor_path: Path, tmp_path: Path
-) -> None:
-    import torch
-
-    by_hand = loaded(tiny_editor_path)
-    added = lora_for(by_hand, tmp_path / "l.safetensors")
-    editor = loaded(tiny_editor_path, {"lightning_lora": str(tmp_path / "l.safetensors")})
-    assert str(tmp_path / "l.safetensors") in editor.weight_files()
-    assert editor._pipeline.scheduler.config.shift_terminal is None
-    by_hand._pipeline.scheduler = editor._pipeline.scheduler
-    with torch.no_grad():
-        for name, difference in added.items():
-            by_hand._pipeline.transformer.get_parameter(name).add_(difference)
-    assert np.abs(edit(editor) - edit(by_hand)).max() <= 2
-    assert not editor.replace(spec(tiny_editor_path, editor.spec.params["optimizations"]))

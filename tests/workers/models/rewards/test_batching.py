@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workers.interface import ModelError
-from workers.models.rewards.batching import RowFailure, run_in_batches
+from workers.models.rewards.batching import BatchSizes, RowFailure, run_in_batches
+from workers.models.rewards.parameters import RewardSettings, read_settings
 
 
 def doubling(fails: Callable[[Sequence[int]], Exception | None] = lambda _: None) -> Callable[..., Sequence[int]]:
@@ -55,7 +56,55 @@ def test_a_single_row_that_does_not_fit_is_tried_again_and_then_failed() -> None
 
     batched = run_in_batches(range(4), 2, doubling(fails))
     assert list(batched.results) == [0, RowFailure("oom", "OutOfMemoryError: full"), 4, 6]
-    assert tries == [[0, 1], [0], [1], [1], [2], [3]]
+    assert tries == [[0, 1], [0], [1], [1], [2, 3]]
+    assert batched.fitting == 2, "the row was too large, not the batch"
+
+
+@pytest.mark.parametrize(("room", "fitting"), [(9, 8), (8, 8), (7, 4), (3, 2), (1, 1)])
+def test_the_size_that_fitted_is_known_afterwards(room: int, fitting: int) -> None:
+    fails = doubling(lambda batch: torch.OutOfMemoryError("full") if len(batch) > room else None)
+    assert run_in_batches(range(20), 8, fails).fitting == fitting
+
+
+def test_other_errors_leave_the_size_as_it_is() -> None:
+    assert run_in_batches(range(6), 3, doubling(lambda batch: ValueError("odd") if 1 in batch else None)).fitting == 3
+
+
+class TestRemembering:
+    """What fitted is remembered for the same kind of questions, until the model moves."""
+
+    def tried(self, sizes: BatchSizes, settings: RewardSettings, *, room: int, rows: int = 16) -> list[int]:
+        tries: list[int] = []
+
+        def run(batch: Sequence[int]) -> Sequence[int]:
+            tries.append(len(batch))
+            if len(batch) > room:
+                raise torch.OutOfMemoryError("full")
+            return batch
+
+        sizes.run(range(rows), settings, run, lambda _: 1)
+        return tries
+
+    def test_later_batches_begin_with_the_size_that_fitted(self) -> None:
+        sizes, settings = BatchSizes(), read_settings({"batch_size": 8})
+        assert self.tried(sizes, settings, room=4) == [8, 4, 4, 4, 4]
+        assert self.tried(sizes, settings, room=4) == [4, 4, 4, 4]
+        assert sizes.first(settings) == 4
+        assert self.tried(sizes, read_settings({"batch_size": 2}), room=4, rows=4) == [2, 2]
+        assert self.tried(sizes, read_settings({"batch_size": 16}), room=4, rows=4) == [4]
+
+    def test_other_questions_begin_with_their_own_size(self) -> None:
+        sizes, settings = BatchSizes(), read_settings({"batch_size": 8})
+        self.tried(sizes, settings, room=1)
+        for other in ({"scoring": "logits"}, {"max_pixels": 50_000}, {"compare_with_original": True}):
+            assert sizes.first(read_settings({"batch_size": 8, **other})) == 8
+        assert sizes.first(settings) == 1
+
+    def test_a_model_that_moved_begins_anew(self) -> None:
+        sizes, settings = BatchSizes(), read_settings({"batch_size": 8})
+        self.tried(sizes, settings, room=4)
+        sizes.forget()
+        assert sizes.first(settings) == 8
 
 
 def test_memory_that_is_back_at_the_second_try_gives_a_result() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from protocol.messages import ModelSpec, Prompt
+from protocol.messages import Judgement, ModelSpec, Prompt
 from workers.interface import ModelError, ScoreRequest
 from workers.models.rewards.conversations import first_question
-from workers.models.rewards.logits import ScaleTokens, expected_scores, scale_tokens
+from workers.models.rewards.judgements import by_numbers
+from workers.models.rewards.logits import NumberScore, ScaleTokens, expected_scores, scale_tokens
 from workers.models.rewards.parameters import RewardSettings, read_settings
 from workers.models.rewards.qwen3_vl import Qwen3VLReward
 
@@ -63,6 +65,7 @@ def test_the_formula_splits_one_from_ten_and_counts_nothing_else() -> None:
     assert result.probabilities == pytest.approx(shares)
     assert result.score == pytest.approx(sum(number * share for number, share in shares.items()))
     assert result.mass == pytest.approx(0.7)
+    assert result.likeliest == 1
 
 
 def test_a_score_is_defined_however_unlikely_all_numbers_are() -> None:
@@ -73,7 +76,37 @@ def test_a_score_is_defined_however_unlikely_all_numbers_are() -> None:
     assert result.mass == 0.0
 
 
+def by_mass(mass: float) -> Judgement:
+    result = NumberScore(4.0, {0: 0.25, 1: 0.75}, mass, likeliest=123)
+    return by_numbers(Prompt(aspect="a", system="", user=""), result, {123: "{"}.__getitem__)
+
+
+def test_a_score_needs_a_tenth_of_the_probability_for_its_numbers() -> None:
+    assert (by_mass(0.1).score, by_mass(0.1).kind) == (4.0, None)
+    failed = by_mass(0.0999)
+    assert (failed.score, failed.kind, failed.aspect) == (None, "off_scale", "a")
+    assert json.loads(str(failed.response)) == {"numbers": {"0": 0.25, "1": 0.75}, "mass": 0.0999}
+    assert by_mass(0.00123).message == (
+        "the numbers of the scale have 0.0012 of the probability together, less than 0.1: "
+        "the model would rather begin its answer with '{'"
+    )
+
+
 # -- with the real classes
+
+
+@pytest.fixture
+def any_mass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores of all models, also of those that would rather say something else."""
+    monkeypatch.setattr("workers.models.rewards.judgements.LEAST_MASS", 0.0)
+
+
+def test_a_model_that_was_taught_to_answer_with_json_is_off_the_scale(tiny_trained_reward_path: Path) -> None:
+    model = Qwen3VLReward(ModelSpec(role="reward", name=str(tiny_trained_reward_path), params={}), "cpu")
+    model.load("device")
+    judgements = model.score(requests(), {"scoring": "logits"}, lambda step, steps: None).judgements
+    assert {judgement.kind for judgement in judgements} == {"off_scale"}
+    assert all("begin its answer with '{\"'" in str(judgement.message) for judgement in judgements)
 
 
 @pytest.fixture(scope="module", params=["tiny_reward_path", "tiny_trained_reward_path"])
@@ -123,6 +156,7 @@ def likelihood_of(
     return math.exp(sum(float(logits[length - 1 + place, token]) for place, token in enumerate(tokens)))
 
 
+@pytest.mark.usefixtures("any_mass")
 @pytest.mark.parametrize("compare", [False, True])
 @pytest.mark.parametrize("scale", [[0, 10], [1, 5], [1, 10], [0, 15]])
 def test_one_pass_gives_what_a_pass_for_each_number_gives(
@@ -135,6 +169,7 @@ def test_one_pass_gives_what_a_pass_for_each_number_gives(
     assert [judgement.score for judgement in scores.judgements] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.usefixtures("any_mass")
 @pytest.mark.parametrize("compare", [False, True])
 def test_a_score_does_not_depend_on_its_batch(reward: Qwen3VLReward, compare: bool) -> None:
     parameters = {"scoring": "logits", "compare_with_original": compare}
@@ -144,6 +179,7 @@ def test_a_score_does_not_depend_on_its_batch(reward: Qwen3VLReward, compare: bo
     assert [j.score for j in together.judgements] == pytest.approx([j.score for j in single.judgements], abs=1e-4)
 
 
+@pytest.mark.usefixtures("any_mass")
 def test_a_generation_in_between_changes_nothing(reward: Qwen3VLReward) -> None:
     """The model keeps position offsets from its last call, which must not leak into the next."""
     parameters = {"scoring": "logits", "batch_size": 5}

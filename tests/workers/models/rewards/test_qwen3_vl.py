@@ -110,9 +110,17 @@ def test_a_batch_that_does_not_fit_is_made_smaller(
     tiny_reward_path: Path, reward: Qwen3VLReward, parameters: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     requests = [asked(grey(40 * index)) for index in range(5)]
-    scores = score(loaded(tiny_reward_path, SmallMemory), requests, parameters)
+    small = loaded(tiny_reward_path, SmallMemory)
+    scores = score(small, requests, parameters)
     assert list(scores.batch_sizes)[:3] == [2, 2, 1]
     assert "out of memory with 5 rows" in caplog.text
+    first_warnings = caplog.text.count("out of memory")
+    again = score(small, requests, parameters)
+    assert list(again.batch_sizes)[:3] == [2, 2, 1]
+    assert caplog.text.count("out of memory") == first_warnings, "later batches begin with the size that fitted"
+    small.place("device")
+    score(small, requests, parameters)
+    assert caplog.text.count("out of memory") == 2 * first_warnings, "there may be more memory after a move"
     roomy = score(reward, requests, {**parameters, "batch_size": 2}).judgements
     assert [(j.score, j.kind, j.response) for j in scores.judgements] == [(j.score, j.kind, j.response) for j in roomy]
 

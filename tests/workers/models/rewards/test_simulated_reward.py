@@ -75,7 +75,8 @@ def test_one_that_prefers_change_measures_how_much_the_pixels_differ_from_the_so
     assert change_of(reward, half, grey, score_range=[1, 5]) == 1.8
     assert change_of(reward, Image.new("RGB", (4, 4)), Image.new("RGB", (4, 4), "white")) == 10.0
     assert change_of(reward, Image.new("RGB", (8, 2), (100, 100, 100)), grey) == 0.0, "of another shape"
-    assert change_of(reward, Image.new("RGBA", (4, 4), (100, 100, 100, 0)), grey) == 0.0
+    hidden = Image.new("RGBA", (4, 4), (100, 100, 100, 0))
+    assert change_of(reward, hidden, grey) == change_of(reward, Image.new("RGB", (4, 4), "white"), grey)
 
 
 def test_one_that_prefers_change_can_not_do_without_the_source(reward: SimulatedReward) -> None:

@@ -1,0 +1,77 @@
+"""LoRAs of a Qwen-Image-Edit: its own (``diffusion_model.params.lora``), and a Lightning LoRA for few steps.
+
+A LoRA changes weights only. The noise schedule with which Lightning LoRAs are distilled belongs to these alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workers.interface import ModelError
+
+_LIGHTNING = "diffusion_model.params.optimizations.lightning_lora"
+_LORA = "diffusion_model.params.lora"
+
+
+def lora_files(options: Mapping[str, Any]) -> list[Path]:
+    """Return the files of all LoRAs; one on the hub is downloaded if it is not cached.
+
+    Raises:
+        ModelError: of kind ``model_not_found``.
+    """
+    lightning = options.get("lightning_lora")
+    return [
+        *([_file(_LIGHTNING, lightning)] if lightning is not None else []),
+        *(_file(_LORA, lora["path"]) for lora in options.get("lora", ())),
+    ]
+
+
+def add_lightning_lora(pipeline: Any, name: str, _device: str) -> None:
+    """Add a Lightning LoRA, with its schedule: a fixed shift of 3, and no shift of the last step."""
+    _add(pipeline, _file(_LIGHTNING, name), "lightning")
+    changed = {"base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}
+    pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, **changed)
+
+
+def add_loras(pipeline: Any, loras: Sequence[Mapping[str, Any]], _device: str) -> None:
+    """Add LoRAs, each a ``path`` and a ``weight`` (1 if it is left out), beside those that are there."""
+    weights = dict.fromkeys(pipeline.get_active_adapters(), 1.0)
+    for number, lora in enumerate(loras):
+        name = f"lora_{number}"
+        _add(pipeline, _file(_LORA, lora["path"]), name)
+        weights[name] = lora.get("weight", 1.0)
+    pipeline.set_adapters(list(weights), list(weights.values()))
+
+
+def _add(pipeline: Any, file: Path, name: str) -> None:
+    from safetensors.torch import load_file
+
+    pipeline.load_lora_weights(load_file(str(file)), adapter_name=name)
+
+
+def _file(key: str, name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.suffix == ".safetensors" and path.is_file():
+        return path.absolute()
+    owner, _, rest = name.partition("/")
+    repository, _, file = rest.partition("/")
+    if path.is_absolute() or owner in {".", "..", "~"} or not file.endswith(".safetensors"):
+        wanted = "a .safetensors file, or OWNER/NAME/FILE.safetensors on the hub"
+        raise ModelError("model_not_found", f"{key}: there is no file {name!r}; give {wanted}")
+    return _from_hub(key, f"{owner}/{repository}", file)
+
+
+def _from_hub(key: str, repository: str, file: str) -> Path:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(repository, file)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        return Path(hf_hub_download(repository, file))
+    except (OSError, ValueError) as error:
+        text = f"{key}: {file} of {repository} can't be downloaded: {error}"
+        raise ModelError("model_not_found", text) from error
