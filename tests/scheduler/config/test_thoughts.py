@@ -8,8 +8,9 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from scheduler.config import Environment, Overrides
+from scheduler.config.checks.environment import Environment
 from scheduler.config.checks.thoughts import thoughts_refused
+from scheduler.config.loading import Overrides
 from tests.scheduler.config.written import load, problems_of
 
 THINKING = "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
