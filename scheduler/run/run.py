@@ -173,8 +173,8 @@ class Run:
                 max_attempts=limits.max_attempts,
                 max_undelivered=MAX_UNDELIVERED_SCORES,
             )
-            keep = self._prepared.keeps_images
-            score = ScoreStage(loop, self._task, batches, self._image_path, keep_images=keep)
+            keep, elsewhere = self._prepared.keeps_images, self._prepared.edits is not None
+            score = ScoreStage(loop, self._task, batches, self._image_path, keep_images=keep, made_elsewhere=elsewhere)
             on_edit = score.available if "score" in self._stages else _not_scored
             edit = EditStage(loop, self._task, self._directory, self._agenda.line, on_edit)
             progress = ProgressDisplay(bars, edit, score, self._benchmark.categories, limits.heartbeat_seconds)

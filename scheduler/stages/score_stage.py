@@ -26,7 +26,8 @@ log = logging.getLogger("warmbench")
 
 class ScoreStage:
     """All scores of a run. ``image_path`` gives the path of an edit's image; without ``keep_images`` it is removed once
-    the edit is scored; ``reused`` scores are from an earlier part of the run.
+    the edit is scored; ``reused`` scores are from an earlier part of the run. An image that was ``made_elsewhere`` and
+    cannot be decoded was bad before the run.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class ScoreStage:
         image_path: Callable[[EditUnit], str],
         *,
         keep_images: bool,
+        made_elsewhere: bool,
     ) -> None:
         self._services = services
         self._task = task
         self._batches = batches
         self._image_path = image_path
         self._keep_images = keep_images
+        self._made_elsewhere = made_elsewhere
         self._known: dict[ScoreUnit, str] = {}
         # If models share devices, all edits of a run wait here: only a hash is kept of each.
         self._hashes: dict[EditUnit, bytes] = {}
@@ -132,9 +135,9 @@ class ScoreStage:
                     self._batches.device_done(worker, job.batch)
             case m.Scored():
                 self._on_scored(worker, message)
-            case m.Failed():
-                self._acknowledge(worker, message.job)
-                self._fail_batch(worker, message.job, message.kind, message.message)
+            case m.Failed(job=name, kind=kind, message=text):
+                self._acknowledge(worker, name)
+                self._fail_batch(worker, name, kind, text, counts=not self._was_bad(kind))
 
     # -- results
 
@@ -161,7 +164,7 @@ class ScoreStage:
                 continue
             retried = self._batches.unit_failed(worker, unit, again=row.kind == "error")
             if a.GiveUpScore(unit) in retried:
-                self._record(unit, row)
+                self._record(unit, row, counts=not self._was_bad(row.kind))
             actions += retried
         if scores:
             mean = sum(scores) / len(scores)
@@ -178,7 +181,7 @@ class ScoreStage:
         job = self._jobs.get(name)
         return self._jobs.pop(name) if job is not None and job.worker == worker else None
 
-    def _fail_batch(self, worker: str, name: str, kind: str, text: str) -> None:
+    def _fail_batch(self, worker: str, name: str, kind: str, text: str, *, counts: bool = True) -> None:
         job = self._take(worker, name)
         if job is None:
             return
@@ -186,7 +189,7 @@ class ScoreStage:
         actions = self._batches.batch_failed(worker, job.batch, again=kind == "error")
         for unit in job.units:
             if a.GiveUpScore(unit) in actions:
-                self._record(unit, failed_score(unit, job, kind, text, identity=self._identity(unit)))
+                self._record(unit, failed_score(unit, job, kind, text, identity=self._identity(unit)), counts=counts)
         self._act(actions)
 
     def _record_poison(self, actions: list[a.BatchAction], assigned: Mapping[ScoreUnit, ScoreJob]) -> None:
@@ -196,14 +199,19 @@ class ScoreStage:
                 row = failed_score(unit, assigned.get(unit), "poison", text, identity=self._identity(unit))
                 self._record(unit, row)
 
-    def _record(self, unit: ScoreUnit, row: FailedRow) -> None:
+    def _record(self, unit: ScoreUnit, row: FailedRow, *, counts: bool = True) -> None:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
         self.failed += 1
         # Its image stays, so that a resumed run can score it without editing again.
         self._unscored.add(unit.edit)
         self._settle(unit)
         self._services.deliver(LedgerEntry([row]))
-        self._services.failure_recorded(unit.key)
+        if counts:
+            self._services.failure_recorded(unit.key)
+
+    def _was_bad(self, kind: str) -> bool:
+        """Whether a failure that a reward reports is about an image that was bad before the run."""
+        return self._made_elsewhere and kind in ("bad_image", "image_too_large")
 
     def _identity(self, unit: ScoreUnit) -> str:
         return self._identity_of(unit, self._hashes[unit.edit].hex())

@@ -152,3 +152,21 @@ def test_resuming_a_run_of_another_kind_and_a_folder_without_images_are_usage_er
     assert other.code == 2
     assert "none of its 6 images belongs to a pair" in other.output
     assert len(list((user.output / "runs").iterdir())) == 1
+
+
+@pytest.mark.warm
+def test_an_image_that_was_broken_before_the_run_does_not_count_as_a_failure_of_the_run(
+    user: User, tmp_path: Path
+) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=2))
+    images = tmp_path / "somewhere"
+    for category in ("物理", "spatial"):
+        (images / category).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (200, 200), (90, 0, number)).save(images / category / f"{number}.jpg")
+    broken = images / "spatial" / "1.jpg"
+    broken.write_bytes(broken.read_bytes()[:-200])  # its header is whole
+    result = user.score(images, config, "--max-failures", "0")
+    assert result.code == 3, result.output
+    assert statuses(user) == ["scored"] * 3 + ["failed"]
+    assert [failure["kind"] for failure in user.report()["failures"]] == ["bad_image"]
