@@ -32,15 +32,25 @@ class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: Annotated[int, Meta(ge=1, le=1024)] = 1
 
 
-class PoolPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PoolSettings(Struct, frozen=True, kw_only=True):
+    """What holds for a pool from its launch to its end, for every run that uses it."""
+
+    transport: Literal["ipc", "tcp"] = "ipc"
+    load_in_parallel: bool = False
+    job_timeout_seconds: Positive = 600.0
+    load_timeout_seconds: Positive = 1800.0
+
+
+class PoolPlan(PoolSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole pool. ``keep``: it stays up when the last run has left."""
 
     name: Id
     workers: Annotated[list[WorkerPlan], Meta(min_length=1, max_length=256)]
-    transport: Literal["ipc", "tcp"] = "ipc"
-    load_in_parallel: bool = False
     keep: bool = False
     heartbeat_seconds: Positive = 1.0
     dead_after_seconds: Positive = 10.0
-    job_timeout_seconds: Positive = 600.0
-    load_timeout_seconds: Positive = 1800.0
+
+    @property
+    def settings(self) -> PoolSettings:
+        """The part that a run compares with its own config."""
+        return PoolSettings(**{name: getattr(self, name) for name in PoolSettings.__struct_fields__})

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from protocol.messages import Role
+from protocol.plan import PoolSettings
 from protocol.processes import is_alive
 
 POOL_CARD = "pool.json"
@@ -47,7 +48,7 @@ class ModelCard(Struct, frozen=True, kw_only=True):
 
 
 class PoolCard(Struct, frozen=True, kw_only=True):
-    """The launcher's card. Times are seconds since the epoch."""
+    """The launcher's card. Times are seconds since the epoch. ``settings`` is None if an earlier version wrote it."""
 
     endpoint: str
     pid: int
@@ -55,6 +56,7 @@ class PoolCard(Struct, frozen=True, kw_only=True):
     protocol_version: int
     version: str
     started: float
+    settings: PoolSettings | None = None
 
 
 class WorkerCard(Struct, frozen=True, kw_only=True):

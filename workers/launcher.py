@@ -97,6 +97,7 @@ class Launcher:
                 protocol_version=PROTOCOL_VERSION,
                 version=VERSION,
                 started=self._started,
+                settings=self._plan.settings,
             ),
         )
         for worker in self._workers.values():
@@ -227,7 +228,7 @@ class Launcher:
             if worker_id in self._workers:
                 name = message.spec.name or message.spec.type
                 log.info("run %.100r makes %s load %.500r", message.run, worker_id, name)
-                self._workers[worker_id].reload(message.spec, message.epoch)
+                self._workers[worker_id].reload(message.spec, message.epoch, message.command)
 
     def _refuse(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
         self._listener.send(identity, m.Refused(run=message.run, incarnation=self._life, kind=kind, message=text))

@@ -77,6 +77,7 @@ class ManagedWorker:
         self._exit_code: int | None = None
         self._reload_epoch = 0
         self._stopping = False
+        self._start_anew = False
 
     @property
     def alive(self) -> bool:
@@ -93,7 +94,7 @@ class ManagedWorker:
     def start(self) -> None:
         """Start a process."""
         self.incarnation = uuid.uuid4().hex[:12]
-        self._reload_epoch = 0
+        self._reload_epoch, self._start_anew = 0, False
         self.state, self._restart_at, self._exit_code = None, None, None
         self._started = time.time()
         self.changed = True
@@ -134,16 +135,21 @@ class ManagedWorker:
         )
         self._load(life, epoch=0)
 
-    def reload(self, spec: m.ModelSpec, epoch: int) -> None:
-        """Have it load this model, now and after each restart."""
-        self.plan = msgspec.structs.replace(self.plan, spec=spec)
+    def reload(self, spec: m.ModelSpec, epoch: int, command: list[str] | None = None) -> None:
+        """Have it load this model, now and after each restart; with a ``command``, in a new process of that."""
+        self.plan = msgspec.structs.replace(self.plan, spec=spec, command=command or self.plan.command)
         self._reload_epoch = epoch if self._life is not None else 0
         self.changed = True
         if self._life is not None:
             if self.state is not None:
                 # Its last state is about the old model.
                 self.state = msgspec.structs.replace(self.state, phase="waiting", model=None, error=None)
-            self._load(self._life, epoch)
+            if command is None:
+                self._load(self._life, epoch)
+            else:
+                log.info("%s is started anew with %s", self.plan.worker_id, command[0])
+                self._start_anew = True
+                self._end(self._life)
         else:
             self.reset_deaths()
 
@@ -203,10 +209,16 @@ class ManagedWorker:
         if now:
             self._kill(life)
         else:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(life.pid, signal.SIGTERM)
+            self._end(life)
         busy = self.state is not None and self.state.running is not None
         life.kill_at = time.monotonic() + (self._pool.job_timeout_seconds if busy and not now else _END_SECONDS)
+
+    @staticmethod
+    def _end(life: _Life) -> None:
+        """Have it end after its current job; it is killed if it takes too long."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(life.pid, signal.SIGTERM)
+        life.kill_at = time.monotonic() + _END_SECONDS
 
     def clean_up(self) -> None:
         """The launcher ends: kill the process and remove its files."""
@@ -226,6 +238,7 @@ class ManagedWorker:
             pid=self._pid,
             alive=self.alive,
             spec=self.plan.spec,
+            command=self.plan.command,
             incarnation=self.incarnation,
             endpoint=link.endpoint if link else None,
             exit_code=self._exit_code,
@@ -272,6 +285,9 @@ class ManagedWorker:
         self._remove_traces()
         self.changed = True
         if self._stopping:
+            return
+        if self._start_anew:
+            self.start()
             return
         ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         ended += f": {reason}" if reason else ""

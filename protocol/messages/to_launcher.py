@@ -22,11 +22,14 @@ class Lease(RunMessage, frozen=True, kw_only=True):
 
 
 class Reload(RunMessage, frozen=True, kw_only=True):
-    """Have these workers load this model, now and after each restart."""
+    """Have these workers load this model, now and after each restart. With ``command`` (see ``WorkerPlan``) they are
+    started anew with it.
+    """
 
     epoch: Count
     worker_ids: list[Id]
     spec: ModelSpec
+    command: Annotated[list[str], Meta(min_length=1)] | None = None
 
 
 class Status(RunMessage, frozen=True, kw_only=True):

@@ -148,7 +148,9 @@ class Waiting(RunMessage, frozen=True, kw_only=True):
 
 
 class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker as its launcher sees it. ``spec`` is the model that it has loaded or is about to load."""
+    """One worker as its launcher sees it. ``spec`` is the model that it has loaded, or is about to load; ``command``
+    runs Python in its environment.
+    """
 
     worker_id: Id
     role: Role
@@ -156,6 +158,7 @@ class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pid: Count
     alive: bool
     spec: ModelSpec
+    command: list[str] = []
     incarnation: Id
     endpoint: Annotated[str, Meta(max_length=4096)] | None = None
     exit_code: int | None = None

@@ -26,7 +26,7 @@ from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError
 from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
-from scheduler.pool.pool_plan import pool_plan
+from scheduler.pool.pool_plan import PoolDiffersError, pool_plan, refuse_unequal
 from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.pool_table import pool_table
 from scheduler.terminal.say import say
@@ -46,7 +46,7 @@ def execute_action(options: argparse.Namespace) -> int:
             return start(console, config, resolve_layout(config, gpus), options.foreground)
         name = load_config(options.config, overrides).pool_name
         return status(console, name) if options.action == "status" else stop(console, name, now=options.now)
-    except ConfigError as error:
+    except (ConfigError, PoolDiffersError) as error:
         print(error, file=sys.stderr)
         return 2
     except (PoolError, PoolUnavailableError) as error:
@@ -101,6 +101,7 @@ def start(console: Console, config: Config, layout: Layout, foreground: bool) ->
     name = config.pool_name
     folder, card = find(name)
     if card is not None:
+        refuse_unequal(name, card, config)
         say(console, f"Pool {name} has been up since {time.ctime(card.started)}; nothing was started.")
         return 0
     say(console, *layout.notices)

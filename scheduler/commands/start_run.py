@@ -14,7 +14,8 @@ from scheduler.base.text import counted
 from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_layout
 from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
-from scheduler.pool.client import find
+from scheduler.pool.client import card_of, find
+from scheduler.pool.pool_plan import PoolDiffersError, refuse_unequal
 from scheduler.run.options import RunOptions, resume_problem
 from scheduler.run.prepare import Prepared, prepare
 from scheduler.run.run import EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
@@ -38,12 +39,13 @@ def check_and_run(options: argparse.Namespace) -> int:
         prepared = prepare(
             options.config, _overrides(options), thorough=options.dry_run, stages=options.stages, images=options.images
         )
+        refuse_unequal(prepared.config.pool_name, card_of(prepared.config.pool_name), prepared.config)
         if options.dry_run:
             return EXIT_COMPLETE if show_dry_run(console, prepared, options.resume) else EXIT_INCOMPLETE
         if options.no_launch and find(prepared.config.pool_name)[1] is None:
             raise _UsageError(f"pool {prepared.config.pool_name} is not up, and --no-launch was given")
         directory = _open_directory(options, prepared, console)
-    except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, _UsageError) as error:
+    except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolDiffersError, _UsageError) as error:
         if options.dry_run and isinstance(error, NotHereError):
             show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)

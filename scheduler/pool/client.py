@@ -15,7 +15,7 @@ import zmq
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.plan import EXIT_TAKEN, PoolPlan
-from protocol.pool import PoolCard, pool_folder, read_pool_card
+from protocol.pool import PoolCard, check_name, home, pool_folder, read_pool_card
 from protocol.processes import create_time, open_pidfd
 from protocol.sockets import Link
 
@@ -72,9 +72,12 @@ class PoolClient:
             )
         )
 
-    def reload(self, worker_ids: list[str], spec: m.ModelSpec, epoch: int) -> None:
-        """Have these workers replace their models."""
-        self.link.send(m.Reload(run=self._run, incarnation="any", epoch=epoch, worker_ids=worker_ids, spec=spec))
+    def reload(self, worker_ids: list[str], spec: m.ModelSpec, epoch: int, command: list[str] | None = None) -> None:
+        """Have these workers replace their models; with a ``command``, in new processes of that."""
+        reload = m.Reload(
+            run=self._run, incarnation="any", epoch=epoch, worker_ids=worker_ids, spec=spec, command=command
+        )
+        self.link.send(reload)
 
     def stop(self, *, now: bool) -> None:
         """End the pool."""
@@ -91,6 +94,11 @@ def find(name: str) -> tuple[Path, PoolCard | None]:
     """Return the pool's folder, and its card if it is up. Raises ``protocol.pool.PoolError``."""
     folder = pool_folder(name)
     return folder, read_pool_card(folder)
+
+
+def card_of(name: str) -> PoolCard | None:
+    """Return the card of the pool if it is up; nothing is made on the disk. Raises ``protocol.pool.PoolError``."""
+    return read_pool_card(home() / check_name(name))
 
 
 def launch(folder: Path, plan: PoolPlan) -> PoolCard:

@@ -12,7 +12,7 @@ import zmq
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
 from scheduler.base.text import one_line
-from scheduler.pool.matching import in_the_way, usable
+from scheduler.pool.matching import Commands, in_the_way, usable
 from scheduler.pool.residency import Placement, Wanted, next_moves, off_device, settled, to_read_early
 from scheduler.pool.worker_client import WorkerClient
 
@@ -40,6 +40,7 @@ class Crew:
         *,
         run: str,
         specs: Mapping[m.Role, m.ModelSpec],
+        commands: Commands,
         heartbeat_seconds: float,
         dead_after_seconds: float,
         on_message: OnMessage,
@@ -48,6 +49,7 @@ class Crew:
         self._context = context
         self._run = run
         self._specs = specs
+        self._commands = commands
         self._heartbeat_seconds = heartbeat_seconds
         self._dead_after_seconds = dead_after_seconds
         self._on_message = on_message
@@ -76,7 +78,8 @@ class Crew:
                 if worker.worker_id in self._clients:
                     self._lose(client, worker.state.error if worker.state is not None and not worker.alive else None)
                 client = None
-            if client is None and (usable(worker, self._specs) or in_the_way(worker, status, self._specs)):
+            ours = usable(worker, self._specs, self._commands)
+            if client is None and (ours or in_the_way(worker, status, self._specs)):
                 self._clients[worker.worker_id] = self._connect(worker)
 
     def _connect(self, worker: m.WorkerStatus) -> WorkerClient:

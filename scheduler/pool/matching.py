@@ -1,44 +1,93 @@
-"""Whether a pool holds the models that a run asks for, and what differs. Pure: decided from the launcher's reports."""
+"""Whether a pool is what a run asks for, and what differs. Pure: decided from the launcher's card and reports."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from protocol import messages as m
+from protocol.plan import PoolSettings
+
+Commands = Mapping[m.Role, Sequence[str]]
+"""For each role the command that runs Python in its workers' environment."""
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A worker that has to replace its model by the run's, and why."""
+    """A worker that has to replace its model by the run's, and why. ``anew``: in a new process, of another Python."""
 
     worker_id: str
     role: m.Role
     why: str
+    anew: bool = False
 
 
 def mismatches(
-    status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec], again: Collection[str] = ()
+    status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec], commands: Commands, again: Collection[str] = ()
 ) -> list[Mismatch]:
-    """The workers that hold, or are about to load, another model than the run asks of their role, and those that are to
-    load it ``again``.
+    """The workers that hold, or are about to load, another model than the run asks of their role, or run in another
+    Python, and those that are to load it ``again``.
     """
     differing = []
     for worker in status.workers:
         wanted = specs.get(worker.role)
         if wanted is None:
             continue
-        if worker.spec != wanted:
-            differing.append(Mismatch(worker.worker_id, worker.role, _difference(worker.spec, wanted)))
-        elif worker.state is not None and worker.state.stale:
-            differing.append(
-                Mismatch(worker.worker_id, worker.role, "the model's files have changed since it was loaded")
-            )
-        elif worker.worker_id in again:
-            differing.append(Mismatch(worker.worker_id, worker.role, "it could not be loaded before"))
+        anew = not same_python(worker.command, commands[worker.role])
+        why = _difference(worker.spec, wanted)
+        if anew:
+            python = f"Python from {_python(worker.command)!r} to {_python(commands[worker.role])!r}"
+            why = ", ".join(filter(None, (python, why)))
+        elif not why and worker.state is not None and worker.state.stale:
+            why = "the model's files have changed since it was loaded"
+        elif not why and worker.worker_id in again:
+            why = "it could not be loaded before"
+        if why:
+            differing.append(Mismatch(worker.worker_id, worker.role, why, anew))
     return differing
+
+
+def same_python(held: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether two commands run the same Python. Models without an environment of their own take the launcher's."""
+    if not held or len(held) == len(wanted) == 1:
+        return True
+    return _resolved(held) == _resolved(wanted)
+
+
+def _resolved(command: Sequence[str]) -> tuple[str, ...]:
+    """The folder counts: the Pythons of all virtual environments are links to the same file, under several names."""
+    folder, _ = os.path.split(command[0])
+    return (os.path.realpath(folder), os.path.realpath(command[0]), *command[1:])
+
+
+def _python(command: Sequence[str]) -> str:
+    return " ".join(command).removesuffix(" -s")
+
+
+def unequal_settings(held: PoolSettings | None, wanted: PoolSettings) -> list[str]:
+    """Each setting that was decided when the pool was launched and that the config has otherwise."""
+    if held is None:
+        return []
+    return [
+        f"{section}.{name} from {_as_in_yaml(getattr(held, name))} to {_as_in_yaml(getattr(wanted, name))}"
+        for section, name in _SETTINGS
+        if getattr(held, name) != getattr(wanted, name)
+    ]
+
+
+def _as_in_yaml(value: str | bool | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+_SETTINGS = (
+    ("pool", "transport"),
+    ("pool", "load_in_parallel"),
+    ("scheduler", "job_timeout_seconds"),
+    ("scheduler", "load_timeout_seconds"),
+)
 
 
 def without_model(status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> set[str]:
@@ -63,13 +112,13 @@ def _has_failed(worker: m.WorkerStatus) -> bool:
     return worker.alive and worker.state is not None and worker.state.phase == "failed"
 
 
-def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
-    """Whether the worker has the run's model loaded and can work."""
+def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec], commands: Commands) -> bool:
+    """Whether the worker has the run's model loaded, in the right Python, and can work."""
     state = worker.state
     ready = worker.alive and worker.endpoint is not None and state is not None and state.phase == "ready"
     if not ready or state is None or state.model is None or state.stale:
         return False
-    return state.model.spec == specs.get(worker.role)
+    return state.model.spec == specs.get(worker.role) and same_python(worker.command, commands[worker.role])
 
 
 def in_the_way(worker: m.WorkerStatus, status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:

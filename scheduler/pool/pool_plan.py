@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
+
+import msgspec
 import psutil
 
 from protocol import messages as m
-from protocol.plan import PoolPlan, WorkerPlan
+from protocol.plan import PoolPlan, PoolSettings, WorkerPlan
+from protocol.pool import PoolCard
 from scheduler.config.checks.model_lookup import weight_bytes
 from scheduler.config.document import Config
 from scheduler.config.interpreters import worker_command
 from scheduler.config.layout import Layout
 from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
+from scheduler.pool.client import PoolUnavailableError
+from scheduler.pool.matching import unequal_settings
 from scheduler.pool.residency import off_device
+
+
+class PoolDiffersError(PoolUnavailableError):
+    """The pool was launched with other settings than the config has."""
 
 
 def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
@@ -37,18 +47,35 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
         )
         for number, device in enumerate(devices)
     ]
-    times = config.scheduler
     return PoolPlan(
         name=config.pool_name,
         workers=workers,
+        keep=keep,
+        heartbeat_seconds=config.scheduler.heartbeat_seconds,
+        dead_after_seconds=config.scheduler.dead_after_seconds,
+        **msgspec.structs.asdict(pool_settings(config)),
+    )
+
+
+def pool_settings(config: Config) -> PoolSettings:
+    """Return what the config decides for a pool's whole life."""
+    return PoolSettings(
         transport=config.pool.transport,
         load_in_parallel=config.pool.load_in_parallel,
-        keep=keep,
-        heartbeat_seconds=times.heartbeat_seconds,
-        dead_after_seconds=times.dead_after_seconds,
-        job_timeout_seconds=times.job_timeout_seconds,
-        load_timeout_seconds=times.load_timeout_seconds,
+        job_timeout_seconds=config.scheduler.job_timeout_seconds,
+        load_timeout_seconds=config.scheduler.load_timeout_seconds,
     )
+
+
+def refuse_unequal(name: str, card: PoolCard | None, config: Config) -> None:
+    """Raise ``PoolDiffersError`` if the pool was launched with other settings than the config has."""
+    unequal = unequal_settings(card.settings, pool_settings(config)) if card is not None else []
+    if unequal:
+        stop = shlex.join(["warmbench", "workers", "stop", "--config", str(config.path), "--pool", name])
+        raise PoolDiffersError(
+            f"pool {name} is up with other settings, which only a new launch changes: {', '.join(unequal)}. Make them "
+            f"equal, or end the pool first: {stop}"
+        )
 
 
 def _away(config: Config, layout: Layout) -> m.Residency:

@@ -21,7 +21,8 @@ class RunSettings:
     """Times in seconds; ``max_failures`` counts pairs, None is no limit.
 
     ``devices`` and ``swap`` are what the config asks for; a pool that is up may have other devices, which then decide
-    on ``swap`` if ``swap_if_shared``. ``devices`` and ``specs`` have only the roles that the run needs.
+    on ``swap`` if ``swap_if_shared``. ``devices``, ``specs`` and ``commands`` (which run Python in the workers'
+    environments) have only the roles that the run needs.
     """
 
     run: str
@@ -33,3 +34,4 @@ class RunSettings:
     dead_after_seconds: float
     max_failures: int | None
     specs: Mapping[m.Role, m.ModelSpec]
+    commands: Mapping[m.Role, list[str]]

@@ -124,7 +124,7 @@ class Tenancy:
         return bool(self._late_mismatches(status))
 
     def _late_mismatches(self, status: m.PoolStatus) -> list[Mismatch]:
-        found = mismatches(status, self._settings.specs, self._again)
+        found = mismatches(status, self._settings.specs, self._settings.commands, self._again)
         return [mismatch for mismatch in found if not self._crew.begun(mismatch.role)]
 
     def _request_lease(self, mode: m.LeaseMode) -> None:
@@ -153,14 +153,14 @@ class Tenancy:
 
     def _load_in_place(self, status: m.PoolStatus, epoch: int) -> None:
         """Have wrong models replaced, each once and only before its role has begun."""
-        late = self._late_mismatches(status)
-        for role, spec in self._settings.specs.items():
-            wrong = {one.worker_id: one.why for one in late if one.role == role and one.worker_id not in self._reloaded}
-            self._reloaded.update(wrong)
-            for worker_id, why in wrong.items():
-                log.info("%s: loading the run's model in place: %s", worker_id, why)
-            if wrong:
-                self._pool.reload(list(wrong), spec, epoch)
+        for one in self._late_mismatches(status):
+            if one.worker_id in self._reloaded:
+                continue
+            self._reloaded.add(one.worker_id)
+            how = "starting it anew for this run" if one.anew else "loading the run's model in place"
+            log.info("%s: %s: %s", one.worker_id, how, one.why)
+            command = self._settings.commands[one.role] if one.anew else None
+            self._pool.reload([one.worker_id], self._settings.specs[one.role], epoch, command)
 
     def _on_status(self, status: m.PoolStatus) -> None:
         for line in self._watch.update(status):

@@ -75,6 +75,7 @@ class Loop:
             context,
             run=settings.run,
             specs=settings.specs,
+            commands=settings.commands,
             heartbeat_seconds=settings.heartbeat_seconds,
             dead_after_seconds=settings.dead_after_seconds,
             on_message=self._on_message,

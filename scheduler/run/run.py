@@ -20,9 +20,11 @@ from scheduler.base.interrupts import Interrupts
 from scheduler.base.stages import ROLES
 from scheduler.base.text import counted, format_duration
 from scheduler.benchmark.units import EditUnit
+from scheduler.config.interpreters import worker_command
+from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
-from scheduler.pool.pool_plan import pool_plan
+from scheduler.pool.pool_plan import pool_plan, refuse_unequal
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.report.build import build_report
 from scheduler.report.model import Report
@@ -224,6 +226,7 @@ class Run:
                 log.info("%s", notice)
             card = launch(folder, plan)
         else:
+            refuse_unequal(name, card, self._config)
             log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))
         return PoolClient(context, name, folder, card, self._wire_id, attached=not launched)
 
@@ -240,6 +243,10 @@ class Run:
         stages = self._stages
         devices: dict[Role, tuple[str, ...]] = {"editor": self._layout.editors, "reward": self._layout.rewards}
         specs: dict[Role, ModelSpec] = {"editor": editor_spec(self._config), "reward": reward_spec(self._config)}
+        sections: dict[Role, ModelSection] = {
+            "editor": self._config.diffusion_model,
+            "reward": self._config.reward_model,
+        }
         return RunSettings(
             run=self._wire_id,
             swap=self._layout.residency == "swap",
@@ -251,6 +258,7 @@ class Run:
             dead_after_seconds=times.dead_after_seconds,
             max_failures=limit,
             specs={role: specs[role] for role in map(ROLES.__getitem__, stages)},
+            commands={role: worker_command(sections[role]) for role in map(ROLES.__getitem__, stages)},
         )
 
     # -- the reports

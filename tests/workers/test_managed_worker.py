@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import zmq
 
@@ -129,3 +130,22 @@ def test_a_worker_that_ended_with_a_reason_is_reported_with_it_and_its_next_life
     assert "editor-0 died (SIGKILL: RuntimeError: CUDA error: device-side assert triggered): restart in" in caplog.text
     worker.start()
     assert worker.state is None
+
+
+def test_a_worker_is_started_anew_with_another_command_and_that_is_no_death(worker: ManagedWorker) -> None:
+    worker.start()
+    first = worker.incarnation
+    other = [*SILENT, "other"]
+    worker.reload(msgspec.structs.replace(worker.plan.spec, name="new"), 3, other)
+    assert worker.status().command == other
+
+    def anew() -> bool:
+        worker.update()
+        return worker.incarnation != first
+
+    wait_until(anew)
+    assert worker.alive
+    assert worker.status().spec.name == "new"
+    assert worker.status().exit_code is None
+    pid = worker.status().pid
+    assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3] == b"other"

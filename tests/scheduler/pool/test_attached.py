@@ -10,7 +10,7 @@ import msgspec
 from protocol import messages as m
 from scheduler.pool.matching import has_loaded_since, mismatches, without_model
 from scheduler.pool.watch import PoolWatch
-from tests.scheduler.pool.test_matching import EDITOR, REWARD, SPECS, loaded, pool, worker
+from tests.scheduler.pool.test_matching import COMMANDS, EDITOR, REWARD, SPECS, loaded, pool, worker
 
 OTHER = msgspec.structs.replace(EDITOR, name="/models/other")
 
@@ -80,7 +80,7 @@ def test_a_death_is_reported_once_for_each_life_with_its_reason() -> None:
 def test_a_model_that_no_worker_could_load_before_is_loaded_again() -> None:
     both = pool(failed(EDITOR, "no such file"), worker(REWARD))
     assert without_model(both, SPECS) == {"editor-0"}
-    (mismatch,) = mismatches(both, SPECS, {"editor-0"})
+    (mismatch,) = mismatches(both, SPECS, COMMANDS, {"editor-0"})
     assert (mismatch.worker_id, mismatch.why) == ("editor-0", "it could not be loaded before")
     watch = PoolWatch(SPECS, attached=True)
     watch.update(both)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import msgspec
 
 from protocol import messages as m
-from scheduler.pool.matching import away_from_device, devices, in_the_way, mismatches, shares_devices, usable
+from protocol.plan import PoolSettings
+from scheduler.pool.matching import (
+    away_from_device,
+    devices,
+    in_the_way,
+    mismatches,
+    same_python,
+    shares_devices,
+    unequal_settings,
+    usable,
+)
 
 EDITOR = m.ModelSpec(role="editor", type="qwen_image_edit", name="/models/a", params={"dtype": "bfloat16"})
 REWARD = m.ModelSpec(role="reward", type="qwen3_vl", name="/models/r")
 SPECS: dict[m.Role, m.ModelSpec] = {"editor": EDITOR, "reward": REWARD}
+COMMANDS: dict[m.Role, list[str]] = {"editor": ["/v/bin/python"], "reward": ["/r/bin/python", "-s"]}
 
 
 def loaded(spec: m.ModelSpec, **fields: object) -> m.WorkerState:
@@ -26,6 +40,7 @@ def worker(spec: m.ModelSpec, device: str = "cpu", **fields: object) -> m.Worker
         pid=1,
         alive=True,
         spec=spec,
+        command=COMMANDS[spec.role],
         incarnation="i",
         endpoint="ipc:///tmp/x",
         log="log",
@@ -42,12 +57,12 @@ def pool(*workers: m.WorkerStatus) -> m.PoolStatus:
 
 
 def test_a_pool_with_the_runs_models_matches() -> None:
-    assert mismatches(pool(worker(EDITOR), worker(REWARD)), SPECS) == []
+    assert mismatches(pool(worker(EDITOR), worker(REWARD)), SPECS, COMMANDS) == []
 
 
 def test_each_parameter_that_differs_is_named() -> None:
     other = m.ModelSpec(role="editor", type="qwen_image_edit", name="/models/b", params={"dtype": "float32"})
-    (found,) = mismatches(pool(worker(other), worker(REWARD)), SPECS)
+    (found,) = mismatches(pool(worker(other), worker(REWARD)), SPECS, COMMANDS)
     assert found.worker_id == "editor-0"
     assert found.why == "model_name from '/models/b' to '/models/a', dtype from 'float32' to 'bfloat16'"
 
@@ -55,22 +70,22 @@ def test_each_parameter_that_differs_is_named() -> None:
 def test_a_worker_that_is_about_to_load_the_right_model_matches_but_is_not_usable() -> None:
     old = msgspec.structs.replace(EDITOR, name="/models/old")
     changing = worker(EDITOR, state=loaded(old, phase="loading"))
-    assert mismatches(pool(changing), SPECS) == []
-    assert not usable(changing, SPECS)
+    assert mismatches(pool(changing), SPECS, COMMANDS) == []
+    assert not usable(changing, SPECS, COMMANDS)
 
 
 def test_files_that_changed_since_are_a_mismatch() -> None:
     stale = worker(EDITOR, state=loaded(EDITOR, stale=True))
-    assert "have changed" in mismatches(pool(stale), SPECS)[0].why
-    assert not usable(stale, SPECS)
+    assert "have changed" in mismatches(pool(stale), SPECS, COMMANDS)[0].why
+    assert not usable(stale, SPECS, COMMANDS)
 
 
 def test_usable_is_who_lives_and_has_the_model_ready() -> None:
-    assert usable(worker(EDITOR), SPECS)
-    assert not usable(worker(EDITOR, alive=False), SPECS)
-    assert not usable(worker(EDITOR, endpoint=None), SPECS)
-    assert not usable(worker(EDITOR, state=None), SPECS)
-    assert not usable(worker(EDITOR, state=loaded(EDITOR, phase="failed", model=None)), SPECS)
+    assert usable(worker(EDITOR), SPECS, COMMANDS)
+    assert not usable(worker(EDITOR, alive=False), SPECS, COMMANDS)
+    assert not usable(worker(EDITOR, endpoint=None), SPECS, COMMANDS)
+    assert not usable(worker(EDITOR, state=None), SPECS, COMMANDS)
+    assert not usable(worker(EDITOR, state=loaded(EDITOR, phase="failed", model=None)), SPECS, COMMANDS)
 
 
 def test_devices_are_shared_only_if_they_are_the_same_gpu() -> None:
@@ -98,3 +113,49 @@ def test_a_model_is_in_the_way_where_it_shares_a_gpu_with_the_role_that_works() 
     assert not in_the_way(dead, pool(dead, reward), alone)
     loading = worker(EDITOR, "cuda:0", state=loaded(EDITOR, phase="loading"))
     assert not in_the_way(loading, pool(loading, reward), alone)
+
+
+# -- what was decided when the pool was launched
+
+
+def test_a_worker_in_another_python_is_started_anew() -> None:
+    old = worker(REWARD, command=["/old/bin/python", "-s"])
+    (found,) = mismatches(pool(worker(EDITOR), old), SPECS, COMMANDS)
+    assert (found.worker_id, found.anew) == ("reward-0", True)
+    assert found.why == "Python from '/old/bin/python' to '/r/bin/python'"
+    assert not usable(old, SPECS, COMMANDS)
+
+
+def test_the_pythons_of_two_virtual_environments_differ_and_two_names_of_one_do_not(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+        for link in ("python", "python3"):
+            (tmp_path / name / "bin" / link).symlink_to(sys.executable)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    first, second, other, linked = (str(tmp_path / path) for path in PYTHONS)
+    assert same_python([first, "-s"], [second, "-s"])
+    assert same_python([first, "-s"], [linked, "-s"])
+    assert not same_python([first, "-s"], [other, "-s"])
+    assert not same_python(["/c/conda", "run", "-n", "x"], ["/c/conda", "run", "-n", "y"])
+
+
+PYTHONS = ("a/bin/python", "a/bin/python3", "b/bin/python", "link/bin/python")
+
+
+def test_models_without_an_environment_of_their_own_take_the_python_of_the_pool() -> None:
+    assert same_python(["/launcher/bin/python"], ["/run/bin/python"])
+    assert not same_python(["/launcher/bin/python"], ["/own/bin/python", "-s"])
+    assert not same_python(["/own/bin/python", "-s"], ["/run/bin/python"])
+
+
+def test_each_setting_that_only_a_launch_decides_is_compared() -> None:
+    held = PoolSettings(transport="ipc", load_in_parallel=False, job_timeout_seconds=600.0, load_timeout_seconds=1800.0)
+    assert unequal_settings(held, held) == []
+    wanted = PoolSettings(transport="tcp", load_in_parallel=True, job_timeout_seconds=900.0, load_timeout_seconds=0.5)
+    assert unequal_settings(held, wanted) == [
+        "pool.transport from ipc to tcp",
+        "pool.load_in_parallel from false to true",
+        "scheduler.job_timeout_seconds from 600 to 900",
+        "scheduler.load_timeout_seconds from 1800 to 0.5",
+    ]
+    assert len(PoolSettings.__struct_fields__) == 4, "another field is to be compared as well"
