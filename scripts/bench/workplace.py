@@ -38,7 +38,6 @@ class Workplace(Place):
         super().__init__()
         self.folder = self.root
         self.environment |= {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-        self.environment.pop("CUDA_VISIBLE_DEVICES", None)
         self._runs = 0
         self._sessions: list[int] = []
 
@@ -158,6 +157,8 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _model(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's section: simulated, unless ``params`` names a ``type``."""
+    """A model's section: simulated, unless ``params`` names a ``type`` or a ``class_path``."""
     own = dict(params)
+    if "class_path" in own:
+        return {"class_path": own.pop("class_path"), "params": own}
     return {"type": own.pop("type", "simulated"), "params": own}

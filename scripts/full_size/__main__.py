@@ -1,6 +1,6 @@
-"""``python -m scripts.full_size --models DIR``: builds the models once, measures, and prints a table.
+"""``python -m scripts.full_size --models DIR...``: builds the models once, measures, and prints a table.
 
-If a call has not enough time, the next one with the same folder continues.
+If a call has not enough time, the next one with the same folders continues.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import json
+import shutil
 import signal
 import sys
 import time
@@ -17,16 +19,27 @@ from typing import Any
 
 from scheduler.commands.arguments import positive
 from scripts.bench.results import machine, raw_file
-from scripts.full_size.architectures import SIZES
+from scripts.full_size.architectures import SIZES, Size, architecture
+from scripts.full_size.budget import EditTimes, TooLittleSpaceError, choose_folders
+from scripts.full_size.build import model_bytes
 from scripts.full_size.gpu import gpu_name, versions, watched
 from scripts.full_size.jobs import OutOfTimeError
-from scripts.full_size.results import Record, Write, append_record, latest, markdown_table, read_records, status_of
+from scripts.full_size.results import (
+    Record,
+    Write,
+    append_record,
+    is_figure,
+    latest,
+    markdown_table,
+    read_records,
+    status_of,
+)
 from scripts.full_size.suite import GROUPS, MEASURES, SuiteOptions, is_built
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 _STATE = "measured.jsonl"
 _FULL_BATCHES, _TINY_BATCHES = (1, 2, 4, 8, 16), (1, 2)
-_FULL_STEPS, _TINY_STEPS = 50, 2
+_FULL_STEPS, _TINY_STEPS = 10, 2
 _FULL_TOKENS, _TINY_TOKENS = 128, 4
 _FULL_PAIRS, _TINY_PAIRS = 3, 2
 
@@ -37,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0 even if single measurements failed: their rows say so.
     """
     parsed = _parser().parse_args(arguments)
-    options = _suite_options(parsed)
-    for folder in (options.models, options.reward_models):
-        folder.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    state = options.models / _STATE
+    try:
+        options = _suite_options(parsed)
+    except TooLittleSpaceError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+    state = options.state / _STATE
     machine_is = {**gpu_name(options.device), **versions()}
     names = [name for name in MEASURES if name in _chosen(parsed.only)]
     try:
@@ -83,13 +98,18 @@ def _measure(name: str, options: SuiteOptions, machine_is: Mapping[str, Any], st
     if lacking := [role for role in measure.needs if not is_built(options, role)]:
         say("failed", message=f"the {lacking[0]} is not built: run --only build-{lacking[0]}")
         return
-    plain = latest(read_records(state), "edit", _conditions("edit", options, machine_is))
-    beside = next((float(row["seconds_per_edit"]) for row in plain if "seconds_per_edit" in row), None)
+    earlier = read_records(state)
+    plain = latest(earlier, "edit", _conditions("edit", options, machine_is))
+    known = dataclasses.replace(
+        options,
+        times=_times(plain) if measure.by_steps else None,
+        measured=[row["what"] for row in latest(earlier, name, conditions) if is_figure(row)],
+    )
     say("begun")
     started = time.monotonic()
     with watched(options.device) as watch:
         try:
-            for row in measure.run(dataclasses.replace(options, beside=beside)):
+            for row in measure.run(known):
                 say("figure", **row)
             ended: dict[str, Any] = {"status": "done"}
         except OutOfTimeError as error:
@@ -101,6 +121,14 @@ def _measure(name: str, options: SuiteOptions, machine_is: Mapping[str, Any], st
     if "gpu_memory_peak_gb" in peak:
         say("figure", what=f"{name}: peak GPU memory", figure=f"{peak['gpu_memory_peak_gb']:.1f} GB", **peak)
     say(**ended, wall_seconds=seconds)
+
+
+def _times(records: Sequence[Record]) -> EditTimes | None:
+    """The times of the last edits without optimizations."""
+    for row in records:
+        if "seconds_per_edit" in row:
+            return EditTimes(row["start_seconds"], row["first_edit_seconds"], row["seconds_per_edit"])
+    return None
 
 
 def _in_order(
@@ -141,6 +169,8 @@ def _chosen(only: Sequence[str] | None) -> set[str]:
 
 def _suite_options(parsed: argparse.Namespace) -> SuiteOptions:
     full = parsed.size == "full"
+    state = parsed.output_dir.absolute()
+    state.mkdir(parents=True, exist_ok=True)
     return SuiteOptions(
         size=parsed.size,
         layers=parsed.layers,
@@ -149,14 +179,35 @@ def _suite_options(parsed: argparse.Namespace) -> SuiteOptions:
         tokens=_FULL_TOKENS if full else _TINY_TOKENS,
         batches=_FULL_BATCHES if full else _TINY_BATCHES,
         device=parsed.device or ("cuda:0" if full else "cpu"),
-        models=parsed.models.absolute(),
-        reward_models=(parsed.reward_models or parsed.models).absolute(),
+        folders=_folders(parsed.size, parsed.layers, [path.absolute() for path in parsed.models]),
+        state=state,
         until=time.time() + 60 * parsed.minutes,
     )
 
 
+def _folders(size: Size, layers: int | None, places: Sequence[Path]) -> dict[str, Path]:
+    """The folder of each model, named by its size: where it is, or was begun, else where there is space.
+
+    Raises:
+        TooLittleSpaceError: there is too little space in all places.
+    """
+    depth = "" if layers is None else f"-{layers}"
+    names = {role: f"{role}-{size}{depth}" for role in ("editor", "reward")}
+    folders: dict[str, Path] = {}
+    free: dict[int, tuple[Path, int]] = {}
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        folders |= {role: place / name for role, name in names.items() if (place / name).exists()}
+        free.setdefault(place.stat().st_dev, (place, shutil.disk_usage(place).free))
+    if missing := names.keys() - folders:
+        sizes = {role: size for role, size in model_bytes(architecture(size, layers)).items() if role in missing}
+        chosen = choose_folders(sizes, dict(free.values()))
+        folders |= {role: place / names[role] for role, place in chosen.items()}
+    return folders
+
+
 def _plain(parsed: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in parsed.items()}
+    return json.loads(json.dumps(dict(parsed), default=str))  # type: ignore[no-any-return]
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -165,8 +216,14 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.full_size", description=__doc__)
-    parser.add_argument("--models", type=Path, required=True, help="folder for the models; full size takes 120 GB")
-    parser.add_argument("--reward-models", type=Path, help="another folder for the reward (default: the same)")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR",
+        help="folders for the models: each goes where it has space; the full editor takes 58 GB, the reward 62 GB",
+    )
     parser.add_argument("--size", choices=SIZES, default="full", help="tiny: the same on a CPU, a few MB")
     parser.add_argument("--layers", type=positive, help="limit all models to this many layers")
     parser.add_argument("--steps", type=positive, help=f"denoising steps (default {_FULL_STEPS})")
@@ -175,7 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=9.0, help="time limit of this call (default 9)")
     parser.add_argument("--only", action="append", choices=[*GROUPS, *MEASURES], help="only this; may be repeated")
     parser.add_argument("--again", action="store_true", help="repeat measurements that are done")
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs/full-size"), help="folder for raw figures")
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=Path("outputs/full-size"),
+        help="folder for figures",
+    )
     return parser
 
 

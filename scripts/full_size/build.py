@@ -13,8 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from scripts.full_size.architectures import Architecture, architecture, with_token_ids
+from scripts.full_size.budget import TooLittleSpaceError
 from scripts.full_size.jobs import OutOfTimeError, work_on_job
-from scripts.full_size.weights import Shape, missing_bytes, plan_shards, shard_names, write_shard, write_weights
+from scripts.full_size.weights import (
+    Shape,
+    missing_bytes,
+    plan_shards,
+    shard_names,
+    total_bytes,
+    write_shard,
+    write_weights,
+)
 from scripts.tiny_models.editor import COMPONENTS
 from scripts.tiny_models.tokenizer import CHAT_TEMPLATE, save_tokenizer
 
@@ -45,10 +54,6 @@ _SCHEDULER = {
 
 Stems = dict[str, tuple[dict[str, Shape], str]]
 """Sub-folder to its weights and the stem of their files."""
-
-
-class TooLittleSpaceError(Exception):
-    """The weights do not fit on the disk."""
 
 
 def build_editor(folder: Path, parts: Architecture, device: str, between: Callable[[], None]) -> None:
@@ -125,6 +130,13 @@ def editor_weights(folder: Path) -> Stems:
     return weights
 
 
+def model_bytes(parts: Architecture) -> dict[str, int]:
+    """The bytes of all weights of the editor and of the reward."""
+    editor = {"transformer": parts.transformer, "text_encoder": parts.text_encoder, "vae": parts.vae}
+    shapes = [meta_shapes(COMPONENTS[name][1], config) for name, config in editor.items()]
+    return {"editor": sum(map(total_bytes, shapes)), "reward": total_bytes(reward_weights(parts.reward))}
+
+
 def reward_weights(config: Mapping[str, Any]) -> dict[str, Shape]:
     """The weights of a Qwen3-VL mixture of experts, as in published checkpoints.
 
@@ -172,7 +184,7 @@ def check_space(folder: Path, needed: int) -> None:
     if needed > free:
         raise TooLittleSpaceError(
             f"{folder} needs {needed / _GB:.1f} GB more, and there are {free / _GB:.1f} GB free: give another folder"
-            " with --models (or --reward-models), or limit the models' depth with --layers"
+            " with --models, or limit the models' depth with --layers"
         )
 
 

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scheduler.config.devices import visible_gpus
+from scheduler.config.layout import Gpu
+
 _EVERY_SECONDS = 0.2
 _LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "triton")
 
@@ -15,8 +18,8 @@ _LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "triton")
 class GpuWatch:
     """Measures the whole GPU's peak memory, and the mean share of time in which it was busy."""
 
-    def __init__(self, index: int | None) -> None:
-        self._index = index
+    def __init__(self, uuid: str | None) -> None:
+        self._uuid = uuid
         self._memory: list[int] = []
         self._busy: list[int] = []
         self._over = threading.Event()
@@ -39,7 +42,7 @@ class GpuWatch:
         except pynvml.NVMLError:
             return
         try:
-            handle = pynvml.nvmlDeviceGetHandleByIndex(self._index)
+            handle = pynvml.nvmlDeviceGetHandleByUUID(self._uuid)
             while not self._over.is_set():
                 self._memory.append(int(pynvml.nvmlDeviceGetMemoryInfo(handle).used))
                 try:
@@ -60,8 +63,9 @@ class GpuWatch:
 @contextlib.contextmanager
 def watched(device: str) -> Iterator[GpuWatch]:
     """Watch the GPU while the block runs; do nothing for a CPU."""
-    watch = GpuWatch(gpu_index(device))
-    if gpu_index(device) is None:
+    gpu = gpu_of(device)
+    watch = GpuWatch(gpu and gpu.uuid)
+    if gpu is None:
         yield watch
         return
     thread = threading.Thread(target=watch.watch, daemon=True)
@@ -73,35 +77,27 @@ def watched(device: str) -> Iterator[GpuWatch]:
         thread.join()
 
 
-def gpu_index(device: str) -> int | None:
-    """The GPU's index (``cuda`` is the first one); None for a CPU."""
+def gpu_of(device: str) -> Gpu | None:
+    """The GPU that CUDA calls so (``cuda`` is the first visible one); None for a CPU, or without such a GPU."""
     if not device.startswith("cuda"):
         return None
-    return int(device.partition(":")[2] or 0)
+    index = int(device.partition(":")[2] or 0)
+    return next((gpu for gpu in visible_gpus() if gpu.index == index), None)
 
 
 def gpu_name(device: str) -> Mapping[str, Any]:
     """The GPU's name, memory and driver; empty without a GPU."""
     import pynvml
 
-    index = gpu_index(device)
-    if index is None:
+    gpu = gpu_of(device)
+    if gpu is None:
         return {}
+    pynvml.nvmlInit()
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return {}
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        return {
-            "gpu": _text(pynvml.nvmlDeviceGetName(handle)),
-            "gpu_memory_gb": round(pynvml.nvmlDeviceGetMemoryInfo(handle).total / 1e9, 1),
-            "driver": _text(pynvml.nvmlSystemGetDriverVersion()),
-        }
-    except pynvml.NVMLError:
-        return {}
+        driver = pynvml.nvmlSystemGetDriverVersion()
     finally:
         pynvml.nvmlShutdown()
+    return {"gpu": gpu.name, "gpu_memory_gb": round(gpu.memory_bytes / 1e9, 1), "driver": str(driver)}
 
 
 def versions() -> dict[str, str]:
@@ -111,7 +107,3 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[library] = importlib.metadata.version(library)
     return versions
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -11,14 +11,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _ROOT = Path(__file__).resolve().parents[2]
 _EXIT_OUT_OF_TIME = 75
 _TAIL_LINES = 15
+_POLL_SECONDS = 0.1
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -32,24 +35,26 @@ class JobError(Exception):
 
 
 def run_job(folder: Path, module: str, job: Mapping[str, Any], seconds: float) -> Iterator[dict[str, Any]]:
-    """Run ``python -m module JOB`` and yield its results when it has ended.
+    """Run ``python -m module JOB`` and yield each result as soon as it is written.
 
     Raises:
         OutOfTimeError: it took longer than ``seconds``, or ran out of time itself.
         JobError: it failed; with the end of its output.
     """
-    path = folder / "job.json"
+    path, log = folder / "job.json", folder / "job.log"
     path.write_text(json.dumps(job), encoding="utf-8")
-    code = _run([sys.executable, "-m", module, str(path)], folder / "job.log", seconds)
-    rows = _rows_of(path)
-    if rows.exists():
-        for line in rows.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                yield json.loads(line)
+    until = time.monotonic() + seconds
+    with _process([sys.executable, "-m", module, str(path)], log) as process:
+        _rows_of(path).touch()
+        with _rows_of(path).open("rb") as rows:
+            while _is_running(process, until):
+                yield from _new_rows(rows)
+            code = process.poll()
+            yield from _new_rows(rows)
     if code is None or code == _EXIT_OUT_OF_TIME:
         raise OutOfTimeError("there was not enough time")
     if code:
-        end = (folder / "job.log").read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
+        end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
         ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise JobError("\n".join([f"`python -m {module}` {ended}:", *end]))
 
@@ -73,8 +78,9 @@ def work_on_job(work: Callable[[dict[str, Any], Report], None]) -> None:
             sys.exit(1)
 
 
-def _run(command: list[str], log: Path, seconds: float) -> int | None:
-    """The exit code, or None if it had to be killed."""
+@contextmanager
+def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed if the block ends before it."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,
@@ -85,14 +91,28 @@ def _run(command: list[str], log: Path, seconds: float) -> int | None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _is_running(process: subprocess.Popen[bytes], until: float) -> bool:
+    """Wait for a moment; whether the process is still running and has time left."""
+    try:
+        process.wait(_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return time.monotonic() < until
+    return False
+
+
+def _new_rows(rows: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The complete lines that were written since the last call."""
+    while (line := rows.readline()).endswith(b"\n"):
+        yield json.loads(line)
+    rows.seek(-len(line), os.SEEK_CUR)
 
 
 def _rows_of(job: Path) -> Path:

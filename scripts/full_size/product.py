@@ -8,6 +8,7 @@ import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scripts.bench.pictures import write_benchmark
@@ -71,23 +72,38 @@ def run_edits(
 ) -> dict[str, Any]:
     """Edit ``pairs`` pairs on a new pool, with a reward that takes no time, and summarize the ledger.
 
+    If the time ends, the edits that were made by then count; ``complete`` says so.
+
     Raises:
         BenchError: the run failed.
-        OutOfTimeError: it took longer than ``seconds``.
+        OutOfTimeError: no edit was made in ``seconds``.
     """
     data = write_benchmark(place.folder / "pairs.json", categories=1, pairs=pairs, size=editor["height"])
     sections = {"scheduler": {"residency": "resident"}, "evaluation": {"samples_per_pair": samples}}
     active = place.start_run(data.path, pool=POOL, editor=editor, reward=_NO_REWARD, sections=sections)
-    run = finished(active, seconds)
-    edits = edits_of(run.of("edited"))
-    performance = run.report["performance"]["edit"]
+    try:
+        run = finished(active, seconds)
+    except OutOfTimeError:
+        rows = [row for row in active.rows() if row["event"] == "edited"]
+        if not rows:
+            raise
+        return {"complete": False, **_figures(rows, active.launched)}
     return {
+        "complete": True,
+        **_figures(run.of("edited"), run.launched),
+        "efficiency": run.report["performance"]["edit"]["efficiency"],
+        "load_seconds": _load_seconds(run),
+    }
+
+
+def _figures(rows: Sequence[Mapping[str, Any]], launched: float) -> dict[str, Any]:
+    edits = edits_of(rows)
+    return {
+        "start_seconds": min(float(row["started"]) for row in rows) - launched,
         "seconds_per_edit": edits.seconds,
         "first_edit_seconds": edits.first,
         "edit_seconds": list(edits.others),
         "gap_seconds": list(edits.gaps),
-        "efficiency": performance["efficiency"],
-        "load_seconds": _load_seconds(run),
     }
 
 
@@ -112,6 +128,21 @@ def run_switch(
         "model_switch_seconds": performance["model_switch_seconds"],
         "load_seconds": _load_seconds(run),
     }
+
+
+def run_on(place: Workplace, editor: Mapping[str, Any], *, pairs: int, seconds: float) -> float:
+    """Edit ``pairs`` pairs with a worker that dies at its first one, and return the seconds until that pair is done.
+
+    Raises:
+        BenchError: not every pair was edited.
+        OutOfTimeError: it took longer than ``seconds``.
+    """
+    data = write_benchmark(place.folder / "pairs.json", categories=1, pairs=pairs, size=64)
+    sections = {"scheduler": {"residency": "resident"}}
+    run = finished(place.start_run(data.path, pool=POOL, editor=editor, reward=_NO_REWARD, sections=sections), seconds)
+    (again,) = [row for row in run.of("edited") if row["attempt"] > 1]
+    broken = Path(editor["marker"]).stat().st_mtime
+    return float(again["finished"]) - broken
 
 
 def finished(run: ActiveRun, seconds: float) -> FinishedRun:

@@ -37,6 +37,8 @@ def measure_rates(job: Mapping[str, Any], report: Report) -> None:
         for size in job["batches"]:
             parameters = {"scoring": scoring, "batch_size": size, "max_new_tokens": job["tokens"]}
             what = f"reward, `{scoring}`, batches of {size}"
+            if what in job["measured"]:
+                continue
             try:
                 rate = _rate(model, requests[:size], parameters, job)
             except Exception as error:  # noqa: BLE001 - the next one may work

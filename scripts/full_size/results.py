@@ -29,15 +29,24 @@ def append_record(path: Path, record: Record) -> None:
 
 
 def latest(records: Sequence[Record], measure: str, conditions: Mapping[str, Any]) -> list[Record]:
-    """The records of the last time that this was measured under these conditions; none if it never was."""
+    """The records of the last time that this was measured under these conditions; none if it never was.
+
+    Figures of a measurement that was cut off stay until there are newer ones.
+    """
     last: list[Record] = []
     for record in records:
         if record["measure"] != measure or any(record.get(key) != value for key, value in conditions.items()):
             continue
         if record["status"] == "begun":
-            last = []
+            last = [] if status_of(last) == "done" else [row for row in last if is_figure(row)]
+        last = [row for row in last if row.get("what") is None or row["what"] != record.get("what")]
         last.append(record)
     return last
+
+
+def is_figure(record: Record) -> bool:
+    """Whether it is a figure, and no error."""
+    return record["status"] == "figure" and "error" not in record
 
 
 def status_of(records: Sequence[Record]) -> Status | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +15,25 @@ import psutil
 from scheduler.pool.residency import off_device
 from scripts.bench.workplace import Workplace, workplace
 from scripts.full_size.architectures import Size, architecture
-from scripts.full_size.jobs import run_job
-from scripts.full_size.product import edit_parameters, editor_section, run_edits, run_switch
+from scripts.full_size.budget import EditTimes, fitting_pairs
+from scripts.full_size.jobs import OutOfTimeError, run_job
+from scripts.full_size.product import edit_parameters, editor_section, run_edits, run_on, run_switch
 from scripts.full_size.rates import SCORINGS
 
 _HASHES = ".fingerprints.json"
 _SWITCH_STEPS = 4
+_COMPILE_SECONDS = 60.0
+_BREAKS = "scripts.full_size.broken_context.BreaksContextOnce"
 _ENTRY = {"editor": "model_index.json", "reward": "config.json"}
 
 
 @dataclass(frozen=True)
 class SuiteOptions:
-    """What to measure, where, and until when (in seconds since the epoch). ``beside`` is the seconds per edit without
-    optimizations, under the same conditions, if known."""
+    """What to measure, where, and until when (in seconds since the epoch).
+
+    ``folders`` are those of the two models, ``state`` is where hashes are kept. ``times`` are those of edits without
+    optimizations, under the same conditions, if known. ``measured``: the figures that an earlier call has made.
+    """
 
     size: Size
     layers: int | None
@@ -36,15 +42,11 @@ class SuiteOptions:
     tokens: int
     batches: Sequence[int]
     device: str
-    models: Path
-    reward_models: Path
+    folders: Mapping[str, Path]
+    state: Path
     until: float
-    beside: float | None = None
-
-    def folder(self, role: str) -> Path:
-        """The folder of this role's model, named by its size."""
-        depth = "" if self.layers is None else f"-{self.layers}"
-        return (self.models if role == "editor" else self.reward_models) / f"{role}-{self.size}{depth}"
+    times: EditTimes | None = None
+    measured: Collection[str] = ()
 
     @property
     def left(self) -> float:
@@ -68,12 +70,12 @@ class Measure:
 
 def is_built(options: SuiteOptions, role: str) -> bool:
     """Whether all of the model's files are there."""
-    return (options.folder(role) / _ENTRY[role]).exists()
+    return (options.folders[role] / _ENTRY[role]).exists()
 
 
 def _build(role: str) -> Callable[[SuiteOptions], Iterator[Row]]:
     def run(options: SuiteOptions) -> Iterator[Row]:
-        job = {"role": role, "folder": str(options.folder(role)), "until": options.until, **_common(options)}
+        job = {"role": role, "folder": str(options.folders[role]), "until": options.until, **_common(options)}
         with workplace() as place:
             yield from run_job(place.new_folder("p"), "scripts.full_size.build", job, options.left)
 
@@ -82,43 +84,61 @@ def _build(role: str) -> Callable[[SuiteOptions], Iterator[Row]]:
 
 def _edit(options: SuiteOptions) -> Iterator[Row]:
     with _place(options) as place:
-        edits = run_edits(place, _editor(options, {}), pairs=options.pairs, samples=1, seconds=options.left)
+        edits = _run_edits(place, options, {})
     what = f"an edit at {_side(options)}, {options.steps} steps, guidance"
     yield {"what": what, "figure": f"{edits['seconds_per_edit']:.2f} s", **edits}
     yield {"what": "the first edit of a worker", "figure": f"{edits['first_edit_seconds']:.2f} s"}
     if edits["gap_seconds"]:
         gaps = edits["gap_seconds"]
         yield {"what": "the device's wait between two edits, the longest", "figure": f"{1000 * max(gaps):.1f} ms"}
-    yield {"what": "efficiency of the edit stage", "figure": f"{edits['efficiency']:.4f}"}
-    yield {"what": "loading, files hashed", "figure": ", ".join(f"{s:.0f} s" for s in edits["load_seconds"].values())}
+    if edits["complete"]:
+        loads = ", ".join(f"{seconds:.0f} s" for seconds in edits["load_seconds"].values())
+        yield {"what": "efficiency of the edit stage", "figure": f"{edits['efficiency']:.4f}"}
+        yield {"what": "loading, files hashed", "figure": loads}
+    _check_complete(edits)
 
 
 def _option(name: str, value: Any) -> Callable[[SuiteOptions], Iterator[Row]]:
     def run(options: SuiteOptions) -> Iterator[Row]:
         samples = 2 if name == "keep_prompt_embeddings" else 1
         with _place(options) as place:
-            editor = _editor(options, {name: value})
-            edits = run_edits(place, editor, pairs=options.pairs, samples=samples, seconds=options.left)
-        seconds = edits["seconds_per_edit"]
-        beside = f", {seconds / options.beside:.3f} of the time without it" if options.beside else ""
+            edits = _run_edits(place, options, {name: value}, samples=samples)
+        seconds, plain = edits["seconds_per_edit"], options.times
+        beside = f", {seconds / plain.each:.3f} of the time without it" if plain else ""
         first = f"; the first {edits['first_edit_seconds']:.1f} s"
         what = f"an edit with `{name}: {str(value).lower()}`, {options.steps} steps"
         if samples > 1:
             what += ", a pair's second sample"
         yield {"what": what, "figure": f"{seconds:.2f} s{beside}{first}", **edits}
+        _check_complete(edits)
 
     return run
 
 
+def _run_edits(
+    place: Workplace, options: SuiteOptions, optimizations: Mapping[str, Any], samples: int = 1
+) -> dict[str, Any]:
+    extra = _COMPILE_SECONDS if "compile_repeated_blocks" in optimizations else 0.0
+    pairs = fitting_pairs(options.pairs, samples, options.left, options.times, extra)
+    editor = _editor(options, optimizations)
+    return run_edits(place, editor, pairs=pairs, samples=samples, seconds=options.left)
+
+
+def _check_complete(edits: Mapping[str, Any]) -> None:
+    if not edits["complete"]:
+        raise OutOfTimeError(f"time for {1 + len(edits['gap_seconds'])} edits only")
+
+
 def _score(options: SuiteOptions) -> Iterator[Row]:
     job = {
-        "folder": str(options.folder("reward")),
+        "folder": str(options.folders["reward"]),
         "scorings": SCORINGS,
         "batches": list(options.batches),
         "tokens": options.tokens,
         "side": architecture(options.size, None).side,
         "repeat": 3,
         "seconds_each": 12.0,
+        "measured": list(options.measured),
         **_common(options),
     }
     with workplace() as place:
@@ -127,7 +147,7 @@ def _score(options: SuiteOptions) -> Iterator[Row]:
 
 def _moves(role: str, kind: str) -> Callable[[SuiteOptions], Iterator[Row]]:
     def run(options: SuiteOptions) -> Iterator[Row]:
-        folder, parts = options.folder(role), architecture(options.size, None)
+        folder, parts = options.folders[role], architecture(options.size, None)
         job = {
             "role": role,
             "type": kind,
@@ -144,11 +164,11 @@ def _moves(role: str, kind: str) -> Callable[[SuiteOptions], Iterator[Row]]:
 
 
 def _switch(options: SuiteOptions) -> Iterator[Row]:
-    sizes = [sum(path.stat().st_size for path in options.folder(role).rglob("*.safetensors")) for role in _ENTRY]
+    sizes = [sum(path.stat().st_size for path in options.folders[role].rglob("*.safetensors")) for role in _ENTRY]
     away = off_device(sizes, psutil.virtual_memory().available)
     reward = {
         "type": "qwen3_vl",
-        "model_name": str(options.folder("reward")),
+        "model_name": str(options.folders["reward"]),
         "device": options.device,
         "dtype": architecture(options.size, None).dtype,
         "scoring": "logits",
@@ -158,6 +178,14 @@ def _switch(options: SuiteOptions) -> Iterator[Row]:
         switch = run_switch(place, editor, reward, pairs=2, seconds=options.left)
     figure = f"{switch['between_stages_seconds']:.1f} s"
     yield {"what": f"the switch of a run, weights move to {away}", "figure": figure, "away": away, **switch}
+
+
+def _context(options: SuiteOptions) -> Iterator[Row]:
+    with _place(options) as place:
+        marker = str(place.folder / "marker")
+        editor = {"class_path": _BREAKS, "marker": marker, "device": options.device, "enable_batch_sync": False}
+        seconds = run_on(place, editor, pairs=3, seconds=options.left)
+    yield {"what": "an assert on the device: a new worker does the pair", "figure": f"{seconds:.1f} s later"}
 
 
 _SWITCHED_ON: Mapping[str, Sequence[Any]] = {
@@ -176,18 +204,19 @@ def _options() -> dict[str, Measure]:
     for option, values in _SWITCHED_ON.items():
         for value in values:
             name = f"option:{option}" if len(values) == 1 else f"option:{option}={value}"
-            measures[name] = Measure(_option(option, value), ["editor"], 120.0, by_steps=True)
+            measures[name] = Measure(_option(option, value), ["editor"], 60.0, by_steps=True)
     return measures
 
 
 MEASURES: Mapping[str, Measure] = {
     "build-editor": Measure(_build("editor"), [], 30.0),
-    "edit": Measure(_edit, ["editor"], 120.0, by_steps=True),
+    "edit": Measure(_edit, ["editor"], 60.0, by_steps=True),
     "build-reward": Measure(_build("reward"), [], 30.0),
-    "score": Measure(_score, ["reward"], 90.0),
-    "moves-editor": Measure(_moves("editor", "qwen_image_edit"), ["editor"], 120.0, by_steps=True),
+    "switch": Measure(_switch, ["editor", "reward"], 120.0),
+    "score": Measure(_score, ["reward"], 60.0),
+    "context": Measure(_context, [], 40.0),
     **_options(),
-    "switch": Measure(_switch, ["editor", "reward"], 150.0),
+    "moves-editor": Measure(_moves("editor", "qwen_image_edit"), ["editor"], 120.0, by_steps=True),
     "moves-reward": Measure(_moves("reward", "qwen3_vl"), ["reward"], 90.0),
 }
 """The most important first."""
@@ -208,7 +237,7 @@ def _common(options: SuiteOptions) -> dict[str, Any]:
 def _editor(options: SuiteOptions, optimizations: Mapping[str, Any]) -> dict[str, Any]:
     parts = architecture(options.size, None)
     return editor_section(
-        str(options.folder("editor")),
+        str(options.folders["editor"]),
         device=options.device,
         dtype=parts.dtype,
         side=parts.side,
@@ -226,7 +255,7 @@ def _side(options: SuiteOptions) -> str:
 def _place(options: SuiteOptions) -> Iterator[Workplace]:
     """A workplace with the cached hashes of files that an earlier one has read."""
     with workplace() as place:
-        kept, here = options.models / _HASHES, place.folder / "home" / _HASHES
+        kept, here = options.state / _HASHES, place.folder / "home" / _HASHES
         if kept.exists():
             shutil.copy(kept, here)
         try:

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from scripts.full_size.__main__ import _in_order, main
+from scripts.full_size.__main__ import _folders, _in_order, main
 from scripts.full_size.architectures import architecture
-from scripts.full_size.build import TooLittleSpaceError, build_reward, check_space, meta_shapes, reward_weights
+from scripts.full_size.budget import EditTimes, TooLittleSpaceError, choose_folders, fitting_pairs
+from scripts.full_size.build import build_reward, check_space, meta_shapes, reward_weights
 from scripts.full_size.gpu import gpu_name, watched
 from scripts.full_size.jobs import JobError, OutOfTimeError, run_job
 from scripts.full_size.product import edits_of
@@ -116,6 +118,7 @@ def test_the_table_shows_figures_failures_and_what_was_not_reached() -> None:
     records: list[dict[str, Any]] = [
         {"measure": "edit", "status": "begun", "steps": 50},
         {"measure": "edit", "status": "figure", "steps": 50, "what": "old", "figure": "1 s"},
+        {"measure": "edit", "status": "done", "steps": 50},
         {"measure": "edit", "status": "begun", "steps": 50},
         {"measure": "edit", "status": "figure", "steps": 50, "what": "an edit", "figure": "2 s"},
         {"measure": "edit", "status": "done", "steps": 50},
@@ -136,6 +139,77 @@ def test_the_table_shows_figures_failures_and_what_was_not_reached() -> None:
         "| score | failed: JobError: it; was killed |",
         "| switch | not reached |",
     ]
+
+
+def test_figures_of_a_measurement_that_was_cut_off_stay_until_there_are_newer_ones() -> None:
+    records: list[dict[str, Any]] = [
+        {"measure": "score", "status": "begun"},
+        {"measure": "score", "status": "figure", "what": "batches of 1", "figure": "1"},
+        {"measure": "score", "status": "figure", "what": "batches of 2", "figure": "2"},
+        {"measure": "score", "status": "figure", "what": "batches of 4", "error": "out of memory"},
+        {"measure": "score", "status": "not reached", "message": "no time"},
+        {"measure": "score", "status": "begun"},
+        {"measure": "score", "status": "figure", "what": "batches of 2", "figure": "3"},
+    ]
+    assert markdown_table({"score": latest(records, "score", {})})[2:] == [
+        "| batches of 1 | 1 |",
+        "| batches of 2 | 3 |",
+        "| score | not reached |",
+    ]
+
+
+def test_a_run_has_as_many_pairs_as_fit_into_the_time() -> None:
+    times = EditTimes(start=40, first=20, each=10)
+    assert fitting_pairs(3, 1, 200, None, 0) == 3
+    assert fitting_pairs(3, 1, 200, times, 0) == 3
+    assert fitting_pairs(3, 1, 1.2 * 75, times, 0) == 2
+    assert fitting_pairs(3, 2, 1.2 * 75, times, 0) == 1
+    with pytest.raises(OutOfTimeError, match="96 s left, about 108 s needed"):
+        fitting_pairs(3, 1, 96, times, 20)
+
+
+def test_each_model_goes_into_a_folder_that_has_space_for_it() -> None:
+    disk, memory = Path("/disk"), Path("/memory")
+    sizes = {"editor": 58, "reward": 62}
+    assert choose_folders(sizes, {disk: 200, memory: 60}) == {"editor": disk, "reward": disk}
+    assert choose_folders(sizes, {disk: 60, memory: 64}) == {"editor": disk, "reward": memory}
+    assert choose_folders(sizes, {memory: 64, disk: 60}) == {"editor": disk, "reward": memory}
+    with pytest.raises(TooLittleSpaceError, match=r"needed are editor .*--models .*--layers"):
+        choose_folders(sizes, {disk: 100, memory: 60})
+
+
+def test_a_model_stays_in_the_folder_where_it_was_begun(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    (second / "reward-tiny").mkdir(parents=True)
+    folders = _folders("tiny", None, [first, second])
+    assert folders == {"editor": first / "editor-tiny", "reward": second / "reward-tiny"}
+
+
+def endless_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The module of a job that reports its process id and never ends."""
+    work = "[report({'pid': os.getpid()}), time.sleep(600)]"
+    imports = "import os, time; from scripts.full_size.jobs import work_on_job"
+    (folder / "endless.py").write_text(f"{imports}\nwork_on_job(lambda job, report: {work})\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return "endless"
+
+
+def test_a_result_is_there_before_its_job_ends_which_is_killed_with_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = run_job(tmp_path, endless_job(tmp_path, monkeypatch), {}, 60)
+    pid = next(rows)["pid"]
+    assert psutil.pid_exists(pid)
+    rows.close()  # type: ignore[attr-defined]  # it is a generator
+    assert not psutil.pid_exists(pid)
+
+
+def test_results_of_a_job_that_ran_out_of_time_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = endless_job(tmp_path, monkeypatch)
+    rows: list[Mapping[str, Any]] = []
+    with pytest.raises(OutOfTimeError):
+        rows.extend(run_job(tmp_path, module, {}, 5.0))
+    assert len(rows) == 1
 
 
 def test_a_hint_is_shown_with_its_error() -> None:
@@ -160,7 +234,7 @@ def run(*arguments: str, models: Path) -> str:
 def test_tiny_models_are_built_and_edit_and_score_on_a_cpu(tmp_path: Path) -> None:
     chosen = [part for name in ("build-editor", "edit", "build-reward", "score") for part in ("--only", name)]
     output = run(*chosen, models=tmp_path)
-    records = read_records(tmp_path / "measured.jsonl")
+    records = read_records(tmp_path / "raw" / "measured.jsonl")
     ended = {record["measure"]: record["status"] for record in records}
     assert ended == dict.fromkeys(("build-editor", "edit", "build-reward", "score"), "done"), output
     figures = [record for record in records if record["status"] == "figure"]
@@ -174,25 +248,36 @@ def test_tiny_models_are_built_and_edit_and_score_on_a_cpu(tmp_path: Path) -> No
         f"reward, `{scoring}`, batches of {size}" for scoring in ("logits", "generate") for size in (1, 2)
     ]
     assert all(record["images_per_second"] > 0 for record in rates), rates
-    (raw,) = (tmp_path / "raw").glob("*.jsonl")
+    (raw,) = (tmp_path / "raw").glob("2*.jsonl")
     assert len(raw.read_text().splitlines()) == len(records) + 1
     assert output.count("| reward, `") == 4
 
     again = run(*chosen, "--only", "moves-reward", "--minutes", "-1", models=tmp_path)
     assert "| moves-reward | not reached |" in again
     assert again.count("| reward, `") == 4
-    assert len(read_records(tmp_path / "measured.jsonl")) == len(records) + 1
+    assert len(read_records(tmp_path / "raw" / "measured.jsonl")) == len(records) + 1
 
 
 def test_new_measurements_come_before_failed_ones_and_done_ones_are_skipped(tmp_path: Path) -> None:
-    options = SuiteOptions("tiny", None, 2, 2, 4, (1,), "cpu", tmp_path, tmp_path, until=0.0)
+    options = SuiteOptions(
+        size="tiny",
+        layers=None,
+        steps=2,
+        pairs=2,
+        tokens=4,
+        batches=(1,),
+        device="cpu",
+        folders={"editor": tmp_path / "editor", "reward": tmp_path / "reward"},
+        state=tmp_path,
+        until=0.0,
+    )
     ended = {"edit": "failed", "score": "done", "switch": "not reached"}
     records = [{"measure": name, "status": status, "steps": 2, **CPU} for name, status in ended.items()]
     names = ["build-editor", "edit", "score", "option:fp8", "switch"]
     assert _in_order(names, options, {}, records, again=False) == ["build-editor", "option:fp8", "switch", "edit"]
     assert _in_order(names, options, {"gpu": "another"}, records, again=False) == names
-    options.folder("editor").mkdir()
-    (options.folder("editor") / "model_index.json").touch()
+    options.folders["editor"].mkdir()
+    (options.folders["editor"] / "model_index.json").touch()
     assert _in_order(names, options, {}, records, again=True) == ["score", "option:fp8", "switch", "edit"]
 
 
