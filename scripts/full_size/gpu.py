@@ -64,7 +64,7 @@ class GpuWatch:
 def watched(device: str) -> Iterator[GpuWatch]:
     """Watch the GPU while the block runs; do nothing for a CPU."""
     gpu = gpu_of(device)
-    watch = GpuWatch(gpu and gpu.uuid)
+    watch = GpuWatch(gpu.uuid if gpu else None)
     if gpu is None:
         yield watch
         return

@@ -175,7 +175,7 @@ def test_each_model_goes_into_a_folder_that_has_space_for_it() -> None:
     assert choose_folders(sizes, {disk: 60, memory: 64}) == {"editor": disk, "reward": memory}
     assert choose_folders(sizes, {memory: 64, disk: 60}) == {"editor": disk, "reward": memory}
     with pytest.raises(TooLittleSpaceError, match=r"needed are editor .*--models .*--layers"):
-        choose_folders(sizes, {disk: 100, memory: 60})
+        choose_folders(sizes, {disk: 61, memory: 60})
 
 
 def test_a_model_stays_in_the_folder_where_it_was_begun(tmp_path: Path) -> None:
@@ -185,19 +185,19 @@ def test_a_model_stays_in_the_folder_where_it_was_begun(tmp_path: Path) -> None:
     assert folders == {"editor": first / "editor-tiny", "reward": second / "reward-tiny"}
 
 
-def endless_job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The module of a job that reports its process id and never ends."""
-    work = "[report({'pid': os.getpid()}), time.sleep(600)]"
-    imports = "import os, time; from scripts.full_size.jobs import work_on_job"
-    (folder / "endless.py").write_text(f"{imports}\nwork_on_job(lambda job, report: {work})\n")
+def job_module(folder: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> str:
+    """A module with a job that reports its process id, then evaluates ``then``."""
+    imports = "import os, time; from scripts.full_size.jobs import OutOfTimeError, work_on_job"
+    work = f"def work(job, report):\n    report({{'pid': os.getpid()}})\n    {then}\n"
+    (folder / "job_of_this_test.py").write_text(f"{imports}\n{work}work_on_job(work)\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    return "endless"
+    return "job_of_this_test"
 
 
 def test_a_result_is_there_before_its_job_ends_which_is_killed_with_its_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = run_job(tmp_path, endless_job(tmp_path, monkeypatch), {}, 60)
+    rows = run_job(tmp_path, job_module(tmp_path, monkeypatch, "time.sleep(600)"), {}, 60)
     pid = next(rows)["pid"]
     assert psutil.pid_exists(pid)
     rows.close()  # type: ignore[attr-defined]  # it is a generator
@@ -205,10 +205,10 @@ def test_a_result_is_there_before_its_job_ends_which_is_killed_with_its_reader(
 
 
 def test_results_of_a_job_that_ran_out_of_time_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = endless_job(tmp_path, monkeypatch)
+    module = job_module(tmp_path, monkeypatch, "raise OutOfTimeError")
     rows: list[Mapping[str, Any]] = []
     with pytest.raises(OutOfTimeError):
-        rows.extend(run_job(tmp_path, module, {}, 5.0))
+        rows.extend(run_job(tmp_path, module, {}, 60))
     assert len(rows) == 1
 
 
