@@ -14,7 +14,7 @@ download() { # DIR PYTHON_VERSION
     --platform manylinux2014_x86_64 --dest "$1")
   # torch and what the machine builds on it stay as they are, so these come without their dependencies.
   "${pip[@]}" --no-deps diffusers importlib_metadata scipy zipp
-  "${pip[@]}" msgpack msgspec nvidia-ml-py pillow psutil pybase64 pydantic pyyaml pyzmq rich setproctitle zlib-ng
+  "${pip[@]}" msgpack msgspec nvidia-ml-py pillow psutil pybase64 pydantic pyyaml pyzmq requests rich setproctitle zlib-ng
   du -sh "$1"
 }
 
