@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from protocol.pool import read_pool_card
-from tests.end_to_end.pools import finished, gate_closed, gated, pids, pool_folder
+from tests.end_to_end.pools import gate_closed, gated, pids, pool_folder
 from tests.harness import TIMEOUT, User, small_benchmark
 from tests.waiting import wait_until
 
@@ -75,16 +75,3 @@ def test_a_start_that_loses_its_terminal_while_models_load_stops_the_pool(user: 
         os.close(keyboard)
         assert process.wait(TIMEOUT) == 130
     wait_until(lambda: user.left_over() == [])
-
-
-def test_a_command_under_nohup_outlives_its_terminal(user: User, tmp_path: Path) -> None:
-    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=4), editor={"latency_ms": 100})
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; a process inherits it
-    try:
-        process = user.start("run", "--config", config)
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    wait_until(lambda: list(user.output.glob("runs/*/images/*/*.png")))
-    process.send_signal(signal.SIGHUP)
-    result = finished(process)
-    assert result.code == 0, result.output
