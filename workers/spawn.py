@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from protocol.plan import WorkerPlan
+from workers.affinity import cores_near, started_on
 
 
 def local_device(device: str) -> str:
@@ -24,6 +25,9 @@ def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
     result["OMP_NUM_THREADS"] = result["MKL_NUM_THREADS"] = str(plan.threads)
     result["TOKENIZERS_PARALLELISM"] = "false"
     result["PYTHONUNBUFFERED"] = "1"
+    if not {"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"} & parent.keys():
+        # Images of many shapes, and two models that take turns, would leave memory in pieces of which none is used.
+        result["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
     return result
 
 
@@ -54,10 +58,12 @@ def spawn(
         "--life-socket": str(life_socket),
         "--transport": transport,
     }
-    with log_path(folder, plan.worker_id).open("ab") as output:
+    variables = environment(plan, os.environ)
+    cores = cores_near(variables["CUDA_VISIBLE_DEVICES"]) if plan.device.startswith("cuda") else None
+    with log_path(folder, plan.worker_id).open("ab") as output, started_on(cores):
         return subprocess.Popen(
             [*plan.command, "-m", "workers", "worker", *(part for pair in arguments.items() for part in pair)],
-            env=environment(plan, os.environ),
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from protocol.messages import ModelSpec
 from protocol.plan import WorkerPlan
+from tests.fake_nvml import remove_nvml, show_gpus
+from workers.affinity import cores_near, started_on
 from workers.spawn import environment, local_device, spawn
 
 
@@ -48,6 +52,40 @@ def test_a_worker_sees_only_its_own_gpu(device: str, visible: str | None, expect
 def test_libraries_get_as_many_threads_as_the_plan_says() -> None:
     made = environment(plan(threads=3), {"OMP_NUM_THREADS": "64", "HOME": "/somewhere"})
     assert (made["OMP_NUM_THREADS"], made["MKL_NUM_THREADS"], made["HOME"]) == ("3", "3", "/somewhere")
+
+
+@pytest.mark.parametrize("name", ["PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"])
+def test_the_allocator_of_torch_grows_segments_unless_the_user_has_set_it_otherwise(name: str) -> None:
+    assert environment(plan(), {})["PYTORCH_CUDA_ALLOC_CONF"] == "expandable_segments:True"
+    assert {"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"} & environment(plan(), {name: "x"}).keys() == {name}
+    assert environment(plan(), {name: "x"})[name] == "x"
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core only")
+def test_a_worker_runs_on_the_cores_near_its_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of NVML, only what it says of the cores of each GPU."""
+    own = sorted(os.sched_getaffinity(0))
+    near = {"0": {own[-1]}, "1": {own[0]}, "2": {max(own) + 1}}
+    show_gpus(monkeypatch, 3)
+    monkeypatch.setattr(
+        pynvml,
+        "nvmlDeviceGetCpuAffinity",
+        lambda handle, words: [
+            sum(1 << core - 64 * word for core in near[handle[-1]] if core // 64 == word) for word in range(words + 1)
+        ],
+    )
+    show = "import os; print(sorted(os.sched_getaffinity(0)))"
+    cores = []
+    for index in range(3):
+        with started_on(cores_near(str(index))):
+            cores.append(subprocess.check_output([sys.executable, "-c", show], text=True).strip())
+    assert cores == [str([own[-1]]), str([own[0]]), str(own)], "those of the last GPU are not ours"
+    assert sorted(os.sched_getaffinity(0)) == own
+
+
+def test_without_nvml_a_worker_may_use_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    remove_nvml(monkeypatch)
+    assert cores_near("0") is None
 
 
 def test_the_command_of_another_environment_is_used_as_it_is(tmp_path: Path) -> None:
