@@ -16,6 +16,7 @@ from pathlib import Path
 
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.checks.class_paths import missing_class
+from scheduler.config.checks.driver import driver_problem, installed_torch
 from scheduler.config.checks.model_lookup import missing_model
 from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations
 from scheduler.config.checks.thoughts import thoughts_refused
@@ -54,6 +55,7 @@ def environment_problems(config: Config, environment: Environment) -> Found:
         yield from _optimizations(config)
     if "score" in environment.stages:
         yield from _model("reward_model", config.reward_model, environment.hub)
+    yield from _driver(config, environment.stages)
     if environment.gpus is not None:
         try:
             resolve_layout(config, environment.gpus, stages=environment.stages)
@@ -142,6 +144,15 @@ def _optimizations(config: Config) -> Found:
             yield _at("diffusion_model", "params", "optimizations", name, message=message, hint=hint)
         for number, message, hint in refused_loras(config):
             yield _at("diffusion_model", "params", "lora", number, "path", message=message, hint=hint)
+
+
+def _driver(config: Config, stages: Sequence[Stage]) -> Found:
+    """The fault of this environment's torch, once. Other environments are examined by their own Python."""
+    named = (("edit", "diffusion_model", config.diffusion_model), ("score", "reward_model", config.reward_model))
+    for stage, name, section in named:
+        if stage in stages and not section.has_environment and (fault := driver_problem(section, installed_torch())):
+            yield _at(name, "params", "device", message=fault[0], hint=fault[1])
+            return
 
 
 def _places_to_write(config: Config) -> Found:

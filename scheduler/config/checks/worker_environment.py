@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol import PROTOCOL_VERSION
+from scheduler.config.checks.driver import driver_problem, read_build
 from scheduler.config.checks.worker_environment_probe import MARK
 from scheduler.config.interpreters import conda_environments, worker_command
 from scheduler.config.models import FAMILIES, ModelSection
@@ -91,6 +92,8 @@ def _examine(section: ModelSection, command: Sequence[str]) -> Iterator[Fault]:
     if lines:
         report = json.loads(lines[-1])
         yield from faults(report, environment, _fix(section), needs)
+        if (build := report.get("torch_build")) and (fault := driver_problem(section, read_build(build))):
+            yield f"{environment}: {fault[0]}", fault[1]
         if not report["plugins"].get(needs.plugin, True):
             message = f"{environment} lacks the plug-in {needs.plugin} of the package {needs.brought_by}"
             yield message, f"run {_shown([*_start(section), '-m', 'pip', 'install', needs.brought_by])}"

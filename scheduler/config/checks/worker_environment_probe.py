@@ -28,6 +28,7 @@ def main() -> None:
         "executable": sys.executable,
         "imports": {name: _imported(name) for name in IMPORTED},
         "packages": {name: _package(name) for name in sys.argv[1:] if ":" not in name},
+        "torch_build": _torch_build(),
         "plugins": {name: _has_plugin(*name.split(":")) for name in sys.argv[1:] if ":" in name},
         "protocol_version": getattr(sys.modules.get("protocol"), "PROTOCOL_VERSION", None),
         "protocol_file": getattr(sys.modules.get("protocol"), "__file__", None),
@@ -53,6 +54,16 @@ def _package(name: str) -> "dict[str, object]":
         return {"state": "there", "version": metadata.version(name)}
     except Exception:  # noqa: BLE001 - a copy without metadata, or a Python that can't read any
         return {"state": "there", "version": None}
+
+
+def _torch_build() -> "str | None":
+    """What torch's build writes about itself, as it is; torch is not imported."""
+    spec = importlib.util.find_spec("torch")
+    file = os.path.join(os.path.dirname(spec.origin), "version.py") if spec and spec.origin else ""  # noqa: PTH118, PTH120
+    if not os.path.isfile(file):  # noqa: PTH113
+        return None
+    with open(file, encoding="utf-8") as source:  # noqa: PTH123
+        return source.read(10000)
 
 
 def _has_plugin(group: str, name: str) -> bool:

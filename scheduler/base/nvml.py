@@ -1,0 +1,100 @@
+"""What NVML says of the driver and of the GPUs: who uses them, and how much memory is free. No torch, no GPU memory.
+
+What an old driver or library can't answer is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driver's version, such as ``535.104.05``, and the newest CUDA that it runs, such as ``(12, 2)``."""
+
+    version: str
+    cuda: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class GpuProcess:
+    """A process that has a CUDA context on a GPU. Its pid may be one of another container's."""
+
+    pid: int
+    used_bytes: int | None
+
+
+@dataclass(frozen=True)
+class GpuUse:
+    """The memory of a GPU, and its processes."""
+
+    total_bytes: int
+    free_bytes: int
+    processes: tuple[GpuProcess, ...]
+
+
+def driver() -> Driver | None:
+    """The driver of this machine; None without one."""
+    with _nvml() as nvml:
+        version = _ask(nvml, lambda: _text(nvml.nvmlSystemGetDriverVersion()))
+        cuda = _ask(nvml, lambda: int(nvml.nvmlSystemGetCudaDriverVersion()))
+    if not version:
+        return None
+    # 12020 is CUDA 12.2.
+    return Driver(version, None if cuda is None else (cuda // 1000, cuda % 1000 // 10))
+
+
+def gpu_use(uuid: str) -> GpuUse | None:
+    """Who uses the GPU, or the MIG slice, with this UUID; None if that is not known."""
+    with _nvml() as nvml:
+        handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid))
+        memory = None if handle is None else _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+        if memory is None:
+            return None
+        running = _ask(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
+    processes = tuple(GpuProcess(int(process.pid), process.usedGpuMemory) for process in running)
+    return GpuUse(int(memory.total), int(memory.free), processes)
+
+
+def uuid_of(entry: str) -> str | None:
+    """The UUID of the GPU that an entry of ``CUDA_VISIBLE_DEVICES`` names: an index in the order of the bus, or a UUID
+    in full; None if there is none."""
+    if not entry.isdecimal():
+        return entry or None
+    with _nvml() as nvml:
+        uuid = _ask(nvml, lambda: nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetHandleByIndex(int(entry))))
+    return None if uuid is None else _text(uuid)
+
+
+@contextmanager
+def _nvml() -> Iterator[Any]:
+    """The library, initialized; None without a driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield None
+        return
+    try:
+        yield pynvml
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _ask(nvml: Any, question: Callable[[], Answer]) -> Answer | None:
+    if nvml is None:
+        return None
+    try:
+        return question()
+    except (nvml.NVMLError, AttributeError):  # an older library lacks the function
+        return None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
