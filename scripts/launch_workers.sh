@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts a config's pool on this node, shows each load, and returns when all workers are ready.
+# Starts a config's pool on this node, shows what each worker loads, and returns when all are ready.
+# Models that take turns on a GPU are loaded when a run needs them.
 # Usage: scripts/launch_workers.sh CONFIG [--pool NAME] [--foreground]
 set -euo pipefail
 if [ $# -lt 1 ] || [ "${1#-}" != "$1" ]; then

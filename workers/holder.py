@@ -17,10 +17,11 @@ from pathlib import Path
 from PIL import Image
 
 from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Residency, Score, ScoredItem
-from protocol.pool import locked
 from workers.device import Watchdog
-from workers.fingerprint import file_stamps, fingerprint
+from workers.file_hashes import file_stamps
+from workers.fingerprint import fingerprint
 from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward, ScoreRequest
+from workers.load_turns import load_turn
 from workers.loaded import describe, stamps_before_loading
 from workers.models.device_memory import free_memory
 from workers.models.registry import make_model
@@ -47,7 +48,8 @@ class ModelHolder:
     def load(
         self, spec: ModelSpec, residency: Residency, *, serial: bool, timeout: float, enter: Callable[[Phase], None]
     ) -> LoadedModel:
-        """Load this model instead of the current one. With ``serial``, one worker of the pool loads at a time.
+        """Load this model instead of the current one. With ``serial``, only as many workers of the machine load at a
+        time as its memory has room for.
 
         ``timeout`` is in seconds; waiting for the turn does not count. A model of the same class may replace its
         weights in place; otherwise the old one is dropped first.
@@ -65,8 +67,10 @@ class ModelHolder:
         free_memory()
         enter("waiting")
         model.prepare()
-        with self._load_turn():
-            enter("loading")
+        self._fetch(model, enter)
+        with self._load_turn(model, residency):
+            if residency != "disk":
+                enter("loading")
             started = time.monotonic()
             before = stamps_before_loading(model)
             if kept is not None and kept.replace(spec):
@@ -76,17 +80,18 @@ class ModelHolder:
                 kept = None
                 free_memory()
                 model.load(residency)
-            files = model.weight_files()
-            if residency == "host":
-                _read_ahead(files)
-            stamps = file_stamps(files)
-            # The cache is shared by all pools of this user.
-            digest = fingerprint(spec, files, self._pool_folder.parent / ".fingerprints.json")
-            # The files must not have changed between reading, hashing and now.
-            if file_stamps(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
-                text = "its files changed while they were loaded: wait until they are written, then load it again"
-                raise ModelError("stale", f"model {spec.name!r}: {text}")
-        loaded = describe(model, spec, digest, max(0.0, time.monotonic() - started))
+        files = model.weight_files()
+        if residency == "host":
+            _read_ahead(files)
+        stamps = file_stamps(files)
+        # The cache is shared by all pools of this user.
+        cache = self._pool_folder.parent / ".fingerprints.json"
+        digest = fingerprint(spec, files, cache, self._watchdog.progressed)
+        # The files must not have changed between reading, hashing and now.
+        if file_stamps(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
+            text = "its files changed while they were loaded: wait until they are written, then load it again"
+            raise ModelError("stale", f"model {spec.name!r}: {text}")
+        loaded = describe(model, spec, digest, max(0.0, time.monotonic() - started), residency)
         self._stamps = stamps
         self._model = model if residency != "disk" else None
         return loaded
@@ -102,7 +107,7 @@ class ModelHolder:
         elif self._model is None:
             self._watchdog.arm(self._timeout)
             model = make_model(self._spec, self._device)
-            with self._load_turn():
+            with self._load_turn(model, residency):
                 self._refuse_if_stale()
                 model.load(residency)
                 self._refuse_if_stale()
@@ -184,15 +189,29 @@ class ModelHolder:
         ]
         return ScoreOutput(items, batch_sizes)
 
+    def _fetch(self, model: Model, enter: Callable[[Phase], None]) -> None:
+        """Have the model download what is missing. Each byte that arrives gives it the whole time again."""
+        downloading = False
+
+        def progress() -> None:
+            nonlocal downloading
+            self._watchdog.progressed()
+            if not downloading:
+                downloading = True
+                enter("downloading")
+
+        self._watchdog.arm(self._timeout)
+        model.fetch(progress)
+        if downloading:
+            enter("waiting")
+
     @contextmanager
-    def _load_turn(self) -> Iterator[None]:
-        """Hold the pool's turn to read weights. Waiting for it has no timeout: the pool's other loads have theirs."""
-        if not self._serial:
-            self._watchdog.arm(self._timeout)
-            yield
-            return
+    def _load_turn(self, model: Model, residency: Residency) -> Iterator[None]:
+        """Wait for room in host memory. Waiting has no timeout: the loads that are waited for have theirs."""
+        needed = model.load_bytes(residency) if self._serial and residency != "disk" else 0
         self._watchdog.disarm()
-        with locked(self._pool_folder / "load.lock"):
+        # All pools of this user take part.
+        with load_turn(self._pool_folder.parent / ".loads", needed):
             self._watchdog.arm(self._timeout)
             yield
 

@@ -88,6 +88,16 @@ class Model(abc.ABC):
     def prepare(self) -> None:  # noqa: B027 - a model without heavy libraries has nothing to prepare
         """Import heavy libraries. Workers do this in parallel, before they wait for their turn to read weights."""
 
+    def fetch(self, progress: Callable[[], None]) -> None:  # noqa: B027 - a model on disk has nothing to fetch
+        """Download what is not on disk yet. Workers do this before they wait for their turn to read weights.
+
+        Call ``progress`` whenever bytes have arrived: a download may take any time, but not stop for as long as
+        ``scheduler.load_timeout_seconds``.
+
+        Raises:
+            ModelError: with a reason that a user can act on.
+        """
+
     @abc.abstractmethod
     def load(self, residency: Residency) -> None:
         """Read the weights, directly to ``device`` or into ``host`` memory.
@@ -127,6 +137,14 @@ class Model(abc.ABC):
         Less than ``size_bytes`` if weights are mapped from their files, whose pages all workers share.
         """
         return self.size_bytes()
+
+    def load_bytes(self, residency: Residency) -> int | None:  # noqa: ARG002 - subclasses need it
+        """The host memory that loading to ``residency`` takes at most; pages of mapped files do not count.
+
+        Called before ``load``: loads run at the same time if the memory has room for all of them. None means unknown:
+        then the model is loaded alone.
+        """
+        return None
 
     def versions(self) -> Mapping[str, str]:
         """The libraries that a result depends on, name to version."""

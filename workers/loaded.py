@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from protocol.codec import encode
-from protocol.messages import Heartbeat, LoadedModel, ModelSpec, WorkerState
-from workers.fingerprint import file_stamps
+from protocol.messages import Heartbeat, LoadedModel, ModelSpec, Residency, WorkerState
+from workers.file_hashes import file_stamps, name_in_hub_cache
 from workers.interface import Model, ModelError
 from workers.models.hub import weight_files
 
@@ -29,8 +29,8 @@ def _files_of_folder(name: str | None) -> Sequence[str]:
     return weight_files(folder) if name and is_model else ()
 
 
-def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: float) -> LoadedModel:
-    """What heartbeats report of the model.
+def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: float, residency: Residency) -> LoadedModel:
+    """What heartbeats report of the model, which is where ``residency`` says.
 
     Raises:
         ModelError: kind ``config``: its ``size_bytes`` or ``versions`` returns what cannot be sent.
@@ -39,11 +39,15 @@ def describe(model: Model, spec: ModelSpec, fingerprint: str, load_seconds: floa
     shared = {name: metadata.version(name) for name in ("pyzmq", "msgpack", "msgspec")}
     try:
         versions = {str(name): str(version) for name, version in dict(model.versions()).items()}
+        size = int(model.size_bytes())
+        own = model.load_bytes("host") if residency == "disk" else model.host_bytes()
         loaded = LoadedModel(
             spec=spec,
             fingerprint=fingerprint,
-            size_bytes=int(model.size_bytes()),
+            size_bytes=size,
+            host_bytes=size if own is None else int(own),
             load_seconds=load_seconds,
+            hashed="name" if any(name_in_hub_cache(Path(name)) for name in model.weight_files()) else "content",
             versions={"python": platform.python_version(), **shared, **versions},
         )
         # A heartbeat that cannot be sent would end the worker; here it only fails the load.

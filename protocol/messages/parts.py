@@ -18,7 +18,7 @@ Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Role = Literal["editor", "reward"]
 Residency = Literal["device", "host", "disk"]
-Phase = Literal["starting", "waiting", "loading", "ready", "failed"]
+Phase = Literal["starting", "downloading", "waiting", "loading", "ready", "failed"]
 LeaseMode = Literal["shared", "exclusive"]
 Stage = Literal["load", "edit", "score"]
 Method = Literal["json", "marked", "logits", "simulated"]
@@ -46,12 +46,19 @@ class ModelSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LoadedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A worker's loaded model. ``fingerprint`` covers the weights and all load parameters that can change a result."""
+    """A worker's loaded model. ``fingerprint`` covers the weights and all load parameters that can change a result.
+
+    ``host_bytes`` is how much of ``size_bytes`` is a copy of this worker when the weights are in host memory; the rest
+    is pages of files, which all workers share. ``hashed``: with ``name``, hashes of large files were taken from their
+    names in the hub's cache.
+    """
 
     spec: ModelSpec
     fingerprint: Sha256
     size_bytes: Count
+    host_bytes: Count = 0
     load_seconds: Seconds
+    hashed: Literal["content", "name"] = "content"
     versions: dict[str, str] = {}
 
 

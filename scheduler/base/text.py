@@ -93,6 +93,11 @@ def all_are(number: int, noun: str) -> str:
     return f"The {noun} is" if number == 1 else f"All {number} {noun}s are"
 
 
+def format_size(count: int) -> str:
+    """A number of bytes, such as ``57.7 GB``; 1 GB is 10^9 bytes."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
 def format_duration(seconds: float) -> str:
     """``3.2s``, ``48s``, ``4m 48s``, ``1h 4m 48s``. A negative duration (the clock was set back) counts as 0."""
     if not math.isfinite(seconds):

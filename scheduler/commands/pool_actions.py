@@ -137,12 +137,18 @@ def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrup
                 say(console, f"Not usable: {names}.{others}", style="bold red")
             else:
                 say(console, f"{all_are(len(status.workers), 'worker')} ready.", style="green")
+            if on_disk := [worker.worker_id for worker in status.workers if _ready(worker) and _on_disk(worker)]:
+                say(console, f"Not loaded until a run needs them, as they share a GPU: {', '.join(on_disk)}.")
             return bool(bad)
     return True
 
 
 def _ready(worker: m.WorkerStatus) -> bool:
     return worker.alive and worker.state is not None and worker.state.phase == "ready"
+
+
+def _on_disk(worker: m.WorkerStatus) -> bool:
+    return worker.state is not None and worker.state.residency == "disk"
 
 
 def _settled(worker: m.WorkerStatus) -> bool:

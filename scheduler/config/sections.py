@@ -100,7 +100,9 @@ class PoolSection(Section):
     transport: Annotated[Literal["ipc", "tcp"], PlainValidator(_transport)] = Field(
         "ipc", description="`ipc` (sockets in the pool's folder) or `tcp` (on loopback only)."
     )
-    load_in_parallel: bool = Field(False, description="Load all models at once; false: in turn, with less host memory.")
+    load_in_parallel: bool = Field(
+        False, description="Load all models at once; false: as many as host memory has room for."
+    )
 
 
 class SchedulerSection(Section):

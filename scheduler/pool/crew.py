@@ -6,14 +6,15 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-import psutil
 import zmq
 
 from protocol import messages as m
 from protocol.codec import Buffer, ProtocolError
-from scheduler.base.text import one_line
+from protocol.host_memory import available_memory
+from scheduler.base.memory import private_memory
+from scheduler.base.text import format_size, one_line
 from scheduler.pool.matching import Commands, in_the_way, usable
-from scheduler.pool.residency import Placement, Wanted, next_moves, off_device, settled, to_read_early
+from scheduler.pool.residency import Placement, Wanted, Weights, next_moves, off_device, settled, to_read_early
 from scheduler.pool.worker_client import WorkerClient
 
 _MESSAGES_PER_TURN = 256
@@ -126,8 +127,8 @@ class Crew:
         } - self._asked_early
         if not unasked:
             return
-        sizes = {client.name: client.model.size_bytes for client in self if client.model is not None}
-        for name in to_read_early(self._placements(), role, sizes, psutil.virtual_memory().available):
+        models = {client.name: _weights(client.model) for client in self if client.model is not None}
+        for name in to_read_early(self._placements(), role, models, available_memory()):
             if name in unasked:
                 self._asked_early.add(name)
                 self._clients[name].read_early = True
@@ -209,9 +210,9 @@ class Crew:
         return [client.placement for client in self if client.welcome]
 
     def _away(self) -> m.Residency:
-        models = [(client.model.size_bytes, client.residency) for client in self if client.model is not None]
-        held = sum(size for size, residency in models if residency == "host")
-        return off_device((size for size, _ in models), psutil.virtual_memory().available + held)
+        models = [(_weights(client.model), client.pid) for client in self if client.model is not None]
+        held = sum(min(weights.own, private_memory(pid)) for weights, pid in models)
+        return off_device((weights for weights, _ in models), available_memory() + held)
 
     def _read(self, client: WorkerClient, most: int = _MESSAGES_PER_TURN) -> None:
         for _ in range(most):
@@ -252,8 +253,12 @@ class Crew:
             case m.Placed(error=error) if error is not None:
                 raise CrewError(f"{client.name} could not move its model: {error}")
             case m.Placed():
+                was, model = client.residency, client.model
                 client.placed(message)
-                log.info("%s: model moved to %s in %.1f s", client.name, message.residency, message.seconds)
+                seconds = f"in {message.seconds:.1f} s"
+                if was == "disk" and model is not None:
+                    seconds = f"({format_size(model.size_bytes)} read from its files {seconds})"
+                log.info("%s: model moved to %s %s", client.name, message.residency, seconds)
             case m.Refused(kind="invalid", message=text):
                 raise CrewError(f"{client.name} does not understand this run: {text}")
             case m.Refused(kind="epoch", message=text):
@@ -279,3 +284,7 @@ class Crew:
         del self._clients[client.name]
         self._withdraw(client, died=True, reason=reason)
         client.link.close()
+
+
+def _weights(model: m.LoadedModel) -> Weights:
+    return Weights(model.fingerprint, model.size_bytes, min(model.host_bytes, model.size_bytes))

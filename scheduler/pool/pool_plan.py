@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 
 import msgspec
-import psutil
 
 from protocol import messages as m
+from protocol.host_memory import available_memory
 from protocol.plan import PoolPlan, PoolSettings, WorkerPlan
 from protocol.pool import PoolCard
-from scheduler.config.checks.model_lookup import weight_bytes
+from scheduler.config.checks.model_lookup import stored_weights
 from scheduler.config.document import Config
 from scheduler.config.interpreters import worker_command
 from scheduler.config.layout import Layout
@@ -18,7 +18,8 @@ from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.client import PoolUnavailableError
 from scheduler.pool.matching import unequal_settings
-from scheduler.pool.residency import off_device
+from scheduler.pool.residency import Weights, off_device
+from workers.models.safetensors_files import loaded_bytes
 
 
 class PoolDiffersError(PoolUnavailableError):
@@ -79,17 +80,30 @@ def refuse_unequal(name: str, card: PoolCard | None, config: Config) -> None:
 
 
 def _away(config: Config, layout: Layout) -> m.Residency:
-    """Where models wait for a shared device: in host memory if all of them fit, else on disk."""
-    sizes = [_size(config.diffusion_model)] * len(layout.editors) + [_size(config.reward_model)] * len(layout.rewards)
-    known = [size for size in sizes if size is not None]
-    if len(known) < len(sizes):
+    """Where models wait for a shared device: in host memory if that has room for all of them, else on disk."""
+    editor = expected_weights(config.diffusion_model, editor_spec(config))
+    reward = expected_weights(config.reward_model, reward_spec(config))
+    if editor is None or reward is None:
         return "disk"
-    return off_device(known, psutil.virtual_memory().available)
+    return off_device([editor] * len(layout.editors) + [reward] * len(layout.rewards), available_memory())
 
 
-def _size(section: ModelSection) -> int | None:
-    """Bytes of the model's weights; 0 for a model that uses no device, None if not known."""
+def expected_weights(section: ModelSection, spec: m.ModelSpec) -> Weights | None:
+    """The weights that each worker of a section will hold, by the model's files; None if these are not known."""
+    model, name = section.declaration, section.params.model_name
     if not section.holds_gpu:
-        return 0
+        return Weights(model.role, 0, 0)
+    paths = stored_weights(name, model.entry_file) if name and model.entry_file else None
+    if paths is None:
+        return None
+    size = sum(path.stat().st_size for path in paths)
+    own = size if model.host_copies is None else model.host_copies([*map(str, paths)], spec.params)
+    return Weights(model.role, size, min(own, size))
+
+
+def device_bytes(section: ModelSection, spec: m.ModelSpec) -> int:
+    """How much of a GPU the weights of a section take, by the model's files; 0 if that is not known."""
     name, entry_file = section.params.model_name, section.declaration.entry_file
-    return weight_bytes(name, entry_file) if name and entry_file else None
+    known = section.holds_gpu and section.class_path is None and name and entry_file
+    paths = stored_weights(name, entry_file) if known and name and entry_file else None
+    return loaded_bytes(paths or (), spec.params.get("dtype", "auto"))

@@ -58,19 +58,34 @@ def _occupies(placement: Placement, device: str) -> bool:
     return on_device and placement.device == device and device.startswith("cuda")
 
 
-def off_device(model_bytes: Iterable[int], available_bytes: int) -> Residency:
-    """Where weights go when they leave a device: ``host`` if all of them fit into half of the free memory."""
-    return "host" if sum(model_bytes) <= available_bytes // 2 else "disk"
+@dataclass(frozen=True)
+class Weights:
+    """What a worker's weights take in host memory: ``own`` bytes of ``size`` are a copy in its process. The others are
+    pages of mapped files, which all workers with the same ``model`` share.
+    """
+
+    model: str
+    size: int
+    own: int
+
+
+def off_device(weights: Iterable[Weights], available_bytes: int) -> Residency:
+    """Where weights go when they leave a device: ``host`` if nine tenths of the available memory hold all of them."""
+    workers = list(weights)
+    files = {worker.model: worker.size - worker.own for worker in workers}
+    needed = sum(files.values()) + sum(worker.own for worker in workers)
+    return "host" if needed <= available_bytes * 9 // 10 else "disk"
 
 
 def to_read_early(
-    placements: Iterable[Placement], role: Role, model_bytes: Mapping[str, int], available_bytes: int
+    placements: Iterable[Placement], role: Role, models: Mapping[str, Weights], available_bytes: int
 ) -> list[str]:
     """The workers of the role whose weights can be read from disk into host memory before their turn on the device.
 
-    All or none: they are read only if all fit by the rule of ``off_device``. A size of 0 means not known.
+    All or none: they are read only if all fit by the rule of ``off_device``. ``models`` has the weights by worker; a
+    size of 0 means not known.
     """
     on_disk = [placement for placement in placements if placement.role == role and placement.residency == "disk"]
     waiting = [placement.worker for placement in on_disk if placement.moving_to is None]
-    sizes = [model_bytes.get(worker, 0) for worker in waiting]
-    return waiting if all(sizes) and off_device(sizes, available_bytes) == "host" else []
+    known = [models[worker] for worker in waiting if worker in models and models[worker].size]
+    return waiting if len(known) == len(waiting) and off_device(known, available_bytes) == "host" else []

@@ -7,7 +7,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from protocol import messages as m
-from scheduler.base.text import model_title
+from scheduler.base.text import format_size, model_title
+
+_READY: Mapping[m.Residency, str] = {
+    "device": "model loaded",
+    "host": "model loaded into host memory",
+    "disk": "model checked, and left on disk until its turn",
+}
+_WHERE: Mapping[m.Residency, str] = {"device": "on its device", "host": "in host memory", "disk": "on disk"}
 
 
 @dataclass(frozen=True)
@@ -16,9 +23,6 @@ class LogLine:
 
     level: int
     text: str
-
-
-_WHERE: Mapping[m.Residency, str] = {"device": "on its device", "host": "in host memory", "disk": "on disk"}
 
 
 class PoolWatch:
@@ -58,7 +62,7 @@ class PoolWatch:
             return LogLine(logging.WARNING, f"could not load this model before: {state.error} (log: {worker.log})")
         if state.phase != "ready" or state.model is None:
             return self._news(worker)
-        name, size = model_title(state.model.spec), _size(state.model.size_bytes)
+        name, size = model_title(state.model.spec), format_size(state.model.size_bytes)
         if state.model.spec != self._specs.get(worker.role, state.model.spec):
             return LogLine(logging.INFO, f"holds another model: {name}")
         return LogLine(logging.INFO, f"holds {name} already {self._count(worker)} ({size}, {_WHERE[state.residency]})")
@@ -71,13 +75,15 @@ class PoolWatch:
             return LogLine(logging.WARNING, f"died (exit code {worker.exit_code}{reason}), log: {worker.log}")
         if state is None or worker.spec != self._specs.get(worker.role, worker.spec):
             return None
+        if state.phase == "downloading":
+            return LogLine(logging.INFO, "downloading the model ...")
         if state.phase == "loading":
             return LogLine(logging.INFO, "loading the model ...")
         if state.phase == "failed":
             return LogLine(logging.ERROR, f"the model was not loaded: {state.error} (log: {worker.log})")
         if state.phase == "ready" and state.model is not None:
-            size, seconds = _size(state.model.size_bytes), state.model.load_seconds
-            text = f"model loaded {self._count(worker)} ({size} in {seconds:.1f} s)"
+            size, seconds = format_size(state.model.size_bytes), state.model.load_seconds
+            text = f"{_READY[state.residency]} {self._count(worker)} ({size} in {seconds:.1f} s)"
             now = f": it is {model_title(state.model.spec)} now" if self._attached else ""
             return LogLine(logging.INFO, text + now)
         return None
@@ -144,7 +150,3 @@ def _lost(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:
     """Whether it died for good or failed to load this model. If it failed to load another, it may load this one."""
     failed = worker.state is not None and worker.state.phase == "failed" and worker.spec == spec
     return worker.gave_up or (worker.alive and failed)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -30,6 +30,7 @@ class WorkerClient:
         self.name = status.worker_id
         self.role: m.Role = status.role
         self.device = status.device
+        self.pid = status.pid
         self.incarnation = status.incarnation
         self.welcome = False
         self.joined = False

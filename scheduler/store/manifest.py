@@ -30,6 +30,10 @@ from scheduler.store.manifest_differences import version_differences
 NOTE_FILE = ".warmbench-note.txt"
 """A file in a model's folder with a note for readers of its scores."""
 
+_IDENTIFIED_BY = {
+    "content": "the SHA-256 of every file",
+    "name": "the SHA-256 of every file; of large files in the hub's cache, that in their name (size checked)",
+}
 _PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "numpy", "scipy")
 
 
@@ -106,6 +110,7 @@ def add_workers(
             "role": worker.role,
             "device": worker.device,
             "fingerprint": worker.state.model.fingerprint,
+            "weights_identified_by": _IDENTIFIED_BY[worker.state.model.hashed],
             "size_bytes": worker.state.model.size_bytes,
             "load_seconds": worker.state.model.load_seconds,
             "versions": worker.state.model.versions,

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from scheduler.pool.residency import off_device
+from protocol.host_memory import available_memory
+from scheduler.pool.residency import Weights, off_device
 from scripts.bench.workplace import Workplace, workplace
 from scripts.full_size.architectures import Size, architecture
 from scripts.full_size.budget import EditTimes, fitting_pairs
@@ -164,8 +163,9 @@ def _moves(role: str, kind: str) -> Callable[[SuiteOptions], Iterator[Row]]:
 
 
 def _switch(options: SuiteOptions) -> Iterator[Row]:
-    sizes = [sum(path.stat().st_size for path in options.folders[role].rglob("*.safetensors")) for role in _ENTRY]
-    away = off_device(sizes, psutil.virtual_memory().available)
+    files = {role: options.folders[role].rglob("*.safetensors") for role in _ENTRY}
+    weights = [Weights(role, sum(path.stat().st_size for path in paths), 0) for role, paths in files.items()]
+    away = off_device(weights, available_memory())
     reward = {
         "type": "qwen3_vl",
         "model_name": str(options.folders["reward"]),

@@ -10,7 +10,7 @@ import pytest
 from scheduler.config.document import Config
 from scheduler.config.layout import Gpu, resolve_layout
 from scheduler.config.loading import load_config
-from scheduler.pool.residency import off_device
+from scheduler.pool.residency import Weights, off_device
 from tests.docs.markdown import ROOT, read
 
 TEXT = read(ROOT / "docs" / "layouts.md")
@@ -85,17 +85,18 @@ def test_the_memory_beside_a_model_is_that_of_the_gpu_less_the_weights(gpu: str)
 
 
 @pytest.mark.parametrize(
-    ("layout", "each"),
+    ("weights", "own", "each"),
     [
-        ("one GPU: an editor, a reward", 1),
-        ("two GPUs shared: two of each", 2),
-        ("six GPUs shared: six of each", 6),
-        ("eight GPUs shared: eight of each", 8),
+        ("as in their files, on any number of GPUs", 0, 1),
+        ("as in their files, on any number of GPUs", 0, 8),
+        ("cast by `dtype`, one GPU", 1, 1),
+        ("cast by `dtype`, six GPUs", 1, 6),
     ],
 )
-def test_the_host_memory_follows_from_the_rule(layout: str, each: int) -> None:
-    weights, needed = (float(cell.removesuffix(" GB").replace(",", "")) for cell in row(layout))
-    assert weights == pytest.approx(each * (EDITOR + REWARD))
-    sizes = [int(EDITOR * 1e9), int(REWARD * 1e9)] * each
-    assert off_device(sizes, int((needed + 1) * 1e9)) == "host"
-    assert off_device(sizes, int((needed - 1) * 1e9)) == "disk"
+def test_the_host_memory_follows_from_the_rule(weights: str, own: int, each: int) -> None:
+    held, needed = (float(cell.removesuffix(" GB").replace(",", "")) for cell in row(weights))
+    assert held == pytest.approx((EDITOR + REWARD) * (each if own else 1))
+    sizes = (int(EDITOR * 1e9), int(REWARD * 1e9))
+    workers = [Weights(str(size), size, size * own) for size in sizes] * each
+    assert off_device(workers, int((needed + 1) * 1e9)) == "host"
+    assert off_device(workers, int((needed - 1) * 1e9)) == "disk"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +16,16 @@ from protocol import messages as m
 from protocol.pool import locked
 from tests.waiting import wait_until
 from tests.workers.worker_process import Client, WorkerProcess, picture
+from workers.load_turns import QUEUE_LOCK
+
+
+@contextmanager
+def turns_taken(worker: WorkerProcess) -> Iterator[None]:
+    """Another load waits for its turn, and is the first in the queue."""
+    folder = worker.folder.parent / ".loads"
+    folder.mkdir(exist_ok=True)
+    with locked(folder / QUEUE_LOCK):
+        yield
 
 
 @pytest.fixture
@@ -192,10 +204,24 @@ def beats(client: Client, count: int, phase: m.Phase) -> None:
 def test_waiting_for_the_turn_to_load_has_no_time_limit(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
-    with locked(worker.folder / "load.lock"):
+    with turns_taken(worker):
         client.load(load_timeout_seconds=0.8)
         beats(client, 14, "waiting")
     beats(client, 1, "ready")
+
+
+@pytest.mark.parametrize(("parts", "stalls"), [(8, False), (1, True)])
+def test_a_download_may_take_any_time_but_not_stop(worker: WorkerProcess, parts: int, stalls: bool) -> None:
+    client = worker.client("run")
+    client.hello(heartbeat_seconds=0.1)
+    class_path = "tests.workers.downloading_editor.DownloadingEditor"
+    spec = m.ModelSpec(role="editor", class_path=class_path, params={"parts": parts, "stalls": stalls})
+    client.load(spec=spec, load_timeout_seconds=0.8)
+    beats(client, 1, "downloading")
+    if stalls:
+        assert worker.process.wait(timeout=20) == 1
+    else:
+        beats(client, 1, "ready")
 
 
 def test_loading_from_disk_waits_for_its_turn_and_has_the_time_limit_of_a_load(worker: WorkerProcess) -> None:
@@ -204,7 +230,7 @@ def test_loading_from_disk_waits_for_its_turn_and_has_the_time_limit_of_a_load(w
     spec = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0.9})
     client.load(spec=spec, residency="disk", load_timeout_seconds=60, job_timeout_seconds=0.4)
     beats(client, 1, "ready")
-    with locked(worker.folder / "load.lock"):
+    with turns_taken(worker):
         client.send(m.Place, epoch=1, residency="device")
         beats(client, 8, "ready")
     assert client.expect(m.Placed).error is None
@@ -222,7 +248,7 @@ def test_a_load_that_hangs_ends_the_worker(worker: WorkerProcess) -> None:
 def test_jobs_that_wait_for_a_model_that_does_not_load_are_refused(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello()
-    with locked(worker.folder / "load.lock"):
+    with turns_taken(worker):
         client.load(spec=m.ModelSpec(role="editor", type="simulated", params={"load_seconds": "long"}))
         client.edit()
         client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == "waiting")

@@ -114,8 +114,9 @@ class WorkerProcess:
 @contextlib.contextmanager
 def new_worker(role: m.Role = "editor") -> Iterator[WorkerProcess]:
     """A worker process in a folder of its own; nothing of it stays behind."""
-    folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
-    made = WorkerProcess(folder, role)
+    home = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
+    (home / "pool").mkdir()
+    made = WorkerProcess(home / "pool", role)
     try:
         yield made
     finally:
@@ -125,4 +126,4 @@ def new_worker(role: m.Role = "editor") -> Iterator[WorkerProcess]:
         for client in made.clients:
             client.link.close()
         made.context.term()
-        shutil.rmtree(folder)
+        shutil.rmtree(home)

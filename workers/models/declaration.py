@@ -49,6 +49,10 @@ Rule = Callable[[Mapping[str, Any]], Iterator[Conflict]]
 """Yields what is wrong with the values of a mapping, all of which have passed their own checks."""
 
 
+HostCopies = Callable[[Sequence[str], Mapping[str, Any]], int]
+"""See ``ModelType.host_copies``."""
+
+
 @dataclass(frozen=True)
 class Key:
     """One key of ``params``.
@@ -119,6 +123,8 @@ class ModelType:
     ``entry_file`` is the file without which a folder is no such model; without one, ``model_name`` is not looked up.
     ``known_models`` are names on the hub, for hints, and ``corrections`` maps names that people write to them.
     ``packages`` are those that its environment must have, with the oldest version that works, or ``""``.
+    ``host_copies`` says, by the weight files and the load parameters, how many bytes of the weights would be a copy in
+    each worker's host memory; the others are pages of the mapped files. Without it, all are a copy.
     ``note`` stands at the top of each report. ``free`` lets it have further keys of any name.
     ``old_classes`` maps classes of the system before this one to the ``type`` that each has become.
     """
@@ -137,6 +143,7 @@ class ModelType:
     known_models: tuple[str, ...] = ()
     corrections: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
+    host_copies: HostCopies | None = None
     free: bool = False
 
     def __post_init__(self) -> None:

@@ -46,10 +46,10 @@ def local_folder(name: str) -> str:
     return str(Path(name).expanduser().absolute()) if is_local(name) else name
 
 
-def weight_bytes(name: str, entry_file: str) -> int | None:
-    """The size of a model's safetensors, in its folder or in the hub's cache; None if they are not there yet."""
+def stored_weights(name: str, entry_file: str) -> list[Path] | None:
+    """A model's safetensors files, in its folder or in the hub's cache; None if they are not there yet."""
     entry = model_file(name, entry_file)
-    return None if entry is None else sum(path.stat().st_size for path in entry.parent.rglob("*.safetensors"))
+    return None if entry is None else sorted(entry.parent.rglob("*.safetensors"))
 
 
 def model_file(name: str, file_name: str) -> Path | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
+from protocol.host_memory import available_memory
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout
 from scheduler.config.loading import load_config
@@ -44,18 +44,21 @@ def test_there_is_a_worker_for_each_device_of_the_layout(tmp_path: Path) -> None
 
 def model(tmp_path: Path, size: int) -> Path:
     folder = tmp_path / "model"
-    folder.mkdir()
-    with (folder / "weights.safetensors").open("wb") as file:
+    (folder / "transformer").mkdir(parents=True)
+    with (folder / "transformer" / "weights.safetensors").open("wb") as file:
         file.truncate(size)  # sparse: as large as it says, and next to nothing on the disk
     return folder
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.05, "host"), (0.3, "disk")])
-def test_models_that_take_turns_wait_in_memory_only_if_all_of_them_fit(
-    tmp_path: Path, share: float, expected: str
+@pytest.mark.parametrize(
+    ("share", "options", "expected"),
+    [(0.6, {}, "host"), (1.1, {}, "disk"), (0.3, {"fp8": True}, "host"), (0.6, {"fp8": True}, "disk")],
+)
+def test_models_that_take_turns_wait_in_memory_only_if_it_has_room_for_files_and_copies(
+    tmp_path: Path, share: float, options: dict[str, object], expected: str
 ) -> None:
-    folder = model(tmp_path, int(psutil.virtual_memory().available * share))
-    settings: dict[str, object] = {"model_name": str(folder), "device_ids": [0, 1]}
+    folder = model(tmp_path, int(available_memory() * share))
+    settings: dict[str, object] = {"model_name": str(folder), "device_ids": [0, 1], "optimizations": options}
     made = config(tmp_path, editor=settings, kind="multi_gpu_qwen_image_edit")
     plan = pool_plan(made, Layout(("cuda:0", "cuda:1"), ("cuda:0",), "swap"), keep=False)
 

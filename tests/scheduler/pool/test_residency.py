@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, note
 
 from protocol.messages import Residency, Role
-from scheduler.pool.residency import Placement, Wanted, next_moves, off_device, settled, to_read_early
+from scheduler.pool.residency import Placement, Wanted, Weights, next_moves, off_device, settled, to_read_early
 from tests.adversary import CHOICES, THOROUGH, Adversary
 
 Desired = dict[Role, Wanted]
@@ -64,29 +64,34 @@ def test_where_both_are_wanted_on_one_device_neither_waits_for_the_other() -> No
     assert next_moves(workers, BOTH, "host") == [("editor-0", "device")]
 
 
-@pytest.mark.parametrize(("free", "where"), [(200, "host"), (199, "disk")])
-def test_weights_go_to_memory_if_they_fit_into_half_of_it(free: int, where: Residency) -> None:
-    assert off_device([60, 40], free) == where
+def weights(size: int, own: int = 0, model: str = "reward") -> Weights:
+    return Weights(model, size, own)
+
+
+@pytest.mark.parametrize(("available", "where"), [(100, "host"), (99, "disk")])
+def test_files_that_workers_share_count_once_and_their_own_copies_each_time(available: int, where: Residency) -> None:
+    editors, rewards = [weights(40, model="editor")] * 6, [weights(30, own=10)] * 3
+    assert off_device([*editors, *rewards], available) == where, "40 + 20 + 3 x 10 of nine tenths"
 
 
 REWARDS = [Placement(f"reward-{number}", "reward", f"cuda:{number}", "disk") for number in range(2)]
 
 
-@pytest.mark.parametrize(("free", "early"), [(200, ["reward-0", "reward-1"]), (199, [])])
-def test_weights_are_read_early_if_all_that_wait_on_disk_fit_into_half_of_the_memory(
-    free: int, early: list[str]
-) -> None:
+@pytest.mark.parametrize(("available", "early"), [(100, ["reward-0", "reward-1"]), (99, [])])
+def test_weights_are_read_early_if_all_that_wait_on_disk_fit_into_memory(available: int, early: list[str]) -> None:
     editor = Placement("editor-0", "editor", "cuda:0", "device")
-    assert to_read_early([editor, *REWARDS], "reward", {"reward-0": 60, "reward-1": 40, "editor-0": 900}, free) == early
+    models = {"reward-0": weights(70, own=20), "reward-1": weights(70, own=20), "editor-0": weights(900)}
+    assert to_read_early([editor, *REWARDS], "reward", models, available) == early
 
 
 def test_what_is_in_memory_already_or_on_its_way_is_not_read_early() -> None:
     workers = [replace(REWARDS[0], moving_to="host"), replace(REWARDS[1], residency="host")]
-    assert to_read_early(workers, "reward", {"reward-0": 1, "reward-1": 1}, 100) == []
+    assert to_read_early(workers, "reward", {"reward-0": weights(1), "reward-1": weights(1)}, 100) == []
 
 
 def test_weights_of_which_nobody_knows_how_many_there_are_stay_on_disk() -> None:
-    assert to_read_early(REWARDS, "reward", {"reward-0": 1}, 100) == []
+    assert to_read_early(REWARDS, "reward", {"reward-0": weights(1), "reward-1": weights(0)}, 100) == []
+    assert to_read_early(REWARDS, "reward", {"reward-0": weights(1)}, 100) == []
 
 
 # -- whatever happens

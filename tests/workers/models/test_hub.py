@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from workers.interface import ModelError
 from workers.models.hub import resolve_model, weight_files
@@ -91,6 +95,29 @@ def test_what_the_cache_holds_is_used_without_the_hub(empty_hub: Path) -> None:
     write(repository / "refs" / "main", revision)
     write(repository / "snapshots" / revision / "config.json")
     assert resolve_model("some/model") == repository / "snapshots" / revision
+
+
+def test_bytes_that_arrive_are_progress_of_a_download(empty_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's download is replaced by one whose bytes arrive when the last ones were noticed."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    repository = empty_hub / "models--some--model"
+    noticed = threading.Semaphore(0)
+
+    def snapshot_download(name: str, *, local_files_only: bool = False, allow_patterns: list[str]) -> str:
+        if local_files_only:
+            raise LocalEntryNotFoundError("not cached")
+        (repository / "blobs").mkdir(parents=True)
+        for part in range(3):
+            with (repository / "blobs" / "weights.incomplete").open("ab") as file:
+                file.write(bytes([part]) * 100_000)
+                os.fsync(file.fileno())
+            assert noticed.acquire(timeout=20)
+        write(repository / "snapshots" / revision / "config.json")
+        return str(repository / "snapshots" / revision)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert resolve_model("some/model", noticed.release) == repository / "snapshots" / revision
 
 
 def test_the_files_that_decide_are_listed_and_no_others(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from workers.models.editors.qwen_image_loras import lora_files
 from workers.models.editors.qwen_image_options import (
     can_be_replaced,
     checked_options,
+    host_copies,
     reset_after_edit,
     switch_on,
 )
@@ -49,6 +50,7 @@ DECLARATION = ModelType(
     entry_file="model_index.json",
     known_models=("Qwen/Qwen-Image-Edit", "Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511"),
     packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},
+    host_copies=host_copies,
 )
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
@@ -77,6 +79,11 @@ class QwenImageEditEditor(Editor):
 
     def prepare(self) -> None:
         prepare_imports()
+
+    def fetch(self, progress: Callable[[], None]) -> None:
+        options = checked_options(self.spec.params)
+        self._folder(progress)
+        lora_files(options, progress)
 
     def load(self, residency: Residency) -> None:
         self._pipeline = self._mover = None
@@ -145,6 +152,10 @@ class QwenImageEditEditor(Editor):
         """What is not mapped from files, which all workers share."""
         return 0 if self._mover is None else int(self._mover.private_bytes())
 
+    def load_bytes(self, residency: Residency) -> int:
+        straight = residency == "device" and self.device != "cpu"
+        return host_copies(self.weight_files(), self.spec.params, straight=straight)
+
     def versions(self) -> Mapping[str, str]:
         import torch
 
@@ -158,11 +169,11 @@ class QwenImageEditEditor(Editor):
             versions["cuda"] = torch.version.cuda
         return versions
 
-    def _folder(self) -> Path:
+    def _folder(self, progress: Callable[[], None] = lambda: None) -> Path:
         if self._resolved is None:
             if not self.spec.name:
                 raise ModelError("config", "diffusion_model.params names no model: a folder or a hub name is needed")
-            self._resolved = resolve_model(self.spec.name)
+            self._resolved = resolve_model(self.spec.name, progress)
         return self._resolved
 
     def _run(self, request: EditRequest, progress: Progress) -> Image.Image:

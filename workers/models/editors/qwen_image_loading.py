@@ -12,8 +12,8 @@ from typing import Any
 from protocol.messages import Residency
 from workers.interface import ModelError
 from workers.models.editors.qwen_image_options import checked_options, switch_on
-from workers.models.moving.headers import stored_as
 from workers.models.processors import load_processor
+from workers.models.safetensors_files import stored_as
 
 PIPELINES = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline")
 DTYPES = ("bfloat16", "float16", "float32")

@@ -6,26 +6,28 @@ A LoRA changes weights only. The noise schedule with which Lightning LoRAs are d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
+from workers.models.hub import downloading
 
 _LIGHTNING = "diffusion_model.params.optimizations.lightning_lora"
 _LORA = "diffusion_model.params.lora"
 
 
-def lora_files(options: Mapping[str, Any]) -> list[Path]:
-    """Return the files of all LoRAs; one on the hub is downloaded if it is not cached.
+def lora_files(options: Mapping[str, Any], progress: Callable[[], None] = lambda: None) -> list[Path]:
+    """Return the files of all LoRAs; one on the hub is downloaded if it is not cached. ``progress``: see
+    ``hub.resolve_model``.
 
     Raises:
         ModelError: of kind ``model_not_found``.
     """
     lightning = options.get("lightning_lora")
     return [
-        *([_file(_LIGHTNING, lightning)] if lightning is not None else []),
-        *(_file(_LORA, lora["path"]) for lora in options.get("lora", ())),
+        *([_file(_LIGHTNING, lightning, progress)] if lightning is not None else []),
+        *(_file(_LORA, lora["path"], progress) for lora in options.get("lora", ())),
     ]
 
 
@@ -52,7 +54,7 @@ def _add(pipeline: Any, file: Path, name: str) -> None:
     pipeline.load_lora_weights(load_file(str(file)), adapter_name=name)
 
 
-def _file(key: str, name: str) -> Path:
+def _file(key: str, name: str, progress: Callable[[], None] = lambda: None) -> Path:
     path = Path(name).expanduser()
     if path.suffix == ".safetensors" and path.is_file():
         return path.absolute()
@@ -61,17 +63,18 @@ def _file(key: str, name: str) -> Path:
     if path.is_absolute() or owner in {".", "..", "~"} or not file.endswith(".safetensors"):
         wanted = "a .safetensors file, or OWNER/NAME/FILE.safetensors on the hub"
         raise ModelError("model_not_found", f"{key}: there is no file {name!r}; give {wanted}")
-    return _from_hub(key, f"{owner}/{repository}", file)
+    return _from_hub(key, f"{owner}/{repository}", file, progress)
 
 
-def _from_hub(key: str, repository: str, file: str) -> Path:
+def _from_hub(key: str, repository: str, file: str, progress: Callable[[], None]) -> Path:
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     cached = try_to_load_from_cache(repository, file)
     if isinstance(cached, str):
         return Path(cached)
     try:
-        return Path(hf_hub_download(repository, file))
+        with downloading(repository, progress):
+            return Path(hf_hub_download(repository, file))
     except (OSError, ValueError) as error:
         text = f"{key}: {file} of {repository} can't be downloaded: {error}"
         raise ModelError("model_not_found", text) from error

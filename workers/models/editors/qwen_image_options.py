@@ -12,16 +12,18 @@ import os
 import shutil
 import sysconfig
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
 from workers.models.editors.qwen_image_embeddings import KeptEmbeddings
 from workers.models.editors.qwen_image_loras import add_lightning_lora, add_loras
+from workers.models.safetensors_files import cast_bytes
 
 _KEY = "diffusion_model.params.optimizations"
 _LORA = "lora"
+_CHANGE_WEIGHTS = {"fp8"}
 _PACKAGES = {"cache_dit": "cache_dit", "lightning_lora": "peft", _LORA: "peft"}
 
 
@@ -73,6 +75,20 @@ def can_be_replaced(options: Mapping[str, Any]) -> bool:
     A LoRA changes these, cache-dit wraps their modules, and weights are cast to 8 bits faster on the device.
     """
     return not options.keys() & {"lightning_lora", _LORA, "cache_dit", "fp8"}
+
+
+def host_copies(files: Sequence[str], params: Mapping[str, Any], *, straight: bool = False) -> int:
+    """Return the bytes of the weights that host memory would hold as a copy: those that are cast or changed.
+
+    With ``straight``, on the way to a device, on which they are changed and most of them are cast.
+    """
+    changed = {name for name, value in (params.get("optimizations") or {}).items() if value} & _CHANGE_WEIGHTS
+    of_transformer = [name for name in files if Path(name).parent.name == "transformer"]
+    dtype = params.get("dtype", "bfloat16")
+    if not changed or straight:
+        return cast_bytes(files, dtype, straight=straight)
+    copies = sum(Path(name).stat().st_size for name in of_transformer)
+    return copies + cast_bytes([name for name in files if name not in of_transformer], dtype)
 
 
 def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:

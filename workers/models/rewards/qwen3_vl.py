@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from workers.models.rewards.judgements import by_numbers, by_replies, read
 from workers.models.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
 from workers.models.rewards.parameters import RewardSettings, read_settings
 from workers.models.rewards.replies import ReadScore, Unreadable
-from workers.models.rewards.weights import load_model, prepare_imports
+from workers.models.rewards.weights import host_copies, load_model, prepare_imports
 from workers.models.thoughts import LOGITS_NEED_AN_ANSWER, USE_GENERATE, opens_thought
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "torchvision", "flash_attn")
@@ -71,6 +71,7 @@ DECLARATION = ModelType(
         for kind in ("Instruct", "Thinking")
     },
     packages={"torch": "2.6", "transformers": "4.57", "accelerate": ""},
+    host_copies=host_copies,
 )
 
 
@@ -93,6 +94,10 @@ class Qwen3VLReward(Reward):
 
     def prepare(self) -> None:
         prepare_imports()
+
+    def fetch(self, progress: Callable[[], None]) -> None:
+        if self.spec.name:
+            resolve_model(self.spec.name, progress)
 
     def load(self, residency: Residency) -> None:
         """Load weights and processor.
@@ -133,6 +138,10 @@ class Qwen3VLReward(Reward):
     def host_bytes(self) -> int:
         """What is not mapped from files, which all workers share."""
         return 0 if self._mover is None else int(self._mover.private_bytes())
+
+    def load_bytes(self, residency: Residency) -> int:
+        straight = residency == "device" and self.device != "cpu"
+        return host_copies(self.weight_files(), self.spec.params, straight=straight)
 
     def versions(self) -> Mapping[str, str]:
         from importlib.metadata import PackageNotFoundError, version

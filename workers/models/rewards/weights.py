@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from protocol.messages import Residency
 from workers.interface import ModelError
-from workers.models.moving.headers import stored_as
 from workers.models.rewards.generation import greedy
 from workers.models.rewards.layers import make_faster
+from workers.models.safetensors_files import cast_bytes, stored_as
 
 DTYPES = ("bfloat16", "float16", "float32", "auto")
 
@@ -23,6 +23,14 @@ def prepare_imports() -> None:
     """Import what loading needs. Imports that fail are reported when the model loads."""
     with contextlib.suppress(ImportError):
         from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration  # noqa: F401
+
+
+def host_copies(files: Sequence[str], params: Mapping[str, Any], *, straight: bool = False) -> int:
+    """Return the bytes of the weights that host memory would hold as a copy: those that are cast.
+
+    With ``straight``, on the way to a device, on which most of them are cast.
+    """
+    return cast_bytes(files, params.get("dtype", "bfloat16"), straight=straight)
 
 
 def load_model(
