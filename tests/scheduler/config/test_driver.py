@@ -8,10 +8,12 @@ import pynvml
 import pytest
 
 from scheduler.base.nvml import Driver
-from scheduler.config import ConfigError, Environment, load_config
 from scheduler.config.checks import environment as environment_checks
 from scheduler.config.checks.driver import TorchBuild, installed_torch, outdated_driver, read_build
+from scheduler.config.checks.environment import Environment
 from scheduler.config.layout import Gpu
+from scheduler.config.loading import load_config
+from scheduler.config.problems import ConfigError
 from tests.fake_nvml import show_gpus
 
 CUDA_13 = TorchBuild("2.13.0", "13.0")

@@ -13,7 +13,7 @@ from typing import Any
 
 from workers.interface import ModelError
 from workers.models.editors.qwen_image_loading import DEFAULT_DTYPE, MODULES, assemble, load_module, read_index
-from workers.models.moving.headers import stored_as
+from workers.models.safetensors_files import stored_as
 
 _PROVENANCE = ("dtype", "torch_dtype", "transformers_version", "architectures")
 
