@@ -202,7 +202,8 @@ def _attempt(call: Call, started: float) -> Outcome:
         if reason is not None:
             raise _DeviceBrokenError(reason) from error
         kind, text = _failure(error)
-        return Outcome(call.tag, started, time.time(), error_kind=kind, error=text)
+        line = " ".join(text.split())  # for logs and tables
+        return Outcome(call.tag, started, time.time(), error_kind=kind, error=line)
     return Outcome(call.tag, started, time.time(), value=value)
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from protocol import VERSION
+from scheduler.base.exhausted import exhausted
 from scheduler.base.output import Output
 
 if TYPE_CHECKING:
@@ -85,6 +86,12 @@ def _execute(given: list[str]) -> tuple[int, bool]:
         options.given = given
         execute: Callable[[argparse.Namespace], int] = options.execute
         return execute(options), _shows(options)
+    except Exception as error:
+        reason = exhausted(error)
+        if reason is None:
+            raise
+        print(f"warmbench: {reason}", file=sys.stderr)
+        return 1, True
     except KeyboardInterrupt:
         print("interrupted before anything was run", file=sys.stderr)
         return EXIT_INTERRUPTED, True

@@ -9,6 +9,7 @@ import sys
 from rich.console import Console
 
 from protocol.pool import PoolError
+from scheduler.base.exhausted import exhausted
 from scheduler.base.files import read_json
 from scheduler.base.text import counted
 from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_layout
@@ -16,9 +17,9 @@ from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
 from scheduler.pool.client import card_of, find
 from scheduler.pool.pool_plan import PoolDiffersError, refuse_unequal
-from scheduler.run.options import RunOptions, resume_problem
+from scheduler.run.options import RunOptions, resume_command, resume_problem
 from scheduler.run.prepare import Prepared, prepare
-from scheduler.run.run import EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
+from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
 from scheduler.store.ledger import LedgerBusyError
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.run_names import NoSuchRunError
@@ -58,7 +59,15 @@ def check_and_run(options: argparse.Namespace) -> int:
         trace=options.trace,
         arguments=tuple(options.given),
     )
-    return Run(prepared, directory, console, run_options).execute()
+    try:
+        return Run(prepared, directory, console, run_options).execute()
+    except Exception as error:
+        reason = exhausted(error)
+        if reason is None:
+            raise
+        log.error("Aborted: %s", reason)
+        log.warning("To resume: %s", resume_command(run_options.arguments, directory.stamp))
+        return EXIT_ABORTED
 
 
 def _check_stages(options: argparse.Namespace) -> None:

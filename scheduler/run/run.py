@@ -97,7 +97,8 @@ class Run:
             with Interrupts() as interrupts:
                 ending = self._evaluate(context, interrupts)
         except (PoolUnavailableError, PoolError) as error:
-            log.error("%s", error)
+            for line in str(error).splitlines():  # the end of the launcher's log may be part of it
+                log.error("%s", line)
             return EXIT_USAGE if self._options.no_launch else self._unfinished(EXIT_ABORTED)
         finally:
             # Also closes what an exception left open; lingers for the last messages.

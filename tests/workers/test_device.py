@@ -37,11 +37,11 @@ def test_failures_keep_their_kind_and_the_thread_lives_on() -> None:
         raise ModelError("not_finite", "no number")
 
     def unknown() -> None:
-        raise ZeroDivisionError("by zero")
+        raise ZeroDivisionError("by zero\n\tin two lines")
 
     first, second, third = run(known, unknown, lambda: "alive")
     assert (first.error_kind, first.error) == ("not_finite", "no number")
-    assert (second.error_kind, second.error) == ("error", "ZeroDivisionError: by zero")
+    assert (second.error_kind, second.error) == ("error", "ZeroDivisionError: by zero in two lines")
     assert (third.error, third.value) == (None, "alive")
 
 
