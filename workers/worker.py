@@ -191,8 +191,10 @@ class Worker:
 
     def _on_load(self, message: m.Load) -> None:
         self._bench.job_timeout = message.job_timeout_seconds
-        self._model_state.error = None
         self._begin_move(message.epoch)
+        # From now on, what is reported is about this load.
+        self._model_state.error = None
+        self._enter("waiting")
         self._bench.codecs.warm_up(self._identity.role)
 
         def enter(phase: m.Phase) -> None:

@@ -81,7 +81,7 @@ class PoolWatch:
             return LogLine(logging.INFO, "loading the model ...")
         if state.phase == "failed":
             return LogLine(logging.ERROR, f"the model was not loaded: {state.error} (log: {worker.log})")
-        if state.phase == "ready" and state.model is not None:
+        if state.phase == "ready" and state.model is not None and state.model.spec == worker.spec:
             size, seconds = format_size(state.model.size_bytes), state.model.load_seconds
             text = f"{_READY[state.residency]} {self._count(worker)} ({size} in {seconds:.1f} s)"
             now = f": it is {model_title(state.model.spec)} now" if self._attached else ""
@@ -142,8 +142,9 @@ def _event(worker: m.WorkerStatus) -> tuple[str, ...]:
     state = worker.state
     if not worker.alive or state is None:
         return (worker.incarnation, "dead" if not worker.alive else "starting")
-    model = state.model.fingerprint if state.phase == "ready" and state.model is not None else ""
-    return (worker.incarnation, state.phase, model, repr(worker.spec), state.error or "")
+    ready = state.model if state.phase == "ready" else None
+    model = (ready.fingerprint, repr(ready.spec)) if ready is not None else ()
+    return (worker.incarnation, state.phase, repr(worker.spec), state.error or "", *model)
 
 
 def _lost(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:

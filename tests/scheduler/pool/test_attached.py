@@ -47,6 +47,7 @@ def test_a_model_that_was_replaced_in_place_is_named() -> None:
 def test_a_load_in_place_that_is_over_before_it_was_seen_is_named_as_well() -> None:
     watch = PoolWatch(SPECS, attached=True)
     lines(watch, worker(OTHER))
+    assert lines(watch, worker(EDITOR, state=loaded(OTHER))) == [], "it has not begun to load"
     assert lines(watch, worker(EDITOR)) == ["editor-0 on cpu: model loaded [1/1] (0.0 MB in 1.0 s): it is a now"]
 
 
