@@ -21,6 +21,7 @@ from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.estimate import Forecast, kind_of
+from scheduler.store.ledger import LEDGER, LedgerBusyError, is_written
 from scheduler.store.manifest import notes
 from scheduler.store.run_names import NoSuchRunError, run_by_id
 from scheduler.terminal.say import say
@@ -31,6 +32,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
 
     Raises:
         scheduler.store.run_names.NoSuchRunError: there is no such run, or it cannot be resumed with these options.
+        scheduler.store.ledger.LedgerBusyError: another process works on it.
     """
     config, benchmark = prepared.config, prepared.benchmark
     lines = [
@@ -108,6 +110,8 @@ def _resumed(prepared: Prepared, run: str) -> Path:
     problem = resume_problem(read_json(path / "manifest.json"), path.name, prepared.edits)
     if problem is not None:
         raise NoSuchRunError(problem)
+    if is_written(path / LEDGER):
+        raise LedgerBusyError(f"{path} is in use by another process")
     return path
 
 

@@ -15,7 +15,7 @@ from scheduler.base.text import counted
 from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_layout
 from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
-from scheduler.pool.client import card_of, find
+from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import PoolDiffersError, refuse_unequal
 from scheduler.run.options import RunOptions, resume_command, resume_problem
 from scheduler.run.prepare import Prepared, prepare
@@ -40,11 +40,13 @@ def check_and_run(options: argparse.Namespace) -> int:
         prepared = prepare(
             options.config, _overrides(options), thorough=options.dry_run, stages=options.stages, images=options.images
         )
-        refuse_unequal(prepared.config.pool_name, card_of(prepared.config.pool_name), prepared.config)
+        pool = prepared.config.pool_name
+        card = card_of(pool)
+        refuse_unequal(pool, card, prepared.config)
+        if options.no_launch and card is None:
+            raise _UsageError(f"pool {pool} is not up, and --no-launch was given")
         if options.dry_run:
             return EXIT_COMPLETE if show_dry_run(console, prepared, options.resume) else EXIT_INCOMPLETE
-        if options.no_launch and find(prepared.config.pool_name)[1] is None:
-            raise _UsageError(f"pool {prepared.config.pool_name} is not up, and --no-launch was given")
         directory = _open_directory(options, prepared, console)
     except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolDiffersError, _UsageError) as error:
         if options.dry_run and isinstance(error, NotHereError):

@@ -273,10 +273,11 @@ def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> N
     process = user.start_run(config)
     wait_until(lambda: edits_done(user, 1))
     process.send_signal(signal.SIGSTOP)  # it must not end before the second process has begun
-    result = resume(user, config)
+    results = [resume(user, config, *options) for options in ((), ("--dry-run",))]
     process.send_signal(signal.SIGCONT)
-    assert result.code == 2, result.output
-    assert "in use by another process" in result.output
+    for result in results:
+        assert result.code == 2, result.output
+        assert "in use by another process" in result.output
     finish(process)
     assert process.returncode == 0
 
