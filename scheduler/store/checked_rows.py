@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import os.path
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,23 +26,27 @@ def checked_rows(rows: Iterable[Row], run: Path, manifest: Mapping[str, Any]) ->
     """Pass on the rows of the run in this folder, with a failure in place of each that cannot be right; log them."""
     ends = score_range_of(manifest)
     anywhere = bool(manifest.get("edits"))  # images that were made elsewhere may lie anywhere
-    refused: Counter[str] = Counter()
-    first: FailedRow | None = None
+    count, first = 0, None
+    without_edit: set[tuple[str, str, int]] = set()
     for row in rows:
         problem = None
         if isinstance(row, ScoredRow):
+            if (row.category, row.pair_id, row.sample) in without_edit:
+                continue
             problem = _score_problem(row, ends)
         elif isinstance(row, EditedRow) and not anywhere:
             problem = _image_problem(row, run)
+            change = without_edit.discard if problem is None else without_edit.add
+            change((row.category, row.pair_id, row.sample))
         if problem is None:
             yield row
             continue
-        refused[problem.kind] += 1
+        count += 1
         first = first or problem
         yield problem
     if first is not None:
         example = f"{one_line(first.category, 60)}/{one_line(first.pair_id, 60)}: {one_line(first.message, 300)}"
-        log.warning("The ledger has %s, not used: %s", counted(refused.total(), "impossible row"), example)
+        log.warning("The ledger has %s, not used: %s", counted(count, "impossible row"), example)
 
 
 def score_range_of(manifest: Mapping[str, Any]) -> tuple[float, float] | None:

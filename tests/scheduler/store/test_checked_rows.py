@@ -97,6 +97,7 @@ def test_reports_status_and_comparison_report_impossible_rows_and_do_not_use_the
     assert warning.startswith("The ledger has 2 impossible rows, not used: 物理/c: the recorded image ..")
 
     text = "\n".join(status_lines(run, look_at(run)))
+    assert "edit: 2/3, 1 failed\nscore: 1/2, 1 failed\n" in text
     assert "score, out_of_range: the recorded score is 999, outside of 0 to 10" in text
     compared = compare_saved_runs([run, run], None)
     assert [pair.pair_id for pair in compared.comparisons[0].pairs] == ["a"]
@@ -105,5 +106,8 @@ def test_reports_status_and_comparison_report_impossible_rows_and_do_not_use_the
 def test_a_failure_that_is_withdrawn_or_done_again_is_none() -> None:
     rows: list[Row] = [planned("a"), edited("a"), scored("a", 99.0), scored("a", 7.0, identity="A")]
     assert report_of(list(checked_rows(rows, RUN, MANIFEST))).overall.mean == 7.0
+    images = [structs.replace(edited("a"), image=image) for image in ("../a.png", "images/a.png")]
+    again: list[Row] = [planned("a"), images[0], scored("a", 9.0), images[1], scored("a", 5.0)]
+    assert report_of(list(checked_rows(again, RUN, MANIFEST))).overall.mean == 5.0
     withdrawn = [*rows[:3], failed("a", stage="score", kind="outdated", pass_=0)]
     assert report_of(list(checked_rows(withdrawn, RUN, MANIFEST))).overall.num_missing == 1
