@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pynvml
 import pytest
+
+_MODULE = """
+class NVMLError(Exception): ...
+class Memory: total, free, used = 81559 << 20, 81559 << 20, 0
+nvmlInit = nvmlShutdown = lambda: None
+nvmlDeviceGetCount = lambda: COUNT
+nvmlDeviceGetHandleByIndex = lambda index: index
+nvmlDeviceGetUUID = lambda index: f"GPU-{index:08d}"
+nvmlDeviceGetName = lambda index: "NVIDIA H100 80GB HBM3"
+nvmlDeviceGetMemoryInfo = lambda index: Memory
+
+def __getattr__(name):
+    def fail(*arguments):
+        raise NVMLError(f"{name}: Not Supported")
+    return fail
+"""
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,12 @@ def show_gpus(monkeypatch: pytest.MonkeyPatch, count: int, *, memory: int = 81_5
     }
     for name, answer in answers.items():
         monkeypatch.setattr(pynvml, name, answer)
+
+
+def write_pynvml(folder: Path, count: int) -> None:
+    """Write a ``pynvml`` that lists ``count`` GPUs, for the ``PYTHONPATH`` of other processes."""
+    folder.mkdir()
+    (folder / "pynvml.py").write_text(_MODULE.replace("COUNT", str(count)), encoding="utf-8")
 
 
 def remove_nvml(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from scripts.place import Place
 from tests.docs.markdown import ROOT, inline, read
 from tests.end_to_end.conftest import warm_user_in
+from tests.fake_nvml import write_pynvml
 from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 
 
@@ -59,7 +60,11 @@ def test_the_ledger_holds_what_the_contract_names(user: User, tmp_path: Path) ->
 
 
 def test_a_run_leaves_its_config_manifest_log_and_reports(user: User, tmp_path: Path) -> None:
-    user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1)))
+    write_pynvml(tmp_path / "three-gpus", 3)
+    user.environment["PYTHONPATH"] = str(tmp_path / "three-gpus")
+    user.environment.pop("CUDA_VISIBLE_DEVICES", None)
+    data = small_benchmark(tmp_path / "data.json", pairs=1)
+    user.run_config(user.simulated(data, editor={"device_ids": [0, 1]}, reward={"device": "auto"}))
 
     folder = user.run_folder()
     left = {"config.yaml", "manifest.json", "results.jsonl", "images", "thumbnails", "pairs.csv"}
@@ -70,8 +75,10 @@ def test_a_run_leaves_its_config_manifest_log_and_reports(user: User, tmp_path: 
     assert all(worker["versions"]["python"] for worker in manifest["workers"])
     assert manifest["notes"], "a report made with simulated models says so"
     log = (user.output / "logs" / f"benchmark_{folder.name}.log").read_text()
-    for line in ("Loaded 2 image pairs", "editor-0 on cpu", "rounds with barriers", "Round 1/", "Batch 1", "Report"):
+    for line in ("Loaded 2 image pairs", "editor-0 on cuda:0", "rounds with barriers", "Round 1/", "Batch 1", "Report"):
         assert line in log
+    assert "device: auto is cuda:2, the lowest visible GPU that no editor uses" in log
+    assert "reward-0 on cuda:2: model loaded" in log
     markdown = (user.output / f"evaluation_report_{folder.name}.md").read_text()
     assert "simulated" in markdown
 
