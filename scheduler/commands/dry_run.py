@@ -47,7 +47,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
         *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits)),
         *(f"Notice: {notice}" for notice in config.notices),
-        *(f"Warning: {warning}" for warning in benchmark.warnings),
+        *(f"Warning: {warning}" for warning in (*prepared.warnings, *benchmark.warnings)),
         *(f"Warning: {warning}" for warning in (prepared.edits.warnings if prepared.edits else ())),
     ]
     bad = benchmark.bad

@@ -26,6 +26,7 @@ from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError
 from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
+from scheduler.pool.gpu_room import RoomCheck
 from scheduler.pool.pool_plan import PoolDiffersError, pool_plan, refuse_unequal
 from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.pool_table import pool_table
@@ -42,7 +43,9 @@ def execute_action(options: argparse.Namespace) -> int:
     try:
         if options.action == "start":
             gpus = visible_gpus()
-            config = load_config(options.config, overrides, Environment(gpus=gpus, data=False))
+            room = RoomCheck(gpus)
+            config = load_config(options.config, overrides, Environment(gpus=gpus, data=False, more=(room,)))
+            say(console, *(f"Warning: {warning}" for warning in room.warnings))
             return start(console, config, resolve_layout(config, gpus), options.foreground)
         name = load_config(options.config, overrides).pool_name
         return status(console, name) if options.action == "status" else stop(console, name, now=options.now)

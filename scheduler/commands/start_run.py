@@ -128,7 +128,7 @@ def _log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) ->
         log.info("Edits made elsewhere: %s of %s", counted(len(edits.images), "image"), edits.place)
     if "score" not in prepared.stages and not config.evaluation.save_generated_images:
         log.info("evaluation.save_generated_images is off, but this run makes nothing but edits: they are kept")
-    for line in (*config.notices, *benchmark.warnings, *(edits.warnings if edits else ())):
+    for line in (*config.notices, *prepared.warnings, *benchmark.warnings, *(edits.warnings if edits else ())):
         log.warning("%s", line)
     for pair in benchmark.bad:
         log.warning("%s can't be used (%s): %s", pair.key, pair.kind, pair.message)

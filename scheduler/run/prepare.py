@@ -22,6 +22,7 @@ from scheduler.config.document import Config
 from scheduler.config.layout import Layout, presumed_layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import Problem, did_you_mean
+from scheduler.pool.gpu_room import RoomCheck
 from scheduler.run.options import keeps_images
 
 
@@ -29,7 +30,7 @@ from scheduler.run.options import keeps_images
 class Prepared:
     """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage.
 
-    ``unchecked`` says why the devices were not checked; the layout is then presumed.
+    ``unchecked`` says why the devices were not checked; the layout is then presumed. ``warnings`` are about the GPUs.
     """
 
     config: Config
@@ -38,6 +39,7 @@ class Prepared:
     stages: tuple[Stage, ...] = BOTH_STAGES
     edits: EditsElsewhere | None = None
     unchecked: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def keeps_images(self) -> bool:
@@ -100,10 +102,11 @@ def prepare(
 
     unchecked = nvml_problem() if thorough else None
     gpus = visible_gpus() if unchecked is None else None
-    more = (data_problems, images_problems, _pool_problems)
+    room = RoomCheck(gpus or (), stages)
+    more = (data_problems, images_problems, _pool_problems, room)
     config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
     layout = presumed_layout(config, stages=stages) if gpus is None else resolve_layout(config, gpus, stages=stages)
-    return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None, unchecked)
+    return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None, unchecked, room.warnings)
 
 
 def _all_bad(benchmark: Benchmark) -> Problem:
