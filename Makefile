@@ -1,6 +1,8 @@
 # Targets only delegate to scripts/ and to the commands.
 CONFIG ?= configs/demo.yaml
 ARGS ?=
+# Another package index for torch, or a folder of wheels: make setup TORCH_INDEX=URL
+export TORCH_INDEX
 # Recipes must not inherit the virtual environment or paths of another checkout.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 

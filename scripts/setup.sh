@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up the environment in .venv and, with "demo", the demo's data and tiny models; skips what is up to date.
 # Usage: scripts/setup.sh [run|dev|bench] [demo]      (default: run demo)
+# TORCH_INDEX=URL: install torch from another package index, or from a folder of wheels.
 # "run" installs what an evaluation needs, "dev" also the test tools, "bench" also the peers of the bench, if available.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,6 +33,9 @@ if [ ! -x .venv/bin/python ]; then
   echo "Making the environment .venv with $("$python" --version)"
   "$python" -m venv .venv
 fi
+
+. scripts/torch_index.sh
+install_torch .venv/bin/python constraints.txt .venv/torch-index
 
 # A stamp in .venv names what was installed; "bench" includes "dev", which includes "run".
 wanted=$(cat pyproject.toml constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')

@@ -2,6 +2,7 @@
 # Makes or updates a separate environment for the reward, and prints the lines for the config.
 # Usage: scripts/setup_reward_env.sh [--conda NAME | --venv DIR] [--python PYTHON]
 # The default is the conda environment qwen3_vl_env if there is a conda, else the folder .venv-reward.
+# TORCH_INDEX=URL: install torch from another package index, or from a folder of wheels.
 # PYTHON is the program or version for a new environment.
 set -euo pipefail
 # An active environment, or paths of another one, must not affect this one.
@@ -89,11 +90,14 @@ print(f"Python {platform.python_version()}, torch {torch.__version__}, transform
 PROGRAM
 }
 
-if [ "$(cat "$stamp" 2>/dev/null)" = "$source" ] && versions=$(check); then
+index=$(cat "${stamp%/*}/torch-index" 2>/dev/null || true)
+if [ "${TORCH_INDEX:-$index}" = "$index" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$source" ] && versions=$(check); then
   echo "Up to date: ${versions##*$'\n'}"
 else
   echo "Installing [reward] for $python (some minutes the first time)"
   "$python" -s -m pip --version >/dev/null 2>&1 || "$python" -s -m ensurepip --default-pip >/dev/null
+  . scripts/torch_index.sh
+  install_torch "$python" constraints-reward.txt "${stamp%/*}/torch-index"
   "$python" -s -m pip install --quiet --disable-pip-version-check -c constraints-reward.txt -e ".[reward]"
   versions=$(check) || fail "the installed packages cannot be imported:"$'\n'"$versions"
   echo "$source" >"$stamp"
