@@ -6,6 +6,7 @@ A LoRA changes weights only. The noise schedule with which Lightning LoRAs are d
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def add_loras(pipeline: Any, loras: Sequence[Mapping[str, Any]], _device: str) -
 def _add(pipeline: Any, file: Path, name: str) -> None:
     from safetensors.torch import load_file
 
-    pipeline.load_lora_weights(load_file(str(file)), adapter_name=name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")  # several are meant
+        pipeline.load_lora_weights(load_file(str(file)), adapter_name=name)
 
 
 def _file(key: str, name: str, progress: Callable[[], None] = lambda: None) -> Path:

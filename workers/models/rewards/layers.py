@@ -96,9 +96,16 @@ def _by_expert(rows: Any, weights: Any, ends: Any) -> Any:
     """Each row times the matrix of its expert; the rows of expert n end before ``ends[n]``."""
     import torch
 
-    grouped = getattr(torch.nn.functional, "grouped_mm", None)  # from torch 2.10 on
-    on_gpu = rows.device.type == "cuda" and torch.cuda.get_device_capability(rows.device) >= (8, 0)
-    if grouped is not None and on_gpu and weights.dtype == torch.bfloat16:
-        return grouped(rows, weights, offs=ends)
+    if _has_grouped_kernel(rows):
+        return torch.nn.functional.grouped_mm(rows, weights, offs=ends)
     parts = rows.tensor_split(ends[:-1].tolist())
     return torch.cat([part @ matrix for part, matrix in zip(parts, weights, strict=True) if len(part)])
+
+
+def _has_grouped_kernel(rows: Any) -> bool:
+    """Whether torch has one kernel for the matrices of all experts here: from 2.10 on, in bfloat16, on recent GPUs."""
+    import torch
+
+    if not hasattr(torch.nn.functional, "grouped_mm") or rows.device.type != "cuda":
+        return False
+    return rows.dtype == torch.bfloat16 and torch.cuda.get_device_capability(rows.device) >= (8, 0)

@@ -13,6 +13,7 @@ import torch
 from tests.set_up import ROOT, reward_environment
 from tests.workers.models.rewards import experts_check
 from tests.workers.models.rewards.reward_requests import LOGITS, asked, grey, loaded, score
+from workers.models.rewards import layers
 from workers.models.rewards.layers import make_faster
 from workers.models.rewards.qwen3_vl import Qwen3VLReward
 
@@ -65,6 +66,20 @@ def test_a_kernel_that_is_moved_over_an_image_is_no_matrix_product_of_one_patch(
     values = torch.randn(3, 2, 6, 4, 2)
     expected = convolution(values)
     assert torch.equal(make_faster(torch.nn.Sequential(convolution))(values), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_grouped_kernel_of_gpus_takes_rows_and_matrices_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    """On a CPU, torch has a substitute of the kernel with the same arguments."""
+    generator = torch.Generator().manual_seed(0)
+    rows, matrices = (torch.randn(*shape, generator=generator).to(dtype) for shape in ((20, 16), (8, 16, 24)))
+    ends = torch.tensor([3, 3, 7, 7, 7, 15, 20, 20], dtype=torch.int32)
+    expected = layers._by_expert(rows, matrices, ends)
+    monkeypatch.setattr(layers, "_has_grouped_kernel", lambda _: True)
+    assert torch.allclose(layers._by_expert(rows, matrices, ends), expected, atol=1e-6)
+    assert torch.allclose(expected[3:7], rows[3:7] @ matrices[2], atol=1e-6)
 
 
 def test_the_experts_of_this_version_of_transformers_are_computed_where_they_are_chosen(tmp_path: Path) -> None:
