@@ -108,4 +108,4 @@ def _has_grouped_kernel(rows: Any) -> bool:
 
     if not hasattr(torch.nn.functional, "grouped_mm") or rows.device.type != "cuda":
         return False
-    return rows.dtype == torch.bfloat16 and torch.cuda.get_device_capability(rows.device) >= (8, 0)
+    return bool(rows.dtype == torch.bfloat16 and torch.cuda.get_device_capability(rows.device) >= (8, 0))
