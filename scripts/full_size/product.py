@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.bench.pictures import write_benchmark
-from scripts.bench.runs import ActiveRun, FinishedRun
+from scripts.bench.runs import ActiveRun, BenchError, FinishedRun
 from scripts.bench.workplace import Workplace
 from scripts.full_size.jobs import OutOfTimeError
 
@@ -130,19 +130,20 @@ def run_switch(
     }
 
 
-def run_on(place: Workplace, editor: Mapping[str, Any], *, pairs: int, seconds: float) -> float:
-    """Edit ``pairs`` pairs with a worker that dies at its first one, and return the seconds until that pair is done.
+def run_past_death(place: Workplace, editor: Mapping[str, Any], *, pairs: int, seconds: float) -> float:
+    """Edit with a worker that a broken device ends at its first pair; return the seconds until a new one has edited.
 
     Raises:
-        BenchError: not every pair was edited.
+        BenchError: not every pair was edited, or the worker did not end.
         OutOfTimeError: it took longer than ``seconds``.
     """
     data = write_benchmark(place.folder / "pairs.json", categories=1, pairs=pairs, size=64)
     sections = {"scheduler": {"residency": "resident"}}
     run = finished(place.start_run(data.path, pool=POOL, editor=editor, reward=_NO_REWARD, sections=sections), seconds)
-    (again,) = [row for row in run.of("edited") if row["attempt"] > 1]
-    broken = Path(editor["marker"]).stat().st_mtime
-    return float(again["finished"]) - broken
+    (log,) = (run.folder.parents[1] / "logs").iterdir()
+    if "died (exit code" not in log.read_text(encoding="utf-8"):
+        raise BenchError("the worker lived on after its device was broken")
+    return min(float(row["finished"]) for row in run.of("edited")) - Path(editor["marker"]).stat().st_mtime
 
 
 def finished(run: ActiveRun, seconds: float) -> FinishedRun:

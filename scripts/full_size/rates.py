@@ -90,7 +90,8 @@ def _seconds(model: Reward, requests: Sequence[ScoreRequest], parameters: Mappin
         return time.perf_counter() - started
     _synchronize(model.device)
     seconds = time.perf_counter() - started
-    wrong = [judgement.message for judgement in scores.judgements if judgement.kind is not None]
+    # With random weights, numbers are as unlikely as all other tokens.
+    wrong = [judgement.message for judgement in scores.judgements if judgement.kind not in (None, "off_scale")]
     if parameters["scoring"] == "generate" or wrong:
         raise ValueError(wrong[0] if wrong else f"the replies ended after {ticks} of {steps} tokens")
     if list(scores.batch_sizes) != [len(requests)]:

@@ -16,7 +16,7 @@ from scripts.bench.workplace import Workplace, workplace
 from scripts.full_size.architectures import Size, architecture
 from scripts.full_size.budget import EditTimes, fitting_pairs
 from scripts.full_size.jobs import OutOfTimeError, run_job
-from scripts.full_size.product import edit_parameters, editor_section, run_edits, run_on, run_switch
+from scripts.full_size.product import edit_parameters, editor_section, run_edits, run_past_death, run_switch
 from scripts.full_size.rates import SCORINGS
 
 _HASHES = ".fingerprints.json"
@@ -184,8 +184,9 @@ def _context(options: SuiteOptions) -> Iterator[Row]:
     with _place(options) as place:
         marker = str(place.folder / "marker")
         editor = {"class_path": _BREAKS, "marker": marker, "device": options.device, "enable_batch_sync": False}
-        seconds = run_on(place, editor, pairs=3, seconds=options.left)
-    yield {"what": "an assert on the device: a new worker does the pair", "figure": f"{seconds:.1f} s later"}
+        seconds = run_past_death(place, editor, pairs=3, seconds=options.left)
+    what = "an assert on the device ends the worker: a new one has edited after"
+    yield {"what": what, "figure": f"{seconds:.1f} s", "seconds": seconds}
 
 
 _SWITCHED_ON: Mapping[str, Sequence[Any]] = {
