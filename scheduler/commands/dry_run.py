@@ -16,6 +16,7 @@ from scheduler.benchmark.units import AllEdits, EditUnit
 from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout, LayoutError, presumed_layout, resolve_layout
+from scheduler.pool.client import card_of
 from scheduler.run.admission import refused_edits
 from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
@@ -138,6 +139,7 @@ def _estimate_lines(prepared: Prepared) -> list[str]:
         passes * (len(edits) if prepared.edits is None else len(prepared.edits.images)),
         {"editor": len(layout.editors), "reward": len(layout.rewards)},
         one_after_the_other=layout.residency == "swap",
+        loaded=card_of(config.pool_name) is not None,
     )
     return [] if estimate is None else [str(estimate)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -66,6 +67,11 @@ class Agenda:
         kinds: dict[m.Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
         self._forecast = Forecast(prepared.config, KnownCosts(home() / ".costs.json"), kinds)
         self.line = self._forecast.line
+        self._launched: float | None = None
+
+    def pool_launched(self) -> None:
+        """The run now waits for the models of a pool that it has launched."""
+        self._launched = time.time()
 
     def draw_up(self, fingerprints: Mapping[m.Role, str], *, recorded: bool) -> Remaining:
         """Work out what there is to do. Reads the ledger and images: not for the loop's thread. ``recorded``: this part
@@ -147,6 +153,7 @@ class Agenda:
             sum(remaining.score_reasons.values()) if passes and remaining.score_reasons else len(edits) * passes,
             {role: len(devices) for role, devices in tenancy.devices.items()},
             one_after_the_other=tenancy.swap,
+            loaded=self._launched is None,
         )
         if estimate is not None:
             log.info("%s", estimate)
@@ -155,9 +162,13 @@ class Agenda:
         width, height = self._task.pairs[unit.key].source.size
         return width * height
 
-    def keep_costs(self, edit: EditStage, score: ScoreStage) -> None:
-        """Keep what the edits and scores cost, for the estimates of later runs."""
+    def keep_costs(self, edit: EditStage, score: ScoreStage, tenancy: Tenancy, switch_seconds: float) -> None:
+        """Keep what the edits, the scores and loading cost, for the estimates of later runs."""
         self._forecast.learn(edit.clock, edit.done, score.clock, score.done)
+        began = [clock.started for clock in (edit.clock, score.clock) if clock.started is not None]
+        if self._launched is not None and began and (switch_seconds or not tenancy.swap):
+            workers = {role: len(devices) for role, devices in tenancy.devices.items()}
+            self._forecast.learn_loading(max(0.0, min(began) - self._launched) + switch_seconds, workers)
 
     def record_workers(self, tenancy: Tenancy) -> None:
         """Write down which models work: even a run that is killed says what it began with.

@@ -49,7 +49,7 @@ _READER_THREADS = 4
 class Loop:
     """One run on one pool, with what its stages need (``scheduler.stages.services.Services``).
 
-    ``tenancy`` is the run's stay in the pool.
+    ``tenancy`` is the run's stay in the pool, ``switch_seconds`` the time in which models took turns on the devices.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Loop:
         self._failed_pairs: set[str] = set()
         self._error: AbortedError | None = None
         self._switch_began = 0.0
-        self._switch_seconds = 0.0
+        self.switch_seconds = 0.0
         self._stages_recorded: set[Stage] = set()
         self._edit: EditStage
         self._score: ScoreStage
@@ -249,7 +249,7 @@ class Loop:
                 self._crew.dismiss("editor")
             case c.EndSwitch():
                 seconds = time.time() - self._switch_began
-                self._switch_seconds += seconds
+                self.switch_seconds += seconds
                 log.info("Model switch done in %.1f s", seconds)
             case c.DrainStages():
                 log.warning("Interrupted: the work on the devices is finished first; interrupt again to stop now")
@@ -303,7 +303,7 @@ class Loop:
         row = clock.row(
             stage,
             switches=self._course.switches if switched else 0,
-            switch_seconds=self._switch_seconds if switched else 0.0,
+            switch_seconds=self.switch_seconds if switched else 0.0,
             now=time.time(),
         )
         self.deliver(LedgerEntry([row]))

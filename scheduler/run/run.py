@@ -194,7 +194,7 @@ class Run:
             finally:
                 if trace is not None:
                     trace.close()
-        self._agenda.keep_costs(edit, score)
+        self._agenda.keep_costs(edit, score, loop.tenancy, loop.switch_seconds)
         if self._course.recorded:
             self._record.rewrite_manifest(loop.tenancy)
         return ending
@@ -225,6 +225,7 @@ class Run:
             log.info("Launching pool %s: %s", name, self._assignment())
             for notice in self._layout.notices:
                 log.info("%s", notice)
+            self._agenda.pool_launched()
             card = launch(folder, plan)
         else:
             refuse_unequal(name, card, self._config)

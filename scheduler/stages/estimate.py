@@ -1,7 +1,8 @@
 """Estimates how long a run will take, from this user's earlier runs with the same models, and learns from this run.
 
 An edit's cost is a line over the source's size (``costs``), a score's the seconds of its batch divided by the batch's
-size. The time that editors lose otherwise, mostly at barriers, is a factor for each number of editors.
+size. The time that editors lose otherwise, mostly at barriers, is a factor for each number of editors. Loading is the
+time from a pool's launch until the first edit or score, and of the switches on shared devices.
 """
 
 from __future__ import annotations
@@ -34,28 +35,33 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The estimates of a run's stages; ``one_after_the_other``: they share devices. ``runs`` contributed."""
+    """The estimates of a run's stages; ``one_after_the_other``: they share devices. ``runs`` contributed. ``loading``
+    takes these seconds before the stages, 0 if the models are loaded; None if no earlier run has measured it.
+    """
 
     edit: StageEstimate | None
     score: StageEstimate | None
     one_after_the_other: bool
     runs: int
+    loading: float | None = 0.0
 
     @property
     def seconds(self) -> float:
-        """Of the whole run without loading. Scores on devices of their own are made while edits are."""
+        """Of the whole run. Scores on devices of their own are made while edits are."""
         both = [stage.seconds for stage in (self.edit, self.score) if stage is not None]
-        return sum(both) if self.one_after_the_other else max(both, default=0.0)
+        return (self.loading or 0.0) + (sum(both) if self.one_after_the_other else max(both, default=0.0))
 
     def __str__(self) -> str:
-        parts = [
+        parts = [f"loading {rough(self.loading)}"] if self.loading else []
+        parts += [
             f"{what} {rough(stage.seconds)} on {counted(stage.workers, role)}"
             for what, role, stage in (("edits", "editor", self.edit), ("scores", "reward", self.score))
             if stage is not None
         ]
-        order = ", one after the other" if self.one_after_the_other and len(parts) > 1 else ""
+        order = ", one after the other" if self.one_after_the_other and self.edit and self.score else ""
         runs = counted(self.runs, "earlier run")
-        return f"Estimated: about {rough(self.seconds)} ({', '.join(parts)}{order}), from {runs}"
+        without = " without loading" if self.loading is None else ""
+        return f"Estimated: about {rough(self.seconds)}{without} ({', '.join(parts)}{order}), from {runs}"
 
 
 class Forecast:
@@ -84,8 +90,10 @@ class Forecast:
         workers: Mapping[Role, int],
         *,
         one_after_the_other: bool,
+        loaded: bool = True,
     ) -> Estimate | None:
         """Return the estimate for edits of these sizes (megapixels of the source, in order) and ``scores`` scores.
+        ``loaded``: the models are, so that the run need not wait for them.
 
         None if a stage with work has no earlier run, or there is no work.
         """
@@ -107,10 +115,22 @@ class Forecast:
             score = StageEstimate(scores * line.mean / rewards, rewards)
         if not lines:
             return None
-        return Estimate(edit, score, one_after_the_other, max(1, min(line.runs for line in lines)))
+        loading = 0.0 if loaded else self._costs.line(self._loading(workers)).mean
+        return Estimate(edit, score, one_after_the_other, max(1, min(line.runs for line in lines)), loading)
 
     def _loss(self, editors: int) -> dict[str, Any]:
         return {**self._edit_work, "editors": editors, "round_size": self._round_size}
+
+    def _loading(self, workers: Mapping[Role, int]) -> dict[str, Any]:
+        models = {"editor": self._edit_work["editor"], "reward": self._score_work["reward"]}
+        devices = {"editor": self._edit_work["device"], "reward": self._score_work["device"]}
+        return {role: [models[role], devices[role], count] for role, count in workers.items() if count}
+
+    def learn_loading(self, seconds: float, workers: Mapping[Role, int]) -> None:
+        """Store how long a run waited for the models of a pool that it launched with these numbers of workers."""
+        line = self._costs.line(self._loading(workers))
+        line.note(0.0, seconds)
+        self._costs.store(self._loading(workers), line)
 
     def learn(self, edit: StageClock, edits: int, score: StageClock, scores: int) -> None:
         """Store what this run has measured: the clocks of its stages, and the numbers of edits and scores they made."""

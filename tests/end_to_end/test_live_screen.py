@@ -70,7 +70,8 @@ def test_it_shows_what_each_worker_does_and_the_results_so_far(user: User, tmp_p
     assert again == 3
     assert "editors at the barrier" in plain, "without colours it lives all the same"
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", plain)
-    estimate = r"Estimated: about \d+ s \(edits \d+ s on 2 editors, scores \d+ s on 1 reward\), from 1 earlier run"
+    parts = r"loading \d+ s, edits \d+ s on 2 editors, scores \d+ s on 1 reward"
+    estimate = rf"Estimated: about \d+ s \({parts}\), from 1 earlier run"
     assert re.search(estimate, " ".join(_CONTROL.sub("", plain).split()))
 
 

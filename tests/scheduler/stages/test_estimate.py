@@ -86,6 +86,21 @@ def test_another_number_of_editors_is_estimated_without_the_loss(config: Config,
     assert str(estimate) == "Estimated: about 50 s (edits 50 s on 4 editors), from 1 earlier run"
 
 
+def test_loading_is_part_of_it_unless_the_models_are_loaded(config: Config, tmp_path: Path) -> None:
+    forecast = taught(config, tmp_path / "costs.json")
+
+    def text(workers: dict[Role, int], *, loaded: bool) -> str:
+        estimate = forecast.estimate([1.0] * 100, 0, workers, one_after_the_other=True, loaded=loaded)
+        return str(estimate).partition(", from")[0]
+
+    assert text(BOTH, loaded=False) == "Estimated: about 4 min without loading (edits 4 min on 2 editors)"
+    for seconds in (300.0, 360.0):
+        forecast.learn_loading(seconds, BOTH)
+    assert text(BOTH, loaded=False) == "Estimated: about 10 min (loading 6 min, edits 4 min on 2 editors)"
+    assert text(BOTH, loaded=True) == "Estimated: about 4 min (edits 4 min on 2 editors)"
+    assert "without loading" in text({"editor": 4, "reward": 1}, loaded=False), "more workers load longer"
+
+
 def test_scoring_alone_needs_nothing_of_the_edits(config: Config, tmp_path: Path) -> None:
     forecast = taught(config, tmp_path / "costs.json")
     estimate = forecast.estimate([], 10, {"reward": 2}, one_after_the_other=False)
