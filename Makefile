@@ -3,8 +3,8 @@ CONFIG ?= configs/demo.yaml
 ARGS ?=
 # Another package index for torch, or a folder of wheels: make setup TORCH_INDEX=URL
 export TORCH_INDEX
-# Recipes must not inherit the virtual environment or paths of another checkout.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Recipes must not inherit the virtual environment or paths of another checkout. Compiled modules are kept.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check fix chaos bench clean

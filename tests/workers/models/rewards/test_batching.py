@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.interface import ModelError
@@ -141,23 +140,14 @@ def test_rows_of_like_length_run_together_the_longest_first() -> None:
     assert list(batched.results) == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.fixture
-def quick_collector() -> Iterator[None]:
-    """Collects garbage whenever memory is short; what torch and the tests before have left need not be looked at."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.tuples(st.integers(1, 50), st.booleans()), max_size=12),
     batch_size=st.integers(1, 9),
     room=st.integers(0, 200),
 )
 def test_every_row_has_its_own_result_whatever_fits_and_fails(
-    quick_collector: None, rows: list[tuple[int, bool]], batch_size: int, room: int
+    rows: list[tuple[int, bool]], batch_size: int, room: int
 ) -> None:
     """A row is its length and whether it is bad; the device has room for so many tokens, padding included."""
 
