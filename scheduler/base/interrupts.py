@@ -12,27 +12,29 @@ class Interrupts:
 
     A lost connection (SIGHUP) is one interrupt, however often it is reported: the shell and the kernel each do. Under
     ``nohup`` it is none.
+
+    What comes after the block is short, such as writing reports: SIGTERM stops it as Ctrl-C does, by a
+    ``KeyboardInterrupt``, and a lost connection does not.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._before: dict[signal.Signals, Any] = {}
+        self._on_ctrl_c: Any = None
 
     def __enter__(self) -> Self:
-        numbers = [signal.SIGINT, signal.SIGTERM]
+        self._on_ctrl_c = signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        self._before = {number: signal.signal(number, self._on_signal) for number in numbers}
+            signal.signal(signal.SIGHUP, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, self._on_ctrl_c)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            # A second one, at any later time, must not end the process in the middle of its reports.
-            self._before[signal.SIGHUP] = signal.SIG_IGN
             self.count = max(self.count, 1)
         else:
             self.count += 1
