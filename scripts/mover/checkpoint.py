@@ -27,7 +27,7 @@ def editor_checkpoint(folder: Path, size: Size) -> Path:
 
 
 def reward_checkpoint(folder: Path, size: Size) -> Path:
-    """Build the reward, unless it is there: as many experts and layers as the published one has per 24 heads."""
+    """Build the reward, unless it is there: one layer, with as many experts as the published one has per 24 heads."""
     path = folder / f"reward-{size.layers}-{size.heads}"
     build_reward(path, _parts(size), "cpu", lambda: None)
     return path
@@ -41,7 +41,7 @@ def tiny_checkpoint(folder: Path) -> Path:
 def _parts(size: Size) -> Architecture:
     tiny, full = architecture("tiny", None), architecture("full", size.layers)
     text = {**full.reward["text_config"], "vocab_size": tiny.reward["text_config"]["vocab_size"]}
-    reward_text = {**text, "num_experts": 128 * size.heads // 24}
+    reward_text = {**text, "num_hidden_layers": 1, "num_experts": 128 * size.heads // 24}
     vision = {**tiny.reward["vision_config"], "out_hidden_size": text["hidden_size"]}
     return replace(
         tiny,

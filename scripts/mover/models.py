@@ -66,8 +66,8 @@ class SecondCopyReward(Qwen3VLReward):
 
 
 def cast(model: SecondCopyEditor) -> None:
-    """Cast the first block of the transformer."""
-    model.modules["transformer"].transformer_blocks[0].float()
+    """Cast the transformer."""
+    model.modules["transformer"].half()
 
 
 def merge_lora(model: SecondCopyEditor) -> None:

@@ -32,7 +32,7 @@ class Case:
 
 CASES = (
     Case("as in the files"),
-    Case("one block cast", params={"changed": "cast"}),
+    Case("cast to float16", params={"changed": "cast"}),
     Case("LoRA merged on the host", params={"changed": "lora"}),
     Case("LoRA merged on the device", on_device="lora"),
     Case("fp8", params={"optimizations": {"fp8": True}}),
@@ -112,62 +112,58 @@ def workers(folder: Path, count: int) -> Iterator[list[Worker]]:
 
 def move_all(folder: Path, size: Size, only: Sequence[str] | None) -> Iterator[str]:
     """The lines of two tables: memory in each case, and what is said of files that change."""
-    yield "| weights | in the files | loaded | on the device | back | after 5 cycles | private copies | files' pages |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for case in CASES:
-        if only is None or case.name in only:
-            build = editor_checkpoint if case.role == "editor" else reward_checkpoint
-            model = build(folder, size)
-            moves = [*move(folder, model, case)]
-            yield _row(case, model, moves)
-    yield ""
-    yield "| file, between two moves | the next move |"
-    yield "|---|---|"
-    for name in FILE_CHANGES:
-        yield f"| {name} | {change_file(folder, name)} |"
-
-
-def move(folder: Path, model: Path, case: Case) -> list[Moves]:
-    """Have two workers load the model, move it away and back, and measure each."""
-    kind = "SecondCopyEditor" if case.role == "editor" else "SecondCopyReward"
-    files = sorted(model.rglob("*.safetensors"))
     with workers(folder, 2) as started:
+        yield "| weights | files | loaded | on the device | back | after 5 cycles | private copies | pages of the files |"
+        yield "|---|---|---|---|---|---|---|---|"
+        for case in CASES:
+            if only is None or case.name in only:
+                build = editor_checkpoint if case.role == "editor" else reward_checkpoint
+                model = build(folder, size)
+                yield _row(case, model, move(started, model, case))
+        yield ""
+        yield "| file, between two moves | the next move |"
+        yield "|---|---|"
+        for how in FILE_CHANGES:
+            yield f"| {how} | {change_file(started[0], folder, how)} |"
 
-        def everywhere(**order: Any) -> list[Any]:
-            return [worker.value(**order) for worker in started]
 
-        def memory() -> list[int]:
-            return [private_bytes(worker.pid) for worker in started]
+def move(started: Sequence[Worker], model: Path, case: Case) -> list[Moves]:
+    """Have these workers load the model, move it away and back, and measure each."""
 
-        def state() -> list[Any]:
-            return everywhere(do="state", run=True)
+    def everywhere(**order: Any) -> list[Any]:
+        return [worker.value(**order) for worker in started]
 
-        everywhere(do="load", to="host", spec=_spec(case, model, kind))
-        loaded = memory()
+    def memory() -> list[int]:
+        return [private_bytes(worker.pid) for worker in started]
+
+    everywhere(do="load", to="host", spec=_spec(case, model))
+    loaded = memory()
+    everywhere(do="place", to="device")
+    if case.on_device:
+        everywhere(do="change", how=case.on_device)
+    before, on_device = everywhere(do="state", run=True), memory()
+    everywhere(do="place", to="host")
+    back = memory()
+    for _ in range(_CYCLES - 1):
         everywhere(do="place", to="device")
-        if case.on_device:
-            everywhere(do="change", how=case.on_device)
-        before, on_device = state(), memory()
         everywhere(do="place", to="host")
-        back = memory()
-        for _ in range(_CYCLES - 1):
-            everywhere(do="place", to="device")
-            everywhere(do="place", to="host")
-        last = memory()
-        everywhere(do="place", to="device")
-        after = state()
-        everywhere(do="place", to="host")
-        home = everywhere(do="state", run=False)
-        in_files = [mapped_files(worker.pid, files) for worker in started]
-        same = [
-            one["hash"] == other["hash"] == at_home["hash"] and one["output"] == other["output"]
-            for one, other, at_home in zip(before, after, home, strict=True)
-        ]
-        copies = [at_home["private_copies"] for at_home in home]
-        return [Moves(*figures) for figures in zip(loaded, on_device, back, last, copies, in_files, same, strict=True)]
+    last = memory()
+    everywhere(do="place", to="device")
+    after = everywhere(do="state", run=True)
+    everywhere(do="place", to="host")
+    home = everywhere(do="state", run=False)
+    files = sorted(model.rglob("*.safetensors"))
+    in_files = [mapped_files(worker.pid, files) for worker in started]
+    same = [
+        one["hash"] == other["hash"] == at_home["hash"] and one["output"] == other["output"]
+        for one, other, at_home in zip(before, after, home, strict=True)
+    ]
+    copies = [at_home["private_copies"] for at_home in home]
+    return [Moves(*figures) for figures in zip(loaded, on_device, back, last, copies, in_files, same, strict=True)]
 
 
-def _spec(case: Case, model: Path, kind: str) -> dict[str, Any]:
+def _spec(case: Case, model: Path) -> dict[str, Any]:
+    kind = "SecondCopyEditor" if case.role == "editor" else "SecondCopyReward"
     params = {"dtype": "bfloat16", **case.params}
     return {"role": case.role, "class_path": f"scripts.mover.models.{kind}", "name": str(model), "params": params}
 
@@ -210,16 +206,16 @@ FILE_CHANGES: Mapping[str, Callable[[Path], None]] = {
 }
 
 
-def change_file(folder: Path, how: str) -> str:
-    """Change the transformer's file of a model that is off the device; what its worker answers to the next move."""
+def change_file(worker: Worker, folder: Path, how: str) -> str:
+    """Change the transformer's file of a model that is off the device; what the worker answers to the next move."""
     model = folder / "changed" / how
     shutil.rmtree(model, ignore_errors=True)
     shutil.copytree(tiny_checkpoint(folder), model)
-    with workers(folder, 1) as [worker]:
-        worker.value(do="load", to="host", spec=_spec(Case(how), model, "SecondCopyEditor"))
-        worker.value(do="place", to="device")
-        worker.value(do="place", to="host")
-        FILE_CHANGES[how](next((model / "transformer").glob("*.safetensors")))
-        stale, answer = worker.value(do="stale"), worker.answer(do="place", to="device")
-    kind = answer.get("error", "moved")
-    return f"`{kind}`: {answer.get('message', '')}" if stale else f"not noticed, {kind}"
+    worker.value(do="load", to="host", spec=_spec(Case(how), model))
+    worker.value(do="place", to="device")
+    worker.value(do="place", to="host")
+    FILE_CHANGES[how](next((model / "transformer").glob("*.safetensors")))
+    stale, answer = worker.value(do="stale"), worker.answer(do="place", to="device")
+    if not stale or "error" not in answer:
+        return f"NOT NOTICED: stale is {stale}, the answer is {answer}"
+    return f"`{answer['error']}`: {answer['message'].replace(str(folder), '...')}"
