@@ -113,7 +113,7 @@ def workers(folder: Path, count: int) -> Iterator[list[Worker]]:
 def move_all(folder: Path, size: Size, only: Sequence[str] | None) -> Iterator[str]:
     """The lines of two tables: memory in each case, and what is said of files that change."""
     with workers(folder, 2) as started:
-        yield "| weights | files | loaded | on the device | back | after 5 cycles | private copies | pages of the files |"
+        yield f"| weights | files | loaded | on the device | back | {_CYCLES} cycles later | private | files' pages |"
         yield "|---|---|---|---|---|---|---|---|"
         for case in CASES:
             if only is None or case.name in only:
