@@ -36,19 +36,24 @@ def gate_closed(user: User) -> Iterator[None]:
         yield
 
 
-def gated(user: User, data: Path) -> Path:
-    """A config with two editors and a reward that wait for the gate."""
+def gated(user: User, data: Path, **reward: object) -> Path:
+    """A config with two editors and a reward that wait for the gate; ``reward`` are parameters."""
     (user.folder / "mine.py").write_text(GATED)
     return user.config(
         benchmark={"data_path": str(data)},
         diffusion_model={"class_path": "mine.GatedEditor", "params": {"device_ids": ["cpu", "cpu"]}},
-        reward_model={"class_path": "mine.GatedReward", "params": {"device": "cpu"}},
+        reward_model={"class_path": "mine.GatedReward", "params": {"device": "cpu", **reward}},
     )
 
 
+def is_logged(user: User, text: str) -> bool:
+    """Whether a run has logged this."""
+    return any(text in log.read_text(encoding="utf-8") for log in user.output.glob("logs/*.log"))
+
+
 def is_planned(user: User) -> bool:
-    """Whether the newest run has its plan on disk."""
-    return any("Synchronization" in log.read_text() for log in user.output.glob("logs/*.log"))
+    """Whether a run that edits has its plan on disk."""
+    return is_logged(user, "Synchronization")
 
 
 def pool_folder(user: User, config: Path) -> Path:

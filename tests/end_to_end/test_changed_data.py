@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.pools import finished, gate_closed, gated, is_planned
+from tests.end_to_end.pools import finished, gate_closed, gated, is_logged, is_planned
 from tests.harness import User, encoded, pair, picture, small_benchmark, write_data
 from tests.waiting import wait_until
 
@@ -31,6 +31,27 @@ def test_sources_that_change_during_a_run_count_as_failures_and_a_resumed_run_ta
     result = user.run_config(config, "--resume", "latest")
     assert result.code == 0, result.output
     assert user.left_over() == []
+
+
+@pytest.mark.slow
+def test_a_source_that_changes_before_it_is_shown_to_the_reward_is_a_failure_of_the_stage_score(
+    user: User, tmp_path: Path
+) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    for category in ("物理", "spatial"):
+        (tmp_path / "edits" / category).mkdir(parents=True)
+        for number in range(2):
+            picture((32, 32)).save(tmp_path / "edits" / category / f"{number}.png")
+    config = gated(user, data, compare_with_original=True)
+    with gate_closed(user):
+        run = user.start("score", "--images", "edits", "--config", config)
+        wait_until(lambda: is_logged(user, "Launching pool"))
+        small_benchmark(data, pairs=2, size=(50, 40))
+    result = finished(run)
+
+    assert result.code == 3, result.output
+    failures = [(row["stage"], row["kind"]) for row in user.rows("failed")]
+    assert failures == [("score", "source_changed")] * 4
 
 
 @pytest.mark.warm
