@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -82,7 +83,7 @@ class ModelHolder:
                 model.load(residency)
         files = model.weight_files()
         if residency == "host":
-            _read_ahead(files)
+            _read_ahead(model.mapped_files())
         stamps = file_stamps(files)
         # The cache is shared by all pools of this user.
         cache = self._pool_folder.parent / ".fingerprints.json"
@@ -112,7 +113,7 @@ class ModelHolder:
                 model.load(residency)
                 self._refuse_if_stale()
                 if residency == "host":
-                    _read_ahead(model.weight_files())
+                    _read_ahead(model.mapped_files())
             self._loads += 1
             self._model = model
         elif residency == "device":
@@ -191,18 +192,18 @@ class ModelHolder:
 
     def _fetch(self, model: Model, enter: Callable[[Phase], None]) -> None:
         """Have the model download what is missing. Each byte that arrives gives it the whole time again."""
-        downloading = False
+        lock, entered = threading.Lock(), set[Phase]()  # any thread of the model's may report
 
-        def progress() -> None:
-            nonlocal downloading
-            self._watchdog.progressed()
-            if not downloading:
-                downloading = True
-                enter("downloading")
+        def progress(doing: Literal["downloading", "converting"] = "downloading", /) -> None:
+            with lock:
+                self._watchdog.progressed()
+                if doing not in entered:
+                    entered.add(doing)
+                    enter(doing)
 
         self._watchdog.arm(self._timeout)
         model.fetch(progress)
-        if downloading:
+        if entered:
             enter("waiting")
 
     @contextmanager

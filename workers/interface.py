@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from PIL import Image
 
@@ -28,6 +28,13 @@ __all__ = [
     "Scores",
     "flatten",
 ]
+
+
+class FetchProgress(Protocol):
+    """Call it while files are made ready, with what is being done."""
+
+    def __call__(self, doing: Literal["downloading", "converting"] = "downloading", /) -> None: ...
+
 
 Progress = Callable[[int, int], None]
 """Call ``progress(step, steps)`` after each step of device work; a worker without progress counts as hung."""
@@ -88,10 +95,10 @@ class Model(abc.ABC):
     def prepare(self) -> None:  # noqa: B027 - a model without heavy libraries has nothing to prepare
         """Import heavy libraries. Workers do this in parallel, before they wait for their turn to read weights."""
 
-    def fetch(self, progress: Callable[[], None]) -> None:  # noqa: B027 - a model on disk has nothing to fetch
+    def fetch(self, progress: FetchProgress) -> None:  # noqa: B027 - a model on disk has nothing to fetch
         """Download what is not on disk yet. Workers do this before they wait for their turn to read weights.
 
-        Call ``progress`` whenever bytes have arrived: a download may take any time, but not stop for as long as
+        Call ``progress`` whenever bytes have arrived: this may take any time, but not stop for as long as
         ``scheduler.load_timeout_seconds``.
 
         Raises:
@@ -126,6 +133,10 @@ class Model(abc.ABC):
         Called before and after loading, to notice files that change meanwhile; only the second list has to be complete.
         """
         return ()
+
+    def mapped_files(self) -> Sequence[str]:
+        """The files to read ahead when the weights go to ``host``, since these are pages of them."""
+        return self.weight_files()
 
     def size_bytes(self) -> int:
         """The size of the loaded weights."""

@@ -75,8 +75,8 @@ class PoolWatch:
             return LogLine(logging.WARNING, f"died (exit code {worker.exit_code}{reason}), log: {worker.log}")
         if state is None or worker.spec != self._specs.get(worker.role, worker.spec):
             return None
-        if state.phase == "downloading":
-            return LogLine(logging.INFO, "downloading the model ...")
+        if state.phase in ("downloading", "converting"):
+            return LogLine(logging.INFO, f"{state.phase} the model ...")
         if state.phase == "loading":
             return LogLine(logging.INFO, "loading the model ...")
         if state.phase == "failed":

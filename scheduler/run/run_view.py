@@ -140,8 +140,8 @@ def _as_reported(status: m.WorkerStatus) -> _Activity:
         return _Activity("restarting")
     if status.state is None or status.state.phase == "starting":
         return _Activity("starting")
-    if status.state.phase == "downloading":
-        return _Activity("loading", text="from the hub")
+    if status.state.phase in ("downloading", "converting"):
+        return _Activity("loading", text=f"({status.state.phase})")
     states: dict[m.Phase, WorkerActivity] = {"failed": "failed", "ready": "ready"}
     return _Activity(states.get(status.state.phase, "loading"))
 

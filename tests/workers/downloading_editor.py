@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from PIL import Image
 
 from protocol.messages import Residency
-from workers.interface import Editor, EditRequest, Progress
+from workers.interface import Editor, EditRequest, FetchProgress, Progress
 
 
 class DownloadingEditor(Editor):
     """Its download has ``parts``, 0.2 s each; with ``stalls`` it then stops."""
 
-    def fetch(self, progress: Callable[[], None]) -> None:
+    def fetch(self, progress: FetchProgress) -> None:
         for _ in range(self.spec.params["parts"]):
             time.sleep(0.2)
             progress()

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
-from workers.interface import Editor, EditRequest, ModelError, Progress
+from workers.interface import Editor, EditRequest, FetchProgress, ModelError, Progress
 from workers.models.declaration import Alias, ModelType, with_keys
 from workers.models.device_memory import free_memory
 from workers.models.editors.qwen_image_loading import MODULES, load_pipeline, prepare_imports
@@ -80,7 +80,7 @@ class QwenImageEditEditor(Editor):
     def prepare(self) -> None:
         prepare_imports()
 
-    def fetch(self, progress: Callable[[], None]) -> None:
+    def fetch(self, progress: FetchProgress) -> None:
         options = checked_options(self.spec.params)
         self._folder(progress)
         lora_files(options, progress)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from protocol.messages import ModelSpec, Residency
-from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
+from workers.interface import FetchProgress, ModelError, Progress, Reward, ScoreRequest, Scores
+from workers.models.converted import bytes_to_convert, converted_folder
 from workers.models.declaration import Alias, Conflict, ModelType, with_keys
 from workers.models.hub import resolve_model, weight_files
 from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name
@@ -95,9 +97,9 @@ class Qwen3VLReward(Reward):
     def prepare(self) -> None:
         prepare_imports()
 
-    def fetch(self, progress: Callable[[], None]) -> None:
+    def fetch(self, progress: FetchProgress) -> None:
         if self.spec.name:
-            resolve_model(self.spec.name, progress)
+            converted_folder(resolve_model(self.spec.name, progress), partial(progress, "converting"))
 
     def load(self, residency: Residency) -> None:
         """Load weights and processor.
@@ -110,8 +112,9 @@ class Qwen3VLReward(Reward):
             raise ModelError("config", "reward_model.params.model_name is missing")
         folder = resolve_model(self.spec.name)
         self._files, self._name = weight_files(folder), str(folder)
+        source = str(converted_folder(folder))
         self._model, self._mover = load_model(
-            self._name, self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
+            source, self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
         )
         self._thinks = opens_thought(to_prompt(self._processor(), NO_QUESTION))
 
@@ -128,6 +131,11 @@ class Qwen3VLReward(Reward):
             return weight_files(resolve_model(self.spec.name))
         return self._files
 
+    def mapped_files(self) -> Sequence[str]:
+        """The weights of a converted copy are those of the original, and lie elsewhere."""
+        copy = converted_folder(Path(self._name))
+        return self.weight_files() if copy == Path(self._name) else weight_files(copy)
+
     def size_bytes(self) -> int:
         """The size of the weights, as loaded; before that, of their files."""
         if self._model is None:
@@ -141,7 +149,11 @@ class Qwen3VLReward(Reward):
 
     def load_bytes(self, residency: Residency) -> int:
         straight = residency == "device" and self.device != "cpu"
-        return host_copies(self.weight_files(), self.spec.params, straight=straight)
+        if not self.spec.name:
+            return 0
+        folder = resolve_model(self.spec.name)
+        converted = bytes_to_convert(folder) if converted_folder(folder) == folder else 0
+        return converted + host_copies(self.weight_files(), self.spec.params, straight=straight)
 
     def versions(self) -> Mapping[str, str]:
         from importlib.metadata import PackageNotFoundError, version
