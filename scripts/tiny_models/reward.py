@@ -21,8 +21,8 @@ REASON = "画面亮度"
 
 _SEED = 20250923
 _HIDDEN = 64
-# The logits of digits rise by nearly 8: the last norm makes that of every length, and this is most of it.
-_LEAD = 8.0
+# Enough for six of ten answers to begin with a digit; more of it, and all pictures would have nearly the same score.
+_LEAD, _CONTRAST = 4.0, 2.0
 # Each character becomes one token or so; the tokenizer's bytes would make three of it.
 _LINES = (
     "system\n你是一位专业的图像编辑质量评估专家。",
@@ -144,6 +144,7 @@ def _begin_with_numbers(model: Any, tokenizer: Any) -> None:
     direction = torch.nn.functional.normalize(torch.ones(_HIDDEN), dim=0)
     with torch.no_grad():
         model.get_input_embeddings().weight[before] += _LEAD * direction
+        model.lm_head.weight[digits] *= _CONTRAST
         model.lm_head.weight[digits] += direction
 
 
