@@ -59,7 +59,7 @@ def _ask_device() -> tuple[bool, str | None]:
     try:
         torch.cuda.synchronize()
     except RuntimeError as error:
-        return True, first_line(error)
+        return True, None if is_out_of_memory(error) else first_line(error)
     return True, None
 
 

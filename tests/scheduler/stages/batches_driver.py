@@ -140,20 +140,22 @@ class BatchesDriver:
         self.delivered[unit] += 1
         self._check(self.batches.delivered(unit))
 
-    def fail(self, name: str, number: int) -> None:
+    def fail(self, name: str, number: int, *, again: bool | None = None) -> None:
         units = self.rewards[name].pop(number)
         note(f"batch_failed {name} {number}")
         self._trying.discard(name)
         if len(units) == 1:
-            self._fail(name, units[0], partial(self.batches.batch_failed, name, number))
+            self._fail(name, units[0], partial(self.batches.batch_failed, name, number), again)
             return
         if not self.draining:
             self._waiting.update(units)
             self._singles.update(units)
         self._check(self.batches.batch_failed(name, number, again=self.adversary.pick([True, False])))
 
-    def _fail(self, name: str, unit: ScoreUnit, tell: Callable[..., list[BatchAction]]) -> None:
-        again = self.adversary.pick([True, True, False])
+    def _fail(
+        self, name: str, unit: ScoreUnit, tell: Callable[..., list[BatchAction]], again: bool | None = None
+    ) -> None:
+        again = self.adversary.pick([True, True, False]) if again is None else again
         note(f"{unit.job} failed {again=}")
         self._errors[unit] += 1
         hopeless = not again or self._errors[unit] == self._max_attempts
