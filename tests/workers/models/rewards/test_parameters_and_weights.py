@@ -111,10 +111,16 @@ def test_a_checkpoint_that_lacks_weights_is_not_filled_up_with_random_ones(
     assert caught.value.kind == "load"
 
 
-def test_a_damaged_file_is_a_load_error(tiny_reward_path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("model.safetensors", b"no weights at all", "it was cut off"), ("config.json", b"{", "can't be loaded")],
+)
+def test_a_damaged_file_is_a_load_error(
+    tiny_reward_path: Path, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
     shutil.copytree(tiny_reward_path, tmp_path / "model")
-    (tmp_path / "model" / "model.safetensors").write_bytes(b"no weights at all")
-    with pytest.raises(ModelError, match="can't be loaded") as caught:
+    (tmp_path / "model" / name).write_bytes(content)
+    with pytest.raises(ModelError, match=message) as caught:
         loaded(tmp_path / "model")
     assert caught.value.kind == "load"
 
