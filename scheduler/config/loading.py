@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from scheduler.config.catalog import SECTIONS, hint_for_key
 from scheduler.config.checks.environment import Environment, environment_problems
+from scheduler.config.checks.thoughts import thoughts_noticed
 from scheduler.config.document import Config
 from scheduler.config.model_choice import choose, corrected
 from scheduler.config.models import EDITOR_FAMILY, REWARD_FAMILY, Family, ModelSectionT
@@ -83,6 +84,8 @@ def load_config(path: Path, overrides: Overrides | None = None, environment: Env
     only_of_environment = not findings.problems
     if environment is not None:
         findings.problems.extend(_of_environment(config, environment, source, findings))
+        if "score" in environment.stages and (notice := thoughts_noticed(config.reward_model)) is not None:
+            config = replace(config, notices=(*config.notices, notice))
     if findings.problems:
         order = {name: index for index, name in enumerate(SECTIONS)}
         by_section = sorted(findings.problems, key=lambda problem: order.get(problem.path.split(".")[0], -1))

@@ -10,8 +10,8 @@ import pytest
 
 from scheduler.config.checks.environment import Environment
 from scheduler.config.checks.thoughts import thoughts_refused
-from scheduler.config.loading import Overrides
-from tests.scheduler.config.written import load, problems_of
+from scheduler.config.loading import Overrides, load_config
+from tests.scheduler.config.written import load, problems_of, write
 
 THINKING = "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
 INSTRUCT = THINKING.replace("<think>\n", "")
@@ -74,8 +74,31 @@ def test_the_first_file_that_has_a_template_counts(tmp_path: Path, files: dict[s
     assert bool(refused(tmp_path, model(tmp_path / "m", **files))) is thinks
 
 
+def test_a_limit_that_is_short_for_a_thought_is_noticed(tmp_path: Path) -> None:
+    folder = model(tmp_path / "thinking", chat_template__jinja=THINKING)
+    (tmp_path / "data.json").write_text("{}", encoding="utf-8")
+    overrides = Overrides(data=tmp_path / "data.json")
+
+    def notices(more: str, name: Path = folder) -> tuple[str, ...]:
+        text = CONFIG.format(name=name, scoring="generate", kind="qwen3_vl") + more
+        return load_config(write(tmp_path, text), overrides, Environment()).notices
+
+    (notice,) = notices("")
+    assert notice == (
+        "reward_model.params.max_new_tokens is 128, and replies of this model begin with a thought: "
+        "one that is cut off within it gives no score"
+    )
+    assert notices("    max_new_tokens: 4096\n") == ()
+    assert notices("", model(tmp_path / "instruct", chat_template__jinja=INSTRUCT)) == ()
+
+
 def test_replies_may_be_read_from_any_model(tmp_path: Path) -> None:
     assert not refused(tmp_path, model(tmp_path / "m", chat_template__jinja=THINKING), "generate")
+
+
+@pytest.mark.parametrize("name", ["a/b/../c", "o/n$", "x" * 300, "/", "owner/" + "y" * 200, "..hm"])
+def test_a_name_that_no_model_can_have_tells_nothing(tmp_path: Path, name: str) -> None:
+    assert not refused(tmp_path, name)
 
 
 def test_a_simulated_reward_has_no_template(tmp_path: Path) -> None:
