@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import datetime
 import json
+import os
 import shutil
 import signal
 import sys
@@ -57,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TooLittleSpaceError as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
+    # A converted copy is as large as the reward, and goes where that found space.
+    os.environ.setdefault("WARMBENCH_CACHE", str(options.folders["reward"].parent / "cache"))
     state = options.state / _STATE
     machine_is = {**gpu_name(options.device), **versions()}
     names = [name for name in MEASURES if name in _chosen(parsed.only)]
