@@ -60,7 +60,10 @@ class PoolCard(Struct, frozen=True, kw_only=True):
 
 
 class WorkerCard(Struct, frozen=True, kw_only=True):
-    """A worker's card, written by the worker when its socket is bound and again when its model is loaded."""
+    """A worker's card, written by the worker when its socket is bound and again when its model is loaded.
+
+    ``visible_gpu`` is the entry of ``CUDA_VISIBLE_DEVICES`` for its only GPU; ``device`` counts those of its launcher.
+    """
 
     worker_id: str
     role: Role
@@ -73,6 +76,7 @@ class WorkerCard(Struct, frozen=True, kw_only=True):
     protocol_version: int
     version: str
     started: float
+    visible_gpu: str = ""
 
 
 def home() -> Path:

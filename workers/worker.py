@@ -300,5 +300,6 @@ class Worker:
             protocol_version=PROTOCOL_VERSION,
             version=VERSION,
             started=self._started,
+            visible_gpu=os.environ.get("CUDA_VISIBLE_DEVICES", ""),
         )
         write_card(self._folder / f"{self._identity.worker_id}.json", card)

@@ -53,12 +53,16 @@ def gpu_use(uuid: str) -> GpuUse | None:
     """Who uses the GPU, or the MIG slice, with this UUID; None if that is not known."""
     with _nvml() as nvml:
         handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid))
-        memory = None if handle is None else _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
-        if memory is None:
+        if handle is None:
             return None
+        memory = _ask(nvml, lambda: _memory(nvml.nvmlDeviceGetMemoryInfo(handle)))
         running = _ask(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
     processes = tuple(GpuProcess(int(process.pid), process.usedGpuMemory) for process in running)
-    return GpuUse(int(memory.total), int(memory.free), processes)
+    return None if memory is None else GpuUse(*memory, processes)
+
+
+def _memory(memory: Any) -> tuple[int, int]:
+    return int(memory.total), int(memory.free)
 
 
 def uuid_of(entry: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psutil
 
@@ -161,17 +160,7 @@ def _workers_of_pools(own: str) -> Iterator[tuple[int, _PoolWorker]]:
             continue
         for card in read_worker_cards(folder):
             if card.device.startswith("cuda"):
-                yield card.pid, _PoolWorker(folder.name, card.worker_id, uuid_of(_visible_gpu(card.pid)))
-
-
-def _visible_gpu(pid: int) -> str:
-    """The one GPU that a worker sees, as an entry of ``CUDA_VISIBLE_DEVICES``."""
-    try:
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return ""
-    prefix = b"CUDA_VISIBLE_DEVICES="
-    return next((entry.removeprefix(prefix).decode() for entry in variables if entry.startswith(prefix)), "")
+                yield card.pid, _PoolWorker(folder.name, card.worker_id, uuid_of(card.visible_gpu))
 
 
 def _occupants(uuid: str, use: GpuUse, pools: Mapping[int, _PoolWorker]) -> Iterator[Occupant]:

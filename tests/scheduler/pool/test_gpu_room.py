@@ -72,10 +72,9 @@ def config_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def worker() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that sees one GPU, as a worker does."""
+    """A process that stands for a worker."""
     command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "0"}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         yield process
         process.kill()
 
@@ -106,6 +105,7 @@ def warm_pool(pools: Path, name: str, pid: int) -> None:
         protocol_version=PROTOCOL_VERSION,
         version=VERSION,
         started=started,
+        visible_gpu="0",
     )
     write_card(folder / "editor-0.json", card)
 
