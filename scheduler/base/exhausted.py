@@ -1,12 +1,13 @@
-"""Recognizes that a process has run out of memory, as Python, its modules and the system say it in several ways."""
+"""Recognizes that a process has run out of memory, as Python, its modules and the system say it in several ways.
+
+It imports nothing that is not there already: importing needs memory.
+"""
 
 from __future__ import annotations
 
 import errno
 import resource
 from collections.abc import Iterator
-
-from scheduler.base.text import one_line
 
 _TEXTS = ("failed to map segment", "cannot allocate memory", "out of memory", "can't start new thread")
 
@@ -17,8 +18,8 @@ def exhausted(error: BaseException) -> str | None:
     if not causes:
         return None
     first = causes[-1]  # those after it repeat it, with advice
-    reason = one_line(" ".join(f"{type(first).__name__}: {first}".split()).removesuffix(":"), 200)
-    return f"out of memory ({reason}){_limit()}"
+    reason = " ".join(f"{type(first).__name__}: {first}".split()).removesuffix(":")
+    return f"out of memory ({reason[:200]}){_limit()}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
