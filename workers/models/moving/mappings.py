@@ -11,6 +11,7 @@ from pathlib import Path
 
 _ENTRY_BYTES = 8
 _PAGE = mmap.PAGESIZE
+_PAGES = Path("/proc/self/pagemap")
 _SYSTEM_FOLDERS = ("/dev/", "/proc/", "/memfd:", "/SYSV")
 
 
@@ -37,10 +38,16 @@ class FileMappings:
 
     def at(self, start: int, stop: int) -> FileMapping | None:
         """The mapping that has all of these addresses, if there is one and the process changed none of their bytes."""
+        mapping = self._find(start, stop)
+        return None if mapping is None or _has_changed_pages(start, stop) else mapping
+
+    def have(self, start: int, stop: int) -> bool:
+        """Whether one mapping has all of these addresses, changed or not."""
+        return self._find(start, stop) is not None
+
+    def _find(self, start: int, stop: int) -> FileMapping | None:
         index = bisect.bisect_right(self._starts, start) - 1
-        if index < 0 or self._mappings[index].stop < stop or _has_changed_pages(start, stop):
-            return None
-        return self._mappings[index]
+        return None if index < 0 or self._mappings[index].stop < stop else self._mappings[index]
 
 
 def file_mappings() -> FileMappings:
@@ -70,7 +77,7 @@ def _has_changed_pages(start: int, stop: int) -> bool:
     """
     first, last = start // _PAGE, -(-stop // _PAGE)
     try:
-        with open("/proc/self/pagemap", "rb", buffering=0) as file:  # noqa: PTH123 - Path.open takes longer
+        with open(_PAGES, "rb", buffering=0) as file:  # noqa: PTH123 - Path.open takes longer
             entries = os.pread(file.fileno(), (last - first) * _ENTRY_BYTES, first * _ENTRY_BYTES)
     except OSError:
         return True

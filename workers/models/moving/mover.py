@@ -53,7 +53,7 @@ class Mover:
     def to_device(self, *, keep_private: bool = True) -> None:
         """Copy the weights to the device.
 
-        Without ``keep_private``, a weight that is not as in a file leaves the host, until it comes back once.
+        Without ``keep_private``, a weight that lies in no file's mapping leaves the host, until it comes back once.
 
         Raises:
             ModelError: of kind ``stale`` or ``load``: a file can't be read any more. The weights stay on the host.
@@ -62,22 +62,25 @@ class Mover:
         if not self._moves:
             return
         blocks = self._in_files(self._on_host())
-        targets = [torch.empty(block.size, dtype=torch.uint8, device=self._device) for block, _ in blocks]
+        targets = [torch.empty(block.size, dtype=torch.uint8, device=self._device) for block, *_ in blocks]
         copies = [
-            Copy(target, mapping.path if mapping else None, mapping.position(block.start) if mapping else block.start)
-            for (block, mapping), target in zip(blocks, targets, strict=True)
+            Copy(target, source.path if source else None, source.position(block.start) if source else block.start)
+            for (block, source, _), target in zip(blocks, targets, strict=True)
         ]
         copy_to_device(copies, self._files, self._device)
-        moved, homes = [], []
-        for (block, mapping), target in zip(blocks, targets, strict=True):
+        moved, kept = [], []
+        for (block, _, mapped), target in zip(blocks, targets, strict=True):
             for slot in block.slots:
-                home, view = slot.tensor.detach(), block.view(slot, target)
-                slot.point_to(view)
-                if mapping or keep_private:
-                    moved.append(slot)
-                    homes.append(home)
-        for slot, home, digest in zip(moved, homes, digests(moved), strict=True):
-            self._homes[slot.name] = _Home(home, digest)
+                there = Slot(slot.name, block.view(slot, target), slot.places)
+                moved.append((slot, there))
+                if mapped or keep_private:
+                    kept.append((slot.tensor.detach(), there))
+        # They need memory as well: if there is none, nothing has moved yet.
+        numbers = digests([there for _, there in kept])
+        for (home, there), digest in zip(kept, numbers, strict=True):
+            self._homes[there.name] = _Home(home, digest)
+        for slot, there in moved:
+            slot.point_to(there.tensor)
 
     def to_host(self) -> None:
         """Point the modules to the homes, and free the device's memory. What has no home yet gets one.
@@ -116,13 +119,17 @@ class Mover:
     def _on_host(self) -> list[Slot]:
         return [slot for slot in slots_of(self._modules) if self._is_on_host(slot)]
 
-    def _in_files(self, slots: Iterable[Slot]) -> list[tuple[Block, FileMapping | None]]:
-        """The blocks of these slots, and which file each is mapped from; the files are open."""
-        mappings = file_mappings()
-        blocks = [(block, mappings.at(block.start, block.stop)) for block in blocks_of(slots)]
-        for _, mapping in blocks:
-            if mapping is not None:
-                self._files.open(mapping.path)
+    def _in_files(self, slots: Iterable[Slot]) -> list[tuple[Block, FileMapping | None, bool]]:
+        """The blocks of these slots, which file has the bytes of each, and whether it lies in a file's mapping at all.
+
+        The files are open.
+        """
+        mappings, blocks = file_mappings(), []
+        for block in blocks_of(slots):
+            source = mappings.at(block.start, block.stop)
+            if source is not None:
+                self._files.open(source.path)
+            blocks.append((block, source, mappings.have(block.start, block.stop)))
         return blocks
 
 

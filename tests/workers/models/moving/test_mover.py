@@ -19,7 +19,7 @@ from tests.workers.models.moving.small_model import (
     tensors,
 )
 from workers.interface import ModelError
-from workers.models.moving import staging
+from workers.models.moving import mappings, staging
 from workers.models.moving.mover import Mover
 
 PRIVATE = 24 * 8
@@ -221,3 +221,32 @@ def test_empty_tensors_and_modules_without_weights_move() -> None:
     mover.to_host()
     assert tensors(module)["empty"].numel() == 0
     assert mover.private_bytes() == 0
+
+
+def test_mapped_weights_stay_shared_where_the_kernel_does_not_say_which_pages_changed(
+    module: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in sandboxes without ``/proc/self/pagemap``."""
+    monkeypatch.setattr(mappings, "_PAGES", Path("/proc/self/there-is-no-such-file"))
+    homes, before, mover = addresses(module), hashes(module), second_copy(module)
+    mover.to_device(keep_private=False)
+    assert hashes(module) == before
+    mover.to_host()
+    own = {name for name, address in addresses(module).items() if address != homes[name]}
+    assert own == {"scale"}, "the only one that is in no file"
+
+
+def test_without_memory_for_the_digests_nothing_moves(module: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    mover, homes = second_copy(module), addresses(module)
+
+    def fails(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "arange", fails)
+        with pytest.raises(torch.OutOfMemoryError):
+            mover.to_device()
+    assert addresses(module) == homes
+    mover.to_device()
+    mover.to_host()
+    assert addresses(module) == homes
