@@ -30,6 +30,9 @@ from workers.payloads import PreparedBatch, ScoreInput, ScoreOutput
 
 _log = logging.getLogger(__name__)
 
+_READ_AHEAD_BYTES = 128 * 1024
+"""The kernel reads no more ahead for one request than it would for a file that is read in order, and says nothing."""
+
 
 class ModelHolder:
     """At most one model, on the device, in host memory, or dropped."""
@@ -83,7 +86,7 @@ class ModelHolder:
                 model.load(residency)
         files = model.weight_files()
         if residency == "host":
-            _read_ahead(model.mapped_files())
+            _read_ahead(model.mapped_files(), self._watchdog.progressed)
         stamps = file_stamps(files)
         # The cache is shared by all pools of this user.
         cache = self._pool_folder.parent / ".fingerprints.json"
@@ -113,10 +116,12 @@ class ModelHolder:
                 model.load(residency)
                 self._refuse_if_stale()
                 if residency == "host":
-                    _read_ahead(model.mapped_files())
+                    _read_ahead(model.mapped_files(), self._watchdog.progressed)
             self._loads += 1
             self._model = model
         elif residency == "device":
+            # The pages may have left memory, and are read from the files again.
+            self._watchdog.arm(self._timeout)
             self._refuse_if_stale()
             with self._model_lock:
                 self._model.place(residency)
@@ -221,8 +226,11 @@ def _requests(inputs: list[ScoreInput]) -> list[ScoreRequest]:
     return [request for item in inputs for request in item.requests]
 
 
-def _read_ahead(files: Sequence[str]) -> None:
+def _read_ahead(files: Sequence[str], progress: Callable[[], None]) -> None:
     """Have the kernel read mapped files into its page cache, which all workers share."""
     for name in files:
         with Path(name).open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+            descriptor = file.fileno()
+            for start in range(0, os.fstat(descriptor).st_size, _READ_AHEAD_BYTES):
+                os.posix_fadvise(descriptor, start, _READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
+                progress()

@@ -151,13 +151,25 @@ def test_weights_whose_files_change_while_they_return_never_work_as_the_old_ones
 def test_weights_that_go_to_host_memory_are_read_even_if_they_are_only_mapped(holder: ModelHolder, file: Path) -> None:
     """Afterwards, only the transfer from host to device is left."""
     weights = file.with_name("weights")
-    weights.write_bytes(bytes(2**22))
+    weights.write_bytes(bytes(2**25))  # more than the kernel reads ahead for one request
     load(holder, weights, kind=MappingEditor, to="disk")
     evict(weights)
     if cached_share(weights) == 1:
         pytest.skip("this file system keeps all files in memory")
     place(holder, "host")
     wait_until(lambda: cached_share(weights) == 1)  # the kernel reads while the worker goes on
+
+
+def test_a_return_to_the_device_may_take_as_long_as_a_load(
+    holder: ModelHolder, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mapped pages may have left memory meanwhile."""
+    load(holder, file)
+    limits: list[float] = []
+    monkeypatch.setattr(FileEditor, "place", lambda *_: limits.append(holder._watchdog._timeout))
+    holder._watchdog.begin(600)  # the limit of a job
+    place(holder, "device")
+    assert limits == [60]
 
 
 class MappingEditor(FileEditor):
