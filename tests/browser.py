@@ -17,7 +17,9 @@ from scripts.browser import missing_browser
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
+
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,21 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(reason)
     with installed_chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def shared_visit(chromium: Browser) -> Iterator[Visit]:
+    """The visit that most tests share: a fresh one costs a process, and takes longer than many a test."""
+    with visit(chromium) as made:
+        yield made
+
+
+@pytest.fixture
+def visitor(shared_visit: Visit) -> Iterator[Visit]:
+    """A visitor without memory, of whose visit nothing is complained about."""
+    shared_visit.forget()
+    yield shared_visit
+    assert shared_visit.complaints == []
 
 
 class Visit:
@@ -41,6 +58,16 @@ class Visit:
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", self._refuse)
+
+    def forget(self) -> None:
+        """Forget all that was seen, chosen and stored."""
+        if self.page.url.startswith("file:"):
+            self.page.evaluate("localStorage.clear()")
+        self.page.goto("about:blank")
+        self.page.emulate_media(media="null")
+        self.page.set_viewport_size(VIEWPORT)
+        self.requests.clear()
+        self.complaints.clear()
 
     def wait_for_pictures(self) -> None:
         """Wait until every picture that is asked for has come, or failed to."""
@@ -64,7 +91,7 @@ class Visit:
 @contextmanager
 def visit(browser: Browser, **settings: Any) -> Iterator[Visit]:
     """A fresh visitor, without memory: ``settings`` are those of a playwright context."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-US", **settings})
+    context = browser.new_context(**{"viewport": VIEWPORT, "locale": "en-US", **settings})
     try:
         page = context.new_page()
         page.set_default_timeout(10_000)

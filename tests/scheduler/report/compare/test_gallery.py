@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -17,12 +17,9 @@ from rich.console import Console
 from scheduler.commands.compare import compare_runs
 from scheduler.report.saved_run import read_run
 from scheduler.store.rows import Row
-from tests.browser import Visit, visit
+from tests.browser import Visit
 from tests.scheduler.report.gallery.made import run_with_pictures, without_nulls
 from tests.scheduler.rows import edited, failed, planned, scored
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 RUNS = ("20251023_230000", "20251024_101500", "20251025_080000")
 _DATA = re.compile(rb'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
@@ -66,12 +63,10 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(chromium: Browser, page_file: Path) -> Iterator[Visit]:
-    with visit(chromium) as visitor:
-        visitor.open(page_file)
-        yield visitor
-        assert visitor.complaints == []
-        assert all(url.startswith(("file:", "data:")) for url in visitor.requests)
+def opened(visitor: Visit, page_file: Path) -> Iterator[Visit]:
+    visitor.open(page_file)
+    yield visitor
+    assert all(url.startswith(("file:", "data:")) for url in visitor.requests)
 
 
 def ids(visitor: Visit) -> list[str]:
@@ -89,7 +84,7 @@ def test_it_is_beside_the_other_forms_and_embeds_the_json_form(page_file: Path) 
     assert sorted(pair["pair_id"] for pair in data["pairs"]) == ["a1", "a2", "a3", "b1", "b2", "b3", "b4"]
 
 
-def test_pairs_that_do_not_count_are_listed_with_the_reason(opened: Visit, chromium: Browser, tmp_path: Path) -> None:
+def test_pairs_that_do_not_count_are_listed_with_the_reason(opened: Visit, tmp_path: Path) -> None:
     opened.page.locator("[id='left.out'] > summary").click()
     rows = opened.page.locator("[id='left.out'] tbody tr").all_inner_texts()
     assert [row.split("\t")[1:] for row in rows] == [
@@ -98,9 +93,8 @@ def test_pairs_that_do_not_count_are_listed_with_the_reason(opened: Visit, chrom
         ["b4", "in B alone"],
     ]
     other = compared(tmp_path, [rows_of({"a1": 1.0}), rows_of({"a1": 1.0}, instruction="something else")])
-    with visit(chromium) as visitor:
-        visitor.open(other)
-        assert "another instruction" in visitor.page.locator(".card").inner_text()
+    opened.open(other)
+    assert "another instruction" in opened.page.locator(".card").inner_text()
 
 
 def test_the_largest_difference_comes_first_whichever_way_it_goes(opened: Visit) -> None:
@@ -157,7 +151,7 @@ def test_a_run_without_an_edit_shows_why(opened: Visit) -> None:
     assert "left out" in card.inner_text()
 
 
-def test_it_is_called_by_its_checkpoints_and_shows_no_json(chromium: Browser, tmp_path: Path) -> None:
+def test_it_is_called_by_its_checkpoints_and_shows_no_json(visitor: Visit, tmp_path: Path) -> None:
     def reply(*likeliest: int) -> str:
         """A line for each aspect, whose judge wavers between 4 and another number."""
         shares = [{str(number): 0.5 if number in (one, 4) else 0.0 for number in range(11)} for one in likeliest]
@@ -168,41 +162,35 @@ def test_it_is_called_by_its_checkpoints_and_shows_no_json(chromium: Browser, tm
         for response in (reply(3), reply(2, 1))
     ]
     page_file = compared(tmp_path, runs, ["/data/checkpoints/900", "/data/checkpoints/1000"])
-    with visit(chromium) as visitor:
-        visitor.open(page_file)
-        assert visitor.page.title().startswith("checkpoints/900 / checkpoints/1000 · ")
-        assert visitor.page.locator("h1").inner_text() == "A checkpoints/900 · B checkpoints/1000"
-        assert "1 of 1 pair scored" in visitor.page.locator(".masthead").inner_text()
-        texts = [visitor.page.locator(".card").inner_text()]
-        visitor.page.locator(".card").click()
-        texts.append(visitor.page.inner_text("dialog.detail"))
-        for text in texts:
-            assert "3: 50% · 4: 50%" in text
-            assert "2: 50% · 4: 50% | 1: 50% · 4: 50%\n" in f"{text}\n"
-            assert "numbers" not in text
-        assert visitor.complaints == []
+    visitor.open(page_file)
+    assert visitor.page.title().startswith("checkpoints/900 / checkpoints/1000 · ")
+    assert visitor.page.locator("h1").inner_text() == "A checkpoints/900 · B checkpoints/1000"
+    assert "1 of 1 pair scored" in visitor.page.locator(".masthead").inner_text()
+    texts = [visitor.page.locator(".card").inner_text()]
+    visitor.page.locator(".card").click()
+    texts.append(visitor.page.inner_text("dialog.detail"))
+    for text in texts:
+        assert "3: 50% · 4: 50%" in text
+        assert "2: 50% · 4: 50% | 1: 50% · 4: 50%\n" in f"{text}\n"
+        assert "numbers" not in text
 
 
-def test_of_three_runs_the_reader_chooses_which_is_compared_with_the_first(chromium: Browser, tmp_path: Path) -> None:
+def test_of_three_runs_the_reader_chooses_which_is_compared_with_the_first(visitor: Visit, tmp_path: Path) -> None:
     third = rows_of({"a1": 9.0, "a2": 5.0, "a3": 5.0, "b1": 4.0})
     page_file = compared(tmp_path, [FIRST, OTHER, third])
-    with visit(chromium) as visitor:
-        visitor.open(page_file)
-        assert visitor.page.locator(".verdict").count() == 2
-        assert ids(visitor)[0] == "a3"
-        visitor.page.get_by_label("Compared with A").select_option("C")
-        assert ids(visitor)[:2] == ["a1", "b1"]
-        assert visitor.page.locator(".card .score.large").first.inner_text() == "+4.00"
-        assert visitor.page.locator(".card").first.locator(".picture").count() == 4
-        visitor.page.get_by_role("button", name="中文").click()
-        assert visitor.page.get_by_label("与 A 对比").input_value() == "C"
-        assert visitor.complaints == []
+    visitor.open(page_file)
+    assert visitor.page.locator(".verdict").count() == 2
+    assert ids(visitor)[0] == "a3"
+    visitor.page.get_by_label("Compared with A").select_option("C")
+    assert ids(visitor)[:2] == ["a1", "b1"]
+    assert visitor.page.locator(".card .score.large").first.inner_text() == "+4.00"
+    assert visitor.page.locator(".card").first.locator(".picture").count() == 4
+    visitor.page.get_by_role("button", name="中文").click()
+    assert visitor.page.get_by_label("与 A 对比").input_value() == "C"
 
 
-def test_runs_without_a_common_pair_make_a_page_all_the_same(chromium: Browser, tmp_path: Path) -> None:
+def test_runs_without_a_common_pair_make_a_page_all_the_same(visitor: Visit, tmp_path: Path) -> None:
     page_file = compared(tmp_path, [rows_of({"a1": 1.0}), rows_of({"b1": 1.0})])
-    with visit(chromium) as visitor:
-        visitor.open(page_file)
-        assert "No pair has a score in both runs" in visitor.page.inner_text("main")
-        assert sorted(ids(visitor)) == ["a1", "b1"]
-        assert visitor.complaints == []
+    visitor.open(page_file)
+    assert "No pair has a score in both runs" in visitor.page.inner_text("main")
+    assert sorted(ids(visitor)) == ["a1", "b1"]

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.base.text import one_line
 from scheduler.store.rows import Row
-from tests.browser import visit
+from tests.browser import Visit, visit
 from tests.scheduler.report.gallery.made import run_with_pictures
 from tests.scheduler.rows import edited, failed, planned, scored
 
@@ -116,44 +116,40 @@ def test_markup_shows_as_text_and_what_does_not_print_as_escapes(chromium: Brows
         assert not unprintable & set(text + shown)
 
 
-def test_the_same_characters_become_escapes_as_in_the_terminal(chromium: Browser, tmp_path: Path) -> None:
+def test_the_same_characters_become_escapes_as_in_the_terminal(visitor: Visit, tmp_path: Path) -> None:
     characters = [chr(code) for code in (*range(0x3000), *range(0xFE00, 0x10000), *range(0xE0000, 0xE0080))]
     texts = {str(start): "".join(characters[start : start + 4000]) for start in range(0, len(characters), 4000)}
     rows: list[Row] = [
         msgspec.structs.replace(planned(name, "a"), instruction=instruction) for name, instruction in texts.items()
     ]
     page_file = run_with_pictures(tmp_path, rows)
-    with visit(chromium) as visitor:
-        for name, instruction in texts.items():
-            visitor.open(page_file, f"pair=a%2F{name}")
-            expected = [part if part in "\n\t" else one_line(part) for part in instruction.replace("\r", "\n")]
-            assert visitor.page.locator("dialog.detail dd.instruction bdi").text_content() == "".join(expected)
+    for name, instruction in texts.items():
+        visitor.open(page_file, f"pair=a%2F{name}")
+        expected = [part if part in "\n\t" else one_line(part) for part in instruction.replace("\r", "\n")]
+        assert visitor.page.locator("dialog.detail dd.instruction bdi").text_content() == "".join(expected)
 
 
-def test_line_breaks_and_tabs_of_a_text_stay(chromium: Browser, page_file: Path) -> None:
-    with visit(chromium) as visitor:
-        visitor.open(page_file, "q=lines&pair=long%2Flines")
-        assert "line one\nline\ttwo\nline three" in visitor.page.locator("dialog.detail").inner_text()
+def test_line_breaks_and_tabs_of_a_text_stay(visitor: Visit, page_file: Path) -> None:
+    visitor.open(page_file, "q=lines&pair=long%2Flines")
+    assert "line one\nline\ttwo\nline three" in visitor.page.locator("dialog.detail").inner_text()
 
 
-def test_a_hundred_kilobytes_are_cut_and_said_to_be(chromium: Browser, page_file: Path) -> None:
-    with visit(chromium) as visitor:
-        visitor.open(page_file, "q=long&pair=long%2Flong")
-        text = visitor.page.locator("dialog.detail").inner_text()
-        assert text.count("word ") == pytest.approx(1600, abs=2)
-        assert text.count("the whole text has 100,000 characters") == 2
+def test_a_hundred_kilobytes_are_cut_and_said_to_be(visitor: Visit, page_file: Path) -> None:
+    visitor.open(page_file, "q=long&pair=long%2Flong")
+    text = visitor.page.locator("dialog.detail").inner_text()
+    assert text.count("word ") == pytest.approx(1600, abs=2)
+    assert text.count("the whole text has 100,000 characters") == 2
 
 
-def test_pairs_with_hostile_names_are_found_by_their_address(chromium: Browser, page_file: Path) -> None:
-    with visit(chromium) as visitor:
-        visitor.open(page_file)
-        visitor.page.locator(".card").first.click()
-        name = visitor.page.locator("dialog.detail h2 .name").inner_text()
-        view = visitor.page.url.partition("#")[2]
-        visitor.open(page_file, view)
-        assert visitor.page.locator("dialog.detail h2 .name").inner_text() == name
-        pictures = visitor.page.evaluate(
-            "Promise.all([...document.querySelectorAll('.card img')].slice(0, 6)"
-            ".map((image) => image.decode().then(() => image.naturalWidth, () => 0)))"
-        )
-        assert pictures == [64] * 6
+def test_pairs_with_hostile_names_are_found_by_their_address(visitor: Visit, page_file: Path) -> None:
+    visitor.open(page_file)
+    visitor.page.locator(".card").first.click()
+    name = visitor.page.locator("dialog.detail h2 .name").inner_text()
+    view = visitor.page.url.partition("#")[2]
+    visitor.open(page_file, view)
+    assert visitor.page.locator("dialog.detail h2 .name").inner_text() == name
+    pictures = visitor.page.evaluate(
+        "Promise.all([...document.querySelectorAll('.card img')].slice(0, 6)"
+        ".map((image) => image.decode().then(() => image.naturalWidth, () => 0)))"
+    )
+    assert pictures == [64] * 6

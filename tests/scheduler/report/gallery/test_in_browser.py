@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -30,13 +29,6 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page_file(output: Path) -> Path:
     return output / f"evaluation_report_{STAMP}.html"
-
-
-@pytest.fixture
-def visitor(chromium: Browser) -> Iterator[Visit]:
-    with visit(chromium) as visitor:
-        yield visitor
-        assert visitor.complaints == []
 
 
 @pytest.fixture
@@ -317,6 +309,7 @@ def test_a_printed_page_has_every_card_of_the_view(opened: Visit) -> None:
     assert len(ids(opened)) < 7
 
 
+@pytest.mark.slow
 def test_ten_thousand_pairs_are_windowed_filtered_and_reached_by_keyboard(visitor: Visit, tmp_path: Path) -> None:
     visitor.open(run_with_pictures(tmp_path, plain_rows(10_000), drawn=20))
     page = visitor.page

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.writing import write_reports
 from scheduler.store.rows import Row
-from tests.browser import Visit, visit
+from tests.browser import Visit
 from tests.scheduler.report.gallery.made import STAMP, run_with_pictures
 from tests.scheduler.report.test_recorded_report import report
 from tests.scheduler.rows import edited, json_of, planned, scored
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 CONTENT: dict[str, Any] = json_of(report())
 
@@ -29,13 +25,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = output / "runs" / STAMP
     run.mkdir(parents=True)
     return next(path for path in write_reports(report(), output, run, DEFAULT_METRICS) if path.suffix == ".html")
-
-
-@pytest.fixture
-def visitor(chromium: Browser) -> Iterator[Visit]:
-    with visit(chromium) as visitor:
-        yield visitor
-        assert visitor.complaints == []
 
 
 def rows_of(visitor: Visit, section: str) -> list[list[str]]:
