@@ -57,9 +57,11 @@ def compare(folder: Path) -> dict[str, Any]:
     inputs = reward._inputs(rows, settings)
     with torch.inference_mode():
         ours, theirs = (model(**inputs, use_cache=False).logits for model in (reward._model, plain))
+        our_layer, their_layer = (_layer_output(model) for model in (reward._model, plain))
     return {
         "transformers": transformers.__version__,
-        "largest_difference": float((ours - theirs).abs().max()),
+        "difference_of_a_layer": float((our_layer - their_layer).abs().max()),
+        "difference_of_answers": float((ours - theirs).abs().max()),
         "same_weights": all(
             torch.equal(weight, plain.state_dict()[name]) for name, weight in reward._model.state_dict().items()
         ),
@@ -75,6 +77,16 @@ def _request(level: int) -> ScoreRequest:
     )
 
 
+def _layer_output(model: Any) -> Any:
+    result = model.model.language_model.layers[0].mlp(_tokens(model, 40))
+    return result[0] if isinstance(result, tuple) else result
+
+
+def _tokens(model: Any, count: int) -> Any:
+    width = model.config.text_config.hidden_size
+    return torch.randn(2, count, width, generator=torch.Generator().manual_seed(3))
+
+
 def _leaves_out(model: Any) -> bool:
     """Whether experts that no token has chosen may hold anything, even NaN, which a factor of 0 does not remove."""
     block = model.model.language_model.layers[0].mlp
@@ -84,7 +96,7 @@ def _leaves_out(model: Any) -> bool:
         found = next(value for value in (*arguments, *keywords.values()) if value.dtype == torch.int64)
         chosen.update(found.flatten().tolist())
 
-    tokens = torch.randn(1, 2, model.config.text_config.hidden_size, generator=torch.Generator().manual_seed(3))
+    tokens = _tokens(model, 1)
     handle = block.experts.register_forward_pre_hook(note, with_kwargs=True)
     with torch.no_grad():
         block(tokens)
