@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 
 from protocol.messages import Id, ModelSpec, Residency, Role
 
+MAX_THREADS = 1024
+
 EXIT_TAKEN = 75
 """The exit code of a launcher if its pool is already up (EX_TEMPFAIL of sysexits.h)."""
 
@@ -15,6 +17,12 @@ WorkerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
 """It is part of file names: a worker's card, socket and log."""
 
 Positive = Annotated[float, Meta(gt=0, le=86400)]
+
+
+def threads(spec: ModelSpec) -> int:
+    """How many CPU threads a worker with this model has."""
+    number = spec.params.get("threads_per_worker", 1)
+    return number if isinstance(number, int) and 1 <= number <= MAX_THREADS else 1
 
 
 class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +37,6 @@ class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     spec: ModelSpec
     residency: Residency
     command: Annotated[list[str], Meta(min_length=1)]
-    threads: Annotated[int, Meta(ge=1, le=1024)] = 1
 
 
 class PoolSettings(Struct, frozen=True, kw_only=True):

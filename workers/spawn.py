@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from protocol.plan import WorkerPlan
+from protocol.plan import WorkerPlan, threads
 from workers.affinity import cores_near, started_on
 
 
@@ -22,7 +22,7 @@ def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
     result["CUDA_VISIBLE_DEVICES"] = _visible(plan.device, parent.get("CUDA_VISIBLE_DEVICES"))
     # The scheduler counts them like this, through NVML.
     result["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    result["OMP_NUM_THREADS"] = result["MKL_NUM_THREADS"] = str(plan.threads)
+    result["OMP_NUM_THREADS"] = result["MKL_NUM_THREADS"] = str(threads(plan.spec))
     result["TOKENIZERS_PARALLELISM"] = "false"
     result["PYTHONUNBUFFERED"] = "1"
     if not {"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"} & parent.keys():

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -72,12 +73,20 @@ class PoolClient:
             )
         )
 
-    def reload(self, worker_ids: list[str], spec: m.ModelSpec, epoch: int, command: list[str] | None = None) -> None:
+    def reload(
+        self, worker_ids: list[str], spec: m.ModelSpec, epoch: int, command: Sequence[str] | None = None
+    ) -> None:
         """Have these workers replace their models; with a ``command``, in new processes of that."""
-        reload = m.Reload(
-            run=self._run, incarnation="any", epoch=epoch, worker_ids=worker_ids, spec=spec, command=command
+        self.link.send(
+            m.Reload(
+                run=self._run,
+                incarnation="any",
+                epoch=epoch,
+                worker_ids=worker_ids,
+                spec=spec,
+                command=list(command) if command else None,
+            )
         )
-        self.link.send(reload)
 
     def stop(self, *, now: bool) -> None:
         """End the pool."""

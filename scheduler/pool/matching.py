@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from protocol import messages as m
-from protocol.plan import PoolSettings
+from protocol.plan import PoolSettings, threads
 
 Commands = Mapping[m.Role, Sequence[str]]
 """For each role the command that runs Python in its workers' environment."""
@@ -17,12 +17,16 @@ Commands = Mapping[m.Role, Sequence[str]]
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A worker that has to replace its model by the run's, and why. ``anew``: in a new process, of another Python."""
+    """A worker that has to replace its model by the run's, and why.
+
+    With a ``command``, in a new process of that: it runs in another Python, or with another number of threads, which
+    OpenMP reads once.
+    """
 
     worker_id: str
     role: m.Role
     why: str
-    anew: bool = False
+    command: Sequence[str] | None = None
 
 
 def mismatches(
@@ -36,9 +40,11 @@ def mismatches(
         wanted = specs.get(worker.role)
         if wanted is None:
             continue
-        anew = not same_python(worker.command, commands[worker.role])
+        other_python = not same_python(worker.command, commands[worker.role])
+        command = commands[worker.role] if other_python else worker.command
+        anew = other_python or threads(worker.spec) != threads(wanted)
         why = _difference(worker.spec, wanted)
-        if anew:
+        if other_python:
             python = f"Python from {_python(worker.command)!r} to {_python(commands[worker.role])!r}"
             why = ", ".join(filter(None, (python, why)))
         elif not why and worker.state is not None and worker.state.stale:
@@ -46,7 +52,7 @@ def mismatches(
         elif not why and worker.worker_id in again:
             why = "it could not be loaded before"
         if why:
-            differing.append(Mismatch(worker.worker_id, worker.role, why, anew))
+            differing.append(Mismatch(worker.worker_id, worker.role, why, command if anew else None))
     return differing
 
 

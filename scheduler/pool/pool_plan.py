@@ -40,7 +40,6 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             spec=spec,
             residency=resting,
             command=worker_command(section),
-            threads=section.params.threads_per_worker,
         )
         for section, spec, devices in (
             (config.diffusion_model, editor_spec(config), layout.editors),

@@ -157,10 +157,9 @@ class Tenancy:
             if one.worker_id in self._reloaded:
                 continue
             self._reloaded.add(one.worker_id)
-            how = "starting it anew for this run" if one.anew else "loading the run's model in place"
+            how = "loading the run's model in place" if one.command is None else "starting it anew for this run"
             log.info("%s: %s: %s", one.worker_id, how, one.why)
-            command = self._settings.commands[one.role] if one.anew else None
-            self._pool.reload([one.worker_id], self._settings.specs[one.role], epoch, command)
+            self._pool.reload([one.worker_id], self._settings.specs[one.role], epoch, one.command)
 
     def _on_status(self, status: m.PoolStatus) -> None:
         for line in self._watch.update(status):

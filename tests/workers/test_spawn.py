@@ -11,14 +11,14 @@ import pynvml
 import pytest
 
 from protocol.messages import ModelSpec
-from protocol.plan import WorkerPlan
+from protocol.plan import WorkerPlan, threads
 from tests.fake_nvml import remove_nvml, show_gpus
 from workers.affinity import cores_near, started_on
 from workers.spawn import environment, local_device, spawn
 
 
 def plan(device: str = "cpu", command: list[str] | None = None, threads: int = 1) -> WorkerPlan:
-    spec = ModelSpec(role="editor", type="identity")
+    spec = ModelSpec(role="editor", type="identity", params={"threads_per_worker": threads})
     return WorkerPlan(
         worker_id="editor-0",
         role="editor",
@@ -26,7 +26,6 @@ def plan(device: str = "cpu", command: list[str] | None = None, threads: int = 1
         spec=spec,
         residency="device",
         command=command or [sys.executable],
-        threads=threads,
     )
 
 
@@ -49,9 +48,14 @@ def test_a_worker_sees_only_its_own_gpu(device: str, visible: str | None, expect
     assert local_device(device) == ("cuda:0" if device != "cpu" else "cpu")
 
 
-def test_libraries_get_as_many_threads_as_the_plan_says() -> None:
+def test_libraries_get_as_many_threads_as_the_model_is_to_have() -> None:
     made = environment(plan(threads=3), {"OMP_NUM_THREADS": "64", "HOME": "/somewhere"})
     assert (made["OMP_NUM_THREADS"], made["MKL_NUM_THREADS"], made["HOME"]) == ("3", "3", "/somewhere")
+
+
+@pytest.mark.parametrize("number", ["8\0", 0, -1, 10**6, None, 1.5])
+def test_a_number_of_threads_that_makes_no_sense_is_as_none(number: object) -> None:
+    assert threads(ModelSpec(role="editor", params={"threads_per_worker": number})) == 1
 
 
 @pytest.mark.parametrize("name", ["PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"])

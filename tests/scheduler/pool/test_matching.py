@@ -121,9 +121,20 @@ def test_a_model_is_in_the_way_where_it_shares_a_gpu_with_the_role_that_works() 
 def test_a_worker_in_another_python_is_started_anew() -> None:
     old = worker(REWARD, command=["/old/bin/python", "-s"])
     (found,) = mismatches(pool(worker(EDITOR), old), SPECS, COMMANDS)
-    assert (found.worker_id, found.anew) == ("reward-0", True)
+    assert (found.worker_id, found.command) == ("reward-0", ["/r/bin/python", "-s"])
     assert found.why == "Python from '/old/bin/python' to '/r/bin/python'"
     assert not usable(old, SPECS, COMMANDS)
+
+
+def test_another_number_of_threads_needs_a_new_process_and_another_checkpoint_does_not() -> None:
+    threads = msgspec.structs.replace(EDITOR, params={**EDITOR.params, "threads_per_worker": 4})
+    other = msgspec.structs.replace(EDITOR, name="/models/b")
+    changes = [
+        mismatches(pool(worker(EDITOR), worker(REWARD)), {**SPECS, "editor": spec}, COMMANDS)
+        for spec in (threads, other)
+    ]
+    assert [[change.command for change in found] for found in changes] == [[["/v/bin/python"]], [None]]
+    assert changes[0][0].why == "threads_per_worker from None to 4"
 
 
 def test_the_pythons_of_two_virtual_environments_differ_and_two_names_of_one_do_not(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from protocol.host_memory import available_memory
+from protocol.plan import threads
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout
 from scheduler.config.loading import load_config
@@ -37,7 +38,7 @@ def test_there_is_a_worker_for_each_device_of_the_layout(tmp_path: Path) -> None
         ("reward-0", "reward"),
     ]
     assert {worker.residency for worker in plan.workers} == {"device"}
-    assert [worker.threads for worker in plan.workers] == [2, 2, 1]
+    assert [threads(worker.spec) for worker in plan.workers] == [2, 2, 1]
     assert plan.workers[0].command == [sys.executable]
     assert (plan.name, plan.keep, plan.load_in_parallel, plan.job_timeout_seconds) == ("c", True, True, 30)
 
