@@ -141,6 +141,7 @@ def test_every_command_of_the_tutorial_does_what_is_shown(reader: User) -> None:
     assert reader.left_over() == []
 
 
+@pytest.mark.slow
 def test_the_snippet_makes_a_benchmark_that_holds_the_pictures_as_they_are(tmp_path: Path) -> None:
     files = dict(_FILE.findall(TEXT))
     (tmp_path / "mine" / "pictures").mkdir(parents=True)

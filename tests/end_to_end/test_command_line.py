@@ -121,6 +121,7 @@ def test_all_errors_of_a_config_are_reported_together(user: User, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_file_and_a_missing_option_are_usage_errors(user: User, tmp_path: Path) -> None:
     assert user.run("run").code == 2
     assert user.run_config(tmp_path / "nowhere.yaml").code == 2
@@ -213,6 +214,7 @@ def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: User
     assert json.dumps(report)
 
 
+@pytest.mark.slow
 def test_data_of_the_wrong_shape_is_a_usage_error_and_not_a_broken_pair(user: User, tmp_path: Path) -> None:
     for content in ("[1, 2, 3", '"text"', "{}", "not json"):
         path = tmp_path / "odd.json"

@@ -62,6 +62,7 @@ def test_ctrl_c_finishes_what_is_on_the_devices_and_writes_a_partial_report(user
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_stops_at_once(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json", latency_ms=60_000 // 200)
     process.send_signal(signal.SIGINT)
@@ -92,6 +93,7 @@ def test_a_scheduler_that_is_killed_takes_its_pool_with_it(user: User, tmp_path:
     wait_until(lambda: user.left_over() == [])
 
 
+@pytest.mark.slow
 def test_a_killed_editor_is_replaced_and_no_pair_is_lost(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json", pairs=10)
     victims = role_processes(user, "editor-0")
@@ -105,6 +107,7 @@ def test_a_killed_editor_is_replaced_and_no_pair_is_lost(user: User, tmp_path: P
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_a_killed_reward_is_replaced_and_no_score_is_lost(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json", pairs=10)
     for victim in role_processes(user, "reward-0"):
@@ -115,6 +118,7 @@ def test_a_killed_reward_is_replaced_and_no_score_is_lost(user: User, tmp_path: 
     assert len(user.rows("scored")) == 20
 
 
+@pytest.mark.slow
 def test_when_the_launcher_is_killed_the_run_aborts_and_the_workers_end(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     for launcher in role_processes(user, "launch"):

@@ -49,6 +49,7 @@ def coloured(number: int) -> Image.Image:
     return Image.new("RGB", (8, 6), (number, 200, 90))
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_with_any_ids_every_pair_has_its_own_image_and_no_file_lies_elsewhere(user: User, tmp_path: Path) -> None:
     items = [pair(name, encoded(coloured(number))) for number, name in enumerate(GOOD_IDS)]
@@ -81,6 +82,7 @@ def test_with_any_ids_every_pair_has_its_own_image_and_no_file_lies_elsewhere(us
     assert f"{len(BAD_IDS) + 2} of " in dry.output
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_an_id_that_equals_the_file_name_of_another_pair_does_not_take_its_image(user: User, tmp_path: Path) -> None:
     from scheduler.store.run_directory import RunDirectory
@@ -272,6 +274,7 @@ def test_a_string_of_two_gigabytes_takes_no_memory_and_spoils_only_its_pair(user
     assert {row["pair_id"] for row in user.rows("scored")} == {"good", "other"}
 
 
+@pytest.mark.slow
 def test_deeply_nested_json_is_refused(user: User, tmp_path: Path) -> None:
     for number, text in enumerate(("[" * 100_000, '{"c": [' + '{"a": ' * 100_000)):
         path = tmp_path / f"deep{number}.json"

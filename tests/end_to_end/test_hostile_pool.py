@@ -147,6 +147,7 @@ def lie(number: int, message: m.Edited) -> tuple[m.Edited, list[bytes]]:
             return msgspec.structs.replace(message, sha256=hashlib.sha256(b"").hexdigest()), [b""]
 
 
+@pytest.mark.slow
 def test_an_edit_that_differs_from_its_description_is_a_failure_and_is_never_scored(
     user: User, workers: list[m.WorkerStatus]
 ) -> None:

@@ -153,6 +153,7 @@ def test_a_reward_runs_through_conda_and_leaves_nothing(user: User, tmp_path: Pa
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_a_missing_conda_environment_is_reported_before_anything_starts(
     user: User, tmp_path: Path, tiny_reward_path: Path
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_missing_conda_environment_is_reported_before_anything_starts(
     assert list(user.home.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_python_without_our_package_is_reported_with_all_that_it_lacks(
     user: User, tmp_path: Path, tiny_reward_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def other_environment(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_users_own_editor_and_reward_run_in_the_python_that_the_config_names(
     user: User, tmp_path: Path, other_environment: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped", [False, True])
 def test_workers_stop_removes_what_a_killed_launcher_left(user: User, tmp_path: Path, stopped: bool) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1))
@@ -93,6 +94,7 @@ def _kill_if(process: psutil.Process, victims: str) -> None:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_pool_in_the_foreground_ends_when_interrupted(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     process = user.start("workers", "start", "--config", config, "--foreground")

@@ -187,6 +187,7 @@ def test_runs_are_compared_and_a_worse_one_gives_exit_code_4(user: User, tmp_pat
     assert "no setting differs" in same.output
 
 
+@pytest.mark.slow
 def test_a_missing_run_or_an_empty_comparison_is_a_usage_error(user: User, tmp_path: Path) -> None:
     first, other = (saved_run(tmp_path / name, [planned(name), edited(name), scored(name, 5.0)]) for name in "ab")
     nothing = user.run("compare", first, other, "--fail-if-worse", "0.2")

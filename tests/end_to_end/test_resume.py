@@ -94,6 +94,7 @@ def test_an_interrupted_run_ends_like_an_undisturbed_one(
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_complete_results_are_reused_and_the_models_do_nothing(finished: tuple[User, Path]) -> None:
     user, config = finished
     before = user.rows()
@@ -244,6 +245,7 @@ def test_failed_pairs_are_tried_again(user: User, tmp_path: Path) -> None:
     assert user.report()["failures"] == []
 
 
+@pytest.mark.slow
 def test_more_samples_and_passes_are_added_to_existing_results(finished: tuple[User, Path]) -> None:
     user, config = finished
     changed(config, "evaluation", samples_per_pair=2, reward_passes=2)
@@ -253,6 +255,7 @@ def test_more_samples_and_passes_are_added_to_existing_results(finished: tuple[U
     assert len(user.rows("scored")) == 32
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_path: Path) -> None:
     sections = {"evaluation": {"save_generated_images": False}}
@@ -267,6 +270,7 @@ def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_pat
     assert not list(images.rglob("*.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
@@ -282,6 +286,7 @@ def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> N
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["latest", "20200101_000000", "../../etc", "/"])
 def test_a_missing_run_is_a_usage_error(user: User, tmp_path: Path, run: str) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))

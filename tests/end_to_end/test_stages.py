@@ -107,6 +107,7 @@ def test_on_a_warm_pool_that_shares_devices_the_other_stages_models_make_room(us
     assert user.run("workers", "stop", "--config", config).code == 0
 
 
+@pytest.mark.slow
 def test_scores_need_edits_and_stages_need_names(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1))
     alone = user.run_config(config, "--stages", "score")

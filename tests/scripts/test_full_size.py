@@ -76,6 +76,7 @@ def test_too_little_disk_space_is_reported_with_both_numbers(tmp_path: Path) -> 
         check_space(tmp_path, 10**15)
 
 
+@pytest.mark.slow
 def test_a_build_that_ran_out_of_time_continues_where_it_stopped(tmp_path: Path) -> None:
     calls = 0
 
@@ -219,6 +220,7 @@ def test_a_hint_is_shown_with_its_error() -> None:
     assert short("Traceback:\n    act()\nValueError: too few\n") == "ValueError: too few"
 
 
+@pytest.mark.slow
 def test_a_failed_job_says_why_and_keeps_its_results(tmp_path: Path) -> None:
     job = {"role": "reward", "folder": "/dev/null/x", "size": "tiny", "layers": None, "device": "cpu", "until": 0}
     with pytest.raises(JobError, match="NotADirectoryError"):

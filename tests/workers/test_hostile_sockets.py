@@ -52,6 +52,7 @@ def sent_by_strangers(pool: Pool, kinds: tuple[type[m.Message], ...]) -> st.Sear
     return st.lists(st.sampled_from(kinds).flatmap(lambda kind: fields_for(kind, runs, pool.incarnation)), max_size=12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to_launcher", [False, True], ids=["worker", "launcher"])
 def test_messages_of_connections_without_a_hello_do_nothing(pool: Pool, to_launcher: bool) -> None:
     kinds = tuple(kind for kind in KINDS if kind is not m.Hello)

@@ -22,17 +22,23 @@ def listed(site: Path, *arguments: str) -> list[str]:
     return result.stdout.splitlines()
 
 
-def test_what_is_built_in_has_a_line_each_below_its_kind(tmp_path: Path) -> None:
+def listed_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """The same in this process, which has no plug-ins."""
+    assert main(["list", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_what_is_built_in_has_a_line_each_below_its_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = listed(tmp_path)
     assert [line.removesuffix(":") for line in lines if not line.startswith(" ")] == list(KINDS)
     for kind, registry in KINDS.items():
-        own = [line.split(":")[0].split(" (")[0] for line in listed(tmp_path, kind)]
-        assert own == list(registry.names())
-        assert all(f"  {line}" in lines for line in listed(tmp_path, kind))
+        of_kind = listed_here(capsys, kind)
+        assert [line.split(":")[0].split(" (")[0] for line in of_kind] == list(registry.names())
+        assert all(f"  {line}" in lines for line in of_kind)
 
 
-def test_a_line_says_what_a_model_is_its_other_names_and_what_it_needs(tmp_path: Path) -> None:
-    editors = listed(tmp_path, "editors")
+def test_a_line_says_what_a_model_is_its_other_names_and_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    editors = listed_here(capsys, "editors")
     assert editors[0].startswith("qwen_image_edit (multi_gpu_qwen_image_edit, multi_gpu_qwen_edit): Qwen-Image-Edit")
     assert "; needs a GPU, torch 2.6, diffusers 0.42" in editors[0]
     assert editors[1] == "identity: Gives back the source image"

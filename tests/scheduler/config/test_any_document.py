@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +75,7 @@ def attempt(text: str) -> None:
             assert load_config(write(Path(folder), found.as_resolved_yaml())) == found
 
 
+@pytest.mark.slow
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(NAMES), VALUES), min_size=1, max_size=6))
 @settings(max_examples=100)
 def test_any_values_in_any_places(changes: list[tuple[tuple[str, ...], str, Any]]) -> None:

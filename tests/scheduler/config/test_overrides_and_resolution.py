@@ -138,6 +138,7 @@ PROMPTS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(
     categories=st.lists(WORDS.filter(lambda name: name not in {".", ".."}), min_size=1, max_size=3, unique=True),
     prompts=PROMPTS,

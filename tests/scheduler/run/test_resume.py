@@ -203,6 +203,7 @@ OTHER_WORDS = Settings(instruction="or not")
 ONLY_SCORES = Settings(instruction="or not", expected=Expected(samples_per_pair=2, stages=("score",)))
 
 
+@pytest.mark.slow
 # A sample that nobody asked for while the instruction changed is not judged as an edit of the new one.
 @example(
     [(Settings(expected=TWO_SAMPLES), [], "none"), (OTHER_WORDS, [], "none"), (ONLY_SCORES, [], "none")], Settings()

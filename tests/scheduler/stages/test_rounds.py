@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -329,6 +330,7 @@ def test_without_trouble_there_are_no_more_rounds_than_needed(
     assert len(driver.opened) == math.ceil(count / (editors * round_size))
 
 
+@pytest.mark.slow
 @given(count=st.integers(1, 60), editors=st.integers(1, 6), round_size=st.integers(1, 4))
 @THOROUGH
 def test_of_editors_that_join_one_by_one_the_first_has_a_round_alone(count: int, editors: int, round_size: int) -> None:
