@@ -188,7 +188,7 @@ class ModelHolder:
             scores = self._model.score(prepared.requests, message.parameters, progress)
             judgements, batch_sizes = list(scores.judgements), list(scores.batch_sizes)
         if len(judgements) != len(requests):
-            raise ModelError("error", f"the reward returned {len(judgements)} judgements for {len(requests)} prompts")
+            raise ModelError("error", f"judgements: the reward gave {len(judgements)}, expected {len(requests)}")
         rest = iter(judgements)
         items = [
             ScoredItem(item=item.item, judgements=item.failed or [next(rest) for _ in item.requests]) for item in inputs

@@ -290,7 +290,8 @@ class Loop:
         if stage == "edit":
             shares = ", ".join(f"{name} {count}" for name, count in sorted(self._edit.done_by.items()))
             images = counted(self._edit.done, "image")
-            log.info("Edit stage completed: %s (%s), %d failed", images, shares, self._edit.failed)
+            made_by = f" ({shares})" if shares else ""
+            log.info("Edit stage completed: %s%s, %d failed", images, made_by, self._edit.failed)
             self._record_stage("edit")
 
     def _record_stage(self, stage: Stage) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from protocol import messages as m
 from protocol.codec import Buffer
+from scheduler.base.text import counted
 from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.units import EditUnit
 from scheduler.stages import actions as a
@@ -227,9 +228,8 @@ class EditStage:
                     pass  # recorded where the reason is known
         # Logged last: writing to a slow terminal must not delay the next round.
         for number in synced:
-            log.info(
-                "Round %d/%d done, %d editors synced ✓", number + 1, self.rounds.last_round + 1, self.rounds.editors
-            )
+            editors = counted(self.rounds.editors, "editor")
+            log.info("Round %d/%d done, %s synced ✓", number + 1, self.rounds.last_round + 1, editors)
 
     def _arrived(self) -> dict[str, tuple[str, float]]:
         """Return the device of each editor at the barrier, and since when it waits."""

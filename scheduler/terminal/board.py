@@ -56,7 +56,7 @@ def board(snapshot: Snapshot, width: int, height: int) -> list[Text]:
     if run.phase:
         top.append(_line(_cut(run.phase, width), "bold"))
     if run.editors:
-        top.append(_line(_cut(f"{run.at_barrier} of {run.editors} editors at the barrier", width), "dim"))
+        top.append(_line(_cut(f"{run.at_barrier} of {counted(run.editors, 'editor')} at the barrier", width), "dim"))
     if run.failures:
         last = f", last: {one_line(run.last_failure, 500)}" if run.last_failure else ""
         top.append(_line(_cut(f"{run.failures} failed{last}", width), "red"))

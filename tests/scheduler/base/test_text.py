@@ -64,7 +64,7 @@ def test_one_is_singular_and_any_other_number_plural() -> None:
 
 _NOUNS = (
     "pairs edits scores images workers lines failures categories seconds files runs units samples jobs rows batches "
-    "rounds keys entries characters items bytes digits problems times judgements prompts"
+    "editors rewards devices rounds keys entries characters items bytes digits problems times judgements prompts"
 )
 _BARE_PLURAL = re.compile(rf"\{{\}} (?:more )?(?:{'|'.join(_NOUNS.split())})\b(?!/)")
 

@@ -144,7 +144,7 @@ def load_module(folder: Path, name: str, class_path: list[str], dtype: str, devi
         **straight,
     )
     if missing := sorted(loading["missing_keys"]):
-        reason = f"{name} lacks {len(missing)} weights, such as {missing[0]}"
+        reason = f"{name} lacks weights, such as {missing[0]} ({len(missing)} in all)"
         raise ModelError("load", f"editor model {folder}: {reason}")
     return module.eval()
 

@@ -150,7 +150,7 @@ def _attempt(
         failure = _failure(error)
     else:
         if len(results) != len(batch):
-            return RowFailure("error", f"{len(results)} results for {len(batch)} rows")
+            return RowFailure("error", f"the number of results is {len(results)}, expected {len(batch)}")
         return results
     if failure.kind == "oom":
         free_memory()

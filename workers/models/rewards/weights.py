@@ -80,7 +80,7 @@ def load_model(
         raise ModelError("load", f"reward model {folder} can't be loaded: {type(error).__name__}: {error}") from error
     if missing := sorted(loading["missing_keys"]):
         # transformers would use random weights in their place.
-        raise ModelError("load", f"reward model {folder} lacks {len(missing)} weights, such as {missing[0]}")
+        raise ModelError("load", f"reward model {folder} lacks weights, such as {missing[0]} ({len(missing)} in all)")
     model.generation_config = greedy(model.generation_config, tokenizer)
     return make_faster(model.eval()), mover
 

@@ -315,8 +315,8 @@ def remove_processor(folder: Path) -> None:
         (damage_class, "of the class 'StableDiffusionPipeline'; this editor runs QwenImageEditPipeline or"),
         (damage_library, "names no usable class for vae"),
         (truncate_weights, "can't be loaded"),
-        (drop_a_weight, "vae lacks 1 weights, such as decoder"),
-        (drop_a_weight_of_the_text_encoder, "text_encoder lacks 1 weights, such as"),
+        (drop_a_weight, r"vae lacks weights, such as decoder.* \(1 in all\)"),
+        (drop_a_weight_of_the_text_encoder, "text_encoder lacks weights, such as"),
         (remove_processor, "processor"),
     ],
 )

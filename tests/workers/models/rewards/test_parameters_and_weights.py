@@ -106,7 +106,7 @@ def test_a_checkpoint_that_lacks_weights_is_not_filled_up_with_random_ones(
     save_file(
         {name: tensor for name, tensor in weights.items() if name != lost}, tmp_path / "model" / "model.safetensors"
     )
-    with pytest.raises(ModelError, match="lacks 1 weights") as caught:
+    with pytest.raises(ModelError, match="lacks weights, such as") as caught:
         loaded(tmp_path / "model")
     assert caught.value.kind == "load"
 
