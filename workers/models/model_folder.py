@@ -41,15 +41,34 @@ def damaged_files(folder: Path) -> list[str]:
     return [f"{_within(folder, path)} {problem}" for path, problem in problems.items() if problem is not None]
 
 
+def loaded_weights(folder: Path) -> list[Path]:
+    """Return the safetensors that loading the model reads: no other checkpoints, variants or LoRAs beside them."""
+    components = [name for name, source in _object(folder / "model_index.json").items() if isinstance(source, list)]
+    folders = [folder / name for name in components] or [folder]
+    found = [path for place in folders for path in _weights_in(place) if path.is_file()]
+    return found or sorted(folder.rglob("*.safetensors"))
+
+
+def _weights_in(folder: Path) -> list[Path]:
+    """One file by its usual name, or else the shards of an index by its usual name."""
+    whole = [folder / name for name in _WHOLE if (folder / name).is_file()]
+    indexes = [folder / f"{name}.index.json" for name in _WHOLE]
+    return whole[:1] or next((shards for shards in map(_shards, indexes) if shards), [])
+
+
 def _indexes(folder: Path) -> Iterator[tuple[Path, list[Path] | None]]:
     """Each index of shards, and the paths that it names; None if it can't be read."""
     for index in sorted(folder.rglob("*.safetensors.index.json")):
-        try:
-            shards = {str(shard) for shard in json.loads(index.read_bytes())["weight_map"].values()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            yield index, None
-        else:
-            yield index, [index.parent / shard for shard in sorted(shards)]
+        yield index, _shards(index)
+
+
+def _shards(index: Path) -> list[Path] | None:
+    """The paths that an index names; None if it can't be read."""
+    try:
+        names = {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return [index.parent / name for name in sorted(names)]
 
 
 def _within(folder: Path, path: Path) -> str:

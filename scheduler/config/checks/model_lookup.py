@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.config.problems import did_you_mean, nearest, printable
-from workers.models.model_folder import damaged_files, few, missing_files
+from workers.models.model_folder import damaged_files, few, loaded_weights, missing_files
 from workers.models.registry import known_models
 
 TIMEOUT_SECONDS = 4.0
@@ -47,9 +47,9 @@ def local_folder(name: str) -> str:
 
 
 def stored_weights(name: str, entry_file: str) -> list[Path] | None:
-    """A model's safetensors files, in its folder or in the hub's cache; None if they are not there yet."""
+    """The safetensors that a model is loaded from, in its folder or in the hub's cache; None if they are not there."""
     entry = model_file(name, entry_file)
-    return None if entry is None else sorted(entry.parent.rglob("*.safetensors"))
+    return None if entry is None else loaded_weights(entry.parent)
 
 
 def model_file(name: str, file_name: str) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.models.model_folder import damaged_files, missing_files
+from workers.models.model_folder import damaged_files, loaded_weights, missing_files
 
 
 def safetensors(tensors: int = 1) -> bytes:
@@ -97,3 +97,26 @@ def test_a_file_whose_length_does_not_fit_its_header_is_named(
     (sentence,) = damaged_files(pipeline)
     assert sentence.startswith(f"{name} ")
     assert sentence.endswith(problem)
+
+
+def test_only_the_files_that_are_loaded_are_the_weights_of_a_pipeline(pipeline: Path) -> None:
+    before = loaded_weights(pipeline)
+    assert len(before) == 3
+    for name in ("vae/diffusion_pytorch_model.fp16.safetensors", "lora.safetensors", "old/model.safetensors"):
+        (pipeline / name).parent.mkdir(exist_ok=True)
+        (pipeline / name).write_bytes(safetensors())
+    assert loaded_weights(pipeline) == before
+
+
+def test_earlier_checkpoints_of_a_training_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["Judge"]}')
+    shards = [tmp_path / f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    for shard in shards:
+        shard.write_bytes(safetensors())
+    index = {"weight_map": {f"{number}": shard.name for number, shard in enumerate(shards)}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "checkpoint-500").mkdir()
+    (tmp_path / "checkpoint-500/model.safetensors").write_bytes(safetensors())
+    assert loaded_weights(tmp_path) == shards
+    (tmp_path / "model.safetensors.index.json").unlink()
+    assert len(loaded_weights(tmp_path)) == 3, "without a usual name all count"
