@@ -13,8 +13,10 @@ from collections.abc import Iterator
 
 _OUT_OF_MEMORY_TYPES = ("OutOfMemoryError", "MemoryError")
 # From the texts of torch's CPU allocator, of allocations outside of torch's CUDA allocator, of cuBLAS and of cuDNN.
+# These two can't make their handle (NOT_INITIALIZED) where a device that works has no memory left.
 _OUT_OF_MEMORY = re.compile(
     r"can't allocate memory|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_\w*ALLOC(?:ATION)?_FAILED"
+    r"|\b(?:CUBLAS|CUDNN)_STATUS_NOT_INITIALIZED"
 )
 # The texts of cudaGetErrorString for the errors that end a context.
 _BROKEN = re.compile(
@@ -25,7 +27,7 @@ _BROKEN = re.compile(
     r"|uncorrectable ECC error encountered|uncorrectable NVLink error|Invalid access of peer GPU memory"
     r"|context is destroyed|unknown error)"
     # A library whose handle does not work any more: cuBLAS, cuDNN, cuFFT, cuSOLVER, cuSPARSE.
-    r"|\bCU[A-Z]+_(?:STATUS_)?(?:EXEC(?:UTION)?_FAILED|MAPPING_ERROR|NOT_INITIALIZED|INTERNAL_ERROR(?!\w*ALLOC))"
+    r"|\bCU[A-Z]+_(?:STATUS_)?(?:EXEC(?:UTION)?_FAILED|MAPPING_ERROR|INTERNAL_ERROR(?!\w*ALLOC))"
 )
 
 

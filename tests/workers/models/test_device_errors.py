@@ -32,7 +32,6 @@ BROKEN = [
     RuntimeError("CUDA driver error: an illegal memory access was encountered"),
     RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"),
     RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx( handle, opa, opb)`"),
-    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
     RuntimeError("CUDA error: CUBLAS_STATUS_INTERNAL_ERROR when calling `cublasLtMatmul( ltHandle)`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
     RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"),
@@ -45,6 +44,8 @@ OUT_OF_MEMORY = [
     AcceleratorError("CUDA error: out of memory"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"),
 ]
 HARMLESS = [
@@ -108,6 +109,7 @@ def test_a_device_is_asked_whether_it_still_works(monkeypatch: pytest.MonkeyPatc
 
     cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=synchronize)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    for error in (ValueError("by zero"), AcceleratorError("CUDA error: invalid configuration argument")):
+    texts = ("CUDA error: invalid configuration argument", "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling")
+    for error in (ValueError("by zero"), *map(AcceleratorError, texts)):
         answer = "AcceleratorError: CUDA error: an illegal memory access was encountered"
         assert broken_device(error) == (answer if sticky else None)
