@@ -224,11 +224,16 @@ class Launcher:
             text = f"Reload needs the exclusive lease, which run {message.run} (epoch {message.epoch}) does not hold"
             self._refuse(identity, message, "epoch", text)
             return
-        for worker_id in message.worker_ids:
-            if worker_id in self._workers:
-                name = message.spec.name or message.spec.type
-                log.info("run %.100r makes %s load %.500r", message.run, worker_id, name)
-                self._workers[worker_id].reload(message.spec, message.epoch, message.command)
+        named = [worker for name, worker in self._workers.items() if name in message.worker_ids]
+        if self._plan.transport == "tcp" and any(message.command not in (None, one.plan.command) for one in named):
+            # It could be any program, run as this user.
+            text = "with transport tcp, which other users reach, no run chooses the Python of workers: end the pool"
+            self._refuse(identity, message, "invalid", f"{text} (warmbench workers stop), and run again")
+            return
+        for worker in named:
+            name = message.spec.name or message.spec.type
+            log.info("run %.100r makes %s load %.500r", message.run, worker.plan.worker_id, name)
+            worker.reload(message.spec, message.epoch, message.command)
 
     def _refuse(self, identity: bytes, message: m.AnyMessage, kind: m.RefusalKind, text: str) -> None:
         self._listener.send(identity, m.Refused(run=message.run, incarnation=self._life, kind=kind, message=text))

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 import zmq
@@ -30,13 +30,13 @@ Kind = TypeVar("Kind", bound=m.Message)
 class Pool:
     """A launcher whose worker process sends nothing, and its clients."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, transport: Literal["ipc", "tcp"] = "ipc") -> None:
         spec = m.ModelSpec(role="editor", type="simulated")
         worker = WorkerPlan(
             worker_id="editor-0", role="editor", device="cpu", spec=spec, residency="device", command=SILENT
         )
         # An hour between heartbeats: a status is sent only because something has changed.
-        plan = PoolPlan(name="pool", workers=[worker], keep=True, heartbeat_seconds=3600)
+        plan = PoolPlan(name="pool", workers=[worker], keep=True, heartbeat_seconds=3600, transport=transport)
         self.launcher = Launcher(plan, folder)
         for managed in self.launcher._workers.values():
             managed.start()
@@ -67,9 +67,10 @@ class Pool:
 
 
 @pytest.fixture
-def pool() -> Iterator[Pool]:
+def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
+    """With the transport that is the test's parameter, else ipc."""
     folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
-    made = Pool(folder)
+    made = Pool(folder, getattr(request, "param", "ipc"))
     yield made
     for link in made.links.values():
         link.close()
@@ -93,6 +94,23 @@ def test_all_clients_learn_at_once_who_holds_the_lease(pool: Pool) -> None:
     pool.client("run")
     pool.send("run", m.Lease, mode="shared", pid=os.getpid(), pid_create_time=create_time(os.getpid()))
     assert pool.expect("watcher", m.PoolStatus, lambda status: status.holders == ["run"]).waiting == []
+
+
+@pytest.mark.parametrize(("pool", "allowed"), [("ipc", True), ("tcp", False)], indirect=["pool"])
+def test_no_message_that_other_users_can_send_chooses_a_program(pool: Pool, allowed: bool) -> None:
+    pool.client("run")
+    pool.send("run", m.Lease, mode="exclusive", pid=os.getpid(), pid_create_time=create_time(os.getpid()))
+    epoch = pool.expect("run", m.Granted).epoch
+    (worker,) = pool.launcher._workers.values()
+    command = [*SILENT, "another"]
+    reload = {"epoch": epoch, "worker_ids": [worker.plan.worker_id], "spec": worker.plan.spec}
+    pool.send("run", m.Reload, command=SILENT, **reload)
+    pool.send("run", m.Reload, command=command, **reload)
+    if allowed:
+        pool.expect("run", m.PoolStatus, lambda status: status.workers[0].command == command)
+    else:
+        assert "no run chooses the Python" in pool.expect("run", m.Refused).message
+        assert worker.plan.command == SILENT
 
 
 def test_an_unreachable_client_is_dropped_and_a_listening_one_is_not(
