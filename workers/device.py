@@ -156,8 +156,10 @@ class Device:
         except BaseException as error:  # whatever ends this thread has to end the process
             reason = str(error) if isinstance(error, _DeviceBrokenError) else first_line(error)
             log.critical("the device is broken, so this process ends: %s", reason, exc_info=error)
-        self.watchdog.arm(_END_SECONDS)
-        self._broken(reason)
+        try:
+            self.watchdog.arm(_END_SECONDS)
+        finally:
+            self._broken(reason)
 
     def _run_calls(self) -> NoReturn:
         following: Call | None = None

@@ -73,16 +73,14 @@ class PoolClient:
             )
         )
 
-    def reload(
-        self, worker_ids: list[str], spec: m.ModelSpec, epoch: int, command: Sequence[str] | None = None
-    ) -> None:
-        """Have these workers replace their models; with a ``command``, in new processes of that."""
+    def reload(self, worker_id: str, spec: m.ModelSpec, epoch: int, command: Sequence[str] | None) -> None:
+        """Have this worker replace its model; with a ``command``, in a new process of that."""
         self.link.send(
             m.Reload(
                 run=self._run,
                 incarnation="any",
                 epoch=epoch,
-                worker_ids=worker_ids,
+                worker_ids=[worker_id],
                 spec=spec,
                 command=list(command) if command else None,
             )

@@ -159,7 +159,7 @@ class Tenancy:
             self._reloaded.add(one.worker_id)
             how = "loading the run's model in place" if one.command is None else "starting it anew for this run"
             log.info("%s: %s: %s", one.worker_id, how, one.why)
-            self._pool.reload([one.worker_id], self._settings.specs[one.role], epoch, one.command)
+            self._pool.reload(one.worker_id, self._settings.specs[one.role], epoch, one.command)
 
     def _on_status(self, status: m.PoolStatus) -> None:
         for line in self._watch.update(status):
