@@ -25,7 +25,7 @@ def private_bytes(pid: int) -> int:
 
 def mapped_files(pid: int, files: Iterable[Path]) -> MappedFiles:
     """The memory of the mappings of these files."""
-    names, lines, inside = {str(file) for file in files}, [], False
+    names, lines, inside = {str(file.resolve()) for file in files}, [], False
     for line in Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8").splitlines():
         fields = line.split(None, 5)
         if "-" in fields[0]:

@@ -63,7 +63,7 @@ class Worker:
     def __init__(self, pool: Path) -> None:
         command = [sys.executable, "-m", "scripts.mover.worker", str(pool)]
         root = Path(__file__).resolve().parents[2]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "WARMBENCH_CACHE": str(pool.parent / "cache")}
         self._process = subprocess.Popen(
             command, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -152,8 +152,9 @@ def move(started: Sequence[Worker], model: Path, case: Case) -> list[Moves]:
     after = everywhere(do="state", run=True)
     everywhere(do="place", to="host")
     home = everywhere(do="state", run=False)
-    files = sorted(model.rglob("*.safetensors"))
-    in_files = [mapped_files(worker.pid, files) for worker in started]
+    in_files = [
+        mapped_files(worker.pid, map(Path, at_home["files"])) for worker, at_home in zip(started, home, strict=True)
+    ]
     same = [
         one["hash"] == other["hash"] == at_home["hash"] and one["output"] == other["output"]
         for one, other, at_home in zip(before, after, home, strict=True)

@@ -60,6 +60,7 @@ def _carry_out(holder: ModelHolder, order: dict[str, Any]) -> Any:
                 "hash": hashlib.sha256(json.dumps(found).encode()).hexdigest(),
                 "output": model.output() if order["run"] else None,
                 "private_copies": model.host_bytes(),
+                "files": [file for file in model.mapped_files() if file.endswith(".safetensors")],
             }
         case "stale":
             return holder.is_stale()
