@@ -94,7 +94,7 @@ class ManagedWorker:
     def start(self) -> None:
         """Start a process."""
         self.incarnation = uuid.uuid4().hex[:12]
-        self._reload_epoch, self._start_anew = 0, False
+        self._start_anew = False
         self.state, self._restart_at, self._exit_code = None, None, None
         self._started = time.time()
         self.changed = True
@@ -133,19 +133,19 @@ class ManagedWorker:
                 dead_after_seconds=86400.0,
             )
         )
-        self._load(life, epoch=0)
+        self._load(life)
 
     def reload(self, spec: m.ModelSpec, epoch: int, command: list[str] | None = None) -> None:
         """Have it load this model, now and after each restart; with a ``command``, in a new process of that."""
         self.plan = msgspec.structs.replace(self.plan, spec=spec, command=command or self.plan.command)
-        self._reload_epoch = epoch if self._life is not None else 0
+        self._reload_epoch = epoch
         self.changed = True
         if self._life is not None:
             if self.state is not None:
                 # Its last state is about the old model.
                 self.state = msgspec.structs.replace(self.state, phase="waiting", model=None, error=None)
             if command is None:
-                self._load(self._life, epoch)
+                self._load(self._life)
             else:
                 log.info("%s is started anew with %s", self.plan.worker_id, command[0])
                 self._start_anew = True
@@ -160,14 +160,14 @@ class ManagedWorker:
             self._gave_up = False
             self.start()
 
-    def _load(self, life: _Life, epoch: int) -> None:
+    def _load(self, life: _Life) -> None:
         if life.link is None:
             return  # it has not introduced itself yet; then it will be sent
         life.link.send(
             m.Load(
                 run=m.LAUNCHER,
                 incarnation=self.incarnation,
-                epoch=epoch,
+                epoch=self._reload_epoch,
                 spec=self.plan.spec,
                 residency=self.plan.residency,
                 serial=not self._pool.load_in_parallel,

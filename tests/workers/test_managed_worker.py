@@ -149,3 +149,32 @@ def test_a_worker_is_started_anew_with_another_command_and_that_is_no_death(work
     assert worker.status().exit_code is None
     pid = worker.status().pid
     assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3] == b"other"
+
+
+def test_every_life_loads_in_the_epoch_of_the_last_order_to_load(
+    worker: ManagedWorker, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
+) -> None:
+    """Also if it starts just then: what it reports of an earlier epoch would be about another model, and not count."""
+    worker.start()
+    worker.reload(msgspec.structs.replace(worker.plan.spec, name="new"), 3)
+    for life in range(2):
+        ours, theirs = socket.socketpair(socket.AF_UNIX)
+        with theirs, Listener(context, ipc_endpoint(tmp_path / f"{life}.sock")) as listener:
+            worker.connect(ours, worker.status().pid, listener.endpoint)
+            orders: list[m.Load] = []
+
+            def was_ordered(listener: Listener = listener, orders: list[m.Load] = orders) -> bool:
+                received = listener.receive()
+                orders.extend([received[1]] if received is not None and isinstance(received[1], m.Load) else [])
+                return bool(orders)
+
+            wait_until(was_ordered)
+            assert [(order.epoch, order.spec.name) for order in orders] == [(3, "new")]
+            os.kill(worker.status().pid, signal.SIGKILL)
+
+            def dead() -> bool:
+                worker.update()
+                return not worker.alive
+
+            wait_until(dead)
+        worker.start()
