@@ -31,7 +31,7 @@ def test_an_earlier_checkpoints_error_is_shown_to_no_later_run_and_a_repaired_on
     (tmp_path / "bad.broken").touch()
     config = user.config(
         benchmark={"data_path": str(small_benchmark(tmp_path / "data.json", pairs=1))},
-        diffusion_model={"class_path": "mine.Sometimes", "params": {"device": "cpu", "model_name": "good"}},
+        diffusion_model={"class_path": "mine.Sometimes", "params": {"device": "cpu", "model_name": "bad"}},
         reward_model={"type": "simulated", "params": {"device": "cpu"}},
     )
 
@@ -40,7 +40,9 @@ def test_an_earlier_checkpoints_error_is_shown_to_no_later_run_and_a_repaired_on
         assert result.code == code, result.output
         return result.output
 
-    assert "Aborted: no editor is left: editor-0: bad is broken today" in run("bad", 1)
+    started = user.run("workers", "start", "--config", config)
+    assert started.code == 1
+    assert "bad is broken today" in started.output
     workers = pids(user, config)
     after = run("good", 0)
     assert "broken" not in after
@@ -54,3 +56,5 @@ def test_an_earlier_checkpoints_error_is_shown_to_no_later_run_and_a_repaired_on
     assert "editor-0: loading the run's model in place: it could not be loaded before" in repaired
     assert "ERROR" not in repaired
     assert pids(user, config) == workers
+    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.left_over() == []

@@ -161,27 +161,3 @@ def test_a_pair_counts_once_against_the_limit_however_many_samples_fail(user: Us
         scheduler={"max_failures": 1},
     )
     assert user.run_config(config).code == 3
-
-
-@pytest.mark.slow
-def test_a_pool_whose_model_did_not_load_can_be_given_another(user: User, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "from workers.interface import Editor, ModelError\n"
-        "class Picky(Editor):\n"
-        "    def load(self, residency):\n"
-        "        if self.spec.name == 'bad':\n"
-        "            raise ModelError('load', 'this one is bad')\n"
-        "    def edit(self, request, progress):\n"
-        "        return request.image\n"
-    )
-    config = user.config(
-        benchmark={"data_path": str(small_benchmark(tmp_path / "data.json"))},
-        diffusion_model={"class_path": "mine.Picky", "params": {"device": "cpu", "model_name": "bad"}},
-        reward_model={"type": "simulated", "params": {"device": "cpu"}},
-    )
-    assert user.run("workers", "start", "--config", config).code == 1
-    assert user.run_config(config).code == 1
-    result = user.run_config(config, "--editor-model", "good")
-
-    assert result.code == 0, result.output
-    assert user.run("workers", "stop", "--config", config).code == 0
