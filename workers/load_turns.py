@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,9 +36,10 @@ def load_turn(folder: Path, needed: int | None, available: Callable[[], int] = a
     with locked(folder / QUEUE_LOCK):
         while (others := _reserved(folder)) and not _fits(needed, list(others.values()), available()):
             _wait_for(next(iter(others)))
-        own = folder / f"{os.getpid()}{_SUFFIX}"
+        # No pid: loads in several containers may have the same one.
+        own = folder / f"{uuid.uuid4().hex}{_SUFFIX}"
         descriptor = try_lock(own)
-        assert descriptor is not None, "a process loads one model at a time"  # noqa: S101 - a broken caller
+        assert descriptor is not None, "nobody else knows this name yet"  # noqa: S101 - it is new, and the queue is locked
         os.ftruncate(descriptor, 0)
         os.write(descriptor, b"" if needed is None else str(needed).encode())
     try:

@@ -110,3 +110,9 @@ def test_what_a_load_has_reserved_is_gone_afterwards(folder: Path) -> None:
     with load_turn(folder, GB):
         assert [path.read_text() for path in folder.glob("*.reserved")] == [str(GB)]
     assert not list(folder.glob("*.reserved"))
+
+
+def test_loads_of_two_containers_may_have_the_same_pid(folder: Path) -> None:
+    with Load(folder, GB) as one, Load(folder, GB) as other:
+        assert one.begun.wait(20)
+        assert other.begun.wait(20)

@@ -52,7 +52,7 @@ class FileMappings:
 
 def file_mappings() -> FileMappings:
     """The mappings of this process at this moment."""
-    return FileMappings(parse_mappings(Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")))
+    return FileMappings(parse_mappings(os.fsdecode(Path("/proc/self/maps").read_bytes())))
 
 
 def parse_mappings(text: str) -> list[FileMapping]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from workers.models.moving.mappings import FileMapping, FileMappings, file_mappings, parse_mappings
@@ -37,6 +39,22 @@ def test_a_place_in_a_file_follows_from_the_address(tmp_path: Path) -> None:
         found = file_mappings().at(start + 100, start + 200)
         assert found is not None
         assert (found.path, found.position(start + 100)) == (str(path), 100)
+
+
+def test_a_file_with_a_chinese_name_is_found_in_a_locale_without_such_characters(tmp_path: Path) -> None:
+    path = tmp_path / "权重"
+    path.write_bytes(bytes(mmap.PAGESIZE))
+    show = (
+        "import mmap, os, sys\n"
+        "from workers.models.moving.mappings import file_mappings\n"
+        "file = open(sys.argv[1], 'rb')\n"
+        "mapped = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE)\n"
+        "paths = [mapping.path for mapping in file_mappings()._mappings]\n"
+        "assert sys.argv[1] in paths\n"
+        "os.close(os.open(paths[paths.index(sys.argv[1])], os.O_RDONLY))\n"
+    )
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", show, str(path)], env=plain, check=True)
 
 
 def test_pages_that_the_process_wrote_to_are_no_longer_the_files(tmp_path: Path) -> None:
