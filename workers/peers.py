@@ -203,9 +203,10 @@ class Peers:
 
     def drop(self, run: str) -> None:
         """The run is gone, or has to say Hello again: drop it with its jobs."""
-        self._peers.pop(run, None)
+        dropped = self._peers.pop(run, None)
         self._bench.act(self._bench.jobs.drop(run))
-        self.report_to_launcher()
+        if dropped is not None and dropped.had_jobs:
+            self.report_to_launcher()
 
     # -- messages out
 
