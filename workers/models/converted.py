@@ -35,6 +35,9 @@ _ROOM = 1.02
 _THREADS = 4
 _LOOK_SECONDS = 0.5
 
+_failed: set[tuple[Path, Path]] = set()
+"""The models of which this process could make no copy, with the folder of copies: it may take minutes to find out."""
+
 
 def cache_folder() -> Path:
     """The folder of all copies."""
@@ -54,11 +57,13 @@ def converted_folder(folder: Path, progress: Callable[[], None] = lambda: None) 
         # Loading the model says what is wrong with it.
         _log.debug("%s was not looked at: %s", folder, error)
         return folder
-    if not shards:
+    key = folder, cache_folder()
+    if not shards or key in _failed:
         return folder
     try:
         return _copy(folder, shards, progress)
     except (OSError, ValueError) as error:
+        _failed.add(key)
         _log.warning("no converted copy of %s: %s; its experts are converted in memory at each load", folder, error)
         return folder
 

@@ -142,6 +142,9 @@ def test_without_room_the_model_is_loaded_as_it_is_and_the_log_says_why(
         assert converted_folder(original) == original
     assert "no converted copy of" in caplog.text
     assert "its experts are converted in memory at each load" in caplog.text
+    caplog.clear()
+    assert converted_folder(original) == original
+    assert not caplog.text, "a worker tries once: a quota shows only after many GB"
     assert bytes_to_convert(original) > 0, "such loads take turns"
 
 
