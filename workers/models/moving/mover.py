@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.utils.weak import WeakIdKeyDictionary
 
 from workers.models.device_memory import free_memory
 from workers.models.moving.blocks import Block, blocks_of, bytes_of
@@ -45,7 +47,8 @@ class Mover:
         self._modules = list(modules)
         self._device = torch.device(device)
         self._moves = second_copy or self._device.type != "cpu"
-        self._homes: dict[str, _Home] = {}
+        # By the objects that modules have: names change when a LoRA is added.
+        self._homes: Any = WeakIdKeyDictionary()
         self._files = OpenFiles()
         if self._moves:
             self._in_files(self._on_host())
@@ -68,19 +71,20 @@ class Mover:
             for (block, source, _), target in zip(blocks, targets, strict=True)
         ]
         copy_to_device(copies, self._files, self._device)
-        moved, kept = [], []
+        moved, kept, copied = [], [], []
         for (block, _, mapped), target in zip(blocks, targets, strict=True):
             for slot in block.slots:
                 there = Slot(slot.name, block.view(slot, target), slot.places)
                 moved.append((slot, there))
                 if mapped or keep_private:
-                    kept.append((slot.tensor.detach(), there))
+                    kept.append((slot, slot.tensor.detach()))
+                    copied.append(there)
         # They need memory as well: if there is none, nothing has moved yet.
-        numbers = digests([there for _, there in kept])
-        for (home, there), digest in zip(kept, numbers, strict=True):
-            self._homes[there.name] = _Home(home, digest)
+        numbers = digests(copied)
         for slot, there in moved:
             slot.point_to(there.tensor)
+        for (slot, home), digest in zip(kept, numbers, strict=True):
+            self._homes[slot.tensor] = _Home(home, digest)
 
     def to_host(self) -> None:
         """Point the modules to the homes, and free the device's memory. What has no home yet gets one.
@@ -92,7 +96,7 @@ class Mover:
         homes: list[tuple[Slot, torch.Tensor]] = []
         changed = []
         for slot, digest in zip(away, digests(away), strict=True):
-            home = self._homes.get(slot.name)
+            home = self._homes.get(slot.tensor)
             if home is not None and home.digest == digest and _same_layout(home.tensor, slot.tensor):
                 homes.append((slot, home.tensor))
             else:
@@ -102,19 +106,20 @@ class Mover:
             homes += [(slot, block.view(slot, copy)) for slot in block.slots]
         for slot, tensor in homes:
             slot.point_to(tensor)
-        self._homes = {}
+        self._homes.clear()
         free_memory()
 
     def private_bytes(self) -> int:
         """The host memory that the weights need for this process alone while they are off the device."""
-        slots = slots_of(self._modules)
-        there = {name: Slot(name, home.tensor, []) for name, home in self._homes.items()}
-        mappings = file_mappings()
-        blocks = blocks_of(there.get(slot.name, slot) for slot in slots)
+        slots = []
+        for slot in slots_of(self._modules):
+            home = self._homes.get(slot.tensor)
+            slots.append(slot if home is None else Slot(slot.name, home.tensor, []))
+        mappings, blocks = file_mappings(), blocks_of(slots)
         return sum(block.size for block in blocks if mappings.at(block.start, block.stop) is None)
 
     def _is_on_host(self, slot: Slot) -> bool:
-        return slot.name not in self._homes and slot.tensor.device.type == "cpu"
+        return slot.tensor not in self._homes and slot.tensor.device.type == "cpu"
 
     def _on_host(self) -> list[Slot]:
         return [slot for slot in slots_of(self._modules) if self._is_on_host(slot)]

@@ -250,3 +250,14 @@ def test_without_memory_for_the_digests_nothing_moves(module: Small, monkeypatch
     mover.to_device()
     mover.to_host()
     assert addresses(module) == homes
+
+
+def test_weights_that_get_another_name_on_the_device_keep_their_homes(module: Small) -> None:
+    """Adding a LoRA puts each layer into another one."""
+    mover, homes = second_copy(module), addresses(module)
+    mover.to_device()
+    layer = torch.nn.Module()
+    layer.base_layer, module.middle = module.middle, layer
+    mover.to_host()
+    now = {name.replace(".base_layer", ""): address for name, address in addresses(module).items()}
+    assert now == homes
