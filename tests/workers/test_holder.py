@@ -14,7 +14,9 @@ from PIL import Image
 
 from protocol.messages import LoadedModel, ModelSpec, Residency
 from tests.waiting import wait_until
+from workers import holder as holder_module
 from workers.device import Watchdog
+from workers.fingerprint import fingerprint
 from workers.holder import ModelHolder
 from workers.interface import Editor, EditRequest, ModelError, Progress
 
@@ -146,6 +148,25 @@ def test_weights_whose_files_change_while_they_return_never_work_as_the_old_ones
         place(holder, "device")
     assert caught.value.kind == "stale"
     assert holder._model is None
+
+
+def test_files_are_hashed_when_the_next_load_may_begin(
+    holder: ModelHolder, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserved: list[list[Path]] = []
+
+    class ReservingEditor(FileEditor):
+        def load(self, residency: Residency) -> None:
+            reserved.append(list((tmp_path / ".loads").glob("*.reserved")))
+
+    def watched(*arguments: Any) -> str:
+        reserved.append(list((tmp_path / ".loads").glob("*.reserved")))
+        return fingerprint(*arguments)
+
+    monkeypatch.setattr(holder_module, "fingerprint", watched)
+    monkeypatch.setattr(holder_module, "make_model", ReservingEditor)
+    load(holder, file)
+    assert [len(paths) for paths in reserved] == [1, 0]
 
 
 def test_weights_that_go_to_host_memory_are_read_even_if_they_are_only_mapped(holder: ModelHolder, file: Path) -> None:
