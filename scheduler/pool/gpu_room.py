@@ -63,7 +63,13 @@ def judge(config: Config, layout: Layout, states: Sequence[GpuState]) -> Finding
         pools = sorted({occupant.pool for occupant in state.occupants if occupant.pool is not None})
         commands = [f"`warmbench workers stop --config {config.path} --pool {name}`" for name in pools]
         free = f"{format_size(state.free_bytes)} of {format_size(state.total_bytes)} free"
-        if state.free_bytes < state.needed_bytes:
+        if state.total_bytes < state.needed_bytes:
+            sizes = f"{format_size(state.total_bytes)}, and the weights take {format_size(state.needed_bytes)}"
+            message = f"{state.device} has {sizes}"
+            problems.append(
+                Problem(_key(config, layout, state.device), message, "use a smaller model (docs/layouts.md)")
+            )
+        elif state.free_bytes < state.needed_bytes:
             message = f"{state.device} has {free}, and the weights take {format_size(state.needed_bytes)}: {others}"
             hint = f"stop the pool: {', '.join(commands)}" if commands else "wait until they end, or use another GPU"
             problems.append(Problem(_key(config, layout, state.device), message, hint))

@@ -103,6 +103,7 @@ def expected_weights(section: ModelSection, spec: m.ModelSpec) -> Weights | None
 def device_bytes(section: ModelSection, spec: m.ModelSpec) -> int:
     """How much of a GPU the weights of a section take, by the model's files; 0 if that is not known."""
     name, entry_file = section.params.model_name, section.declaration.entry_file
-    known = section.holds_gpu and section.class_path is None and name and entry_file
+    smaller = (spec.params.get("optimizations") or {}).get("fp8")
+    known = section.holds_gpu and section.class_path is None and not smaller and name and entry_file
     paths = stored_weights(name, entry_file) if known and name and entry_file else None
     return loaded_bytes(paths or (), spec.params.get("dtype", "auto"))

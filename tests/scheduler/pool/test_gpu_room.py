@@ -198,3 +198,22 @@ def test_a_cpu_build_of_torch_is_a_warning(config_file: Path, pools: Path, monke
         "`make setup TORCH_INDEX=URL` (docs/troubleshooting.md)"
     )
     assert findings(config_file) == ([], [expected])
+
+
+def test_a_gpu_that_is_too_small_is_not_said_to_be_used_by_others(config_file: Path) -> None:
+    config = load_config(config_file)
+    judged = judge(
+        config, Layout(("cuda:0",), ("cpu",), "resident"), [GpuState("cuda:0", 43 * GB, 42 * GB, 57 * GB, ())]
+    )
+    expected = "cuda:0 has 43.0 GB, and the weights take 57.0 GB - use a smaller model (docs/layouts.md)"
+    assert [str(problem) for problem in judged.problems] == [f"diffusion_model.params.device: {expected}"]
+
+
+def test_weights_that_the_worker_makes_smaller_are_not_counted(
+    config_file: Path, pools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show_gpus(monkeypatch, 1)
+    use(monkeypatch, 42 * GB)
+    text = config_file.read_text()
+    config_file.write_text(text.replace("params: {model_name", "params: {optimizations: {fp8: true}, model_name"))
+    assert findings(config_file)[0] == []
