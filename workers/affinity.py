@@ -44,12 +44,12 @@ def cores_near(visible: str) -> frozenset[int] | None:
 
 
 @contextmanager
-def started_on(cores: frozenset[int] | None) -> Iterator[None]:
-    """Let processes that this thread starts have only those of these cores that it may use itself; all if these are
-    none."""
+def started_on(cores: frozenset[int] | None, least: int = 1) -> Iterator[None]:
+    """Let processes that this thread starts have only those of these cores that it may use itself; all that it may use
+    if these are fewer than ``least``, as where a batch job has only a few of them."""
     own = os.sched_getaffinity(0)
     chosen = own & cores if cores is not None else own
-    if not chosen or chosen == own:
+    if len(chosen) < least or chosen == own:
         yield
         return
     # A new process inherits the cores of the thread that starts it.

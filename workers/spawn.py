@@ -10,6 +10,9 @@ from pathlib import Path
 from protocol.plan import WorkerPlan, threads
 from workers.affinity import cores_near, started_on
 
+_OTHER_THREADS = 3
+"""The loop, and the two threads that decode and encode images."""
+
 
 def local_device(device: str) -> str:
     """The device's name inside the worker, which sees one GPU only."""
@@ -60,7 +63,7 @@ def spawn(
     }
     variables = environment(plan, os.environ)
     cores = cores_near(variables["CUDA_VISIBLE_DEVICES"]) if plan.device.startswith("cuda") else None
-    with log_path(folder, plan.worker_id).open("ab") as output, started_on(cores):
+    with log_path(folder, plan.worker_id).open("ab") as output, started_on(cores, threads(plan.spec) + _OTHER_THREADS):
         return subprocess.Popen(
             [*plan.command, "-m", "workers", "worker", *(part for pair in arguments.items() for part in pair)],
             env=variables,

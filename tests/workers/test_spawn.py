@@ -84,6 +84,8 @@ def test_a_worker_runs_on_the_cores_near_its_gpu(tmp_path: Path, monkeypatch: py
         with started_on(cores_near(str(index))):
             cores.append(subprocess.check_output([sys.executable, "-c", show], text=True).strip())
     assert cores == [str([own[-1]]), str([own[0]]), str(own)], "those of the last GPU are not ours"
+    with started_on(cores_near("0"), least=2):
+        assert subprocess.check_output([sys.executable, "-c", show], text=True).strip() == str(own), "too few"
     assert sorted(os.sched_getaffinity(0)) == own
 
 
