@@ -40,6 +40,24 @@ def test_other_stages_are_a_usage_error(text: str, capsys: pytest.CaptureFixture
     assert "is none of: edit, score, edit,score" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("run", "--config", "c", option, "") for option in ("--output-dir", "--data", "--pool", "--resume")),
+        ("run", "--config", ""),
+        ("status", "latest", "--output-dir", ""),
+        ("report", "latest", "--human-scores", ""),
+        ("workers", "stop", "--config", "c", "--pool", ""),
+    ],
+)
+def test_an_empty_path_or_name_is_a_usage_error_and_not_the_working_directory(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        given(*words)
+    assert ": must not be empty" in capsys.readouterr().err
+
+
 def test_score_takes_images_and_whatever_concerns_no_editor() -> None:
     options = given("score", "--config", "c", "--images", "there", "--limit", "2", "--resume", "latest")
     assert (options.images, options.stages, options.editor_model) == (Path("there"), ("score",), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import random
@@ -13,12 +14,13 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from scheduler.commands.compare import compare_runs
+from scheduler.commands.compare import add_arguments, compare_runs
 from scheduler.report.compare.comparison import compare, is_worse
 from scheduler.report.compare.comparison_report import Comparison, PairKey
 from scheduler.report.compare.saved_runs import ComparedRuns
 from scheduler.report.saved_run import SavedRun, open_run
 from scheduler.store.rows import PlannedRow, Row
+from tests.docs.markdown import ROOT
 from tests.scheduler.rows import edited, failed, planned, report_of, scored
 from tests.scheduler.saved import saved_run
 
@@ -175,6 +177,13 @@ def test_the_screen_shows_what_differs_what_is_not_comparable_and_the_result(tmp
     assert [comparison.other for comparison in result.comparisons if comparison.worse] == ["B"]
     low, high = stats.ttest_1samp([n / 10 - 1 for n in range(5)], 0).confidence_interval()
     assert (round(low, 2), round(high, 2)) == (-1.0, -0.6)
+
+
+def test_help_and_document_name_the_page() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert "comparison_<ids>.html" in parser.format_help()
+    assert "| `comparison_<id>_<id>.html` | the page: " in (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")
 
 
 def test_the_file_names_have_all_runs_and_the_json_has_every_pair(tmp_path: Path) -> None:
