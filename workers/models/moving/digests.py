@@ -9,17 +9,19 @@ import torch
 from workers.models.moving.blocks import bytes_of
 from workers.models.moving.slots import Slot
 
-_WORD = 8
+_WORD = 4
 _PART_WORDS = 4 * 1024**2
 _PART_WORDS_ON_A_CPU = _PART_WORDS // 16
 """They fit into its cache."""
 _FACTOR = 1_000_003
+_MIXERS = 0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9
+"""Odd numbers without a pattern, as in SplitMix64."""
 
 
 def digests(slots: Sequence[Slot]) -> list[int]:
     """A number for each tensor that depends on its bytes and on their order. All are on one device.
 
-    They are sums modulo 2 to the power of 64, made in three passes through the device's memory.
+    They are sums modulo 2 to the power of 64 of words of 32 bits: in one of 64, a change of signs alone could vanish.
     """
     if not slots:
         return []
@@ -27,10 +29,18 @@ def digests(slots: Sequence[Slot]) -> list[int]:
     most = max(stop - start for start, stop in spans) // _WORD + _WORD
     device = slots[0].tensor.device
     words = _PART_WORDS if device.type != "cpu" else _PART_WORDS_ON_A_CPU
-    weights = torch.arange(1, 2 * min(most, words), 2, device=device)
+    weights = _weights(min(most, words), device)
     data = (bytes_of(slot.tensor, *span) for slot, span in zip(slots, spans, strict=True))
     sums: list[int] = torch.stack([_digest(part, weights) for part in data]).tolist()
     return sums
+
+
+def _weights(count: int, device: torch.device) -> torch.Tensor:
+    """Odd numbers of which no few add up to zero, whatever their signs; the first ones do not depend on the count."""
+    first, second = _MIXERS
+    weights = torch.arange(1, count + 1, device=device).mul_(first)
+    weights ^= weights >> 32
+    return weights.mul_(second).bitwise_or_(1)
 
 
 def _digest(data: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -39,6 +49,6 @@ def _digest(data: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         data = data.clone()
     rest = data[whole:].long()
     total = (rest * weights[: rest.numel()]).sum()
-    for part in data[:whole].view(torch.int64).split(weights.numel()):
+    for part in data[:whole].view(torch.int32).split(weights.numel()):
         total = total * _FACTOR + (part * weights[: part.numel()]).sum()
     return total
