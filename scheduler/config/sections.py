@@ -130,7 +130,10 @@ class SchedulerSection(Section):
         600.0, ge=0.1, le=86_400, description="Seconds without progress after which a worker counts as hung."
     )
     load_timeout_seconds: float = Field(
-        1800.0, ge=0.1, le=86_400, description="Seconds after which a worker that is still loading counts as hung."
+        1800.0,
+        ge=0.1,
+        le=86_400,
+        description="Seconds of loading, or of a download without a new byte, after which a worker counts as hung.",
     )
 
     def conflicts(self) -> Iterator[Conflict]:
