@@ -147,8 +147,9 @@ def test_a_worker_is_started_anew_with_another_command_and_that_is_no_death(work
     assert worker.alive
     assert worker.status().spec.name == "new"
     assert worker.status().exit_code is None
-    pid = worker.status().pid
-    assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3] == b"other"
+    command = Path(f"/proc/{worker.status().pid}/cmdline")
+    wait_until(command.read_bytes)  # the kernel fills it in a moment after the program has started
+    assert command.read_bytes().split(b"\0")[3] == b"other"
 
 
 def test_every_life_loads_in_the_epoch_of_the_last_order_to_load(
