@@ -112,7 +112,11 @@ def _copy(folder: Path, shards: Mapping[Path, Sequence[str]], progress: Callable
     """Return the copy, after making it or waiting for the worker that makes it."""
     of_model = cache_folder() / hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
     of_model.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stamps = [f"{path.name}|{status.st_size}|{status.st_mtime_ns}" for path, status in _files(folder)]
+    # Other files are links in the copy: what is in them may change.
+    stamps = [
+        f"{path.name}|{status.st_size}|{status.st_mtime_ns}" if path.suffix in (SUFFIX, ".json") else path.name
+        for path, status in _files(folder)
+    ]
     copy = of_model / hashlib.sha256("\n".join([_VERSION, *stamps]).encode()).hexdigest()[:16]
     while (lock := try_lock(of_model / ".lock")) is None:
         progress()  # the worker that makes it has a time limit of its own

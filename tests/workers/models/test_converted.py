@@ -116,7 +116,10 @@ def test_workers_that_start_together_make_one_copy(original: Path, cache: Path) 
 
 def test_a_changed_original_gets_another_copy_and_the_old_one_goes(original: Path, cache: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(original, tmp_path / "model"))
+    (folder / "README.md").write_text("A model.")
     first = converted_folder(folder)
+    (folder / "README.md").write_text("A model that was described again.")
+    assert converted_folder(folder) == first
     os.utime(folder / "model-2.safetensors")
     second = converted_folder(folder)
     assert second != first
