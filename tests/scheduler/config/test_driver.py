@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pynvml
@@ -9,6 +10,7 @@ import pytest
 
 from scheduler.base.nvml import Driver
 from scheduler.config.checks import environment as environment_checks
+from scheduler.config.checks import worker_environment
 from scheduler.config.checks.driver import TorchBuild, installed_torch, outdated_driver, read_build
 from scheduler.config.checks.environment import Environment
 from scheduler.config.layout import Gpu
@@ -85,3 +87,19 @@ def test_the_check_of_a_config_says_what_is_too_old_and_what_to_do(
         "newer; this machine has driver 535.104.05 (CUDA 12.2) (line 1)\n"
         "      update the driver, or install torch for CUDA 12: `make setup TORCH_INDEX=URL` (docs/troubleshooting.md)"
     ) in str(caught.value)
+
+
+def test_the_torch_of_another_environment_is_checked_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Python is this one, whose torch is said to be another build."""
+    show_gpus(monkeypatch, 1)
+    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: "535.104.05")
+    monkeypatch.setattr(pynvml, "nvmlSystemGetCudaDriverVersion", lambda: 12020)
+    monkeypatch.setattr(worker_environment, "read_build", lambda text: CUDA_13 if "__version__" in text else None)
+    path = tmp_path / "c.yaml"
+    path.write_text(f"reward_model: {{type: qwen3_vl, params: {{model_name: /nothing, python: {sys.executable}}}}}")
+    problems = worker_environment.worker_environment_problems("reward_model", load_config(path).reward_model)
+    expected = (
+        f"the environment of {sys.executable}: torch 2.13.0 is built for CUDA 13.0, which needs NVIDIA driver "
+        "580.65.06 or newer; this machine has driver 535.104.05 (CUDA 12.2)"
+    )
+    assert [problem.message for problem in problems] == [expected]
