@@ -69,33 +69,41 @@ class Worker:
         )
         self.pid = self._process.pid
 
-    def answer(self, **order: Any) -> dict[str, Any]:
-        """Give an order, and wait for its answer: ``value``, or ``error`` and ``message``.
+    def give(self, **order: Any) -> None:
+        """Give an order; ``answer`` waits for what comes of it."""
+        if self._process.stdin is not None:  # a pipe
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the answer to the order: ``value``, or ``error`` and ``message``.
 
         Raises:
             RuntimeError: the process ended.
         """
-        orders, answers = self._process.stdin, self._process.stdout
-        line = ""
-        if orders is not None and answers is not None:  # they are pipes
-            orders.write(json.dumps(order) + "\n")
-            orders.flush()
-            line = answers.readline()
+        line = self._process.stdout.readline() if self._process.stdout is not None else ""
         if not line:
             raise RuntimeError(f"the worker ended with exit code {self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def value(self, **order: Any) -> Any:
-        """Like ``answer``, for an order that must succeed."""
-        answer = self.answer(**order)
-        if "error" in answer:
-            raise RuntimeError(f"{order}: {answer['error']}: {answer['message']}")
-        return answer["value"]
-
     def end(self) -> None:
         """End the process."""
         self._process.communicate()
+
+
+def values(started: Sequence[Worker], **order: Any) -> list[Any]:
+    """Have all of these carry out an order, at once, and return its values.
+
+    Raises:
+        RuntimeError: one of them failed.
+    """
+    for worker in started:
+        worker.give(**order)
+    answers = [worker.answer() for worker in started]
+    if failed := [answer for answer in answers if "error" in answer]:
+        raise RuntimeError(f"{order}: {failed[0]['error']}: {failed[0]['message']}")
+    return [answer["value"] for answer in answers]
 
 
 @contextmanager
@@ -130,28 +138,25 @@ def move_all(folder: Path, size: Size, only: Sequence[str] | None) -> Iterator[s
 def move(started: Sequence[Worker], model: Path, case: Case) -> list[Moves]:
     """Have these workers load the model, move it away and back, and measure each."""
 
-    def everywhere(**order: Any) -> list[Any]:
-        return [worker.value(**order) for worker in started]
-
     def memory() -> list[int]:
         return [private_bytes(worker.pid) for worker in started]
 
-    everywhere(do="load", to="host", spec=_spec(case, model))
+    values(started, do="load", to="host", spec=_spec(case, model))
     loaded = memory()
-    everywhere(do="place", to="device")
+    values(started, do="place", to="device")
     if case.on_device:
-        everywhere(do="change", how=case.on_device)
-    before, on_device = everywhere(do="state", run=True), memory()
-    everywhere(do="place", to="host")
+        values(started, do="change", how=case.on_device)
+    before, on_device = values(started, do="state", run=True), memory()
+    values(started, do="place", to="host")
     back = memory()
     for _ in range(_CYCLES - 1):
-        everywhere(do="place", to="device")
-        everywhere(do="place", to="host")
+        values(started, do="place", to="device")
+        values(started, do="place", to="host")
     last = memory()
-    everywhere(do="place", to="device")
-    after = everywhere(do="state", run=True)
-    everywhere(do="place", to="host")
-    home = everywhere(do="state", run=False)
+    values(started, do="place", to="device")
+    after = values(started, do="state", run=True)
+    values(started, do="place", to="host")
+    home = values(started, do="state", run=False)
     in_files = [
         mapped_files(worker.pid, map(Path, at_home["files"])) for worker, at_home in zip(started, home, strict=True)
     ]
@@ -212,11 +217,13 @@ def change_file(worker: Worker, folder: Path, how: str) -> str:
     model = folder / "changed" / how
     shutil.rmtree(model, ignore_errors=True)
     shutil.copytree(tiny_checkpoint(folder), model)
-    worker.value(do="load", to="host", spec=_spec(Case(how), model))
-    worker.value(do="place", to="device")
-    worker.value(do="place", to="host")
+    values([worker], do="load", to="host", spec=_spec(Case(how), model))
+    values([worker], do="place", to="device")
+    values([worker], do="place", to="host")
     FILE_CHANGES[how](next((model / "transformer").glob("*.safetensors")))
-    stale, answer = worker.value(do="stale"), worker.answer(do="place", to="device")
+    [stale] = values([worker], do="stale")
+    worker.give(do="place", to="device")
+    answer = worker.answer()
     if not stale or "error" not in answer:
         return f"NOT NOTICED: stale is {stale}, the answer is {answer}"
     return f"`{answer['error']}`: {answer['message'].replace(str(folder), '...')}"
