@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import logging
 import os
 import weakref
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from typing import Any
 import torch
 
 from workers.interface import ModelError
+
+_log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 128 * 1024**2
 _PIECE_BYTES = 16 * 1024**2
@@ -113,7 +116,7 @@ def copy_to_device(copies: Sequence[Copy], files: OpenFiles, device: torch.devic
 class _Buffer:
     def __init__(self, size: int, device: torch.device) -> None:
         on_gpu = device.type == "cuda"
-        self._data = torch.empty(size, dtype=torch.uint8, pin_memory=on_gpu)
+        self._data = _pinned(size) if on_gpu else torch.empty(size, dtype=torch.uint8)
         self._memory = memoryview(self._data.numpy())
         self._sent: Any = torch.cuda.Event() if on_gpu else None
 
@@ -135,6 +138,15 @@ class _Buffer:
         """Wait until the device has what was sent last."""
         if self._sent is not None:
             self._sent.synchronize()
+
+
+def _pinned(size: int) -> torch.Tensor:
+    """Pinned memory, or pageable memory where the driver refuses to pin: then copies are slower."""
+    try:
+        return torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    except RuntimeError as error:
+        _log.warning("no pinned memory, so weights move to the device slowly: %s", str(error).partition("\n")[0])
+        return torch.empty(size, dtype=torch.uint8)
 
 
 def _loads(copies: Sequence[Copy], size: int) -> Iterator[list[_Piece]]:

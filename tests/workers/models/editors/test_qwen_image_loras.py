@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,6 @@ def lora_for(editor: QwenImageEditEditor, file: Path) -> dict[str, Any]:
     return added
 
 
-@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="a LoRA needs peft")
 def test_a_lora_edits_as_if_it_were_added_to_the_weights_and_with_its_own_noise_schedule(
     tiny_editor_path: Path, tmp_path: Path
 ) -> None:
@@ -76,7 +74,6 @@ def test_a_lora_edits_as_if_it_were_added_to_the_weights_and_with_its_own_noise_
     assert not editor.replace(spec(tiny_editor_path, editor.spec.params["optimizations"]))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="a LoRA needs peft")
 def test_other_loras_are_added_with_their_weights_and_leave_the_noise_schedule_as_it_is(
     tiny_editor_path: Path, tmp_path: Path
 ) -> None:
