@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_load")  # a loaded machine must not fail a test
 
-pytest_plugins = ["tests.browser", "tests.tiny_model_fixtures"]
+pytest_plugins = ["tests.browser", "tests.distribution", "tests.tiny_model_fixtures"]
 
 
 # Compiled modules are kept, whatever the caller prefers: the tests start hundreds of processes that import the same.
