@@ -12,9 +12,10 @@ from scheduler.base.interrupts import Interrupts
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Sets back what a test leaves."""
+    """Sets back what a test leaves. A lost connection is not ignored, even if the tests run under nohup."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
