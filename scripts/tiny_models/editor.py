@@ -1,10 +1,9 @@
 """Builds a tiny Qwen-Image-Edit: the real pipeline's classes, about 160,000 random weights, no download.
 
-Its sizes are chosen for an edit in about a second on one CPU core, though the pipeline works on about one megapixel
-whatever it is given. Full resolution is where the time goes, so the VAE has almost nothing there: three channels wide,
-no residual blocks on the way down, the least that the class allows on the way up. (Three, because torch has no fast
-3-D convolution for so few channels: two take longer to encode, four take twice as long to decode.) It shrinks by 16
-where the real VAE shrinks by 8, which gives the same image sizes, for the pipeline rounds them to multiples of 32.
+An edit takes about a second on one CPU core. The pipeline always works on about one megapixel, and layers at full
+resolution take most of the time, so the VAE has as little as possible there: three channels, no residual blocks in the
+encoder, the minimum in the decoder. (Two channels take longer to encode, four take twice as long to decode.) It
+downsamples by 16, the real VAE by 8; the image sizes are the same, since the pipeline rounds them to multiples of 32.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ _LATENT_CHANNELS = 16
 _DOWNSAMPLINGS = 4
 _PATCH = 14
 _MERGE = 2
-# With 1, what the transformer adds is so weak beside the noise that another instruction changes a tenth of the pixels
-# and the image is noise to a PNG encoder (2.6 MB); with 2 it is half of the pixels and 1.4 MB.
+# With a gain of 1, another instruction changes a tenth of the pixels, and the image is noise to a PNG encoder (2.6 MB);
+# with 2 it changes half of the pixels, and the PNG has 1.4 MB.
 _TRANSFORMER_GAIN = 2.0
 
 COMPONENTS = {
@@ -36,12 +35,12 @@ COMPONENTS = {
 
 
 def build_editor(folder: Path, *, seed: int = 0, pipeline: str = "QwenImageEditPipeline") -> None:
-    """Write a complete checkpoint into ``folder``, the same bytes each time.
+    """Write a complete checkpoint into ``folder``. The files have the same bytes every time.
 
     Args:
-        folder: is made if it is missing; files of the same names are overwritten.
-        seed: another one gives another checkpoint of the same architecture.
-        pipeline: the pipeline's class; ``QwenImageEditPlusPipeline`` works on the same components.
+        folder: created if it is missing; files of the same names are overwritten.
+        seed: each seed gives another checkpoint of the same architecture.
+        pipeline: the pipeline's class; ``QwenImageEditPlusPipeline`` uses the same components.
     """
     import diffusers
 
@@ -51,8 +50,8 @@ def build_editor(folder: Path, *, seed: int = 0, pipeline: str = "QwenImageEditP
     fill_weights(_text_encoder(tokenizer), seed).save_pretrained(folder / "text_encoder")
     fill_weights(_transformer(), seed, gain=_TRANSFORMER_GAIN).save_pretrained(folder / "transformer")
     fill_weights(_vae(), seed).save_pretrained(folder / "vae")
-    # Written last: a folder without it is no model. And by hand: a pipeline saves the class of the processor it has,
-    # which without torchvision is one of ours, and such a pipeline can't be loaded again.
+    # Written last, because a folder without it is no model. Not by ``save_pretrained``: without torchvision the
+    # processor is a class of ours, the pipeline would save that name, and could not be loaded again.
     index = {"_class_name": pipeline, "_diffusers_version": diffusers.__version__, **COMPONENTS}
     _write_json(folder / "model_index.json", index)
 
@@ -134,7 +133,7 @@ def _scheduler() -> Any:
 
 
 def _save_processor(folder: Path) -> None:
-    """The files of a Qwen VL processor as they are on the hub, which every version of transformers reads."""
+    """Write the files of a Qwen VL processor in the form that the hub has; every version of transformers reads it."""
     save_tokenizer(folder)
     smallest = (_PATCH * _MERGE * 2) ** 2
     largest = (_PATCH * _MERGE * 4) ** 2

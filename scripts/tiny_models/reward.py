@@ -1,7 +1,7 @@
-"""A tiny Qwen3-VL, the real class with a hundred thousand weights, as the demo's and the tests' reward model.
+"""Builds a tiny Qwen3-VL, the reward model of the demo and the tests: the real class, about 100,000 weights.
 
-With random weights it runs, and has a ``logits`` score, but it says nothing that can be read. Trained for
-seconds (``reward_training``), it answers in the form that it is asked for.
+With random weights it has a ``logits`` score, but its replies are unreadable. After some seconds of training
+(``reward_training``) it replies in the form that the prompts ask for.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from scripts.tiny_models.weights import fill_weights
 PATCH = 16
 MERGE = 2
 REASON = "画面亮度"
-"""The trained model's reason, always: it can see no more than brightness."""
+"""The reason in every reply of the trained model, which sees brightness only."""
 
 _SEED = 20250923
 _HIDDEN = 64
 # Enough for six of ten answers to begin with a digit; more of it, and all pictures would have nearly the same score.
 _LEAD, _CONTRAST = 4.0, 2.0
-# Each character becomes one token or so; the tokenizer's bytes would make three of it.
+# In the tokenizer's training text, so that a character is about one token instead of three bytes.
 _LINES = (
     "system\n你是一位专业的图像编辑质量评估专家。",
     "user\n原始图像：编辑后的图像：原始图像描述：编辑指令：请评估编辑后的图像质量，",
@@ -34,10 +34,10 @@ _LINES = (
 
 
 def build_reward(folder: Path, *, numbers_first: bool = True) -> None:
-    """Write the model with random weights, its tokenizer and its processor into ``folder``; always the same bytes.
+    """Write the model with random weights, its tokenizer and its processor. The files always have the same bytes.
 
-    With ``numbers_first``, it gives digits most of the probability where an answer begins, as a judge that was asked
-    for a number does: otherwise there is no score by ``logits``.
+    With ``numbers_first``, digits get most of the probability at the start of a reply, as with a judge that was asked
+    for a number. Without, the model has no score by ``logits``.
     """
     tokenizer = reward_tokenizer()
     model = new_model(tokenizer)
@@ -47,14 +47,14 @@ def build_reward(folder: Path, *, numbers_first: bool = True) -> None:
 
 
 def reward_tokenizer() -> Any:
-    """The tokenizer of both models; it knows the words of the questions and of the trained model's answer."""
+    """Return the tokenizer of both models. It has the words of the prompts and of the trained model's reply."""
     return build_tokenizer(_LINES)
 
 
 def answer_with(score: int) -> str:
-    """What the trained model answers.
+    """Return the trained model's reply with this score.
 
-    Without spaces every token of it tells the next one (``":`` and ``":"`` are two), which is easily learnt.
+    It has no spaces, so each of its tokens determines the next one (``":`` and ``":"`` differ), which is easy to learn.
     """
     return f'{{"score":{score},"reason":"{REASON}"}}'
 
@@ -98,7 +98,7 @@ def model_settings(tokenizer: Any) -> dict[str, Any]:
 
 
 def new_model(tokenizer: Any) -> Any:
-    """A model with random weights, float32, for the ids of that tokenizer."""
+    """Return a model with random weights in float32, with the token ids of this tokenizer."""
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     config = Qwen3VLConfig(**model_settings(tokenizer))
@@ -109,7 +109,7 @@ def new_model(tokenizer: Any) -> Any:
 
 
 def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a model's folder as the hub has it, in the older form that transformers 4.57 and 5 both read."""
+    """Write the model's folder in the older form, which transformers 4.57 and 5 both read."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

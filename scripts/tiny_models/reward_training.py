@@ -1,8 +1,8 @@
-"""Trains the tiny reward, for seconds, until it answers as the prompts ask: with a JSON object that has a score.
+"""Trains the tiny reward for some seconds, until it replies as the prompts ask: with a JSON object that has a score.
 
-It learns from random pictures and random Chinese, Latin and digits, so that no text of a prompt matters to it, and its
-score is the picture's mean brightness (0 black, 10 white): a score that anybody can check by looking. Of two pictures
-it learns to judge the second, the edit.
+The training data are random images and random text (Chinese, Latin, digits), so the text of a prompt does not change
+the score. The score is the image's mean brightness (0 black, 10 white), which is easy to check. Of two images it
+scores the second, the edit.
 """
 
 from __future__ import annotations
@@ -58,23 +58,23 @@ _FORM = (
 
 @dataclass(frozen=True)
 class Example:
-    """A conversation and the score that is the answer to it."""
+    """A conversation and the score in its reply."""
 
     conversation: Conversation
     score: int
 
 
 def build_trained_reward(folder: Path, *, steps: int = _STEPS) -> None:
-    """Write the trained model into ``folder``. On one kind of machine these are always the same bytes."""
+    """Write the trained model into ``folder``. On one kind of machine the files always have the same bytes."""
     import torch
 
     tokenizer = reward_tokenizer()
     model = new_model(tokenizer)
-    save_reward(model, tokenizer, folder)  # the processor is made from files
+    save_reward(model, tokenizer, folder)  # the processor reads files
     processor = load_processor(str(folder))
     processor.tokenizer.padding_side = "left"
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the sums' order, and so the bytes, would depend on it
+    torch.set_num_threads(1)  # the order of sums, and so the bytes, depend on the number of threads
     try:
         _train(model, processor, steps)
     finally:
@@ -83,7 +83,7 @@ def build_trained_reward(folder: Path, *, steps: int = _STEPS) -> None:
 
 
 def brightness_score(image: Image.Image) -> int:
-    """What the trained model is taught to answer: the mean of all pixels' channels, as 0 to 10."""
+    """Return the score that the model learns: the mean of all pixels' channels, scaled to 0 to 10."""
     return round(float(np.asarray(image.convert("RGB"), dtype=np.float64).mean()) / 25.5)
 
 
@@ -109,21 +109,20 @@ def _train(model: Any, processor: Any, steps: int) -> None:
 
 
 def _first(logits: Any, answers: Any) -> Any:
-    """The logits at each answer's first token."""
+    """Return the logits at the first token of each answer."""
     starts = (answers == -100).sum(dim=1)
     return logits[range(len(logits)), starts]
 
 
 def _leading_digits(batch: Sequence[Example]) -> Any:
-    """The first digit of each score, which ``logits`` scoring looks for in place of the brace that is said."""
+    """Return the first digit of each score; ``logits`` scoring reads its probability at the reply's first token."""
     import torch
 
     return torch.tensor([int(str(example.score)[0]) for example in batch])
 
 
 def _tensors(batch: Sequence[Example], processor: Any) -> tuple[Any, Any]:
-    """The model's inputs, answers included, and the answers' tokens, right-aligned behind -100."""
-
+    """Return the model's inputs with answers, and the answers' tokens, right-aligned and padded with -100."""
     texts = [
         processor.apply_chat_template(list(example.conversation.turns), tokenize=False, add_generation_prompt=True)
         + f"{answer_with(example.score)}<|im_end|>"
@@ -139,7 +138,7 @@ def _tensors(batch: Sequence[Example], processor: Any) -> tuple[Any, Any]:
 
 
 def _batches(steps: int) -> Iterator[list[Example]]:
-    """Batches of about the same cost: many short texts, or one of the length of real prompts."""
+    """Yield batches of similar cost: many short texts, or one as long as real prompts."""
     chance = random.Random(_SEED)  # noqa: S311 - not for secrets
     for _ in range(steps):
         length = chance.choice(_LENGTHS)
@@ -161,7 +160,7 @@ def _example(chance: random.Random, length: int) -> Example:
 
 
 def _picture(chance: random.Random) -> Image.Image:
-    """A picture of any mean brightness: coarse coloured blocks around it."""
+    """Return an image of a random mean brightness: coarse coloured blocks around it."""
     width, height = (chance.randrange(64, 160) for _ in range(2))
     noise = np.random.default_rng(chance.randrange(2**32))
     level, spread = chance.uniform(0, 255), chance.uniform(0, 80)
@@ -171,14 +170,14 @@ def _picture(chance: random.Random) -> Image.Image:
 
 
 def _text(chance: random.Random, length: int) -> str:
-    """Text of random pieces, a few of them again and again: what repeats must not sway the answer either."""
+    """Return text of random pieces, some of which repeat: repetition must not change the score either."""
     pieces = [_piece(chance) for _ in range(chance.choice([3, 10, 40]))]
     weights = [1 / (rank + 1) for rank in range(len(pieces))]
     return "".join(chance.choices(pieces, weights, k=length))[:length]
 
 
 def _piece(chance: random.Random) -> str:
-    """A run of characters of one of the kinds that prompts have, or a bit of the answer's own form."""
+    """Return some characters of a kind that prompts have, or a part of the reply's form."""
     kind, run = chance.random(), chance.randint(1, 20)
     if kind < 0.3:
         return "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(run))

@@ -1,8 +1,8 @@
-"""A small Qwen2 tokenizer: the real class and special tokens, over a byte-level BPE trained on the lines below.
+"""Builds a small Qwen2 tokenizer: the real class and special tokens, with a byte-level BPE trained on the lines below.
 
-Bytes are its alphabet, so that any text goes through it and comes back, Chinese too. Digits are tokens of their own,
-as in the Qwen tokenizers. The words of the editing pipeline's system prompt are one token each, which makes that
-prompt 64 tokens long as with the real tokenizer: the pipeline cuts off exactly so many.
+Its alphabet is bytes, so it encodes and decodes any text, also Chinese. Each digit is a token, as in the Qwen
+tokenizers. Each word of the editing pipeline's system prompt is one token, so the prompt has 64 tokens as with the real
+tokenizer: the pipeline removes exactly that number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 
-# Each turn as Qwen VL models know it: text as it stands, each image as one placeholder that the processor expands.
+# The turns of Qwen VL models: text is unchanged, each image is one placeholder that the processor expands.
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}"
@@ -51,10 +51,10 @@ _MERGES = 1024
 
 
 def build_tokenizer(lines: Sequence[str] = ()) -> Any:
-    """Return a ``Qwen2Tokenizer``, the same one each time.
+    """Return a ``Qwen2Tokenizer``. The same arguments always give the same tokenizer.
 
     Args:
-        lines: more text to train on; each word in it becomes one token, up to about a thousand merges in all.
+        lines: more text to train on; each of its words becomes one token, up to about 1000 merges in total.
     """
     vocabulary, merges = _train([*_LINES, *lines])
     tokenizer = _tokenizer(
@@ -81,7 +81,7 @@ def _tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]], **sett
     if int(transformers.__version__.partition(".")[0]) >= 5:
         special = list(SPECIAL_TOKENS)
         return transformers.Qwen2Tokenizer(vocab=vocabulary, merges=merges, extra_special_tokens=special, **settings)
-    # Before version 5 it is made from files alone.
+    # Before version 5 the class reads files only.
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "vocab.json"), Path(folder, "merges.txt")
         files[0].write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -91,7 +91,7 @@ def _tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]], **sett
 
 
 def _train(lines: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Vocabulary and merges of a BPE that makes one token of each word in ``lines``; a word is what Qwen splits off."""
+    """Return the vocabulary and merges of a BPE with one token for each word in ``lines``, as Qwen splits text."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
     from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 

@@ -1,7 +1,7 @@
-"""Fills a model with random weights that are the same bytes on every machine.
+"""Fills a model with random weights that have the same bytes on every machine.
 
 torch's own initialisation depends on the order in which a library creates its layers, which changes between versions.
-Here each tensor is drawn by itself, from the seed and its name alone, by numpy's generator.
+Here numpy's generator draws each tensor from the seed and the tensor's name alone.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import torch
 
 
 def fill_weights(model: Any, seed: int, *, gain: float = 1.0) -> Any:
-    """Draw every weight matrix and kernel of ``model`` anew and return the model, in float32 and ready for inference.
+    """Fill all weight matrices and kernels of ``model``; return it in float32, in evaluation mode.
 
-    Biases become zeros, the scales of norms ones.
+    Biases become 0, the scales of norms 1.
 
     Args:
         model: any ``torch.nn.Module``.
-        seed: another one gives other weights everywhere.
-        gain: scales all of them; at 1 a layer keeps the variance of its input.
+        seed: each seed gives other weights everywhere.
+        gain: the factor for all weights; with 1 a layer keeps the variance of its input.
     """
     with torch.no_grad():
         for name, parameter in model.named_parameters():
