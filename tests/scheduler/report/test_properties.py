@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hypothesis import assume, given
@@ -13,6 +14,8 @@ from scheduler.report.build import build_report
 from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.json_form import to_json
 from scheduler.report.markdown import render_markdown
+from scheduler.report.model import Report
+from scheduler.store.checked_rows import checked_rows
 from scheduler.store.results import Expected
 from scheduler.store.rows import FailureStage, Row, StageRow
 from scheduler.store.tally import OUTDATED
@@ -56,13 +59,19 @@ expectations = st.builds(
 )
 
 
+def built(ledger: list[Row], expected: Expected, manifest: Mapping[str, Any] | None = None) -> Report:
+    """The report of a run directory with this ledger."""
+    checked = checked_rows(ledger, Path("run"), manifest or {})
+    return build_report(checked, manifest=manifest or {}, expected=expected)
+
+
 def refuse(constant: str) -> NoReturn:
     raise AssertionError(f"{constant} is no JSON")
 
 
 @given(rows, expectations)
 def test_the_counts_add_up_and_are_those_of_the_pairs(ledger: list[Row], expected: Expected) -> None:
-    report = build_report(ledger, manifest={}, expected=expected)
+    report = built(ledger, expected)
     keys = {(row.category, row.pair_id) for row in ledger if not isinstance(row, StageRow)}
 
     assert {(pair.category, pair.pair_id) for pair in report.pairs} == keys
@@ -79,7 +88,7 @@ def test_the_counts_add_up_and_are_those_of_the_pairs(ledger: list[Row], expecte
 def test_a_pair_has_a_score_exactly_if_it_is_scored_and_a_reason_exactly_if_it_failed(
     ledger: list[Row], expected: Expected
 ) -> None:
-    report = build_report(ledger, manifest={}, expected=expected)
+    report = built(ledger, expected)
     reasons = {(failure.category, failure.pair_id) for failure in report.failures}
     for pair in report.pairs:
         assert (pair.score is not None) == (pair.status == "scored")
@@ -92,7 +101,7 @@ def test_whatever_came_before_a_failure_of_new_work_is_reported(
 ) -> None:
     assume(stage != "score" or "score" in expected.stages)
     last = failed("1", stage=stage, kind="new", sample=sample, pass_=pass_, identity="C")
-    report = build_report([*ledger, last], manifest={}, expected=expected)
+    report = built([*ledger, last], expected)
     assert ("物理", "1", stage, "new") in [(f.category, f.pair_id, f.stage, f.kind) for f in report.failures]
 
 
@@ -102,7 +111,7 @@ def test_whatever_came_before_a_pair_that_is_wholly_done_anew_is_scored(ledger: 
     for sample in range(expected.samples_per_pair):
         again.append(edited("1", sample=sample, identity="C"))
         again += [scored("1", 7.0, sample=sample, pass_=n, identity="C") for n in range(expected.reward_passes)]
-    report = build_report([*ledger, *again], manifest={}, expected=expected)
+    report = built([*ledger, *again], expected)
     assert [(pair.status, pair.score) for pair in report.pairs if (pair.category, pair.pair_id) == PAIRS[0]] == [
         ("scored", 7.0)
     ]
@@ -110,7 +119,7 @@ def test_whatever_came_before_a_pair_that_is_wholly_done_anew_is_scored(ledger: 
 
 @given(rows, expectations)
 def test_both_reports_can_always_be_written(ledger: list[Row], expected: Expected) -> None:
-    report = build_report(ledger, manifest={"notes": ["\ud800"], "nan": float("nan"), "big": 2**80}, expected=expected)
+    report = built(ledger, expected, {"notes": ["\ud800"], "nan": float("nan"), "big": 2**80})
     parsed = json.loads(to_json(report).decode("utf-8"), parse_constant=refuse)
 
     assert parsed["summary"]["total_pairs"] == len(parsed["pairs"])

@@ -91,7 +91,7 @@ def test_perfect_agreement_has_no_interval_and_neither_have_three_pairs() -> Non
 
 
 def test_lists_that_can_not_be_paired_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 and 1 scores"):
+    with pytest.raises(ValueError, match="2 and 1 score can't be paired"):
         spearman([1.0, 2.0], [1.0])
     with pytest.raises(ValueError, match="not a finite number"):
         kendall([1.0, math.nan], [1.0, 2.0])
