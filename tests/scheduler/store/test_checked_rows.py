@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -80,9 +79,8 @@ def tampered(folder: Path) -> Path:
 
 
 def test_reports_status_and_comparison_report_impossible_rows_and_do_not_use_them(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("warmbench"), "propagate", True)
     run = open_run(str(tampered(tmp_path)), None)
 
     report = run.report()
