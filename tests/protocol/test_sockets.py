@@ -89,8 +89,10 @@ def test_a_listeners_send_returns_false_when_the_peer_does_not_read(pair: tuple[
     sent = 0
     while sent < 200_000 and listener._send_frames(frames):
         sent += 1
+    # ZeroMQ's own thread may still be moving messages to the kernel, which makes room for some more.
+    while sent < 200_000 and listener.send(peer, ack("1")):
+        sent += 1
     assert 1_000 <= sent < 200_000
-    assert listener.send(peer, ack("1")) is False
 
 
 def test_a_links_send_returns_false_once_its_queue_is_full(context: Context, short_folder: Path) -> None:
