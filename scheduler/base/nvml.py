@@ -40,8 +40,8 @@ class GpuUse:
 
 def driver() -> Driver | None:
     """The driver of this machine; None without one."""
-    with _nvml() as nvml:
-        version = _ask(nvml, lambda: _text(nvml.nvmlSystemGetDriverVersion()))
+    with initialized_nvml() as nvml:
+        version = _ask(nvml, lambda: text(nvml.nvmlSystemGetDriverVersion()))
         cuda = _ask(nvml, lambda: int(nvml.nvmlSystemGetCudaDriverVersion()))
     if not version:
         return None
@@ -51,7 +51,7 @@ def driver() -> Driver | None:
 
 def gpu_use(uuid: str) -> GpuUse | None:
     """Who uses the GPU, or the MIG slice, with this UUID; None if that is not known."""
-    with _nvml() as nvml:
+    with initialized_nvml() as nvml:
         handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByUUID(uuid))
         if handle is None:
             return None
@@ -70,13 +70,13 @@ def uuid_of(entry: str) -> str | None:
     in full; None if there is none."""
     if not entry.isdecimal():
         return entry or None
-    with _nvml() as nvml:
+    with initialized_nvml() as nvml:
         uuid = _ask(nvml, lambda: nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetHandleByIndex(int(entry))))
-    return None if uuid is None else _text(uuid)
+    return None if uuid is None else text(uuid)
 
 
 @contextmanager
-def _nvml() -> Iterator[Any]:
+def initialized_nvml() -> Iterator[Any]:
     """The library, initialized; None without a driver."""
     import pynvml
 
@@ -100,5 +100,6 @@ def _ask(nvml: Any, question: Callable[[], Answer]) -> Answer | None:
         return None
 
 
-def _text(value: str | bytes) -> str:
+def text(value: str | bytes) -> str:
+    """A text of NVML; older libraries give bytes."""
     return value.decode() if isinstance(value, bytes) else value

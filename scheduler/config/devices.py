@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 
+from scheduler.base.nvml import initialized_nvml, text
 from scheduler.config.layout import Gpu
 
 
@@ -28,31 +29,25 @@ def nvml_problem() -> str | None:
 
 def visible_gpus() -> tuple[Gpu, ...]:
     """The GPUs that a process started now would see; none without a driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        uuids = [_text(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+    with initialized_nvml() as nvml:
+        if nvml is None:
+            return ()
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        uuids = [text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
         chosen: list[Gpu] = []
         for entry in select_visible(os.environ.get("CUDA_VISIBLE_DEVICES"), uuids):
             try:
-                handle = handles[entry] if isinstance(entry, int) else pynvml.nvmlDeviceGetHandleByUUID(entry)
+                handle = handles[entry] if isinstance(entry, int) else nvml.nvmlDeviceGetHandleByUUID(entry)
                 uuid = uuids[entry] if isinstance(entry, int) else entry
-                name = _text(pynvml.nvmlDeviceGetName(handle))
-            except pynvml.NVMLError:
+                name = text(nvml.nvmlDeviceGetName(handle))
+            except nvml.NVMLError:
                 break  # as CUDA: an entry that names nothing ends the list
             try:
-                memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
-            except pynvml.NVMLError:
+                memory = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
+            except nvml.NVMLError:
                 memory = 0
             chosen.append(Gpu(len(chosen), name, memory, uuid))
         return tuple(chosen)
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def select_visible(setting: str | None, uuids: Sequence[str]) -> list[int | str]:
@@ -83,7 +78,3 @@ def _position(entry: str, uuids: Sequence[str]) -> int | str | None:
         matches = [index for index, uuid in enumerate(uuids) if uuid.startswith(entry)]
         return matches[0] if len(matches) == 1 else None
     return None
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scheduler.base.nvml import driver
 from scheduler.config.devices import visible_gpus
 from scheduler.config.layout import Gpu
 
@@ -87,17 +88,10 @@ def gpu_of(device: str) -> Gpu | None:
 
 def gpu_name(device: str) -> Mapping[str, Any]:
     """The GPU's name, memory and driver; empty without a GPU."""
-    import pynvml
-
-    gpu = gpu_of(device)
-    if gpu is None:
+    gpu, installed = gpu_of(device), driver()
+    if gpu is None or installed is None:
         return {}
-    pynvml.nvmlInit()
-    try:
-        driver = pynvml.nvmlSystemGetDriverVersion()
-    finally:
-        pynvml.nvmlShutdown()
-    return {"gpu": gpu.name, "gpu_memory_gb": round(gpu.memory_bytes / 1e9, 1), "driver": str(driver)}
+    return {"gpu": gpu.name, "gpu_memory_gb": round(gpu.memory_bytes / 1e9, 1), "driver": installed.version}
 
 
 def versions() -> dict[str, str]:
