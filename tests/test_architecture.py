@@ -17,6 +17,7 @@ ORDER = (
     "terminal",
     "report",
     "store",
+    "protocols",
     "benchmark",
     "statistics",
     "config",

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from PIL import Image
 
-from protocol.messages import Judgement, ModelSpec, Prompt, Residency
+from protocol.messages import Judgement, ModelSpec, Prompt, Question, Residency
 from workers.models.flatten import flatten
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Model",
     "ModelError",
     "Progress",
+    "QuestionImage",
     "Reward",
     "ScoreRequest",
     "Scores",
@@ -52,6 +53,8 @@ class ModelError(Exception):
 class EditRequest:
     """One edit. ``image`` is RGB or RGBA, upright; ``parameters`` are the run's (steps, guidance, size, ...).
 
+    ``images`` are all source images, of which ``image`` is the first: more than one only with ``images: all``.
+
     ``flatten(image)`` is what the built-in models see of it: RGB, with white in place of transparency.
     """
 
@@ -60,11 +63,24 @@ class EditRequest:
     seed: int
     key: str
     parameters: Mapping[str, Any]
+    images: Sequence[Image.Image] = ()
+
+
+@dataclass(frozen=True)
+class QuestionImage:
+    """An image of a question after its step: encoded as it is to be shown. ``media_type`` is what a server is told."""
+
+    data: bytes
+    media_type: str
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """One edit and one prompt about it. ``source`` is None unless the run compares edits with their sources.
+    """One edit and one prompt or question about it.
+
+    With a ``question``, ``shown`` has the image of each of its image parts, in order, ``prompt`` has its name as aspect
+    and no text, and the judgement is to have a ``response`` and no score.
+    ``source`` is None unless the run compares edits with their sources.
 
     Both images are RGB or RGBA, as in ``EditRequest``. ``image_sha256`` is the hash of the edit's encoded bytes.
     """
@@ -74,6 +90,8 @@ class ScoreRequest:
     prompt: Prompt
     key: str
     image_sha256: str
+    question: Question | None = None
+    shown: Sequence[QuestionImage] = ()
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,21 @@ class Edited(RunMessage, frozen=True, kw_only=True):
         return 1 + len(self.thumbnails)
 
 
+class Usage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the judgement took of a served judge: requests (failed ones too), tokens, and which model answered."""
+
+    requests: Count = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
+    model: Annotated[str, Meta(max_length=1000)] | None = None
+    system_fingerprint: Annotated[str, Meta(max_length=1000)] | None = None
+
+
 class Judgement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The reward's answer to one prompt: a score with the method that read it, or why there is none."""
+    """The reward's answer to one prompt: a score with the method that read it, or why there is none (``kind``).
+
+    The answer to a question has no score, only its ``response``, which the run reads.
+    """
 
     aspect: Annotated[str, Meta(max_length=200)] = ""
     score: float | None = None
@@ -94,10 +107,11 @@ class Judgement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     response: Text | None = None
     kind: Annotated[str, Meta(max_length=100)] | None = None
     message: Text | None = None
+    usage: Usage | None = None
 
 
 class ScoredItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All judgements of one item, in the order of its prompts."""
+    """All judgements of one item, in the order of its prompts; of a question, the one answer."""
 
     item: Id
     judgements: Annotated[list[Judgement], Meta(min_length=1, max_length=32)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from protocol.messages.parts import MAX_BATCH, Count, Id, ModelSpec, Residency, RunMessage, Text
 
+MAX_IMAGES = 16
+"""The most images of one edit or one question."""
+ImageName = Annotated[str, Meta(min_length=1, max_length=100)]
+"""Which image of a pair: ``edit``, ``source``, ``source_2``, ``reference``, ``ground_truth``, ``mask``, ..."""
+
 
 class Edit(RunMessage, frozen=True, kw_only=True):
-    """One edit, with its source image. With a ``round``, it starts only once that round is released."""
+    """One edit. Its ``images`` source images follow. With a ``round``, it starts only once that round is released."""
 
     epoch: Count
     job: Id
@@ -19,10 +24,11 @@ class Edit(RunMessage, frozen=True, kw_only=True):
     instruction: Text
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     parameters: dict[str, Any]
+    images: Annotated[int, Meta(ge=1, le=MAX_IMAGES)] = 1
 
     @property
     def image_frames(self) -> int:
-        return 1
+        return self.images
 
 
 class Release(RunMessage, frozen=True, kw_only=True):
@@ -39,13 +45,78 @@ class Prompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user: Text
 
 
+class ImageStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is done to an image before it is shown, in the order of these fields.
+
+    ``rgb``: it is converted to RGB. ``size_of``: it is resized to the size of the image of this name. ``longest_side``:
+    if it is larger, it is resized so that its longer side has this many pixels. ``encoding``: it is encoded so
+    (JPEG with ``quality``); ``original`` leaves the bytes as they are, and excludes the other steps. ``media_type`` is
+    what a server is told that the bytes are; without it, what they are.
+    """
+
+    rgb: bool = False
+    size_of: ImageName | None = None
+    longest_side: Annotated[int, Meta(ge=1, le=65_536)] | None = None
+    encoding: Literal["original", "jpeg", "png"] = "original"
+    quality: Annotated[int, Meta(ge=1, le=100)] = 75
+    media_type: Literal["image/jpeg", "image/png", "image/webp"] | None = None
+
+
+class TextPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="text"):
+    """A text of a question."""
+
+    text: Text
+
+
+class ImagePart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="image"):
+    """An image of a question. ``detail`` is passed on to a server that takes it."""
+
+    image: ImageName
+    step: ImageStep = ImageStep()
+    detail: Literal["low", "high", "auto"] | None = None
+
+
+class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One request to the judge about one edit: a system text (empty: none), then texts and images in order.
+
+    ``name`` is unique among the questions about an edit.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    system: Text = ""
+    parts: Annotated[list[TextPart | ImagePart], Meta(min_length=1, max_length=64)]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of all images that the parts and their steps need, each once, in order."""
+        named = [
+            name
+            for part in self.parts
+            if isinstance(part, ImagePart)
+            for name in (part.image, part.step.size_of)
+            if name is not None
+        ]
+        return tuple(dict.fromkeys(named))
+
+
 class ScoreItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One edit of a batch. Its image frame follows, and then the source's if ``with_source``."""
+    """One edit of a batch, with prompts or a question.
+
+    With ``prompts``, its image frame follows, and then the source's if ``with_source``. With a ``question``, the images
+    that it needs follow, in the order of ``question.images``.
+    """
 
     item: Id
     key: Id
-    prompts: Annotated[list[Prompt], Meta(min_length=1, max_length=32)]
-    with_source: bool
+    prompts: Annotated[list[Prompt], Meta(max_length=32)] = []
+    with_source: bool = False
+    question: Question | None = None
+
+    @property
+    def image_frames(self) -> int:
+        if self.question is not None:
+            return len(self.question.images)
+        return 2 if self.with_source else 1
 
 
 class Score(RunMessage, frozen=True, kw_only=True):
@@ -58,7 +129,7 @@ class Score(RunMessage, frozen=True, kw_only=True):
 
     @property
     def image_frames(self) -> int:
-        return sum(2 if item.with_source else 1 for item in self.items)
+        return sum(item.image_frames for item in self.items)
 
 
 class Ack(RunMessage, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 BadKind = Literal[
     "no_instruction", "bad_base64", "bad_image", "image_too_large", "bad_field", "bad_id", "duplicate_id",
@@ -48,8 +48,31 @@ class ImageOpener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """What only some benchmarks have of an item.
+
+    ``images`` are those beside the first source, by name: ``source_2``, ``source_3``, ..., ``reference``,
+    ``reference_2``, ..., ``ground_truth``, ``mask``. ``language`` is that of the instruction (``en``, ``cn``), ``task``
+    the kind of edit, ``subsets`` are those that the item belongs to. ``facts`` are further values that a protocol
+    needs, as JSON has them, by the names of the benchmark's own fields.
+    """
+
+    images: Mapping[str, SourceImage] = field(default_factory=dict)
+    language: str | None = None
+    task: str | None = None
+    subsets: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_DETAILS = Details()
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """One item to edit and score. ``index`` counts all items of the data from 0, bad and unselected ones too."""
+    """One item to edit and score. ``index`` counts all items of the data from 0, bad and unselected ones too.
+
+    ``source`` is the first source image, ``reference`` a text that says what the edit should show.
+    """
 
     index: int
     category: str
@@ -59,11 +82,22 @@ class Pair:
     source: SourceImage
     sha256: str
     reference: str | None = None
+    details: Details = NO_DETAILS
 
     @property
     def key(self) -> str:
         """``category/pair_id``, unique within a benchmark, bad pairs included."""
         return f"{self.category}/{self.pair_id}"
+
+    @property
+    def images(self) -> dict[str, SourceImage]:
+        """All images of the pair by name, ``source`` first."""
+        return {"source": self.source, **self.details.images}
+
+    @property
+    def sources(self) -> list[SourceImage]:
+        """The source images in order."""
+        return [image for name, image in self.images.items() if name.partition("_")[0] == "source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +147,8 @@ class Benchmark:
     """All selected items in the data's order; merging ``pairs`` and ``bad`` by ``index`` gives it back.
 
     ``categories`` are those with a selected item, in the order of their first one. ``sha256`` covers all that was
-    loaded: names, texts, hashes of images, and which items are bad. ``by_key`` has the good pairs.
+    loaded: names, texts, hashes of images, and which items are bad. ``by_key`` has the good pairs. ``columns`` says for
+    each name of ``Details.facts`` how many of the file's ``items_in_file`` items have it, unselected and bad ones too.
     """
 
     path: str
@@ -123,6 +158,8 @@ class Benchmark:
     bad: tuple[BadPair, ...]
     warnings: tuple[str, ...]
     sha256: str
+    columns: Mapping[str, int] = field(default_factory=dict)
+    items_in_file: int = 0
     by_key: Mapping[str, Pair] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -27,10 +27,15 @@ class EditUnit(NamedTuple):
 
 
 class ScoreUnit(NamedTuple):
-    """One judgement: ``pass_`` counts the judgements of one edit from 0."""
+    """One judgement: ``pass_`` counts the judgements of one edit from 0.
+
+    Where a protocol judges, each judgement consists of the answers to its questions, and a unit is one ``question``
+    (its name). Elsewhere there is none.
+    """
 
     edit: EditUnit
     pass_: int = 0
+    question: str = ""
 
     @property
     def key(self) -> str:
@@ -40,7 +45,7 @@ class ScoreUnit(NamedTuple):
     @property
     def job(self) -> str:
         """The unit's part of an item's name."""
-        return f"{self.edit.job}/{self.pass_}"
+        return f"{self.edit.job}/{self.pass_}" + (f"/{self.question}" if self.question else "")
 
 
 Units = Sequence[EditUnit]

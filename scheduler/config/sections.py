@@ -50,6 +50,20 @@ class BenchmarkSection(Section):
     categories: Annotated[tuple[CategoryName, ...], Field(strict=False, min_length=1, max_length=10_000)] | None = (
         Field(None, description="The categories to evaluate; left out: all that the data has.")
     )
+    protocol: str | None = Field(
+        None,
+        description="How a public benchmark is judged, as its authors do it: one of `warmbench list protocols`. Then "
+        "`prompts` must be left out.",
+    )
+    official: FilePath | None = Field(
+        None, description="The folder of the benchmark's own code, from which a protocol reads its prompts."
+    )
+    language: Literal["en", "cn"] | None = Field(
+        None, description="The language of the instructions, where the data has several; left out: see the format."
+    )
+    subset: Literal["full", "intersection"] | None = Field(
+        None, description="A part of the data, where it names one; left out: all of it."
+    )
     limit: int | None = Field(None, ge=1, le=10**9, description="The first N pairs of each category; left out: all.")
 
     def conflicts(self) -> Iterator[Conflict]:

@@ -6,24 +6,34 @@ JSON) the judgements of one edit from 0. ``identity`` is a SHA-256 over all that
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
 
+from protocol.messages import Usage
 from scheduler.base.stages import Stage
 
 FailureStage = Literal["load", "edit", "score"]
 
 
 class PlannedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="planned"):
-    """A pair of the benchmark. ``source_sha256`` is of the encoded source image; null if the pair failed to load."""
+    """A pair of the benchmark. ``source_sha256`` is of the encoded source image; null if the pair failed to load.
+
+    ``images`` are the hashes of its other images by name. These and the fields after it are null where the data has
+    none: see ``Details`` of the benchmark.
+    """
 
     category: str
     pair_id: str
     source_sha256: str | None
     instruction: str | None
     description: str | None
+    images: dict[str, str] | None = None
+    language: str | None = None
+    task: str | None = None
+    subsets: list[str] | None = None
+    facts: dict[str, Any] | None = None
 
 
 class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edited"):
@@ -48,8 +58,32 @@ class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edite
     seed: int | None = None
 
 
+class AnsweredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="answered"):
+    """The judge's answer to one question of a protocol. ``dimensions`` are what was read from the ``response``."""
+
+    category: str
+    pair_id: str
+    sample: int
+    pass_: int = field(name="pass")
+    question: str
+    attempt: int
+    worker: str | None
+    device: str | None
+    batch: int | None
+    started: float | None
+    finished: float | None
+    identity: str
+    dimensions: dict[str, float]
+    response: str
+    usage: Usage | None = None
+
+
 class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="scored"):
-    """A score. ``aspects`` is aspect to score where a pair has several prompts; ``batch`` counts from 0."""
+    """A score. ``aspects`` is aspect to score where a pair has several prompts; ``batch`` counts from 0.
+
+    Where a protocol judges, the row follows the last of the ``answered`` ones: ``dimensions`` are those of all
+    questions, ``response`` is null.
+    """
 
     category: str
     pair_id: str
@@ -66,10 +100,12 @@ class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="score
     aspects: dict[str, float] | None
     response: str | None
     method: str
+    dimensions: dict[str, float] | None = None
+    usage: Usage | None = None
 
 
 class FailedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="failed"):
-    """Why a pair, or one sample or pass of it, has no result."""
+    """Why a pair, or one sample, pass or question of it, has no result."""
 
     category: str
     pair_id: str
@@ -86,6 +122,8 @@ class FailedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="faile
     stage: FailureStage
     kind: str
     message: str
+    question: str | None = None
+    usage: Usage | None = None
 
 
 class StageRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="stage"):
@@ -106,7 +144,7 @@ class StageRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="stage"
     finished: float
 
 
-Row = PlannedRow | EditedRow | ScoredRow | FailedRow | StageRow
+Row = PlannedRow | EditedRow | AnsweredRow | ScoredRow | FailedRow | StageRow
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)

@@ -125,6 +125,8 @@ class ModelType:
     ``packages`` are those that its environment must have, with the oldest version that works, or ``""``.
     ``host_copies`` says, by the weight files and the load parameters, how many bytes of the weights would be a copy in
     each worker's host memory; the others are pages of the mapped files. Without it, all are a copy.
+    ``answers_questions``: this reward answers the questions of protocols, beside prompts. ``streams``: this reward
+    works on many judgements at once, and each is sent to it by itself.
     ``note`` stands at the top of each report. ``free`` lets it have further keys of any name.
     ``old_classes`` maps classes of the system before this one to the ``type`` that each has become.
     """
@@ -145,6 +147,8 @@ class ModelType:
     packages: Mapping[str, str] = field(default_factory=dict)
     host_copies: HostCopies | None = None
     free: bool = False
+    answers_questions: bool = False
+    streams: bool = False
 
     def __post_init__(self) -> None:
         names = [key.name for key in self.keys]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from scheduler.benchmark.pairs import ImageOpener, PairError
 from workers.models.plugins import Registry
@@ -23,15 +24,25 @@ Value = str | PairError | None
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item. ``category`` is needed where no ``Category`` came before; ``problem`` is one of the item as a whole."""
+    """One item. ``category`` is needed where no ``Category`` came before; ``problem`` is one of the item as a whole.
+
+    ``instruction`` may be one text for each language: then the language that the config asks for is chosen, or the
+    first. ``image`` is the first source. ``images``, ``language``, ``task``, ``subsets`` and ``facts`` are those of
+    ``Details``; the images are opened only if the item is selected.
+    """
 
     pair_id: Value
     category: Value
-    instruction: Value
+    instruction: Value | Mapping[str, Value]
     image: ImageOpener
     description: Value = None
     reference: Value = None
     problem: PairError | None = None
+    images: Mapping[str, ImageOpener] = field(default_factory=dict)
+    language: str | None = None
+    task: Value = None
+    subsets: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,8 @@ class Format:
     ``read`` gives the items in the data's order and keeps none of them. It raises ``DataError`` or ``OSError`` if the
     data as a whole cannot be read. ``detect`` tells whether a path is of this format; without it only
     ``benchmark.format`` chooses the format. ``packages`` are those that it needs, each with the oldest version that
-    works, or ``""``.
+    works, or ``""``. ``languages`` and ``subsets`` are those that a config may ask for: then items of
+    another language, or outside of the subset, are not selected.
     """
 
     name: str
@@ -50,6 +62,8 @@ class Format:
     detect: Callable[[Path], bool] | None = None
     aliases: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
 
 
 FORMATS = Registry(
