@@ -46,7 +46,7 @@ install() { # KIND EXTRAS
   echo "$wanted" >".venv/installed-$1"
 }
 if ! installed dev && ! { [ "$kind" = run ] && installed run; }; then
-  if [ "$kind" = run ]; then install run scheduler,editor,reward; else install dev scheduler,editor,reward,dev; fi
+  if [ "$kind" = run ]; then install run scheduler,editor,reward; else install dev scheduler,editor,reward,openai,parquet,dev; fi
 fi
 if [ "$kind" = bench ] && ! installed bench; then
   install bench bench || echo "The peers of the bench could not be installed: it will leave them out" >&2
