@@ -46,12 +46,14 @@ class Prompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ImageStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is done to an image before it is shown, in the order of these fields.
+    """What is done to an image before it is shown, in the order of these fields, with Pillow's own defaults.
 
-    ``rgb``: it is converted to RGB. ``size_of``: it is resized to the size of the image of this name. ``longest_side``:
-    if it is larger, it is resized so that its longer side has this many pixels. ``encoding``: it is encoded so
-    (JPEG with ``quality``); ``original`` leaves the bytes as they are, and excludes the other steps. ``media_type`` is
-    what a server is told that the bytes are; without it, what they are.
+    The image is taken as it is in its file, without its EXIF orientation. ``rgb``: it is converted to RGB (alpha is
+    dropped); without ``rgb``, only if JPEG is asked for and cannot hold its mode (RGBA, palette). ``size_of``: it is
+    resized to the size of the image of this name. ``longest_side``: if it is larger, ``Image.thumbnail`` makes its
+    longer side this many pixels. ``encoding``: it is encoded so (JPEG with ``quality``); ``original`` leaves the bytes
+    as they are, and excludes the other steps. ``media_type`` is what a server is told that the bytes are; without it,
+    what they are.
     """
 
     rgb: bool = False
