@@ -6,17 +6,19 @@ import difflib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scheduler.base.text import counted
+from scheduler.benchmark.details import opened_details
 from scheduler.benchmark.formats.declaration import Category, Item, Value
 from scheduler.benchmark.names import PairIds, checked_name, checked_text, shown
-from scheduler.benchmark.pairs import BadPair, Benchmark, DataError, Pair, PairError
+from scheduler.benchmark.pairs import NO_DETAILS, BadPair, Benchmark, DataError, Details, Pair, PairError
 
 MAX_PAIRS = 100_000
 MAX_CATEGORIES = 10_000
+MAX_COLUMNS = 10_000
 NO_CATEGORY = "#unknown"
 """Stands in for the category of an item of a list that names none, or one that can't be used."""
 
@@ -35,9 +37,17 @@ class Collector:
     """Takes the items of one benchmark. All methods raise ``DataError`` if the data as a whole cannot be used."""
 
     def __init__(
-        self, *, categories: Sequence[str] | None = None, limit: int | None = None, thorough: bool = False
+        self,
+        *,
+        categories: Sequence[str] | None = None,
+        language: str | None = None,
+        subset: str | None = None,
+        limit: int | None = None,
+        thorough: bool = False,
     ) -> None:
         self._wanted = None if categories is None else tuple(categories)
+        self._language = language
+        self._subset = subset
         self._limit = limit
         self._thorough = thorough
         self._ids = PairIds()
@@ -46,6 +56,7 @@ class Collector:
         self._unnamed: dict[int, bool] = {}  # place in _bad -> whether its id came twice
         self._seen: Counter[str] = Counter()
         self._taken: Counter[str] = Counter()
+        self._columns: Counter[str] = Counter()
         self._repeated: dict[str, None] = {}
         self._opened = 0
         self._group: _Group | None = None
@@ -73,8 +84,9 @@ class Collector:
             group = _group(item.category, NO_CATEGORY)
             self._note(group)
         self._seen[group.name] += 1
+        self._count_columns(item)
         self._left_out += self._wanted is not None and group.problem is not None
-        if self._is_chosen(group):
+        if self._is_chosen(group, item):
             if len(self._pairs) + len(self._bad) == MAX_PAIRS:
                 raise DataError(f"there are more than {MAX_PAIRS} pairs")
             self._taken[group.name] += 1
@@ -84,7 +96,7 @@ class Collector:
         """Name the items that still lack a name, and return the benchmark."""
         self._check_categories()
         if not self._taken:
-            raise DataError("there is no pair in it" + (f" in {_listed(self._wanted)}" if self._wanted else ""))
+            raise DataError("there is no pair in it" + self._selection())
         for place, twice in self._unnamed.items():
             bad = self._bad[place]
             self._bad[place] = replace(bad, pair_id=self._ids.stand_in(bad.category, bad.pair_id, twice=twice))
@@ -96,13 +108,31 @@ class Collector:
             bad=tuple(self._bad),
             warnings=(*self.warnings, *self._warnings()),
             sha256="",
+            columns=dict(self._columns),
+            items_in_file=self.items,
         )
         return replace(benchmark, sha256=_digest(benchmark))
 
-    def _is_chosen(self, group: _Group) -> bool:
+    def _is_chosen(self, group: _Group, item: Item) -> bool:
         if self._wanted is not None and (group.problem is not None or group.name not in self._wanted):
             return False
+        if self._language is not None and item.language not in (None, self._language):
+            return False
+        if self._subset is not None and self._subset not in item.subsets:
+            return False
         return self._limit is None or self._taken[group.name] < self._limit
+
+    def _selection(self) -> str:
+        """Return what was asked for, as the end of a sentence."""
+        categories = f" in {_listed(self._wanted)}" if self._wanted else ""
+        language = f" with instructions in {self._language}" if self._language else ""
+        return categories + language + (f" of the subset {self._subset}" if self._subset else "")
+
+    def _count_columns(self, item: Item) -> None:
+        for name in item.facts:
+            self._columns[name] += 1
+        if len(self._columns) > MAX_COLUMNS:
+            raise DataError(f"its items have more than {MAX_COLUMNS} different fields")
 
     def _note(self, group: _Group) -> None:
         self._seen[group.name] += 0
@@ -126,14 +156,16 @@ class Collector:
             owner = self._ids.claim(group.name, pair_id, index)
             if owner is not None:
                 problems.append(_twice(pair_id, owner))
-        instruction = checked(lambda: _instruction(item))
+        language, text = _chosen_instruction(item, self._language)
+        what = f"instruction in {language}" if isinstance(item.instruction, Mapping) else "instruction"
+        instruction = checked(lambda: _checked_instruction(text, what))
         description = checked(lambda: checked_text(item.description, "description"))
         reference = checked(lambda: checked_text(item.reference, "reference"))
         source = checked(lambda: item.image(thorough=self._thorough))
-        if not problems and pair_id is not None and instruction is not None and source is not None:
-            self._pairs.append(
-                Pair(index, group.name, pair_id, instruction, description or "", source, source.sha256, reference)
-            )
+        details = checked(lambda: opened_details(item, language, thorough=self._thorough))
+        if not (problems or pair_id is None or instruction is None or source is None or details is None):
+            texts = (instruction, description or "", source, source.sha256, reference)
+            self._pairs.append(Pair(index, group.name, pair_id, *texts, details))
             return
         if pair_id is None or owner is not None or group.problem is not None:
             self._unnamed[len(self._bad)] = owner is not None
@@ -166,10 +198,18 @@ def _group(name: Value, stand_in: str) -> _Group:
         return _Group(stand_in, problem)
 
 
-def _instruction(item: Item) -> str:
-    text = checked_text(item.instruction, "instruction")
+def _chosen_instruction(item: Item, language: str | None) -> tuple[str | None, Value]:
+    """Return the item's instruction in this language, or else in the first, and the language that it is in."""
+    if not isinstance(item.instruction, Mapping):
+        return item.language, item.instruction
+    chosen = language or next(iter(item.instruction), None)
+    return chosen, item.instruction.get(chosen) if chosen is not None else None
+
+
+def _checked_instruction(instruction: Value, what: str) -> str:
+    text = checked_text(instruction, what)
     if text is None or not text.strip():
-        raise PairError("no_instruction", f"instruction is {'missing' if text is None else 'empty'}")
+        raise PairError("no_instruction", f"{what} is {'missing' if text is None else 'empty'}")
     return text
 
 
@@ -186,6 +226,13 @@ def _digest(benchmark: Benchmark) -> str:
     digest = hashlib.sha256()
     for item in benchmark.items:
         last = item.kind if isinstance(item, BadPair) else [item.sha256, item.reference]
-        row = [item.category, item.pair_id, item.instruction, item.description, last]
+        row: list[object] = [item.category, item.pair_id, item.instruction, item.description, last]
+        if isinstance(item, Pair) and item.details != NO_DETAILS:
+            row.append(_as_json(item.details))
         digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()
+
+
+def _as_json(details: Details) -> list[object]:
+    images = {name: image.sha256 for name, image in details.images.items()}
+    return [images, details.language, details.task, details.subsets, details.facts]

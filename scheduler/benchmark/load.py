@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from scheduler.benchmark.collect import Collector
 from scheduler.benchmark.formats.declaration import FORMATS, Category, Format
 from scheduler.benchmark.names import shown
-from scheduler.benchmark.pairs import Benchmark, DataError
+from scheduler.benchmark.pairs import Benchmark, DataError, UnknownPartError
 from workers.models.plugins import PluginError
 
 
@@ -17,26 +18,35 @@ def load_benchmark(
     *,
     format_name: str | None = None,
     categories: Sequence[str] | None = None,
+    language: str | None = None,
+    subset: str | None = None,
     limit: int | None = None,
     thorough: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Benchmark:
     """Load the pairs of a file or folder, of this format and these categories only if they are given.
 
+    ``language`` and ``subset`` are one of those that the format has. Items in another language, or outside of the
+    subset, are not selected; of instructions in several languages the one in ``language`` counts, else the first.
     ``limit`` is the most items of each category, in the data's order, bad ones included; at least 1. ``progress`` is
     called after each item with the number of items read. ``thorough`` decodes every image whole; otherwise an image
     that is broken behind its header (and, in a PNG, with correct checksums) is found only when it is decoded.
 
-    Raises ``DataError``, which names the file, if the data as a whole cannot be used.
+    Raises ``DataError``, which names the file, if the data as a whole cannot be used, and ``UnknownPartError`` for a
+    language or a subset that the format does not have.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected at least 1")
-    collector = Collector(categories=categories, limit=limit, thorough=thorough)
+    collector = Collector(categories=categories, language=language, subset=subset, limit=limit, thorough=thorough)
     try:
         _check_place(path)
         chosen = _detect(path, collector.warnings) if format_name is None else format_named(format_name)
+        _check_part("language", language, chosen, chosen.languages)
+        _check_part("subset", subset, chosen, chosen.subsets)
         _read(chosen, path, collector, progress)
         return collector.finish(str(path), chosen.name)
+    except UnknownPartError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except DataError as error:
@@ -52,6 +62,12 @@ def format_named(name: str) -> Format:
         raise DataError(f"there is no format {shown(name)}; known here: {known}") from None
     except PluginError as error:
         raise DataError(str(error)) from error
+
+
+def _check_part(key: Literal["language", "subset"], asked: str | None, chosen: Format, known: Sequence[str]) -> None:
+    if asked is not None and asked not in known:
+        hint = f"it has {', '.join(known)}" if known else "leave it out"
+        raise UnknownPartError(key, f"data of the format {chosen.name} has no {key} {shown(asked)}; {hint}")
 
 
 def _check_place(path: Path) -> None:

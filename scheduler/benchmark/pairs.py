@@ -19,6 +19,14 @@ class DataError(Exception):
     """The data as a whole cannot be used: the file is missing, is no JSON, has another shape, lacks a category."""
 
 
+class UnknownPartError(DataError):
+    """A language or subset was asked for that the data's format does not have. ``key`` is that of the config."""
+
+    def __init__(self, key: Literal["language", "subset"], message: str) -> None:
+        super().__init__(message)
+        self.key: Literal["language", "subset"] = key
+
+
 class PairError(Exception):
     """One pair cannot be used; the reason has a kind."""
 

@@ -16,6 +16,7 @@ from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
 from scheduler.benchmark.formats import FORMATS
 from scheduler.benchmark.load import format_named
+from scheduler.benchmark.pairs import UnknownPartError
 from scheduler.config.checks.environment import Environment, category_problems
 from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
@@ -80,10 +81,15 @@ def prepare(
             settings.data_path,
             format_name=settings.format,
             categories=settings.categories,
+            language=settings.language,
+            subset=settings.subset,
             limit=settings.limit,
         )
         try:
             benchmark = load(thorough=thorough, progress=progress)
+        except UnknownPartError as error:
+            yield Problem(f"benchmark.{error.key}", str(error))
+            return
         except DataError as error:
             yield from _explain(config, settings.data_path, error)
             return
