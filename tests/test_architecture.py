@@ -86,8 +86,8 @@ def test_the_workers_import_nothing_of_the_scheduler_and_the_protocol_nothing_of
     assert (workers, protocol) == ([], [])
 
 
-def test_the_models_import_nothing_of_the_worker_processes_but_their_interface() -> None:
-    allowed = ("protocol", "workers.models", "workers.interface")
+def test_the_models_import_nothing_of_the_worker_processes_but_their_interface_and_the_codecs() -> None:
+    allowed = ("protocol", "workers.models", "workers.interface", "workers.codecs")
     upwards = [
         f"{name} imports {imported}"
         for name in _modules("workers/models")

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,13 +58,24 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises:
         ModelError: ``image_too_large``, or ``bad_image`` for any other reason why it cannot be decoded completely.
     """
+    with opened_image(data, max_pixels=max_pixels) as image:
+        image.load()
+        upright = upright_transposition(image)
+        pixels = _rgb_or_rgba(image)
+        return pixels if upright is None else pixels.transpose(upright)
+
+
+@contextmanager
+def opened_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """The first frame of an image file as Pillow opens it: of any mode, and not decoded yet.
+
+    Raises:
+        ModelError: as in ``decode_image``; also for what Pillow raises while the image is used.
+    """
     try:
         with io.BytesIO(data) as file, Image.open(file, formats=FORMATS) as image:
             _check_size(image, max_pixels)
-            image.load()
-            upright = _UPRIGHT.get(_orientation(image))
-            pixels = _rgb_or_rgba(image)
-            return pixels if upright is None else pixels.transpose(upright)
+            yield image
     except ModelError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
@@ -122,13 +135,13 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         raise ModelError("bad_image", f"the image has no pixels ({width}x{height})")
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 if there is no readable one, as in every viewer."""
+def upright_transposition(image: Image.Image) -> Image.Transpose | None:
+    """What undoes the EXIF orientation; None if there is no readable one, as in every viewer."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - broken metadata may raise anything, and do no harm
-        return 1
-    return value if isinstance(value, int) else 1
+        return None
+    return _UPRIGHT.get(value) if isinstance(value, int) else None
 
 
 def _rgb_or_rgba(image: Image.Image) -> Image.Image:

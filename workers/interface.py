@@ -78,11 +78,12 @@ class QuestionImage:
 class ScoreRequest:
     """One edit and one prompt or question about it.
 
-    With a ``question``, ``shown`` has the image of each of its image parts, in order, ``prompt`` has its name as aspect
-    and no text, and the judgement is to have a ``response`` and no score.
-    ``source`` is None unless the run compares edits with their sources.
+    With a prompt, ``image`` is the edit, and ``source`` is None unless the run compares edits with their sources. Both
+    are RGB or RGBA, as in ``EditRequest``. With a ``question`` (only if the type ``answers_questions``) both are None,
+    ``shown`` has the image of each of its image parts, in order, ``prompt`` has its name as aspect and no text, and the
+    judgement is to have a ``response`` and no score.
 
-    Both images are RGB or RGBA, as in ``EditRequest``. ``image_sha256`` is the hash of the edit's encoded bytes.
+    ``image_sha256`` is the hash of the edit's encoded bytes.
     """
 
     image: Image.Image

@@ -16,15 +16,18 @@ from protocol.messages import (
     Failed,
     Judgement,
     Message,
+    Prompt,
     Role,
     Score,
     Scored,
     ScoredItem,
+    ScoreItem,
     Stage,
     ThumbnailOf,
 )
 from workers.codecs import as_rgb_or_rgba, decode_image, encode_png
 from workers.interface import ModelError, ScoreRequest
+from workers.question_images import images_to_show
 from workers.thumbnail_maker import make_thumbnail
 
 _USUAL_SIZE = (1024, 1024)
@@ -78,22 +81,36 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
     remaining = iter(images)
     inputs = []
     for item in message.items:
-        edited = next(remaining)
-        source = next(remaining) if item.with_source else None
+        frames = [bytes(next(remaining)) for _ in range(item.image_frames)]
         try:
-            image = decode_image(bytes(edited))
-            original = decode_image(bytes(source)) if source is not None else None
+            inputs.append(ScoreInput(item.item, _requests(item, frames)))
         except ModelError as error:
-            failed = [
-                Judgement(aspect=prompt.aspect, kind=error.kind, message=sendable(str(error)))
-                for prompt in item.prompts
-            ]
+            aspects = [item.question.name] if item.question else [prompt.aspect for prompt in item.prompts]
+            message_text = sendable(str(error))
+            failed = [Judgement(aspect=aspect, kind=error.kind, message=message_text) for aspect in aspects]
             inputs.append(ScoreInput(item.item, [], failed))
-            continue
-        digest = hashlib.sha256(edited).hexdigest()
-        requests = [ScoreRequest(image, original, prompt, item.key, digest) for prompt in item.prompts]
-        inputs.append(ScoreInput(item.item, requests))
     return inputs
+
+
+def _requests(item: ScoreItem, frames: Sequence[bytes]) -> list[ScoreRequest]:
+    """The requests of an item, each with the images that it needs. Raises ModelError: one cannot be decoded."""
+    question = item.question
+    if question is not None:
+        images = dict(zip(question.images, frames, strict=True))
+        request = ScoreRequest(
+            image=None,  # type: ignore[arg-type]  # rewards that do not answer questions need not check for it
+            source=None,
+            prompt=Prompt(aspect=question.name, system="", user=""),
+            key=item.key,
+            image_sha256=hashlib.sha256(images.get("edit", b"")).hexdigest(),
+            question=question,
+            shown=images_to_show(question, images),
+        )
+        return [request]
+    image = decode_image(frames[0])
+    source = decode_image(frames[1]) if item.with_source else None
+    digest = hashlib.sha256(frames[0]).hexdigest()
+    return [ScoreRequest(image, source, prompt, item.key, digest) for prompt in item.prompts]
 
 
 def encode_edit(

@@ -48,17 +48,18 @@ class Prompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ImageStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is done to an image before it is shown, in the order of these fields, with Pillow's own defaults.
 
-    The image is taken as it is in its file, without its EXIF orientation. ``rgb``: it is converted to RGB (alpha is
-    dropped); without ``rgb``, only if JPEG is asked for and cannot hold its mode (RGBA, palette). ``size_of``: it is
-    resized to the size of the image of this name. ``longest_side``: if it is larger, ``Image.thumbnail`` makes its
-    longer side this many pixels. ``encoding``: it is encoded so (JPEG with ``quality``); ``original`` leaves the bytes
-    as they are, and excludes the other steps. ``media_type`` is what a server is told that the bytes are; without it,
-    what they are.
+    ``rgb``: it is converted to RGB (alpha is dropped); without ``rgb``, only if the encoding cannot hold its mode (for
+    JPEG RGBA and palettes, but not grey). ``size_of``: it is resized to the size of the image of this name.
+    ``longest_side``: if it is larger, ``Image.thumbnail`` makes its longer side this many pixels. ``upright``: its EXIF
+    orientation is undone, and ``size_of`` means an upright size; without ``upright``, all images are taken as they are
+    in their files. ``encoding``: it is encoded so (JPEG with ``quality``); ``original`` leaves the bytes as they are,
+    and excludes the other steps. ``media_type`` is what a server is told that the bytes are; without it, what they are.
     """
 
     rgb: bool = False
     size_of: ImageName | None = None
     longest_side: Annotated[int, Meta(ge=1, le=65_536)] | None = None
+    upright: bool = False
     encoding: Literal["original", "jpeg", "png"] = "original"
     quality: Annotated[int, Meta(ge=1, le=100)] = 75
     media_type: Literal["image/jpeg", "image/png", "image/webp"] | None = None

@@ -1,0 +1,189 @@
+"""The images of a question have the bytes that the official scripts send, made here by the scripts' calls of Pillow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from PIL import Image, ImageOps
+
+from protocol.messages import ImagePart, ImageStep, Question, TextPart
+from tests.workers.image_files import file_of, picture, png_header
+from workers import question_images
+from workers.interface import ModelError, QuestionImage
+from workers.question_images import images_to_show, media_type_of
+
+_SIDEWAYS = 6
+"""The EXIF orientation of a picture that was taken with the camera on its side."""
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def palette_file(**options: Any) -> bytes:
+    return file_of(picture("RGB", (30, 20)).quantize(16), **options)
+
+
+FILES = {
+    "png": file_of(picture("RGB", (1700, 900))),
+    "transparent": file_of(picture("RGBA", (900, 1700))),
+    "grey": file_of(picture("L", (1000, 10))),
+    "palette": palette_file(),
+    "transparent palette": palette_file(transparency=3),
+    "palette with alphas": palette_file(transparency=bytes(range(0, 256, 16))),
+    "jpeg": file_of(picture("RGB", (2000, 1601)), "JPEG", comment=b"made by hand"),
+    "grey jpeg": file_of(picture("L", (800, 801)), "JPEG"),
+    "cmyk jpeg": file_of(picture("CMYK", (1600, 800)), "JPEG"),
+    "sideways": file_of(picture("RGB", (90, 40)), "JPEG", exif=exif_of(_SIDEWAYS)),
+    "small": file_of(picture("RGB", (7, 5)), "WEBP", lossless=True),
+    "gif": palette_file(kind="GIF", comment=b"a comment"),
+}
+
+
+def saved(image: Image.Image, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, **{"format": "JPEG", **options})
+    return stream.getvalue()
+
+
+def opened(name: str) -> Image.Image:
+    return Image.open(io.BytesIO(FILES[name]))
+
+
+def shown(name: str, step: ImageStep, source: str = "small") -> QuestionImage:
+    question = Question(name="q", parts=[TextPart(text="?"), ImagePart(image="edit", step=step)])
+    (image,) = images_to_show(question, {"edit": FILES[name], "source": FILES[source]})
+    return image
+
+
+def as_risebench(image: Image.Image) -> bytes:
+    if image.mode in ("RGBA", "P"):
+        image = image.convert("RGB")
+    image.thumbnail((768, 768))
+    return saved(image)
+
+
+def as_gedit(image: Image.Image) -> bytes:
+    image = image.convert("RGB").resize(opened("png").size)
+    return saved(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def as_gedit_source(image: Image.Image) -> bytes:
+    return saved(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def as_unicbench(image: Image.Image) -> bytes:
+    return saved(image.convert("RGB"))
+
+
+def as_kris_temporal(image: Image.Image) -> bytes:
+    return saved(image.convert("RGB"), quality=85)
+
+
+STEPS: dict[Callable[[Image.Image], bytes], ImageStep] = {
+    as_risebench: ImageStep(longest_side=768, encoding="jpeg"),
+    as_gedit: ImageStep(rgb=True, size_of="source", upright=True, encoding="jpeg"),
+    as_gedit_source: ImageStep(rgb=True, upright=True, encoding="jpeg"),
+    as_unicbench: ImageStep(rgb=True, encoding="jpeg"),
+    as_kris_temporal: ImageStep(rgb=True, encoding="jpeg", quality=85),
+}
+
+
+@pytest.mark.parametrize("script", STEPS)
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
+def test_the_bytes_are_those_of_the_official_script(name: str, script: Callable[[Image.Image], bytes]) -> None:
+    image = shown(name, STEPS[script], source="png")
+    assert image.media_type == "image/jpeg"
+    assert image.data == script(opened(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [("png", "image/png"), ("jpeg", "image/jpeg"), ("small", "image/webp"), ("gif", "image/gif")],
+)
+def test_original_bytes_are_untouched_and_say_what_they_are(name: str, media_type: str) -> None:
+    assert shown(name, ImageStep()) == QuestionImage(FILES[name], media_type)
+
+
+def test_a_server_can_be_told_another_media_type() -> None:
+    assert shown("png", ImageStep(media_type="image/jpeg")) == QuestionImage(FILES["png"], "image/jpeg")
+
+
+def test_original_bytes_are_not_decoded() -> None:
+    no_pixels = png_header(50_000, 50_000)
+    question = Question(name="q", parts=[ImagePart(image="edit")])
+    assert images_to_show(question, {"edit": no_pixels}) == (QuestionImage(no_pixels, "image/png"),)
+
+
+@pytest.mark.parametrize("change", [{"rgb": True}, {"size_of": "source"}, {"longest_side": 5}, {"upright": True}])
+def test_original_bytes_exclude_the_other_steps(change: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="image 'edit' of the question: its original bytes are to be shown"):
+        shown("png", ImageStep(**change))
+
+
+def test_only_with_upright_is_the_size_of_another_image_an_upright_one() -> None:
+    def size(step: ImageStep) -> tuple[int, int]:
+        return Image.open(io.BytesIO(shown("png", step, source="sideways").data)).size
+
+    assert size(ImageStep(size_of="source", encoding="jpeg")) == (90, 40)
+    assert size(ImageStep(size_of="source", upright=True, encoding="jpeg")) == (40, 90)
+
+
+def test_as_png_an_image_keeps_its_mode() -> None:
+    image = shown("transparent", ImageStep(encoding="png"))
+    assert image == QuestionImage(saved(opened("transparent"), format="PNG"), "image/png")
+    assert shown("cmyk jpeg", ImageStep(encoding="png")).media_type == "image/png"
+
+
+def test_grey_of_16_bits_is_scaled_and_not_clipped_to_white() -> None:
+    dark = Image.new("I;16", (8, 8), 0x2000)
+    question = Question(name="q", parts=[ImagePart(image="edit", step=ImageStep(rgb=True, encoding="png"))])
+    (image,) = images_to_show(question, {"edit": file_of(dark)})
+    assert Image.open(io.BytesIO(image.data)).getpixel((0, 0)) == (32, 32, 32)
+
+
+def test_an_image_that_is_shown_twice_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    step = ImageStep(rgb=True, size_of="source", encoding="jpeg")
+    question = Question(
+        name="q",
+        parts=[ImagePart(image="edit", step=step), ImagePart(image="edit", step=step), ImagePart(image="source")],
+    )
+    original = question_images._image_to_show
+
+    def counted(name: str, step: ImageStep, images: Mapping[str, bytes]) -> QuestionImage:
+        decoded.append(name)
+        return original(name, step, images)
+
+    monkeypatch.setattr(question_images, "_image_to_show", counted)
+    first, second, source = images_to_show(question, {"edit": FILES["png"], "source": FILES["small"]})
+    assert (first is second, source.data, decoded) == (True, FILES["small"], ["edit", "source"])
+
+
+def test_a_broken_image_is_named_with_its_kind() -> None:
+    step = ImageStep(size_of="source", encoding="jpeg")
+    question = Question(name="q", parts=[ImagePart(image="edit", step=step)])
+
+    def failure(edit: bytes, source: bytes) -> tuple[str, str]:
+        with pytest.raises(ModelError) as raised:
+            images_to_show(question, {"edit": edit, "source": source})
+        return raised.value.kind, str(raised.value).partition(":")[0]
+
+    good, truncated, large = FILES["png"], FILES["jpeg"][:2000], png_header(50_000, 50_000)
+    assert failure(truncated, good) == ("bad_image", "image 'edit' of the question")
+    assert failure(good, b"GIF") == ("bad_image", "image 'source' of the question")
+    assert failure(large, good) == ("image_too_large", "image 'edit' of the question")
+    assert failure(good, large) == ("image_too_large", "image 'source' of the question")
+
+
+def test_bytes_that_are_no_image_have_no_media_type() -> None:
+    with pytest.raises(ModelError, match="14 bytes that begin with '3c21646f63747970'"):
+        media_type_of(b"<!doctype html")
+    assert media_type_of(file_of(picture(), "TIFF")) == "image/tiff"
+    assert media_type_of(file_of(picture(), "BMP")) == "image/bmp"
