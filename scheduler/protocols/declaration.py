@@ -165,6 +165,8 @@ class ProtocolType:
 PROTOCOLS = Registry(
     "warmbench.protocols",
     ProtocolType,
-    {},
+    {
+        "risebench": "scheduler.protocols.risebench:PROTOCOL",
+    },
 )
 """Every protocol by its name."""

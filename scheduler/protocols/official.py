@@ -12,6 +12,7 @@ import string
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -123,12 +124,18 @@ class OfficialTexts:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about the official source, such as an unknown escape
-                return ast.parse(self.contents[path])
+                return _parsed(self.contents[path])
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self._error(path, f"is no Python: {one_line(error, 200)}") from error
 
     def _error(self, path: str, found: str) -> OfficialError:
         return OfficialError(f"{self.folder / path} {found}; is it the file of another version?")
+
+
+@lru_cache(maxsize=16)
+def _parsed(module: str) -> ast.Module:
+    """Parse it once: every item of a benchmark asks for its prompts."""
+    return ast.parse(module)
 
 
 def _assigned(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> set[str]:
