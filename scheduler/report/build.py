@@ -10,9 +10,10 @@ from msgspec import structs
 
 from scheduler.base.stages import Stage
 from scheduler.report.agreement import agree
-from scheduler.report.aspects import describe_aspects
+from scheduler.report.dimensions import aspect_names, describe_dimensions, pair_dimensions
 from scheduler.report.json_form import plain
 from scheduler.report.model import Group, Overall, Performance, Report, StagePerformance, Summary
+from scheduler.report.official import official, official_rules
 from scheduler.statistics.barrier_loss import barrier_loss
 from scheduler.statistics.describe import describe, mean
 from scheduler.statistics.variance import Variance, variance_components
@@ -37,12 +38,17 @@ def build_report(
     tallies = read_tallies(_without_stages(rows, stages), expected)
     pairs: list[PairResult] = []
     failures: list[Failure] = []
+    judged_by = official_rules(manifest)
     tallies.reverse()
     while tallies:  # each is freed when its result is made
         tally = tallies.pop()
         if (tally.category, tally.pair_id) in left_out:
             continue
-        pairs.append(tally.result(expected))
+        pair = tally.result(expected)
+        names = judged_by.dimension_names(pair) if judged_by else ()
+        if dimensions := pair_dimensions(pair, expected, names):
+            pair = structs.replace(pair, dimensions=dimensions)
+        pairs.append(pair)
         failures += tally.failures(expected)
     rules = manifest.get("combine")
     categories = _by_category(pairs, rules if isinstance(rules, Mapping) else {})
@@ -55,6 +61,7 @@ def build_report(
         samples_per_pair=expected.samples_per_pair,
         reward_passes=expected.reward_passes,
         notes=tuple(str(note) for note in manifest.get("notes") or ()),
+        official=official(judged_by, pairs, failures, expected) if judged_by else None,
         summary=Summary(
             total_pairs=overall.num_pairs,
             categories=len(categories),
@@ -115,13 +122,15 @@ def _by_category(pairs: Sequence[PairResult], rules: Mapping[str, Any]) -> dict[
 def _group(pairs: Sequence[PairResult], rule: Any) -> dict[str, Any]:
     """The fields of a ``Group``."""
     counts = Counter(pair.status for pair in pairs)
+    dimensions, aspects = describe_dimensions(pairs), aspect_names(pairs)
     return {
         **structs.asdict(describe([pair.score for pair in pairs if pair.score is not None])),
         "num_pairs": len(pairs),
         "num_failed": counts["failed"],
         "num_missing": counts["missing"],
         "num_edited": counts["edited"],
-        "aspects": describe_aspects(pairs),
+        "dimensions": dimensions,
+        "aspects": {name: described for name, described in dimensions.items() if name in aspects},
         "combine": rule if isinstance(rule, str) else None,
     }
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from scheduler.base.stages import Stage
 from scheduler.statistics.correlations import Coefficient, Correlation
-from scheduler.statistics.describe import ScoreStatistics
+from scheduler.statistics.describe import Interval, ScoreStatistics
 from scheduler.statistics.variance import Variance
 from scheduler.store.results import Count, Failure, PairResult, PositiveCount
 
@@ -30,15 +30,16 @@ class Group(ScoreStatistics, frozen=True, kw_only=True):
 
     The statistics are over the scored pairs, of which there are ``num_samples``. ``num_pairs`` is ``num_samples +
     num_edited + num_failed + num_missing``: edited means that no score was asked for, missing that a pair is not done
-    yet. ``aspects`` has the statistics of each aspect, over the scored pairs that have it. ``combine`` is the rule that
-    makes one score of the aspects (mean, min, geometric_mean); null without aspects, if the run did not record it, and
-    for all categories together.
+    yet. ``dimensions`` has the statistics of each dimension over the scored pairs that have it, ``aspects`` those of
+    the dimensions that are aspects of ``prompts``. ``combine`` is the rule that makes one score of the aspects (mean,
+    min, geometric_mean); null without aspects, if the run did not record it, and for all categories together.
     """
 
     num_pairs: Count
     num_failed: Count
     num_missing: Count
     num_edited: Count
+    dimensions: Mapping[str, ScoreStatistics]
     aspects: Mapping[str, ScoreStatistics]
     combine: str | None
 
@@ -47,6 +48,62 @@ class Overall(Group, frozen=True, kw_only=True):
     """All pairs. ``mean`` is the micro average, over pairs; ``macro_mean`` the mean of the categories' means."""
 
     macro_mean: float | None
+
+
+class Scale(Struct, frozen=True, kw_only=True):
+    """The ends of a dimension's scale, and which of them is better."""
+
+    low: float
+    high: float
+    better: Literal["higher", "lower"]
+
+
+class AnsweredBy(Struct, frozen=True, kw_only=True):
+    """How many answers came from one model, as the judge's server names it; null where it does not say."""
+
+    model: str | None
+    system_fingerprint: str | None
+    num_answers: PositiveCount
+
+
+class OfficialJudge(Struct, frozen=True, kw_only=True):
+    """The judge that was asked, with its settings, and what answered. ``prescribed`` are the names of the authors'."""
+
+    type: str
+    model: str | None
+    parameters: Mapping[str, Any]
+    prescribed: tuple[str, ...]
+    answered: tuple[AnsweredBy, ...]
+
+
+class Official(Struct, frozen=True, kw_only=True):
+    """The benchmark's own numbers, by the protocol of the run.
+
+    ``files`` are the official files with their SHA-256, ``commit`` is that of their checkout. ``numbers`` has each
+    number by the authors' name, ``main`` first; null where a score in it is missing or there is no item. With several
+    samples or passes, a number is the mean of those of each sample and pass. ``intervals`` are 95% intervals by a
+    bootstrap over items; a number on a single item has none. ``without_score`` counts the items that lack a score in
+    some sample or pass, by the kind of the first failure (``missing``: not done yet). ``num_full`` is how many items
+    the full benchmark has. ``deviations`` are all reasons why the numbers are not ``comparable`` with published ones.
+    """
+
+    protocol: str
+    version: str
+    files: Mapping[str, str]
+    commit: str | None
+    judge: OfficialJudge
+    main: str | None
+    numbers: Mapping[str, float | None]
+    intervals: Mapping[str, Interval]
+    num_items: Count
+    num_scored: Count
+    num_full: Count | None
+    without_score: Mapping[str, PositiveCount]
+    complete: bool
+    comparable: bool
+    deviations: tuple[str, ...]
+    scale: Interval | None
+    dimensions: Mapping[str, Scale]
 
 
 class GroupAgreement(Struct, frozen=True, kw_only=True):
@@ -162,9 +219,10 @@ class Report(Struct, frozen=True, kw_only=True):
 
     ``COMPLETE`` means that there are pairs, and that each did the ``stages`` that the run's last part was asked for.
     ``notes`` are warnings that a reader must know first. Categories and pairs are in the benchmark's order, failures in
-    that of their pairs. ``variance`` is null if each pair has only one score, ``agreement`` if there are no scores by
-    people. ``provenance`` is the run's manifest, whose content depends on the version that wrote it, and in it
-    ``scoring_methods``: how many of the scores in the statistics were read by each method.
+    that of their pairs. ``official`` is null without a protocol, ``variance`` if each pair has only one score,
+    ``agreement`` if there are no scores by people. ``provenance`` is the run's manifest, whose content depends on the
+    version that wrote it, and in it ``scoring_methods``: how many of the scores in the statistics were read by each
+    method.
     """
 
     status: ReportStatus
@@ -172,6 +230,7 @@ class Report(Struct, frozen=True, kw_only=True):
     samples_per_pair: PositiveCount
     reward_passes: PositiveCount
     notes: tuple[str, ...]
+    official: Official | None
     summary: Summary
     category_statistics: Mapping[str, Group]
     overall: Overall

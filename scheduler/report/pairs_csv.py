@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from scheduler.base.text import ELLIPSIS, one_line
-from scheduler.report.aspects import aspect_mean, aspect_names
+from scheduler.report.dimensions import aspect_names, dimension_names, sample_dimension
 from scheduler.report.model import Report
 from scheduler.store.results import Failure, PairResult, PairStatus, SampleResult
 
@@ -37,22 +37,22 @@ Cell = str | int | float | None
 
 def pairs_csv(report: Report) -> bytes:
     """Return the table. The rows of a pair that failed to load have only the reason."""
-    aspects = aspect_names(report.pairs)
+    dimensions, aspects = dimension_names(report.pairs), aspect_names(report.pairs)
     failures: dict[tuple[str, str], list[Failure]] = {}
     for failure in report.failures:
         failures.setdefault((failure.category, failure.pair_id), []).append(failure)
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    names = [f"aspect:{cell_text(name)}" for name in aspects]
+    names = [f"{'aspect' if name in aspects else 'dimension'}:{cell_text(name)}" for name in dimensions]
     writer.writerow(["category", "pair_id", "sample", "status", "score", *names, *_AFTER_SCORES, *_TEXTS])
     for pair in report.pairs:
-        for row in _rows(pair, failures.get((pair.category, pair.pair_id), ()), aspects, report):
+        for row in _rows(pair, failures.get((pair.category, pair.pair_id), ()), dimensions, report):
             writer.writerow([cell_text(cell) if isinstance(cell, str) else cell for cell in row])
     return codecs.BOM_UTF8 + buffer.getvalue().encode()
 
 
 def _rows(
-    pair: PairResult, failures: Iterable[Failure], aspects: Iterable[str], report: Report
+    pair: PairResult, failures: Iterable[Failure], dimensions: Iterable[str], report: Report
 ) -> Iterator[list[Cell]]:
     samples = {sample.sample: sample for sample in pair.samples}
     for number in range(report.samples_per_pair):
@@ -66,7 +66,7 @@ def _rows(
             number,
             _status(sample, failure, report),
             score,
-            *(aspect_mean(sample, name) if sample and score is not None else None for name in aspects),
+            *(sample_dimension(sample, name, report.reward_passes) if sample else None for name in dimensions),
             *_edit_cells(sample),
             ", ".join(dict.fromkeys(score.method for score in scores)) or None,
             *((failure.stage, failure.kind, failure.message) if failure else (None, None, None)),

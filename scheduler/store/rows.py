@@ -20,8 +20,8 @@ FailureStage = Literal["load", "edit", "score"]
 class PlannedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="planned"):
     """A pair of the benchmark. ``source_sha256`` is of the encoded source image; null if the pair failed to load.
 
-    ``images`` are the hashes of its other images by name. These and the fields after it are null where the data has
-    none: see ``Details`` of the benchmark.
+    ``images`` are the hashes of its other images by name, ``reference`` is a text that says what the edit should show.
+    These and the fields after them are null where the data has none: see ``Details`` of the benchmark.
     """
 
     category: str
@@ -30,6 +30,7 @@ class PlannedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="plan
     instruction: str | None
     description: str | None
     images: dict[str, str] | None = None
+    reference: str | None = None
     language: str | None = None
     task: str | None = None
     subsets: list[str] | None = None

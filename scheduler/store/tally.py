@@ -153,6 +153,13 @@ class PairTally:
             description=planned.description if planned else None,
             status=status,
             score=mean(scores) if status == "scored" else None,
+            dimensions=None,
+            reference=planned.reference if planned else None,
+            language=planned.language if planned else None,
+            task=planned.task if planned else None,
+            subsets=tuple(planned.subsets) if planned and planned.subsets else None,
+            facts=planned.facts if planned else None,
+            images=planned.images if planned else None,
             samples=samples,
         )
 
@@ -208,6 +215,7 @@ def _sample_result(number: int, sample: SampleTally, expected: Expected) -> Samp
         edit_device_seconds=_device_seconds(edit) if edit else None,
         score=mean([score.score for score in scores]) if sample.is_scored(expected) else None,
         scores=scores,
+        answers=(),
     )
 
 
@@ -216,12 +224,14 @@ def _score_result(row: ScoredRow) -> ScoreResult:
         pass_=row.pass_,
         score=row.score,
         aspects=row.aspects,
+        dimensions=row.aspects if row.dimensions is None else row.dimensions,
         response=row.response,
         method=sys.intern(row.method),
         worker=_shared(row.worker),
         device=_shared(row.device),
         batch=row.batch,
         batch_device_seconds=_device_seconds(row),
+        usage=row.usage,
     )
 
 

@@ -260,14 +260,17 @@ def test_a_sample_shows_all_that_a_gallery_needs() -> None:
                     "pass": 0,
                     "score": 7.0,
                     "aspects": {"quality": 7.0},
+                    "dimensions": {"quality": 7.0},
                     "response": "fine",
                     "method": "logits",
                     "worker": "reward-0",
                     "device": "cuda:1",
                     "batch": 0,
                     "batch_device_seconds": 0.5,
+                    "usage": None,
                 }
             ],
+            "answers": [],
         }
     ]
 

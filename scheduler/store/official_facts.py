@@ -1,0 +1,60 @@
+"""What a manifest says about the protocol of its run, under ``official``: written by the run, read by its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from scheduler.protocols.declaration import Table
+
+
+class JudgeFacts(Struct, frozen=True, kw_only=True):
+    """The judge that a run asks, and the one that the authors prescribe.
+
+    ``type`` and ``model`` are the reward's. ``models`` are the names that count as the prescribed judge. ``prescribed``
+    are its parameters, null for one that the authors leave out of their requests. ``parameters`` are those that this
+    run's reward has, of the prescribed ones and ``scoring``; a parameter that its type lacks is not in it.
+    """
+
+    type: str
+    model: str | None
+    models: tuple[str, ...] = ()
+    prescribed: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+class OfficialFacts(Struct, frozen=True, kw_only=True):
+    """Which protocol judges a run, in which version, and how much of the benchmark the run evaluates.
+
+    ``version`` names the official files. ``commit`` is that of their checkout, null without one or if they differ from
+    it; ``tried_commit`` the one that the protocol was tried with and whose files these are, null if it is none.
+    ``table`` is what a ``Protocol`` is made with. ``full_items`` is the number of items of the full benchmark in this
+    format and language, null if the protocol does not say.
+    """
+
+    protocol: str
+    version: str
+    files: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    tried_commit: str | None = None
+    table: Table
+    judge: JudgeFacts
+    language: str | None = None
+    subset: str | None = None
+    limit: int | None = None
+    categories: tuple[str, ...] | None = None
+    full_items: int | None = None
+
+
+def official_facts(manifest: Mapping[str, Any]) -> OfficialFacts | None:
+    """Return what the manifest says; None without a protocol, or if it does not have this version's form."""
+    block = manifest.get("official")
+    if not isinstance(block, Mapping):
+        return None
+    try:
+        return msgspec.convert(block, OfficialFacts)
+    except msgspec.ValidationError:
+        return None
