@@ -105,14 +105,14 @@ def folder_of(path: str) -> str:
 
 _CUT = re.compile(r"~[0-9a-f]{16}\Z")
 
-_MAX_NAME_BYTES = 240
+MAX_NAME_BYTES = 240
 """File systems allow 255 bytes; the rest is for a suffix."""
 
 
 def file_name(text: str) -> str:
     """Return the text as a file's name. A long one, or one that looks like it, is cut and ends with a hash."""
     encoded = text.encode("utf-8", "surrogatepass")
-    if len(encoded) <= _MAX_NAME_BYTES and not _CUT.search(text):
+    if len(encoded) <= MAX_NAME_BYTES and not _CUT.search(text):
         return text
     digest = hashlib.sha256(encoded).hexdigest()[:16]
-    return f"{encoded[: _MAX_NAME_BYTES - 20].decode('utf-8', 'ignore')}~{digest}"
+    return f"{encoded[: MAX_NAME_BYTES - 20].decode('utf-8', 'ignore')}~{digest}"

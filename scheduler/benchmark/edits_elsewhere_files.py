@@ -1,97 +1,135 @@
-"""Finds edits that were made elsewhere: in a folder like a run's ``images``, or in a list of JSON lines.
+"""Finds edits that were made elsewhere: in a folder of a known layout, or in a list of JSON lines.
 
-Links must not leave the folder. The paths in a list may lead anywhere.
+Links must not leave the folder.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from scheduler.base.files import file_name
-from scheduler.base.text import CONVERT, counted, one_line
+from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark
-from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, match
+from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, ImagesError, Places, composed, match
+from scheduler.benchmark.edits_elsewhere_list import read_list
+from scheduler.benchmark.layouts import LAYOUTS, FolderLayout, Names, UnsuitablePairError
+from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.sources import image_path
+from workers.models.plugins import PluginError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Of the accepted image formats. If an edit has several files, the first of these extensions counts."""
 
-_MAX_LINE = 1 << 20
-_FIRST_PROBLEMS = 20
+_PLAIN = "plain"
 
 
-class ImagesError(Exception):
-    """The images as a whole cannot be used; ``problems`` has one line for each reason."""
+def find_edits(place: Path, benchmark: Benchmark, samples_per_pair: int, layout: str | None = None) -> EditsElsewhere:
+    """Find the edits in this list, or in this folder of this ``layout``; without one, of one that suits the data.
 
-    def __init__(self, *problems: str) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-def find_edits(place: Path, benchmark: Benchmark, samples_per_pair: int) -> EditsElsewhere:
-    """Find the edits in this folder or list; raises ``ImagesError`` if it is none, or has no image of any pair."""
-    written: Callable[[str], str] = str
+    Raises ``ImagesError`` if the place is neither, or has no image of any pair.
+    """
     try:
         if place.is_dir():
-            images = list(_in_folders(place, samples_per_pair))
-            written = file_name
-        elif place.is_file():
-            images = _in_list(place)
-        else:
+            return _in_folder(place, benchmark, samples_per_pair, _layouts(layout, benchmark.format))
+        if not place.is_file():
             raise ImagesError(f"there is no folder and no file {one_line(place.absolute(), 400)}")
+        images = read_list(place)
     except OSError as error:
         raise ImagesError(f"{one_line(place, 400)} can't be read: {error.strerror or error}") from error
-    edits = match(str(place.absolute()), images, benchmark, samples_per_pair, written=written)
+    places = Places(benchmark, lambda pair: (pair.category, pair.pair_id))
+    edits = match(str(place.absolute()), images, places, samples_per_pair)
     if benchmark.pairs and not (edits.images or edits.refused):
-        raise ImagesError(_no_image_message(place, images, benchmark))
+        raise _nothing(place, len(images), [f'{{"id": "{benchmark.pairs[0].key}", "image_path": "..."}}'])
     return edits
 
 
-def _no_image_message(place: Path, images: list[FoundImage], benchmark: Benchmark) -> str:
-    pair = benchmark.pairs[0]
-    if place.is_dir():
-        example = f"expected is, for instance, {place / file_name(pair.category) / (file_name(pair.pair_id) + '.png')}"
-    else:
-        example = f'expected is, for instance, {{"id": "{pair.key}", "image_path": "..."}}'
-    count = counted(len(images), "image")
-    there = f"none of its {count} belongs to a pair that was chosen" if images else "it has no images"
-    return f"{one_line(place.absolute(), 400)}: {there}; {one_line(example, 600)}"
+def _layouts(name: str | None, data_format: str) -> list[FolderLayout]:
+    """Return the layout of this name, or those that are tried for data of this format."""
+    if name is not None:
+        try:
+            return [LAYOUTS.get(name)]
+        except KeyError:
+            raise ImagesError(f"there is no layout {shown(name)}; known here: {', '.join(LAYOUTS.names())}") from None
+        except PluginError as error:
+            raise ImagesError(str(error)) from error
+    return [*(layout for layout in LAYOUTS.all().values() if data_format in layout.formats), LAYOUTS.get(_PLAIN)]
 
 
-def _in_folders(place: Path, samples_per_pair: int) -> Iterator[FoundImage]:
+def _in_folder(
+    place: Path, benchmark: Benchmark, samples_per_pair: int, layouts: Sequence[FolderLayout]
+) -> EditsElsewhere:
+    """Find the edits by that one of the layouts in which the folder has some."""
+    tried: dict[Places, EditsElsewhere] = {}
+    unsuitable: list[str] = []
+    count = 0
+    for layout in layouts:
+        try:
+            places = Places(benchmark, layout.names)
+        except UnsuitablePairError as error:
+            unsuitable.append(f"the layout {layout.name} does not suit the data: {error}")
+            continue
+        images = list(_images(place, places, samples_per_pair, layout.source_suffix))
+        tried[places] = replace(match(str(place.absolute()), images, places, samples_per_pair), layout=layout.name)
+        count = max(count, len(images))
+    if not tried:
+        raise ImagesError(*unsuitable)
+    found = [edits for edits in tried.values() if edits.images or edits.refused]
+    if len({frozenset(edits.images.items()) for edits in found}) > 1:
+        names = " and ".join(str(edits.layout) for edits in found)
+        raise ImagesError(f"{one_line(place.absolute(), 400)} has images of the layouts {names}: choose with --layout")
+    if benchmark.pairs and not found:
+        raise _nothing(place, count, [f"{place.joinpath(*next(iter(places.exact)))}.png" for places in tried])
+    return found[0] if found else next(iter(tried.values()))
+
+
+def _nothing(place: Path, count: int, expected: Iterable[str]) -> ImagesError:
+    there = f"none of its {counted(count, 'image')} belongs to a pair that was chosen" if count else "it has no images"
+    examples = " or ".join(one_line(example, 600) for example in expected)
+    return ImagesError(f"{one_line(place.absolute(), 400)}: {there}; expected is, for instance, {examples}")
+
+
+def _images(place: Path, places: Places, samples_per_pair: int, source_suffix: str) -> Iterator[FoundImage]:
     """Find images as a run leaves them: sample 0 in the folder, sample 1 beside it in ``...-sample-1``."""
-    yield from _in_folder(place, 0)
-    for sample in range(1, samples_per_pair):
-        beside = Path(f"{place.absolute()}-sample-{sample}")
-        if beside.is_dir():
-            yield from _in_folder(beside, sample)
+    depth = len(next(iter(places.exact), ("", "")))
+    # Whoever names a large folder by mistake must not wait until all of it has been looked into.
+    entered = {composed(names)[0] for names in places.exact} if depth > 2 else None
+    for sample in range(samples_per_pair):
+        folder = Path(f"{place.absolute()}-sample-{sample}") if sample else place
+        if not folder.is_dir():
+            continue
+        root = folder.resolve()
+        for folders, name in _walk(str(root), (), depth, entered):
+            stem = os.path.splitext(name)[0]  # noqa: PTH122 - a name
+            if not (source_suffix and stem.endswith(source_suffix)):
+                yield _file(root, folders, name, stem, sample)
 
 
-def _in_folder(folder: Path, sample: int) -> Iterator[FoundImage]:
-    root = folder.resolve()
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if Path(entry.path).is_dir():  # the entry's own method raises for a loop of links
-            names = [name for name in os.listdir(entry.path) if _extension(name) is not None]  # noqa: PTH208 - names
-            for name in sorted(names, key=_by_name_then_extension):
-                yield _file(root, entry.name, name, sample)
-        elif _extension(entry.name) is not None:
-            yield FoundImage("", entry.name, sample, entry.path, entry.name)
+def _walk(folder: str, folders: Names, depth: int, entered: Collection[str] | None) -> Iterator[tuple[Names, str]]:
+    """Yield the images, each as the names of its folders and its own, down to the folders of this ``depth``. Only those
+    outermost folders are ``entered``, if that is given.
+    """
+    for name in sorted(os.listdir(folder), key=_by_name_then_extension):  # noqa: PTH208 - names
+        inner = os.path.join(folder, name)  # noqa: PTH118 - a name
+        if (
+            len(folders) + 1 < depth and Path(inner).is_dir()
+        ):  # the method of a scandir entry raises for a loop of links
+            if folders or entered is None or composed((name,))[0] in entered:
+                yield from _walk(inner, (*folders, name), depth, entered)
+        elif _extension(name) is not None:
+            yield folders, name
 
 
-def _file(root: Path, category: str, name: str, sample: int) -> FoundImage:
-    where, problem = f"{category}/{name}", None
-    path = str(root / category / name)
+def _file(root: Path, folders: Names, name: str, stem: str, sample: int) -> FoundImage:
+    where, problem = "/".join((*folders, name)), None
+    path = str(root / where)
     try:
         path = str(image_path(root, where))
     except PairError as error:
         problem = error.message
-    return FoundImage(category, os.path.splitext(name)[0], sample, path, where, problem)  # noqa: PTH122 - a name
+    return FoundImage((*folders, stem), sample, path, where, problem)
 
 
 def _extension(name: str) -> int | None:
@@ -102,54 +140,3 @@ def _extension(name: str) -> int | None:
 
 def _by_name_then_extension(name: str) -> tuple[str, int, str]:
     return os.path.splitext(name)[0], _extension(name) or 0, name  # noqa: PTH122 - a name
-
-
-def _in_list(place: Path) -> list[FoundImage]:
-    images: list[FoundImage] = []
-    problems: list[str] = []
-    folder = place.absolute().parent
-    with place.open("rb") as file:
-        number = 0
-        while line := file.readline(_MAX_LINE + 1):
-            number += 1
-            if len(line) > _MAX_LINE:
-                problems.append(f"line {number} has more than {_MAX_LINE} bytes")
-                break
-            text = line.removeprefix(b"\xef\xbb\xbf").strip()
-            if not text:
-                continue
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                raise ImagesError(f"line {number} of {one_line(place, 400)} is not UTF-8; {CONVERT}") from None
-            try:
-                images.append(_entry(text, folder, number))
-            except ValueError as error:
-                problems.append(f"line {number}: {error}")
-    if problems:
-        more = len(problems) - _FIRST_PROBLEMS
-        raise ImagesError(*problems[:_FIRST_PROBLEMS], *([f"and {counted(more, 'more line')}"] if more > 0 else []))
-    return images
-
-
-def _entry(text: bytes, folder: Path, number: int) -> FoundImage:
-    """Read one line of a list; raises ``ValueError`` if it is invalid."""
-    try:
-        entry: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"is no JSON: {one_line(error, 200)}") from error
-    if not isinstance(entry, dict):
-        raise ValueError('is no JSON object like {"id": "category/pair_id", "image_path": "..."}')
-    key, path, sample = entry.get("id"), entry.get("image_path"), entry.get("sample", 0)
-    if not isinstance(key, str) or not all(key.partition("/")):
-        raise ValueError(f"`id` must be a text, category/pair_id, found {_shown(key)}")
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise ValueError(f"`image_path` must be a path, found {_shown(path)}")
-    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
-        raise ValueError(f"`sample` must be a number from 0 up, found {_shown(sample)}")
-    category, _, pair_id = key.partition("/")
-    return FoundImage(category, pair_id, sample, str(folder / path), f"line {number}, {key}")
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else one_line(repr(value), 100)

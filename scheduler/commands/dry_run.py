@@ -101,7 +101,7 @@ def _layout_lines(config: Config, layout: Layout, stages: Collection[Stage], unc
 
 def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
     if prepared.edits is not None:
-        yield f"Edits: {counted(len(prepared.edits.images), 'image')} of {one_line(prepared.edits.place)}"
+        yield f"Edits: {counted(len(prepared.edits.images), 'image')} of {one_line(prepared.edits.title)}"
     elif "edit" not in prepared.stages:
         yield f"Edits: those of run {resume}"
 

@@ -1,4 +1,4 @@
-"""``warmbench list``: the formats, editors and rewards that can be used, built in or brought by plug-ins."""
+"""``warmbench list``: the formats, layouts, editors and rewards that can be used, built in or brought by plug-ins."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.formats import FORMATS
+from scheduler.benchmark.layouts import LAYOUTS
 from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
 from workers.models.registry import EDITORS, REWARDS
 
-KINDS: dict[str, Registry[Any]] = {"formats": FORMATS, "editors": EDITORS, "rewards": REWARDS}
+KINDS: dict[str, Registry[Any]] = {"formats": FORMATS, "layouts": LAYOUTS, "editors": EDITORS, "rewards": REWARDS}
 _DEVICES = {"gpu": ["a GPU"], "any": ["a GPU or the CPU"], "none": []}
 
 
@@ -45,7 +46,7 @@ def _lines(registry: Registry[Any]) -> Iterator[str]:
             continue
         aliases = f" ({', '.join(declared.aliases)})" if declared.aliases else ""
         needs = _DEVICES[declared.needs].copy() if isinstance(declared, ModelType) else []
-        needs += [f"{wanted} {version}".strip() for wanted, version in declared.packages.items()]
+        needs += [f"{wanted} {version}".strip() for wanted, version in getattr(declared, "packages", {}).items()]
         facts = [declared.meaning.rstrip(".")]
         facts += [f"needs {', '.join(needs)}"] if needs else []
         facts += [f"from the package {package}"] if package else []

@@ -24,7 +24,7 @@ COMMANDS = {
     "report": "write a run's reports again, from its directory alone",
     "compare": "compare runs pair by pair",
     "workers": "start, show or stop a pool, without a run",
-    "list": "show the formats, editors and rewards that can be used, plug-ins included",
+    "list": "show the formats, layouts, editors and rewards that can be used, plug-ins included",
 }
 """Each is a module of this package with ``add_arguments(parser)`` and ``execute(options) -> exit code``."""
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STAGES",
         help="the stages to do: edit, score, or edit,score (the default); score alone needs --resume",
     )
-    parser.set_defaults(images=None)
+    parser.set_defaults(images=None, layout=None)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from scheduler.commands.arguments import path
+from scheduler.commands.arguments import given, path
 from scheduler.commands.run import add_run_arguments, execute
 
 __all__ = ["add_arguments", "execute"]
@@ -20,7 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         required=True,
         metavar="PATH",
-        help="a folder with <category>/<pair_id>.png, or a file with one JSON object per line: id, image_path",
+        help="a folder with <category>/<pair_id>.png or in the layout of a public benchmark, or a file with one JSON "
+        "object per line: id, image_path",
+    )
+    parser.add_argument(
+        "--layout",
+        type=given,
+        metavar="NAME",
+        help="the layout of the folder, one of `warmbench list layouts`; without it, one that suits the data",
     )
     add_run_arguments(parser)
     parser.set_defaults(editor_model=None, stages=("score",))

@@ -38,7 +38,12 @@ def check_and_run(options: argparse.Namespace) -> int:
     try:
         _check_stages(options)
         prepared = prepare(
-            options.config, _overrides(options), thorough=options.dry_run, stages=options.stages, images=options.images
+            options.config,
+            _overrides(options),
+            thorough=options.dry_run,
+            stages=options.stages,
+            images=options.images,
+            images_layout=options.layout,
         )
         pool = prepared.config.pool_name
         card = card_of(pool)
@@ -125,7 +130,7 @@ def _log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) ->
         log.info("  %s: %s", name, counted(count, "pair"))
     log.info("Stages: %s", ", ".join(prepared.stages))
     if edits is not None:
-        log.info("Edits made elsewhere: %s of %s", counted(len(edits.images), "image"), edits.place)
+        log.info("Edits made elsewhere: %s of %s", counted(len(edits.images), "image"), edits.title)
     if "score" not in prepared.stages and not config.evaluation.save_generated_images:
         log.info("evaluation.save_generated_images is off, but this run makes nothing but edits: they are kept")
     for line in (*config.notices, *prepared.warnings, *benchmark.warnings, *(edits.warnings if edits else ())):

@@ -12,8 +12,8 @@ from protocol.sockets import ipc_endpoint
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
-from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
+from scheduler.benchmark.edits_elsewhere import EditsElsewhere, ImagesError
+from scheduler.benchmark.edits_elsewhere_files import find_edits
 from scheduler.benchmark.formats import FORMATS
 from scheduler.benchmark.load import format_named
 from scheduler.benchmark.pairs import UnknownPartError
@@ -55,10 +55,12 @@ def prepare(
     thorough: bool,
     stages: tuple[Stage, ...] = BOTH_STAGES,
     images: Path | None = None,
+    images_layout: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """Load and check all that the stages need; ``thorough`` decodes every source image, and is content with unknown
-    devices where there is no NVML. ``images`` is where the edits are, if they were made elsewhere.
+    devices where there is no NVML. ``images`` is where the edits are, if they were made elsewhere; ``images_layout`` is
+    the name of that folder's layout, if it was given.
 
     Raises:
         ConfigError: with every problem of the config, the data as a whole, the models and the devices.
@@ -102,7 +104,7 @@ def prepare(
         if images is None or not loaded:
             return
         try:
-            edits.append(find_edits(images, loaded[0], config.evaluation.samples_per_pair))
+            edits.append(find_edits(images, loaded[0], config.evaluation.samples_per_pair, images_layout))
         except ImagesError as error:
             yield from (Problem("--images", problem, option="--images") for problem in error.problems)
 

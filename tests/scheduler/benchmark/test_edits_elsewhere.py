@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.benchmark import Benchmark, Pair
-from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, match
-from scheduler.benchmark.edits_elsewhere_files import ImagesError, find_edits
+from scheduler.benchmark.edits_elsewhere import EditsElsewhere, FoundImage, ImagesError, Places, match
+from scheduler.benchmark.edits_elsewhere_files import find_edits
+from scheduler.benchmark.layouts import LAYOUTS
 from scheduler.benchmark.pairs import BadPair
 from scheduler.benchmark.units import EditUnit
 from scheduler.store.run_directory import RunDirectory
@@ -228,8 +229,11 @@ def test_a_place_without_any_image_for_the_benchmark_is_a_mistake_and_says_what_
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("12x"), st.integers(0, 2)), max_size=12))
 def test_every_image_is_used_or_told_and_none_is_used_for_another_edit(found: list[tuple[str, str, int]]) -> None:
-    images = [FoundImage(*name, path=f"{number}", where=f"#{number}") for number, name in enumerate(found)]
-    edits = match("here", images, benchmark("a/1", "a/2", "b/1"), 2)
+    images = [
+        FoundImage((category, pair_id), sample, path=f"{number}", where=f"#{number}")
+        for number, (category, pair_id, sample) in enumerate(found)
+    ]
+    edits = match("here", images, Places(benchmark("a/1", "a/2", "b/1"), LAYOUTS.get("plain").names), 2)
     used = {int(path) for path in edits.images.values()}
     for unit, path in edits.images.items():
         assert found[int(path)] == unit
