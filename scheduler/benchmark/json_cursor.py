@@ -146,14 +146,19 @@ class Cursor:
             if not closers:
                 return Piece(_kind(first), start, self._window_start + self._at)
 
-    def finish(self) -> None:
-        """Check that only whitespace follows."""
+    def at_end(self) -> bool:
+        """Whether only whitespace follows."""
         while (match := _NOT_SPACE.search(self._window, self._at)) is None:
             self._at = len(self._window)
             if not self._more():
-                return
+                return True
         self._at = match.start()
-        self._fail("more text follows behind the end (JSON Lines is not read: make it one list)")
+        return False
+
+    def finish(self) -> None:
+        """Check that only whitespace follows."""
+        if not self.at_end():
+            self._fail("more text follows behind the end (JSON Lines is not read: make it one list)")
 
     # -- values -------------------------------------------------------------------------------------------------------
 

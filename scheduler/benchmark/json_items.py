@@ -8,20 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from scheduler.base.text import CONVERT, counted, is_gbk
 from scheduler.benchmark.formats.declaration import Item
 from scheduler.benchmark.json_cursor import Cursor, JsonError, Piece
 from scheduler.benchmark.names import MAX_NAME, MAX_TEXT, checked_name, checked_text
 from scheduler.benchmark.pairs import DataError, PairError, SourceImage
+from scheduler.benchmark.records.record import value_of
 
 _BYTES_PER_CHARACTER = 12  # an astral character written as two escapes
 _PIECE = 1 << 20
 _INTEGER = re.compile(rb"-?[0-9]+")
-
-T = TypeVar("T")
-Reads = ParamSpec("Reads")
 
 
 @dataclass(frozen=True)
@@ -127,14 +124,6 @@ def _problem(fields: Fields) -> PairError | None:
     if fields.twice:
         return PairError("bad_field", f"{min(fields.twice)} is there more than once")
     return None
-
-
-def value_of(read: Callable[Reads, T], *args: Reads.args, **kwargs: Reads.kwargs) -> T | PairError:
-    """Return what ``read`` returns, or the ``PairError`` that it raises."""
-    try:
-        return read(*args, **kwargs)
-    except PairError as error:
-        return error
 
 
 def read_fields(cursor: Cursor, names: FieldNames) -> Fields:

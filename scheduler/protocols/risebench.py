@@ -214,8 +214,8 @@ def _mismatch(texts: OfficialTexts, *, is_first: bool) -> str:
 PROTOCOL = ProtocolType(
     name="risebench",
     meaning="RISEBench: consistency, reasoning and plausibility from 1 to 5; items with all of them 5 are complete.",
-    formats=("risebench",),
-    items={"risebench": 360},
+    formats=("risebench", "risebench_v2"),
+    items={"risebench": 64, "risebench_v2": 360},
     dimensions=tuple(Dimension(name, 1, 5) for name in (CONSISTENCY, REASONING, PLAUSIBILITY)),
     scale=(1, 5),
     judge=Judge(("gpt-4.1-2025-04-14",), {"temperature": 0, "max_new_tokens": 4096}),

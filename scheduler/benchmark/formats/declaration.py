@@ -71,6 +71,9 @@ FORMATS = Registry(
     Format,
     {
         "json": "scheduler.benchmark.formats.json_pairs:FORMAT",
-        "risebench": "scheduler.benchmark.formats.risebench:FORMAT",
+        **{
+            name: f"scheduler.benchmark.formats.{name}:FORMAT"
+            for name in ("risebench", "risebench_v2", "imgedit", "imgedit_uge", "kris", "unicbench")
+        },
     },
 )

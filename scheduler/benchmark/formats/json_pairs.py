@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scheduler.benchmark.formats.declaration import Category, Format, Item
-from scheduler.benchmark.json_items import FieldNames, Fields, ItemReader, image_piece, name_of, reading_json, value_of
+from scheduler.benchmark.json_items import FieldNames, Fields, ItemReader, image_piece, name_of, reading_json
 from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import DataError, PairError, SourceImage
+from scheduler.benchmark.records.record import value_of
 from scheduler.benchmark.sources import EmbeddedSource
 
 FIELDS = FieldNames(

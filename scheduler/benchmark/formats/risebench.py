@@ -1,45 +1,53 @@
-"""RISEBench: a folder with ``data_total.json``, a list of items, and the image files that it names."""
+"""RISEBench, version 1 of its file: a folder with ``data_total.json``, a list of items, and the image files that it
+names. (Version 2: ``risebench_v2.py``.)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from scheduler.benchmark.formats.declaration import Category, Format, Item
-from scheduler.benchmark.json_items import FieldNames, Fields, ItemReader, image_piece, read_text, reading_json
-from scheduler.benchmark.pairs import DataError, SourceImage
-from scheduler.benchmark.sources import image_file
+from scheduler.benchmark.formats.declaration import Format, Item
+from scheduler.benchmark.formats.official import data_file, has_file
+from scheduler.benchmark.records.json_records import JsonRecord, read_list
+from scheduler.benchmark.records.record import value_of
 
 LIST = "data_total.json"
-FIELDS = FieldNames(
-    pair_id=("index",), instruction="instruction", image="image", reference=("reference", "reference_txt")
-)
+
+FACTS = (
+    "reference", "reference_txt", "reference_img", "reasoning_img", "reasoning_wo_ins", "consistency_free", "subtask",
+)  # fmt: skip
+"""The fields that the authors' scripts look at."""
 
 
 def detect(path: Path) -> bool:
-    return path.name == LIST or (path / LIST).exists()
+    return has_file(path, LIST)
 
 
-def read(path: Path) -> Iterator[Category | Item]:
-    try:
-        file = (path / LIST if path.is_dir() else path).resolve(strict=True)
-    except FileNotFoundError as error:
-        raise DataError(f"there is no {LIST} in this folder") from error
-    if not file.is_file():
-        raise DataError("this is neither a file nor a folder")
-    with reading_json(file) as cursor:
+def read(path: Path) -> Iterator[Item]:
+    return read_items(path, LIST)
 
-        def open_image(fields: Fields, *, thorough: bool) -> SourceImage:
-            image_piece(fields, FIELDS)
-            name = read_text(cursor, fields, FIELDS.image) or ""
-            return image_file(file.parent, name)(thorough=thorough)
 
-        reader = ItemReader(cursor, FIELDS, open_image)
-        kind = cursor.next_kind()
-        if kind != "list":
-            raise DataError(f"it holds a JSON {kind}; expected a list of pairs")
-        yield from reader.items()
-        reader.finish()
+def read_items(path: Path, file_name: str) -> Iterator[Item]:
+    """Read the items of a list that both versions have, with the fields of each."""
+    file, folder = data_file(path, file_name)
+    for record in read_list(file):
+        yield _item(record, folder)
+
+
+def _item(record: JsonRecord, folder: Path) -> Item:
+    has_reference = not record.is_null("reference_img")
+    return Item(
+        pair_id=value_of(record.name, "index"),
+        category=value_of(record.name, "category"),
+        instruction=value_of(record.instruction, "instruction"),
+        image=record.image((folder,), "image"),
+        reference=value_of(record.text, "reference", "reference_txt"),
+        problem=record.problem,
+        images={"reference": record.image((folder,), "reference_img")} if has_reference else {},
+        task=value_of(record.text, "subtask"),
+        facts=record.facts(FACTS, besides=("index", "category", "instruction", "image")),
+    )
 
 
 FORMAT = Format("risebench", "A RISEBench folder, or its data_total.json: a list, and image files.", read, detect)

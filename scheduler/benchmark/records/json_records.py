@@ -1,0 +1,123 @@
+"""Records of a JSON file: of a list, of an object ``{id: record}``, or of JSON Lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from scheduler.benchmark.json_cursor import Cursor, Piece
+from scheduler.benchmark.json_items import reading_json
+from scheduler.benchmark.names import MAX_NAME, MAX_TEXT
+from scheduler.benchmark.pairs import DataError, ImageOpener, PairError
+from scheduler.benchmark.records.record import Record
+from scheduler.benchmark.sources import embedded_text
+
+_BYTES_PER_CHARACTER = 12  # an astral character written as two escapes
+_MAX_VALUE = MAX_TEXT * _BYTES_PER_CHARACTER
+_MAX_FIELDS = 10_000
+
+
+class JsonRecord(Record):
+    """One object of the file. ``key`` is its own name where it is a member of an object."""
+
+    def __init__(self, file: Path, cursor: Cursor, key: Piece | None = None) -> None:
+        """Read the value that comes next."""
+        self._file = file
+        self._cursor = cursor
+        self._key = key
+        self._values: dict[str, Piece] = {}
+        kind = cursor.next_kind()
+        if kind != "object":
+            cursor.skip()
+            self.problem = PairError("bad_field", f"the item is a JSON {kind}; expected an object")
+            return
+        for member in cursor.members():
+            name = _key_text(cursor, member)
+            value = cursor.skip()
+            if name in self._values:
+                self.problem = PairError("bad_field", f"{name} is there more than once")
+            elif len(self._values) == _MAX_FIELDS:
+                self.problem = PairError("bad_field", f"the item has more than {_MAX_FIELDS} fields")
+            elif name is not None:
+                self._values[name] = value
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._values.keys()
+
+    def key(self) -> str:
+        """Return the record's key; raises ``PairError`` (``bad_id``)."""
+        text = None if self._key is None else _key_text(self._cursor, self._key)
+        if text is None:
+            raise PairError("bad_id", "the key of the item has a wrong escape, or is too long")
+        return text
+
+    def is_null(self, name: str) -> bool:
+        return name not in self._values or self._values[name].kind == "null"
+
+    def value(self, name: str) -> Any:
+        if self.is_null(name):
+            return None
+        piece = self._values[name]
+        if piece.length > _MAX_VALUE:
+            limit = f"at most {MAX_TEXT} characters are accepted"
+            raise PairError("bad_field", f"{name} has {piece.length} bytes; {limit}")
+        try:
+            if piece.kind == "text":
+                return self._cursor.text(piece)
+            return json.loads(self._cursor.raw(piece), strict=False)
+        except ValueError as error:
+            raise PairError("bad_field", f"{name} has a wrong escape: {error}") from error
+
+    def base64_image(self, name: str) -> ImageOpener:
+        """Return the opener of an image that the field holds in base64."""
+        piece = self._values[name]
+        return embedded_text(self._file, piece.start, piece.length)
+
+    def length(self, name: str) -> int:
+        """The bytes that the field takes in the file."""
+        return self._values[name].length if name in self._values else 0
+
+
+def read_list(file: Path) -> Iterator[JsonRecord]:
+    """Read the records of a list; raises ``DataError`` if the file holds none."""
+    with reading_json(file) as cursor:
+        kind = cursor.next_kind()
+        if kind != "list":
+            raise DataError(f"it holds a JSON {kind}; expected a list of pairs")
+        yield from (JsonRecord(file, cursor) for _ in cursor.items())
+        _finish(cursor)
+
+
+def read_members(file: Path) -> Iterator[JsonRecord]:
+    """Read the records of an object; each has its own key."""
+    with reading_json(file) as cursor:
+        kind = cursor.next_kind()
+        if kind != "object":
+            raise DataError(f"it holds a JSON {kind}; expected an object {{id: item}}")
+        yield from (JsonRecord(file, cursor, key) for key in cursor.members())
+        _finish(cursor)
+
+
+def read_lines(file: Path) -> Iterator[JsonRecord]:
+    """Read the records of JSON Lines."""
+    with reading_json(file) as cursor:
+        while not cursor.at_end():
+            yield JsonRecord(file, cursor)
+        cursor.check_encoding()
+
+
+def _finish(cursor: Cursor) -> None:
+    cursor.finish()
+    cursor.check_encoding()
+
+
+def _key_text(cursor: Cursor, key: Piece) -> str | None:
+    if key.length > MAX_NAME * _BYTES_PER_CHARACTER:
+        return None
+    try:
+        return cursor.text(key)
+    except ValueError:
+        return None
