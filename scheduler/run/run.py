@@ -170,9 +170,10 @@ class Run:
         with StageBars(self._console) as bars:
             trace = self._trace()
             loop = Loop(context, pool, self._directory, self._loop_settings(), self._course, interrupts, trace)
-            reward, limits = self._config.reward_model.params, self._config.scheduler
+            reward, limits = self._config.reward_model, self._config.scheduler
             batches = Batches(
-                batch_size=reward.effective_batch_size,
+                batch_size=reward.batch_size,
+                slots=reward.slots,
                 max_attempts=limits.max_attempts,
                 max_undelivered=MAX_UNDELIVERED_SCORES,
             )
