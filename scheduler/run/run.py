@@ -78,7 +78,7 @@ class Run:
         self._expected = Expected(
             samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=self._stages
         )
-        self._task = build_task(config, prepared.benchmark)
+        self._task = build_task(config, prepared.benchmark, prepared.protocol)
         self._course = Course(self._stages, resumed=options.resume)
         self._agenda = Agenda(prepared, self._task, directory, self._record, self._expected, resumed=options.resume)
         # Unique also among the runs of other output folders.

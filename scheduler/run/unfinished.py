@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from scheduler.base.stages import Stage
 from scheduler.stages.clock import StageClock
-from scheduler.store.rows import EditedRow, Row, ScoredRow, StageRow
+from scheduler.store.rows import AnsweredRow, EditedRow, Row, ScoredRow, StageRow
 
 
 class UnfinishedStages:
@@ -31,7 +31,9 @@ class UnfinishedStages:
                     if row.round is not None:
                         self._rounds.add(row.round)
                     self._worked("edit", row.worker, row.started, row.finished)
-                case ScoredRow() if row.started is not None and (row.worker, row.started) not in self._batches:
+                case ScoredRow() | AnsweredRow() if (
+                    row.started is not None and (row.worker, row.started) not in self._batches
+                ):
                     self._batches.add((row.worker, row.started))
                     self._worked("score", row.worker, row.started, row.finished)
                 case _:
