@@ -93,4 +93,6 @@ def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtoco
 
 def _digest(hashes: Mapping[str, str]) -> str:
     """A name for files of no known commit."""
-    return hashlib.sha256("".join(f"{path}\0{sha256}\n" for path, sha256 in sorted(hashes.items())).encode()).hexdigest()
+    return hashlib.sha256(
+        "".join(f"{path}\0{sha256}\n" for path, sha256 in sorted(hashes.items())).encode()
+    ).hexdigest()
