@@ -166,6 +166,7 @@ PROTOCOLS = Registry(
     "warmbench.protocols",
     ProtocolType,
     {
+        "kris": "scheduler.protocols.kris:PROTOCOL",
         "risebench": "scheduler.protocols.risebench:PROTOCOL",
     },
 )
