@@ -260,6 +260,7 @@ def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
         source_sha256=item.sha256 if isinstance(item, Pair) else None,
         instruction=item.instruction,
         description=item.description,
+        reference=item.reference if isinstance(item, Pair) else None,
         **_details(item.details if isinstance(item, Pair) else NO_DETAILS),
     )
     if isinstance(item, BadPair):

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass, field
 
 from scheduler.statistics.describe import mean
-from scheduler.store.results import Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
+from scheduler.store.results import AnswerResult, Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
 from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, ScoredRow
 
 OUTDATED = "outdated"
@@ -242,7 +242,21 @@ def _sample_result(number: int, sample: SampleTally, expected: Expected) -> Samp
         edit_device_seconds=_device_seconds(edit) if edit else None,
         score=mean([score.score for score in scores]) if sample.is_scored(expected) else None,
         scores=scores,
-        answers=(),
+        answers=tuple(_answer_result(row) for _, row in sorted(sample.answers.items())),
+    )
+
+
+def _answer_result(row: AnsweredRow) -> AnswerResult:
+    return AnswerResult(
+        pass_=row.pass_,
+        question=sys.intern(row.question),
+        response=row.response,
+        dimensions=row.dimensions,
+        worker=_shared(row.worker),
+        device=_shared(row.device),
+        batch=row.batch,
+        batch_device_seconds=_device_seconds(row),
+        usage=row.usage,
     )
 
 
@@ -262,7 +276,7 @@ def _score_result(row: ScoredRow) -> ScoreResult:
     )
 
 
-def _device_seconds(row: EditedRow | ScoredRow) -> float | None:
+def _device_seconds(row: EditedRow | AnsweredRow | ScoredRow) -> float | None:
     if row.started is None or row.finished is None or not math.isfinite(row.finished - row.started):
         return None
     return row.finished - row.started
