@@ -30,6 +30,18 @@ class PreparedProtocol:
         """The protocol's name."""
         return self.type.name
 
+    @property
+    def version(self) -> str:
+        """The official files in words, for people."""
+        if self.texts.commit is not None:
+            return f"official files of commit {self.texts.commit[:7]} in {self.texts.folder}"
+        return f"official files in {self.texts.folder}"
+
+    def warnings(self) -> list[str]:
+        """Return what speaks against comparing the numbers with published ones, as far as files show it."""
+        deviation = self.type.official.deviation(self.texts.hashes)
+        return [] if deviation is None else [deviation]
+
 
 def table_of(benchmark: Benchmark) -> Table:
     """Return what a protocol knows of the data as a whole."""

@@ -32,7 +32,8 @@ from scheduler.run.options import keeps_images
 class Prepared:
     """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage.
 
-    ``unchecked`` says why the devices were not checked; the layout is then presumed. ``warnings`` are about the GPUs.
+    ``unchecked`` says why the devices were not checked; the layout is then presumed. ``warnings`` are about the GPUs
+    and the official files.
     """
 
     config: Config
@@ -128,7 +129,8 @@ def prepare(
         config = with_prescribed(config, protocol.type)
     layout = presumed_layout(config, stages=stages) if gpus is None else resolve_layout(config, gpus, stages=stages)
     made_elsewhere = edits[0] if edits else None
-    return Prepared(config, loaded[0], layout, stages, made_elsewhere, unchecked, room.warnings, protocol)
+    warnings = (*room.warnings, *(protocol.warnings() if protocol else ()))
+    return Prepared(config, loaded[0], layout, stages, made_elsewhere, unchecked, warnings, protocol)
 
 
 def _all_bad(benchmark: Benchmark) -> Problem:
