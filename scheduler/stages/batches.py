@@ -58,7 +58,7 @@ class Batches:
         None is no limit.
         """
         self._batch_size = batch_size
-        self._slots = slots
+        self.slots = slots
         self._most = slots + max(1, slots // _AHEAD_SHARE)
         self._max_attempts = max_attempts
         self._max_undelivered = max_undelivered
@@ -119,7 +119,7 @@ class Batches:
         again = [unit for units in reward.batches.values() for unit in units]
         poisoned: list[ScoreUnit] = []
         if died:
-            at_work = reward.unfinished[: self._slots]
+            at_work = reward.unfinished[: self.slots]
             at = {unit for number in at_work for unit in reward.batches[number]}
             aftermath = self._suspects.died(name, again, at, reason, company=len(at_work) // _COMPANY_SHARE)
             again, poisoned = aftermath.others, aftermath.poisoned
@@ -179,7 +179,7 @@ class Batches:
         self._suspects.clear()
         actions: list[BatchAction] = []
         for name, reward in self._rewards.items():
-            for batch in reward.unfinished[self._slots :]:
+            for batch in reward.unfinished[self.slots :]:
                 del reward.batches[batch]
                 actions.append(WithdrawBatch(name, batch))
         return actions
@@ -263,7 +263,7 @@ class Batches:
                 return (suspect,)
         if held > level or name in self._kept_free():
             return ()
-        return self._next_units(name, ahead=level >= self._slots)
+        return self._next_units(name, ahead=level >= self.slots)
 
     def _room(self, reward: _Reward) -> int:
         """How many batches it may have."""

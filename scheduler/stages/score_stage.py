@@ -17,6 +17,7 @@ from scheduler.stages import actions as a
 from scheduler.stages.batches import Batches
 from scheduler.stages.clock import StageClock
 from scheduler.stages.open_judgements import OpenJudgements
+from scheduler.stages.score_log import ScoreLog, log_lost
 from scheduler.stages.score_rows import ScoreJob, failed_score, job_name
 from scheduler.stages.services import Services
 from scheduler.stages.suspects import poison_message
@@ -59,6 +60,7 @@ class ScoreStage:
         self._spent: dict[ScoreUnit, m.Usage] = {}
         self._unscored: set[EditUnit] = set()
         self._jobs: dict[str, ScoreJob] = {}
+        self._log = ScoreLog(streams=batches.slots > 1)
         self.clock = StageClock()
         self.done = 0
         self.failed = 0
@@ -113,11 +115,13 @@ class ScoreStage:
             self._record_poison(actions, {})
             self._act(actions)
 
-    def at_work(self) -> dict[str, ScoreJob]:
-        """Return the batch that each reward's device may be working on."""
-        first: dict[str, ScoreJob] = {}
+    def at_work(self) -> dict[str, list[ScoreJob]]:
+        """Return the batches that each reward's device may be working on."""
+        first: dict[str, list[ScoreJob]] = {}
         for job in self._jobs.values():
-            first.setdefault(job.worker, job)
+            of_worker = first.setdefault(job.worker, [])
+            if len(of_worker) < self._batches.slots:
+                of_worker.append(job)
         return first
 
     def close(self) -> None:
@@ -133,8 +137,7 @@ class ScoreStage:
         lost = [job for job in self._jobs.values() if job.worker == worker]
         for job in lost:
             del self._jobs[job.name]
-            what = "died" if died else "is silent"
-            log.warning("%s %s; unfinished: batch %d of %d", worker, what, job.batch + 1, len(job.units))
+        log_lost(worker, lost, died=died)
         assigned = {unit: job for job in lost for unit in job.units}
         actions = self._batches.lose(worker, died=died, reason=reason)
         self._record_poison(actions, assigned)
@@ -182,12 +185,7 @@ class ScoreStage:
             rows = self._result_rows(unit, row)
             scores += [result.score for result in rows if isinstance(result, ScoredRow)]
             self._services.deliver(LedgerEntry(rows, done=partial(self._durable, unit), remove=self._settle(unit)))
-        if scores:
-            mean = sum(scores) / len(scores)
-            log.info("Batch %d on %s: %d scored, avg_score=%.3f", job.batch + 1, worker, len(scores), mean)
-        sizes = message.batch_sizes
-        if len(sizes) > 1 and self._task.score_parameters.get("use_batch_inference", True) and len(job.units) > 1:
-            log.debug("Batch %d was split into parts of %s", job.batch + 1, sizes)
+        self._log.judged(job, message, scores)
         # Entries are made durable in order: once this empty one is, the rows before it are.
         self._services.deliver(LedgerEntry([], done=lambda: self._acknowledge(worker, message.job)))
         self._act(actions)
@@ -265,6 +263,8 @@ class ScoreStage:
     def _durable(self, unit: ScoreUnit) -> None:
         self.done += 1
         self._act(self._batches.delivered(unit))
+        if self._batches.idle:
+            self._log.flush()
 
     def _acknowledge(self, worker: str, name: str) -> None:
         client = self._services.worker(worker)
