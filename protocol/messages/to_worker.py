@@ -116,11 +116,10 @@ class ScoreItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     question: Question | None = None
 
     @property
-    def images(self) -> tuple[str, ...]:
-        """The names of the images that follow, in order."""
+    def image_frames(self) -> int:
         if self.question is not None:
-            return self.question.images
-        return ("edit", "source") if self.with_source else ("edit",)
+            return len(self.question.images)
+        return 2 if self.with_source else 1
 
 
 class Score(RunMessage, frozen=True, kw_only=True):
@@ -133,7 +132,7 @@ class Score(RunMessage, frozen=True, kw_only=True):
 
     @property
     def image_frames(self) -> int:
-        return sum(len(item.images) for item in self.items)
+        return sum(item.image_frames for item in self.items)
 
 
 class Ack(RunMessage, frozen=True, kw_only=True):

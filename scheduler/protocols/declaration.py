@@ -53,7 +53,7 @@ class ItemFacts:
     """What a protocol knows of an item: nothing that is not in the ledger too.
 
     ``images`` are the names of all its images: ``source``, ``source_2``, ..., ``reference``, ``ground_truth``,
-    ``mask``.
+    ``mask``. Of an item that is not ``loaded``, only its names are known for certain, and it may belong to any subset.
     """
 
     category: str
@@ -65,6 +65,7 @@ class ItemFacts:
     subsets: tuple[str, ...] = ()
     images: tuple[str, ...] = ("source",)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +167,11 @@ PROTOCOLS = Registry(
     "warmbench.protocols",
     ProtocolType,
     {
-        "kris": "scheduler.protocols.kris:PROTOCOL",
+        "gedit": "scheduler.protocols.gedit:PROTOCOL",
+        "imgedit": "scheduler.protocols.imgedit:PROTOCOL",
+        "imgedit_uge": "scheduler.protocols.imgedit_uge:PROTOCOL",
         "risebench": "scheduler.protocols.risebench:PROTOCOL",
+        "unicbench": "scheduler.protocols.unicbench:PROTOCOL",
     },
 )
 """Every protocol by its name."""

@@ -122,9 +122,7 @@ class OfficialTexts:
 
     def _module(self, path: str) -> ast.Module:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about the official source, such as an unknown escape
-                return _parsed(self.contents[path])
+            return _parsed(self.contents[path])
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self._error(path, f"is no Python: {one_line(error, 200)}") from error
 
@@ -132,10 +130,12 @@ class OfficialTexts:
         return OfficialError(f"{self.folder / path} {found}; is it the file of another version?")
 
 
-@lru_cache(maxsize=16)
-def _parsed(module: str) -> ast.Module:
+@lru_cache(16)
+def _parsed(source: str) -> ast.Module:
     """Parse it once: every item of a benchmark asks for its prompts."""
-    return ast.parse(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the official source, such as an unknown escape
+        return ast.parse(source)
 
 
 def _assigned(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> set[str]:

@@ -57,6 +57,7 @@ class OfficialRules:
             subsets=pair.subsets or (),
             images=("source", *(pair.images or ())),
             facts=pair.facts or {},
+            loaded=pair.source_sha256 is not None,
         )
 
     def judgements(self, pair: PairResult, expected: Expected) -> Judgements:
@@ -118,7 +119,7 @@ def official(
         without_score=without_score,
         models=[each.model for each in answered if each.model is not None],
     )
-    differences = [problem, *found] if problem else found
+    sentences = (*([problem] if problem else ()), *found, *numbers.deviations)
     return Official(
         protocol=facts.protocol,
         version=facts.version,
@@ -139,8 +140,8 @@ def official(
         num_full=facts.full_items,
         without_score=without_score,
         complete=bool(pairs) and not without_score,
-        comparable=bool(pairs) and not differences,
-        deviations=(*differences, *numbers.deviations),
+        comparable=bool(pairs) and not sentences,
+        deviations=sentences,
         scale=rules.type.scale if rules.type else None,
         dimensions={
             dimension.name: Scale(low=dimension.low, high=dimension.high, better=dimension.better)

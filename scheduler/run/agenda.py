@@ -135,23 +135,22 @@ class Agenda:
             max_undelivered=MAX_UNDELIVERED_EDITS,
         )
         edit.begin(rounds, reused=remaining.reused_edits)
-        score.begin(remaining.scores, remaining.answers, reused=remaining.reused_scores)
+        score.begin(remaining.scores, reused=remaining.reused_scores)
+        edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
         if "edit" in self._stages:
-            edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
             progress.start("edit", edits, done=remaining.reused_edits)
+        else:
+            edits = remaining.reused_edits
         if "score" in self._stages:
-            units = remaining.units_of_reused_edits + self._task.judging.count(remaining.edits)
-            progress.start("score", units, done=remaining.reused_scores)
+            progress.start("score", edits * self._expected.reward_passes, done=remaining.reused_scores)
             for unit, sha256 in remaining.delivered:
                 score.available(unit, sha256)
 
     def _log_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:
-        units = 0
-        if "score" in self._stages:
-            units = sum(remaining.score_reasons.values()) or self._task.judging.count(edits)
+        passes = self._expected.reward_passes if "score" in self._stages else 0
         estimate = self._forecast.estimate(
             [self._pixels(unit) / 1e6 for unit in edits],
-            units,
+            sum(remaining.score_reasons.values()) if passes and remaining.score_reasons else len(edits) * passes,
             {role: len(devices) for role, devices in tenancy.devices.items()},
             one_after_the_other=tenancy.swap,
             loaded=self._launched is None,

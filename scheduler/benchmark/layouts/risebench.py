@@ -11,6 +11,6 @@ LAYOUT = FolderLayout(
     "risebench",
     "RISEBench: images/<category>/<index>.png, or .jpg, .jpeg.",
     place,
-    formats=("risebench", "risebench_v2"),
+    formats=("risebench",),
     extensions=(".png", ".jpg", ".jpeg"),
 )

@@ -1,0 +1,33 @@
+"""What the protocols share: which values count as scores, and means that are only had whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from scheduler.protocols.declaration import UnreadableReply
+
+_LARGEST = 1e6
+
+
+def score_value(value: Any) -> float:
+    """Return a number that a reply gives as a score. One outside of the scale counts, as in the authors' scripts.
+
+    Raises:
+        UnreadableReply: it is no number, or one that has no geometric mean (negative, infinite, not a number).
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnreadableReply(f"the score is no number but {type(value).__name__}")
+    if not 0 <= value <= _LARGEST:  # false for NaN
+        raise UnreadableReply(f"the score {value!r:.40} is not usable")
+    return float(value)
+
+
+def whole_mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean, exactly rounded, in any order; None if there is no value or one is missing."""
+    numbers = list(values)
+    present = [number for number in numbers if number is not None]
+    if not present or len(present) < len(numbers):
+        return None
+    return math.fsum(present) / len(present)
