@@ -21,6 +21,7 @@ from protocol import messages as m
 from protocol.codec import Buffer, encode
 from workers.codecs import decode_image
 from workers.device import Outcome
+from workers.interface import Scores
 from workers.payloads import JobResult, PreparedBatch, decode_batch, encode_edit, encode_scores, warm_up
 from workers.thumbnail_maker import make_thumbnail
 
@@ -44,6 +45,7 @@ class Payload:
     source_thumbnail: Future[bytes | None] | None = None
     waiting: bool = False
     prepared: Future[PreparedBatch | None] | None = None
+    stream: Future[Scores] | None = None
     outcome: Outcome | None = None
     reply: JobResult | None = None
     codecs: list[m.CodecSpan] = field(default_factory=list)

@@ -68,6 +68,8 @@ class Watchdog:
     def __init__(self) -> None:
         self._timeout = 0.0
         self._armed_at = 0.0
+        self._in_call = False
+        self._between_calls = 0.0
 
     def arm(self, timeout: float) -> None:
         """Start or restart the clock."""
@@ -77,6 +79,7 @@ class Watchdog:
 
     def begin(self, timeout: float) -> None:
         """Like ``arm``, but a clock with the same timeout that was just started keeps running."""
+        self._in_call = True
         if timeout == self._timeout:
             self.progressed()
         else:
@@ -91,6 +94,7 @@ class Watchdog:
         """The call has ended. Return for how many seconds the clock may keep running for the next call, after which it
         has to be disarmed; None if it was disarmed now.
         """
+        self._in_call = False
         left = self._timeout - (time.monotonic() - self._armed_at)
         if left - self._moment > max(self._SLACK_SECONDS, self._timeout / 4):
             return self._moment
@@ -98,9 +102,18 @@ class Watchdog:
         return None
 
     def disarm(self) -> None:
-        """Stop the clock."""
-        self._timeout = 0.0
-        faulthandler.cancel_dump_traceback_later()
+        """Stop the clock, unless there is work beside the device's calls."""
+        if self._between_calls:
+            self.arm(self._between_calls)
+        else:
+            self._timeout = 0.0
+            faulthandler.cancel_dump_traceback_later()
+
+    def watch_between_calls(self, timeout: float) -> None:
+        """Work begins that is no call of the device; with 0, it has ended. Call this in one thread only."""
+        self._between_calls = timeout
+        if not self._in_call:
+            self.disarm()
 
     @property
     def _moment(self) -> float:
@@ -203,17 +216,16 @@ def _attempt(call: Call, started: float) -> Outcome:
         reason = broken_device(error)
         if reason is not None:
             raise _DeviceBrokenError(reason) from error
-        kind, text = _failure(error)
-        line = " ".join(text.split())  # for logs and tables
-        return Outcome(call.tag, started, time.time(), error_kind=kind, error=line)
+        kind, text = failure_of(error)
+        return Outcome(call.tag, started, time.time(), error_kind=kind, error=text)
     return Outcome(call.tag, started, time.time(), value=value)
 
 
-def _failure(error: BaseException) -> tuple[str, str]:
-    """The kind of the failure, and its message."""
+def failure_of(error: BaseException) -> tuple[str, str]:
+    """The kind of the failure, and its message in one line, for logs and tables."""
     if isinstance(error, ModelError):
-        return error.kind, str(error)
+        return error.kind, " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return "error", f"SystemExit: the model called sys.exit({error.code!r:.100})"
     kind = "oom" if is_out_of_memory(error) else "error"
-    return kind, ": ".join(filter(None, (type(error).__name__, str(error))))[:4000]
+    return kind, " ".join(": ".join(filter(None, (type(error).__name__, str(error)))).split())[:4000]

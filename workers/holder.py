@@ -1,7 +1,8 @@
 """The model that a worker holds: load it, move it, drop it, use it.
 
-Only the device thread uses it, with two exceptions: another thread prepares batches ahead (meanwhile the model is
-neither moved nor dropped), and any thread may ask whether the model is stale.
+Only the device thread uses it, with three exceptions: another thread prepares batches ahead (meanwhile the model is
+neither moved nor dropped), the worker's loop has a streaming reward begin to judge, and any thread may ask whether the
+model is stale.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -21,7 +23,17 @@ from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Re
 from workers.device import Watchdog
 from workers.file_hashes import file_stamps
 from workers.fingerprint import fingerprint
-from workers.interface import Editor, EditRequest, Model, ModelError, Progress, Reward, ScoreRequest
+from workers.interface import (
+    Editor,
+    EditRequest,
+    Model,
+    ModelError,
+    Progress,
+    Reward,
+    ScoreRequest,
+    Scores,
+    StreamingReward,
+)
 from workers.load_turns import load_turn
 from workers.loaded import describe, stamps_before_loading
 from workers.models.device_memory import free_memory
@@ -66,7 +78,8 @@ class ModelHolder:
             self._loads += 1  # even if the object stays: its prepared batches may not fit the new weights
         self._spec, self._serial, self._timeout, self._stamps = spec, serial, timeout, {}
         model = make_model(spec, self._device)
-        if type(kept) is not type(model) or residency == "disk":
+        if type(kept) is not type(model) or residency == "disk" or isinstance(kept, StreamingReward):
+            _close(kept)
             kept = None
         free_memory()
         enter("waiting")
@@ -81,9 +94,10 @@ class ModelHolder:
                 model = kept
                 model.place(residency)
             elif residency != "disk":
+                _close(kept)
                 kept = None
                 free_memory()
-                model.load(residency)
+                _read(model, residency)
         files = model.weight_files()
         if residency == "host":
             _read_ahead(model.mapped_files(), self._watchdog.progressed)
@@ -105,15 +119,14 @@ class ModelHolder:
         if self._spec is None:
             raise ModelError("not_ready", "no model has been loaded yet")
         if residency == "disk":
-            with self._model_lock:
-                self._model = None
+            self.close()
             free_memory()
         elif self._model is None:
             self._watchdog.arm(self._timeout)
             model = make_model(self._spec, self._device)
             with self._load_turn(model, residency):
                 self._refuse_if_stale()
-                model.load(residency)
+                _read(model, residency)
                 self._refuse_if_stale()
                 if residency == "host":
                     _read_ahead(model.mapped_files(), self._watchdog.progressed)
@@ -131,6 +144,17 @@ class ModelHolder:
         else:
             with self._model_lock:
                 self._model.place(residency)
+
+    def close(self) -> None:
+        """Drop the model."""
+        with self._model_lock:
+            dropped, self._model = self._model, None
+        _close(dropped)
+
+    @property
+    def slots(self) -> int | None:
+        """How many jobs a streaming reward takes at the same time; None: the device runs one at a time."""
+        return max(1, self._model.slots) if isinstance(self._model, StreamingReward) else None
 
     def is_stale(self) -> bool:
         """Whether the loaded files have changed since. Cheap, and safe from any thread."""
@@ -187,13 +211,23 @@ class ModelHolder:
                 prepared = PreparedBatch(self._model.prepare_batch(requests, message.parameters), self._loads)
             scores = self._model.score(prepared.requests, message.parameters, progress)
             judgements, batch_sizes = list(scores.judgements), list(scores.batch_sizes)
-        if len(judgements) != len(requests):
-            raise ModelError("error", f"judgements: the reward gave {len(judgements)}, expected {len(requests)}")
-        rest = iter(judgements)
-        items = [
-            ScoredItem(item=item.item, judgements=item.failed or [next(rest) for _ in item.requests]) for item in inputs
-        ]
-        return ScoreOutput(items, batch_sizes)
+        return output_of(layout_of(inputs), judgements, batch_sizes)
+
+    def stream(self, message: Score, inputs: list[ScoreInput], progress: Callable[[], None]) -> Future[Scores]:
+        """Have a streaming reward begin to judge a batch. What it raises is the future's exception.
+
+        ``layout_of`` and ``output_of`` make the output of what it gives.
+        """
+        requests, ended = _requests(inputs), Future[Scores]()
+        try:
+            if not isinstance(self._model, StreamingReward):
+                raise ModelError("not_ready", "no streaming reward is loaded")
+            if requests:
+                return self._model.stream(requests, message.parameters, progress)
+            ended.set_result(Scores(()))
+        except BaseException as error:  # noqa: BLE001 - a user's model may raise anything, even SystemExit
+            ended.set_exception(error)
+        return ended
 
     def _fetch(self, model: Model, enter: Callable[[Phase], None]) -> None:
         """Have the model download what is missing. Each byte that arrives gives it the whole time again."""
@@ -224,6 +258,48 @@ class ModelHolder:
 
 def _requests(inputs: list[ScoreInput]) -> list[ScoreRequest]:
     return [request for item in inputs for request in item.requests]
+
+
+Layout = Sequence[tuple[str, int, list[Judgement]]]
+"""Of each item of a batch: its name, how many requests there are, and what has failed already."""
+
+
+def layout_of(inputs: list[ScoreInput]) -> Layout:
+    """Where the judgements of a batch belong."""
+    return [(item.item, len(item.requests), item.failed) for item in inputs]
+
+
+def output_of(layout: Layout, judgements: Sequence[Judgement], batch_sizes: Sequence[int]) -> ScoreOutput:
+    """The judgements by item. Items whose image could not be decoded keep that as their judgement.
+
+    Raises:
+        ModelError: they are not as many as there were requests.
+    """
+    expected = sum(number for _, number, _ in layout)
+    if len(judgements) != expected:
+        raise ModelError("error", f"judgements: the reward gave {len(judgements)}, expected {expected}")
+    rest = iter(judgements)
+    items = [
+        ScoredItem(item=item, judgements=failed or [next(rest) for _ in range(number)])
+        for item, number, failed in layout
+    ]
+    return ScoreOutput(items, list(batch_sizes))
+
+
+def _read(model: Model, residency: Residency) -> None:
+    try:
+        model.load(residency)
+    except BaseException:
+        _close(model)
+        raise
+
+
+def _close(model: Model | None) -> None:
+    if model is not None:
+        try:
+            model.close()
+        except Exception:  # noqa: BLE001 - a user's model may raise anything, and it is dropped all the same
+            _log.exception("%s could not be closed", type(model).__name__)
 
 
 def _read_ahead(files: Sequence[str], progress: Callable[[], None]) -> None:

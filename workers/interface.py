@@ -1,14 +1,15 @@
 """The base classes of editors and rewards, also of your own (``class_path``).
 
 A worker process makes one object, calls ``load`` once and then ``edit`` or ``score`` any number of times, always on the
-same thread; only ``Reward.prepare_batch`` is called on another one. Put heavy imports inside the methods, not at the
-top of the module.
+same thread; only ``Reward.prepare_batch`` and ``StreamingReward.stream`` are called on other ones. Put heavy imports
+inside the methods, not at the top of the module.
 """
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -27,6 +28,7 @@ __all__ = [
     "Reward",
     "ScoreRequest",
     "Scores",
+    "StreamingReward",
     "flatten",
 ]
 
@@ -146,6 +148,9 @@ class Model(abc.ABC):
         """
         return False
 
+    def close(self) -> None:  # noqa: B027 - most models have started nothing
+        """The model is dropped, or the worker ends: stop what it has started."""
+
     def weight_files(self) -> Sequence[str]:
         """The files (absolute paths) whose bytes decide this model's results; they make its fingerprint.
 
@@ -215,3 +220,25 @@ class Reward(Model):
     @abc.abstractmethod
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
         """Return one judgement per request; one without a score says why in ``kind`` and ``message``."""
+
+
+class StreamingReward(Reward):
+    """Works on many requests at once without the device, such as by asking a server. Its declaration ``streams``."""
+
+    @abc.abstractmethod
+    def stream(
+        self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Callable[[], None]
+    ) -> Future[Scores]:
+        """Begin to judge, as ``score`` would, and return at once: the worker's loop calls this and must not wait.
+
+        The future may end in any thread; if it is cancelled, nobody wants the judgements any more. Call ``progress``
+        whenever something has happened, while any future is pending: a worker without progress counts as hung.
+        """
+
+    @property
+    @abc.abstractmethod
+    def slots(self) -> int:
+        """How many calls of ``stream`` it takes at the same time, at the moment; asked after the end of each."""
+
+    def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
+        return self.stream(requests, parameters, lambda: progress(0, 0)).result()

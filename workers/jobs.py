@@ -2,17 +2,21 @@
 
 Every method is an event and returns the actions that follow; the worker's loop carries them out. A job goes
 ``queued -> decoding -> ready -> running -> encoding -> undelivered`` and is forgotten when its result is acknowledged.
-The device runs one job at a time; the jobs of several runs take turns. A job of a round starts only once that round is
-released, but it is decoded before. While the device is idle, only one job is decoded at a time: the job that the device
-waits for has the processors to itself.
+The device runs one job at a time, or as many as it has slots; the jobs of several runs take turns. A job of a round
+starts only once that round is released, but it is decoded before. While the device is idle, only one job is decoded at
+a time: the job that the device waits for has the processors to itself. With slots, only those are decoded that start
+soon: their images take memory.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+_AHEAD_OF_SLOTS = 2
+"""How many jobs more than there are free slots are decoded."""
 
 
 class JobState(enum.Enum):
@@ -95,12 +99,11 @@ class _RunJobs:
     released: int = -1
     jobs: dict[str, _Job] = field(default_factory=dict)
 
-    def startable(self) -> str | None:
-        """The first job, in order of arrival, that may start now."""
+    def startable(self) -> Iterator[str]:
+        """The jobs that may start now, in order of arrival."""
         for name, job in self.jobs.items():
             if job.state is JobState.READY and (job.round is None or job.round <= self.released):
-                return name
-        return None
+                yield name
 
     def awaits_release(self) -> bool:
         """Whether a job's round is not released yet."""
@@ -117,19 +120,20 @@ class Jobs:
         self._runs: dict[str, _RunJobs] = {}
         self._turns: deque[str] = deque()
         self._queued: dict[JobKey, None] = {}
-        self._running: JobKey | None = None
-        self._abandoned = False
+        self._running: dict[JobKey, bool] = {}
+        """The jobs on the device, and whether their results are still wanted."""
+        self._slots: int | None = None
         self._usable = False
 
     @property
     def running(self) -> JobKey | None:
-        """The job on the device."""
-        return self._running
+        """The job on the device; with slots, the one that started first."""
+        return next(iter(self._running), None)
 
     @property
     def following(self) -> JobKey | None:
-        """The job that starts when the device finishes its current one, if no other event comes first."""
-        return None if self._running is None or not self._usable else self._first_startable()
+        """The job that starts when the device finishes its only one, if no other event comes first."""
+        return self._first_startable() if self._running and self._usable and self._slots is None else None
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -139,13 +143,13 @@ class Jobs:
     @property
     def idle(self) -> bool:
         """Whether there is no job."""
-        return self._running is None and not any(run.jobs for run in self._runs.values())
+        return not (self._running or any(run.jobs for run in self._runs.values()))
 
     @property
     def outstanding(self) -> bool:
         """Whether a started job's result is not acknowledged yet."""
         started = (JobState.RUNNING, JobState.ENCODING, JobState.UNDELIVERED)
-        return self._running is not None or any(run.in_state(*started) for run in self._runs.values())
+        return bool(self._running) or any(run.in_state(*started) for run in self._runs.values())
 
     def unfinished(self, run: str) -> tuple[list[str], list[str], list[str]]:
         """A run's jobs as three lists: queued, running, unacknowledged (finished by the device, or failed)."""
@@ -172,8 +176,9 @@ class Jobs:
         if dropped is None:
             return []
         self._turns.remove(run)
-        if self._running is not None and self._running.run == run:
-            self._abandoned = True
+        for key in self._running:
+            if key.run == run:
+                self._running[key] = False
         return self._forget(run, dropped.jobs)
 
     # -- the device as a whole
@@ -183,13 +188,18 @@ class Jobs:
         self._usable = usable
         return self._start_next()
 
+    def set_slots(self, slots: int | None) -> list[JobAction]:
+        """How many jobs may run at the same time from now on; None: one, and what follows it is decoded meanwhile."""
+        self._slots = slots
+        return self._start_next()
+
     def lose_device(self) -> list[JobAction]:
-        """The device is broken: its job gets no result, and no other one starts."""
-        key, self._running, self._usable = self._running, None, False
-        if key is None or self._find(key) is None:
-            return []
-        del self._runs[key.run].jobs[key.job]
-        return [Forget(key)]
+        """The device is broken: its jobs get no result, and no other one starts."""
+        lost = [key for key, wanted in self._running.items() if wanted]
+        self._running, self._usable = {}, False
+        for key in lost:
+            del self._runs[key.run].jobs[key.job]
+        return [Forget(key) for key in lost]
 
     # -- jobs
 
@@ -223,13 +233,11 @@ class Jobs:
         job.state = JobState.UNDELIVERED
         return [Send(key), *self._decode_more()]
 
-    def device_done(self, *, failed: bool) -> list[JobAction]:
-        """The device has finished its job."""
-        key = self._running
-        assert key is not None, "the device finished a job that it did not start"  # noqa: S101 - a broken caller
-        self._running = None
-        job = None if self._abandoned else self._find(key)
-        self._abandoned = False
+    def device_done(self, key: JobKey | None = None, *, failed: bool) -> list[JobAction]:
+        """The device has finished this job, or its only one."""
+        key = key or self.running
+        assert key in self._running, "the device finished a job that it did not start"  # noqa: S101 - a broken caller
+        job = self._find(key) if self._running.pop(key) else None
         actions: list[JobAction] = []
         if job is not None:
             actions.append(ReportAtBarrier(key, job.round))
@@ -270,27 +278,33 @@ class Jobs:
         return run.jobs.get(key.job) if run else None
 
     def _start_next(self) -> list[JobAction]:
-        key = None if self._running is not None or not self._usable else self._first_startable()
-        if key is None:
-            return []
-        # The runs take turns.
-        self._turns.remove(key.run)
-        self._turns.append(key.run)
-        self._running = key
-        self._runs[key.run].jobs[key.job].state = JobState.RUNNING
-        return [Start(key), *self._decode_more()]
+        actions: list[JobAction] = []
+        while self._usable and len(self._running) < (self._slots or 1):
+            key = self._first_startable()
+            if key is None:
+                break
+            # The runs take turns.
+            self._turns.remove(key.run)
+            self._turns.append(key.run)
+            self._running[key] = True
+            self._runs[key.run].jobs[key.job].state = JobState.RUNNING
+            actions.append(Start(key))
+        return [*actions, *self._decode_more()] if actions else []
 
     def _decode_more(self) -> list[JobAction]:
         actions: list[JobAction] = []
-        while self._queued and (self._running is not None or not self._decoding()):
+        while self._queued and self._may_decode():
             key = next(iter(self._queued))
             del self._queued[key]
             self._runs[key.run].jobs[key.job].state = JobState.DECODING
-            actions.append(Decode(key, ahead=self._running is not None))
+            actions.append(Decode(key, ahead=bool(self._running)))
         return actions
 
-    def _decoding(self) -> bool:
-        return any(job.state is JobState.DECODING for run in self._runs.values() for job in run.jobs.values())
+    def _may_decode(self) -> bool:
+        if self._slots is not None:
+            waiting = sum(len(run.in_state(JobState.DECODING, JobState.READY)) for run in self._runs.values())
+            return waiting < max(0, self._slots - len(self._running)) + _AHEAD_OF_SLOTS
+        return bool(self._running) or not any(run.in_state(JobState.DECODING) for run in self._runs.values())
 
     def _forget(self, run: str, names: Iterable[str]) -> list[JobAction]:
         keys = [JobKey(run, name) for name in names]
@@ -300,7 +314,8 @@ class Jobs:
 
     def _first_startable(self) -> JobKey | None:
         for run in self._turns:
-            name = self._runs[run].startable()
-            if name is not None:
-                return JobKey(run, name)
+            for name in self._runs[run].startable():
+                # A job that a lost run has sent again waits until its first start, which nobody wants, has ended.
+                if JobKey(run, name) not in self._running:
+                    return JobKey(run, name)
         return None

@@ -81,7 +81,7 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
     remaining = iter(images)
     inputs = []
     for item in message.items:
-        frames = [bytes(next(remaining)) for _ in range(item.image_frames)]
+        frames = [bytes(next(remaining)) for _ in range(len(item.images))]
         try:
             inputs.append(ScoreInput(item.item, _requests(item, frames)))
         except ModelError as error:

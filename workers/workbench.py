@@ -1,11 +1,13 @@
 """Carries out what ``workers.jobs`` decides: decode, run on the device, encode, send, keep until acknowledged.
 
 All methods run in the worker's loop. Codec and device threads do the work and post its end to the loop. Another thread
-prepares a reward's next batches while the device scores.
+prepares a reward's next batches while the device scores. A streaming reward works beside the device, on several jobs at
+a time, each of which ends when it is judged.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -18,9 +20,9 @@ from protocol.mailbox import Mailbox
 from workers import jobs as j
 from workers.ahead import AheadThread, has_free_core, result_or_none
 from workers.codec_threads import CodecThreads, Payload
-from workers.device import Call, Device, Outcome
-from workers.holder import ModelHolder
-from workers.interface import ModelError
+from workers.device import Call, Device, Outcome, failure_of
+from workers.holder import Layout, ModelHolder, layout_of, output_of
+from workers.interface import ModelError, Scores
 from workers.payloads import PreparedBatch, failure
 
 _MOST_AHEAD = 2
@@ -30,7 +32,7 @@ SendMessage = Callable[[str, m.Message, Sequence[Buffer]], None]
 
 @dataclass
 class Activity:
-    """The device's progress. Written by the device thread: single values, no invariants between them."""
+    """The device's progress. Written by the thread that works: single values, no invariants between them."""
 
     step: int = 0
     steps: int = 0
@@ -66,6 +68,7 @@ class Workbench:
         self._may_prepare = may_prepare
         self._lined_up: j.JobKey | None = None
         self._already_started: j.JobKey | None = None
+        self._streams = 0
         self._ahead: AheadThread[PreparedBatch | None] = AheadThread()
         self.codecs = CodecThreads()
 
@@ -130,10 +133,14 @@ class Workbench:
                     assert reply is not None, "sent before it was encoded"  # noqa: S101 - jobs.py orders it so
                     self._send(key.run, reply.message, reply.images)
                 case j.Forget(key):
-                    forgotten = self._payloads.pop(key, None)
-                    for future in (forgotten.prepared, forgotten.source_thumbnail) if forgotten is not None else ():
-                        if future is not None:
-                            future.cancel()
+                    self._forget(self._payloads.pop(key, None))
+
+    def _forget(self, payload: Payload | None) -> None:
+        """Cancel what is still done for a job that is over, or that nobody wants any more."""
+        if payload is not None:
+            for future in (payload.prepared, payload.source_thumbnail, payload.stream):
+                if future is not None:
+                    future.cancel()
 
     def _when_done(self, future: Future[None], then: Callable[[ModelError | None], None]) -> None:
         """Have the loop call ``then`` with the codec thread's error when that has finished."""
@@ -158,12 +165,67 @@ class Workbench:
 
     def _start(self, key: j.JobKey) -> None:
         self._payloads[key].waiting = False
+        if self._holder.slots is not None:
+            self._stream(key, self._payloads[key])
+            return
         self.codecs.device_started()
         if key == self._already_started:
             self._already_started = None
         else:
             self._device.submit(self._call(key))
         self._prepare_ahead()
+
+    def _stream(self, key: j.JobKey, payload: Payload) -> None:
+        """Have a streaming reward judge. The watchdog runs as long as any job is with it."""
+        assert isinstance(payload.message, m.Score), "only rewards stream"  # noqa: S101 - the worker refuses others
+        started, layout = time.time(), layout_of(payload.decoded)
+
+        def count() -> None:
+            self.activity.progress += 1
+
+        def progress() -> None:
+            self._device.watchdog.progressed()
+            self._mailbox.post(count)
+
+        def ended(future: Future[Scores]) -> None:
+            finished = time.time()
+            self._mailbox.post(lambda: self._streamed(key, payload, layout, future, started, finished))
+
+        self._streams += 1
+        self._device.watchdog.watch_between_calls(self.job_timeout)
+        payload.stream = self._holder.stream(payload.message, payload.decoded, progress)
+        payload.decoded = None  # the reward drops the images when it has sent them
+        payload.stream.add_done_callback(ended)
+
+    def _streamed(
+        self, key: j.JobKey, payload: Payload, layout: Layout, future: Future[Scores], started: float, finished: float
+    ) -> None:
+        """A streaming reward is done with the job. It may take more of them now, or fewer."""
+        self._streams -= 1
+        self._device.watchdog.watch_between_calls(self.job_timeout if self._streams else 0)
+        payload.stream = None
+        try:
+            scores = future.result()
+            outcome = Outcome(None, started, finished, output_of(layout, scores.judgements, scores.batch_sizes))
+        except BaseException as error:  # noqa: BLE001 - a user's model may raise anything, and it may be cancelled
+            kind, text = failure_of(error)
+            outcome = Outcome(None, started, finished, error_kind=kind, error=text)
+        self.act(self.jobs.set_slots(self._holder.slots))
+        self._done(key, payload, outcome)
+
+    def _done(self, key: j.JobKey, payload: Payload, outcome: Outcome) -> None:
+        """The device, or a streaming reward, is done with the job."""
+        activity = self.activity
+        activity.done += 1
+        activity.progress += 1
+        if activity.done == 1:
+            self._on_first_done()
+        # The tag is a function that holds the payload: without the cycle, images are freed at once.
+        payload.outcome, payload.decoded, payload.prepared = replace(outcome, tag=None), None, None
+        if outcome.error is not None:
+            error = ModelError(outcome.error_kind or "error", outcome.error)
+            payload.reply = failure(payload.message, error, outcome.started, outcome.finished)
+        self.act(self.jobs.device_done(key, failed=outcome.error is not None))
 
     def _call(self, key: j.JobKey) -> Call:
         payload, activity = self._payloads[key], self.activity
@@ -181,22 +243,13 @@ class Workbench:
 
         def done(outcome: Outcome) -> None:
             self.codecs.device_ended(outcome)
-            activity.done += 1
-            activity.progress += 1
-            if activity.done == 1:
-                self._on_first_done()
-            # The tag is this function, which holds the payload: without the cycle, images are freed at once.
-            payload.outcome, payload.decoded, payload.prepared = replace(outcome, tag=None), None, None
-            if outcome.error is not None:
-                error = ModelError(outcome.error_kind or "error", outcome.error)
-                payload.reply = failure(payload.message, error, outcome.started, outcome.finished)
-            self.act(self.jobs.device_done(failed=outcome.error is not None))
+            self._done(key, payload, outcome)
 
         return Call(done, work, self.job_timeout)
 
     def _prepare_ahead(self) -> None:
         """Have the thread prepare the batches that start next."""
-        if self.jobs.running is None:
+        if self.jobs.running is None or self._holder.slots is not None:
             return  # the device would start them now, or the model is being moved and may change
         payloads = self._payloads.values()
         waiting = [payload for payload in payloads if payload.waiting and isinstance(payload.message, m.Score)]

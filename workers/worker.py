@@ -108,6 +108,8 @@ class Worker:
             self._bench.line_up()
         for run in self._peers:
             self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
+        if self._holder.slots is not None:
+            self._holder.close()
         self._listener.close()
         self._context.term()
         if self._broken is None:
@@ -248,6 +250,7 @@ class Worker:
     def _end_move(self, phase: m.Phase) -> None:
         self._moving -= 1
         self._enter(phase)
+        self._bench.act(self._jobs.set_slots(self._holder.slots))
         usable = self._moving == 0 and phase == "ready" and self._model_state.residency == "device"
         self._bench.act(self._jobs.set_usable(usable and not self._ending))
 

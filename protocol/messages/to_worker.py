@@ -116,10 +116,11 @@ class ScoreItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     question: Question | None = None
 
     @property
-    def image_frames(self) -> int:
+    def images(self) -> tuple[str, ...]:
+        """The names of the images that follow, in order."""
         if self.question is not None:
-            return len(self.question.images)
-        return 2 if self.with_source else 1
+            return self.question.images
+        return ("edit", "source") if self.with_source else ("edit",)
 
 
 class Score(RunMessage, frozen=True, kw_only=True):
@@ -132,7 +133,7 @@ class Score(RunMessage, frozen=True, kw_only=True):
 
     @property
     def image_frames(self) -> int:
-        return sum(item.image_frames for item in self.items)
+        return sum(len(item.images) for item in self.items)
 
 
 class Ack(RunMessage, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark.pairs import PairError
@@ -19,6 +19,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 
 MAX_PIXELS = 89_478_485
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _ORIENTATION = 0x0112
 _TURNED_SIDEWAYS = frozenset({5, 6, 7, 8})
 
@@ -49,6 +51,21 @@ def inspect_image(data: bytes, *, thorough: bool = False) -> tuple[int, int]:
                 "bad_image", f"the image is broken: {type(error).__name__}: {one_line(error, 200)}"
             ) from error
     return size
+
+
+def as_png(data: bytes) -> bytes:
+    """Return the image as a PNG with the same pixels, upright; unchanged if it is one. Raises ``PairError``."""
+    if data.startswith(_PNG):
+        return data
+    inspect_image(data, thorough=True)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        warnings.simplefilter("ignore")  # about what it holds beside pixels
+        upright = ImageOps.exif_transpose(image)
+        upright = upright if upright.mode in _PNG_MODES else upright.convert("RGB")
+        upright.info.pop("exif", None)
+        upright.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _inspect_header(data: bytes) -> tuple[int, int]:

@@ -41,6 +41,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         f"Data: {benchmark.path} ({benchmark.format})",
         *(f"  {one_line(name)}: {counted(count, 'pair')}" for name, count in pairs_by_category(prepared).items()),
         f"Stages: {', '.join(prepared.stages)}",
+        *([f"Protocol: {prepared.protocol.name}, {prepared.protocol.version}"] if prepared.protocol else []),
         *_edits_line(prepared, resume),
         *_layout_lines(config, prepared.layout, prepared.stages, prepared.unchecked),
         *(_estimate_lines(prepared) if resume is None else ()),

@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "show the progress of a run, from its files alone",
     "report": "write a run's reports again, from its directory alone",
     "compare": "compare runs pair by pair",
+    "export": "write a run's edits into a folder as the script of a public benchmark reads them",
     "workers": "start, show or stop a pool, without a run",
     "list": "show the formats, layouts, editors and rewards that can be used, plug-ins included",
 }

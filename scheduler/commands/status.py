@@ -19,7 +19,7 @@ from scheduler.report.model import Group
 from scheduler.report.saved_run import SavedRun
 from scheduler.run.options import resume_command
 from scheduler.run.status import RunStatus, StageProgress, State, run_status
-from scheduler.store.rows import EditedRow, FailedRow, Row, ScoredRow, StageRow
+from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, Row, ScoredRow, StageRow
 from scheduler.terminal.snapshot import place_of
 
 _LONGEST_NAME = 40
@@ -170,6 +170,8 @@ def _event(row: Row) -> str:
     match row:
         case EditedRow():
             return f"{when} edited {key}{worker}"
+        case AnsweredRow():
+            return f"{when} answered {key}{worker}: {one_line(row.question, _LONGEST_NAME)}"
         case ScoredRow():
             return f"{when} scored {key}{worker}: {score_text(row.score)}"
         case FailedRow():
@@ -179,9 +181,9 @@ def _event(row: Row) -> str:
 
 
 def _event_fields(row: Row) -> dict[str, Any]:
-    names = ("category", "pair_id", "sample", "pass_", "worker", "stage", "kind", "message", "score")
+    names = ("category", "pair_id", "sample", "pass_", "worker", "question", "stage", "kind", "message", "score")
     fields = {name.rstrip("_"): getattr(row, name) for name in names if hasattr(row, name)}
-    event = {EditedRow: "edited", ScoredRow: "scored", FailedRow: "failed", StageRow: "stage"}.get(type(row), "planned")
+    event = row.__struct_config__.tag
     return {"event": event, "time": getattr(row, "finished", None), "worker": None, **fields}
 
 

@@ -50,7 +50,7 @@ class Config:
             "benchmark": _plain(self.benchmark),
             "diffusion_model": _plain_model(self.diffusion_model),
             "reward_model": _plain_model(self.reward_model),
-            "prompts": self.prompts.as_plain(),
+            **({} if self.benchmark.protocol is not None else {"prompts": self.prompts.as_plain()}),
             "evaluation": _plain(self.evaluation),
             "logging": _plain(self.logging),
             "pool": _plain(self.pool),

@@ -180,6 +180,12 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
         path=source.file,
         notices=tuple(notices),
     )
+    if config.benchmark.protocol is not None:
+        if "prompts" in raw:
+            message = f"the protocol {config.benchmark.protocol} has its own{source.where(('prompts',))}"
+            hint = "remove `prompts`, or `benchmark.protocol`"
+            findings.problems.append(Problem("prompts", message, hint))
+        return config
     low, high = reward.params.score_range
     if (low, high) != BUILTIN_SCALE and DEFAULT not in raw.get("prompts", {}):
         notice = f"reward_model.params.score_range is [{low:g}, {high:g}], but the built-in prompts ask for 0 to 10"

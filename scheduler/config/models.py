@@ -115,6 +115,16 @@ class RewardModel(ModelSection):
 
     params: RewardParams
 
+    @property
+    def slots(self) -> int:
+        """How many batches a worker works on at once."""
+        return int(dict(self.params)["max_concurrency"]) if self.declaration.streams else 1
+
+    @property
+    def batch_size(self) -> int:
+        """How many edits, or questions about edits, really go into a batch."""
+        return 1 if self.declaration.streams else self.params.effective_batch_size
+
 
 ModelSectionT = TypeVar("ModelSectionT", DiffusionModel, RewardModel)
 _CLASS_PATH = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$", max_length=500)]

@@ -69,6 +69,9 @@ class BenchmarkSection(Section):
     def conflicts(self) -> Iterator[Conflict]:
         for name in _twice(self.categories or ()):
             yield Conflict((("categories",),), f"{shown(name)} is there twice", "remove one of the two")
+        if self.official is not None and self.protocol is None:
+            message = "is given without `protocol`"
+            yield Conflict((("official",), ("protocol",)), message, "say by which protocol the edits are judged")
 
 
 class EvaluationSection(Section):

@@ -170,6 +170,7 @@ PROTOCOLS = Registry(
         "gedit": "scheduler.protocols.gedit:PROTOCOL",
         "imgedit": "scheduler.protocols.imgedit:PROTOCOL",
         "imgedit_uge": "scheduler.protocols.imgedit_uge:PROTOCOL",
+        "kris": "scheduler.protocols.kris:PROTOCOL",
         "risebench": "scheduler.protocols.risebench:PROTOCOL",
         "unicbench": "scheduler.protocols.unicbench:PROTOCOL",
     },

@@ -44,6 +44,7 @@ PROMPTS = "utils.py"
 PRESENT_COMMIT = "5f226519b25c005bb32fb83864bbd1845ab85c23"
 FIRST_COMMIT = "3421af4f0e7316f3236bc0a4681c834c15e5fb91"
 _SHOWN = ImageStep(longest_side=768, encoding="jpeg")
+_NOT_FILLED_IN = ("prompt_generation", "prompt_spatial_qual", "prompt_logical_img_wo_q")
 _DIMENSION = {"consistency": CONSISTENCY, "reasoning": REASONING, "plausibility": PLAUSIBILITY}
 
 Asked = dict[str, tuple[str, tuple[str, ...]]]
@@ -57,7 +58,7 @@ class RiseBench(Protocol):
         """Raise ``OfficialError`` if the official files are those of the other edition."""
         super().__init__(table, texts)
         # The present script reads this column for each item, and ends if the file has none.
-        self._is_first = "reasoning_img" not in table.columns
+        self._is_first = "reasoning_img" not in table.columns and table.format != "risebench_v2"
         if texts is not None and self._is_first != ("prompt_logical_cons" not in texts.contents[PROMPTS]):
             raise OfficialError(_mismatch(texts, is_first=self._is_first))
 
@@ -66,12 +67,11 @@ class RiseBench(Protocol):
         if item.category not in (TEMPORAL, CAUSAL, SPATIAL, LOGICAL):
             raise UnsuitableItem(f"RISEBench has no category {item.category}")
         asked = self._first_questions(item) if self._is_first else self._present_questions(item)
-        values = {"instruct": item.instruction, "reference": item.reference or ""}
         return [
             Question(
                 name=name,
                 parts=[
-                    TextPart(text=formatted(self.texts.constant(PROMPTS, constant), values)),
+                    TextPart(text=self._prompt(constant, item)),
                     *(ImagePart(image=image, step=_SHOWN, detail="high") for image in images),
                 ],
             )
@@ -116,6 +116,22 @@ class RiseBench(Protocol):
             return first_numbers(items, self._dimensions)
         return present_numbers(items, self._dimensions, free_column=self._has_free_column)
 
+    def _prompt(self, constant: str, item: ItemFacts) -> str:
+        text = self.texts.constant(PROMPTS, constant)
+        values = {"instruct": item.instruction, "reference": self._reference_text(item) or ""}
+        return text if constant in _NOT_FILLED_IN else formatted(text, values)
+
+    def _reference_text(self, item: ItemFacts) -> str | None:
+        column = "reference_txt" if item.category == LOGICAL else "reference"
+        if column not in self.table.columns:
+            return item.reference
+        text = item.facts.get(column)
+        return text if isinstance(text, str) else None
+
+    def _need_reference(self, item: ItemFacts) -> None:
+        if self._reference_text(item) is None:
+            raise UnsuitableItem("it has no reference: the authors' script would ask with the text nan in its place")
+
     @property
     def _has_free_column(self) -> bool:
         return "consistency_free" in self.table.columns
@@ -126,10 +142,10 @@ class RiseBench(Protocol):
     def _first_questions(self, item: ItemFacts) -> Asked:
         shown = ("source", "edit")
         if item.category == LOGICAL:
-            if item.reference is not None:
+            if self._reference_text(item) is not None:
                 return {"logical": ("prompt_logical_txt", shown)}
             return {"logical": ("prompt_logical_img", (_reference_image(item), "edit"))}
-        _need_reference(item)
+        self._need_reference(item)
         spatial = item.category == SPATIAL
         return {
             "consistency": ("prompt_spatial_cons" if spatial else "prompt_consist", shown),
@@ -159,14 +175,14 @@ class RiseBench(Protocol):
         """Return the image that the edit is compared with, the prompt about reasoning, and whether it shows both."""
         with_source = present(item.facts, "reasoning_img")
         if item.category == LOGICAL:
-            if item.reference is not None:
+            if self._reference_text(item) is not None:
                 return "source", "prompt_logical_txt", False
             without_instruction = "reasoning_wo_ins" in self.table.columns
             prompt = "prompt_logical_img_wo_q" if without_instruction else "prompt_logical_img"
             return _reference_image(item), prompt, True
         if item.category == SPATIAL and "reference" in item.images:
             return "reference", "prompt_spatial_ref_img", True
-        _need_reference(item)
+        self._need_reference(item)
         prompt = "prompt_spatial_ref" if item.category == SPATIAL else "prompt_reasoning"
         return "source", f"{prompt}_w_input" if with_source else prompt, with_source
 
@@ -184,11 +200,6 @@ def final_scores(reply: str) -> list[int]:
             if numbers:
                 return [int(number) for number in numbers]
     raise UnreadableReply("the reply has no number as its final score")
-
-
-def _need_reference(item: ItemFacts) -> None:
-    if item.reference is None:
-        raise UnsuitableItem("it has no reference: the authors' script would ask with the text nan in its place")
 
 
 def _reference_image(item: ItemFacts) -> str:

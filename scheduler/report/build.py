@@ -19,7 +19,7 @@ from scheduler.statistics.describe import describe, mean
 from scheduler.statistics.variance import Variance, variance_components
 from scheduler.store.human_scores import HumanScores
 from scheduler.store.results import Expected, Failure, PairResult
-from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, Row, ScoredRow, StageRow
+from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, Row, ScoredRow, StageRow
 from scheduler.store.tally import PairTally
 
 
@@ -97,6 +97,8 @@ def read_tallies(rows: Iterable[Row], expected: Expected) -> list[PairTally]:
                 tally.plan(row)
             case EditedRow():
                 tally.edited(row, expected)
+            case AnsweredRow():
+                tally.answered(row, expected)
             case ScoredRow():
                 tally.scored(row, expected)
             case FailedRow():

@@ -84,7 +84,8 @@ class Official(Struct, frozen=True, kw_only=True):
     samples or passes, a number is the mean of those of each sample and pass. ``intervals`` are 95% intervals by a
     bootstrap over items; a number on a single item has none. ``without_score`` counts the items that lack a score in
     some sample or pass, by the kind of the first failure (``missing``: not done yet). ``num_full`` is how many items
-    the full benchmark has. ``deviations`` are all reasons why the numbers are not ``comparable`` with published ones.
+    the full benchmark has. ``deviations`` are all reasons why the numbers are not ``comparable`` with published ones,
+    and after them what the protocol says about faults of the authors' script, which the numbers share.
     """
 
     protocol: str

@@ -119,7 +119,7 @@ def official(
         without_score=without_score,
         models=[each.model for each in answered if each.model is not None],
     )
-    sentences = (*([problem] if problem else ()), *found, *numbers.deviations)
+    differences = [problem, *found] if problem else found
     return Official(
         protocol=facts.protocol,
         version=facts.version,
@@ -140,8 +140,8 @@ def official(
         num_full=facts.full_items,
         without_score=without_score,
         complete=bool(pairs) and not without_score,
-        comparable=bool(pairs) and not sentences,
-        deviations=sentences,
+        comparable=bool(pairs) and not differences,
+        deviations=(*differences, *numbers.deviations),
         scale=rules.type.scale if rules.type else None,
         dimensions={
             dimension.name: Scale(low=dimension.low, high=dimension.high, better=dimension.better)

@@ -135,22 +135,23 @@ class Agenda:
             max_undelivered=MAX_UNDELIVERED_EDITS,
         )
         edit.begin(rounds, reused=remaining.reused_edits)
-        score.begin(remaining.scores, reused=remaining.reused_scores)
-        edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
+        score.begin(remaining.scores, remaining.answers, reused=remaining.reused_scores)
         if "edit" in self._stages:
+            edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
             progress.start("edit", edits, done=remaining.reused_edits)
-        else:
-            edits = remaining.reused_edits
         if "score" in self._stages:
-            progress.start("score", edits * self._expected.reward_passes, done=remaining.reused_scores)
+            units = remaining.units_of_reused_edits + self._task.judging.count(remaining.edits)
+            progress.start("score", units, done=remaining.reused_scores)
             for unit, sha256 in remaining.delivered:
                 score.available(unit, sha256)
 
     def _log_estimate(self, edits: Units, remaining: Remaining, tenancy: Tenancy) -> None:
-        passes = self._expected.reward_passes if "score" in self._stages else 0
+        units = 0
+        if "score" in self._stages:
+            units = sum(remaining.score_reasons.values()) or self._task.judging.count(edits)
         estimate = self._forecast.estimate(
             [self._pixels(unit) / 1e6 for unit in edits],
-            sum(remaining.score_reasons.values()) if passes and remaining.score_reasons else len(edits) * passes,
+            units,
             {role: len(devices) for role, devices in tenancy.devices.items()},
             one_after_the_other=tenancy.swap,
             loaded=self._launched is None,

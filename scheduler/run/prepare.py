@@ -24,6 +24,7 @@ from scheduler.config.layout import Layout, presumed_layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import Problem, did_you_mean
 from scheduler.pool.gpu_room import RoomCheck
+from scheduler.protocols.prepared import PreparedProtocol, prepare_protocol, suitable, with_prescribed
 from scheduler.run.options import keeps_images
 
 
@@ -31,7 +32,8 @@ from scheduler.run.options import keeps_images
 class Prepared:
     """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage.
 
-    ``unchecked`` says why the devices were not checked; the layout is then presumed. ``warnings`` are about the GPUs.
+    ``unchecked`` says why the devices were not checked; the layout is then presumed. ``warnings`` are about the GPUs
+    and the official files.
     """
 
     config: Config
@@ -41,6 +43,7 @@ class Prepared:
     edits: EditsElsewhere | None = None
     unchecked: str | None = None
     warnings: tuple[str, ...] = ()
+    protocol: PreparedProtocol | None = None
 
     @property
     def keeps_images(self) -> bool:
@@ -67,6 +70,7 @@ def prepare(
     """
     loaded: list[Benchmark] = []
     edits: list[EditsElsewhere] = []
+    protocols: list[PreparedProtocol] = []
 
     def data_problems(config: Config) -> Iterator[Problem]:
         settings = config.benchmark
@@ -95,6 +99,13 @@ def prepare(
         except DataError as error:
             yield from _explain(config, settings.data_path, error)
             return
+        if settings.protocol is not None and "score" in stages:
+            protocol = prepare_protocol(config, benchmark)
+            if not isinstance(protocol, PreparedProtocol):
+                yield from protocol
+            else:
+                protocols.append(protocol)
+                benchmark = suitable(benchmark, protocol)
         loaded.append(benchmark)
         # What only decoding shows, a run finds out by its workers: a dry run has to answer as the run does.
         if not (benchmark.pairs or (thorough and load().pairs)):
@@ -113,8 +124,13 @@ def prepare(
     room = RoomCheck(gpus or (), stages)
     more = (data_problems, images_problems, _pool_problems, room)
     config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
+    protocol = protocols[0] if protocols else None
+    if protocol is not None:
+        config = with_prescribed(config, protocol.type)
     layout = presumed_layout(config, stages=stages) if gpus is None else resolve_layout(config, gpus, stages=stages)
-    return Prepared(config, loaded[0], layout, stages, edits[0] if edits else None, unchecked, room.warnings)
+    made_elsewhere = edits[0] if edits else None
+    warnings = (*room.warnings, *(protocol.warnings() if protocol else ()))
+    return Prepared(config, loaded[0], layout, stages, made_elsewhere, unchecked, warnings, protocol)
 
 
 def _all_bad(benchmark: Benchmark) -> Problem:

@@ -33,6 +33,7 @@ class Record:
             directory.stamp,
             stages=prepared.stages,
             edits=prepared.edits,
+            protocol=prepared.protocol,
         )
         if resumed:
             before = {name: value for name, value in self._earlier.items() if name not in ("earlier_parts", "left_out")}

@@ -13,16 +13,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.base.files import read_file
 from scheduler.base.text import counted
-from scheduler.benchmark.pairs import BadPair, Benchmark, Pair
+from scheduler.benchmark.pairs import NO_DETAILS, BadPair, Benchmark, Details, Pair
 from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit, Units
 from scheduler.report.build import read_tallies
 from scheduler.run.unfinished import UnfinishedStages
+from scheduler.stages.judging import judgement_of
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
-from scheduler.store.rows import FailedRow, FailureStage, PlannedRow, Row
+from scheduler.store.rows import AnsweredRow, FailedRow, FailureStage, PlannedRow, Row
 from scheduler.store.run_directory import RunDirectory, thumbnail_path
 from scheduler.store.tally import OUTDATED, PairTally, SampleTally
 
@@ -41,17 +43,19 @@ class Remaining:
     """What is left to do.
 
     ``edits`` have to be made; ``delivered`` are made and have to be scored; ``scores`` exist, and count if the edit
-    gets the same image again (by its hash). ``rows`` go into the ledger before anything begins; then ``removable``
-    images are deleted. ``stale`` thumbnails show something else by now, and are deleted at once. ``edit_reasons`` and
-    ``score_reasons`` say why units are left, ``missing`` why edits can be neither made nor scored. ``sums``: count and
-    sum of the reused scores, by category.
+    gets the same image again (by its hash), as do the ``answers`` of judgements that are not whole. ``rows`` go
+    into the ledger before anything begins; then ``removable`` images are deleted. ``stale`` thumbnails show something
+    else by now, and are deleted at once. ``edit_reasons`` and ``score_reasons`` say why units are left, ``missing`` why
+    edits can be neither made nor scored. ``sums``: count and sum of the reused scores, by category.
     """
 
     edits: Units = ()
     delivered: list[tuple[EditUnit, str]] = field(default_factory=list)
     scores: dict[ScoreUnit, str] = field(default_factory=dict)
+    answers: dict[ScoreUnit, AnsweredRow] = field(default_factory=dict)
     reused_edits: int = 0
     reused_scores: int = 0
+    units_of_reused_edits: int = 0
     rows: Iterable[Row] = ()
     removable: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
@@ -112,35 +116,74 @@ class Planner(abc.ABC):
     def _look_at(self, unit: EditUnit, sample: SampleTally) -> None:
         """Work out what is left of this sample."""
 
-    def _counting_scores(self, unit: EditUnit, sample: SampleTally, image_sha256: str) -> dict[ScoreUnit, str]:
-        """The scores of this image that count, with their identities; without a reward, all. Withdraws the others."""
-        counting: dict[ScoreUnit, str] = {}
+    def _counting_scores(self, unit: EditUnit, sample: SampleTally, image_sha256: str) -> Counting:
+        """The results about this image that count; without a reward, all. Withdraws the others."""
+        counting = Counting()
+
+        def counts(asked: ScoreUnit, identity: str) -> bool:
+            if self.reward is None or identity == self.task.judging.identity(asked, image_sha256, self.reward):
+                return True
+            self._rows.append(outdated(unit, "score", OTHER, pass_=asked.pass_, question=asked.question or None))
+            return False
+
         for number, score in sorted(sample.scores.items()):
             asked = ScoreUnit(unit, number)
-            identity = score.identity
-            if self.reward is None or identity == self.task.score_identity(asked, image_sha256, self.reward):
-                counting[asked] = identity
-            else:
-                self._rows.append(outdated(unit, "score", OTHER, pass_=number))
+            if counts(asked, score.identity):
+                counting.scores[asked] = score.identity
+        known = {ScoreUnit(unit, *of): row for of, row in sorted(sample.answers.items())}
+        asked_now = set(self.task.judging.units(unit)) if known else set()
+        for asked, answer in known.items():
+            if self.reward is None or (asked in asked_now and counts(asked, answer.identity)):
+                counting.answers[asked] = answer
         return counting
 
-    def _reuse(self, unit: EditUnit, sample: SampleTally, image_sha256: str, counting: dict[ScoreUnit, str]) -> bool:
-        """Reuse an edit and these of its scores; False if scores are left to be made."""
-        remaining = self._remaining
+    def _reuse(self, unit: EditUnit, sample: SampleTally, image_sha256: str, counting: Counting) -> bool:
+        """Reuse an edit and what counts of its results; False if something about it is left to be done."""
+        remaining, judging = self._remaining, self.task.judging
+        units = judging.units(unit)
+        missing = [asked for asked in units if not counting.has(asked)]
         remaining.reused_edits += 1
-        remaining.reused_scores += len(counting)
+        remaining.units_of_reused_edits += len(units)
+        remaining.reused_scores += len(units) - len(missing)
         count, total = remaining.sums.get(unit.category, (0, 0.0))
-        scores = [sample.scores[asked.pass_].score for asked in counting]
+        scores = [sample.scores[asked.pass_].score for asked in counting.scores]
         remaining.sums[unit.category] = (count + len(scores), total + sum(scores))
-        missing = [number for number in range(self.task.passes) if ScoreUnit(unit, number) not in counting]
-        if not missing:
+        if self._is_complete(unit, counting):
             return True
-        remaining.scores |= counting
+        self._keep(counting)
         remaining.delivered.append((unit, image_sha256))
-        for number in missing:
-            failed = FAILED if number in sample.score_failures else NEW
-            remaining.score_reasons[OTHER if number in sample.scores else failed] += 1
+        for asked in missing:
+            failed = FAILED if (asked.pass_, asked.question or None) in sample.score_failures else NEW
+            remaining.score_reasons[OTHER if _had(sample, asked) else failed] += 1
         return False
+
+    def _is_complete(self, unit: EditUnit, counting: Counting) -> bool:
+        """Whether every judgement of the edit is there."""
+        return all(judgement in counting.scores for judgement in self.task.judging.judgements(unit))
+
+    def _keep(self, counting: Counting) -> None:
+        self._remaining.scores |= counting.scores
+        whole = counting.scores
+        self._remaining.answers |= {
+            asked: row for asked, row in counting.answers.items() if judgement_of(asked) not in whole
+        }
+
+
+@dataclass
+class Counting:
+    """The results of one edit that count: identities of judgements, and answers."""
+
+    scores: dict[ScoreUnit, str] = field(default_factory=dict)
+    answers: dict[ScoreUnit, AnsweredRow] = field(default_factory=dict)
+
+    def has(self, unit: ScoreUnit) -> bool:
+        """Whether the unit has nothing left to be done."""
+        return judgement_of(unit) in self.scores or unit in self.answers
+
+
+def _had(sample: SampleTally, unit: ScoreUnit) -> bool:
+    """Whether the ledger has a result of this unit, which then does not count."""
+    return (unit.pass_, unit.question) in sample.answers if unit.question else unit.pass_ in sample.scores
 
 
 @dataclass
@@ -159,7 +202,7 @@ class Resumption(Planner):
             return
         edit = sample.edit
         counting = self._counting_scores(unit, sample, edit.sha256)
-        complete = len(counting) == self.task.passes
+        complete = self._is_complete(unit, counting)
         reason = OTHER if sample.withdrawn else self._why_outdated(unit, sample.planned, edit.identity)
         path = self.directory.image_path(unit.category, unit.pair_id, unit.sample)
         if reason is None and (self.keep_images or not complete):
@@ -179,7 +222,7 @@ class Resumption(Planner):
             self._rows.append(outdated(unit, "edit", reason))
         if not file_alone:
             self._remaining.stale.append(thumbnail_path(self.directory.path, unit.category, unit.pair_id, unit.sample))
-        self._remaining.scores |= counting
+        self._keep(counting)
         self._make(unit, reason)
 
     def _why_outdated(self, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
@@ -198,7 +241,9 @@ class Resumption(Planner):
             return
         self._edits.append(unit)
         self._remaining.edit_reasons[reason] += 1
-        self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += self.expected.reward_passes
+        self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += len(
+            self.task.judging.units(unit)
+        )
 
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
@@ -215,6 +260,8 @@ def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
         source_sha256=item.sha256 if isinstance(item, Pair) else None,
         instruction=item.instruction,
         description=item.description,
+        reference=item.reference if isinstance(item, Pair) else None,
+        **_details(item.details if isinstance(item, Pair) else NO_DETAILS),
     )
     if isinstance(item, BadPair):
         yield FailedRow(
@@ -225,6 +272,16 @@ def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
             kind=item.kind,
             message=item.message,
         )
+
+
+def _details(details: Details) -> dict[str, Any]:
+    return {
+        "images": {name: image.sha256 for name, image in details.images.items()} or None,
+        "language": details.language,
+        "task": details.task,
+        "subsets": list(details.subsets) or None,
+        "facts": dict(details.facts) or None,
+    }
 
 
 def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
@@ -264,13 +321,16 @@ def image_state(path: str, sha256: str) -> str:
         return "missing"
 
 
-def outdated(unit: EditUnit, stage: FailureStage, reason: str, *, pass_: int | None = None) -> FailedRow:
+def outdated(
+    unit: EditUnit, stage: FailureStage, reason: str, *, pass_: int | None = None, question: str | None = None
+) -> FailedRow:
     """The row that withdraws a result."""
     return FailedRow(
         category=unit.category,
         pair_id=unit.pair_id,
         sample=unit.sample,
         pass_=pass_,
+        question=question,
         stage=stage,
         kind=OUTDATED,
         message=reason,

@@ -78,7 +78,7 @@ class Run:
         self._expected = Expected(
             samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=self._stages
         )
-        self._task = build_task(config, prepared.benchmark)
+        self._task = build_task(config, prepared.benchmark, prepared.protocol)
         self._course = Course(self._stages, resumed=options.resume)
         self._agenda = Agenda(prepared, self._task, directory, self._record, self._expected, resumed=options.resume)
         # Unique also among the runs of other output folders.
@@ -170,9 +170,10 @@ class Run:
         with StageBars(self._console) as bars:
             trace = self._trace()
             loop = Loop(context, pool, self._directory, self._loop_settings(), self._course, interrupts, trace)
-            reward, limits = self._config.reward_model.params, self._config.scheduler
+            reward, limits = self._config.reward_model, self._config.scheduler
             batches = Batches(
-                batch_size=reward.effective_batch_size,
+                batch_size=reward.batch_size,
+                slots=reward.slots,
                 max_attempts=limits.max_attempts,
                 max_undelivered=MAX_UNDELIVERED_SCORES,
             )

@@ -6,7 +6,7 @@ Assignments say exactly which job a worker has; heartbeats, once a second, say h
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -78,7 +78,7 @@ class ViewBuilder:
         pool: Iterable[m.WorkerStatus],
         client_of: Callable[[str], ShownClient | None],
         edits: Mapping[str, EditJob],
-        scores: Mapping[str, ScoreJob],
+        scores: Mapping[str, Sequence[ScoreJob]],
         *,
         at_barrier: tuple[int, int] = (0, 0),
         phase: str = "",
@@ -89,9 +89,11 @@ class ViewBuilder:
         now = self.clock()
         waiting, editors = at_barrier
         at_work = {name: _Activity("editing", job.name, job.unit.key) for name, job in edits.items()}
-        for name, job in scores.items():
-            more = f" and {len(job.units) - 1} more" if len(job.units) > 1 else ""
-            at_work[name] = _Activity("scoring", job.name, f"{job.units[0].key}{more}")
+        for name, batches in scores.items():
+            keys = [unit.key for batch in batches for unit in batch.units]
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            # Where several are under way, none is the worker's job.
+            at_work[name] = _Activity("scoring", batches[0].name if len(batches) == 1 else "", f"{keys[0]}{more}")
         rest = {"editor": _Activity("at barrier" if waiting else "idle"), "reward": _Activity("idle")}
         workers = []
         for status in pool:

@@ -12,7 +12,7 @@ from scheduler.report.build import build_report
 from scheduler.report.model import Report
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.store.results import Expected
-from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, Row, ScoredRow
+from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, Row, ScoredRow
 from scheduler.store.run_names import started_at
 from scheduler.store.tally import OUTDATED
 from scheduler.terminal.rate import Rate
@@ -77,7 +77,7 @@ class _Watch:
             match row:
                 case EditedRow():
                     self._done("edit", row)
-                case ScoredRow():
+                case ScoredRow() | AnsweredRow():
                     self._done("score", row)
                 case FailedRow() if row.kind != OUTDATED:
                     self.last_failure = row
@@ -87,7 +87,7 @@ class _Watch:
                 self.events.append(row)
             yield row
 
-    def _done(self, stage: Stage, row: EditedRow | ScoredRow) -> None:
+    def _done(self, stage: Stage, row: EditedRow | AnsweredRow | ScoredRow) -> None:
         started, finished = row.started, row.finished
         if started is None or finished is None or finished < self.since:
             return

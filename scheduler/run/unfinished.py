@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from scheduler.base.stages import Stage
 from scheduler.stages.clock import StageClock
-from scheduler.store.rows import EditedRow, Row, ScoredRow, StageRow
+from scheduler.store.rows import AnsweredRow, EditedRow, Row, ScoredRow, StageRow
 
 
 class UnfinishedStages:
@@ -15,7 +15,6 @@ class UnfinishedStages:
     def __init__(self) -> None:
         self._clocks: dict[Stage, StageClock] = {}
         self._rounds: set[int] = set()
-        self._batches: set[tuple[str | None, float]] = set()
 
     def pass_on(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Watch the rows, and pass them on."""
@@ -25,14 +24,11 @@ class UnfinishedStages:
                     self._clocks.pop(row.stage, None)
                     if row.stage == "edit":
                         self._rounds.clear()
-                    else:
-                        self._batches.clear()
                 case EditedRow():
                     if row.round is not None:
                         self._rounds.add(row.round)
                     self._worked("edit", row.worker, row.started, row.finished)
-                case ScoredRow() if row.started is not None and (row.worker, row.started) not in self._batches:
-                    self._batches.add((row.worker, row.started))
+                case AnsweredRow() | ScoredRow():
                     self._worked("score", row.worker, row.started, row.finished)
                 case _:
                     pass

@@ -7,6 +7,10 @@ is full, or if no more units will come. The units of a lost reward go to the fro
 failed as a whole are tried one at a time, so that a bad one does not fail the others again. What a dead reward worked
 on is tried alone (see ``suspects``) by a reward that has nothing else and gets nothing more until it is scored. What
 failed on one reward is tried on another. While ``max_undelivered`` scores wait to be written, no batch is assigned.
+
+A reward that *streams* works on ``slots`` batches at once, and its batches are of one unit. Their results come in any
+order. When it dies, each of its units may have been the reason, and to try so many alone would take long: what it had
+is tried again in smaller company, a quarter of what it had at a time, until a unit is alone.
 """
 
 from __future__ import annotations
@@ -21,35 +25,44 @@ from scheduler.stages.suspects import Suspects, Tried
 MAX_UNDELIVERED_SCORES = 1024
 """Enough scores that wait to be written to keep a disk busy."""
 
+_COMPANY_SHARE = 4
+"""After each death of a reward that streams, its units are tried with at most this fraction of the company."""
+_AHEAD_SHARE = 4
+"""A reward that streams has so many units ahead: this fraction of its slots, and at least one."""
+
 
 @dataclass
 class _Reward:
-    """``done``: batches that its device is done with, results not received; ``alone``: it has a suspect; ``proven``: it
-    has scored something in this life.
+    """``done``: batches that its device is done with, results not received; ``suspects``: those that it tries;
+    ``proven``: it has scored something in this life.
     """
 
     batches: dict[int, tuple[ScoreUnit, ...]] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
-    alone: bool = False
+    suspects: set[ScoreUnit] = field(default_factory=set)
     proven: bool = False
 
     @property
-    def current(self) -> tuple[ScoreUnit, ...]:
-        """What its device may be working on: batches are scored in the order sent."""
-        return next((units for number, units in self.batches.items() if number not in self.done), ())
+    def unfinished(self) -> list[int]:
+        """The batches that its device is not done with, in the order sent, in which it starts them."""
+        return [number for number in self.batches if number not in self.done]
 
 
 class Batches:
     """All scores of a run."""
 
-    _BATCHES_EACH = 2
-
-    def __init__(self, *, batch_size: int, max_attempts: int = 3, max_undelivered: int | None = None) -> None:
-        """``max_undelivered`` is a number of scores; None is no limit."""
+    def __init__(
+        self, *, batch_size: int, slots: int = 1, max_attempts: int = 3, max_undelivered: int | None = None
+    ) -> None:
+        """``slots`` is the number of batches that a reward works on at once. ``max_undelivered`` is a number of scores;
+        None is no limit.
+        """
         self._batch_size = batch_size
+        self.slots = slots
+        self._most = slots + max(1, slots // _AHEAD_SHARE)
         self._max_attempts = max_attempts
         self._max_undelivered = max_undelivered
-        # All edits of a run may wait here: to save memory, an edit stands for its first pass.
+        # All edits of a run may wait here: to save memory, an edit stands for its first pass without a question.
         self._queue: deque[EditUnit | ScoreUnit] = deque()
         self._singles: deque[ScoreUnit] = deque()
         self._failed: set[ScoreUnit] = set()
@@ -84,7 +97,7 @@ class Batches:
         if self._suspects.is_poison(unit):
             return [GiveUpScore(unit, self._suspects.deaths(unit))]
         if not self._draining:
-            self._queue.append(unit if unit.pass_ else unit.edit)
+            self._queue.append(unit.edit if unit == ScoreUnit(unit.edit) else unit)
         return self._fill()
 
     def close(self) -> list[BatchAction]:
@@ -106,11 +119,13 @@ class Batches:
         again = [unit for units in reward.batches.values() for unit in units]
         poisoned: list[ScoreUnit] = []
         if died:
-            aftermath = self._suspects.died(name, again, reward.current, reason)
+            at_work = reward.unfinished[: self.slots]
+            at = {unit for number in at_work for unit in reward.batches[number]}
+            aftermath = self._suspects.died(name, again, at, reason, company=len(at_work) // _COMPANY_SHARE)
             again, poisoned = aftermath.others, aftermath.poisoned
-        elif reward.alone:
-            self._suspects.put_back(again)
-            again = []
+        else:
+            self._suspects.put_back([unit for unit in again if unit in reward.suspects])
+            again = [unit for unit in again if unit not in reward.suspects]
         if self._draining:
             self._suspects.clear()
         else:
@@ -164,7 +179,7 @@ class Batches:
         self._suspects.clear()
         actions: list[BatchAction] = []
         for name, reward in self._rewards.items():
-            for batch in [number for number in reward.batches if number not in reward.done][1:]:
+            for batch in reward.unfinished[self.slots :]:
                 del reward.batches[batch]
                 actions.append(WithdrawBatch(name, batch))
         return actions
@@ -179,9 +194,12 @@ class Batches:
         reward = self._rewards.get(name)
         if reward is None or batch not in reward.batches:
             return ()
-        reward.alone = False
         reward.done.discard(batch)
-        return reward.batches.pop(batch)
+        units = reward.batches.pop(batch)
+        for unit in reward.suspects.intersection(units):
+            reward.suspects.discard(unit)
+            self._suspects.acquit(unit)
+        return units
 
     def _give_up(self, poisoned: list[ScoreUnit]) -> list[BatchAction]:
         if not poisoned:
@@ -223,10 +241,11 @@ class Batches:
 
     def _fill(self) -> list[BatchAction]:
         """Give every reward a batch before any gets one ahead."""
-        if self._full:
+        if self._full or not self._waiting:
             return []
         actions: list[BatchAction] = []
-        for level in range(self._BATCHES_EACH):
+        fewest = min((len(reward.batches) for reward in self._rewards.values()), default=self._most)
+        for level in range(fewest, self._most):
             for name, reward in self._rewards.items():
                 units = self._next_for(name, reward, level)
                 if units:
@@ -234,16 +253,21 @@ class Batches:
         return actions
 
     def _next_for(self, name: str, reward: _Reward, level: int) -> tuple[ScoreUnit, ...]:
-        if reward.alone:
+        held = len(reward.batches)
+        if held >= self._room(reward):
             return ()
-        if self._suspects and not reward.batches and self._may_try(reward):
-            suspect = self._suspects.take(name, self._rewards)
+        if self._suspects and self._may_try(reward):
+            suspect = self._suspects.take(name, self._rewards, beside=held)
             if suspect is not None:
-                reward.alone = True
+                reward.suspects.add(suspect)
                 return (suspect,)
-        if len(reward.batches) > level or name in self._kept_free():
+        if held > level or name in self._kept_free():
             return ()
-        return self._next_units(name, ahead=level > 0)
+        return self._next_units(name, ahead=level >= self.slots)
+
+    def _room(self, reward: _Reward) -> int:
+        """How many batches it may have."""
+        return min((self._most, *map(self._suspects.company, reward.suspects)))
 
     def _next_units(self, name: str, *, ahead: bool) -> tuple[ScoreUnit, ...]:
         single = self._tried.first(self._singles, name, self._rewards)
@@ -264,9 +288,13 @@ class Batches:
             return set()
         rewards = self._rewards.items()
         return self._suspects.kept_free(
-            {name: len(reward.batches) for name, reward in rewards if not reward.alone and self._may_try(reward)},
+            {name: len(reward.batches) for name, reward in rewards if self._may_try(reward) and not self._busy(reward)},
             self._rewards,
         )
+
+    def _busy(self, reward: _Reward) -> bool:
+        """Whether it tries suspects, and may have nothing more beside them."""
+        return bool(reward.suspects) and len(reward.batches) >= self._room(reward)
 
     def _assign(self, name: str, reward: _Reward, units: tuple[ScoreUnit, ...]) -> AssignBatch:
         number = self.batches

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from protocol.messages import Prompt
+from protocol.messages import ImageStep, Prompt, Question, TextPart
 
 _PROMPT_FIELDS = frozenset({"aspect", "system", "user"})
 """These always enter; any other field only where it differs from its default."""
@@ -54,6 +54,40 @@ def score_identity(
     """
     asked = [_prompt_values(prompt) for prompt in prompts]
     return _hash(["score", image_sha256, source_sha256, asked, combine, dict(parameters), pass_, fingerprint])
+
+
+def answer_identity(
+    *,
+    question: Question,
+    images: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    pass_: int,
+    fingerprint: str,
+) -> str:
+    """The identity of the answer to a question. ``images`` are the hashes of what it shows, by name."""
+    return _hash(["answer", _question_values(question), dict(images), dict(parameters), pass_, fingerprint])
+
+
+def judged_identity(protocol: str, files: Mapping[str, str], table: Any, item: Any, answers: Mapping[str, str]) -> str:
+    """The identity of an item's score by a protocol.
+
+    ``files`` are the hashes of the official ones, ``table`` and ``item`` what the protocol knows of data and item, as
+    plain values, ``answers`` the identities of the answers by question.
+    """
+    return _hash(["judged", protocol, dict(files), table, item, dict(answers)])
+
+
+def _question_values(question: Question) -> list[Any]:
+    """All of a question but its name; of an image's step, what differs from the default."""
+    parts: list[Any] = [question.system]
+    for part in question.parts:
+        if isinstance(part, TextPart):
+            parts.append(part.text)
+            continue
+        values = msgspec.to_builtins(part.step)
+        usual = msgspec.to_builtins(ImageStep())
+        parts.append([part.image, part.detail, {name: value for name, value in values.items() if value != usual[name]}])
+    return parts
 
 
 def _prompt_values(prompt: Prompt) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from msgspec import structs
+
 from protocol import messages as m
 from scheduler.base.files import read_file
 from scheduler.benchmark.pairs import PairError
@@ -14,12 +16,15 @@ from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages import actions as a
 from scheduler.stages.batches import Batches
 from scheduler.stages.clock import StageClock
-from scheduler.stages.score_rows import ScoreJob, failed_score, job_name, judged_row
+from scheduler.stages.open_judgements import OpenJudgements
+from scheduler.stages.score_log import ScoreLog, log_lost
+from scheduler.stages.score_rows import ScoreJob, failed_score, job_name
 from scheduler.stages.services import Services
 from scheduler.stages.suspects import poison_message
 from scheduler.stages.task import Task
 from scheduler.store.delivery import LedgerEntry
-from scheduler.store.rows import FailedRow, ScoredRow
+from scheduler.store.rows import AnsweredRow, FailedRow, Row, ScoredRow
+from scheduler.store.usage import sum_usage
 
 log = logging.getLogger("warmbench")
 
@@ -47,19 +52,26 @@ class ScoreStage:
         self._keep_images = keep_images
         self._made_elsewhere = made_elsewhere
         self._known: dict[ScoreUnit, str] = {}
+        self._answered: dict[ScoreUnit, AnsweredRow] = {}
+        self._open = OpenJudgements(task.judging)
         # If models share devices, all edits of a run wait here: only a hash is kept of each.
         self._hashes: dict[EditUnit, bytes] = {}
-        self._more_passes: dict[EditUnit, int] = {}
+        self._more_units: dict[EditUnit, int] = {}
+        self._spent: dict[ScoreUnit, m.Usage] = {}
         self._unscored: set[EditUnit] = set()
         self._jobs: dict[str, ScoreJob] = {}
+        self._log = ScoreLog(streams=batches.slots > 1)
         self.clock = StageClock()
         self.done = 0
         self.failed = 0
         self.reused = 0
 
-    def begin(self, known: Mapping[ScoreUnit, str], *, reused: int) -> None:
-        """``known`` are the identities of scores that are in the ledger: these are reused."""
+    def begin(self, known: Mapping[ScoreUnit, str], answered: Mapping[ScoreUnit, AnsweredRow], *, reused: int) -> None:
+        """``known`` are the identities of judgements that are in the ledger, and ``answered`` the answers of those that
+        are not whole: these are reused.
+        """
         self._known = dict(known)
+        self._answered = dict(answered)
         self.reused = reused
 
     @property
@@ -74,32 +86,42 @@ class ScoreStage:
 
     def available(self, unit: EditUnit, sha256: str) -> None:
         """Score a delivered edit, whose image has this hash."""
-        passes = (ScoreUnit(unit, number) for number in range(self._task.passes))
-        missing = [one for one in passes if not self._reuse(one, sha256)]
+        rows: list[Row] = []
+        missing: list[ScoreUnit] = []
+        for judgement in self._task.judging.judgements(unit):
+            parts = self._task.judging.parts(judgement)
+            known = self._known.pop(judgement, None)
+            if known is not None and known == self._identity_of(judgement, sha256):
+                self.reused += len(parts)
+                continue
+            for part in parts:
+                row = self._answered.pop(part, None)
+                if row is not None and row.identity == self._identity_of(part, sha256):
+                    self.reused += 1
+                    rows += self._open.add(part, row, partial(self._identity_of, sha256=sha256))
+                else:
+                    missing.append(part)
+        if rows:
+            self._services.deliver(LedgerEntry(rows))
         if not missing:
             if not self._keep_images:
                 self._services.deliver(LedgerEntry([], remove=self._image_path(unit)))
             return
         self._hashes[unit] = bytes.fromhex(sha256)
         if len(missing) > 1:
-            self._more_passes[unit] = len(missing) - 1
+            self._more_units[unit] = len(missing) - 1
         for one in missing:
             actions = self._batches.available(one)
             self._record_poison(actions, {})
             self._act(actions)
 
-    def _reuse(self, unit: ScoreUnit, sha256: str) -> bool:
-        """Return whether the ledger has the score of this image, and count it if so."""
-        known = self._known.pop(unit, None)
-        reused = known is not None and known == self._identity_of(unit, sha256)
-        self.reused += reused
-        return reused
-
-    def at_work(self) -> dict[str, ScoreJob]:
-        """Return the batch that each reward's device may be working on."""
-        first: dict[str, ScoreJob] = {}
+    def at_work(self) -> dict[str, list[ScoreJob]]:
+        """Return the batches that each reward's device may be working on."""
+        first: dict[str, list[ScoreJob]] = {}
         for job in self._jobs.values():
-            first.setdefault(job.worker, job)
+            of_worker = first.setdefault(job.worker, [])
+            if len(of_worker) < self._batches.slots:
+                of_worker.append(job)
         return first
 
     def close(self) -> None:
@@ -115,8 +137,7 @@ class ScoreStage:
         lost = [job for job in self._jobs.values() if job.worker == worker]
         for job in lost:
             del self._jobs[job.name]
-            what = "died" if died else "is silent"
-            log.warning("%s %s; unfinished: batch %d of %d", worker, what, job.batch + 1, len(job.units))
+        log_lost(worker, lost, died=died)
         assigned = {unit: job for job in lost for unit in job.units}
         actions = self._batches.lose(worker, died=died, reason=reason)
         self._record_poison(actions, assigned)
@@ -157,24 +178,33 @@ class ScoreStage:
         scores: list[float] = []
         actions = self._batches.scored(worker, job.batch)
         for unit in job.units:
-            row = judged_row(self._task, job, unit, answers.get(unit.job, []), message, self._identity(unit))
-            if isinstance(row, ScoredRow):
-                scores.append(row.score)
-                self._services.deliver(LedgerEntry([row], done=partial(self._durable, unit), remove=self._settle(unit)))
+            row = self._task.judging.row(job, unit, answers.get(unit.job, []), message, self._identity(unit))
+            if isinstance(row, FailedRow):
+                actions += self._on_unit_failed(worker, unit, row)
                 continue
-            retried = self._batches.unit_failed(worker, unit, again=row.kind == "error")
-            if a.GiveUpScore(unit) in retried:
-                self._record(unit, row, counts=not self._was_bad(row.kind))
-            actions += retried
-        if scores:
-            mean = sum(scores) / len(scores)
-            log.info("Batch %d on %s: %d scored, avg_score=%.3f", job.batch + 1, worker, len(scores), mean)
-        sizes = message.batch_sizes
-        if len(sizes) > 1 and self._task.score_parameters.get("use_batch_inference", True) and len(job.units) > 1:
-            log.debug("Batch %d was split into parts of %s", job.batch + 1, sizes)
+            rows = self._result_rows(unit, row)
+            scores += [result.score for result in rows if isinstance(result, ScoredRow)]
+            self._services.deliver(LedgerEntry(rows, done=partial(self._durable, unit), remove=self._settle(unit)))
+        self._log.judged(job, message, scores)
         # Entries are made durable in order: once this empty one is, the rows before it are.
         self._services.deliver(LedgerEntry([], done=lambda: self._acknowledge(worker, message.job)))
         self._act(actions)
+
+    def _result_rows(self, unit: ScoreUnit, row: ScoredRow | AnsweredRow) -> list[Row]:
+        """The row of a unit, and that of its judgement if it is the last part of one."""
+        usage = sum_usage(self._spent.pop(unit, None), row.usage)
+        row = structs.replace(row, usage=usage)
+        return [row, *self._open.add(unit, row, self._identity)] if isinstance(row, AnsweredRow) else [row]
+
+    def _on_unit_failed(self, worker: str, unit: ScoreUnit, row: FailedRow) -> list[a.BatchAction]:
+        usage = sum_usage(self._spent.pop(unit, None), row.usage)
+        again = row.kind == "error" or (row.kind == "unreadable_reply" and self._task.asks_again)
+        actions = self._batches.unit_failed(worker, unit, again=again)
+        if a.GiveUpScore(unit) in actions:
+            self._record(unit, structs.replace(row, usage=usage), counts=not self._was_bad(row.kind))
+        elif usage is not None:
+            self._spent[unit] = usage
+        return actions
 
     def _take(self, worker: str, name: str) -> ScoreJob | None:
         """Remove and return the job; None if this reward does not have it."""
@@ -217,13 +247,13 @@ class ScoreStage:
         return self._identity_of(unit, self._hashes[unit.edit].hex())
 
     def _identity_of(self, unit: ScoreUnit, sha256: str) -> str:
-        return self._task.score_identity(unit, sha256, self._services.fingerprint("reward"))
+        return self._task.judging.identity(unit, sha256, self._services.fingerprint("reward"))
 
     def _settle(self, unit: ScoreUnit) -> str | None:
-        """Count one pass as done; return the image's path if the image is not needed any more."""
-        left = self._more_passes.pop(unit.edit, 0)
+        """Count one unit as done; return the image's path if the image is not needed any more."""
+        left = self._more_units.pop(unit.edit, 0)
         if left:
-            self._more_passes[unit.edit] = left - 1
+            self._more_units[unit.edit] = left - 1
             return None
         path = None if self._keep_images or unit.edit in self._unscored else self._image_path(unit.edit)
         self._unscored.discard(unit.edit)
@@ -233,6 +263,8 @@ class ScoreStage:
     def _durable(self, unit: ScoreUnit) -> None:
         self.done += 1
         self._act(self._batches.delivered(unit))
+        if self._batches.idle:
+            self._log.flush()
 
     def _acknowledge(self, worker: str, name: str) -> None:
         client = self._services.worker(worker)
@@ -261,15 +293,16 @@ class ScoreStage:
         job = ScoreJob(action.reward, client.device, action.batch, action.units, action.attempts)
         self._jobs[job.name] = job
         hashes = [self._hashes[unit.edit] for unit in job.units]
-        with_source = self._task.with_source
+        items = [self._task.judging.item(unit) for unit in job.units]
 
         def read() -> list[bytes]:
-            frames: list[bytes] = []
-            for unit, sha256 in zip(job.units, hashes, strict=True):
-                frames.append(_read_unchanged(self._image_path(unit.edit), sha256))
-                if with_source:
-                    frames.append(self._task.pairs[unit.key].source.read())
-            return frames
+            return [
+                _read_unchanged(self._image_path(unit.edit), sha256)
+                if name == "edit"
+                else self._task.pairs[unit.key].images[name].read()
+                for unit, sha256, item in zip(job.units, hashes, items, strict=True)
+                for name in item.images
+            ]
 
         def send(frames: list[bytes] | Exception) -> None:
             if self._jobs.get(job.name) is not job:
@@ -278,12 +311,6 @@ class ScoreStage:
                 kind = frames.kind if isinstance(frames, PairError) else "bad_image"
                 self._fail_batch(job.worker, job.name, kind, str(frames))
                 return
-            items = [
-                m.ScoreItem(
-                    item=unit.job, key=unit.key, prompts=list(self._task.prompts(unit)), with_source=with_source
-                )
-                for unit in job.units
-            ]
             message = m.Score(
                 run=self._services.run,
                 incarnation=client.incarnation,

@@ -6,6 +6,9 @@ counts. It counts against the pair, so its other samples and passes are given up
 it was on the device of a worker that died, or beside such a unit for the second time: a unit may also kill while it is
 decoded or encoded. So every death brings a unit nearer to its end, and no unit kills for ever.
 
+A suspect of a worker that works on many units at once is first tried in *company*: with so many units at most, which
+are fewer after each death.
+
 A suspect is tried by a worker that has already done something in this life, unless nothing else is left to do. The
 launcher gives up a worker after several deaths in a row with nothing done in between (``workers.supervision``), and a
 few pairs that kill must not lead to that.
@@ -69,15 +72,16 @@ class Suspects(Generic[Unit]):
         self._waiting: deque[Unit] = deque()
         self._beside: set[Unit] = set()
         self._deaths: dict[str, tuple[str, ...]] = {}
+        self._company: dict[Unit, int] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def died(
-        self, worker: str, held: Sequence[Unit], at: Collection[Unit], reason: str | None = None
+        self, worker: str, held: Sequence[Unit], at: Collection[Unit], reason: str | None = None, *, company: int = 1
     ) -> Aftermath[Unit]:
         """The worker died with the units ``held``, of which ``at`` were on its device. The new suspects go behind those
-        that wait, so that what was not tried alone yet comes before what has killed.
+        that wait, so that what was not tried alone yet comes before what has killed. Each is tried in this ``company``.
         """
         if len(held) == 1:
             at = held
@@ -86,6 +90,9 @@ class Suspects(Generic[Unit]):
         others = [unit for unit in held if unit not in suspects]
         for unit in suspects:
             self._tried.note(unit, worker)
+            self.acquit(unit)
+            if company > 1:
+                self._company[unit] = company
         self._beside.update(others)
         self._waiting.extend(suspects)
         poisoned = [unit for unit in self._waiting if self.is_poison(unit)]
@@ -100,14 +107,23 @@ class Suspects(Generic[Unit]):
         """Return whether the unit's pair has killed often enough to be given up."""
         return len(self.deaths(unit)) >= DEATHS_ALONE
 
-    def take(self, worker: str, workers: Collection[str]) -> Unit | None:
-        """Remove and return the next suspect that this one of the ``workers`` may try; None if there is none."""
-        place = self._tried.first(self._waiting, worker, workers)
-        if place is None:
-            return None
-        unit = self._waiting[place]
-        del self._waiting[place]
-        return unit
+    def company(self, unit: Unit) -> int:
+        """Return how many units a worker may have while it tries this suspect, itself included."""
+        return self._company.get(unit, 1)
+
+    def acquit(self, unit: Unit) -> None:
+        """The unit was tried, and its worker lives."""
+        self._company.pop(unit, None)
+
+    def take(self, worker: str, workers: Collection[str], *, beside: int = 0) -> Unit | None:
+        """Remove and return the next suspect that this one of the ``workers`` may try ``beside`` the units that it has;
+        None if there is none.
+        """
+        for place, unit in enumerate(self._waiting):
+            if self.company(unit) > beside and self._tried.may_try(unit, worker, workers):
+                del self._waiting[place]
+                return unit
+        return None
 
     def put_back(self, units: Sequence[Unit]) -> None:
         """Put these in front: they were not tried after all."""
@@ -116,6 +132,7 @@ class Suspects(Generic[Unit]):
     def clear(self) -> None:
         """Remove all suspects."""
         self._waiting.clear()
+        self._company.clear()
 
     def kept_free(self, loads: Mapping[str, int], workers: Collection[str]) -> set[str]:
         """Return the workers to keep free for suspects: one for each that waits, the least loaded first.

@@ -18,8 +18,8 @@ Item = TypeVar("Item")
 DRAWS = 1000
 """Draws, if there are few items."""
 MIN_DRAWS = 200
-MAX_WORK = 2_000_000
-"""Items of all draws together: with more than 2,000 items there are fewer draws."""
+MAX_WORK = 1_250_000
+"""Items of all draws together: with more than 1,250 items there are fewer draws."""
 MIN_SHARE = 0.75
 """The share of the draws in which a number has to exist. A single item is missing in 37% of them, two in 14%."""
 

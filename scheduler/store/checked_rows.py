@@ -14,7 +14,7 @@ from typing import Any
 
 from scheduler.base.files import file_name
 from scheduler.base.text import counted, one_line
-from scheduler.store.rows import EditedRow, FailedRow, FailureStage, Row, ScoredRow
+from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, FailureStage, Row, ScoredRow
 
 log = logging.getLogger("warmbench")
 
@@ -30,10 +30,12 @@ def checked_rows(rows: Iterable[Row], run: Path, manifest: Mapping[str, Any]) ->
     without_edit: set[tuple[str, str, int]] = set()
     for row in rows:
         problem = None
-        if isinstance(row, ScoredRow):
+        if isinstance(row, ScoredRow | AnsweredRow):
             if (row.category, row.pair_id, row.sample) in without_edit:
                 continue
-            problem = _score_problem(row, ends)
+            problem = _dimensions_problem(row)
+            if isinstance(row, ScoredRow):
+                problem = problem or _score_problem(row, ends)
         elif isinstance(row, EditedRow) and not anywhere:
             problem = _image_problem(row, run)
             change = without_edit.discard if problem is None else without_edit.add
@@ -71,6 +73,15 @@ def _score_problem(row: ScoredRow, ends: tuple[float, float] | None) -> FailedRo
     return None
 
 
+def _dimensions_problem(row: AnsweredRow | ScoredRow) -> FailedRow | None:
+    question = row.question if isinstance(row, AnsweredRow) else None
+    for name, value in (row.dimensions or {}).items():
+        if not math.isfinite(value):
+            message = f"the recorded {name} is {value}"
+            return _failure(row, "score", "not_finite", message, pass_=row.pass_, question=question)
+    return None
+
+
 def _image_problem(row: EditedRow, run: Path) -> FailedRow | None:
     """An image lies within its run, or in a folder of its own (``image_output_dir``) under the names of its pair."""
     image = row.image
@@ -86,13 +97,20 @@ def _image_problem(row: EditedRow, run: Path) -> FailedRow | None:
 
 
 def _failure(
-    row: EditedRow | ScoredRow, stage: FailureStage, kind: str, message: str, *, pass_: int | None = None
+    row: EditedRow | AnsweredRow | ScoredRow,
+    stage: FailureStage,
+    kind: str,
+    message: str,
+    *,
+    pass_: int | None = None,
+    question: str | None = None,
 ) -> FailedRow:
     return FailedRow(
         category=row.category,
         pair_id=row.pair_id,
         sample=row.sample,
         pass_=pass_,
+        question=question,
         identity=row.identity,
         stage=stage,
         kind=kind,

@@ -25,7 +25,9 @@ from scheduler.config.checks.model_lookup import local_folder
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout
 from scheduler.config.requests import edit_parameters, editor_spec, optimizations, reward_spec, score_parameters
+from scheduler.protocols.prepared import PreparedProtocol
 from scheduler.store.manifest_differences import version_differences
+from scheduler.store.official_facts import facts_of_run
 
 NOTE_FILE = ".warmbench-note.txt"
 """A file in a model's folder with a note for readers of its scores."""
@@ -45,6 +47,7 @@ def build_manifest(
     *,
     stages: Sequence[Stage] = BOTH_STAGES,
     edits: EditsElsewhere | None = None,
+    protocol: PreparedProtocol | None = None,
 ) -> dict[str, Any]:
     """Build the manifest before any worker has joined; ``add_workers`` completes it. A role without a stage is null."""
     models: dict[Stage, dict[str, Any]] = {
@@ -65,8 +68,9 @@ def build_manifest(
         "stages": list(stages),
         "edits": made_elsewhere,
         "data": {"path": benchmark.path, "format": benchmark.format, "sha256": benchmark.sha256},
-        "prompts_sha256": _hash(config.prompts.as_plain()),
-        "combine": _combine_rules(config, benchmark),
+        "prompts_sha256": _hash(config.prompts.as_plain()) if protocol is None else None,
+        "combine": _combine_rules(config, benchmark) if protocol is None else {},
+        "official": None if protocol is None else msgspec.to_builtins(facts_of_run(config, benchmark, protocol)),
         **{ROLES[stage]: model if stage in stages else None for stage, model in models.items()},
         "optimizations": optimizations(config) if "edit" in stages else {"exact": {}, "approximate": {}},
         "devices": {"editors": list(layout.editors), "rewards": list(layout.rewards)},

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
+from scheduler.benchmark import Benchmark
+from scheduler.config.document import Config
 from scheduler.protocols.declaration import Table
+from scheduler.protocols.prepared import PreparedProtocol
 
 
 class JudgeFacts(Struct, frozen=True, kw_only=True):
@@ -58,3 +62,37 @@ def official_facts(manifest: Mapping[str, Any]) -> OfficialFacts | None:
         return msgspec.convert(block, OfficialFacts)
     except msgspec.ValidationError:
         return None
+
+
+def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtocol) -> OfficialFacts:
+    """Return the facts of a run that begins."""
+    settings, chosen, texts, section = config.benchmark, protocol.type, protocol.texts, config.reward_model
+    params = dict(section.params)
+    by_language = chosen.items.get(f"{benchmark.format}/{settings.language}")
+    return OfficialFacts(
+        protocol=chosen.name,
+        version=texts.tried_commit or texts.commit or _digest(texts.hashes),
+        files=dict(texts.hashes),
+        commit=texts.commit,
+        tried_commit=texts.tried_commit,
+        table=protocol.table,
+        judge=JudgeFacts(
+            type=section.type or section.class_path or "",
+            model=section.params.model_name,
+            models=chosen.judge.models,
+            prescribed=dict(chosen.judge.parameters),
+            parameters={name: params[name] for name in (*chosen.judge.parameters, "scoring") if name in params},
+        ),
+        language=settings.language,
+        subset=settings.subset,
+        limit=settings.limit,
+        categories=settings.categories,
+        full_items=by_language or chosen.items.get(benchmark.format),
+    )
+
+
+def _digest(hashes: Mapping[str, str]) -> str:
+    """A name for files of no known commit."""
+    return hashlib.sha256(
+        "".join(f"{path}\0{sha256}\n" for path, sha256 in sorted(hashes.items())).encode()
+    ).hexdigest()

@@ -35,7 +35,9 @@ class Expected:
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """Why one unit of work has no result. ``sample`` and ``pass`` are null where all of them are concerned."""
+    """Why one unit of work has no result. ``sample`` and ``pass`` are null where all of them are concerned, and
+    ``question`` where no protocol judges.
+    """
 
     category: str
     pair_id: str
@@ -44,6 +46,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     message: str
     sample: Count | None
     pass_: Count | None = field(name="pass")
+    question: str | None = None
 
 
 class AnswerResult(Struct, frozen=True, kw_only=True):

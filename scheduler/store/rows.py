@@ -130,8 +130,9 @@ class FailedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="faile
 class StageRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="stage"):
     """The times of one stage of one part of the run, written when the part ends.
 
-    ``wall_seconds`` is from the stage's first start to its last end, ``device_seconds`` the sum of all device work
-    (a batch counted once), ``barrier_wait_seconds`` the sum over workers.
+    ``wall_seconds`` is from the stage's first start to its last end, ``device_seconds`` the sum over workers of the
+    time in which each had work (a batch, or requests in flight together, counted once), ``barrier_wait_seconds`` the
+    sum over workers.
     """
 
     stage: Stage

@@ -14,8 +14,8 @@ import sys
 from dataclasses import dataclass, field
 
 from scheduler.statistics.describe import mean
-from scheduler.store.results import Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
-from scheduler.store.rows import EditedRow, FailedRow, PlannedRow, ScoredRow
+from scheduler.store.results import AnswerResult, Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
+from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, ScoredRow
 
 OUTDATED = "outdated"
 """The kind of a ``failed`` row that withdraws a result which an earlier part of a run had."""
@@ -23,9 +23,10 @@ OUTDATED = "outdated"
 
 @dataclass(slots=True)
 class SampleTally:
-    """One edit of a pair, and its scores and failures by pass. A ``withdrawn`` edit is kept for comparison only.
+    """One edit of a pair, and its scores by pass. A ``withdrawn`` edit is kept for comparison only.
 
-    ``planned`` is the pair as it was when the edit was made.
+    ``answers`` are those to a protocol's questions, by pass and question; failures have no question where there is
+    none. ``planned`` is the pair as it was when the edit was made.
     """
 
     edit: EditedRow | None = None
@@ -33,10 +34,12 @@ class SampleTally:
     withdrawn: bool = False
     edit_failure: Failure | None = None
     scores: dict[int, ScoredRow] = field(default_factory=dict)
-    score_failures: dict[int, Failure] = field(default_factory=dict)
+    answers: dict[tuple[int, str], AnsweredRow] = field(default_factory=dict)
+    score_failures: dict[tuple[int, str | None], Failure] = field(default_factory=dict)
 
     def forget_scores(self) -> None:
         self.scores.clear()
+        self.answers.clear()
         self.score_failures.clear()
 
     def withdraw(self) -> None:
@@ -95,10 +98,19 @@ class PairTally:
         if not (0 <= row.sample < expected.samples_per_pair and 0 <= row.pass_ < expected.reward_passes):
             return
         sample = self._sample(row.sample)
-        sample.score_failures.pop(row.pass_, None)
+        _forget_failures(sample, row.pass_)
         known = sample.scores.get(row.pass_)
         if known is None or known.identity != row.identity:
             sample.scores[row.pass_] = row
+
+    def answered(self, row: AnsweredRow, expected: Expected) -> None:
+        if not (0 <= row.sample < expected.samples_per_pair and 0 <= row.pass_ < expected.reward_passes):
+            return
+        sample = self._sample(row.sample)
+        sample.score_failures.pop((row.pass_, row.question), None)
+        known = sample.answers.get((row.pass_, row.question))
+        if known is None or known.identity != row.identity:
+            sample.answers[row.pass_, row.question] = row
 
     def failed(self, row: FailedRow, expected: Expected) -> None:
         failure = Failure(
@@ -109,6 +121,7 @@ class PairTally:
             message=row.message,
             sample=row.sample,
             pass_=row.pass_,
+            question=row.question,
         )
         if row.stage == "load":
             self.load_failure = failure
@@ -122,11 +135,14 @@ class PairTally:
                     _edit_failed(sample, failure, row.identity)
             else:
                 for pass_ in _concerned(row.pass_, expected.reward_passes):
-                    if row.kind == OUTDATED:
-                        sample.scores.pop(pass_, None)
-                        sample.score_failures.pop(pass_, None)
-                    else:
+                    if row.kind != OUTDATED:
                         _score_failed(sample, pass_, failure, row.identity)
+                    elif row.question is not None:
+                        sample.answers.pop((pass_, row.question), None)
+                        sample.score_failures.pop((pass_, row.question), None)
+                    else:
+                        sample.scores.pop(pass_, None)
+                        _forget_failures(sample, pass_)
 
     def failures(self, expected: Expected) -> list[Failure]:
         """Every failure that counts, once each, in the order of the samples."""
@@ -187,10 +203,21 @@ def _edit_failed(sample: SampleTally, failure: Failure, identity: str | None) ->
 
 
 def _score_failed(sample: SampleTally, pass_: int, failure: Failure, identity: str | None) -> None:
-    known = sample.scores.get(pass_)
-    if known is None or identity not in (None, known.identity):
-        sample.scores.pop(pass_, None)
-        sample.score_failures[pass_] = failure
+    unit = (pass_, failure.question)
+    known = sample.scores.get(pass_) if failure.question is None else sample.answers.get((pass_, failure.question))
+    if known is not None and identity in (None, known.identity):
+        return
+    if failure.question is not None:
+        sample.answers.pop((pass_, failure.question), None)
+    # A judgement whose question failed anew is not whole any more.
+    sample.scores.pop(pass_, None)
+    sample.score_failures[unit] = failure
+
+
+def _forget_failures(sample: SampleTally, pass_: int) -> None:
+    """Drop all failures of this pass."""
+    for unit in [unit for unit in sample.score_failures if unit[0] == pass_]:
+        del sample.score_failures[unit]
 
 
 def _concerned(number: int | None, count: int) -> range:
@@ -215,7 +242,21 @@ def _sample_result(number: int, sample: SampleTally, expected: Expected) -> Samp
         edit_device_seconds=_device_seconds(edit) if edit else None,
         score=mean([score.score for score in scores]) if sample.is_scored(expected) else None,
         scores=scores,
-        answers=(),
+        answers=tuple(_answer_result(row) for _, row in sorted(sample.answers.items())),
+    )
+
+
+def _answer_result(row: AnsweredRow) -> AnswerResult:
+    return AnswerResult(
+        pass_=row.pass_,
+        question=sys.intern(row.question),
+        response=row.response,
+        dimensions=row.dimensions,
+        worker=_shared(row.worker),
+        device=_shared(row.device),
+        batch=row.batch,
+        batch_device_seconds=_device_seconds(row),
+        usage=row.usage,
     )
 
 
@@ -235,7 +276,7 @@ def _score_result(row: ScoredRow) -> ScoreResult:
     )
 
 
-def _device_seconds(row: EditedRow | ScoredRow) -> float | None:
+def _device_seconds(row: EditedRow | AnsweredRow | ScoredRow) -> float | None:
     if row.started is None or row.finished is None or not math.isfinite(row.finished - row.started):
         return None
     return row.finished - row.started

@@ -1,8 +1,9 @@
 """``--trace``: the run as a timeline, ``trace.json`` in the run's folder, for Perfetto or ``chrome://tracing``.
 
-There is a track for each device (jobs, waits at barriers), for each codec thread of a worker, for the rounds and for
-writes to disk. The format is Chrome's Trace Event Format as a JSON array: complete events (``X``) with times in
-microseconds. A killed run leaves a file without its last bracket, which both viewers open.
+There is a track for each device (jobs, waits at barriers; several tracks for requests in flight together), for each
+codec thread of a worker, for the rounds and for writes to disk. The format is Chrome's Trace Event Format as a JSON
+array: complete events (``X``) with times in microseconds. A killed run leaves a file without its last bracket, which
+both viewers open.
 """
 
 from __future__ import annotations
@@ -34,14 +35,21 @@ class Trace:
         self._broken = False
         self._lock = threading.Lock()
         self._tracks: dict[str, int] = {}
+        self._latest: dict[str, list[tuple[float, float]]] = {}
         self._file.write("[\n")
         self._write({"ph": "M", "pid": _PROCESS, "name": "process_name", "args": {"name": "warmbench"}})
 
     def device(
         self, worker: str, device: str, job: str, started: float, finished: float, details: Mapping[str, Any]
     ) -> None:
-        """Record that a device was busy with this job."""
-        self.span(f"{worker} ({device})", job, started, finished, details)
+        """Record that a device was busy with this job. Where jobs overlap, the device has several tracks."""
+        track = f"{worker} ({device})"
+        with self._lock:
+            latest = self._latest.setdefault(track, [])
+            free = (number for number, (start, end) in enumerate(latest) if end <= started or finished <= start)
+            lane = next(free, len(latest))
+            latest[lane : lane + 1] = [(started, finished)]
+        self.span(f"{track} {lane + 1}" if lane else track, job, started, finished, details)
 
     def codecs(self, worker: str, job: str, spans: Iterable[CodecSpan]) -> None:
         """Record what a worker's codec threads did for a job."""

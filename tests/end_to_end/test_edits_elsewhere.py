@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.end_to_end.test_endings import finish
 from tests.end_to_end.test_stages import scores, statuses, workers_of
-from tests.harness import User, small_benchmark
+from tests.harness import User, picture, small_benchmark
 from tests.waiting import wait_until
 
 
@@ -170,3 +170,34 @@ def test_an_image_that_was_broken_before_the_run_does_not_count_as_a_failure_of_
     assert result.code == 3, result.output
     assert statuses(user) == ["scored"] * 3 + ["failed"]
     assert [failure["kind"] for failure in user.report()["failures"]] == ["bad_image"]
+
+
+@pytest.mark.slow
+@pytest.mark.warm
+def test_an_exported_run_is_scored_again_in_the_benchmarks_own_layout(user: User, tmp_path: Path) -> None:
+    lines = []
+    for number in range(3):
+        picture((40 + number, 32)).save(tmp_path / f"{number}.png")
+        named = {
+            "key": f"k{number}",
+            "task": "Scene Editing",
+            "subtask": "Style Transfer",
+            "image_path": f"{number}.png",
+        }
+        lines.append(json.dumps({**named, "en": "do it", "cn": "做"}) + "\n")
+    data = tmp_path / "test_data.jsonl"
+    data.write_text("".join(lines), encoding="utf-8")
+    evaluation = {"save_generated_images": True, "samples_per_pair": 2}
+    config = user.simulated(data, evaluation=evaluation)
+    assert user.run_config(config).code == 0
+    before, made = scores(user), {(row["pair_id"], row["sample"]): row["sha256"] for row in user.rows("edited")}
+
+    exported = user.run("export", "latest", "--layout", "unicbench", "--to", "model")
+    assert exported.code == 0, exported.output
+    assert "6 edits" in exported.output
+    assert (tmp_path / "model-sample-1" / "Style_Transfer" / "en" / "k0.png").is_file()
+    result = user.score("model", config)
+    assert result.code == 0, result.output
+    assert "(layout unicbench)" in result.output
+    assert {(row["pair_id"], row["sample"]): row["sha256"] for row in user.rows("edited")} == made
+    assert scores(user) == before

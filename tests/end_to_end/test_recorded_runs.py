@@ -68,7 +68,7 @@ def test_every_identity_of_its_ledger_is_the_one_that_is_computed_now(
         assert edit.identity == task.edit_identity(unit, run.fingerprint("editor")), unit
     for score in scores:
         unit = EditUnit(score.category, score.pair_id, score.sample)
-        identity = task.score_identity(ScoreUnit(unit, score.pass_), edits[unit].sha256, run.fingerprint("reward"))
+        identity = task.judging.identity(ScoreUnit(unit, score.pass_), edits[unit].sha256, run.fingerprint("reward"))
         assert score.identity == identity, unit
 
 

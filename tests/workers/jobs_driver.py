@@ -43,14 +43,16 @@ class Run:
 class JobsDriver:
     """One worker, and the runs that use it."""
 
-    def __init__(self, adversary: Adversary) -> None:
+    def __init__(self, adversary: Adversary, slots: int | None = None) -> None:
         self.adversary = adversary
         self.jobs = Jobs()
+        self.jobs.set_slots(slots)
+        self._slots = slots
         self.runs: dict[str, Run] = {}
         self.payloads: dict[JobKey, Payload] = {}
         self.sent: Counter[JobKey] = Counter()
         self._usable = False
-        self._device: Payload | None = None
+        self._device: list[Payload] = []
         self._codec: list[tuple[Payload, JobState]] = []
 
     # -- what runs do
@@ -123,18 +125,24 @@ class JobsDriver:
         payload.state = JobState.UNDELIVERED if failed else JobState.READY
         self._act(self.jobs.decode_failed(payload.key) if failed else self.jobs.decoded(payload.key))
 
-    def end_device(self, *, failed: bool = False) -> None:
-        payload = self._device
-        assert payload is not None
+    def set_slots(self, slots: int) -> None:
+        note(f"{slots} slots")
+        self._slots = slots
+        self._act(self.jobs.set_slots(slots))
+
+    def end_device(self, payload: Payload, *, failed: bool = False) -> None:
         note(f"the device is done with {payload.key}, {failed=}")
-        self._device = None
+        self._device.remove(payload)
         live = self.payloads.get(payload.key) is payload
         if live:
             payload.state = JobState.UNDELIVERED if failed else JobState.ENCODING
         following = self.jobs.following
-        actions = self.jobs.device_done(failed=failed)
+        actions = self.jobs.device_done(payload.key if self._slots else None, failed=failed)
         started = [action.key for action in actions if isinstance(action, Start)]
-        assert started == ([following] if following else []), "the device may have continued with the next job"
+        if self._slots is None:
+            assert started == ([following] if following else []), "the device may have continued with the next job"
+        else:
+            assert following is None, "nothing is lined up behind one of several"
         first = actions[:1] if live else []
         assert first == ([ReportAtBarrier(payload.key, payload.round)] if live else []), "the barrier comes first"
         self._act(actions)
@@ -152,7 +160,8 @@ class JobsDriver:
         happenings += [
             partial(self.end_codec, work, failed=True) for work in self._codec if work[1] is JobState.DECODING
         ]
-        happenings += [partial(self.end_device, failed=True)] if self._device else []
+        happenings += [partial(self.end_device, payload, failed=True) for payload in self._device]
+        happenings += [partial(self.set_slots, slots) for slots in (1, 2, 3) if self._slots]
         happenings += [partial(self.set_usable, not self._usable)]
         self.adversary.pick(happenings)()
 
@@ -165,7 +174,7 @@ class JobsDriver:
 
     def progress(self) -> bool:
         """Started work ends, or a result is acknowledged; False if there is neither."""
-        happenings: list[Callable[[], None]] = [self.end_device] if self._device else []
+        happenings: list[Callable[[], None]] = [partial(self.end_device, payload) for payload in self._device]
         happenings += [partial(self.end_codec, work) for work in self._codec]
         results = [key for key, payload in self.payloads.items() if payload.state is JobState.UNDELIVERED]
         happenings += [partial(self.acknowledge, key) for key in results]
@@ -180,14 +189,17 @@ class JobsDriver:
 
     def _startable(self, run: str) -> list[Payload]:
         ready = [payload for payload in self._of(run) if payload.state is JobState.READY]
-        return [payload for payload in ready if payload.round is None or payload.round <= self.runs[run].released]
+        at_work = {payload.key for payload in self._device}
+        released = self.runs[run].released
+        return [one for one in ready if one.key not in at_work and (one.round is None or one.round <= released)]
 
     def _act(self, actions: list[JobAction]) -> None:
+        self._started = any(isinstance(action, Start) for action in actions)
         for action in actions:
             note(action)
             match action:
                 case Decode(key, ahead):
-                    assert ahead == (self._device is not None), "it takes its time, where the device does not wait"
+                    assert ahead == bool(self._device), "it takes its time, where the device does not wait"
                     assert self.payloads[key].state is JobState.QUEUED, "decoded once"
                     self.payloads[key].state = JobState.DECODING
                     self._codec.append((self.payloads[key], JobState.DECODING))
@@ -202,7 +214,7 @@ class JobsDriver:
                     waits = any(
                         job.round is not None and job.round > self.runs[key.run].released for job in self._of(key.run)
                     )
-                    assert deferred == (self._device is None and waits), "it yields to a barrier, and to nothing else"
+                    assert deferred == (waits and not self._started), "it yields to a barrier, and to nothing else"
                     assert self.payloads[key].state is JobState.ENCODING
                     assert (self.payloads[key], JobState.ENCODING) not in self._codec
                     self._codec.append((self.payloads[key], JobState.ENCODING))
@@ -214,26 +226,30 @@ class JobsDriver:
         self._check_state()
 
     def _on_start(self, key: JobKey) -> None:
-        assert self._device is None, "two jobs on one device"
+        assert len(self._device) < (self._slots or 1), "more jobs than the device takes"
+        assert key not in [payload.key for payload in self._device], "its first start has not ended"
         assert self._usable
         assert self.payloads[key] is self._startable(key.run)[0], "released, decoded, and the first of its run"
         for name, run in self.runs.items():
             if name != key.run and self._startable(name):
                 run.passed_over[key.run] += 1
                 assert run.passed_over[key.run] == 1, f"{name} waits for more than one job of {key.run}"
-        self._device = self.payloads[key]
-        self._device.state = JobState.RUNNING
+        self._device.append(self.payloads[key])
+        self.payloads[key].state = JobState.RUNNING
         self.runs[key.run].passed_over.clear()
 
     def _check_state(self) -> None:
         jobs = self.jobs
         assert set(jobs.runs) == set(self.runs)
         states = Counter(payload.state for payload in self.payloads.values())
-        if self._device is not None or not states[JobState.DECODING]:
+        if self._slots is None and (self._device or not states[JobState.DECODING]):
             assert not states[JobState.QUEUED], "nothing waits to be decoded but for the one that the device waits for"
-        assert jobs.running == (self._device.key if self._device else None)
-        assert jobs.idle == (self._device is None and not self.payloads)
-        assert jobs.following is None or (self._device is not None and self._usable)
+        if self._slots is not None:
+            decoded = states[JobState.DECODING] + states[JobState.READY]
+            assert decoded or not states[JobState.QUEUED], "what starts soon is decoded"
+        assert jobs.running == (self._device[0].key if self._device else None)
+        assert jobs.idle == (not self._device and not self.payloads)
+        assert jobs.following is None or (self._device and self._usable)
         for name, run in self.runs.items():
             assert jobs.unfinished(name) == (
                 self._names(name, *WAITING),
@@ -241,7 +257,8 @@ class JobsDriver:
                 self._names(name, JobState.ENCODING, JobState.UNDELIVERED),
             )
             startable = self._startable(name)
-            assert not (startable and self._usable and self._device is None), "it could work, and does not"
+            has_room = len(self._device) < (self._slots or 1)
+            assert not (startable and self._usable and has_room), "it could work, and does not"
             if not startable:
                 run.passed_over.clear()
 

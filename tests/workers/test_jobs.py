@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 
 from tests.adversary import CHOICES, THOROUGH, Adversary
@@ -179,13 +180,58 @@ def test_nothing_starts_while_the_model_is_away() -> None:
     assert jobs.set_usable(True) == [Start(TWO)]
 
 
+# -- slots
+
+
+def test_as_many_jobs_run_at_once_as_there_are_slots_and_a_few_more_are_decoded() -> None:
+    keys = [JobKey("run", str(number)) for number in range(6)]
+    jobs = Jobs()
+    jobs.attach("run")
+    jobs.set_slots(2)
+    jobs.set_usable(True)
+    decoding = [action for key in keys for action in jobs.add(key, None)]
+    assert decoding == [Decode(key) for key in keys[:4]], "images take memory"
+    assert jobs.decoded(keys[1]) == [Start(keys[1])]
+    assert jobs.decoded(keys[0]) == [Start(keys[0])]
+    assert jobs.decoded(keys[2]) == []
+    assert jobs.unfinished("run")[1] == ["0", "1"]
+    ended = jobs.device_done(keys[0], failed=False)
+    assert ended == [
+        ReportAtBarrier(keys[0], None),
+        Start(keys[2]),
+        Decode(keys[4], ahead=True),
+        Encode(keys[0]),
+    ]
+    assert jobs.set_slots(1) == []
+    jobs.decoded(keys[3])
+    assert jobs.device_done(keys[2], failed=True) == [ReportAtBarrier(keys[2], None), Send(keys[2])]
+    assert jobs.set_slots(2) == [Start(keys[3]), Decode(keys[5], ahead=True)]
+
+
+def test_a_job_that_a_lost_run_sends_again_waits_for_the_end_of_its_first_start() -> None:
+    jobs = Jobs()
+    jobs.set_slots(2)
+    jobs.set_usable(True)
+    jobs.attach("run")
+    jobs.add(ONE, None)
+    assert jobs.decoded(ONE) == [Start(ONE)]
+    jobs.drop("run")
+    jobs.attach("run")
+    jobs.add(ONE, None)
+    assert jobs.decoded(ONE) == []
+    assert jobs.device_done(ONE, failed=False) == [Start(ONE)]
+
+
 # -- random events
 
 
+@pytest.mark.parametrize("slots", [None, 2])
 @given(choices=CHOICES)
 @THOROUGH
-def test_in_any_order_of_events_each_job_runs_once_and_the_device_is_never_idle_without_need(choices: bytes) -> None:
-    driver = JobsDriver(Adversary(choices))
+def test_in_any_order_of_events_each_job_runs_once_and_the_device_is_never_idle_without_need(
+    slots: int | None, choices: bytes
+) -> None:
+    driver = JobsDriver(Adversary(choices), slots)
     driver.set_usable(True)
     driver.attach("a")
     driver.attach("b")

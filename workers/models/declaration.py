@@ -126,7 +126,7 @@ class ModelType:
     ``host_copies`` says, by the weight files and the load parameters, how many bytes of the weights would be a copy in
     each worker's host memory; the others are pages of the mapped files. Without it, all are a copy.
     ``answers_questions``: this reward answers the questions of protocols, beside prompts. ``streams``: this reward
-    works on many judgements at once, and each is sent to it by itself.
+    works on many judgements at once, at most ``max_concurrency`` (a key), and each is sent to it by itself.
     ``note`` stands at the top of each report. ``free`` lets it have further keys of any name.
     ``old_classes`` maps classes of the system before this one to the ``type`` that each has become.
     """
@@ -156,6 +156,8 @@ class ModelType:
             raise ValueError(f"{self.name} declares {', '.join(twice)} twice")
         if missing := [name for name in SHARED_KEYS[self.role] if name not in names]:
             raise ValueError(f"{self.name} declares no {', '.join(missing)}: begin with the keys of every {self.role}")
+        if self.streams and "max_concurrency" not in names:
+            raise ValueError(f"{self.name} streams, but declares no max_concurrency")
 
     @property
     def aliases(self) -> tuple[str, ...]:

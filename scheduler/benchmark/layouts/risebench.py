@@ -11,6 +11,6 @@ LAYOUT = FolderLayout(
     "risebench",
     "RISEBench: images/<category>/<index>.png, or .jpg, .jpeg.",
     place,
-    formats=("risebench",),
+    formats=("risebench", "risebench_v2"),
     extensions=(".png", ".jpg", ".jpeg"),
 )

@@ -3,13 +3,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from scheduler.benchmark.images import FORMATS, MAX_PIXELS, inspect_image
+from scheduler.benchmark.images import FORMATS, MAX_PIXELS, as_png, inspect_image
 from scheduler.benchmark.pairs import PairError
 from tests.scheduler.benchmark.make import image_bytes
 
@@ -115,3 +116,23 @@ def test_whatever_is_wrong_with_an_image_comes_out_as_a_pair_error(
     except PairError as error:
         outcome = error.kind
     assert outcome in {"sound", "bad_image", "image_too_large"}
+
+
+@pytest.mark.parametrize("image_format", [name for name in FORMATS if name != "PNG"])
+def test_an_image_becomes_a_png_with_the_same_pixels_upright(image_format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options: dict[str, Any] = {"exif": exif} if image_format in ("JPEG", "WEBP") else {}
+    data = image_bytes((30, 20), image_format, **options)
+    with Image.open(io.BytesIO(data)) as original, Image.open(io.BytesIO(as_png(data))) as png:
+        upright = original.transpose(Image.Transpose.ROTATE_270) if options else original
+        assert (png.format, png.size) == ("PNG", upright.size)
+        assert png.convert("RGB").tobytes() == upright.convert("RGB").tobytes()
+        assert not png.getexif()
+
+
+def test_a_png_stays_as_it_is_and_what_cannot_be_decoded_is_refused() -> None:
+    png = image_bytes((30, 20), "PNG")
+    assert as_png(png) is png
+    with pytest.raises(PairError, match="broken"):
+        as_png(image_bytes((200, 200), "JPEG")[:-200])

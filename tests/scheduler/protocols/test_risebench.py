@@ -27,7 +27,8 @@ PROMPTS = FIRST_PROMPTS | {
         "prompt_logical_cons", "prompt_logical_img_wo_q",
     )
 }  # fmt: skip
-COLUMNS = {"reasoning_img": 30, "reference_img": 40, "reference_txt": 50}
+FIRST_COLUMNS = {"reference": 48, "reference_img": 12, "reference_txt": 4}
+COLUMNS = FIRST_COLUMNS | {"reasoning_img": 30, "reference_img": 40, "reference_txt": 50}
 LOGICAL_BY_IMAGE: dict[str, Any] = {"images": ("source", "reference"), "reference": None}
 
 
@@ -36,7 +37,7 @@ def texts(prompts: dict[str, str]) -> OfficialTexts:
 
 
 def first() -> RiseBench:
-    return RiseBench(Table({"reference_txt": 4}, 64), texts(FIRST_PROMPTS))
+    return RiseBench(Table(FIRST_COLUMNS, 64), texts(FIRST_PROMPTS))
 
 
 def present(*columns: str) -> RiseBench:
@@ -44,6 +45,8 @@ def present(*columns: str) -> RiseBench:
 
 
 def item(category: str, *, reference: str | None = "a rotten apple", **more: Any) -> ItemFacts:
+    column = "reference_txt" if category == "logical" else "reference"
+    more["facts"] = {column: reference} | more.get("facts", {})
     return ItemFacts(f"{category}_reasoning", f"{category}_1", "a year {later}", reference, **more)
 
 
@@ -129,9 +132,21 @@ def test_a_consistency_free_item_is_not_asked_about_consistency() -> None:
         assert len(rules.questions(item("temporal", facts={"consistency_free": empty}))) == 3
 
 
+def test_a_logical_item_has_its_text_in_a_column_of_its_own() -> None:
+    by_image: dict[str, Any] = {
+        "images": ("source", "reference"),
+        "facts": {"reference": "a text", "reference_txt": None},
+    }
+    assert asked([*first().questions(item("logical", **by_image))]) == {
+        "logical": ["prompt_logical_img", "reference", "edit"]
+    }
+
+
 def test_texts_are_filled_in_and_images_are_small_jpegs_in_high_detail() -> None:
     question = first().questions(item("temporal"))[0]
     assert question.parts[0] == TextPart(text="<prompt_consist> a year {later} | a rotten apple")
+    raw = first().questions(item("temporal"))[2].parts[0]
+    assert raw == TextPart(text="<prompt_generation> {instruct} | {reference}")
     for part in question.parts[1:]:
         assert isinstance(part, ImagePart)
         assert part.detail == "high"
@@ -161,7 +176,7 @@ def test_an_item_that_the_script_cannot_ask_about_is_named(facts: ItemFacts, wha
 
 def test_a_file_and_prompts_of_different_editions_are_named_with_what_to_do() -> None:
     with pytest.raises(OfficialError, match=r"first edition .*git -C clone checkout 3421af4, or .*datav2"):
-        RiseBench(Table({"reference_txt": 4}, 64), texts(PROMPTS))
+        RiseBench(Table(FIRST_COLUMNS, 64), texts(PROMPTS))
     with pytest.raises(OfficialError, match=r"present edition .*git -C clone checkout 5f22651, or .*data_total.json"):
         RiseBench(Table(COLUMNS, 360), texts(FIRST_PROMPTS))
 

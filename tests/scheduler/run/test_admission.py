@@ -16,6 +16,7 @@ from scheduler.report.build import build_report
 from scheduler.report.model import Report
 from scheduler.run.admission import Admission, refused_edits
 from scheduler.run.resume import Remaining
+from scheduler.stages.by_prompts import PromptJudging
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected
 from scheduler.store.rows import EditedRow, Row
@@ -40,17 +41,16 @@ class Run:
         self.expected = expected
         self.benchmark = Benchmark("data", "json", ("c",), pairs, (), (), "0")
         prompts = CategoryPrompts((PromptTemplate("", "", "how good?"),), "mean")
+        by_key = {pair.key: pair for pair in pairs}
         self.task = Task(
-            pairs={pair.key: pair for pair in pairs},
-            prompts_of=lambda _: prompts,
+            pairs=by_key,
+            judging=PromptJudging(
+                expected.reward_passes, by_key, lambda _: prompts, {}, with_source=False, score_range=(0.0, 10.0)
+            ),
             seed=0,
-            passes=expected.reward_passes,
             edit_parameters={},
             edit_identity_parameters={},
             score_parameters={},
-            score_identity_parameters={},
-            with_source=False,
-            score_range=(0.0, 10.0),
         )
         self.rows: list[Row] = []
 
@@ -75,7 +75,7 @@ class Run:
         for unit, sha256 in remaining.delivered if score else ():
             for number in range(self.expected.reward_passes):
                 one = ScoreUnit(unit, number)
-                identity = self.task.score_identity(one, sha256, reward)
+                identity = self.task.judging.identity(one, sha256, reward)
                 if known.get(one) != identity:
                     self.rows.append(scored(unit.pair_id, 5.0, "c", pass_=number, identity=identity))
         if remaining.delivered and score:

@@ -21,6 +21,7 @@ from scheduler.config.prompts import CategoryPrompts, PromptTemplate
 from scheduler.report.build import build_report, read_tallies
 from scheduler.run.resume import Remaining, Resumption, from_the_beginning
 from scheduler.run.unfinished import UnfinishedStages
+from scheduler.stages.by_prompts import PromptJudging
 from scheduler.stages.task import Task
 from scheduler.store.ledger import cut_torn_line, read_ledger
 from scheduler.store.results import Expected
@@ -63,17 +64,16 @@ def benchmark_of(chosen: Settings) -> Benchmark:
 def task_of(chosen: Settings, benchmark: Benchmark) -> Task:
     prompts = CategoryPrompts((PromptTemplate("", "", chosen.question),), "mean")
     parameters = {"steps": chosen.steps}
+    by_key = {pair.key: pair for pair in benchmark.pairs}
     return Task(
-        pairs={pair.key: pair for pair in benchmark.pairs},
-        prompts_of=lambda _: prompts,
+        pairs=by_key,
+        judging=PromptJudging(
+            chosen.expected.reward_passes, by_key, lambda _: prompts, {}, with_source=False, score_range=(0.0, 10.0)
+        ),
         seed=0,
-        passes=chosen.expected.reward_passes,
         edit_parameters=parameters,
         edit_identity_parameters=parameters,
         score_parameters={},
-        score_identity_parameters={},
-        with_source=False,
-        score_range=(0.0, 10.0),
     )
 
 
@@ -123,7 +123,7 @@ class Part:
     def score(self, unit: EditUnit, sha256: str, *, fails: bool = False) -> None:
         for number in range(self.chosen.expected.reward_passes):
             one = ScoreUnit(unit, number)
-            identity = self.task.score_identity(one, sha256, self.chosen.reward)
+            identity = self.task.judging.identity(one, sha256, self.chosen.reward)
             if self.known.pop(one, None) == identity:
                 continue
             if fails:
@@ -328,7 +328,7 @@ def assert_only_own_results(part: Part) -> None:
                 assert sample.edit.sha256 in {hashlib.sha256(content).hexdigest() for content in contents}
             for score in sample.scores.values() if part.chosen.scores else ():
                 one = ScoreUnit(unit, score.pass_)
-                assert score.identity == part.task.score_identity(one, sample.edit.sha256, part.chosen.reward)
+                assert score.identity == part.task.judging.identity(one, sample.edit.sha256, part.chosen.reward)
 
 
 def test_the_stages_of_a_part_that_was_killed_are_told_by_its_results() -> None:

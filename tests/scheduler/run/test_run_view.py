@@ -53,9 +53,9 @@ class Edits:
 
 @dataclass
 class Scores:
-    jobs: dict[str, ScoreJob] = field(default_factory=dict)
+    jobs: dict[str, list[ScoreJob]] = field(default_factory=dict)
 
-    def at_work(self) -> Mapping[str, ScoreJob]:
+    def at_work(self) -> Mapping[str, list[ScoreJob]]:
         return self.jobs
 
 
@@ -155,7 +155,7 @@ def test_what_keeps_a_worker_from_work_is_shown_first(client: Client, state: Wor
 def test_a_reward_shows_its_batch_and_workers_stand_in_their_order() -> None:
     screen = Screen()
     units = tuple(ScoreUnit(EditUnit("c", str(number))) for number in range(3))
-    screen.scores.jobs = {"reward-0": ScoreJob("reward-0", "cpu", 7, units, (1, 1, 1))}
+    screen.scores.jobs = {"reward-0": [ScoreJob("reward-0", "cpu", 7, units, (1, 1, 1))]}
     names = ["reward-0", "editor-10", "editor-2"]
     state = msgspec.structs.replace(READY, running="batch-7", step=1, steps=3)
     screen.clients = {name: Client(state=state) for name in names}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hypothesis import note
+from hypothesis import strategies as st
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, WithdrawBatch
@@ -17,6 +18,9 @@ from scheduler.stages.suspects import DEATHS_ALONE
 from tests.adversary import Adversary
 
 Held = dict[int, tuple[ScoreUnit, ...]]
+
+SHAPES = st.tuples(st.integers(1, 4), st.just(1)) | st.tuples(st.just(1), st.integers(2, 12))
+"""The batch size, and how many batches a reward works on at once: batches of several, or several batches of one."""
 
 
 class BatchesDriver:
@@ -31,10 +35,14 @@ class BatchesDriver:
         max_attempts: int,
         passes: int = 1,
         max_undelivered: int | None = None,
+        slots: int = 1,
     ) -> None:
         self.adversary = adversary
-        self.batches = Batches(batch_size=batch_size, max_attempts=max_attempts, max_undelivered=max_undelivered)
+        self.batches = Batches(
+            batch_size=batch_size, slots=slots, max_attempts=max_attempts, max_undelivered=max_undelivered
+        )
         self._max_undelivered = max_undelivered
+        self._slots, self._most = slots, slots + max(1, slots // 4)
         self.rewards: dict[str, Held] = {}
         self.available: list[ScoreUnit] = []
         self.delivered: Counter[ScoreUnit] = Counter()
@@ -50,8 +58,9 @@ class BatchesDriver:
         self._singles: set[ScoreUnit] = set()
         self.suspects: set[ScoreUnit] = set()
         self.deaths: Counter[str] = Counter()
-        self._trying: set[str] = set()
-        self._proven: set[str] = set()
+        self._trying: defaultdict[str, set[ScoreUnit]] = defaultdict(set)
+        self._company: dict[ScoreUnit, int] = {}
+        self.proven: set[str] = set()
         self._beside: set[ScoreUnit] = set()
         self._deaths: dict[str, tuple[str, ...]] = {}
         self._batches_made = 0
@@ -89,10 +98,10 @@ class BatchesDriver:
         note(f"lose {name} {died=}")
         batches = list(self.rewards.pop(name).values())
         units = {unit for batch in batches for unit in batch}
-        suspects = self._suspects_of(name, batches) if died else units if name in self._trying else set()
+        suspects = self._suspects_of(name, batches) if died else self._trying[name]
         self.deaths[name] += died
-        self._trying.discard(name)
-        self._proven.discard(name)
+        self._trying.pop(name, None)
+        self.proven.discard(name)
         if not self.draining:
             self._waiting |= units
             self._urgent |= units - suspects
@@ -112,23 +121,25 @@ class BatchesDriver:
             self._deaths[units[0].key] = (*self._deaths.get(units[0].key, ()), name)
             suspects = set(units)
         else:
-            suspects = {unit for unit in units if unit in self._beside or unit in batches[0]}
+            at_work = {unit for batch in batches[: self._slots] for unit in batch}
+            suspects = {unit for unit in units if unit in self._beside or unit in at_work}
             self._beside.update(set(units) - suspects)
         for unit in suspects:
             self._tried[unit].add(name)
+            self._company[unit] = max(1, min(len(batches), self._slots) // 4)
         return suspects
 
     def _is_poison(self, unit: ScoreUnit) -> bool:
         return len(self._deaths.get(unit.key, ())) >= DEATHS_ALONE
 
-    def score(self, name: str, bad: int) -> None:
-        """The reward's first batch comes back; some units in it got no score, and some of these never will."""
-        number = next(iter(self.rewards[name]))
+    def score(self, name: str, bad: int, place: int = 0) -> None:
+        """A batch comes back; some units in it got no score, and some of these never will."""
+        number = list(self.rewards[name])[place]
         units = self.rewards[name].pop(number)
         note(f"scored {name} {number}, without a score: {bad}")
         self._delivering += units
-        self._trying.discard(name)
-        self._proven.add(name)
+        self._trying[name].difference_update(units)
+        self.proven.add(name)
         self._check(self.batches.scored(name, number))
         for unit in units[:bad]:
             self._delivering.remove(unit)
@@ -143,7 +154,7 @@ class BatchesDriver:
     def fail(self, name: str, number: int, *, again: bool | None = None) -> None:
         units = self.rewards[name].pop(number)
         note(f"batch_failed {name} {number}")
-        self._trying.discard(name)
+        self._trying[name].difference_update(units)
         if len(units) == 1:
             self._fail(name, units[0], partial(self.batches.batch_failed, name, number), again)
             return
@@ -179,7 +190,9 @@ class BatchesDriver:
     def drain(self) -> None:
         note("drain")
         actions = self.batches.drain()
-        expected = [WithdrawBatch(name, number) for name, held in self.rewards.items() for number in list(held)[1:]]
+        expected = [
+            WithdrawBatch(name, number) for name, held in self.rewards.items() for number in list(held)[self._slots :]
+        ]
         assert actions == expected
         self.draining = self._closed = True
         self._waiting.clear()
@@ -204,16 +217,26 @@ class BatchesDriver:
 
     def progress(self) -> bool:
         """Something happens that is as it should be; False if there is nothing left to happen."""
-        happenings = self.arrivals
-        happenings += [partial(self.score, name, 0) for name, held in self.rewards.items() if held]
+        happenings = self.arrivals + self.answers
         if happenings:
             self.adversary.pick(happenings)()
         return bool(happenings)
 
     @property
-    def arrivals(self) -> list[Callable[[], None]]:
+    def answers(self) -> list[partial[None]]:
+        """What a reward works on may come back, in any order."""
+        return [
+            partial(self.score, name, 0, place) for name in self.rewards for place, _ in enumerate(self.at_work(name))
+        ]
+
+    def at_work(self, name: str) -> list[tuple[ScoreUnit, ...]]:
+        """The batches that the reward works on: it starts them in the order sent."""
+        return list(self.rewards[name].values())[: self._slots]
+
+    @property
+    def arrivals(self) -> list[partial[None]]:
         """What may come from elsewhere: another edit, or the end of all edits; a row in the ledger."""
-        arrivals: list[Callable[[], None]] = [self.arrive] if not self._closed or self._to_come else []
+        arrivals = [partial(self.arrive)] if not self._closed or self._to_come else []
         return arrivals + [partial(self.deliver, unit) for unit in self._delivering]
 
     # -- what must hold
@@ -239,15 +262,19 @@ class BatchesDriver:
         not_full = 0
         for name, held in self.rewards.items():
             takes = {unit for unit in self._waiting - self.suspects if self._may_take(name, unit)}
-            tries = {unit for unit in self.suspects if name in self._proven and self._may_take(name, unit)}
+            tries = {unit for unit in self.suspects if name in self.proven and self._may_take(name, unit)}
             assert held or not (takes or tries), "units wait, and a reward has nothing to do"
             enough = len(takes) >= (1 if self._closed else self._batch_size)
-            not_full += enough and len(held) < 2 and name not in self._trying
+            not_full += enough and len(held) < self._room(name)
         assert not_full <= len(self.suspects), "ready, but not sent ahead"
 
     def _may_take(self, name: str, unit: ScoreUnit) -> bool:
         """What failed on one reward is tried on another, if there is one on which it has not failed."""
         return name not in self._tried[unit] or self._tried[unit] >= set(self.rewards)
+
+    def _room(self, name: str) -> int:
+        """How many batches it may have."""
+        return min((self._most, *(self._company[unit] for unit in self._trying[name])))
 
     @property
     def full(self) -> bool:
@@ -266,18 +293,18 @@ class BatchesDriver:
         assert len(units) == len(action.units)
         assert units <= self._waiting, "assigned although it is scored, given up, or with somebody else"
         assert all(self._may_take(action.reward, unit) for unit in units), "tried again where it has failed"
-        assert action.reward not in self._trying, "nothing more beside a suspect"
-        if units & self.suspects:
-            assert not held, "a suspect is tried alone"
-            proven = action.reward in self._proven
+        tries = units & self.suspects
+        if tries:
+            proven = action.reward in self.proven
             assert proven or self._waiting == self.suspects, "who has done nothing yet does something else first"
             self.suspects -= units
-            self._trying.add(action.reward)
-        alone = bool(units & self._singles) or action.reward in self._trying
+            self._trying[action.reward] |= tries
+        assert len(held) < self._room(action.reward), "nothing more beside a suspect than it may have"
+        alone = bool(units & self._singles or tries)
         assert not alone or len(units) == 1, "what failed, or died, with others is done alone"
         urgent = {unit for unit in self._urgent if self._may_take(action.reward, unit)}
         assert alone or units & urgent or not urgent, "the units of lost rewards come first"
-        if held:
+        if held and not tries:
             idle = [name for name, batches in self.rewards.items() if not batches]
             assert not any(self._may_take(name, unit) for name in idle for unit in units), (
                 "every reward has a batch before one gets a batch ahead"
@@ -290,4 +317,4 @@ class BatchesDriver:
             self._starts[unit] += 1
         assert action.attempts == tuple(self._starts[unit] for unit in action.units)
         held[action.batch] = action.units
-        assert len(held) <= 2
+        assert len(held) <= self._most

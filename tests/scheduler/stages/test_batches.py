@@ -13,7 +13,7 @@ from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, With
 from scheduler.stages.batches import Batches
 from tests.adversary import CHOICES, THOROUGH, Adversary
 from tests.scheduler.remembered import remembered
-from tests.scheduler.stages.batches_driver import BatchesDriver
+from tests.scheduler.stages.batches_driver import SHAPES, BatchesDriver
 
 
 def scores(count: int) -> list[ScoreUnit]:
@@ -172,6 +172,44 @@ def test_while_enough_scores_wait_for_the_disk_no_batch_is_assigned() -> None:
     assert batches.delivered(one) == [AssignBatch("a", 3, (four,), (1,))]
 
 
+def test_a_reward_that_streams_gets_a_unit_for_each_that_comes_back_whichever_that_is() -> None:
+    *units, five, six = scores(6)
+    batches = with_waiting(Batches(batch_size=1, slots=3), [*units, five, six])
+    first = [AssignBatch("a", number, (unit,), (1,)) for number, unit in enumerate(units)]
+    assert batches.join("a") == first, "one ahead, for the slot that gets free next"
+    assert batches.scored("a", 2) == [AssignBatch("a", 4, (five,), (1,))]
+    assert batches.scored("a", 1) == [AssignBatch("a", 5, (six,), (1,))]
+
+
+def test_draining_leaves_a_reward_that_streams_what_it_works_on() -> None:
+    batches = with_waiting(Batches(batch_size=1, slots=3), scores(9))
+    batches.join("a")
+    batches.device_done("a", 1)
+    assert batches.drain() == []
+    batches = with_waiting(Batches(batch_size=1, slots=3), scores(9))
+    batches.join("a")
+    assert batches.drain() == [WithdrawBatch("a", 3)]
+
+
+def test_what_a_reward_that_streams_died_of_is_sought_in_a_quarter_of_the_company_at_a_time() -> None:
+    units = scores(30)
+    batches = with_waiting(Batches(batch_size=1, slots=16), units)
+    batches.join("a")
+    assert batches.lose("a", died=True) == []
+    again = [AssignBatch("a", 20 + number, (unit,), (2,)) for number, unit in enumerate(units[16:20])]
+    new = [AssignBatch("a", 24 + number, (unit,), (1,)) for number, unit in enumerate(units[20:])]
+    assert batches.join("a") == [*again, *new], "a new life begins with something that is not suspected"
+    held = [action.batch for action in (*again, *new)]
+    started: list[ScoreUnit] = []
+    while held:
+        for action in batches.scored("a", held.pop(0)):
+            assert isinstance(action, AssignBatch)
+            held.append(action.batch)
+            started += action.units
+            assert len(held) <= 4
+    assert started == units[:16]
+
+
 def test_nothing_is_kept_of_units_that_are_scored() -> None:
     batches = Batches(batch_size=4, max_attempts=2)
     batches.join("a", "b")
@@ -222,7 +260,7 @@ def drive(driver: BatchesDriver) -> None:
 RUNS = given(
     choices=CHOICES,
     count=st.integers(0, 16),
-    batch_size=st.integers(1, 4),
+    shape=SHAPES,
     max_attempts=st.integers(1, 3),
     passes=st.integers(1, 2),
     max_undelivered=st.none() | st.integers(1, 5),
@@ -232,12 +270,13 @@ RUNS = given(
 @RUNS
 @THOROUGH
 def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, max_undelivered: int | None
+    choices: bytes, count: int, shape: tuple[int, int], max_attempts: int, passes: int, max_undelivered: int | None
 ) -> None:
     driver = BatchesDriver(
         Adversary(choices),
         units=count,
-        batch_size=batch_size,
+        batch_size=shape[0],
+        slots=shape[1],
         max_attempts=max_attempts,
         passes=passes,
         max_undelivered=max_undelivered,
@@ -256,13 +295,14 @@ def test_whatever_happens_every_unit_is_scored_or_given_up_exactly_once(
 @RUNS
 @THOROUGH
 def test_whenever_a_run_is_drained_nothing_more_is_started_and_it_ends(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, max_undelivered: int | None
+    choices: bytes, count: int, shape: tuple[int, int], max_attempts: int, passes: int, max_undelivered: int | None
 ) -> None:
     half = len(choices) // 2
     driver = BatchesDriver(
         Adversary(choices[:half]),
         units=count,
-        batch_size=batch_size,
+        batch_size=shape[0],
+        slots=shape[1],
         max_attempts=max_attempts,
         passes=passes,
         max_undelivered=max_undelivered,
@@ -280,12 +320,13 @@ def test_whenever_a_run_is_drained_nothing_more_is_started_and_it_ends(
 @RUNS
 @THOROUGH
 def test_without_trouble_all_is_scored_at_the_first_attempt(
-    choices: bytes, count: int, batch_size: int, max_attempts: int, passes: int, max_undelivered: int | None
+    choices: bytes, count: int, shape: tuple[int, int], max_attempts: int, passes: int, max_undelivered: int | None
 ) -> None:
     driver = BatchesDriver(
         Adversary(choices),
         units=count,
-        batch_size=batch_size,
+        batch_size=shape[0],
+        slots=shape[1],
         max_attempts=max_attempts,
         passes=passes,
         max_undelivered=max_undelivered,

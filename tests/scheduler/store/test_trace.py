@@ -35,6 +35,22 @@ def test_devices_codec_threads_barriers_and_the_disk_have_their_tracks(tmp_path:
     ]
 
 
+def test_requests_in_flight_together_are_on_tracks_of_their_own(tmp_path: Path) -> None:
+    trace = Trace(tmp_path / "trace.json")
+    for name, started, finished in (("1", 1.0, 2.0), ("2", 1.5, 2.5), ("4", 2.5, 3.0), ("3", 2.1, 3.1)):
+        trace.device("reward-0", "cpu", name, started, finished, {})
+    trace.close()
+    entries = events(tmp_path / "trace.json")
+    names = {event["tid"]: event["args"]["name"] for event in entries if event["name"] == "thread_name"}
+    spans = [(names[event["tid"]], event["name"]) for event in entries if event["ph"] == "X"]
+    assert spans == [
+        ("reward-0 (cpu)", "1"),
+        ("reward-0 (cpu) 2", "2"),
+        ("reward-0 (cpu)", "4"),
+        ("reward-0 (cpu) 3", "3"),
+    ]
+
+
 def test_a_run_that_was_killed_leaves_all_but_the_last_bracket(tmp_path: Path) -> None:
     trace = Trace(tmp_path / "trace.json")
     trace.span("a", "b", 1.0, 2.0)

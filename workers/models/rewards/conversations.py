@@ -1,6 +1,7 @@
-"""The questions to the reward model: the turns of a conversation, as chat templates take them.
+"""What the reward model is asked: the turns of a conversation, as chat templates take them.
 
-The texts that are added to a run's own prompts are Chinese, like the built-in prompts.
+Nothing is added to the question of a protocol. The texts that are added to a run's own prompts are Chinese, like the
+built-in prompts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from workers.interface import ScoreRequest
+from protocol.messages import Question, TextPart
+from workers.interface import QuestionImage, ScoreRequest
 from workers.models.flatten import flatten
 from workers.models.rewards.parameters import RewardSettings
 from workers.models.thoughts import THOUGHT_END
@@ -29,11 +31,14 @@ class Conversation:
 
 
 def first_question(request: ScoreRequest, settings: RewardSettings) -> Conversation:
-    """The run's prompt about the edit. To compare, the source is shown before the edit.
+    """The protocol's question, or the run's prompt about the edit. To compare, the source is shown before the edit.
 
     Raises:
         ValueError: the run compares, and the request has no source.
+        ModelError: an image of a question cannot be decoded.
     """
+    if request.question is not None:
+        return _question(request.question, request.shown)
     user = request.prompt.user
     if settings.scoring == "logits":
         user += number_only(settings)
@@ -77,6 +82,16 @@ def refuse_special_tokens(conversation: Conversation, special_tokens: Iterable[s
     for token in special_tokens:
         if any(token in text for text in texts):
             raise ValueError(f"the prompt contains {token}, which is a special token of the reward model")
+
+
+def _question(question: Question, shown: Sequence[QuestionImage]) -> Conversation:
+    from workers.codecs import decode_image
+
+    images = iter(shown)
+    parts = [
+        part.text if isinstance(part, TextPart) else flatten(decode_image(next(images).data)) for part in question.parts
+    ]
+    return _conversation(question.system, parts)
 
 
 def _conversation(system: str, parts: Sequence[Image.Image | str]) -> Conversation:

@@ -10,7 +10,7 @@ from workers.models.rewards.batching import RowFailure
 from workers.models.rewards.generation import ModelReply
 from workers.models.rewards.logits import NumberScore
 from workers.models.rewards.parameters import RewardSettings
-from workers.models.rewards.replies import ReadScore, Unreadable, read_score
+from workers.models.rewards.replies import ReadScore, Unreadable, read_score, spoken_answer
 
 ASKED_AGAIN = "\n\n[asked again]\n\n"
 """Separates the two replies in ``response`` where the model was asked twice."""
@@ -59,6 +59,20 @@ def by_replies(
     if isinstance(second, RowFailure):
         message += f"; asking again failed: {second.message}"
     return Judgement(aspect=prompt.aspect, kind="unreadable_reply", message=message, response=response)
+
+
+def answer(prompt: Prompt, reply: ModelReply | RowFailure) -> Judgement:
+    """The answer to a question: the reply as it is, without the thought before it. A protocol reads it.
+
+    A reply that its token limit ended may have said enough: it is an answer too, and ``message`` says that it was cut.
+    """
+    if isinstance(reply, RowFailure):
+        return failed(prompt, reply)
+    spoken = spoken_answer(reply.text, in_thought=reply.in_thought, cut_off=reply.cut_off)
+    if isinstance(spoken, Unreadable):
+        return Judgement(aspect=prompt.aspect, kind="unreadable_reply", message=spoken.reason, response=reply.text)
+    message = "the reply was cut off at max_new_tokens" if reply.cut_off else None
+    return Judgement(aspect=prompt.aspect, response=spoken, message=message)
 
 
 def failed(prompt: Prompt, failure: RowFailure) -> Judgement:

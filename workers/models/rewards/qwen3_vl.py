@@ -1,7 +1,8 @@
 """The reward Qwen3-VL (dense or mixture of experts, as its own config says), which judges edits in batches.
 
 ``scoring: generate`` reads the score from a reply in words; after a reply that can't be read, the model is asked a
-second question. ``scoring: logits`` takes the expected score from one forward pass. Nothing is ever sampled.
+second question. ``scoring: logits`` takes the expected score from one forward pass. The reply to a protocol's question
+is given back as it is, for the protocol to read. Nothing is ever sampled.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from workers.models.rewards.inputs import (
     to_prompt,
     to_tokens,
 )
-from workers.models.rewards.judgements import by_numbers, by_replies, read
+from workers.models.rewards.judgements import answer, by_numbers, by_replies, read
 from workers.models.rewards.logits import NumberScore, expected_scores, number_logits, scale_tokens
 from workers.models.rewards.parameters import RewardSettings, read_settings
-from workers.models.rewards.replies import ReadScore, Unreadable
+from workers.models.rewards.replies import Unreadable
 from workers.models.rewards.weights import host_copies, load_model, prepare_imports
 from workers.models.thoughts import LOGITS_NEED_AN_ANSWER, USE_GENERATE, opens_thought
 
@@ -74,6 +75,7 @@ DECLARATION = ModelType(
     },
     packages={"torch": "2.6", "transformers": "4.57", "accelerate": ""},
     host_copies=host_copies,
+    answers_questions=True,
 )
 
 
@@ -175,11 +177,11 @@ class Qwen3VLReward(Reward):
             ModelError: of kind ``config``: a parameter is wrong.
         """
         settings = read_settings(parameters)
-        # The prompts about one edit share its images.
-        shared: dict[tuple[int, int], Patches] = {}
+        # The prompts and the questions about one edit share its images.
+        shared: dict[Any, Patches] = {}
         prepared = []
         for request in requests:
-            images = (id(request.image), id(request.source))
+            images = _images_key(request)
             try:
                 row = self._row(first_question(request, settings), settings, shared.get(images))
                 shared[images] = row.patches
@@ -191,7 +193,8 @@ class Qwen3VLReward(Reward):
     def score(self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Progress) -> Scores:
         """Judge all requests; see ``RewardSettings`` for the parameters.
 
-        A missing score is a judgement of kind ``unreadable_reply``, ``off_scale``, ``oom`` or ``error``.
+        A missing score is a judgement of kind ``unreadable_reply``, ``off_scale``, ``oom`` or ``error``; a missing
+        answer to a question may also be of the kind of an image that cannot be decoded.
 
         Raises:
             ModelError: of kind ``config``: a parameter is wrong, or not possible with this model.
@@ -199,6 +202,8 @@ class Qwen3VLReward(Reward):
         settings = read_settings(parameters)
         if self._thinks and settings.scoring == "logits":
             raise ModelError("config", f"reward_model.params.scoring: {LOGITS_NEED_AN_ANSWER}; {USE_GENERATE}")
+        if settings.scoring == "logits" and any(request.question is not None for request in requests):
+            raise ModelError("config", "reward_model.params.scoring: logits answers no questions; write generate")
         prepared = [request for request in requests if isinstance(request, PreparedRequest)]
         if len(prepared) < len(requests):
             prepared = list(self.prepare_batch(requests, parameters))
@@ -253,7 +258,7 @@ class Qwen3VLReward(Reward):
         unread = [
             (index, reply.text)
             for index, reply in enumerate(first.results)
-            if isinstance(reply, ModelReply) and _asks_again(read(reply, settings))
+            if isinstance(reply, ModelReply) and _asks_again(requests[index], reply, settings)
         ]
         steps.more(-(-len(unread) // self._sizes.first(settings)) * settings.max_new_tokens)
         again = self._sizes.run(
@@ -261,7 +266,9 @@ class Qwen3VLReward(Reward):
         )
         second = {index: reply for (index, _), reply in zip(unread, again.results, strict=True)}
         judgements = [
-            by_replies(request.prompt, reply, second.get(index), settings)
+            answer(request.prompt, reply)
+            if request.question is not None
+            else by_replies(request.prompt, reply, second.get(index), settings)
             for index, (request, reply) in enumerate(zip(requests, first.results, strict=True))
         ]
         return Scores(judgements, [*first.sizes, *again.sizes])
@@ -308,5 +315,15 @@ class Qwen3VLReward(Reward):
             return self._processors[low, high]
 
 
-def _asks_again(reading: ReadScore | Unreadable) -> bool:
+def _images_key(request: ScoreRequest) -> Any:
+    """Requests with equal keys show the same images in the same order."""
+    if request.question is not None:
+        return tuple(image.data for image in request.shown)
+    return id(request.image), id(request.source)
+
+
+def _asks_again(request: ScoreRequest, reply: ModelReply, settings: RewardSettings) -> bool:
+    if request.question is not None:
+        return False
+    reading = read(reply, settings)
     return isinstance(reading, Unreadable) and not reading.final

@@ -83,11 +83,9 @@ def read_score(
     With ``cut_off`` (the reply was ended by its token limit) a number that touches the end of the text is not taken:
     it may be the beginning of a longer one.
     """
-    _, closed, answer = text.rpartition(THOUGHT_END)
-    if not closed and (in_thought or THOUGHT in text):
-        if cut_off:
-            return Unreadable("the reply was cut off within its thought: raise max_new_tokens", final=True)
-        return Unreadable("the reply ends before its thought does")
+    answer = spoken_answer(text, in_thought=in_thought, cut_off=cut_off)
+    if isinstance(answer, Unreadable):
+        return answer
     statements = list(_statements(answer, high, cut_off))
     if not statements:
         return Unreadable("the reply states no score")
@@ -97,6 +95,18 @@ def read_score(
     if not low <= last.value <= high:
         return Unreadable(f"the reply's score {last.text} is outside {low:g} to {high:g}")
     return ReadScore(last.value + 0.0, last.method)  # adding 0.0 turns -0.0 into 0.0
+
+
+def spoken_answer(text: str, *, in_thought: bool, cut_off: bool) -> str | Unreadable:
+    """What a reply says after its thought, or all of it if it has none. The arguments are those of ``read_score``."""
+    _, closed, answer = text.rpartition(THOUGHT_END)
+    if closed:
+        return answer.lstrip()
+    if not (in_thought or THOUGHT in text):
+        return text
+    if cut_off:
+        return Unreadable("the reply was cut off within its thought: raise max_new_tokens", final=True)
+    return Unreadable("the reply ends before its thought does")
 
 
 def _statements(text: str, top: float, cut_off: bool) -> Iterator[_Statement]:

@@ -1,0 +1,125 @@
+"""A protocol for one run: its rules over this data, with the official files, and what speaks against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scheduler.base.text import counted
+from scheduler.benchmark.pairs import BadPair, Benchmark, Pair
+from scheduler.config.document import Config
+from scheduler.config.problems import Problem, did_you_mean, listing, shown
+from scheduler.protocols.declaration import PROTOCOLS, Protocol, ProtocolType, Table, UnsuitableItem
+from scheduler.protocols.facts import facts_of
+from scheduler.protocols.official import OfficialError, OfficialTexts, read_official
+from workers.models.plugins import PluginError
+
+
+@dataclass(frozen=True)
+class PreparedProtocol:
+    """``rules`` ask, read and add up."""
+
+    type: ProtocolType
+    table: Table
+    texts: OfficialTexts
+    rules: Protocol
+
+    @property
+    def name(self) -> str:
+        """The protocol's name."""
+        return self.type.name
+
+    @property
+    def version(self) -> str:
+        """The official files in words, for people."""
+        if self.texts.commit is not None:
+            return f"official files of commit {self.texts.commit[:7]} in {self.texts.folder}"
+        return f"official files in {self.texts.folder}"
+
+    def warnings(self) -> list[str]:
+        """Return what speaks against comparing the numbers with published ones, as far as files show it."""
+        deviation = self.type.official.deviation(self.texts.hashes)
+        return [] if deviation is None else [deviation]
+
+
+def table_of(benchmark: Benchmark) -> Table:
+    """Return what a protocol knows of the data as a whole."""
+    return Table(columns=benchmark.columns, items=benchmark.items_in_file, format=benchmark.format)
+
+
+def protocol_named(name: str) -> ProtocolType:
+    """Return the protocol of this name; raises ``LookupError`` if there is none, or if its package is broken."""
+    try:
+        return PROTOCOLS.get(name)
+    except PluginError as error:
+        raise LookupError(str(error)) from error
+    except KeyError:
+        raise LookupError(
+            f"there is no protocol {shown(name)}; known here: {listing(list(PROTOCOLS.names()))}"
+        ) from None
+
+
+def prepare_protocol(config: Config, benchmark: Benchmark) -> PreparedProtocol | list[Problem]:
+    """Return the protocol that the config asks for, or every reason against it."""
+    settings = config.benchmark
+    assert settings.protocol is not None  # noqa: S101 - the caller has looked
+    try:
+        chosen = protocol_named(settings.protocol)
+    except LookupError as error:
+        return [Problem("benchmark.protocol", str(error), did_you_mean(settings.protocol, PROTOCOLS.names()))]
+    problems = list(_mismatches(config, benchmark, chosen))
+    table = table_of(benchmark)
+    try:
+        texts = read_official(settings.official, chosen.official)
+        prepared = PreparedProtocol(chosen, table, texts, chosen.make(table, texts))
+    except OfficialError as error:
+        return [*problems, Problem("benchmark.official", str(error))]
+    return problems or prepared
+
+
+def _mismatches(config: Config, benchmark: Benchmark, chosen: ProtocolType) -> Iterator[Problem]:
+    if benchmark.format not in chosen.formats:
+        message = f"{chosen.name} judges data of the format {' or '.join(chosen.formats)}"
+        yield Problem("benchmark.protocol", f"{message}; {benchmark.path} is of the format {benchmark.format}")
+    section = config.reward_model
+    if not section.declaration.answers_questions:
+        hint = "take one that does, such as openai or qwen3_vl"
+        yield Problem("reward_model.type", f"{section.declaration.name} does not answer a protocol's questions", hint)
+    if dict(section.params).get("scoring") == "logits":
+        message = "logits gives no reply, and a protocol reads replies"
+        yield Problem("reward_model.params.scoring", message, "write `scoring: generate`, or leave out the protocol")
+
+
+def with_prescribed(config: Config, chosen: ProtocolType) -> Config:
+    """Return the config with the prescribed judge's parameters where it sets none, and the protocol's scale."""
+    params = config.reward_model.params
+    fields = type(params).model_fields
+    update: dict[str, Any] = {
+        name: value
+        for name, value in chosen.judge.parameters.items()
+        if name in fields and name not in params.model_fields_set
+    }
+    update["score_range"] = chosen.scale
+    section = config.reward_model.model_copy(update={"params": params.model_copy(update=update)})
+    return replace(config, reward_model=section)
+
+
+def suitable(benchmark: Benchmark, protocol: PreparedProtocol) -> Benchmark:
+    """Return the benchmark with each pair that the protocol cannot judge as a bad one."""
+    good: list[Pair] = []
+    bad: list[BadPair] = []
+    for pair in benchmark.pairs:
+        try:
+            protocol.rules.questions(facts_of(pair))
+        except UnsuitableItem as error:
+            reason = f"{protocol.name} cannot judge it: {error}"
+            texts = pair.instruction, pair.description, pair.source
+            bad.append(BadPair(pair.index, pair.category, pair.pair_id, "bad_field", reason, *texts))
+        else:
+            good.append(pair)
+    if not bad:
+        return benchmark
+    warning = f"{counted(len(bad), 'pair')} cannot be judged by {protocol.name}"
+    everything = tuple(sorted((*benchmark.bad, *bad), key=lambda pair: pair.index))
+    return replace(benchmark, pairs=tuple(good), bad=everything, warnings=(*benchmark.warnings, warning))
