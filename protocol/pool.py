@@ -85,6 +85,12 @@ def home() -> Path:
     return Path(configured).absolute() if configured else Path(f"/tmp/warmbench-{os.getuid()}")  # noqa: S108 - checked 0700
 
 
+def cache_home() -> Path:
+    """The folder of all caches: ``$WARMBENCH_CACHE``, else ``~/.cache/warmbench``."""
+    configured = os.environ.get("WARMBENCH_CACHE")
+    return (Path(configured) if configured else Path("~/.cache/warmbench").expanduser()).absolute()
+
+
 def check_name(name: str) -> str:
     """Return the name if it is valid for a pool; else raise ``PoolError``."""
     if not _NAME.fullmatch(name) or len(name.encode()) > _MAX_NAME_BYTES:

@@ -1,4 +1,4 @@
-"""The two places of a source image: a file of its own, or a base64 string in a JSON file.
+"""The places of a source image: a file of its own, a base64 string in a JSON file, or bytes within a file.
 
 Each read compares the bytes with the hash of the image that was loaded: the edit of a file that was replaced since must
 not have the old one's name. Whatever a read finds instead of that image, the file has changed.
@@ -65,6 +65,29 @@ class EmbeddedSource:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PieceSource:
+    """An encoded image within a file: ``length`` bytes from ``offset`` on."""
+
+    path: Path
+    offset: int
+    length: int
+    sha256: str
+    size: tuple[int, int]
+
+    @classmethod
+    def inspect(cls, path: Path, offset: int, length: int, *, thorough: bool) -> PieceSource:
+        """Inspect the image in the file at this absolute path; raises ``PairError``."""
+        if length > MAX_IMAGE_BYTES:
+            raise PairError("image_too_large", f"the image has {length} bytes; at most {MAX_IMAGE_BYTES} are accepted")
+        data = b"".join(_read_range(path, offset, length))
+        size = inspect_image(data, thorough=thorough)
+        return cls(path, offset, length, hashlib.sha256(data).hexdigest(), size)
+
+    def read(self) -> bytes:
+        return _unchanged(lambda: b"".join(_read_range(self.path, self.offset, self.length)), self.sha256, self.path)
+
+
 def image_path(root: Path, name: str) -> Path:
     """Return the path of the image, links resolved; raises ``PairError`` (``bad_image``) if it leads out of ``root``,
     a folder with links resolved, or to no file.
@@ -98,6 +121,15 @@ def embedded_text(path: Path, offset: int, length: int) -> ImageOpener:
 
     def open_image(*, thorough: bool) -> EmbeddedSource:
         return EmbeddedSource.inspect(path, offset, length, thorough=thorough)
+
+    return open_image
+
+
+def file_piece(path: Path, offset: int, length: int) -> ImageOpener:
+    """Return the opener of an encoded image within a file."""
+
+    def open_image(*, thorough: bool) -> PieceSource:
+        return PieceSource.inspect(path, offset, length, thorough=thorough)
 
     return open_image
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.formats import FORMATS
+from scheduler.protocols.declaration import PROTOCOLS, ProtocolType
 from scheduler.benchmark.layouts import LAYOUTS
 from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from protocol.pool import try_lock
+from protocol.pool import cache_home, try_lock
 from workers.models.safetensors_files import SUFFIX, DamagedFileError, read_header
 
 _log = logging.getLogger(__name__)
@@ -41,8 +41,7 @@ _failed: set[tuple[Path, Path]] = set()
 
 def cache_folder() -> Path:
     """The folder of all copies."""
-    configured = os.environ.get("WARMBENCH_CACHE")
-    return (Path(configured) if configured else Path("~/.cache/warmbench").expanduser()).absolute() / "converted"
+    return cache_home() / "converted"
 
 
 def converted_folder(folder: Path, progress: Callable[[], None] = lambda: None) -> Path:

@@ -73,7 +73,7 @@ FORMATS = Registry(
         "json": "scheduler.benchmark.formats.json_pairs:FORMAT",
         **{
             name: f"scheduler.benchmark.formats.{name}:FORMAT"
-            for name in ("risebench", "risebench_v2", "imgedit", "imgedit_uge", "kris", "unicbench")
+            for name in ("risebench", "risebench_v2", "gedit", "imgedit", "imgedit_uge", "kris", "unicbench")
         },
     },
 )

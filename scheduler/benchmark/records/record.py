@@ -45,6 +45,10 @@ class Record(abc.ABC):
         """Return the opener of an image whose bytes are in the record, None if the field is none such."""
         return None
 
+    def image_name(self, name: str) -> str | None:
+        """Return the path of an image that the record names, or None; raises ``PairError`` (``bad_field``)."""
+        return self.text(name)
+
     def first(self, *names: str) -> str:
         """Return the first of these names whose field is not null, else the first name."""
         return next((name for name in names if not self.is_null(name)), names[0])
@@ -89,7 +93,7 @@ class Record(abc.ABC):
             embedded = self.embedded_image(name)
             if embedded is not None:
                 return embedded(thorough=thorough)
-            text = self.text(name)
+            text = self.image_name(name)
             if text is None:
                 raise PairError("bad_field", f"{name} is missing")
             return file_within(folders, text)(thorough=thorough)

@@ -41,7 +41,8 @@ def refused(path: Path, format_name: str | None = None) -> str:
 
 
 def test_the_built_in_formats_say_what_they_are() -> None:
-    assert FORMATS.names() == ("json", "risebench", "risebench_v2", "imgedit", "imgedit_uge", "kris", "unicbench")
+    official = ("risebench", "risebench_v2", "gedit", "imgedit", "imgedit_uge", "kris", "unicbench")
+    assert FORMATS.names() == ("json", *official)
     assert all(declared.meaning for declared in FORMATS.all().values())
 
 

@@ -48,7 +48,7 @@ def test_a_plug_in_is_listed_with_its_package_and_a_broken_one_with_its_error(tm
     install_csv_format(tmp_path)
     install(tmp_path, "bad_package", "warmbench.formats", {"bad": "bad_package:FORMAT"}, "import no_such\nx = '\\n'")
     install(tmp_path, "other_json", "warmbench.formats", {"json": "other_json:FORMAT"}, "")
-    json, risebench, bad, csv = listed(tmp_path, "formats")
+    json, risebench, *_, bad, csv = listed(tmp_path, "formats")
     assert csv == "csv: a CSV file beside its images; from the package warmbench_csv 1.2"
     assert risebench.startswith("risebench: A RISEBench folder")
     assert bad == (
