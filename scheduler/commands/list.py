@@ -1,4 +1,4 @@
-"""``warmbench list``: the formats, layouts, editors and rewards that can be used, built in or brought by plug-ins."""
+"""``warmbench list``: formats, protocols, layouts, editors and rewards, built in or brought by plug-ins."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Any
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.formats import FORMATS
-from scheduler.protocols.declaration import PROTOCOLS, ProtocolType
 from scheduler.benchmark.layouts import LAYOUTS
+from scheduler.protocols.declaration import PROTOCOLS, ProtocolType
 from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
 from workers.models.registry import EDITORS, REWARDS
 
-KINDS: dict[str, Registry[Any]] = {"formats": FORMATS, "layouts": LAYOUTS, "editors": EDITORS, "rewards": REWARDS}
+KINDS: dict[str, Registry[Any]] = {
+    "formats": FORMATS,
+    "protocols": PROTOCOLS,
+    "layouts": LAYOUTS,
+    "editors": EDITORS,
+    "rewards": REWARDS,
+}
 _DEVICES = {"gpu": ["a GPU"], "any": ["a GPU or the CPU"], "none": []}
 
 
@@ -47,6 +53,8 @@ def _lines(registry: Registry[Any]) -> Iterator[str]:
             continue
         aliases = f" ({', '.join(declared.aliases)})" if declared.aliases else ""
         needs = _DEVICES[declared.needs].copy() if isinstance(declared, ModelType) else []
+        if isinstance(declared, ProtocolType):
+            needs.append(f"data of the format {' or '.join(declared.formats)}, {declared.official.repository}")
         needs += [f"{wanted} {version}".strip() for wanted, version in getattr(declared, "packages", {}).items()]
         facts = [declared.meaning.rstrip(".")]
         facts += [f"needs {', '.join(needs)}"] if needs else []
