@@ -14,6 +14,7 @@ from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
 from scheduler.report.figures import averages_line, interval_text, shortfall_text
 from scheduler.report.markdown_statistics import correlation_text, matching_lines
 from scheduler.report.model import Report
+from scheduler.report.official_text import summary_lines
 from scheduler.report.saved_run import SavedRun, read_run
 from scheduler.report.thumbnails import fill_in
 from scheduler.report.writing import UnwrittenError, write_reports
@@ -85,6 +86,8 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
     if run.is_running():
         notes.append("⚠️  The run is not over: these are its results so far. It writes its reports again at its end.")
     say(console, *notes)
+    if report.official is not None:
+        say(console, *summary_lines(report.official, one_line))
     print_table(console, final_table(report, run.metrics))
     say(console, *averages_line(report), *map(one_line, _agreement_lines(report)))
     say(console, *(f"Report: {one_line(path)}" for path in paths))

@@ -16,7 +16,8 @@ from scheduler.report.figures import (
     score_text,
     shortfall_text,
 )
-from scheduler.report.markdown_statistics import agreement_lines, aspect_lines, variance_lines
+from scheduler.report.markdown_official import official_lines
+from scheduler.report.markdown_statistics import agreement_lines, dimension_lines, variance_lines
 from scheduler.report.markdown_text import escape, table
 from scheduler.report.model import Group, Performance, Report
 
@@ -35,6 +36,7 @@ def render_markdown(report: Report, metrics: Sequence[str]) -> str:
     chosen = chosen_metrics(metrics)
     parts = [
         _head(report),
+        official_lines(report.official),
         _overall(report),
         _categories(report, chosen),
         variance_lines(report.variance),
@@ -78,6 +80,7 @@ def _overall(report: Report) -> list[str]:
 
 def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
     lines = ["## Category Statistics", ""]
+    protocol = None if report.official is None else report.official.protocol
     named = [(escape(name, 100), group) for name, group in report.category_statistics.items()]
     rows = []
     for name, group in [*named, ("**Overall**", report.overall)]:
@@ -86,11 +89,11 @@ def _categories(report: Report, metrics: Sequence[str]) -> list[str]:
     headings = ["Category", *(METRIC_LABELS[metric] for metric in metrics), "Count", "Failed", "Missing"]
     lines += table(headings, rows)
     for name, group in named:
-        lines += ["", f"### {name}", *_category(group, metrics)]
+        lines += ["", f"### {name}", *_category(group, metrics, protocol)]
     return lines
 
 
-def _category(group: Group, metrics: Sequence[str]) -> list[str]:
+def _category(group: Group, metrics: Sequence[str], protocol: str | None) -> list[str]:
     shown = dict.fromkeys(["mean", "std", *metrics, "ci95"])
     lines = [f"- {METRIC_LABELS[metric]}: {metric_text(group, metric)}" for metric in shown]
     lines.append(f"- Count: {group.num_samples}")
@@ -100,7 +103,7 @@ def _category(group: Group, metrics: Sequence[str]) -> list[str]:
         lines.append(f"- Missing: {group.num_missing} of {group.num_pairs}")
     if group.num_edited:
         lines.append(f"- Edited, No Score Asked For: {group.num_edited} of {group.num_pairs}")
-    return lines + aspect_lines(group, metrics)
+    return lines + dimension_lines(group, metrics, protocol)
 
 
 def _failures(report: Report) -> list[str]:

@@ -1,4 +1,4 @@
-"""The sections of the Markdown report about aspects, variance, and agreement with scores by people."""
+"""The sections of the Markdown report about dimensions, variance, and agreement with scores by people."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ MAX_UNMATCHED = 5
 _RULES = {"mean": "the mean", "min": "the lowest", "geometric_mean": "the geometric mean"}
 
 
-def aspect_lines(group: Group, metrics: Sequence[str]) -> list[str]:
-    """A category's aspects, and the rule that combines them; no lines without aspects."""
-    if not group.aspects:
+def dimension_lines(group: Group, metrics: Sequence[str], protocol: str | None) -> list[str]:
+    """A category's dimensions, and how they make a score; no lines without dimensions."""
+    if not group.dimensions:
         return []
     rule = "made of its aspects; the run did not record the rule"
-    if group.combine is not None:
+    if protocol is not None:
+        rule = f"as {escape(protocol, 100)} makes it of its dimensions"
+    elif group.combine is not None:
         rule = f"{_RULES.get(group.combine, 'made')} of its aspects (combine: {escape(group.combine, 100)})"
     rows = [
         [escape(name, 100), *(metric_text(statistics, metric) for metric in metrics), str(statistics.num_samples)]
-        for name, statistics in group.aspects.items()
+        for name, statistics in group.dimensions.items()
     ]
-    headings = ["Aspect", *(METRIC_LABELS[metric] for metric in metrics), "Count"]
+    heading = "Aspect" if protocol is None else "Dimension"
+    headings = [heading, *(METRIC_LABELS[metric] for metric in metrics), "Count"]
     return [f"- Score of an Edit: {rule}", "", *table(headings, rows)]
 
 

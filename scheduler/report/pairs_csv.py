@@ -72,8 +72,14 @@ def _rows(
             *((failure.stage, failure.kind, failure.message) if failure else (None, None, None)),
             pair.instruction,
             pair.description,
-            "\n\n".join(score.response for score in scores if score.response is not None) or None,
+            "\n\n".join(_responses(sample)) or None,
         ]
+
+
+def _responses(sample: SampleResult | None) -> Iterator[str]:
+    if sample is not None:
+        yield from (score.response for score in sample.scores if score.response is not None)
+        yield from (f"{answer.question}: {answer.response}" for answer in sample.answers)
 
 
 def _status(sample: SampleResult | None, failure: Failure | None, report: Report) -> PairStatus:

@@ -10,6 +10,7 @@ from rich.console import Console
 from scheduler.base.text import counted, format_duration, one_line
 from scheduler.report.figures import DEFAULT_METRICS, averages_line, shortfall_text
 from scheduler.report.model import Report
+from scheduler.report.official_text import summary_lines
 from scheduler.terminal.say import say
 from scheduler.terminal.table import final_table, print_table
 
@@ -21,7 +22,7 @@ LONGEST_MESSAGE = 200
 def print_summary(
     console: Console, report: Report, paths: Sequence[Path], seconds: float, *, metrics: Sequence[str] = DEFAULT_METRICS
 ) -> None:
-    """Print the banner, the notes, ``final_table``, the paths of the reports, the time and how the run ended.
+    """Print the banner, the notes, the official numbers, ``final_table``, the reports' paths, the time, how it ended.
 
     Raises:
         ValueError: an unknown metric.
@@ -33,6 +34,8 @@ def print_summary(
         say(console, "")
     for note in report.notes:
         say(console, f"⚠️  {one_line(note)}", style="bold yellow")
+    if report.official is not None:
+        say(console, "", *summary_lines(report.official, one_line))
     say(console, "", "📊 Final Statistics:", "", "Category Results:")
     print_table(console, final_table(report, metrics))
     say(console, *averages_line(report))
