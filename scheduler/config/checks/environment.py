@@ -19,6 +19,7 @@ from scheduler.config.checks.class_paths import missing_class
 from scheduler.config.checks.driver import driver_problem, installed_torch
 from scheduler.config.checks.model_lookup import missing_model
 from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations
+from scheduler.config.checks.packages import missing_packages
 from scheduler.config.checks.thoughts import thoughts_refused
 from scheduler.config.checks.worker_environment import worker_environment_problems
 from scheduler.config.document import Config
@@ -129,6 +130,8 @@ def _model(name: str, section: ModelSection, hub: str | None) -> Found:
     if not section.has_environment and (missing := missing_class(target)):
         key = "class_path" if class_path else "type"
         yield _at(name, key, message=f"{missing[0]} (for {target})", hint=missing[1])
+    elif lacking := missing_packages(section):
+        yield _at(name, "type", message=lacking[0], hint=lacking[1])
     if entry_file and model_name and (absent := missing_model(model_name, entry_file, endpoint=hub)):
         yield _at(name, "params", "model_name", message=absent.message, hint=absent.hint)
     elif (thoughts := thoughts_refused(section)) is not None:

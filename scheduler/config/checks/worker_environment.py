@@ -18,13 +18,13 @@ from typing import Any
 
 from protocol import PROTOCOL_VERSION
 from scheduler.config.checks.driver import driver_problem, read_build
+from scheduler.config.checks.packages import CHECKOUT, extra_of, version_numbers
 from scheduler.config.checks.worker_environment_probe import MARK
 from scheduler.config.interpreters import conda_environments, worker_command
 from scheduler.config.models import FAMILIES, ModelSection
 from scheduler.config.problems import Problem, dotted, listing, nearest, printable
 
 _PROBE = Path(__file__).with_name("worker_environment_probe.py")
-_CHECKOUT = Path(__file__).resolve().parents[3]
 _SETUP = "scripts/setup_reward_env.sh"
 
 _SECONDS = 60.0
@@ -118,7 +118,7 @@ def faults(report: Mapping[str, Any], name: str, fix: str, needs: Needs) -> Iter
     yield from _package_faults(report["imports"], report["packages"], name, fix)
     for module, oldest_version in needs.packages.items():
         version = report["packages"][module].get("version")
-        if version is not None and oldest_version and _numbers(version) < _numbers(oldest_version):
+        if version is not None and oldest_version and version_numbers(version) < version_numbers(oldest_version):
             yield f"{name} has {module} {version}; the {needs.role} needs {oldest_version} or newer", fix
 
 
@@ -191,9 +191,10 @@ def _fix(section: ModelSection) -> str:
         folder = python.absolute().parent.parent
         if (folder / "pyvenv.cfg").is_file() or not folder.exists():
             arguments = ["--venv", str(folder)]
-    if role == "reward" and arguments and (_CHECKOUT / _SETUP).is_file():
+    if role == "reward" and arguments and (CHECKOUT / _SETUP).is_file():
         return f"run {_shown([_SETUP, *arguments])}"
-    source = f"{_CHECKOUT}[{role}]" if (_CHECKOUT / "pyproject.toml").is_file() else f"warmbench[{role}]"
+    extra = extra_of(section.declaration.packages, role) or role
+    source = f"{CHECKOUT}[{extra}]" if (CHECKOUT / "pyproject.toml").is_file() else f"warmbench[{extra}]"
     return f"run {_shown([*_start(section), '-m', 'pip', 'install', source])}"
 
 
@@ -213,13 +214,3 @@ def _package(module: str) -> str:
         return "warmbench"
     distribution = _DISTRIBUTIONS.get(module)
     return f"{distribution} (imported as {module})" if distribution else module
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: ``4.57.6`` and ``2.13.0+cpu`` as they are, ``5.0.0rc1`` as 5.0."""
-    numbers = []
-    for part in version.split("+", maxsplit=1)[0].split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
