@@ -19,10 +19,9 @@ from PIL import Image
 
 from protocol import messages as m
 from protocol.codec import Buffer, encode
-from workers.codecs import decode_image
 from workers.device import Outcome
 from workers.interface import Scores
-from workers.payloads import JobResult, PreparedBatch, decode_batch, encode_edit, encode_scores, warm_up
+from workers.payloads import JobResult, PreparedBatch, decode_batch, decode_sources, encode_edit, encode_scores, warm_up
 from workers.thumbnail_maker import make_thumbnail
 
 log = logging.getLogger("warmbench.worker")
@@ -123,8 +122,8 @@ class CodecThreads:
 def _decode(payload: Payload) -> None:
     began = time.time()
     if isinstance(payload.message, m.Edit):
-        payload.decoded = decode_image(bytes(payload.images[0]))
-        payload.source = payload.decoded.copy()  # for its thumbnail: an editor may draw on what it is given
+        payload.decoded = decode_sources(payload.images)
+        payload.source = payload.decoded[0].copy()  # for its thumbnail: an editor may draw on what it is given
     else:
         payload.decoded = decode_batch(payload.message, payload.images)
     payload.images = []

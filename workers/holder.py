@@ -169,11 +169,13 @@ class ModelHolder:
             name = self._spec.name if self._spec else None
             raise ModelError("stale", f"model {name!r}: its files changed since it was loaded: load it again")
 
-    def edit(self, message: Edit, image: Image.Image, progress: Progress) -> Image.Image:
-        """Make one edit."""
+    def edit(self, message: Edit, images: Sequence[Image.Image], progress: Progress) -> Image.Image:
+        """Make one edit of these source images."""
         if not isinstance(self._model, Editor):
             raise ModelError("not_ready", "no editor is loaded")
-        request = EditRequest(image, message.instruction, message.seed, message.key, message.parameters)
+        request = EditRequest(
+            images[0], message.instruction, message.seed, message.key, message.parameters, images=images
+        )
         result = self._model.edit(request, progress)
         if not isinstance(result, Image.Image):
             raise ModelError("error", f"the editor returned a {type(result).__name__}, not an image")

@@ -55,7 +55,7 @@ class ModelError(Exception):
 class EditRequest:
     """One edit. ``image`` is RGB or RGBA, upright; ``parameters`` are the run's (steps, guidance, size, ...).
 
-    ``images`` are all source images, of which ``image`` is the first: more than one only with ``images: all``.
+    ``images`` are all source images, of which ``image`` is the first; there are more only with ``images: all``.
 
     ``flatten(image)`` is what the built-in models see of it: RGB, with white in place of transparency.
     """
@@ -66,6 +66,10 @@ class EditRequest:
     key: str
     parameters: Mapping[str, Any]
     images: Sequence[Image.Image] = ()
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            object.__setattr__(self, "images", (self.image,))
 
 
 @dataclass(frozen=True)

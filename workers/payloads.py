@@ -76,6 +76,21 @@ def warm_up(role: Role) -> None:
         encode_png(image)
 
 
+def decode_sources(images: Sequence[Buffer]) -> list[Image.Image]:
+    """Decode the source images of an edit.
+
+    Raises:
+        ModelError: one cannot be decoded.
+    """
+    sources = []
+    for number, data in enumerate(images, 1):
+        try:
+            sources.append(decode_image(bytes(data)))
+        except ModelError as error:
+            raise ModelError(error.kind, str(error) if number == 1 else f"source image {number}: {error}") from error
+    return sources
+
+
 def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
     """Decode the images of a batch, and make the requests."""
     remaining = iter(images)

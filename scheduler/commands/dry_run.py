@@ -12,7 +12,7 @@ from protocol.pool import home
 from scheduler.base.files import read_json
 from scheduler.base.stages import Stage
 from scheduler.base.text import all_are, counted, one_line
-from scheduler.benchmark.units import AllEdits, EditUnit
+from scheduler.benchmark.units import AllEdits
 from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout, LayoutError, presumed_layout, resolve_layout
@@ -22,6 +22,7 @@ from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.estimate import Forecast, kind_of
+from scheduler.stages.task import build_task
 from scheduler.store.ledger import LEDGER, LedgerBusyError, is_written
 from scheduler.store.manifest import notes
 from scheduler.store.run_names import NoSuchRunError, run_by_id
@@ -125,14 +126,8 @@ def _estimate_lines(prepared: Prepared) -> list[str]:
         return []
     kinds: dict[Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
     forecast = Forecast(config, KnownCosts(home() / ".costs.json"), kinds)
-    pairs = prepared.benchmark.pairs
-    edits = AllEdits(pairs, config.evaluation.samples_per_pair)
-    sizes = {pair.key: pair.source.size for pair in pairs}
-
-    def pixels(unit: EditUnit) -> int:
-        width, height = sizes[unit.key]
-        return width * height
-
+    edits = AllEdits(prepared.benchmark.pairs, config.evaluation.samples_per_pair)
+    pixels = build_task(config, prepared.benchmark, prepared.protocol).source_pixels
     made = by_cost(edits, pixels, forecast.line) if "edit" in prepared.stages else ()
     passes = config.evaluation.reward_passes if "score" in prepared.stages else 0
     estimate = forecast.estimate(

@@ -37,6 +37,11 @@ def edit_parameters(config: Config) -> dict[str, Any]:
     return _parameters(config.diffusion_model)
 
 
+def takes_all_sources(config: Config) -> bool:
+    """Whether editors get all source images of a pair. It is no parameter: a pair with one source is edited as ever."""
+    return dict(config.diffusion_model.params).get("images") == "all"
+
+
 def score_parameters(config: Config) -> dict[str, Any]:
     """How every batch is to be scored; ``batch_size`` is 1 without ``use_batch_inference``."""
     return _parameters(config.reward_model) | {"batch_size": config.reward_model.params.effective_batch_size}

@@ -160,8 +160,7 @@ class Agenda:
             log.info("%s", estimate)
 
     def _pixels(self, unit: EditUnit) -> int:
-        width, height = self._task.pairs[unit.key].source.size
-        return width * height
+        return self._task.source_pixels(unit)
 
     def keep_costs(self, edit: EditStage, score: ScoreStage, tenancy: Tenancy, switch_seconds: float) -> None:
         """Keep what the edits, the scores and loading cost, for the estimates of later runs."""

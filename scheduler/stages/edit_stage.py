@@ -120,8 +120,7 @@ class EditStage:
         if self._services.trace is not None:
             details = {"round": message.round, "attempt": job.attempt}
             self._services.trace.device(worker, job.device, job.unit.job, message.started, message.finished, details)
-        width, height = self._task.pairs[job.unit.key].source.size
-        self._costs.note(width * height / 1e6, max(0.0, message.finished - message.started))
+        self._costs.note(self._task.source_pixels(job.unit) / 1e6, max(0.0, message.finished - message.started))
         self._act(self.rounds.at_barrier(worker, job.unit))
 
     def _on_result(self, worker: str, message: m.Edited, image: Buffer, thumbnails: Sequence[Buffer]) -> None:
@@ -245,13 +244,13 @@ class EditStage:
         name = job.name
         self._jobs[name] = job
 
-        def send(source: bytes | Exception) -> None:
+        def send(sources: list[bytes] | Exception) -> None:
             if self._jobs.get(name) is not job:
                 return
-            if isinstance(source, Exception):
-                # It was good when the benchmark was loaded: this is a failure of the run.
-                kind = source.kind if isinstance(source, PairError) else "error"
-                self._fail(action.editor, name, "edit", kind, str(source), None, None)
+            if isinstance(sources, Exception):
+                # They were good when the benchmark was loaded: this is a failure of the run.
+                kind = sources.kind if isinstance(sources, PairError) else "error"
+                self._fail(action.editor, name, "edit", kind, str(sources), None, None)
                 return
             client.send(
                 m.Edit(
@@ -264,11 +263,12 @@ class EditStage:
                     instruction=pair.instruction,
                     seed=self._task.seed_of(action.unit),
                     parameters=dict(self._task.edit_parameters),
+                    images=len(sources),
                 ),
-                [source],
+                sources,
             )
 
-        self._reads.read(pair.source, send, ahead=self.rounds.current(action.editor) != action.unit)
+        self._reads.read(self._task.sources(action.unit), send, ahead=self.rounds.current(action.editor) != action.unit)
 
     def _withdraw(self, worker: str, unit: EditUnit) -> None:
         names = [name for name, job in self._jobs.items() if job.worker == worker and job.unit == unit]

@@ -23,13 +23,21 @@ _PROMPT_FIELDS = frozenset({"aspect", "system", "user"})
 
 
 def edit_identity(
-    *, source_sha256: str, instruction: str, parameters: Mapping[str, Any], seed: int, fingerprint: str
+    *,
+    source_sha256: str,
+    instruction: str,
+    parameters: Mapping[str, Any],
+    seed: int,
+    fingerprint: str,
+    further_sources: Sequence[str] = (),
 ) -> str:
     """The identity of an edit.
 
     ``parameters`` are those that ``edit_identity_parameters`` gives, ``fingerprint`` is that of the loaded editor.
+    ``further_sources`` are the hashes of the source images that the editor gets beside the first.
     """
-    return _hash(["edit", source_sha256, instruction, dict(parameters), seed, fingerprint])
+    further = [list(further_sources)] if further_sources else []
+    return _hash(["edit", source_sha256, instruction, dict(parameters), seed, fingerprint, *further])
 
 
 def elsewhere_identity(image_sha256: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scheduler.benchmark import Benchmark, Pair
+from scheduler.benchmark.pairs import SourceImage
 from scheduler.benchmark.units import EditUnit
 from scheduler.config.document import Config
 from scheduler.config.requests import (
@@ -14,6 +15,7 @@ from scheduler.config.requests import (
     edit_parameters,
     score_identity_parameters,
     score_parameters,
+    takes_all_sources,
 )
 from scheduler.protocols.prepared import PreparedProtocol
 from scheduler.stages.by_prompts import PromptJudging
@@ -26,7 +28,8 @@ from scheduler.stages.judging import Judging
 class Task:
     """``edit_parameters`` and ``score_parameters`` go to the workers; ``edit_identity_parameters`` are those that an
     edit depends on. ``judging`` is what is asked about the edits. ``asks_again``: the reward may answer otherwise the
-    next time, so a reply that cannot be read is no final one.
+    next time, so a reply that cannot be read is no final one. ``all_sources``: editors get all source images of a pair,
+    not only the first.
     """
 
     pairs: Mapping[str, Pair]
@@ -36,10 +39,20 @@ class Task:
     edit_identity_parameters: Mapping[str, Any]
     score_parameters: Mapping[str, Any]
     asks_again: bool = False
+    all_sources: bool = False
 
     def seed_of(self, unit: EditUnit) -> int:
         """Return the seed of a pair's n-th sample, ``seed + n``."""
         return self.seed + unit.sample
+
+    def sources(self, unit: EditUnit) -> Sequence[SourceImage]:
+        """Return the source images that the editor gets."""
+        pair = self.pairs[unit.key]
+        return pair.sources if self.all_sources else [pair.source]
+
+    def source_pixels(self, unit: EditUnit) -> int:
+        """Return the number of pixels of the source images that the editor gets."""
+        return sum(width * height for width, height in (source.size for source in self.sources(unit)))
 
     def edit_identity(self, unit: EditUnit, fingerprint: str) -> str:
         """Return the identity of the unit's edit by the editor with this fingerprint."""
@@ -50,6 +63,7 @@ class Task:
             parameters=self.edit_identity_parameters,
             seed=self.seed_of(unit),
             fingerprint=fingerprint,
+            further_sources=[source.sha256 for source in self.sources(unit)[1:]],
         )
 
 
@@ -63,6 +77,7 @@ def build_task(config: Config, benchmark: Benchmark, protocol: PreparedProtocol 
         edit_identity_parameters=edit_identity_parameters(config),
         score_parameters=score_parameters(config),
         asks_again=config.reward_model.declaration.streams,
+        all_sources=takes_all_sources(config),
     )
 
 

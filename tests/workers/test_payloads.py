@@ -11,7 +11,8 @@ import pytest
 from protocol.messages import ImagePart, ImageStep, Prompt, Question, Role, Score, ScoreItem, TextPart
 from tests.workers.image_files import file_of, picture
 from workers.codecs import decode_image
-from workers.payloads import decode_batch
+from workers.interface import ModelError
+from workers.payloads import decode_batch, decode_sources
 
 _FIRST_JOB = """
 import io, sys
@@ -81,3 +82,12 @@ def test_a_question_whose_image_cannot_be_decoded_fails_alone() -> None:
     assert "image 'edit' of the question: the image cannot be decoded" in (judgement.message or "")
     # The source is shown as it is, so nobody but the judge decodes it: only its size is read.
     assert [len(item.requests) for item in (first, second, third)] == [0, 1, 1]
+
+
+def test_all_source_images_of_an_edit_are_decoded_and_a_broken_one_is_named() -> None:
+    good, other, broken = file_of(picture()), file_of(picture("RGBA", (9, 9))), file_of(picture())[:50]
+    assert [(image.mode, image.size) for image in decode_sources([good, other])] == [("RGB", (7, 5)), ("RGBA", (9, 9))]
+    with pytest.raises(ModelError, match=r"^source image 2: the image cannot be decoded"):
+        decode_sources([good, broken])
+    with pytest.raises(ModelError, match=r"^the image cannot be decoded"):
+        decode_sources([broken, good])

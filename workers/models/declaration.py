@@ -125,6 +125,8 @@ class ModelType:
     ``packages`` are those that its environment must have, with the oldest version that works, or ``""``.
     ``host_copies`` says, by the weight files and the load parameters, how many bytes of the weights would be a copy in
     each worker's host memory; the others are pages of the mapped files. Without it, all are a copy.
+    ``one_image`` are the pipeline classes (in a ``model_index.json``) and the known models that take one source image
+    only: they exclude ``images: all``.
     ``answers_questions``: this reward answers the questions of protocols, beside prompts. ``streams``: this reward
     works on many judgements at once, at most ``max_concurrency`` (a key), and each is sent to it by itself.
     ``note`` stands at the top of each report. ``free`` lets it have further keys of any name.
@@ -147,6 +149,7 @@ class ModelType:
     packages: Mapping[str, str] = field(default_factory=dict)
     host_copies: HostCopies | None = None
     free: bool = False
+    one_image: tuple[str, ...] = ()
     answers_questions: bool = False
     streams: bool = False
 

@@ -97,9 +97,9 @@ class Simulation(Struct, frozen=True, kw_only=True):
         if not low < high:
             raise ValueError(f"score_range is [{low}, {high}]: the first must be less than the second")
 
-    def edit_seconds(self, key: str, size: tuple[int, int]) -> float:
-        """How long the editor is busy with this pair, whose source has ``size`` (width, height)."""
-        return self._spread(key, self.latency_ms + self._for_pixels(size))
+    def edit_seconds(self, key: str, *sizes: tuple[int, int]) -> float:
+        """How long the editor is busy with this pair, whose sources have ``sizes`` (width, height)."""
+        return self._spread(key, self.latency_ms + sum(map(self._for_pixels, sizes)))
 
     def batch_seconds(self, items: Sequence[tuple[str, tuple[int, int]]]) -> float:
         """How long the reward is busy with a batch of (key, size of the edit)."""

@@ -121,16 +121,16 @@ def test_a_key_that_is_added_later_enters_identities_and_specs_only_where_it_dif
     text = "diffusion_model: {class_path: a.B, params: {model_name: m%s}}"
     before = load(tmp_path, text % "")
     added = (
-        Key("images", "choice", "first", choices=("first", "all"), later=True),
+        Key("output_size", "choice", "pipeline", choices=("pipeline", "source"), later=True),
         Key("offload", "choice", "none", affects="load", choices=("none", "model"), later=True),
     )
     model = OWN["editor"]
     monkeypatch.setitem(OWN, "editor", replace(model, keys=(*model.keys, *added)))
-    for values in ("", ", images: first, offload: none"):
+    for values in ("", ", output_size: pipeline, offload: none"):
         default = load(tmp_path, text % values)
         assert edit_identity_parameters(default) == edit_identity_parameters(before)
         assert editor_spec(default) == editor_spec(before)
-        assert edit_parameters(default) == edit_parameters(before) | {"images": "first"}
-    changed = load(tmp_path, text % ", images: all, offload: model")
-    assert edit_identity_parameters(changed) == edit_identity_parameters(before) | {"images": "all"}
+        assert edit_parameters(default) == edit_parameters(before) | {"output_size": "pipeline"}
+    changed = load(tmp_path, text % ", output_size: source, offload: model")
+    assert edit_identity_parameters(changed) == edit_identity_parameters(before) | {"output_size": "source"}
     assert editor_spec(changed).params == editor_spec(before).params | {"offload": "model"}

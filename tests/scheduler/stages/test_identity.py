@@ -33,6 +33,21 @@ def of_edit(**parameters: Any) -> str:
     )
 
 
+def test_further_source_images_enter_the_identity_of_an_edit_in_their_order_and_none_leave_it_as_it_was() -> None:
+    def with_further(*further: str) -> str:
+        return edit_identity(
+            source_sha256=SHA,
+            instruction="Make it red",
+            parameters={},
+            seed=3,
+            fingerprint="model",
+            further_sources=further,
+        )
+
+    assert with_further() == of_edit()
+    assert len({with_further(*further) for further in ((), ("b",), ("c",), ("b", "c"), ("c", "b"))}) == 5
+
+
 def of_score(prompts: Sequence[Prompt], **parameters: Any) -> str:
     return score_identity(
         image_sha256=SHA,

@@ -29,7 +29,7 @@ class Readers:
         self.running: list[tuple[str, Callable[[], None]]] = []
 
     def read(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        content = function()
+        [content] = function()
         self.running.append((content.decode(), lambda: then(content)))
 
     @property
@@ -43,7 +43,7 @@ class Readers:
 
 def reads_of(readers: Readers) -> Callable[[str, Callable[[Any], None], bool], None]:
     reads = Reads(cast("Services", readers))
-    return lambda name, then, ahead: reads.read(cast("SourceImage", Named(name)), then, ahead=ahead)
+    return lambda name, then, ahead: reads.read([cast("SourceImage", Named(name))], then, ahead=ahead)
 
 
 def test_while_all_threads_are_busy_a_source_that_a_device_waits_for_overtakes_others() -> None:

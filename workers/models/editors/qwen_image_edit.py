@@ -51,6 +51,7 @@ DECLARATION = ModelType(
     known_models=("Qwen/Qwen-Image-Edit", "Qwen/Qwen-Image-Edit-2509", "Qwen/Qwen-Image-Edit-2511"),
     packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},
     host_copies=host_copies,
+    one_image=("QwenImageEditPipeline", "Qwen/Qwen-Image-Edit"),
 )
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
@@ -187,7 +188,7 @@ class QwenImageEditEditor(Editor):
         arguments = {name: given[name] for name in _PIPELINE_ARGUMENTS if given.get(name) is not None}
         negative_prompt = given.get("negative_prompt")
         pixels = self._pipeline(
-            image=flatten(request.image),
+            image=self._images(request),
             prompt=request.instruction,
             negative_prompt=_NEGATIVE_PROMPT if negative_prompt is None else negative_prompt,
             # A new one, always on the CPU: an edit does not depend on the device or on earlier edits.
@@ -198,6 +199,16 @@ class QwenImageEditEditor(Editor):
             **arguments,
         ).images
         return self._as_image(pixels)
+
+    def _images(self, request: EditRequest) -> Image.Image | list[Image.Image]:
+        """The source image; a list of them if there are several, which a Plus pipeline takes together."""
+        if len(request.images) < 2:
+            return flatten(request.image)
+        pipeline = type(self._pipeline).__name__
+        if pipeline in DECLARATION.one_image:
+            message = f"the editor got {len(request.images)} source images; a {pipeline} takes one"
+            raise ModelError("config", f"diffusion_model.params.images: {message}")
+        return [flatten(image) for image in request.images]
 
     def _as_image(self, pixels: Any) -> Image.Image:
         """Return the image of ``(1, height, width, 3)`` floats from 0 to 1. NaN would become black pixels."""

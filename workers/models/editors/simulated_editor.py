@@ -38,7 +38,7 @@ class SimulatedEditor(SimulatedModel, Editor):
         """
         started = time.monotonic()
         simulation = read_simulation(request.parameters)
-        seconds = simulation.edit_seconds(request.key, request.image.size)
+        seconds = simulation.edit_seconds(request.key, *(image.size for image in request.images))
         fault = simulation.fault(request.key, request.seed)
         if fault is not None:
             hold(started, seconds / 2, progress, burn_cpu=simulation.burn_cpu)
