@@ -1,0 +1,41 @@
+"""Small random images, as files of different kinds."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+Mode = Literal["RGB", "RGBA", "L", "P"]
+MODES: tuple[Mode, ...] = ("RGB", "RGBA", "L", "P")
+
+
+def picture(seed: object, mode: Mode = "RGB", *, size: tuple[int, int] | None = None) -> Image.Image:
+    """Draw a few rectangles over a gradient, in a size that the seed decides if it is not given."""
+    chance = random.Random(repr(seed))  # noqa: S311 - a drawing
+    width, height = size or (chance.randint(40, 120), chance.randint(40, 120))
+    gradient = Image.linear_gradient("L").resize((width, height))
+    image = Image.merge("RGB", [gradient.rotate(chance.choice((0, 90, 180))).resize((width, height)) for _ in range(3)])
+    for _ in range(6):
+        left, top = chance.randrange(width), chance.randrange(height)
+        box = (left, top, min(width, left + chance.randint(4, 60)), min(height, top + chance.randint(4, 60)))
+        image.paste(tuple(chance.randrange(256) for _ in range(3)), box)
+    if mode == "RGBA":
+        image.putalpha(gradient)
+    return image if mode in ("RGB", "RGBA") else image.convert(mode)
+
+
+def png(image: Image.Image) -> bytes:
+    """Encode it."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Save it by its extension, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
