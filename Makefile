@@ -17,7 +17,7 @@ setup: ## set everything up: environments, demo data, tiny models
 	@.venv/bin/python -m tests.set_up
 
 run: ## run an evaluation: make run [CONFIG=configs/demo.yaml] [ARGS="--limit 2"]
-	@scripts/setup.sh run demo
+	@scripts/setup.sh run --config $(CONFIG) $(ARGS)
 	@.venv/bin/warmbench run --config $(CONFIG) $(ARGS)
 
 test: ## run all tests: make test [ARGS="-k rounds"]

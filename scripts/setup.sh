@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# Sets up the environment in .venv and, with "demo", the demo's data and tiny models; skips what is up to date.
-# Usage: scripts/setup.sh [run|dev|bench] [demo]      (default: run demo)
+# Sets up the environment in .venv, and the demo's data and tiny models for "demo" or a config that names them; skips
+# what is up to date.
+# Usage: scripts/setup.sh run --config FILE ...      (default: --config configs/demo.yaml)
+#        scripts/setup.sh dev|bench [demo]
+# "run" installs what `warmbench run` with the same arguments needs, and no more; "dev" everything and the test tools,
+# "bench" also the peers of the bench, if available.
 # TORCH_INDEX=URL: install torch from another package index, or from a folder of wheels.
-# "run" installs what an evaluation needs, "dev" also the test tools, "bench" also the peers of the bench, if available.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-kind=run demo=no
-[ $# -gt 0 ] || demo=yes
-for word in "$@"; do
-  case "$word" in
-    run | dev | bench) kind=$word ;;
-    demo) demo=yes ;;
-    *) echo "usage: scripts/setup.sh [run|dev|bench] [demo]" >&2; exit 2 ;;
-  esac
-done
+[ $# -gt 0 ] || set -- run --config configs/demo.yaml
+kind=$1 demo=no
+shift
+case "$kind ${1:-}" in
+  "dev " | "bench " | "run --config") ;;
+  "dev demo" | "bench demo") demo=yes ;;
+  *) echo "usage: scripts/setup.sh dev|bench [demo], or scripts/setup.sh run --config FILE ..." >&2; exit 2 ;;
+esac
 
 find_python() {
   local candidate
@@ -35,21 +37,37 @@ if [ ! -x .venv/bin/python ]; then
 fi
 
 . scripts/torch_index.sh
-install_torch .venv/bin/python constraints.txt .venv/torch-index
+with_torch() { install_torch .venv/bin/python constraints.txt .venv/torch-index; }
 
-# A stamp in .venv names what was installed; "bench" includes "dev", which includes "run".
+# A stamp in .venv for each extra names what was installed; "dev" includes all but "bench".
 wanted=$(cat pyproject.toml constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
-installed() { [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; }
-install() { # KIND EXTRAS
-  echo "Installing [$2] into .venv (a few minutes the first time)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$2]" || return
-  echo "$wanted" >".venv/installed-$1"
+stamped() { [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; }
+install() { # EXTRA...: those that are not installed
+  local extra names="" missing=()
+  for extra in "$@"; do
+    if ! stamped "$extra" && { [ "$extra" = bench ] || ! stamped dev; }; then
+      missing+=("$extra")
+      names+="${names:+,}$extra"
+    fi
+  done
+  [ -n "$names" ] || return 0
+  echo "Installing [$names] into .venv (a few minutes the first time)"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$names]" || return
+  for extra in "${missing[@]}"; do echo "$wanted" >".venv/installed-$extra"; done
 }
-if ! installed dev && ! { [ "$kind" = run ] && installed run; }; then
-  if [ "$kind" = run ]; then install run scheduler,editor,reward; else install dev scheduler,editor,reward,openai,parquet,dev; fi
+
+if [ "$kind" = run ]; then
+  install scheduler
+  read -ra extras <<<"$(.venv/bin/python -m scripts.needed_extras "$@")"
+  case " ${extras[*]-} " in *" editor "* | *" reward "*) with_torch ;; esac
+  install ${extras[@]+"${extras[@]}"}
+  if grep -qsE 'outputs/(demo|tiny-models)/' "$2"; then demo=yes; fi
+else
+  with_torch
+  install scheduler editor reward openai parquet dev
 fi
-if [ "$kind" = bench ] && ! installed bench; then
-  install bench bench || echo "The peers of the bench could not be installed: it will leave them out" >&2
+if [ "$kind" = bench ]; then
+  install bench || echo "The peers of the bench could not be installed: it will leave them out" >&2
 fi
 
 if [ "$demo" = yes ]; then

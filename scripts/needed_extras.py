@@ -1,0 +1,66 @@
+"""Prints which extras of warmbench a run needs, beside ``scheduler``: ``make run`` installs them, and no others.
+
+The arguments are those of ``warmbench run``. For a config with mistakes nothing is printed: the run will name them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from scheduler.benchmark.formats import FORMATS
+from scheduler.benchmark.records.table_files import is_table
+from scheduler.benchmark.records.table_records import PACKAGES
+from scheduler.config.checks.packages import extra_of
+from scheduler.config.document import Config
+from scheduler.config.loading import Overrides, load_config
+from scheduler.config.models import ModelSection
+from scheduler.config.problems import ConfigError
+from workers.models.plugins import PluginError
+
+
+def needed_extras(config: Config) -> list[str]:
+    """Return the names of the extras, sorted."""
+    found = {*_of_model(config.diffusion_model), *_of_model(config.reward_model), *_of_data(config)}
+    return sorted(found)
+
+
+def _of_model(section: ModelSection) -> Iterator[str]:
+    declaration = section.declaration
+    if section.has_environment:
+        return
+    if section.class_path is not None:
+        yield declaration.role  # what a class of the user's own imports is not known
+    elif declaration.packages and (extra := extra_of(declaration.packages, declaration.role)):
+        yield extra
+
+
+def _of_data(config: Config) -> Iterator[str]:
+    """A format says what it needs; a table needs it whatever the format."""
+    data = config.benchmark
+    packages: dict[str, str] = {}
+    with contextlib.suppress(KeyError, PluginError):
+        packages |= FORMATS.get(data.format or "").packages
+    if data.data_path is not None and is_table(data.data_path):
+        packages |= PACKAGES
+    if packages and (extra := extra_of(packages)):
+        yield extra
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the extras, separated by blanks."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    options, _ = parser.parse_known_args(arguments)
+    try:
+        print(*needed_extras(load_config(options.config, Overrides(data=options.data))))
+    except ConfigError:
+        return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
