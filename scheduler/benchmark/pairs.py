@@ -183,6 +183,18 @@ class Benchmark:
 
         return find
 
+    def images_by_name(self) -> Callable[[str, str], SourceImage | None]:
+        """Return a function from the key of a pair and the name of one of its images to that image, if it is good."""
+        source_of = self.source_images()
+
+        def find(key: str, name: str) -> SourceImage | None:
+            if name == "source":
+                return source_of(key)
+            pair = self.by_key.get(key)
+            return None if pair is None else pair.details.images.get(name)
+
+        return find
+
     @property
     def items(self) -> tuple[Pair | BadPair, ...]:
         """Good and bad pairs in the data's order."""

@@ -76,7 +76,7 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
         report = run.report(given or _stored(run.path))
         if given is not None:
             _store(given, report, run.path)
-        fill_in(run.path, report, lambda _: None)
+        fill_in(run.path, report, lambda *_: None)
         unwritten: UnwrittenError | None = None
         try:
             paths = write_reports(report, run.output_dir, run.path, run.metrics)

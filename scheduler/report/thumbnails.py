@@ -1,5 +1,5 @@
-"""Makes the thumbnails that a run's workers have not made: of sources whose edit failed, and of edits that were made
-elsewhere or by an older version. The rules are those of ``workers/thumbnail_maker.py``.
+"""Makes the thumbnails that a run's workers have not made: of sources whose edit failed, of further images of a pair,
+and of edits that were made elsewhere or by an older version. The rules are those of ``workers/thumbnail_maker.py``.
 
 A report is useful without them: what cannot be made is skipped, and the work stops after a time limit.
 """
@@ -28,6 +28,7 @@ from scheduler.base.text import one_line
 from scheduler.benchmark.images import FORMATS, MAX_PIXELS
 from scheduler.benchmark.pairs import SourceImage
 from scheduler.report.model import Report
+from scheduler.store.results import PairResult
 from scheduler.store.run_directory import thumbnail_path
 from workers.models.flatten import flatten
 
@@ -37,6 +38,10 @@ MAX_SECONDS = 30.0
 _THREADS = 4
 _BATCH = 32
 _GAP = 2.0
+_MAX_FURTHER = 32
+
+ImageOf = Callable[[str, str], SourceImage | None]
+"""An image of the benchmark, by the key of its pair and its name; None if it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +52,20 @@ class _Missing:
     read: Callable[[], bytes]
 
 
-def fill_in(
-    run: Path, report: Report, source_of: Callable[[str], SourceImage | None], *, seconds: float = MAX_SECONDS
-) -> int:
-    """Make a report's missing thumbnails from the edits on disk and the sources (by a pair's key); return how many.
+def further_images(pair: PairResult) -> list[str]:
+    """The names of a pair's images beside its first source, the first of them if there are impossibly many."""
+    return list(pair.images or ())[:_MAX_FURTHER]
+
+
+def fill_in(run: Path, report: Report, image_of: ImageOf, *, seconds: float = MAX_SECONDS) -> int:
+    """Make a report's missing thumbnails from the edits on disk and the benchmark's images; return how many.
 
     Pairs that are not done yet get none. No thumbnail is started after ``seconds``.
     """
     end = time.monotonic() + seconds
     made = 0
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="thumbnail") as pool:
-        missing = _missing(run, report, source_of)
+        missing = _missing(run, report, image_of)
         while batch := list(islice(missing, _BATCH)):
             made += sum(pool.map(partial(_make, end=end), batch))
             if time.monotonic() > end:
@@ -66,19 +74,20 @@ def fill_in(
     return made
 
 
-def _missing(run: Path, report: Report, source_of: Callable[[str], SourceImage | None]) -> Iterator[_Missing]:
+def _missing(run: Path, report: Report, image_of: ImageOf) -> Iterator[_Missing]:
     for pair in report.pairs:
         names = (pair.category, pair.pair_id)
         try:
             has_results = pair.status != "missing" or any(sample.image is not None for sample in pair.samples)
-            source = source_of(f"{pair.category}/{pair.pair_id}") if has_results else None
-            if source is not None and _lacks(path := thumbnail_path(run, *names, None)):
-                yield _Missing(path, source.read)
+            for name in ("source", *further_images(pair)) if has_results else ():
+                image = image_of(f"{pair.category}/{pair.pair_id}", name)
+                if image is not None and _lacks(path := thumbnail_path(run, *names, name)):
+                    yield _Missing(path, image.read)
             for sample in pair.samples:
                 if sample.image is not None and _lacks(path := thumbnail_path(run, *names, sample.sample)):
                     # An image elsewhere is recorded with its absolute path, which replaces the run's.
-                    image = os.path.join(run, sample.image)  # noqa: PTH118 - see scheduler/base/files.py
-                    yield _Missing(path, partial(_read, image))
+                    edit = os.path.join(run, sample.image)  # noqa: PTH118 - see scheduler/base/files.py
+                    yield _Missing(path, partial(_read, edit))
         except ValueError as error:
             log.debug("%s: no thumbnail: %s", "/".join(names), error)
 

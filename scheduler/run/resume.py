@@ -98,10 +98,10 @@ class Planner(abc.ABC):
         for item in self.benchmark.items:
             tally = tallies.pop((item.category, item.pair_id), None) or PairTally(item.category, item.pair_id)
             if isinstance(item, Pair):
-                before = tally.planned.source_sha256 if tally.planned is not None else None
-                if before not in (None, item.sha256):
-                    thumbnail = thumbnail_path(self.directory.path, item.category, item.pair_id, None)
-                    self._remaining.stale.append(thumbnail)
+                self._remaining.stale += [
+                    thumbnail_path(self.directory.path, item.category, item.pair_id, name)
+                    for name in changed_images(tally.planned, item)
+                ]
                 for number in range(self.expected.samples_per_pair):
                     unit = EditUnit(item.category, item.pair_id, number)
                     self._look_at(unit, tally.samples.get(number) or SampleTally())
@@ -282,6 +282,15 @@ def _details(details: Details) -> dict[str, Any]:
         "subsets": list(details.subsets) or None,
         "facts": dict(details.facts) or None,
     }
+
+
+def changed_images(planned: PlannedRow | None, pair: Pair) -> list[str]:
+    """Return the names of those images of the pair that are not what was planned."""
+    if planned is None:
+        return []
+    before = {"source": planned.source_sha256, **(planned.images or {})}
+    now = {"source": pair.sha256, **{name: image.sha256 for name, image in pair.details.images.items()}}
+    return [name for name, sha256 in now.items() if before.get(name) not in (None, sha256)]
 
 
 def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:

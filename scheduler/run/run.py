@@ -286,7 +286,7 @@ class Run:
         report = build_report(
             rows, manifest=manifest, expected=self._expected, human=readable_human_scores(self._directory.path)
         )
-        fill_in(self._directory.path, report, self._benchmark.source_images(), seconds=seconds_for_thumbnails)
+        fill_in(self._directory.path, report, self._benchmark.images_by_name(), seconds=seconds_for_thumbnails)
         for category, group in report.category_statistics.items():
             if "score" not in self._stages and not group.num_samples:
                 log.info("%s: %d of %d edited", category, group.num_edited, group.num_pairs)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from scheduler.store.run_names import run_by_id
 log = logging.getLogger("warmbench")
 
 _PATIENCE_SECONDS = 10.0
+_IMAGE_NAME = re.compile(r"(?!edit)[a-z][a-z0-9_]{0,39}")
 
 
 class RunDirectory:
@@ -87,12 +89,15 @@ class RunDirectory:
         write_atomically(self.path / name, encodable(text).encode())
 
 
-def thumbnail_path(run: Path | str, category: str, pair_id: str, sample: int | None) -> str:
+def thumbnail_path(run: Path | str, category: str, pair_id: str, of: int | str | None) -> str:
     """Return the path of a thumbnail: of a sample's edit, in ``thumbnails/edit`` of the run's folder, of further
-    samples in ``thumbnails/edit-sample-1`` and so on; of the source (None), in ``thumbnails/source``.
+    samples in ``thumbnails/edit-sample-1`` and so on; of the source (None), in ``thumbnails/source``; of another image
+    of the pair, in the folder of its name.
     """
     _check_names(category, pair_id)
-    folder = "source" if sample is None else f"edit-sample-{sample}" if sample else "edit"
+    if isinstance(of, str) and not _IMAGE_NAME.fullmatch(of):
+        raise ValueError(f"{of!r} cannot be the name of an image")
+    folder = "source" if of is None else of if isinstance(of, str) else f"edit-sample-{of}" if of else "edit"
     return f"{run}/thumbnails/{folder}/{file_name(category)}/{file_name(pair_id)}.jpg"
 
 

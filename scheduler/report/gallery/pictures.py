@@ -33,10 +33,11 @@ class Pictures:
             return f"file://{_quoted(image)}" if self._is_there(image) else None
         return _quoted(image) if self._is_there(f"{self._folder}/{image}") else None
 
-    def thumbnail(self, category: str, pair_id: str, sample: int | None) -> str | None:
-        """The thumbnail of the edit with this sample, or of the pair's source image (None), if it exists."""
+    def thumbnail(self, category: str, pair_id: str, of: int | str | None) -> str | None:
+        """The thumbnail of the edit with this sample, of the pair's source (None), or of its image of this name, if it
+        exists."""
         try:
-            path = thumbnail_path(self._folder, category, pair_id, sample)
+            path = thumbnail_path(self._folder, category, pair_id, of)
             return _quoted(path.removeprefix(f"{self._folder}/")) if self._is_there(path) else None
         except ValueError:  # an id that cannot be a file name: its pair failed to load
             return None

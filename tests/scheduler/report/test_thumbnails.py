@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -38,9 +39,9 @@ class Read:
         return self._data
 
 
-def sources(**data: bytes | None) -> Callable[[str], SourceImage | None]:
-    known = {f"物理/{name}": Read(content) for name, content in data.items()}
-    return known.get
+def sources(**data: bytes | None) -> Callable[[str, str], SourceImage | None]:
+    known = {(f"物理/{name}", "source"): Read(content) for name, content in data.items()}
+    return lambda key, name: known.get((key, name))
 
 
 def made(run: Path) -> set[str]:
@@ -98,6 +99,14 @@ def test_a_source_whose_edit_failed_and_an_edit_that_is_on_disk_get_their_pictur
         assert image_again.size == (384, 307)
 
 
+def test_further_images_of_a_pair_get_theirs_in_folders_of_their_names(tmp_path: Path) -> None:
+    names = {"source_2": "a" * 64, "reference": "b" * 64, "mask": "c" * 64, "../out": "d" * 64, "edit": "e" * 64}
+    rows: list[Row] = [msgspec.structs.replace(planned("1"), images=names), failed("1")]
+    images = {name: Read(file_of(picture())) for name in ("source", *names) if name != "mask"}
+    assert fill_in(tmp_path, report_of(rows), lambda _, name: images.get(name)) == 3
+    assert made(tmp_path) == {f"{name}/物理/1.jpg" for name in ("source", "source_2", "reference")}
+
+
 def test_hostile_images_and_names_are_passed_over(tmp_path: Path) -> None:
     names = {"bomb": png_header(50_000, 50_000), "text": b"no image", "cut": file_of(picture())[:60], "none": b""}
     rows: list[Row] = [row for name in names for row in (planned(name), failed(name))]
@@ -120,7 +129,7 @@ def test_of_what_was_begun_together_it_gives_up_the_rest(tmp_path: Path) -> None
 
     rows = [row for number in range(32) for row in (planned(str(number)), failed(str(number)))]
     image = Slow(file_of(picture()))
-    assert fill_in(tmp_path, report_of(rows), lambda _: image, seconds=0.2) <= 4, "one for each thread"
+    assert fill_in(tmp_path, report_of(rows), lambda *_: image, seconds=0.2) <= 4, "one for each thread"
 
 
 def test_it_gives_up_in_time_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

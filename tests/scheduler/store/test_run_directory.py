@@ -164,6 +164,7 @@ def test_thumbnails_have_folders_by_what_they_show_and_never_lie_outside_the_run
     run = RunDirectory(tmp_path, image_output_dir=tmp_path / "elsewhere")
     folder = f"{tmp_path}/thumbnails"
     assert thumbnail_path(run.path, "物理", "1", None) == f"{folder}/source/物理/1.jpg"
+    assert thumbnail_path(run.path, "物理", "1", "ground_truth") == f"{folder}/ground_truth/物理/1.jpg"
     assert thumbnail_path(run.path, "物理", "1", 0) == f"{folder}/edit/物理/1.jpg"
     assert thumbnail_path(run.path, "物理", "1", 2) == f"{folder}/edit-sample-2/物理/1.jpg"
     for wrong in ("..", "a/b", "", "\0"):
