@@ -148,7 +148,8 @@ class ProtocolType:
 
     ``formats`` are those of data that it can judge. ``items`` says how many items the full data has, by format, and by
     language where that differs (``gedit/en``). ``dimensions`` are all that its questions give; ``scale`` is the range
-    of an item's score. ``judge`` is the prescribed one, ``official`` are the files that hold the prompts.
+    of an item's score. ``judge`` is the prescribed one, ``judges`` are those of formats with another. ``official`` are
+    the files that hold the prompts.
     """
 
     name: str
@@ -161,6 +162,11 @@ class ProtocolType:
     official: OfficialFiles
     make: type[Protocol]
     aliases: tuple[str, ...] = ()
+    judges: Mapping[str, Judge] = field(default_factory=dict)
+
+    def judge_of(self, format_name: str) -> Judge:
+        """Return the judge that the authors prescribe for data of this format."""
+        return self.judges.get(format_name, self.judge)
 
 
 PROTOCOLS = Registry(

@@ -44,6 +44,8 @@ PROMPTS = "utils.py"
 PRESENT_COMMIT = "5f226519b25c005bb32fb83864bbd1845ab85c23"
 FIRST_COMMIT = "3421af4f0e7316f3236bc0a4681c834c15e5fb91"
 _SHOWN = ImageStep(longest_side=768, encoding="jpeg")
+_SHOWN_FIRST = ImageStep(encoding="jpeg")  # the first script has the same limit, and does not pass it on
+_PARAMETERS = {"temperature": 0, "max_new_tokens": 4096}
 _NOT_FILLED_IN = ("prompt_generation", "prompt_spatial_qual", "prompt_logical_img_wo_q")
 _DIMENSION = {"consistency": CONSISTENCY, "reasoning": REASONING, "plausibility": PLAUSIBILITY}
 
@@ -67,12 +69,13 @@ class RiseBench(Protocol):
         if item.category not in (TEMPORAL, CAUSAL, SPATIAL, LOGICAL):
             raise UnsuitableItem(f"RISEBench has no category {item.category}")
         asked = self._first_questions(item) if self._is_first else self._present_questions(item)
+        step = _SHOWN_FIRST if self._is_first else _SHOWN
         return [
             Question(
                 name=name,
                 parts=[
                     TextPart(text=self._prompt(constant, item)),
-                    *(ImagePart(image=image, step=_SHOWN, detail="high") for image in images),
+                    *(ImagePart(image=image, step=step, detail="high") for image in images),
                 ],
             )
             for name, (constant, images) in asked.items()
@@ -229,7 +232,8 @@ PROTOCOL = ProtocolType(
     items={"risebench": 64, "risebench_v2": 360},
     dimensions=tuple(Dimension(name, 1, 5) for name in (CONSISTENCY, REASONING, PLAUSIBILITY)),
     scale=(1, 5),
-    judge=Judge(("gpt-4.1-2025-04-14",), {"temperature": 0, "max_new_tokens": 4096}),
+    judge=Judge(("gpt-4.1-2025-04-14",), _PARAMETERS),
+    judges={"risebench": Judge(("gpt-4o-2024-11-20",), _PARAMETERS)},
     official=OfficialFiles(
         repository="https://github.com/PhoenixZ810/RISEBench",
         paths=(PROMPTS, "gpt_eval.py"),

@@ -68,6 +68,7 @@ def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtoco
     """Return the facts of a run that begins."""
     settings, chosen, texts, section = config.benchmark, protocol.type, protocol.texts, config.reward_model
     params = dict(section.params)
+    judge = chosen.judge_of(benchmark.format)
     by_language = chosen.items.get(f"{benchmark.format}/{settings.language}")
     return OfficialFacts(
         protocol=chosen.name,
@@ -79,9 +80,9 @@ def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtoco
         judge=JudgeFacts(
             type=section.type or section.class_path or "",
             model=section.params.model_name,
-            models=chosen.judge.models,
-            prescribed=dict(chosen.judge.parameters),
-            parameters={name: params[name] for name in (*chosen.judge.parameters, "scoring") if name in params},
+            models=judge.models,
+            prescribed=dict(judge.parameters),
+            parameters={name: params[name] for name in (*judge.parameters, "scoring") if name in params},
         ),
         language=settings.language,
         subset=settings.subset,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocol.messages import ImagePart, Question, TextPart
+from protocol.messages import ImagePart, ImageStep, Question, TextPart
 from scheduler.protocols.declaration import ItemFacts, Table, UnreadableReply, UnsuitableItem
 from scheduler.protocols.official import OfficialError, OfficialTexts
 from scheduler.protocols.risebench import PROTOCOL, RiseBench, final_scores
@@ -142,20 +142,23 @@ def test_a_logical_item_has_its_text_in_a_column_of_its_own() -> None:
     }
 
 
-def test_texts_are_filled_in_and_images_are_small_jpegs_in_high_detail() -> None:
-    question = first().questions(item("temporal"))[0]
-    assert question.parts[0] == TextPart(text="<prompt_consist> a year {later} | a rotten apple")
-    raw = first().questions(item("temporal"))[2].parts[0]
-    assert raw == TextPart(text="<prompt_generation> {instruct} | {reference}")
-    for part in question.parts[1:]:
-        assert isinstance(part, ImagePart)
-        assert part.detail == "high"
-        assert (part.step.longest_side, part.step.encoding, part.step.quality, part.step.rgb) == (
-            768,
-            "jpeg",
-            75,
-            False,
-        )
+def test_texts_are_filled_in() -> None:
+    questions = first().questions(item("temporal"))
+    assert questions[0].parts[0] == TextPart(text="<prompt_consist> a year {later} | a rotten apple")
+    assert questions[2].parts[0] == TextPart(text="<prompt_generation> {instruct} | {reference}")
+
+
+def test_images_are_jpegs_in_high_detail_and_small_in_the_present_edition_alone() -> None:
+    for rules, longest_side in ((first(), None), (present(), 768)):
+        for part in rules.questions(item("temporal"))[0].parts[1:]:
+            assert isinstance(part, ImagePart)
+            assert part.detail == "high"
+            assert part.step == ImageStep(longest_side=longest_side, encoding="jpeg", quality=75)
+
+
+def test_each_edition_has_a_judge_of_its_own() -> None:
+    assert PROTOCOL.judge_of("risebench_v2").models == ("gpt-4.1-2025-04-14",)
+    assert PROTOCOL.judge_of("risebench").models == ("gpt-4o-2024-11-20",)
 
 
 @pytest.mark.parametrize(
