@@ -15,9 +15,7 @@ from scripts.official_proof.ours import ours
 from scripts.official_proof.requests import differing
 from tests.openai_server import OpenAIServer
 
-PROOFS = {
-    "gedit": "scripts.official_proof.gedit",
-}
+PROOFS = {name: f"scripts.official_proof.{name}" for name in ("gedit", "imgedit", "imgedit_uge", "unicbench")}
 """The module of each proof, whose ``PROOF`` it is."""
 
 _CLOSE = 1e-9

@@ -8,7 +8,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +110,9 @@ class Proof:
 
     ``copied`` are the paths of the checkout that the scripts need. ``make`` writes data and edits, ``theirs`` runs the
     authors' scripts and returns their numbers by our names. ``answer`` is the judge's reply to a request, in every form
-    in which the scripts read a score. ``benchmark`` are further keys of that section of the config. ``differences``
-    name what is known to differ, each as a fault of the scripts.
+    in which the scripts read a score. ``runs`` are further keys of the config's benchmark section, one mapping for
+    each run of ours; their numbers are taken together. ``differences`` name what is known to differ, each as a fault of
+    the scripts.
     """
 
     protocol: str
@@ -121,7 +122,7 @@ class Proof:
     theirs: Callable[[Place], Mapping[str, float]]
     answer: Callable[[Request], str]
     replies: Replies | None = None
-    benchmark: Mapping[str, Any] = field(default_factory=dict)
+    runs: tuple[Mapping[str, Any], ...] = ({},)
     differences: tuple[str, ...] = ()
 
 
