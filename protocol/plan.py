@@ -13,6 +13,11 @@ MAX_THREADS = 1024
 EXIT_TAKEN = 75
 """The exit code of a launcher if its pool is already up (EX_TEMPFAIL of sysexits.h)."""
 
+ENVIRONMENT_BEFORE = "WARMBENCH_ENVIRONMENT_BEFORE"
+"""The variable in which a worker finds, as JSON, what its launcher had in the variables that are set for workers; null
+where there was none. Programs that the worker starts get these back.
+"""
+
 WorkerId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
 """It is part of file names: a worker's card, socket and log."""
 

@@ -33,6 +33,7 @@ from workers.interface import (
     ScoreRequest,
     Scores,
     StreamingReward,
+    WorkerContext,
 )
 from workers.load_turns import load_turn
 from workers.loaded import describe, stamps_before_loading
@@ -49,10 +50,20 @@ _READ_AHEAD_BYTES = 128 * 1024
 class ModelHolder:
     """At most one model, on the device, in host memory, or dropped."""
 
-    def __init__(self, device: str, pool_folder: Path, watchdog: Watchdog) -> None:
+    def __init__(
+        self,
+        device: str,
+        pool_folder: Path,
+        watchdog: Watchdog,
+        *,
+        name: str = "",
+        broken: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        """``name`` and ``broken``: see ``WorkerContext``."""
         self._device = device
         self._pool_folder = pool_folder
         self._watchdog = watchdog
+        self._context = WorkerContext(name, pool_folder, watchdog.progressed, broken)
         self._model: Model | None = None
         self._loads = 0
         self._model_lock = threading.Lock()
@@ -77,7 +88,7 @@ class ModelHolder:
             kept, self._model = self._model, None
             self._loads += 1  # even if the object stays: its prepared batches may not fit the new weights
         self._spec, self._serial, self._timeout, self._stamps = spec, serial, timeout, {}
-        model = make_model(spec, self._device)
+        model = self._make(spec)
         if type(kept) is not type(model) or residency == "disk" or isinstance(kept, StreamingReward):
             _close(kept)
             kept = None
@@ -123,7 +134,7 @@ class ModelHolder:
             free_memory()
         elif self._model is None:
             self._watchdog.arm(self._timeout)
-            model = make_model(self._spec, self._device)
+            model = self._make(self._spec)
             with self._load_turn(model, residency):
                 self._refuse_if_stale()
                 _read(model, residency)
@@ -230,6 +241,11 @@ class ModelHolder:
         except BaseException as error:  # noqa: BLE001 - a user's model may raise anything, even SystemExit
             ended.set_exception(error)
         return ended
+
+    def _make(self, spec: ModelSpec) -> Model:
+        model = make_model(spec, self._device)
+        model.context = self._context
+        return model
 
     def _fetch(self, model: Model, enter: Callable[[Phase], None]) -> None:
         """Have the model download what is missing. Each byte that arrives gives it the whole time again."""

@@ -11,6 +11,7 @@ import abc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from PIL import Image
@@ -29,6 +30,7 @@ __all__ = [
     "ScoreRequest",
     "Scores",
     "StreamingReward",
+    "WorkerContext",
     "flatten",
 ]
 
@@ -109,8 +111,24 @@ class Scores:
     batch_sizes: Sequence[int] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class WorkerContext:
+    """What a worker offers its model: its name, and the pool's folder, for files such as logs.
+
+    Call ``progressed`` while ``load`` takes long, to show that it goes on. Call ``broken``, in any thread and with the
+    reason, when the model cannot work any more: the worker ends, and is started anew.
+    """
+
+    name: str = ""
+    folder: Path = Path()
+    progressed: Callable[[], None] = lambda: None
+    broken: Callable[[str], None] = lambda _reason: None
+
+
 class Model(abc.ABC):
-    """What editors and rewards have in common."""
+    """What editors and rewards have in common. The worker sets ``context`` before it calls anything."""
+
+    context = WorkerContext()
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         """Store what to load, and the device: ``cuda:0`` or ``cpu``. Nothing is read yet."""

@@ -235,6 +235,8 @@ class Jobs:
 
     def device_done(self, key: JobKey | None = None, *, failed: bool) -> list[JobAction]:
         """The device has finished this job, or its only one."""
+        if key is not None and key not in self._running:
+            return []  # the device was lost meanwhile
         key = key or self.running
         assert key in self._running, "the device finished a job that it did not start"  # noqa: S101 - a broken caller
         job = self._find(key) if self._running.pop(key) else None

@@ -22,7 +22,7 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
-from protocol.plan import PoolPlan
+from protocol.plan import PoolPlan, WorkerPlan
 from protocol.pool import POOL_CARD, PoolCard, write_card
 from protocol.processes import create_time, open_pidfd
 from protocol.sockets import Listener, ipc_endpoint
@@ -225,9 +225,12 @@ class Launcher:
             self._refuse(identity, message, "epoch", text)
             return
         named = [worker for name, worker in self._workers.items() if name in message.worker_ids]
-        if self._plan.transport == "tcp" and any(message.command not in (None, one.plan.command) for one in named):
+        if self._plan.transport == "tcp" and any(_chooses_program(message, one.plan) for one in named):
             # It could be any program, run as this user.
-            text = "with transport tcp, which other users reach, no run chooses the Python of workers: end the pool"
+            text = (
+                "with transport tcp, which other users reach, no run chooses the Python of workers, or a judge's "
+                "server: end the pool"
+            )
             self._refuse(identity, message, "invalid", f"{text} (warmbench workers stop), and run again")
             return
         for worker in named:
@@ -321,6 +324,12 @@ class Launcher:
         self._mailbox.close()
         self._life_socket.close()
         (self._folder / f"pool-{self._life}.sock").unlink(missing_ok=True)
+
+
+def _chooses_program(message: m.Reload, plan: WorkerPlan) -> bool:
+    """Whether it would have the worker run another program than its plan says."""
+    server = message.spec.params.get("server")
+    return message.command not in (None, plan.command) or (bool(server) and server != plan.spec.params.get("server"))
 
 
 def _open_own_process(pid: int, created: float) -> int | None:

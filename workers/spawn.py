@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from protocol.plan import WorkerPlan, threads
+from protocol.plan import ENVIRONMENT_BEFORE, WorkerPlan, threads
 from workers.affinity import cores_near, started_on
 
 _OTHER_THREADS = 3
@@ -31,6 +32,8 @@ def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
     if not {"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"} & parent.keys():
         # Images of many shapes, and two models that take turns, would leave memory in pieces of which none is used.
         result["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
+    changed = {name: parent.get(name) for name, value in result.items() if parent.get(name) != value}
+    result[ENVIRONMENT_BEFORE] = json.dumps(changed)
     return result
 
 

@@ -71,11 +71,14 @@ class Worker:
         self.endpoint = self._listener.endpoint
         self._model_state = _ModelState()
         self._mailbox = Mailbox()
-        self._device = Device(
-            lambda: self._mailbox.post(self._bench.take_outcomes),
-            lambda reason: self._mailbox.post(lambda: self._on_device_broken(reason)),
+        self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes), self._post_broken)
+        self._holder = ModelHolder(
+            identity.local_device,
+            folder,
+            self._device.watchdog,
+            name=identity.worker_id,
+            broken=self._post_broken,
         )
-        self._holder = ModelHolder(identity.local_device, folder, self._device.watchdog)
         self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._on_first_done)
         self._peers = Peers(self._listener, identity, self._bench, self._state)
         self._jobs = self._bench.jobs
@@ -131,6 +134,9 @@ class Worker:
         self._ending = True
         self._jobs.set_usable(False)
 
+    def _post_broken(self, reason: str) -> None:
+        self._mailbox.post(lambda: self._on_device_broken(reason))
+
     def _on_device_broken(self, reason: str) -> None:
         """Deliver what is finished, then end. The run learns of the device's job by this worker's death."""
         self._broken = reason
@@ -157,6 +163,9 @@ class Worker:
                 self._bench.act(self._jobs.cancel(message.run, message.jobs))
             case m.Load() | m.Place() if message.epoch < self._model_state.epoch:
                 self._peers.refuse(identity, message, "epoch", f"it is epoch {self._model_state.epoch} now")
+            case m.Load() if message.run != m.LAUNCHER and message.spec.params.get("server"):
+                # It is a program: the launcher, which knows who may reach the pool, alone chooses it.
+                self._peers.refuse(identity, message, "invalid", "the launcher alone has a worker start a server")
             case m.Load():
                 self._on_load(message)
             case m.Place():

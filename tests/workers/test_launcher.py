@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import msgspec
 import pytest
 import zmq
 
@@ -106,11 +107,15 @@ def test_no_message_that_other_users_can_send_chooses_a_program(pool: Pool, allo
     reload = {"epoch": epoch, "worker_ids": [worker.plan.worker_id], "spec": worker.plan.spec}
     pool.send("run", m.Reload, command=SILENT, **reload)
     pool.send("run", m.Reload, command=command, **reload)
+    served = msgspec.structs.replace(worker.plan.spec, params={"server": {"command": ["any", "program"]}})
+    pool.send("run", m.Reload, **{**reload, "spec": served})
     if allowed:
         pool.expect("run", m.PoolStatus, lambda status: status.workers[0].command == command)
+        pool.expect("run", m.PoolStatus, lambda status: status.workers[0].spec == served)
     else:
         assert "no run chooses the Python" in pool.expect("run", m.Refused).message
-        assert worker.plan.command == SILENT
+        assert "no run chooses the Python" in pool.expect("run", m.Refused).message
+        assert (worker.plan.command, worker.plan.spec) == (SILENT, reload["spec"])
 
 
 def test_an_unreachable_client_is_dropped_and_a_listening_one_is_not(

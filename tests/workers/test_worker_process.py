@@ -67,6 +67,12 @@ def test_another_model_than_the_one_expected_is_refused_at_the_handshake(run: Cl
     assert run.expect(m.Refused).kind == "fingerprint"
 
 
+def test_no_run_has_a_worker_start_a_server(run: Client) -> None:
+    spec = m.ModelSpec(role="editor", type="simulated", params={"server": {"command": ["any", "program"]}})
+    run.load(spec=spec)
+    assert "the launcher alone" in run.expect(m.Refused).message
+
+
 def test_the_barrier_message_comes_before_the_image_which_is_sent_until_it_is_acknowledged(run: Client) -> None:
     run.edit()
     at_barrier = run.expect(m.AtBarrier)

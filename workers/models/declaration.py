@@ -29,7 +29,7 @@ KeyKind = Literal[
     "devices",
     "environment",
 ]
-Affects = Literal["load", "run", "speed", "process", "nothing"]
+Affects = Literal["load", "start", "run", "speed", "process", "nothing"]
 Path = tuple[str | int, ...]
 _RANGE_LIMIT = 1e6
 
@@ -71,6 +71,7 @@ class Key:
     None may be written if the default is None, or with ``optional``. ``affects`` is what another value means:
 
     * ``load``: the model is loaded anew, and has another fingerprint; the worker gets the value with the model
+    * ``start``: the model is loaded anew, and is the same one; the worker gets the value with the model
     * ``run``: other results; the worker gets the value with each piece of work
     * ``speed``: the same results in another time; the worker gets it as well
     * ``process``: where the worker runs

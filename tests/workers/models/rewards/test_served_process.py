@@ -1,0 +1,191 @@
+"""A judge's server: started, waited for, watched, and stopped with all that it has started, whoever dies first."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from protocol.plan import ENVIRONMENT_BEFORE
+from tests.waiting import wait_until
+from workers.interface import ModelError, WorkerContext
+from workers.models.rewards.served_process import ServedProcess, ServerSettings
+
+FILES = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
+"""A server of the standard library: its root answers 200."""
+
+STUBBORN = f"""
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); time.sleep(1000)"
+for _ in range(2):
+    subprocess.Popen([sys.executable, "-c", child])
+os.execv(sys.executable, {FILES!r}[:3] + [sys.argv[1]] + {FILES!r}[4:])
+"""
+"""It ignores SIGTERM, and so do two processes in sessions of their own that it starts."""
+
+Make = Callable[..., ServedProcess]
+
+
+class Words:
+    """What the worker was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.progressed = 0
+        self.broken: list[str] = []
+        self.context = WorkerContext("reward-0", folder, self._progressed, self.broken.append)
+
+    def _progressed(self) -> None:
+        self.progressed += 1
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Words:
+    return Words(tmp_path)
+
+
+def served(words: Words, command: list[str], **settings: object) -> ServedProcess:
+    given = {"ready": "/", "start_timeout_seconds": 20.0, **settings}
+    return ServedProcess(ServerSettings(command=command, **given), words.context, term_seconds=0.2)  # type: ignore[arg-type] # settings of several types
+
+
+def processes(folder: Path) -> list[psutil.Process]:
+    """The guard of a server whose log is in this folder, and all its processes."""
+    guards = [
+        process for process in psutil.process_iter(["cmdline"]) if any(str(folder) in part for part in cmdline(process))
+    ]
+    return guards + [child for guard in guards for child in guard.children(recursive=True)]
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    return process.info["cmdline"] or []
+
+
+def gone(found: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found)
+
+
+def test_a_server_is_started_on_a_free_port_waited_for_and_stopped(words: Words, tmp_path: Path) -> None:
+    server = served(words, FILES)
+    server.start()
+    with urllib.request.urlopen(server.base_url.removesuffix("/v1")) as reply:  # noqa: S310 - it is on this machine
+        assert reply.status == 200
+    assert words.progressed > 0, "waiting for it counts as progress of the load"
+    found = processes(tmp_path)
+    assert len(found) == 2, "the guard and the server"
+    server.close()
+    assert gone(found)
+    assert not words.broken
+    assert not server.ended
+    assert "GET / HTTP/1.1" in (tmp_path / "reward-0-server.log").read_text()
+
+
+def test_what_ignores_sigterm_is_killed_with_all_that_it_has_started(words: Words, tmp_path: Path) -> None:
+    server = served(words, [sys.executable, "-c", STUBBORN, "{port}"])
+    server.start()
+    found = processes(tmp_path)
+    assert len(found) == 4
+    server.close()
+    assert gone(found)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_takes_its_server_with_it(tmp_path: Path) -> None:
+    program = f"""
+        import sys, time
+        from pathlib import Path
+        from workers.interface import WorkerContext
+        from workers.models.rewards.served_process import ServedProcess, ServerSettings
+        settings = ServerSettings(command=[sys.executable, "-c", {STUBBORN!r}, "{{port}}"], ready="/")
+        ServedProcess(settings, WorkerContext("reward-0", Path({str(tmp_path)!r}))).start()
+        print("ready", flush=True)
+        time.sleep(1000)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+        found = processes(tmp_path)
+        assert len(found) >= 4
+        worker.kill()
+        wait_until(lambda: gone(found), seconds=10)
+
+
+@pytest.mark.parametrize("victim", ["server", "guard"])
+def test_a_server_that_dies_ends_its_worker_with_its_last_lines_as_the_reason(
+    words: Words, tmp_path: Path, victim: str
+) -> None:
+    server = served(words, [sys.executable, "-c", STUBBORN, "{port}"])
+    server.start()
+    guard, *others = found = processes(tmp_path)
+    (leader,) = [process for process in others if "http.server" in process.cmdline()]
+    (guard if victim == "guard" else leader).kill()
+    wait_until(lambda: words.broken)
+    assert words.broken[0].startswith("its server has ended (SIGKILL); its log (")
+    assert "GET / HTTP/1.1" in words.broken[0]
+    assert server.ended
+    wait_until(lambda: gone([guard, leader] if victim == "guard" else found))
+    server.close()
+    for process in found:
+        if process.is_running():
+            process.kill()
+
+
+def test_a_server_that_ends_at_its_start_is_an_error_with_the_end_of_its_log(words: Words, tmp_path: Path) -> None:
+    program = "import sys; print('loading'); print('no such model: X', file=sys.stderr); sys.exit(3)"
+    server = served(words, [sys.executable, "-c", program, "{port}"])
+    ends = r"^server\.command has ended \(exit code 3\); its log .* ends: .*no such model: X"
+    with pytest.raises(ModelError, match=ends):
+        server.start()
+    assert gone(processes(tmp_path))
+    assert not words.broken
+
+
+def test_a_server_that_is_not_ready_in_time_is_stopped(words: Words, tmp_path: Path) -> None:
+    server = served(words, FILES, ready="/health", start_timeout_seconds=0.5)
+    with pytest.raises(ModelError, match=r"is not ready after 0\.5 s \(start_timeout_seconds\): /health gave no 2xx"):
+        server.start()
+    assert gone(processes(tmp_path))
+
+
+def test_a_command_that_does_not_exist_is_an_error(words: Words) -> None:
+    with pytest.raises(ModelError, match=r"^server\.command cannot be run: no-such-server: No such file or directory$"):
+        served(words, ["no-such-server", "{port}"]).start()
+
+
+def test_a_server_has_the_launchers_variables_and_its_own(
+    words: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are set for workers are not passed on: they would hide the GPUs."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv(ENVIRONMENT_BEFORE, json.dumps({"CUDA_VISIBLE_DEVICES": "4,5", "OMP_NUM_THREADS": None}))
+    program = "import json, os, sys; open(sys.argv[1], 'w').write(json.dumps(dict(os.environ)))"
+    written = tmp_path / "environment.json"
+    command = [sys.executable, "-c", f"{program}; os.execv(sys.executable, sys.argv[2:])", str(written), *FILES]
+    server = served(words, command, env={"MASTER_PORT": "{port}", "DEBUG": 1})
+    server.start()
+    server.close()
+    environment = json.loads(written.read_text())
+    assert environment["CUDA_VISIBLE_DEVICES"] == "4,5"
+    assert environment["MASTER_PORT"] in server.base_url
+    assert environment["DEBUG"] == "1"
+    assert not {"OMP_NUM_THREADS", ENVIRONMENT_BEFORE} & environment.keys()
+
+
+def test_the_guard_ends_the_server_when_it_is_told_to_end(words: Words, tmp_path: Path) -> None:
+    server = served(words, FILES)
+    server.start()
+    guard, *_ = found = processes(tmp_path)
+    os.kill(guard.pid, signal.SIGTERM)
+    wait_until(lambda: gone(found))
+    server.close()
