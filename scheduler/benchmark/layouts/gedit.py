@@ -4,7 +4,9 @@ from scheduler.benchmark.layouts.declaration import FolderLayout, Names, PlacedP
 
 
 def place(pair: PlacedPair) -> Names:
-    return "fullset", pair.category, pair.needed_language(), pair.pair_id
+    # Where both languages of an item have one key, the pairs' ids end with the language.
+    key = pair.facts.get("key")
+    return "fullset", pair.category, pair.needed_language(), key if isinstance(key, str) else pair.pair_id
 
 
 LAYOUT = FolderLayout(

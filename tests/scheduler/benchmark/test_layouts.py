@@ -20,6 +20,7 @@ PATHS = [
     ("plain", PlacedPair("物理", "001"), "物理/001"),
     ("gedit", PlacedPair("subject-add", "8ab3", "en"), "fullset/subject-add/en/8ab3"),
     ("gedit", PlacedPair("ps_human", "77", "cn"), "fullset/ps_human/cn/77"),
+    ("gedit", PlacedPair("ps_human", "77-cn", "cn", facts={"key": "77"}), "fullset/ps_human/cn/77"),
     ("imgedit", PlacedPair("adjust", "1082"), "1082"),
     ("imgedit_uge", PlacedPair("uge", "31"), "31"),
     (
