@@ -20,7 +20,6 @@ PATHS = [
     ("plain", PlacedPair("物理", "001"), "物理/001"),
     ("gedit", PlacedPair("subject-add", "8ab3", "en"), "fullset/subject-add/en/8ab3"),
     ("gedit", PlacedPair("ps_human", "77", "cn"), "fullset/ps_human/cn/77"),
-    ("gedit", PlacedPair("ps_human", "77-cn", "cn", facts={"key": "77"}), "fullset/ps_human/cn/77"),
     ("imgedit", PlacedPair("adjust", "1082"), "1082"),
     ("imgedit_uge", PlacedPair("uge", "31"), "31"),
     (
@@ -47,10 +46,16 @@ def test_a_layout_names_an_edit_as_the_authors_script_does(layout: str, pair: Pl
     assert "/".join(LAYOUTS.get(layout).names(pair)) == path
 
 
+def test_an_edit_of_gedit_is_named_by_its_key_where_the_id_ends_with_the_language() -> None:
+    pair = PlacedPair("ps_human", "77-cn", "cn", facts={"key": "77"})
+    assert LAYOUTS.get("gedit").names(pair) == ("fullset", "ps_human", "cn", "77")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS.names())
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../..", "a\0", "\ud800", "长" * 100])
 def test_no_name_leads_out_of_the_folder_or_is_one_that_no_file_can_have(layout: str, name: str) -> None:
-    for pair in (PlacedPair("c", name, "en"), PlacedPair(name, "1", "en"), PlacedPair("c", "1", name)):
+    by_key = PlacedPair("c", "1", "en", facts={"key": name})
+    for pair in (PlacedPair("c", name, "en"), PlacedPair(name, "1", "en"), PlacedPair("c", "1", name), by_key):
         try:
             names = LAYOUTS.get(layout).names(pair)
         except UnsuitablePairError:
