@@ -121,6 +121,12 @@ class RewardModel(ModelSection):
         return int(dict(self.params)["max_concurrency"]) if self.declaration.streams else 1
 
     @property
+    def max_requests(self) -> int | None:
+        """How many requests its workers may make in one part of a run; None is no limit."""
+        limit: int | None = dict(self.params).get("max_requests")
+        return limit
+
+    @property
     def batch_size(self) -> int:
         """How many edits, or questions about edits, really go into a batch."""
         return 1 if self.declaration.streams else self.params.effective_batch_size

@@ -130,8 +130,11 @@ class Loop:
     def failure_recorded(self, key: str) -> None:
         self._failed_pairs.add(key)
         count, limit = len(self._failed_pairs), self._settings.max_failures
-        if limit is not None and count > limit and self._error is None:
-            self._error = AbortedError(f"{counted(count, 'pair')} failed, more than the limit of {limit}")
+        if limit is not None and count > limit:
+            self.abort(f"{counted(count, 'pair')} failed, more than the limit of {limit}")
+
+    def abort(self, reason: str) -> None:
+        self._error = self._error or AbortedError(reason)
 
     # -- the loop
 

@@ -176,6 +176,7 @@ class Run:
                 slots=reward.slots,
                 max_attempts=limits.max_attempts,
                 max_undelivered=MAX_UNDELIVERED_SCORES,
+                max_requests=reward.max_requests,
             )
             keep, elsewhere = self._prepared.keeps_images, self._prepared.edits is not None
             score = ScoreStage(loop, self._task, batches, self._image_path, keep_images=keep, made_elsewhere=elsewhere)

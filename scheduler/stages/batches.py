@@ -52,16 +52,23 @@ class Batches:
     """All scores of a run."""
 
     def __init__(
-        self, *, batch_size: int, slots: int = 1, max_attempts: int = 3, max_undelivered: int | None = None
+        self,
+        *,
+        batch_size: int,
+        slots: int = 1,
+        max_attempts: int = 3,
+        max_undelivered: int | None = None,
+        max_requests: int | None = None,
     ) -> None:
-        """``slots`` is the number of batches that a reward works on at once. ``max_undelivered`` is a number of scores;
-        None is no limit.
+        """``slots`` is the number of batches that a reward works on at once. ``max_undelivered`` is a number of scores,
+        and ``max_requests`` how many a server may be asked; None is no limit.
         """
         self._batch_size = batch_size
         self.slots = slots
         self._most = slots + max(1, slots // _AHEAD_SHARE)
         self._max_attempts = max_attempts
         self._max_undelivered = max_undelivered
+        self._max_requests = max_requests
         # All edits of a run may wait here: to save memory, an edit stands for its first pass without a question.
         self._queue: deque[EditUnit | ScoreUnit] = deque()
         self._singles: deque[ScoreUnit] = deque()
@@ -74,6 +81,9 @@ class Batches:
         self._draining = False
         self.batches = 0
         """The number of batches so far."""
+        self.requests = 0
+        """The number of requests that a server was asked so far. A unit that was lost with its reward counts as one."""
+        self._held = 0
         self._starts: dict[ScoreUnit, int] = {}
         self._errors: dict[ScoreUnit, int] = {}
 
@@ -91,6 +101,11 @@ class Batches:
     def stranded(self) -> bool:
         """Whether units wait and there is no reward."""
         return self._waiting and not self._rewards
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether units wait that would be more than ``max_requests``, and nothing else is left to do."""
+        return self._waiting and not self._held and self._spent
 
     def available(self, unit: ScoreUnit) -> list[BatchAction]:
         """The unit's edit is delivered."""
@@ -117,6 +132,8 @@ class Batches:
         if reward is None:
             return []
         again = [unit for units in reward.batches.values() for unit in units]
+        self._held -= len(again)
+        self.requests += sum(len(reward.batches[number]) for number in reward.unfinished[: self.slots])
         poisoned: list[ScoreUnit] = []
         if died:
             at_work = reward.unfinished[: self.slots]
@@ -140,9 +157,10 @@ class Batches:
             reward.done.add(batch)
             reward.proven = True
 
-    def scored(self, name: str, batch: int) -> list[BatchAction]:
-        """The batch's judgements arrived; ``delivered`` or ``unit_failed`` follows for each unit."""
+    def scored(self, name: str, batch: int, *, requests: int = 0) -> list[BatchAction]:
+        """The batch's judgements came, for so many requests; ``delivered`` or ``unit_failed`` follows for each unit."""
         units = self._take(name, batch)
+        self.requests += requests if units else 0
         self._delivering.update(units)
         if units:
             self._rewards[name].proven = True
@@ -180,7 +198,7 @@ class Batches:
         actions: list[BatchAction] = []
         for name, reward in self._rewards.items():
             for batch in reward.unfinished[self.slots :]:
-                del reward.batches[batch]
+                self._held -= len(reward.batches.pop(batch))
                 actions.append(WithdrawBatch(name, batch))
         return actions
 
@@ -196,6 +214,7 @@ class Batches:
             return ()
         reward.done.discard(batch)
         units = reward.batches.pop(batch)
+        self._held -= len(units)
         for unit in reward.suspects.intersection(units):
             reward.suspects.discard(unit)
             self._suspects.acquit(unit)
@@ -216,6 +235,11 @@ class Batches:
     def _full(self) -> bool:
         """Whether too many scores wait to be written."""
         return self._max_undelivered is not None and len(self._delivering) >= self._max_undelivered
+
+    @property
+    def _spent(self) -> bool:
+        """Whether the requests that were made and those that are under way are all that may be made."""
+        return self._max_requests is not None and self.requests + self._held >= self._max_requests
 
     def _is_poison(self, entry: EditUnit | ScoreUnit) -> bool:
         return self._suspects.is_poison(_unit(entry))
@@ -247,7 +271,7 @@ class Batches:
         fewest = min((len(reward.batches) for reward in self._rewards.values()), default=self._most)
         for level in range(fewest, self._most):
             for name, reward in self._rewards.items():
-                units = self._next_for(name, reward, level)
+                units = () if self._spent else self._next_for(name, reward, level)
                 if units:
                     actions.append(self._assign(name, reward, units))
         return actions
@@ -300,6 +324,7 @@ class Batches:
         number = self.batches
         self.batches += 1
         reward.batches[number] = units
+        self._held += len(units)
         for unit in units:
             self._starts[unit] = self._starts.get(unit, 0) + 1
         return AssignBatch(name, number, units, tuple(self._starts[unit] for unit in units))

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from protocol import messages as m
 from scheduler.base.files import read_file
+from scheduler.base.text import counted
 from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages import actions as a
@@ -176,7 +177,9 @@ class ScoreStage:
             self._services.trace.codecs(worker, title, message.codecs)
         answers = {item.item: item.judgements for item in message.items}
         scores: list[float] = []
-        actions = self._batches.scored(worker, job.batch)
+        usage = (judgement.usage for item in message.items for judgement in item.judgements)
+        requests = sum(each.requests for each in usage if each is not None)
+        actions = self._batches.scored(worker, job.batch, requests=requests)
         for unit in job.units:
             row = self._task.judging.row(job, unit, answers.get(unit.job, []), message, self._identity(unit))
             if isinstance(row, FailedRow):
@@ -285,6 +288,10 @@ class ScoreStage:
                         client.cancel([job_name(number)])
                 case a.GiveUpScore():
                     pass  # recorded where the reason is known
+        if self._batches.exhausted:
+            made = counted(self._batches.requests, "request")
+            limit = "which are all that reward_model.params.max_requests allows; a resumed run may make as many again"
+            self._services.abort(f"the judge was sent {made}, {limit}")
 
     def _assign(self, action: a.AssignBatch) -> None:
         client = self._services.worker(action.reward)

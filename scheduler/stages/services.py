@@ -42,3 +42,6 @@ class Services(Protocol):
 
     def failure_recorded(self, key: str) -> None:
         """Count a pair of which an edit or a score has failed for good."""
+
+    def abort(self, reason: str) -> None:
+        """End the run with this reason; it can be resumed."""

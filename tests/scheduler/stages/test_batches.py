@@ -210,6 +210,44 @@ def test_what_a_reward_that_streams_died_of_is_sought_in_a_quarter_of_the_compan
     assert started == units[:16]
 
 
+def test_requests_end_at_their_limit_with_nothing_under_way() -> None:
+    units = scores(5)
+    batches = with_waiting(Batches(batch_size=1, slots=2, max_requests=4), units)
+    assert len(batches.join("a")) == 3
+    assert batches.scored("a", 1, requests=2) == [], "what is under way may be all that is left"
+    batches.delivered(units[1])
+    exhausted = [batches.exhausted]
+    batches.scored("a", 0, requests=1)
+    batches.unit_failed("a", units[0], again=True)
+    exhausted.append(batches.exhausted)
+    batches.scored("a", 2, requests=1)
+    assert [*exhausted, batches.exhausted] == [False, False, True]
+    assert batches.requests == 4
+
+
+@given(limit=st.integers(1, 40), count=st.integers(0, 40), slots=st.integers(1, 12), deaths=st.sets(st.integers(0, 39)))
+def test_no_more_requests_are_made_than_are_allowed(limit: int, count: int, slots: int, deaths: set[int]) -> None:
+    """A request that was under way when its reward died counts."""
+    batches = with_waiting(Batches(batch_size=1, slots=slots, max_requests=limit), scores(count))
+    batches.close()
+    asked, done, step = 0, 0, 0
+    held = deque(batches.join("a"))
+    while held:
+        step += 1
+        if step in deaths:
+            asked += min(len(held), slots)
+            batches.lose("a", died=False)
+            held = deque(batches.join("a"))
+            continue
+        action = held.popleft()
+        assert isinstance(action, AssignBatch)
+        asked, done = asked + 1, done + 1
+        held += batches.scored("a", action.batch, requests=1)
+        held += batches.delivered(*action.units)
+    assert asked == batches.requests <= limit
+    assert (done == count) == batches.finished == (not batches.exhausted)
+
+
 def test_nothing_is_kept_of_units_that_are_scored() -> None:
     batches = Batches(batch_size=4, max_attempts=2)
     batches.join("a", "b")

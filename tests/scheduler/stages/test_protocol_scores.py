@@ -75,6 +75,9 @@ class Loop:
 
     def failure_recorded(self, key: str) -> None: ...
 
+    def abort(self, reason: str) -> None:
+        raise AssertionError(reason)
+
 
 class Bytes:
     size, sha256 = (8, 8), hashlib.sha256(b"source").hexdigest()
