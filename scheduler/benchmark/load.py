@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from scheduler.benchmark.collect import Collector
-from scheduler.benchmark.formats.declaration import FORMATS, Category, Format
+from scheduler.benchmark.formats.declaration import FORMATS, Category, FieldMap, Format
 from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import Benchmark, DataError, UnknownPartError
 from workers.models.plugins import PluginError
@@ -17,6 +17,7 @@ def load_benchmark(
     path: Path,
     *,
     format_name: str | None = None,
+    fields: FieldMap | None = None,
     categories: Sequence[str] | None = None,
     language: str | None = None,
     subset: str | None = None,
@@ -26,8 +27,10 @@ def load_benchmark(
 ) -> Benchmark:
     """Load the pairs of a file or folder, of this format and these categories only if they are given.
 
-    ``language`` and ``subset`` are one of those that the format has. Items in another language, or outside of the
-    subset, are not selected; of instructions in several languages the one in ``language`` counts, else the first.
+    ``fields`` are the names of the fields in data of a general format. ``language`` and ``subset`` are one of those
+    that the format has: items in another language, or outside of the subset, are not selected; of instructions in
+    several languages the one in ``language`` counts, else the first.
+
     ``limit`` is the most items of each category, in the data's order, bad ones included; at least 1. ``progress`` is
     called after each item with the number of items read. ``thorough`` decodes every image whole; otherwise an image
     that is broken behind its header (and, in a PNG, with correct checksums) is found only when it is decoded.
@@ -40,10 +43,10 @@ def load_benchmark(
     collector = Collector(categories=categories, language=language, subset=subset, limit=limit, thorough=thorough)
     try:
         _check_place(path)
-        chosen = _detect(path, collector.warnings) if format_name is None else format_named(format_name)
+        chosen = _detect(path, fields, collector.warnings) if format_name is None else format_named(format_name)
         _check_part("language", language, chosen, chosen.languages)
         _check_part("subset", subset, chosen, chosen.subsets)
-        _read(chosen, path, collector, progress)
+        _read(chosen, path, fields, collector, progress)
         return collector.finish(str(path), chosen.name)
     except UnknownPartError:
         raise
@@ -64,7 +67,7 @@ def format_named(name: str) -> Format:
         raise DataError(str(error)) from error
 
 
-def _check_part(key: Literal["language", "subset"], asked: str | None, chosen: Format, known: Sequence[str]) -> None:
+def _check_part(key: str, asked: str | None, chosen: Format, known: Sequence[str]) -> None:
     if asked is not None and asked not in known:
         hint = f"it has {', '.join(known)}" if known else "leave it out"
         raise UnknownPartError(key, f"data of the format {chosen.name} has no {key} {shown(asked)}; {hint}")
@@ -81,24 +84,36 @@ def _check_place(path: Path) -> None:
         raise DataError("this is neither a file nor a folder")
 
 
-def _detect(path: Path, warnings: list[str]) -> Format:
+def _detect(path: Path, fields: FieldMap | None, warnings: list[str]) -> Format:
     """Return the one format that recognizes the path. A file that none recognizes is JSON, a folder RISEBench."""
     detected: list[Format] = []
     for known in FORMATS.all().values():
         try:
+            if fields is not None and known.read_fields is None:
+                continue
             if known.detect is not None and known.detect(path):
                 detected.append(known)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and the data may be none of its own
             warnings.append(_failure(known, "failed to look at the data", error))
+    detected = [known for known in detected if known.read_fields is None] or detected
     if len(detected) > 1:
         names = " and ".join(known.name for known in detected)
         raise DataError(f"it may be of the format {names}; set benchmark.format to one of them")
-    return detected[0] if detected else FORMATS.get("risebench" if path.is_dir() else "json")
+    if detected:
+        return detected[0]
+    if path.is_dir():
+        return FORMATS.get("risebench" if fields is None else "imagefolder")
+    return FORMATS.get("json" if fields is None else "jsonl")
 
 
-def _read(chosen: Format, path: Path, collector: Collector, progress: Callable[[int], None] | None) -> None:
+def _read(
+    chosen: Format, path: Path, fields: FieldMap | None, collector: Collector, progress: Callable[[int], None] | None
+) -> None:
+    if fields is not None and chosen.read_fields is None:
+        raise UnknownPartError("fields", f"data of the format {chosen.name} has fields of its own; leave this out")
+    read = chosen.read if chosen.read_fields is None else partial(chosen.read_fields, fields=fields or FieldMap())
     try:
-        for entry in chosen.read(path):
+        for entry in read(path):
             if isinstance(entry, Category):
                 collector.open_category(entry)
             else:

@@ -20,11 +20,11 @@ class DataError(Exception):
 
 
 class UnknownPartError(DataError):
-    """A language or subset was asked for that the data's format does not have. ``key`` is that of the config."""
+    """A language, a subset or fields were asked for that the data's format does not have. ``key`` is the config's."""
 
-    def __init__(self, key: Literal["language", "subset"], message: str) -> None:
+    def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
-        self.key: Literal["language", "subset"] = key
+        self.key = key
 
 
 class PairError(Exception):

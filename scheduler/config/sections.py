@@ -40,13 +40,47 @@ def _twice(values: tuple[str, ...]) -> list[str]:
     return sorted({value for value in values if values.count(value) > 1})
 
 
+FieldList = Annotated[tuple[str, ...], Field(strict=False, max_length=100)]
+
+
+class FieldsSection(Section):
+    """The names of the fields in data of no benchmark's own format."""
+
+    id: str | None = Field(
+        None, description="The id; left out: `id`, `pair_id`, `key` or `index`, else the row's number."
+    )
+    category: str | None = Field(
+        None, description="The category; left out: `category`, `edit_type` or `task_type`, else all pairs are in `all`."
+    )
+    instruction: str | None = Field(
+        None, description="The instruction; left out: `instruction`, `edit_instruction` or `prompt`."
+    )
+    image: str | None = Field(
+        None,
+        description="The source image: a path, base64, or an image in the table; left out: `image`, `source_image`, "
+        "`input_image`, `image_path`, `file_name` or `original_image_b64`.",
+    )
+    sources: FieldList = Field((), description="Further source images, in their order.")
+    reference_image: str | None = Field(None, description="An image that shows what is to be made.")
+    ground_truth: str | None = Field(None, description="The edit as it should be.")
+    mask: str | None = Field(None, description="The part of the image that may change.")
+    description: str | None = Field(None, description="A text that describes the source image.")
+    reference: str | None = Field(None, description="A text that says what the edit should show.")
+    task: str | None = Field(None, description="The kind of edit.")
+    facts: FieldList = Field((), description="Further fields, for a protocol of a plug-in.")
+
+
 class BenchmarkSection(Section):
     """What is evaluated."""
 
     purpose: ClassVar[str] = "What is evaluated: the data, and how much of it."
 
-    data_path: FilePath | None = Field(None, description="A JSON file, or a RISEBench folder; here or as `--data`.")
+    data_path: FilePath | None = Field(None, description="The file or folder of the data; here or as `--data`.")
     format: str | None = Field(None, description="One of `warmbench list formats`; left out: detected.")
+    fields: FieldsSection | None = Field(
+        None,
+        description="The names of the fields, in data of a general format: `jsonl`, `imagefolder`, `parquet`, `arrow`.",
+    )
     categories: Annotated[tuple[CategoryName, ...], Field(strict=False, min_length=1, max_length=10_000)] | None = (
         Field(None, description="The categories to evaluate; left out: all that the data has.")
     )

@@ -15,6 +15,7 @@ from scheduler.benchmark import Benchmark, DataError, load_benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere, ImagesError
 from scheduler.benchmark.edits_elsewhere_files import find_edits
 from scheduler.benchmark.formats import FORMATS
+from scheduler.benchmark.formats.declaration import FieldMap
 from scheduler.benchmark.load import format_named
 from scheduler.benchmark.pairs import UnknownPartError
 from scheduler.config.checks.environment import Environment, category_problems
@@ -86,6 +87,7 @@ def prepare(
             load_benchmark,
             settings.data_path,
             format_name=settings.format,
+            fields=FieldMap(**settings.fields.model_dump()) if settings.fields is not None else None,
             categories=settings.categories,
             language=settings.language,
             subset=settings.subset,

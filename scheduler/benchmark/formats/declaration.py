@@ -46,6 +46,24 @@ class Item:
 
 
 @dataclass(frozen=True)
+class FieldMap:
+    """The names of the fields of data in a general format; None: the usual ones. See ``benchmark.fields``."""
+
+    id: str | None = None
+    category: str | None = None
+    instruction: str | None = None
+    image: str | None = None
+    sources: tuple[str, ...] = ()
+    reference_image: str | None = None
+    ground_truth: str | None = None
+    mask: str | None = None
+    description: str | None = None
+    reference: str | None = None
+    task: str | None = None
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Format:
     """A format of benchmarks.
 
@@ -54,6 +72,9 @@ class Format:
     ``benchmark.format`` chooses the format. ``packages`` are those that it needs, each with the oldest version that
     works, or ``""``. ``languages`` and ``subsets`` are those that a config may ask for: then items of
     another language, or outside of the subset, are not selected.
+
+    A general format has ``read_fields``, which does what ``read`` does with ``fields``, a ``FieldMap``; its ``detect``
+    counts only where no other format recognizes the path.
     """
 
     name: str
@@ -64,6 +85,7 @@ class Format:
     packages: Mapping[str, str] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
     subsets: tuple[str, ...] = ()
+    read_fields: Callable[..., Iterable[Category | Item]] | None = None
 
 
 FORMATS = Registry(
@@ -75,5 +97,6 @@ FORMATS = Registry(
             name: f"scheduler.benchmark.formats.{name}:FORMAT"
             for name in ("risebench", "risebench_v2", "gedit", "imgedit", "imgedit_uge", "kris", "unicbench")
         },
+        **{name: f"scheduler.benchmark.formats.{name}:FORMAT" for name in ("jsonl", "imagefolder", "parquet", "arrow")},
     },
 )

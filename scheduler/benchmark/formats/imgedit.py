@@ -26,7 +26,7 @@ def read(path: Path) -> Iterator[Item]:
     folders = [folder / name for name in FOLDERS]
     for record in read_members(file):
         yield Item(
-            pair_id=value_of(record.key),
+            pair_id=value_of(record.own_name),
             category=value_of(record.name, "edit_type"),
             instruction=value_of(record.instruction, "prompt"),
             image=record.image(folders, "id"),

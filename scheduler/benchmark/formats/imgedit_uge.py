@@ -29,7 +29,7 @@ def read(path: Path) -> Iterator[Category | Item]:
     yield Category(CATEGORY)
     for record in read_members(file):
         yield Item(
-            pair_id=value_of(record.key),
+            pair_id=value_of(record.own_name),
             category=None,
             instruction=value_of(record.instruction, "prompt"),
             image=record.image(folders, "id"),

@@ -31,7 +31,7 @@ def read(path: Path) -> Iterator[Category | Item]:
         for file in annotations:
             yield Category(file.parent.name)
             for record in read_members(file.resolve(strict=True)):
-                yield _item(record, value_of(record.key), None, [file.parent])
+                yield _item(record, value_of(record.own_name), None, [file.parent])
         return
     file = path / LIST if path.is_dir() else path
     if not file.exists():

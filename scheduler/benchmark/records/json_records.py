@@ -17,6 +17,9 @@ from scheduler.benchmark.sources import embedded_text
 _BYTES_PER_CHARACTER = 12  # an astral character written as two escapes
 _MAX_VALUE = MAX_TEXT * _BYTES_PER_CHARACTER
 _MAX_FIELDS = 10_000
+_MAX_PATH = 4096
+_BASE64_STARTS = (b"data:", b"iVBOR", b"/9j/", rb"\/9j\/", b"R0lGOD", b"UklGR", b"SUkq", b"TU0A")
+"""Of PNG, JPEG, GIF, WebP and TIFF."""
 
 
 class JsonRecord(Record):
@@ -47,9 +50,10 @@ class JsonRecord(Record):
     def names(self) -> Collection[str]:
         return self._values.keys()
 
-    def key(self) -> str:
-        """Return the record's key; raises ``PairError`` (``bad_id``)."""
-        text = None if self._key is None else _key_text(self._cursor, self._key)
+    def own_name(self) -> str | None:
+        if self._key is None:
+            return None
+        text = _key_text(self._cursor, self._key)
         if text is None:
             raise PairError("bad_id", "the key of the item has a wrong escape, or is too long")
         return text
@@ -71,14 +75,13 @@ class JsonRecord(Record):
         except ValueError as error:
             raise PairError("bad_field", f"{name} has a wrong escape: {error}") from error
 
-    def base64_image(self, name: str) -> ImageOpener:
-        """Return the opener of an image that the field holds in base64."""
-        piece = self._values[name]
-        return embedded_text(self._file, piece.start, piece.length)
-
-    def length(self, name: str) -> int:
-        """The bytes that the field takes in the file."""
-        return self._values[name].length if name in self._values else 0
+    def embedded_image(self, name: str) -> ImageOpener | None:
+        """Return the opener of an image in base64. A text is one if it is too long for a path, or begins like one."""
+        piece = self._values.get(name)
+        if piece is None or piece.kind != "text":
+            return None
+        is_path = piece.length <= _MAX_PATH and not self._cursor.raw(piece).startswith(_BASE64_STARTS)
+        return None if is_path else embedded_text(self._file, piece.start, piece.length)
 
 
 def read_list(file: Path) -> Iterator[JsonRecord]:
@@ -107,6 +110,15 @@ def read_lines(file: Path) -> Iterator[JsonRecord]:
         while not cursor.at_end():
             yield JsonRecord(file, cursor)
         cursor.check_encoding()
+
+
+def read_any(file: Path) -> Iterator[JsonRecord]:
+    """Read a list, the members of an object in a file ``.json``, or else JSON Lines."""
+    with reading_json(file) as cursor:
+        kind = cursor.next_kind()
+    if kind == "list":
+        return read_list(file)
+    return read_members(file) if file.suffix == ".json" else read_lines(file)
 
 
 def _finish(cursor: Cursor) -> None:

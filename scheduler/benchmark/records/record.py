@@ -41,6 +41,10 @@ class Record(abc.ABC):
     def is_null(self, name: str) -> bool:
         """Whether the field is not there, or null."""
 
+    def own_name(self) -> str | None:
+        """Return the name that the record has beside its fields, if it has one; raises ``PairError`` (``bad_id``)."""
+        return None
+
     def embedded_image(self, name: str) -> ImageOpener | None:  # noqa: ARG002 - of records that can hold one
         """Return the opener of an image whose bytes are in the record, None if the field is none such."""
         return None

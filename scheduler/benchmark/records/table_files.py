@@ -16,11 +16,13 @@ _MAX_FILES = 10_000
 _MAX_STATE_BYTES = 1 << 24
 
 
-def is_table(path: Path) -> bool:
-    """Whether the path is a file of one of these kinds, or a folder with some."""
-    if path.is_dir():
-        return (path / "dataset_dict.json").is_file() or bool(_found(path))
-    return path.suffix in SUFFIXES and path.is_file()
+def table_suffix(path: Path) -> str | None:
+    """Return the suffix of the files of a table, None if the path is none, nor a folder with some."""
+    if not path.is_dir():
+        return path.suffix if path.suffix in SUFFIXES and path.is_file() else None
+    if (path / "dataset_dict.json").is_file():
+        return ".arrow"
+    return next((file.suffix for file in _found(path)), None)
 
 
 def table_files(path: Path) -> list[Path]:

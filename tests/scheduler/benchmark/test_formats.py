@@ -42,7 +42,7 @@ def refused(path: Path, format_name: str | None = None) -> str:
 
 def test_the_built_in_formats_say_what_they_are() -> None:
     official = ("risebench", "risebench_v2", "gedit", "imgedit", "imgedit_uge", "kris", "unicbench")
-    assert FORMATS.names() == ("json", *official)
+    assert FORMATS.names() == ("json", *official, "jsonl", "imagefolder", "parquet", "arrow")
     assert all(declared.meaning for declared in FORMATS.all().values())
 
 
