@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scheduler.benchmark.formats import FORMATS
-from scheduler.benchmark.records.table_files import is_table
+from scheduler.benchmark.records.table_files import table_suffix
 from scheduler.benchmark.records.table_records import PACKAGES
 from scheduler.config.checks.packages import extra_of
 from scheduler.config.document import Config
@@ -44,7 +44,7 @@ def _of_data(config: Config) -> Iterator[str]:
     packages: dict[str, str] = {}
     with contextlib.suppress(KeyError, PluginError):
         packages |= FORMATS.get(data.format or "").packages
-    if data.data_path is not None and is_table(data.data_path):
+    if data.data_path is not None and table_suffix(data.data_path) is not None:
         packages |= PACKAGES
     if packages and (extra := extra_of(packages)):
         yield extra

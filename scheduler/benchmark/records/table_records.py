@@ -19,9 +19,9 @@ from scheduler.benchmark.records.record import Record
 from scheduler.benchmark.records.spool import BROKEN, arrow_batches, is_parquet, open_arrow, spooled
 from scheduler.benchmark.records.table_files import table_files
 from scheduler.benchmark.sources import file_piece
+from scheduler.config.checks.packages import install_hint
 
 PACKAGES = {"pyarrow": "18"}
-INSTALL = "pip install 'warmbench[parquet]'"
 _MAX_COLUMNS = 1000
 
 
@@ -101,7 +101,7 @@ def column_names(path: Path) -> tuple[str, ...]:
 
 def _check_package() -> None:
     if find_spec("pyarrow") is None:
-        raise DataError(f"it takes the package pyarrow to read this, which is not installed: {INSTALL}")
+        raise DataError(f"reading it needs pyarrow, which is not installed: {install_hint(PACKAGES)}")
 
 
 def _rows(file: Path) -> Iterator[tuple[Mapping[str, Column], int, _Place]]:
