@@ -23,7 +23,9 @@ _MAX_DEPTH = 12
 _MAX_NODES = 5_000
 _MAX_VALUE = 2_000
 
-_TEXTS = frozenset({"instruction", "description", "response", "message", "notes", "settings"})
+_TEXTS = frozenset(
+    {"instruction", "description", "response", "message", "notes", "settings", "reference", "deviations"}
+)
 """The keys of texts; all other strings are names."""
 
 

@@ -10,17 +10,19 @@ from urllib.parse import quote
 import msgspec
 from msgspec import structs
 
+from scheduler.report.dimensions import dimension_names
 from scheduler.report.figures import chosen_metrics
 from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.page_values import page_tree, page_value, text_limit
 from scheduler.report.gallery.pictures import Pictures
-from scheduler.report.model import Report
+from scheduler.report.model import Official, Report
+from scheduler.report.thumbnails import further_images
 from scheduler.report.titles import run_title
 from scheduler.store.checked_rows import score_range_of
 from scheduler.store.results import PairResult
 
 _MAX_UNMATCHED = 20
-_NOT_SHOWN = ("source_sha256", "image")
+_NOT_SHOWN = ("source_sha256", "image", "images", "facts")
 """Long values of pairs and samples that the page does not read. It has URLs instead."""
 
 
@@ -37,6 +39,7 @@ def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], s
         "title": page_value(title, limit),
         "base": pictures.base,
         "range": score_range([report]),
+        "dimensions": [[name, _scale(report, name)] for name in dimension_names(report.pairs)],
         "metrics": [metric for metric in chosen_metrics(metrics) if metric not in ("mean", "ci95")],
         "links": [
             ["JSON", quote(f"evaluation_report_{stamp}.json")],
@@ -47,7 +50,7 @@ def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], s
     }
     return render_page(
         title=f"{title} · {stamp} · warmbench",
-        scripts=("run_card", "run_detail", "run_sections", "run_statistics", "run_page"),
+        scripts=("run_card", "run_detail", "run_official", "run_sections", "run_statistics", "run_page"),
         data={"page": page, "report": page_report(report, pictures, limit)},
     )
 
@@ -57,9 +60,10 @@ def page_report(report: Report, pictures: Pictures, limit: int) -> dict[str, Any
     agreement = report.agreement
     if agreement is not None:
         agreement = structs.replace(agreement, unmatched=agreement.unmatched[:_MAX_UNMATCHED])
-    head = structs.replace(report, agreement=agreement, provenance={}, pairs=())
+    head = structs.replace(report, agreement=agreement, official=None, provenance={}, pairs=())
     return {
         **page_value(msgspec.to_builtins(head), limit),
+        **({} if report.official is None else {"official": _official(report.official, limit)}),
         "provenance": page_tree(report.provenance),
         # Encoded one by one: as Python's objects all pairs would need ten times the memory.
         "pairs": [msgspec.Raw(msgspec.json.encode(page_pair(pair, pictures, limit))) for pair in report.pairs],
@@ -73,12 +77,31 @@ def page_pair(pair: PairResult, pictures: Pictures, limit: int) -> dict[str, Any
         for name in _NOT_SHOWN:
             place.pop(name, None)
     plain["source_thumbnail"] = pictures.thumbnail(pair.category, pair.pair_id, None)
+    if further := further_images(pair):
+        plain["pictures"] = [[name, pictures.thumbnail(pair.category, pair.pair_id, name)] for name in further]
     for sample, plain_sample in zip(pair.samples, plain["samples"], strict=True):
         if sample.image is not None:
             plain_sample["thumbnail"] = pictures.thumbnail(pair.category, pair.pair_id, sample.sample)
             plain_sample["full_size"] = pictures.full(sample.image)
     value: dict[str, Any] = page_value(plain, limit)
     return value
+
+
+def _official(official: Official, limit: int) -> dict[str, Any]:
+    """The official block, its numbers in a list, because the page has no nulls in mappings."""
+    value: dict[str, Any] = page_value(msgspec.to_builtins(official), limit)
+    value["numbers"] = page_value(
+        [[name, number, official.intervals.get(name)] for name, number in official.numbers.items()], limit
+    )
+    return value
+
+
+def _scale(report: Report, name: str) -> dict[str, Any]:
+    """The ends of a dimension: the protocol's, or those of the scores, of which an aspect is one."""
+    known = report.official.dimensions.get(name) if report.official else None
+    if known is not None:
+        return {"range": [known.low, known.high], "better": known.better}
+    return {"range": score_range([report]), "better": "higher"}
 
 
 def score_range(reports: Sequence[Report]) -> list[float]:
@@ -97,6 +120,9 @@ def _lengths(pairs: Sequence[PairResult]) -> Iterator[int]:
     for pair in pairs:
         yield len(pair.instruction or "")
         yield len(pair.description or "")
+        yield len(pair.reference or "")
         for sample in pair.samples:
             for score in sample.scores:
                 yield len(score.response or "")
+            for answer in sample.answers:
+                yield len(answer.response)

@@ -85,6 +85,10 @@ TOY = ProtocolType(
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The protocol is there."""
+    register(monkeypatch)
+
+
+def register(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(official, "PROTOCOLS", Registry("warmbench.none", ProtocolType, {"toy": f"{__name__}:TOY"}))
 
 

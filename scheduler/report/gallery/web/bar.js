@@ -1,10 +1,12 @@
 // The controls above the cards, the bar above the page, the help, and the keys that work everywhere.
 
-// `fields`: statusName; statuses, sorts and others (null if there are none), lists of [value, label]; range (null
-// without scores): label, from, to, ends. `changed` is called after the view has changed.
+// `fields`: statusName; statuses, sorts, values and others (null if there are none), lists of [value, label]; range
+// (null without scores): label, from, to, ends. `changed` is called after the view has changed.
 function toolBar(fields, changed) {
   const update = (name) => (event) => {
     view[name] = event.target.value;
+    // Another value has another scale.
+    if (name === "by") Object.assign(view, { low: "", high: "" });
     writeView();
     changed();
   };
@@ -35,7 +37,7 @@ function toolBar(fields, changed) {
     type: "button", class: "plain clear",
     on: {
       click: () => {
-        Object.assign(view, { ...PLAIN, sort: view.sort, other: view.other });
+        Object.assign(view, withoutFilters());
         writeView();
         changed(true);
         document.getElementById("view-q")?.focus();
@@ -46,6 +48,7 @@ function toolBar(fields, changed) {
     search,
     select("category", t("category"), [["", t("all.categories")], ...named]),
     fields.statuses.length > 2 && select("status", fields.statusName, fields.statuses),
+    fields.values && select("by", t("by"), fields.values),
     range,
     fields.others && select("other", t("other.run"), fields.others),
     select("sort", t("sort"), fields.sorts),

@@ -23,6 +23,17 @@ function intervalText(interval) {
   return `[${ends.join(", ")}]`;
 }
 
+// An official number, as in the Markdown report: four significant digits.
+function numberText(value) {
+  if (!isKnown(value)) return NOTHING;
+  const text = Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4);
+  return text.replace("-", "−");
+}
+
+function numberIntervalText(interval) {
+  return interval ? `[${interval.map(numberText).join(", ")}]` : NOTHING;
+}
+
 function signedText(value) {
   return value > 0 ? `+${scoreText(value)}` : scoreText(value);
 }
@@ -84,13 +95,14 @@ function scoreMark(score, kind = "") {
   return mark;
 }
 
-// The place of a score on the scale, as a line.
-function scoreLine(score) {
+// The place of a score on the scale, as a line. Where less is better, the colours are turned.
+function scoreLine(score, { range = page.range, better = "higher" } = {}) {
   const line = make("span", { class: "line", "aria-hidden": "true" });
   if (!isKnown(score)) return line;
   const filled = make("span", {});
-  filled.style.width = `${(100 * shareOf(score, page.range)).toFixed(2)}%`;
-  filled.style.backgroundColor = scoreColour(score);
+  const share = shareOf(score, range);
+  filled.style.width = `${(100 * share).toFixed(2)}%`;
+  filled.style.backgroundColor = scaleColour(better === "lower" ? 1 - share : share);
   line.append(filled);
   return line;
 }

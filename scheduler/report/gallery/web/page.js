@@ -34,7 +34,7 @@ function startPage(settings) {
   }
 
   function showOnly(changes) {
-    Object.assign(view, { ...PLAIN, sort: view.sort, other: view.other, ...changes });
+    Object.assign(view, { ...withoutFilters(), ...changes });
     writeView();
     update(true);
     document.querySelector(".gallery").scrollIntoView();

@@ -11,13 +11,19 @@ for (const failure of report.failures) {
 }
 const failuresOf = (pair) => failures.get(pairKey(pair)) ?? [];
 const scoresOf = (pair) => pair.samples.flatMap((sample) => sample.scores);
-const responsesOf = (pair) => scoresOf(pair).map((score) => score.response).filter(Boolean);
+const answersOf = (pair) => pair.samples.flatMap((sample) => sample.answers);
+const responsesOf = (pair) => [...scoresOf(pair), ...answersOf(pair)].map(({ response }) => response).filter(Boolean);
+
+// The dimensions of this run: name -> the ends of its scale (range), and which end is better.
+const dimensions = new Map(page.dimensions);
+const dimensionOf = (pair, name) =>
+  (pair.dimensions && Object.hasOwn(pair.dimensions, name) ? pair.dimensions[name] : null);
 
 // The parts that this run's cards have.
 const parts = {
   description: pairs.some((pair) => pair.description),
   response: pairs.some((pair) => responsesOf(pair).length),
-  aspects: pairs.some((pair) => scoresOf(pair).some((score) => score.aspects)),
+  dimensions: dimensions.size > 0,
   samples: report.samples_per_pair > 1 || report.reward_passes > 1,
 };
 
@@ -63,14 +69,19 @@ function editPictures(pair) {
     editPicture(pair, known.get(number) ?? { sample: number }, several ? t("edit.n", { n: number }) : t("edit")));
 }
 
-function aspectMeans(scores) {
-  const valuesOf = new Map();
-  for (const score of scores) {
-    for (const [name, value] of Object.entries(score.aspects ?? {})) {
-      valuesOf.set(name, [...(valuesOf.get(name) ?? []), value]);
-    }
-  }
-  return [...valuesOf].map(([name, values]) => [name, values.reduce((sum, value) => sum + value, 0) / values.length]);
+const IMAGES = ["source", "reference", "ground_truth", "mask"];
+
+// `source_2` is called Source 2; a name that only some benchmark has stays as it is.
+function imageLabel(name) {
+  const [, family, number] = name.match(/^(.*?)(?:_(\d+))?$/s);
+  if (!IMAGES.includes(family)) return name;
+  return [t(`image.${family}`), number].filter(Boolean).join(" ");
+}
+
+// The images of a pair beside its first source.
+function furtherPictures(pair) {
+  return (pair.pictures ?? []).map(([name, url]) =>
+    ({ label: imageLabel(name), small: pictureUrl(url, page.base), full: null, missing: t("picture.none") }));
 }
 
 function drawCard(pair) {
@@ -88,8 +99,10 @@ function drawCard(pair) {
     line("instruction", textOf(pair.instruction)),
     parts.description && line("description", textOf(pair.description)),
     parts.response && line("response", cardResponse(pair)),
-    parts.aspects && line("aspects", aspectMeans(scoresOf(pair)).map(([aspect, value]) =>
-      make("span", {}, make("bdi", {}, aspect), " ", make("b", {}, scoreText(value))))),
+    parts.dimensions && line("dimensions", [...dimensions.keys()].map((name) => [name, dimensionOf(pair, name)])
+      .filter(([, value]) => isKnown(value)).map(([name, value]) =>
+        make("span", { class: name === view.by ? "chosen" : "" },
+          make("bdi", {}, name), " ", make("b", {}, scoreText(value))))),
     parts.samples && line("chips", pair.samples.map((sample) => chip(sample))),
     line("facts", cardFacts(pair, first)));
 }
@@ -104,7 +117,7 @@ function scoreOrStatus(pair) {
 function cardResponse(pair) {
   const failure = failuresOf(pair).find((each) => each.stage === "score");
   if (failure) return failureText(failure);
-  return replyText(scoresOf(pair).find((score) => score.response));
+  return replyText([...scoresOf(pair), ...answersOf(pair)].find(({ response }) => response));
 }
 
 function chip(sample) {

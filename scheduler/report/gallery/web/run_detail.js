@@ -9,7 +9,9 @@ function describePair(pair, redraw) {
   }
   const sample = pair.samples.find((each) => each.sample === chosen.sample);
   const all = editPictures(pair);
-  const pictures = [sourcePicture(pair), ...(stageChoice.mode === "side" ? all : [all[chosen.sample]])];
+  const pictures = [
+    sourcePicture(pair), ...(stageChoice.mode === "side" ? all : [all[chosen.sample]]), ...furtherPictures(pair),
+  ];
   const choose = (number) => {
     if (number < 0 || number >= report.samples_per_pair) return;
     chosen.sample = number;
@@ -28,8 +30,12 @@ function describePair(pair, redraw) {
       make("dl", { class: "texts" },
         failuresOf(pair).flatMap(failureBlock),
         textBlock(t("instruction"), pair.instruction, "instruction"),
-        textBlock(t("description"), pair.description, "description")),
-      (sample?.scores ?? []).map(scoreBlock),
+        textBlock(t("description"), pair.description, "description"),
+        textBlock(t("reference.text"), pair.reference, "description")),
+      (pair.task || pair.language || pair.subsets) && make("dl", { class: "facts" },
+        fact(t("task"), pair.task), fact(t("instruction.language"), pair.language),
+        fact(t("subsets"), pair.subsets?.join(", "))),
+      sample && judgementBlocks(sample),
       sample?.sha256 && make("section", { class: "block" },
         make("h3", {}, t("edit")),
         make("dl", { class: "facts" },
@@ -61,19 +67,47 @@ function failureBlock(failure) {
   const place = [
     isKnown(failure.sample) && report.samples_per_pair > 1 && t("edit.n", { n: failure.sample }),
     isKnown(failure.pass) && report.reward_passes > 1 && t("pass.n", { n: failure.pass }),
+    failure.question && t("question.n", { name: failure.question }),
   ].filter(Boolean);
   const name = [t("failure"), t(`stage.${failure.stage}`), failure.kind, ...place].join(" · ");
   return textBlock(name, failure.message, "failure");
 }
 
+// The scores of a sample, each before the answers that it was made of. A pass without a score may have answers too.
+function judgementBlocks(sample) {
+  const passes = new Set([...sample.scores, ...sample.answers].map((each) => each.pass));
+  return [...passes].sort((first, second) => first - second).map((number) => [
+    sample.scores.filter((score) => score.pass === number).map(scoreBlock),
+    sample.answers.filter((answer) => answer.pass === number).map(answerBlock),
+  ]);
+}
+
+const passText = ({ pass }) => (report.reward_passes > 1 ? ` · ${t("pass.n", { n: pass })}` : "");
+
+function dimensionsList(values) {
+  const entries = Object.entries(values ?? {});
+  return entries.length > 0 && make("dl", { class: "dimensions-list" }, entries.flatMap(([name, value]) => [
+    make("dt", {}, make("bdi", {}, name)),
+    make("dd", {}, scoreLine(value, dimensions.get(name)), scoreText(value))]));
+}
+
+function answerBlock(answer) {
+  const seconds = answer.batch_device_seconds;
+  return make("section", { class: "block" },
+    make("h3", {}, t("question.n", { name: answer.question }), passText(answer)),
+    dimensionsList(answer.dimensions),
+    make("dl", { class: "texts" }, textBlock(t("response"), answer.response, "response")),
+    make("dl", { class: "facts" },
+      fact(t("answered.by"), answer.usage?.model),
+      fact(t("batch.time"), isKnown(seconds) ? secondsText(seconds) : null),
+      fact(t("worker"), answer.worker)));
+}
+
 function scoreBlock(score) {
   const shares = sharesOf(score);
-  const aspects = Object.entries(score.aspects ?? {});
-  const several = report.reward_passes > 1 ? ` · ${t("pass.n", { n: score.pass })}` : "";
   return make("section", { class: "block" },
-    make("h3", {}, t("score"), several, " ", scoreMark(score.score)),
-    aspects.length > 0 && make("dl", { class: "aspects-list" }, aspects.flatMap(([name, value]) => [
-      make("dt", {}, make("bdi", {}, name)), make("dd", {}, scoreLine(value), scoreText(value))])),
+    make("h3", {}, t("score"), passText(score), " ", scoreMark(score.score)),
+    dimensionsList(score.dimensions),
     shares && sharesChart(shares),
     make("dl", { class: "texts" }, textBlock(t("response"), score.response, "response")),
     make("dl", { class: "facts" },

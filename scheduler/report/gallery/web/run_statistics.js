@@ -1,4 +1,4 @@
-// Statistics beside the means: aspects, the parts of the variance, agreement with people.
+// Statistics beside the means: dimensions, the parts of the variance, agreement with people.
 
 function meanWithInterval(described) {
   if (!described) return NOTHING;
@@ -6,16 +6,17 @@ function meanWithInterval(described) {
   return [make("b", {}, scoreText(described.mean)), " ", interval];
 }
 
-function aspectsSection() {
-  const names = Object.keys(report.overall.aspects);
+function dimensionsSection() {
+  const names = Object.keys(report.overall.dimensions);
   if (!names.length) return null;
   const groups = [...categories.keys()].map((name) => [name, report.category_statistics[name]])
-    .filter(([, group]) => Object.keys(group.aspects).length);
+    .filter(([, group]) => Object.keys(group.dimensions).length);
   const rules = [...new Set(groups.map(([, group]) => group.combine).filter(Boolean))];
-  const row = ([label, { aspects }]) => make("tr", {},
+  const row = ([label, group]) => make("tr", {},
     make("th", { scope: "row" }, make("bdi", {}, label)),
-    names.map((name) => make("td", {}, meanWithInterval(Object.hasOwn(aspects, name) && aspects[name]))));
-  return folded("aspects", names.join(" · "), [
+    names.map((name) => make("td", {},
+      meanWithInterval(Object.hasOwn(group.dimensions, name) && group.dimensions[name]))));
+  return folded(report.official ? "dimensions" : "aspects", names.join(" · "), [
     make("div", { class: "wide" }, make("table", {},
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, t("category")),
         names.map((name) => make("th", { scope: "col" }, make("bdi", {}, name))))),

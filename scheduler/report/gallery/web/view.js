@@ -1,7 +1,8 @@
 // Which pairs are shown, in which order. The URL's hash has it, so that a link leads to the same view.
 
-const PLAIN = { q: "", category: "", status: "", low: "", high: "", sort: "", other: "", pair: "" };
-const NOT_A_FILTER = ["sort", "other", "pair"];
+// `by` is the dimension that is filtered and sorted by, empty for the score.
+const PLAIN = { q: "", category: "", status: "", by: "", low: "", high: "", sort: "", other: "", pair: "" };
+const NOT_A_FILTER = ["by", "sort", "other", "pair"];
 const view = { ...PLAIN };
 
 function readView() {
@@ -18,6 +19,11 @@ function writeView() {
   } catch {
     // Some browsers refuse this for a file; the view is then not in the URL.
   }
+}
+
+// The view without filters.
+function withoutFilters() {
+  return { ...PLAIN, by: view.by, sort: view.sort, other: view.other };
 }
 
 function fold(text) {
