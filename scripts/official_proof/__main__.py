@@ -15,8 +15,12 @@ from scripts.official_proof.ours import ours
 from scripts.official_proof.requests import differing
 from tests.openai_server import OpenAIServer
 
-PROOFS = {name: f"scripts.official_proof.{name}" for name in ("gedit", "imgedit", "imgedit_uge", "unicbench")}
-"""The module of each proof, whose ``PROOF`` it is."""
+PROOFS = {
+    **{name: f"{name}:PROOF" for name in ("gedit", "imgedit", "imgedit_uge", "kris", "risebench", "unicbench")},
+    "risebench_first": "risebench:FIRST",
+    "risebench_wo_ins": "risebench:WITHOUT_INSTRUCTION",
+}
+"""Where each proof is, in this package."""
 
 _CLOSE = 1e-9
 _SHOWN = 3
@@ -25,14 +29,15 @@ _SHOWN = 3
 def main() -> int:
     """Prove it; 0 if nothing differs."""
     parser = argparse.ArgumentParser(prog="python -m scripts.official_proof", description=__doc__)
-    parser.add_argument("protocol", choices=PROOFS)
+    parser.add_argument("proof", choices=PROOFS)
     parser.add_argument("--official", type=Path, required=True, help="the authors' checkout")
     parser.add_argument("--python", type=Path, required=True, help="an interpreter with what their scripts import")
     parser.add_argument("--fork", type=Path, help="a checkout of Bagel, whose fork adds up what the authors do not")
     parser.add_argument("--items", type=int, default=66)
     parser.add_argument("--replies", type=int, default=20_000, help="random replies that both sides read")
     options = parser.parse_args()
-    proof: Proof = import_module(PROOFS[options.protocol]).PROOF
+    module, _, name = PROOFS[options.proof].partition(":")
+    proof: Proof = getattr(import_module(f"scripts.official_proof.{module}"), name)
     with tempfile.TemporaryDirectory(prefix="official-proof-") as folder, OpenAIServer(answer=proof.answer) as server:
         place = Place(
             folder=Path(folder),
@@ -52,7 +57,12 @@ def prove(proof: Proof, place: Place, server: OpenAIServer, replies: int) -> int
     proof.make(place)
     their_numbers = proof.theirs(place)
     their_requests, start = list(server.requests), len(server.requests)
-    our_numbers = ours(place, proof)
+    our_numbers = {
+        name: value
+        for name, value in ours(place, proof).items()
+        # The authors have no row of what has no item, nor anything corrected.
+        if not (value is None and name not in their_numbers) and not name.endswith("_corrected")
+    }
     our_requests = server.requests[start:]
     only = differing(their_requests, our_requests)
     for side, requests in zip(("authors", "warmbench"), only, strict=True):
@@ -83,22 +93,21 @@ def _close(theirs: float | None, ours: float | None) -> bool:
 
 def _compare_readings(proof: Proof, place: Place, count: int) -> tuple[int, int]:
     """Return how many replies were compared, and how many of them were read otherwise."""
-    if proof.replies is None:
-        return 0, 0
     chance = random.Random(0)  # noqa: S311 - not a secret
-    replies = [proof.replies.draw(chance) for _ in range(count)]
     rules = PROTOCOLS.get(proof.protocol).make(Table({}, 1), None)
     unlike = 0
-    for reply, theirs in zip(replies, proof.replies.theirs(place, replies), strict=True):
-        try:
-            found = dict(rules.read(proof.replies.item, proof.replies.question, reply))
-        except UnreadableReply:
-            found = {}
-        if {name: found.get(name) for name in theirs or ()} != dict(theirs or {}) or (found and theirs is None):
-            unlike += 1
-            if unlike <= _SHOWN:
-                print(f"{reply!r} is read as {theirs} by the authors, as {found} by warmbench")
-    return count, unlike
+    for kind in proof.replies:
+        replies = [kind.draw(chance) for _ in range(count)]
+        for reply, theirs in zip(replies, kind.theirs(place, replies), strict=True):
+            try:
+                found = dict(rules.read(kind.item, kind.question, reply))
+            except UnreadableReply:
+                found = {}
+            if {name: found.get(name) for name in theirs or ()} != dict(theirs or {}) or (found and theirs is None):
+                unlike += 1
+                if unlike <= _SHOWN:
+                    print(f"{reply!r} is read as {theirs} by the authors, as {found} by warmbench")
+    return count * len(proof.replies), unlike
 
 
 if __name__ == "__main__":

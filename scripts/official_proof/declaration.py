@@ -121,7 +121,7 @@ class Proof:
     make: Callable[[Place], None]
     theirs: Callable[[Place], Mapping[str, float]]
     answer: Callable[[Request], str]
-    replies: Replies | None = None
+    replies: tuple[Replies, ...] = ()
     runs: tuple[Mapping[str, Any], ...] = ({},)
     differences: tuple[str, ...] = ()
 

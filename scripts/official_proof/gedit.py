@@ -180,5 +180,5 @@ PROOF = Proof(
     make=make,
     theirs=theirs,
     answer=answer,
-    replies=Replies(ItemFacts("ps_human", "k", "", language="en"), "SC", draw, read_by_them),
+    replies=(Replies(ItemFacts("ps_human", "k", "", language="en"), "SC", draw, read_by_them),),
 )

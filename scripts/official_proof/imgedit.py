@@ -113,5 +113,5 @@ PROOF = Proof(
     make=make,
     theirs=theirs,
     answer=answer,
-    replies=Replies(ItemFacts("add", "1", ""), "score", draw, read_by_them),
+    replies=(Replies(ItemFacts("add", "1", ""), "score", draw, read_by_them),),
 )

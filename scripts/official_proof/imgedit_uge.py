@@ -71,5 +71,5 @@ PROOF = Proof(
     make=make,
     theirs=theirs,
     answer=answer,
-    replies=Replies(ItemFacts("uge", "1", ""), "score", draw, read_by_them),
+    replies=(Replies(ItemFacts("uge", "1", ""), "score", draw, read_by_them),),
 )

@@ -27,7 +27,7 @@ def ours(place: Place, proof: Proof) -> Mapping[str, float | None]:
 
 
 def _run(place: Place, proof: Proof, folder: Path, keys: Mapping[str, Any]) -> Mapping[str, float | None]:
-    judge = PROTOCOLS.get(proof.protocol).judge
+    judge = PROTOCOLS.get(proof.protocol).judge_of(keys.get("format", ""))
     config = {
         "benchmark": {
             "data_path": str(place.data),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PIL import Image
 
@@ -39,3 +39,35 @@ def save(image: Image.Image, path: Path) -> None:
     """Save it by its extension, with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
+
+
+class File(NamedTuple):
+    """A kind of image file. ``orientation`` is that of its EXIF, which no authors' script looks at."""
+
+    extension: str
+    mode: Mode = "RGB"
+    size: tuple[int, int] | None = None
+    orientation: int | None = None
+
+
+FILES = (
+    File("png"),
+    File("jpg", size=(1700, 420)),  # so large that the decoder of a JPEG can make it smaller by itself
+    File("png", "RGBA", (800, 333)),
+    File("png", "P", (90, 801)),
+    File("png", "L"),
+    File("jpeg", "L", (769, 40)),
+    File("jpg", size=(60, 90), orientation=6),
+    File("png", size=(768, 100)),
+)
+
+
+def save_file(path: Path, file: File, seed: object) -> Path:
+    """Save a random image of this kind, and return its path: with the extension."""
+    path = path.with_name(f"{path.name}.{file.extension}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    if file.orientation is not None:
+        exif[0x0112] = file.orientation
+    picture(seed, file.mode, size=file.size).save(path, exif=exif)
+    return path

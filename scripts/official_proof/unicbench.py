@@ -134,6 +134,6 @@ PROOF = Proof(
     make=make,
     theirs=theirs,
     answer=answer,
-    replies=Replies(ItemFacts("Color Alteration", "k", ""), "IF", draw, read_by_them),
+    replies=(Replies(ItemFacts("Color Alteration", "k", ""), "IF", draw, read_by_them),),
     runs=tuple({"language": language} for language in LANGUAGES),
 )
