@@ -92,11 +92,12 @@ def test_the_readme_names_every_option_of_run_and_no_other_option(capsys: pytest
     assert table == known["run",] - {"--help"}
 
 
-def test_every_config_that_is_shipped_is_in_the_readme_and_in_the_guide() -> None:
-    guide = read(ROOT / "docs" / "configuration.md")
-    for path in (ROOT / "configs").glob("*.yaml"):
-        assert f"`configs/{path.name}`" in README
-        assert f"`configs/{path.name}`" in guide
+def test_every_config_that_is_shipped_is_in_the_readme_and_in_the_guide_or_a_page_of_its_benchmark() -> None:
+    guides = [read(path) for path in (ROOT / "docs" / "configuration.md", *(ROOT / "docs" / "benchmarks").glob("*.md"))]
+    for path in (ROOT / "configs").rglob("*.yaml"):
+        name = f"`{path.relative_to(ROOT)}`"
+        assert name in README
+        assert any(name in guide for guide in guides)
 
 
 @every_document
