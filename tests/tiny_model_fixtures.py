@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,17 @@ def tiny_editor_path() -> Path:
 def other_tiny_editor_path() -> Path:
     """The same pipeline with other weights."""
     return tiny_model("editor-other")
+
+
+@pytest.fixture(scope="session")
+def tiny_plus_editor_path(tiny_editor_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny editor as a Qwen-Image-Edit Plus pipeline, which has the same components and takes several images."""
+    folder = tmp_path_factory.mktemp("plus") / "model"
+    shutil.copytree(tiny_editor_path, folder)
+    index = folder / "model_index.json"
+    plus = {**json.loads(index.read_text(encoding="utf-8")), "_class_name": "QwenImageEditPlusPipeline"}
+    index.write_text(json.dumps(plus), encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,8 @@ class ProtocolJudging(Judging):
         try:
             dimensions = self.protocol.rules.read(self._facts(unit.key), unit.question, answer.response)
         except UnreadableReply as error:
-            return failed("unreadable_reply", with_reply(str(error), answer.response))
+            reason = f"{error}; {answer.message}" if answer.message else str(error)
+            return failed("unreadable_reply", with_reply(reason, answer.response))
         return AnsweredRow(
             **result_fields(job, unit, message, identity),
             question=unit.question,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.protocols.kris import PROTOCOL
 from tests.harness import User, picture
 
 SIDE_BY_SIDE = """
@@ -75,3 +76,52 @@ def test_all_source_images_reach_the_editor_and_only_edits_with_several_are_made
     assert len(sizes(user)) == 3
     assert user.report()["status"] == "COMPLETE"
     assert user.left_over() == []
+
+
+PROMPTS = {
+    "prompt_consist": "Is the rest as it was? Instruction: {instruct}",
+    "prompt_instruction_following": "Was it followed? Instruction: {instruct}",
+    "prompt_consist_multi": "Are the elements those of the references? Instruction: {instruct}",
+    "prompt_instruction_multi": "Were they combined? Instruction: {instruct}",
+    "prompt_quality": "Is it a good picture?",
+}
+
+
+@pytest.mark.slow
+def test_a_benchmark_with_several_images_runs_through_its_protocol_on_the_real_classes(
+    user: User, tmp_path: Path, tiny_plus_editor_path: Path, tiny_trained_reward_path: Path
+) -> None:
+    official = tmp_path / "official"
+    for path in PROTOCOL.official.paths:
+        (official / path).parent.mkdir(parents=True, exist_ok=True)
+        texts = [f"{name} = {text!r}" for name, text in PROMPTS.items()] if path.endswith("/prompts.py") else []
+        (official / path).write_text("\n".join(texts), encoding="utf-8")
+    tiny = {"device": "cpu", "dtype": "float32"}
+    config = user.config(
+        benchmark={"data_path": str(benchmark(tmp_path)), "protocol": "kris", "official": str(official)},
+        diffusion_model={
+            "type": "qwen_image_edit",
+            "params": {
+                **tiny,
+                "model_name": str(tiny_plus_editor_path),
+                "images": "all",
+                "num_inference_steps": 2,
+                "height": 128,
+                "width": 128,
+            },
+        },
+        reward_model={
+            "type": "qwen3_vl",
+            "params": {**tiny, "model_name": str(tiny_trained_reward_path), "max_new_tokens": 24},
+        },
+    )
+    result = user.run_config(config)
+    assert result.code == 0, result.output
+    answers = [
+        (row["pair_id"], *row["dimensions"], json.loads(row["response"])["score"]) for row in user.rows("answered")
+    ]
+    names = ("consistency_score", "instruction_score", "quality_score")
+    assert {answer[:2] for answer in answers} == {(pair_id, name) for pair_id in "12" for name in names}
+    assert all(1 <= score <= 5 for *_, score in answers), "the digits that the official script would find"
+    official_numbers = user.report()["official"]["numbers"]
+    assert official_numbers["Overall/AVG"] == pytest.approx(sum(25 * (score - 1) for *_, score in answers) / 6)

@@ -64,8 +64,9 @@ class QwenImageEditEditor(Editor):
     """One pipeline, which makes one edit at a time.
 
     Parameters of a run: ``num_inference_steps``, ``true_cfg_scale``, ``negative_prompt`` (one blank), ``height`` and
-    ``width`` in pixels (the source's shape at about one megapixel; both are rounded down to what the model can do,
-    usually a multiple of 16). Others are ignored. The edit is returned as the pipeline makes it.
+    ``width`` in pixels (the shape of the source, of several the last one's, at about one megapixel; both are rounded
+    down to what the model can do, usually a multiple of 16). Others are ignored. The edit is returned as the pipeline
+    makes it.
     """
 
     SECOND_COPY = False

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.tiny_models.editor import COMPONENTS
 from tests.workers.models.editors.tiny_edits import loaded, picture
 from workers.interface import EditRequest, ModelError
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
@@ -24,18 +20,8 @@ FIRST, SECOND, THIRD = picture(-2.0, (64, 64)), picture(-1.5, (96, 48)), picture
 
 
 @pytest.fixture(scope="module")
-def plus_path(tiny_editor_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny editor as a Plus pipeline, which uses the same components."""
-    folder = Path(shutil.copytree(tiny_editor_path, tmp_path_factory.mktemp("plus") / "model", copy_function=os.link))
-    index = {"_class_name": "QwenImageEditPlusPipeline", **COMPONENTS}
-    (folder / "model_index.json").unlink()
-    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def plus(plus_path: Path) -> QwenImageEditEditor:
-    return loaded(plus_path)
+def plus(tiny_plus_editor_path: Path) -> QwenImageEditEditor:
+    return loaded(tiny_plus_editor_path)
 
 
 def edit(editor: QwenImageEditEditor, *images: Image.Image, **parameters: Any) -> Image.Image:
@@ -72,7 +58,9 @@ def test_without_a_size_the_edit_has_the_shape_of_the_last_image(plus: QwenImage
     assert edit(plus, FIRST, SECOND, height=None, width=None).size == (1440, 736)
 
 
-def test_the_text_encoder_gets_the_positions_of_all_images(plus: QwenImageEditEditor, plus_path: Path) -> None:
+def test_the_text_encoder_gets_the_positions_of_all_images(
+    plus: QwenImageEditEditor, tiny_plus_editor_path: Path
+) -> None:
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration
 
@@ -81,7 +69,9 @@ def test_the_text_encoder_gets_the_positions_of_all_images(plus: QwenImageEditEd
     shown = "".join(f"Picture {number}: <|vision_start|><|image_pad|><|vision_end|>" for number in (1, 2, 3))
     text = pipeline.prompt_template_encode.format(shown + "变亮")
     inputs = pipeline.processor(text=[text], images=images, padding=True, return_tensors="pt")
-    alone = Qwen2_5_VLForConditionalGeneration.from_pretrained(plus_path / "text_encoder", dtype=torch.float32)
+    alone = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        tiny_plus_editor_path / "text_encoder", dtype=torch.float32
+    )
     with torch.no_grad():
         states = alone(**inputs, output_hidden_states=True).hidden_states[-1]
         embeddings, _ = pipeline.encode_prompt("变亮", image=images)
@@ -89,8 +79,10 @@ def test_the_text_encoder_gets_the_positions_of_all_images(plus: QwenImageEditEd
     assert "mm_token_type_ids" in inputs, "the processor says itself which tokens are those of images"
 
 
-def test_kept_prompt_embeddings_belong_to_all_images_together(plus: QwenImageEditEditor, plus_path: Path) -> None:
-    keeping = loaded(plus_path, {"keep_prompt_embeddings": True})
+def test_kept_prompt_embeddings_belong_to_all_images_together(
+    plus: QwenImageEditEditor, tiny_plus_editor_path: Path
+) -> None:
+    keeping = loaded(tiny_plus_editor_path, {"keep_prompt_embeddings": True})
     for images in [(FIRST, SECOND), (FIRST, THIRD), (FIRST, SECOND)]:
         assert edit(keeping, *images).tobytes() == edit(plus, *images).tobytes()
 
