@@ -25,6 +25,7 @@ from scheduler.config.layout import Layout, presumed_layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import Problem, did_you_mean
 from scheduler.pool.gpu_room import RoomCheck
+from scheduler.protocols.official import OfficialError
 from scheduler.protocols.prepared import PreparedProtocol, prepare_protocol, suitable, with_prescribed
 from scheduler.run.options import keeps_images
 
@@ -106,8 +107,11 @@ def prepare(
             if not isinstance(protocol, PreparedProtocol):
                 yield from protocol
             else:
-                protocols.append(protocol)
-                benchmark = suitable(benchmark, protocol)
+                try:
+                    benchmark = suitable(benchmark, protocol)
+                    protocols.append(protocol)
+                except OfficialError as error:  # a text that another version of the files does not have
+                    yield Problem("benchmark.official", str(error))
         loaded.append(benchmark)
         # What only decoding shows, a run finds out by its workers: a dry run has to answer as the run does.
         if not (benchmark.pairs or (thorough and load().pairs)):

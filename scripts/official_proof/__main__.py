@@ -13,6 +13,7 @@ from scheduler.protocols.official import read_official
 from scripts.official_proof.declaration import Place, Proof, copy_scripts
 from scripts.official_proof.ours import ours
 from scripts.official_proof.requests import differing
+from scripts.official_proof.tables import record
 from tests.openai_server import OpenAIServer
 
 PROOFS = {
@@ -35,9 +36,9 @@ def main() -> int:
     parser.add_argument("--fork", type=Path, help="a checkout of Bagel, whose fork adds up what the authors do not")
     parser.add_argument("--items", type=int, default=66)
     parser.add_argument("--replies", type=int, default=20_000, help="random replies that both sides read")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the scores and the authors' numbers there")
     options = parser.parse_args()
-    module, _, name = PROOFS[options.proof].partition(":")
-    proof: Proof = getattr(import_module(f"scripts.official_proof.{module}"), name)
+    proof = proof_named(options.proof)
     with tempfile.TemporaryDirectory(prefix="official-proof-") as folder, OpenAIServer(answer=proof.answer) as server:
         place = Place(
             folder=Path(folder),
@@ -47,10 +48,17 @@ def main() -> int:
             items=options.items,
             fork=options.fork and options.fork.resolve(),
         )
-        return prove(proof, place, server, options.replies)
+        return prove(proof, place, server, options.replies, options.record)
 
 
-def prove(proof: Proof, place: Place, server: OpenAIServer, replies: int) -> int:
+def proof_named(name: str) -> Proof:
+    """Return the proof of this name."""
+    module, _, attribute = PROOFS[name].partition(":")
+    proof: Proof = getattr(import_module(f"scripts.official_proof.{module}"), attribute)
+    return proof
+
+
+def prove(proof: Proof, place: Place, server: OpenAIServer, replies: int, table: Path | None) -> int:
     """Run both sides, and print what is equal and what is not."""
     texts = read_official(place.official, PROTOCOLS.get(proof.protocol).official)
     copy_scripts(place, proof)
@@ -64,6 +72,8 @@ def prove(proof: Proof, place: Place, server: OpenAIServer, replies: int) -> int
         if not (value is None and name not in their_numbers) and not name.endswith("_corrected")
     }
     our_requests = server.requests[start:]
+    if table is not None:
+        record(table, place, texts.commit, their_numbers)
     only = differing(their_requests, our_requests)
     for side, requests in zip(("authors", "warmbench"), only, strict=True):
         for request in requests[:_SHOWN]:

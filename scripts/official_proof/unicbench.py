@@ -105,10 +105,16 @@ _PIECES = (
 )  # fmt: skip
 
 
+_VALUES = ("8", "7.5", '"9"', "0", "12", "true", "null", "NaN", '"high"', "[8]", "(8)", '"1_0"', "1e3", "-0.0", "{}")
+
+
 def draw(chance: random.Random) -> str:
-    """Pieces of JSON; half of them begin as they should."""
-    start = chance.choice(('{"score": ', ""))
-    return start + "".join(chance.choice(_PIECES) for _ in range(chance.randint(0, 3)))
+    """A reply that is nearly of the right form, or pieces of one."""
+    if chance.random() < 0.5:
+        reply = f'{{"score": {chance.choice(_VALUES)}, "reason": "(fine)"}}'
+        fence = chance.choice(("", "```", "```json\n"))
+        return f"{fence}{reply}{chance.choice((fence, '', ' ', chance.choice(_PIECES)))}"
+    return "".join(chance.choice(_PIECES) for _ in range(chance.randint(0, 4)))
 
 
 _READ = """
