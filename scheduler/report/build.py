@@ -12,8 +12,8 @@ from scheduler.base.stages import Stage
 from scheduler.report.agreement import agree
 from scheduler.report.dimensions import aspect_names, describe_dimensions, pair_dimensions
 from scheduler.report.json_form import plain
-from scheduler.report.model import Group, Overall, Performance, Report, StagePerformance, Summary
-from scheduler.report.official import official, official_rules
+from scheduler.report.model import Group, JudgeUsage, Overall, Performance, Report, StagePerformance, Summary
+from scheduler.report.official import answered_by, official, official_rules
 from scheduler.statistics.barrier_loss import barrier_loss
 from scheduler.statistics.describe import describe, mean
 from scheduler.statistics.variance import Variance, variance_components
@@ -21,6 +21,7 @@ from scheduler.store.human_scores import HumanScores
 from scheduler.store.results import Expected, Failure, PairResult
 from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, Row, ScoredRow, StageRow
 from scheduler.store.tally import PairTally
+from scheduler.store.usage import UsageTotals
 
 
 def build_report(
@@ -34,8 +35,9 @@ def build_report(
     people, which the report compares with the reward's.
     """
     stages: list[StageRow] = []
+    usage = UsageTotals()
     left_out = {tuple(key) for key in manifest.get("left_out") or ()}
-    tallies = read_tallies(_without_stages(rows, stages), expected)
+    tallies = read_tallies(_of_pairs(rows, stages, usage), expected)
     pairs: list[PairResult] = []
     failures: list[Failure] = []
     judged_by = official_rules(manifest)
@@ -73,7 +75,7 @@ def build_report(
         variance=_variance(pairs),
         agreement=None if human is None else agree(pairs, human, expected.samples_per_pair),
         failures=tuple(failures),
-        performance=_performance(stages, pairs, int(manifest.get("round_size") or 1)),
+        performance=_performance(stages, pairs, int(manifest.get("round_size") or 1), usage),
         # As JSON gives the manifest back: a report that is made later, from the file, is the same.
         provenance={**plain(manifest), "scoring_methods": _scoring_methods(pairs)},
         pairs=tuple(pairs),
@@ -106,12 +108,14 @@ def read_tallies(rows: Iterable[Row], expected: Expected) -> list[PairTally]:
     return list((planned | tallies).values())
 
 
-def _without_stages(rows: Iterable[Row], stages: list[StageRow]) -> Iterator[Row]:
+def _of_pairs(rows: Iterable[Row], stages: list[StageRow], usage: UsageTotals) -> Iterator[Row]:
     for row in rows:
         if isinstance(row, StageRow):
             stages.append(row)
-        else:
-            yield row
+            continue
+        if isinstance(row, AnsweredRow | ScoredRow | FailedRow) and row.usage is not None:
+            usage.add(row.usage)
+        yield row
 
 
 def _by_category(pairs: Sequence[PairResult], rules: Mapping[str, Any]) -> dict[str, Group]:
@@ -150,7 +154,9 @@ def _scoring_methods(pairs: Sequence[PairResult]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _performance(stages: Sequence[StageRow], pairs: Sequence[PairResult], round_size: int) -> Performance:
+def _performance(
+    stages: Sequence[StageRow], pairs: Sequence[PairResult], round_size: int, usage: UsageTotals
+) -> Performance:
     edit = _stage_performance("edit", stages)
     loss = None
     if edit.workers and any(row.rounds for row in stages):
@@ -164,6 +170,16 @@ def _performance(stages: Sequence[StageRow], pairs: Sequence[PairResult], round_
         barrier_loss_in_file_order=loss,
         model_switches=sum(row.model_switches for row in stages) if stages else None,
         model_switch_seconds=sum(row.model_switch_seconds for row in stages) if stages else None,
+        judge=_judge(usage) if usage.requests else None,
+    )
+
+
+def _judge(usage: UsageTotals) -> JudgeUsage:
+    return JudgeUsage(
+        requests=usage.requests,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        answered_by=answered_by(usage.answers),
     )
 
 

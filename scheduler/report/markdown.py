@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.base.text import counted, format_duration
@@ -19,7 +19,7 @@ from scheduler.report.figures import (
 from scheduler.report.markdown_official import official_lines
 from scheduler.report.markdown_statistics import agreement_lines, dimension_lines, variance_lines
 from scheduler.report.markdown_text import escape, table
-from scheduler.report.model import Group, Performance, Report
+from scheduler.report.model import Group, JudgeUsage, Performance, Report
 
 MAX_FAILURES = 200
 MAX_PROVENANCE_LINES = 200
@@ -157,7 +157,16 @@ def _performance(performance: Performance) -> list[str]:
         f"- Rounds: {_count(performance.rounds)}",
         f"- Waiting at Barriers: {_duration(performance.barrier_wait_seconds)}{in_file_order}",
         f"- Model Switches: {_count(performance.model_switches)} ({switching} in all)",
+        *(_judge(performance.judge) if performance.judge is not None else ()),
     ]
+
+
+def _judge(judge: JudgeUsage) -> Iterator[str]:
+    tokens = f"{judge.prompt_tokens:,} prompt tokens, {judge.completion_tokens:,} completion tokens"
+    yield f"- Requests to the Judge: {judge.requests:,} ({tokens})"
+    for answered in judge.answered_by:
+        name = " ".join(filter(None, (answered.model, answered.system_fingerprint)))
+        yield f"- Answered by {escape(name, 200)}: {answered.num_answers:,}"
 
 
 def _count(count: int | None) -> str:

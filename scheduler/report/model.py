@@ -176,8 +176,9 @@ class Agreement(Struct, frozen=True, kw_only=True):
 class StagePerformance(Struct, frozen=True, kw_only=True):
     """One stage, summed over the parts of a resumed run; null if no part reached the stage's end.
 
-    ``workers`` is the largest number in any part. ``efficiency`` is device seconds / (wall seconds x workers), each
-    part with its own number of workers.
+    ``workers`` is the largest number in any part. ``device_seconds`` is the sum over workers of the time in which each
+    had work: a batch, or requests in flight together, counts once. ``efficiency`` is device seconds / (wall seconds x
+    workers), each part with its own number of workers.
     """
 
     wall_seconds: float | None
@@ -186,8 +187,19 @@ class StagePerformance(Struct, frozen=True, kw_only=True):
     efficiency: float | None
 
 
+class JudgeUsage(Struct, frozen=True, kw_only=True):
+    """What the judge's server was asked in all parts of the run, also for results that no longer count: requests, those
+    that failed included, and the tokens that it says these took. ``answered_by`` has the most frequent model first.
+    """
+
+    requests: Count
+    prompt_tokens: Count
+    completion_tokens: Count
+    answered_by: tuple[AnsweredBy, ...]
+
+
 class Performance(Struct, frozen=True, kw_only=True):
-    """Where the time went, in all parts of the run.
+    """Where the time went, in all parts of the run. ``judge`` is null without a judge behind a server.
 
     ``barrier_loss_in_file_order`` is the device time in seconds that edits of unequal length would have cost at
     barriers in the benchmark's order; null without barriers.
@@ -200,6 +212,7 @@ class Performance(Struct, frozen=True, kw_only=True):
     barrier_loss_in_file_order: float | None
     model_switches: Count | None
     model_switch_seconds: float | None
+    judge: JudgeUsage | None
 
 
 _SCORED_HAS_A_SCORE = {

@@ -174,6 +174,11 @@ def _answered(pairs: Sequence[PairResult]) -> tuple[AnsweredBy, ...]:
         for sample in pair.samples:
             usages = [answer.usage for answer in sample.answers] + [score.usage for score in sample.scores]
             counts.update((usage.model, usage.system_fingerprint) for usage in usages if usage is not None)
+    return answered_by(counts)
+
+
+def answered_by(counts: Counter[tuple[str | None, str | None]]) -> tuple[AnsweredBy, ...]:
+    """The models that answered, with their system fingerprints, by how often; the most frequent first."""
     return tuple(
         AnsweredBy(model=model, system_fingerprint=fingerprint, num_answers=count)
         for (model, fingerprint), count in counts.most_common()

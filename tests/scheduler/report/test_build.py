@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from protocol.messages import Usage
 from scheduler.report.model import Report
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row, decode_row, encode_row
@@ -291,6 +293,29 @@ def test_times_of_a_resumed_run_are_the_sums_of_its_parts() -> None:
         "barrier_loss_in_file_order": 0.0,
         "model_switches": 1,
         "model_switch_seconds": 20.0,
+        "judge": None,
+    }
+
+
+def test_what_the_judges_server_was_asked_is_counted_over_all_rows() -> None:
+    usage = Usage(requests=2, prompt_tokens=900, completion_tokens=20, model="m-2026", system_fingerprint="fp")
+    rows: list[Row] = [
+        planned("a"),
+        edited("a"),
+        scored("a", 4.0, usage=usage),
+        scored("a", 5.0, identity="B", usage=Usage(requests=1, prompt_tokens=1, completion_tokens=2, model="m-2027")),
+        structs.replace(failed("b", stage="score", kind="filtered"), usage=usage),
+        structs.replace(failed("c", stage="score", kind="error"), usage=Usage(requests=9)),
+        scored("d", 1.0),
+    ]
+    assert json_of(report_of(rows))["performance"]["judge"] == {
+        "requests": 14,
+        "prompt_tokens": 1801,
+        "completion_tokens": 42,
+        "answered_by": [
+            {"model": "m-2026", "system_fingerprint": "fp", "num_answers": 2},
+            {"model": "m-2027", "system_fingerprint": None, "num_answers": 1},
+        ],
     }
 
 

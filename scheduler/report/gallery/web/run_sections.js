@@ -116,8 +116,18 @@ function performanceSection() {
       fact(t("barrier.wait"), secondsText(performance.barrier_wait_seconds)),
       isKnown(performance.barrier_loss_in_file_order)
         ? fact(t("barrier.loss"), secondsText(performance.barrier_loss_in_file_order)) : [],
-      fact(t("switches"), `${whole(performance.model_switches)} (${secondsText(performance.model_switch_seconds)})`)),
+      fact(t("switches"), `${whole(performance.model_switches)} (${secondsText(performance.model_switch_seconds)})`),
+      performance.judge ? judgeFacts(performance.judge) : []),
   ]);
+}
+
+function judgeFacts({ requests, prompt_tokens: prompt, completion_tokens: completion, answered_by: models }) {
+  return [
+    fact(t("judge.requests"), whole(requests)),
+    fact(t("judge.tokens"), `${whole(prompt)} / ${whole(completion)}`),
+    models.map(({ model, system_fingerprint: fingerprint, num_answers: answers }) =>
+      fact(t("judge.answered"), `${[model, fingerprint].filter(Boolean).join(" ")}: ${whole(answers)}`)),
+  ].flat();
 }
 
 function provenanceSection() {
