@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from scheduler.base.text import counted
 from scheduler.benchmark.pairs import BadPair, Benchmark, Pair
@@ -98,7 +98,10 @@ def with_prescribed(config: Config, chosen: ProtocolType) -> Config:
     update: dict[str, Any] = {
         name: value
         for name, value in chosen.judge.parameters.items()
-        if name in fields and name not in params.model_fields_set
+        if name in fields
+        and name not in params.model_fields_set
+        # A judge that has no null there keeps its own default.
+        and (value is not None or type(None) in get_args(fields[name].annotation))
     }
     update["score_range"] = chosen.scale
     section = config.reward_model.model_copy(update={"params": params.model_copy(update=update)})

@@ -17,7 +17,7 @@ from scheduler.config.document import Config
 from scheduler.config.loading import load_config
 from scheduler.config.problems import ConfigError
 from scheduler.protocols import prepared
-from scheduler.protocols.declaration import ItemFacts, ProtocolType
+from scheduler.protocols.declaration import ItemFacts, Judge, ProtocolType
 from scheduler.protocols.official import OfficialFiles
 from scheduler.protocols.prepared import PreparedProtocol, prepare_protocol, suitable, with_prescribed
 from tests.example_protocol import PROTOCOL, TEXTS, ExampleProtocol, prepared_for
@@ -119,6 +119,12 @@ def test_what_the_config_leaves_out_is_as_the_authors_have_it(tmp_path: Path) ->
     assert (params["max_new_tokens"], params["score_range"]) == (700, (1.0, 5.0))
     own = with_prescribed(config_with(tmp_path, yaml(more=", max_new_tokens: 50")), PROTOCOL)
     assert dict(own.reward_model.params)["max_new_tokens"] == 50
+
+
+def test_a_judge_that_needs_a_value_keeps_its_own_where_the_authors_leave_it_out(tmp_path: Path) -> None:
+    left_out = replace(PROTOCOL, judge=Judge(("judge-1",), {"max_new_tokens": None}))
+    config = with_prescribed(config_with(tmp_path, yaml()), left_out)
+    assert dict(config.reward_model.params)["max_new_tokens"] == 128
 
 
 def test_the_resolved_config_has_the_protocol_and_no_prompts_and_loads_again(tmp_path: Path) -> None:
