@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.openai_request import Request
 
-_DEFAULTS = {"stream": False}
+_DEFAULTS = {"stream": False, "n": 1}
 """What a request may say or leave out: it is the API's own default."""
 
 
