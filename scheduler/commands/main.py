@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "compare runs pair by pair",
     "export": "write a run's edits into a folder as the script of a public benchmark reads them",
     "workers": "start, show or stop a pool, without a run",
+    "inspect": "say what a path is, a model or data, and what is wrong with it",
     "list": "show the formats, protocols, layouts, editors and rewards that can be used, plug-ins included",
 }
 """Each is a module of this package with ``add_arguments(parser)`` and ``execute(options) -> exit code``."""

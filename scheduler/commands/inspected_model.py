@@ -1,0 +1,127 @@
+"""What a folder with a model holds: its class, parameters and bytes, and the packages that it needs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from scheduler.base.text import format_size
+from scheduler.config.checks.packages import install_hint
+from workers.models.model_folder import damaged_files, loaded_weights, missing_files
+from workers.models.safetensors_files import SUFFIX, DamagedFileError, read_header
+
+_MAX_JSON_BYTES = 1 << 24
+_BESIDES = {"diffusers": ("torch", "accelerate"), "transformers": ("torch", "accelerate")}
+"""What each library needs beside itself to load a model."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A pipeline's component, or the whole of a model that is none."""
+
+    name: str
+    kind: str
+    library: str | None
+    folder: Path
+
+
+def is_model(path: Path) -> bool:
+    """Whether the path is a pipeline's folder, or one with a model's config beside its weights."""
+    if not path.is_dir():
+        return False
+    if (path / "model_index.json").is_file():
+        return True
+    return (path / "config.json").is_file() and any(path.glob(f"*{SUFFIX}*"))
+
+
+def describe_model(folder: Path) -> tuple[list[str], list[str]]:
+    """Return what the folder holds, a line each, and what is wrong with it."""
+    lines: list[str] = []
+    problems = [f"{name} is missing" for name in missing_files(folder)]
+    problems += damaged_files(folder)
+    pipeline = (folder / "model_index.json").is_file()
+    entry = _object(folder / ("model_index.json" if pipeline else "config.json"), problems)
+    parts = list(_components(folder, entry) if pipeline else _whole(folder, entry))
+    kind = str(entry.get("_class_name")) if pipeline else parts[0].kind
+    made = entry.get("_diffusers_version" if pipeline else "transformers_version")
+    library = "diffusers" if pipeline else "transformers"
+    lines += [f"Model: {folder}", f"Class: {kind} of {library}" + (f", saved with {made}" if made else "")]
+    weights = set(loaded_weights(folder))
+    total = Counter[str]()
+    for part in parts:
+        held = _tensors([path for path in weights if path.is_relative_to(part.folder)], problems)
+        total += held
+        if pipeline and held:
+            lines.append(f"  {part.name}: {part.kind}, {_amount(held)}")
+    lines.append(f"Parameters: {_amount(total)}")
+    libraries = [library, *(part.library for part in parts if part.library)]
+    lines += _package_lines(dict.fromkeys(libraries), "editor" if pipeline else "reward")
+    return lines, problems
+
+
+def _components(folder: Path, entry: Mapping[str, Any]) -> Iterator[_Part]:
+    for name, value in entry.items():
+        match value:
+            case [str(library), str(kind)] if name not in {"", ".", ".."} and "/" not in name:
+                yield _Part(name, kind, library if library in _BESIDES else None, folder / name)
+
+
+def _whole(folder: Path, entry: Mapping[str, Any]) -> Iterator[_Part]:
+    names = entry.get("architectures")
+    kind = str(names[0]) if isinstance(names, list) and names else str(entry.get("model_type", "an unknown class"))
+    yield _Part("", kind, "transformers", folder)
+
+
+def _tensors(paths: list[Path], problems: list[str]) -> Counter[str]:
+    """Return the parameters and the bytes of these files."""
+    held = Counter[str]()
+    for path in paths:
+        try:
+            for tensor in read_header(path).values():
+                held["parameters"] += prod(tensor.shape)
+                held["bytes"] += tensor.size_bytes
+                held[tensor.dtype] += tensor.size_bytes
+        except (OSError, DamagedFileError) as error:
+            if not any(path.name in problem for problem in problems):
+                problems.append(str(error))
+    return held
+
+
+def _amount(held: Counter[str]) -> str:
+    kinds = sorted((name for name in held if name not in {"parameters", "bytes"}), key=lambda name: -held[name])
+    return f"{held['parameters']:,} in {format_size(held['bytes'])}" + (f" ({', '.join(kinds)})" if kinds else "")
+
+
+def _package_lines(libraries: Mapping[str, None], role: str) -> Iterator[str]:
+    packages = list(dict.fromkeys([*libraries, *(more for name in libraries for more in _BESIDES.get(name, ()))]))
+    versions = {name: _version(name) for name in packages}
+    yield "Needs: " + ", ".join(f"{name} ({version or 'not installed'})" for name, version in versions.items())
+    missing = [name for name, version in versions.items() if version is None]
+    if missing:
+        yield f"To install {', '.join(missing)}: {install_hint(missing, role)}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _object(file: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        with file.open("rb") as opened:
+            content = json.loads(opened.read(_MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{file.name} cannot be read: {error}")
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"{file.name} holds no JSON object")
+        return {}
+    return content
