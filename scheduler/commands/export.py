@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scheduler.base.text import counted, one_line
-from scheduler.benchmark import DataError, load_benchmark
+from scheduler.benchmark import DataError
+from scheduler.benchmark.configured import load_configured
 from scheduler.benchmark.layouts import LAYOUTS, FolderLayout
 from scheduler.commands.arguments import given, path
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
@@ -88,16 +89,7 @@ def _sources(run: SavedRun, data: Path | None) -> SourceOf:
     """Return the source images of the run's benchmark, which is read again."""
     settings = load_config(run.path / "config.yaml", Overrides(data=data)).benchmark
     try:
-        if settings.data_path is None:
-            raise DataError("the run's config does not name it")
-        benchmark = load_benchmark(
-            settings.data_path,
-            format_name=settings.format,
-            categories=settings.categories,
-            language=settings.language,
-            subset=settings.subset,
-            limit=settings.limit,
-        )
+        benchmark = load_configured(settings)
     except DataError as error:
         reason = "this layout has the source image beside each edit, and the data cannot be read"
         raise ExportError(f"{reason}: {error}; name it with --data PATH") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from protocol.pool import PoolError, check_pool_folder, home
@@ -12,10 +11,10 @@ from protocol.sockets import ipc_endpoint
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
+from scheduler.benchmark.configured import load_configured
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere, ImagesError
 from scheduler.benchmark.edits_elsewhere_files import find_edits
 from scheduler.benchmark.formats import FORMATS
-from scheduler.benchmark.formats.declaration import FieldMap
 from scheduler.benchmark.load import format_named
 from scheduler.benchmark.pairs import UnknownPartError
 from scheduler.config.checks.environment import Environment, category_problems
@@ -84,18 +83,8 @@ def prepare(
                 return
         if settings.data_path is None or not settings.data_path.exists():
             return  # the config's own checks report that
-        load = partial(
-            load_benchmark,
-            settings.data_path,
-            format_name=settings.format,
-            fields=FieldMap(**settings.fields.model_dump()) if settings.fields is not None else None,
-            categories=settings.categories,
-            language=settings.language,
-            subset=settings.subset,
-            limit=settings.limit,
-        )
         try:
-            benchmark = load(thorough=thorough, progress=progress)
+            benchmark = load_configured(settings, thorough=thorough, progress=progress)
         except UnknownPartError as error:
             yield Problem(f"benchmark.{error.key}", str(error))
             return
@@ -114,7 +103,7 @@ def prepare(
                     yield Problem("benchmark.official", str(error))
         loaded.append(benchmark)
         # What only decoding shows, a run finds out by its workers: a dry run has to answer as the run does.
-        if not (benchmark.pairs or (thorough and load().pairs)):
+        if not (benchmark.pairs or (thorough and load_configured(settings).pairs)):
             yield _all_bad(benchmark)
 
     def images_problems(config: Config) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from tests.scheduler.benchmark.test_edits_elsewhere import named, put
 PATHS = [
     ("plain", PlacedPair("物理", "001"), "物理/001"),
     ("gedit", PlacedPair("subject-add", "8ab3", "en"), "fullset/subject-add/en/8ab3"),
-    ("gedit", PlacedPair("ps_human", "77", "cn"), "fullset/ps_human/cn/77"),
+    ("gedit", PlacedPair("ps_human", "77-cn", "cn", facts={"key": "77"}), "fullset/ps_human/cn/77"),
     ("imgedit", PlacedPair("adjust", "1082"), "1082"),
     ("imgedit_uge", PlacedPair("uge", "31"), "31"),
     (
@@ -32,8 +32,8 @@ PATHS = [
 ]
 
 
-def benchmark(data_format: str, *pairs: tuple[str, str], language: str | None = None) -> Benchmark:
-    details = Details(language=language)
+def benchmark(data_format: str, *pairs: tuple[str, str], language: str | None = None, **facts: Any) -> Benchmark:
+    details = Details(language=language, facts=facts)
     made = tuple(
         Pair(number, category, pair_id, "do it", "", source=None, sha256="0" * 64, details=details)  # type: ignore[arg-type]
         for number, (category, pair_id) in enumerate(pairs)
@@ -94,7 +94,7 @@ def test_the_images_of_an_official_folder_find_their_pairs_without_being_told_th
     tmp_path: Path, layout: str, pair: PlacedPair, path: str
 ) -> None:
     put(tmp_path / "model" / f"{path}.png", tmp_path / "model-sample-1" / f"{path}.jpg")
-    data = benchmark(layout, (pair.category, pair.pair_id), language=pair.language)
+    data = benchmark(layout, (pair.category, pair.pair_id), language=pair.language, **pair.facts)
     edits, images = look(tmp_path / "model", data, 2)
     key = f"{pair.category}/{pair.pair_id}"
     assert images == {f"{key}/0": f"{path}.png", f"{key}/1": f"../model-sample-1/{path}.jpg"}
