@@ -6,9 +6,12 @@ make, with its defaults. Metadata that Pillow's JPEG writer keeps by itself (a c
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 
 from PIL import Image
 
@@ -37,12 +40,8 @@ def images_to_show(question: Question, images: Mapping[str, bytes]) -> tuple[Que
     Raises:
         ModelError: ``bad_image``, ``image_too_large`` or ``config`` (steps that exclude each other), naming the image.
     """
-    shown: dict[tuple[str, ImageStep], QuestionImage] = {}
-    parts = [(part.image, part.step) for part in question.parts if isinstance(part, ImagePart)]
-    for name, step in parts:
-        if (name, step) not in shown:
-            shown[name, step] = _image_to_show(name, step, images)
-    return tuple(shown[part] for part in parts)
+    parts = [part for part in question.parts if isinstance(part, ImagePart)]
+    return tuple(_image_to_show(part.image, part.step, images) for part in parts)
 
 
 def _image_to_show(name: str, step: ImageStep, images: Mapping[str, bytes]) -> QuestionImage:
@@ -55,10 +54,51 @@ def _image_to_show(name: str, step: ImageStep, images: Mapping[str, bytes]) -> Q
     if step.size_of is not None:
         with _naming(step.size_of):
             size = _size(images[step.size_of], upright=step.upright)
-    with _naming(name), opened_image(images[name]) as image, io.BytesIO() as file:
+    with _naming(name):
+        data = _recent.encoded(images[name], step, size)
+    return QuestionImage(data, step.media_type or f"image/{step.encoding}")
+
+
+class RecentImages:
+    """Encodes images after their steps, and keeps the results of the last ones. Safe in any thread.
+
+    The questions about an edit follow each other, and most of them show the same images in the same way.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[object, bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    def encoded(self, data: bytes, step: ImageStep, size: tuple[int, int] | None) -> bytes:
+        """The image file ``data`` after this step, resized to ``size`` if there is one.
+
+        Raises:
+            ModelError: it cannot be decoded.
+        """
+        key = (hashlib.sha256(data).digest(), step, size)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = _encode(data, step, size)
+        with self._lock:
+            self._bytes += len(made) - len(self._kept.pop(key, b""))
+            self._kept[key] = made
+            while self._bytes > self._most_bytes:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+        return made
+
+
+_recent = RecentImages(64 * 1024**2)
+
+
+def _encode(data: bytes, step: ImageStep, size: tuple[int, int] | None) -> bytes:
+    with opened_image(data) as image, io.BytesIO() as file:
         options = {"quality": step.quality} if step.encoding == "jpeg" else {}
         _apply(step, image, size).save(file, step.encoding, **options)
-        return QuestionImage(file.getvalue(), step.media_type or f"image/{step.encoding}")
+        return file.getvalue()
 
 
 @contextmanager

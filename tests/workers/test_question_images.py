@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from protocol.messages import ImagePart, ImageStep, Question, TextPart
 from tests.workers.image_files import file_of, picture, png_header
 from workers import question_images
 from workers.interface import ModelError, QuestionImage
-from workers.question_images import images_to_show, media_type_of
+from workers.question_images import RecentImages, images_to_show, media_type_of
 
 _SIDEWAYS = 6
 """The EXIF orientation of a picture that was taken with the camera on its side."""
@@ -148,22 +148,37 @@ def test_grey_of_16_bits_is_scaled_and_not_clipped_to_white() -> None:
     assert Image.open(io.BytesIO(image.data)).getpixel((0, 0)) == (32, 32, 32)
 
 
-def test_an_image_that_is_shown_twice_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[str] = []
-    step = ImageStep(rgb=True, size_of="source", encoding="jpeg")
-    question = Question(
-        name="q",
-        parts=[ImagePart(image="edit", step=step), ImagePart(image="edit", step=step), ImagePart(image="source")],
-    )
-    original = question_images._image_to_show
+def test_images_that_several_questions_show_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+    original = question_images._encode
 
-    def counted(name: str, step: ImageStep, images: Mapping[str, bytes]) -> QuestionImage:
-        decoded.append(name)
-        return original(name, step, images)
+    def counted(data: bytes, step: ImageStep, size: tuple[int, int] | None) -> bytes:
+        decoded.append(data)
+        return original(data, step, size)
 
-    monkeypatch.setattr(question_images, "_image_to_show", counted)
-    first, second, source = images_to_show(question, {"edit": FILES["png"], "source": FILES["small"]})
-    assert (first is second, source.data, decoded) == (True, FILES["small"], ["edit", "source"])
+    monkeypatch.setattr(question_images, "_encode", counted)
+    step = ImageStep(rgb=True, size_of="source", encoding="jpeg", quality=74)
+    twice = Question(name="q", parts=[ImagePart(image="edit", step=step), ImagePart(image="edit", step=step)])
+    again = Question(name="r", parts=[ImagePart(image="edit", step=step), ImagePart(image="source")])
+    images = {"edit": FILES["png"], "source": FILES["small"]}
+    first, second = images_to_show(twice, images)
+    third, source = images_to_show(again, images)
+    assert first == second == third
+    assert (source.data, decoded) == (FILES["small"], [FILES["png"]])
+    other_size = images_to_show(again, {**images, "source": FILES["palette"]})[0]
+    other_image = images_to_show(again, {**images, "edit": FILES["jpeg"]})[0]
+    assert len({first.data, other_size.data, other_image.data}) == 3
+
+
+def test_the_images_that_were_not_shown_for_longest_are_dropped_first() -> None:
+    step = ImageStep(encoding="jpeg")
+    expected = {name: shown(name, step).data for name in ("small", "palette", "gif", "jpeg")}
+    recent = RecentImages(most_bytes=len(expected["small"]) + len(expected["gif"]))
+    for name in ("small", "palette", "small", "gif"):
+        assert recent.encoded(FILES[name], step, None) == expected[name]
+    assert list(recent._kept.values()) == [expected["small"], expected["gif"]]
+    assert recent.encoded(FILES["jpeg"], step, None) == expected["jpeg"], "too large to be kept"
+    assert (recent._bytes, list(recent._kept)) == (0, [])
 
 
 def test_a_broken_image_is_named_with_its_kind() -> None:
