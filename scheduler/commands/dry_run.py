@@ -22,6 +22,7 @@ from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.estimate import Forecast, kind_of
+from scheduler.stages.request_estimate import estimate_requests
 from scheduler.stages.task import build_task
 from scheduler.store.ledger import LEDGER, LedgerBusyError, is_written
 from scheduler.store.manifest import notes
@@ -46,6 +47,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         *_edits_line(prepared, resume),
         *_layout_lines(config, prepared.layout, prepared.stages, prepared.unchecked),
         *(_estimate_lines(prepared) if resume is None else ()),
+        *(_request_lines(prepared) if resume is None else ()),
         f"Output: {config.evaluation.output_dir}",
         *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
         *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits)),
@@ -138,6 +140,27 @@ def _estimate_lines(prepared: Prepared) -> list[str]:
         loaded=card_of(config.pool_name) is not None,
     )
     return [] if estimate is None else [str(estimate)]
+
+
+def _request_lines(prepared: Prepared) -> Iterator[str]:
+    """Yield what the judge's server will be asked, if there is one."""
+    config, benchmark = prepared.config, prepared.benchmark
+    reward = config.reward_model
+    if "score" not in prepared.stages or not reward.declaration.streams:
+        return
+    edits = AllEdits(benchmark.pairs, config.evaluation.samples_per_pair)
+    params = dict(reward.params)
+    estimate = estimate_requests(
+        build_task(config, benchmark, prepared.protocol).judging,
+        edits if prepared.edits is None else tuple(prepared.edits.images),
+        benchmark.by_key,
+        longest_side=params.get("max_image_side"),
+        reply_tokens=params.get("max_new_tokens"),
+    )
+    yield f"Judge: {estimate}"
+    limit = reward.max_requests
+    if limit is not None and limit < estimate.requests:
+        yield f"Warning: the run stops after {counted(limit, 'request')} (reward_model.params.max_requests)"
 
 
 def pairs_by_category(prepared: Prepared) -> dict[str, int]:

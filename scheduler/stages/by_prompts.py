@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from protocol import messages as m
@@ -16,6 +17,7 @@ from scheduler.stages.judging import Judging
 from scheduler.stages.score_rows import ScoreJob, failed_score, result_fields, unanswered
 from scheduler.statistics.describe import combine
 from scheduler.store.rows import FailedRow, ScoredRow
+from scheduler.store.usage import sum_usage
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,10 @@ class PromptJudging(Judging):
     def row(
         self, job: ScoreJob, unit: ScoreUnit, answers: Sequence[m.Judgement], message: m.Scored, identity: str
     ) -> ScoredRow | FailedRow:
+        usage = reduce(sum_usage, (answer.usage for answer in answers), None)
+
         def failed(kind: str, text: str) -> FailedRow:
-            return failed_score(unit, job, kind, text, identity=identity, message=message)
+            return failed_score(unit, job, kind, text, identity=identity, message=message, usage=usage)
 
         low, high = self.score_range
         aspects = tuple(template.aspect for template in self.prompts_of(unit.edit.category).templates)
@@ -73,6 +77,7 @@ class PromptJudging(Judging):
             aspects=scores if rule else None,
             response="\n".join(answer.response for answer in answers if answer.response is not None) or None,
             method=answers[0].method or "own",
+            usage=usage,
         )
 
     def prompts(self, unit: ScoreUnit) -> list[m.Prompt]:

@@ -32,6 +32,7 @@ from workers.models.rewards.server_guard import STOP
 _log = logging.getLogger(__name__)
 
 _PORT = "{port}"
+_READY = "/health"
 _TERM_SECONDS = 5.0
 """How long it may take to end after SIGTERM: the launcher kills a worker that takes 10 seconds to end."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
@@ -44,7 +45,8 @@ _FILLED_IN = f"`{_PORT}` is filled in."
 
 def _conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     if not values["command"]:
-        yield Conflict((("command",),), "is missing", "write the server's command as a list of words")
+        if values["port"] is not None or values["env"] or values["ready"] != _READY:
+            yield Conflict((("command",),), "is missing", "write the server's command as a list of words")
     elif values["port"] is None and not any(_PORT in word for word in values["command"]):
         yield Conflict((("command",),), f"has no {_PORT}", f"write {_PORT} where the server takes its port, or `port`")
 
@@ -59,7 +61,7 @@ SERVER_KEY = Key(
         Key("command", "list", (), f"Its command, a list of words (no shell). {_FILLED_IN}", "load", high=1000),
         Key("env", "mapping", None, f"Variables of its environment, beside the launcher's. {_FILLED_IN}", "start"),
         Key("port", "int", None, "Its port; left out: a free one.", "start", low=1, high=65_535),
-        Key("ready", "text", "/health", "The path that answers 2xx once it is ready.", "start", pattern=r"^/[^\s#]*$"),
+        Key("ready", "text", _READY, "The path that answers 2xx once it is ready.", "start", pattern=r"^/[^\s#]*$"),
         Key(
             "start_timeout_seconds",
             "float",
@@ -80,7 +82,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
     command: Annotated[list[str], Meta(min_length=1)]
     env: dict[str, str | int | float] = {}
     port: int | None = None
-    ready: str = "/health"
+    ready: str = _READY
     start_timeout_seconds: float = 1800.0
 
 
