@@ -17,6 +17,7 @@ from PIL import Image
 FaultKind = Literal[
     "filtered",  # finish_reason content_filter
     "filtered_400",  # a provider's 400 with code content_filter
+    "bad_request",  # 400
     "refused",  # message.refusal instead of content
     "rate_limit",  # 429
     "rate_limit_seconds",  # 429, Retry-After in seconds (``retry_after``)
@@ -32,7 +33,7 @@ FaultKind = Literal[
     "huge",  # 10 MB
     "never",  # no reply
 ]
-FOR_GOOD: frozenset[FaultKind] = frozenset({"filtered", "filtered_400", "refused"})
+FOR_GOOD: frozenset[FaultKind] = frozenset({"bad_request", "filtered", "filtered_400", "refused"})
 """The faults that a request has every time."""
 
 

@@ -192,6 +192,7 @@ class OpenAIServer:
         }
         date = email.utils.formatdate(time.time() + self.retry_after, usegmt=True)
         statuses: dict[str, tuple[int, str, str | None, dict[str, str]]] = {
+            "bad_request": (400, "The request is invalid.", None, {}),
             "filtered_400": (400, "The response was filtered.", "content_filter", {}),
             "rate_limit": (429, "Rate limit reached.", "rate_limit_exceeded", {}),
             "rate_limit_seconds": (429, "Rate limit reached.", None, {"Retry-After": f"{self.retry_after:g}"}),

@@ -15,7 +15,8 @@ import msgspec
 
 from protocol.messages import ModelSpec
 from workers.file_hashes import hash_files
-from workers.models.registry import canonical_type
+from workers.models.plugins import PluginError
+from workers.models.registry import MODELS, canonical_type
 
 
 def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path, progress: Callable[[], None] = lambda: None) -> str:
@@ -32,7 +33,16 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path, progress: Ca
         "role": spec.role,
         "class": spec.class_path or (spec.type and canonical_type(spec.role, spec.type)),
         "name": None if files else spec.name,
-        "params": msgspec.to_builtins(spec.params),
+        "params": msgspec.to_builtins({name: spec.params[name] for name in spec.params if name not in _same(spec)}),
         "files": {os.path.relpath(name, base): digest for name, digest in hashes.items()},
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _same(spec: ModelSpec) -> set[str]:
+    """The load parameters that do not change the model."""
+    try:
+        keys = MODELS[spec.role].get(spec.type).keys if spec.type else ()
+    except (KeyError, PluginError):
+        return set()
+    return {key.name for key in keys if key.affects == "start"}

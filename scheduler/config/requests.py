@@ -83,7 +83,11 @@ def _is_approximate(option: Key, value: Any) -> bool:
 def _spec(section: ModelSection) -> ModelSpec:
     params = section.params
     name = params.model_name
-    loaded = {key.name: _plain(key, value) for key, value in _values(section, "load") if not _is_as_before(key, value)}
+    loaded = {
+        key.name: _plain(key, value)
+        for key, value in _values(section, "load", "start")
+        if not _is_as_before(key, value)
+    }
     return ModelSpec(
         role=section.declaration.role,
         type=section.type,

@@ -24,6 +24,11 @@ def judging_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     low, high = values["min_pixels"], values["max_pixels"]
     if low is not None and high is not None and low > high:
         yield Conflict((("min_pixels",), ("max_pixels",)), f"{low} is above max_pixels, {high}")
+    yield from scale_conflicts(values)
+
+
+def scale_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    """A scale that `logits` cannot score on."""
     low, high = values["score_range"]
     whole = float(low).is_integer() and float(high).is_integer()
     if values["scoring"] == "logits" and not (whole and low >= 0 and high <= _HIGHEST_LOGITS_SCORE):

@@ -25,6 +25,7 @@ REWARDS = Registry(
     ModelType,
     {
         "qwen3_vl": "workers.models.rewards.qwen3_vl:DECLARATION",
+        "openai": "workers.models.rewards.openai_judge:DECLARATION",
         "simulated": "workers.models.rewards.simulated_reward:DECLARATION",
     },
 )

@@ -1,0 +1,232 @@
+"""Asks a server with `/v1/chat/completions`, in a thread with an event loop of its own.
+
+`openai_pacing` decides how many requests are in flight and when one is made again, `openai_replies` reads what comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from protocol.messages import Usage
+from workers.interface import ModelError
+from workers.models.rewards.openai_http import Connection
+from workers.models.rewards.openai_pacing import Pacing, Ticket, delay
+from workers.models.rewards.openai_replies import HOPELESS, Answer, Failure
+from workers.models.rewards.openai_settings import JudgeSettings
+
+T = TypeVar("T")
+
+_TICK_SECONDS = 0.5
+_MOST_NOT_ACCEPTED = 3
+"""After so many requests, none of which the server accepts, no more are made."""
+
+
+@dataclass
+class Meter:
+    """What one judgement has taken so far."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model: str | None = None
+    system_fingerprint: str | None = None
+
+    def add(self, answer: Answer) -> None:
+        """An answer came."""
+        self.prompt_tokens += answer.prompt_tokens
+        self.completion_tokens += answer.completion_tokens
+        self.model = answer.model or self.model
+        self.system_fingerprint = answer.system_fingerprint or self.system_fingerprint
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            requests=self.requests,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            model=self.model,
+            system_fingerprint=self.system_fingerprint,
+        )
+
+
+class JudgeClient:
+    """The connection to one server. ``submit``, ``close``, ``limit`` are for other threads, the rest for its own."""
+
+    def __init__(self, base_url: str, key: str | None, *, is_local: bool) -> None:
+        """``key`` is in no message and no log. ``is_local``: not through a proxy."""
+        self._pacing = Pacing(1)
+        self._asked: JudgeSettings | None = None
+        self._waiting: deque[asyncio.Future[Ticket]] = deque()
+        self._hopeless: Failure | None = None
+        self._was_answered = False
+        self._not_accepted = 0
+        self._pending = 0
+        self._random = random.Random()  # noqa: S311 - spreads requests, hides nothing
+        self._progress: Callable[[], None] = lambda: None
+        self._loop = asyncio.new_event_loop()
+        self._connection = Connection(base_url, key, is_local=is_local)
+        self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
+        self._thread.start()
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight now."""
+        return self._pacing.limit
+
+    def submit(self, work: Coroutine[Any, Any, T], progress: Callable[[], None]) -> Future[T]:
+        """Have the thread do this; ``progress`` is called while it does."""
+        self._progress = progress
+        return asyncio.run_coroutine_threadsafe(self._counted(work), self._loop)
+
+    def close(self) -> None:
+        """Cancel everything and end the thread."""
+        with contextlib.suppress(RuntimeError):  # it has ended already
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5.0)
+
+    # -- the thread
+
+    def _run(self) -> None:
+        ticks = self._loop.create_task(self._tick())
+        try:
+            self._loop.run_forever()
+        finally:
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(ticks, *tasks, return_exceptions=True))
+            self._loop.run_until_complete(self._connection.close())
+            self._loop.close()
+
+    async def _tick(self) -> None:
+        """Each request has a timeout of its own: this thread makes progress as long as its loop runs."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            if self._pending:
+                self._progress()
+
+    async def _counted(self, work: Coroutine[Any, Any, T]) -> T:
+        self._pending += 1
+        try:
+            return await work
+        finally:
+            self._pending -= 1
+            if not self._pending:
+                # Who asks from now on may have seen to it.
+                self._hopeless, self._not_accepted = None, 0
+
+    async def check(self) -> None:
+        """See ``Connection.check``."""
+        await self._connection.check()
+
+    # -- requests
+
+    async def ask(self, body: Mapping[str, Any], settings: JudgeSettings, meter: Meter) -> Answer | Failure:
+        """Make a request, again where its failure may pass. ``meter`` counts what it takes.
+
+        Raises:
+            ModelError: every other request would fail like this one.
+        """
+        self._begin(settings)
+        content = msgspec.json.encode(body)
+        failures = 0
+        while True:
+            result = await self._attempt(content, body, settings, meter)
+            self._progress()
+            if isinstance(result, Answer):
+                meter.add(result)
+                return result
+            self._fail_if_hopeless()
+            failures += 1
+            if not result.again:
+                return result
+            if failures > settings.max_retries:
+                return Failure(result.kind, f"{result.message} (request {failures}, the last that max_retries allows)")
+            await asyncio.sleep(delay(failures, result.retry_after, self._random.random))
+
+    def _begin(self, settings: JudgeSettings) -> None:
+        if settings != self._asked:
+            self._asked, self._was_answered, self._not_accepted = settings, False, 0
+            self._pacing.begin(settings.max_concurrency)
+        self._fail_if_hopeless()
+
+    def _fail_if_hopeless(self) -> None:
+        if self._hopeless is not None:
+            raise ModelError(self._hopeless.kind, self._hopeless.message)
+
+    def _is_hopeless(self, failure: Failure) -> bool:
+        """Whether every other request would fail like this one: by its kind, or because none was ever accepted."""
+        self._not_accepted += failure.kind == "bad_request" and not self._was_answered
+        return failure.kind in HOPELESS or self._not_accepted >= _MOST_NOT_ACCEPTED
+
+    def _give_up(self, failure: Failure) -> None:
+        """Fail all requests that wait."""
+        self._hopeless = failure
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(ModelError(failure.kind, failure.message))
+        self._waiting.clear()
+
+    async def _attempt(
+        self, content: bytes, body: Mapping[str, Any], settings: JudgeSettings, meter: Meter
+    ) -> Answer | Failure:
+        ticket = await self._admitted()
+        meter.requests += 1
+        result: Answer | Failure | None = None
+        try:
+            result = await self._connection.complete(content, body.keys(), settings.request_timeout_seconds)
+            return result
+        finally:
+            if result is None:
+                self._pacing.ended(ticket)
+            elif isinstance(result, Failure) and self._is_hopeless(result):
+                self._pacing.ended(ticket)
+                self._give_up(result)
+            elif isinstance(result, Failure) and result.kind == "bad_request" and not self._was_answered:
+                self._pacing.ended(ticket)  # the next one is alone, too
+            elif isinstance(result, Failure) and result.in_trouble:
+                now = time.monotonic()
+                self._pacing.refused(ticket, now, result.retry_after, too_many=result.too_many)
+            else:
+                self._pacing.answered(ticket)
+                self._was_answered = True
+            self._admit()
+
+    async def _admitted(self) -> Ticket:
+        self._fail_if_hopeless()
+        waiting: asyncio.Future[Ticket] = self._loop.create_future()
+        self._waiting.append(waiting)
+        self._admit()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._pacing.ended(waiting.result())
+                self._admit()
+            raise
+
+    def _admit(self) -> None:
+        """Let as many go on as may."""
+        now = time.monotonic()
+        while self._waiting:
+            if self._waiting[0].done():  # cancelled
+                self._waiting.popleft()
+                continue
+            ticket = self._pacing.admit(now)
+            if ticket is None:
+                break
+            self._waiting.popleft().set_result(ticket)
+        pause = self._pacing.pause(now)
+        if self._waiting and pause > 0:
+            self._loop.call_later(pause, self._admit)

@@ -1,0 +1,136 @@
+"""One request to a judge's server and its reply, through the `openai` package: what is read of it is bounded.
+
+The key is in the headers of the requests and nowhere else: it is taken out of whatever the server or a library says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
+
+from workers.interface import ModelError
+from workers.models.rewards.openai_replies import MAX_REPLY, Answer, Failure, read_reply
+
+_CONNECT_SECONDS = 30.0
+_LOAD_SECONDS = 15.0
+_NO_KEY = "none"
+"""Sent to a server that needs no key: the package sends one in any case."""
+
+
+class _TooLongError(Exception):
+    """A reply is longer than what is read of it, or is compressed and could become so."""
+
+
+class Connection:
+    """The server. Made in any thread, then used in one event loop."""
+
+    def __init__(self, base_url: str, key: str | None, *, is_local: bool) -> None:
+        """``key`` is in no message and no log. ``is_local``: not through a proxy."""
+        import httpx2
+        import openai
+
+        for name in ("httpx2", "httpcore2", "openai"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        http_client = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
+            follow_redirects=False,  # the key is for this server
+            trust_env=not is_local,
+            event_hooks={"response": [_bound]},
+        )
+        self._key = key
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url, api_key=key or _NO_KEY, max_retries=0, http_client=http_client
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def complete(self, content: bytes, sent: Collection[str], seconds: float) -> Answer | Failure:
+        """Ask for a chat completion, once; ``sent`` are the names of the request's parameters."""
+        try:
+            async with asyncio.timeout(seconds):
+                status, headers, reply = await self._call("post", "/chat/completions", content)
+        except TimeoutError:
+            return Failure("timeout", f"no reply in {seconds:g} s", again=True, in_trouble=True)
+        except _TooLongError as error:
+            return Failure("bad_reply", str(error), again=True, in_trouble=True)
+        except ModelError as error:
+            return Failure(error.kind, str(error), again=True, in_trouble=True)
+        return read_reply(status, headers, reply, sent)
+
+    async def _call(self, method: str, path: str, content: bytes | None) -> tuple[int, Mapping[str, str], bytes]:
+        """The status, the headers and the body of the server's reply.
+
+        Raises:
+            ModelError: kind ``server_error``: there was none.
+            _TooLongError: it is more than what is read.
+        """
+        import httpx2
+        import openai
+
+        options = {"headers": {"Content-Type": "application/json", "Accept-Encoding": "identity"}}
+        call = getattr(self._client, method)
+        more = {"content": content} if content is not None else {}
+        try:
+            response = await call(path, cast_to=httpx2.Response, options=options, **more)
+        except openai.APIStatusError as error:
+            response = error.response
+        except openai.APIError as error:
+            cause = error.__cause__ or error
+            text = self._without_key(f"{type(cause).__name__}: {cause}".strip(": "))
+            raise ModelError("server_error", f"the connection failed: {text}") from None
+        reply = response.content
+        return response.status_code, response.headers, reply.replace(self._key.encode(), b"***") if self._key else reply
+
+    def _without_key(self, text: str) -> str:
+        """The text, in one line of some length, without the key."""
+        return " ".join((text.replace(self._key, "***") if self._key else text).split())[:500]
+
+    async def check(self) -> None:
+        """Look whether the server is there and takes the key, at no cost.
+
+        Raises:
+            ModelError: ``load`` or ``unauthorized``, with what to do.
+        """
+        url = self._client.base_url
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS):
+                status, headers, reply = await self._call("get", "/models", None)
+        except TimeoutError:
+            raise ModelError("load", f"{url}: no reply in {_LOAD_SECONDS:g} s: is the server up?") from None
+        except ModelError as error:
+            raise ModelError("load", f"{url}: {error}: is the server up, and base_url right?") from None
+        except _TooLongError:
+            return
+        if status == 401:
+            result = read_reply(status, headers, reply, ())
+            raise ModelError("unauthorized", f"{url}: {result.message if isinstance(result, Failure) else status}")
+
+
+async def _bound(response: Any) -> None:
+    """Have no more read of a reply than is allowed."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise _TooLongError("the reply is compressed, though that was not asked for")
+    response.stream = _bounded_stream(response.stream)
+
+
+def _bounded_stream(stream: Any) -> Any:
+    import httpx2
+
+    class Bounded(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in stream:
+                size += len(chunk)
+                if size > MAX_REPLY:
+                    raise _TooLongError(f"the reply is longer than {MAX_REPLY // 2**20} MB")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await stream.aclose()
+
+    return Bounded()
