@@ -11,7 +11,6 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import ImagePart, Question
-from workers.codecs import encode_png
 from workers.interface import ModelError, QuestionImage, ScoreRequest
 from workers.models.rewards.conversations import Conversation, first_question
 from workers.models.rewards.openai_logprobs import TOP_LOGPROBS
@@ -87,6 +86,8 @@ def encode_image(image: Image.Image, settings: JudgeSettings) -> tuple[bytes, st
         width, height = (max(1, round(side * settings.max_image_side / longest)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     if settings.image_format == "png":
+        from workers.codecs import encode_png
+
         return encode_png(image), "image/png"
     with io.BytesIO() as buffer:
         image.save(buffer, settings.image_format.upper(), quality=_QUALITY)
