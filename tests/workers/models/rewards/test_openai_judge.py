@@ -125,7 +125,7 @@ def test_an_unreadable_reply_is_asked_about_once_more() -> None:
 
 
 def test_a_question_is_asked_part_by_part_and_its_answer_is_given_as_it_is() -> None:
-    parts = [
+    parts: list[TextPart | ImagePart] = [
         TextPart(text="before"),
         ImagePart(image="source"),
         TextPart(text="after"),
