@@ -135,7 +135,7 @@ class Agenda:
             max_undelivered=MAX_UNDELIVERED_EDITS,
         )
         edit.begin(rounds, reused=remaining.reused_edits)
-        score.begin(remaining.scores, remaining.answers, reused=remaining.reused_scores)
+        score.begin(remaining.scores, remaining.answers, reused=remaining.complete_scores)
         if "edit" in self._stages:
             edits = len(self._benchmark.pairs) * self._expected.samples_per_pair
             progress.start("edit", edits, done=remaining.reused_edits)

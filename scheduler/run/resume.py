@@ -46,7 +46,9 @@ class Remaining:
     gets the same image again (by its hash), as do the ``answers`` of judgements that are not whole. ``rows`` go
     into the ledger before anything begins; then ``removable`` images are deleted. ``stale`` thumbnails show something
     else by now, and are deleted at once. ``edit_reasons`` and ``score_reasons`` say why units are left, ``missing`` why
-    edits can be neither made nor scored. ``sums``: count and sum of the reused scores, by category.
+    edits can be neither made nor scored. ``complete_scores`` are the reused scores of edits with nothing left to be
+    done; the others are looked at again when their edit is scored. ``sums``: count and sum of the reused scores, by
+    category.
     """
 
     edits: Units = ()
@@ -55,6 +57,7 @@ class Remaining:
     answers: dict[ScoreUnit, AnsweredRow] = field(default_factory=dict)
     reused_edits: int = 0
     reused_scores: int = 0
+    complete_scores: int = 0
     units_of_reused_edits: int = 0
     rows: Iterable[Row] = ()
     removable: list[str] = field(default_factory=list)
@@ -149,6 +152,7 @@ class Planner(abc.ABC):
         scores = [sample.scores[asked.pass_].score for asked in counting.scores]
         remaining.sums[unit.category] = (count + len(scores), total + sum(scores))
         if self._is_complete(unit, counting):
+            remaining.complete_scores += len(units)
             return True
         self._keep(counting)
         remaining.delivered.append((unit, image_sha256))

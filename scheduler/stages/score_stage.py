@@ -69,7 +69,7 @@ class ScoreStage:
 
     def begin(self, known: Mapping[ScoreUnit, str], answered: Mapping[ScoreUnit, AnsweredRow], *, reused: int) -> None:
         """``known`` are the identities of judgements that are in the ledger, and ``answered`` the answers of those that
-        are not whole: these are reused.
+        are not whole: these are reused. ``reused`` is the number of scores of edits that will not be available again.
         """
         self._known = dict(known)
         self._answered = dict(answered)

@@ -136,7 +136,7 @@ class Parts:
             keep_images=True,
             made_elsewhere=False,
         )
-        stage.begin(remaining.scores, remaining.answers, reused=remaining.reused_scores)
+        stage.begin(remaining.scores, remaining.answers, reused=remaining.complete_scores)
         stage.join("reward-0")
         for unit, sha256 in remaining.delivered:
             stage.available(unit, sha256)
@@ -150,6 +150,8 @@ class Parts:
             )
         self.rows += loop.rows
         assert stage.done == sum(isinstance(row, AnsweredRow) for row in loop.rows)
+        if not loop.client.batches:
+            assert stage.reused + stage.done + stage.failed == remaining.units_of_reused_edits
 
     def answer(self, item: m.ScoreItem, outcome: str) -> m.ScoredItem:
         assert item.question is not None
