@@ -16,6 +16,9 @@ from scheduler.config.problems import listing
 CHECKOUT = Path(__file__).resolve().parents[3]
 """Where warmbench's own files are: its checkout, unless it was installed as a package."""
 
+DISTRIBUTIONS = {"zmq": "pyzmq", "PIL": "pillow"}
+"""What pip calls modules of another name."""
+
 _REQUIREMENT = re.compile(r"([\w.-]+).*\bextra\s*==\s*[\"']([\w-]+)[\"']")
 
 
@@ -39,7 +42,7 @@ def _lacking(packages: Mapping[str, str]) -> Iterator[str]:
             yield name
         elif oldest:
             try:
-                version = metadata.version(name)
+                version = metadata.version(DISTRIBUTIONS.get(name, name))
             except metadata.PackageNotFoundError:
                 continue
             if version_numbers(version) < version_numbers(oldest):
@@ -50,7 +53,7 @@ def install_hint(packages: Collection[str], preferred: str = "") -> str:
     """Return the command that installs these packages into this environment, as a hint. See ``extra_of``."""
     extra = extra_of(packages, preferred)
     if extra is None:
-        wanted = [*packages]
+        wanted = [DISTRIBUTIONS.get(name, name) for name in packages]
     elif (CHECKOUT / "pyproject.toml").is_file():
         wanted = ["-c", str(CHECKOUT / "constraints.txt"), "-e", f"{CHECKOUT}[{extra}]"]
     else:
@@ -59,14 +62,15 @@ def install_hint(packages: Collection[str], preferred: str = "") -> str:
 
 
 def extra_of(packages: Collection[str], preferred: str = "") -> str | None:
-    """Return the extra of warmbench that installs all of these packages: the preferred one, else the smallest; None if
-    there is none.
+    """Return the extra of warmbench that installs these packages, but for those that come with ``scheduler``: the
+    preferred one, else the smallest; None if there is none.
     """
     extras: dict[str, set[str]] = {}
     for requirement in metadata.requires("warmbench") or ():
         if found := _REQUIREMENT.match(requirement):
             extras.setdefault(found[2], set()).add(found[1])
-    able = [name for name, held in extras.items() if {*packages} <= held]
+    wanted = {DISTRIBUTIONS.get(name, name) for name in packages} - extras.get("scheduler", set())
+    able = [name for name, held in extras.items() if wanted <= held]
     return min(able, key=lambda name: (name != preferred, len(extras[name])), default=None)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from protocol import PROTOCOL_VERSION
 from scheduler.config.checks.driver import driver_problem, read_build
-from scheduler.config.checks.packages import CHECKOUT, extra_of, version_numbers
+from scheduler.config.checks.packages import CHECKOUT, DISTRIBUTIONS, extra_of, version_numbers
 from scheduler.config.checks.worker_environment_probe import MARK
 from scheduler.config.interpreters import conda_environments, worker_command
 from scheduler.config.models import FAMILIES, ModelSection
@@ -30,7 +30,6 @@ _SETUP = "scripts/setup_reward_env.sh"
 _SECONDS = 60.0
 _OLDEST_PYTHON = (3, 11)
 
-_DISTRIBUTIONS = {"zmq": "pyzmq", "PIL": "pillow"}
 _OURS = ("protocol", "workers.__main__", "workers.worker")
 
 Fault = tuple[str, str]
@@ -212,5 +211,5 @@ def _package(module: str) -> str:
     """The name that pip knows: ``pyzmq (imported as zmq)``."""
     if module in _OURS:
         return "warmbench"
-    distribution = _DISTRIBUTIONS.get(module)
+    distribution = DISTRIBUTIONS.get(module)
     return f"{distribution} (imported as {module})" if distribution else module

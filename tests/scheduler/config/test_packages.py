@@ -23,7 +23,7 @@ from tests.scheduler.config.written import load
         ({"torch", "transformers", "accelerate"}, "reward", "reward"),
         ({"torch", "transformers", "accelerate"}, "editor", "editor"),
         ({"torch", "diffusers"}, "reward", "editor"),
-        ({"openai"}, "reward", "openai"),
+        ({"openai", "PIL", "numpy"}, "reward", "openai"),
         ({"pyarrow"}, "", "parquet"),
         ({"pyarrow", "torch"}, "", None),
         ({"no-such-package"}, "", None),
@@ -79,7 +79,7 @@ def test_a_package_that_is_too_old_is_missing(monkeypatch: pytest.MonkeyPatch, t
     section = load(
         tmp_path, f"benchmark: {{data_path: {tmp_path}}}\ndiffusion_model: {{type: identity}}"
     ).diffusion_model
-    monkeypatch.setitem(section.declaration.__dict__, "packages", {"msgspec": "999", "zmq": "1"})
+    monkeypatch.setitem(section.declaration.__dict__, "packages", {"msgspec": "999", "zmq": "1", "PIL": "1"})
     missing = missing_packages(section)
     assert missing is not None
     assert missing[0].startswith("identity needs msgspec 999 or newer (0.")
