@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -22,6 +22,7 @@ from scheduler.report.compare.comparison_page import render_comparison
 from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns, compare_saved_runs
 from scheduler.report.json_form import to_json
+from scheduler.report.official_text import main_numbers
 from scheduler.report.saved_run import SavedRun
 from scheduler.report.writing import UnwrittenError, write_files
 from scheduler.terminal.say import say
@@ -82,6 +83,8 @@ def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, l
         say(console, "", f"Settings, {comparison.first} → {comparison.other}:")
         say(console, *(f"   - {line}" for line in words.setting_lines(comparison, one_line)))
         print_table(console, _table(comparison))
+        for headings, rows in _further_tables(comparison):
+            print_table(console, _plain_table(headings, rows))
         say(console, *words.left_out_lines(comparison, one_line))
     say(console, "", *words.verdict_lines(compared))
     say(console, *(f"Comparison: {one_line(path)}" for path in paths))
@@ -106,13 +109,29 @@ def _write(compared: ComparedRuns, output_dir: Path) -> list[Path]:
 
 
 def _table(comparison: Comparison) -> Table:
+    rows = [[one_line(name, LONGEST_CATEGORY), *words.cells(group)] for name, group in comparison.categories.items()]
+    table = _plain_table(words.headings(comparison), rows)
+    table.add_section()
+    table.add_row(*map(Text, ["Overall", *words.cells(comparison.overall)]))
+    return table
+
+
+def _further_tables(comparison: Comparison) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """The tables of dimensions and of the main official numbers; the files have all numbers."""
+    if comparison.dimensions:
+        yield words.dimension_headings(comparison), words.dimension_rows(comparison, one_line)
+    official = comparison.official
+    if official is not None and official.numbers:
+        names = main_numbers(official.main, official.numbers)
+        yield words.number_headings(comparison), words.number_rows(official, names, one_line)
+
+
+def _plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=box.SQUARE)
-    first, *others = words.headings(comparison)
+    first, *others = headings
     table.add_column(first, overflow="fold", min_width=8)
     for heading in others:
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, group in comparison.categories.items():
-        table.add_row(*map(Text, [one_line(name, LONGEST_CATEGORY), *words.cells(group)]))
-    table.add_section()
-    table.add_row(*map(Text, ["Overall", *words.cells(comparison.overall)]))
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table

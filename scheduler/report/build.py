@@ -25,14 +25,19 @@ from scheduler.store.usage import UsageTotals
 
 
 def build_report(
-    rows: Iterable[Row], *, manifest: Mapping[str, Any], expected: Expected, human: HumanScores | None = None
+    rows: Iterable[Row],
+    *,
+    manifest: Mapping[str, Any],
+    expected: Expected,
+    human: HumanScores | None = None,
+    intervals: bool = True,
 ) -> Report:
     """Build the report of a run, finished or not, from its ledger's rows and its manifest alone.
 
     ``manifest["notes"]`` is a list of warnings to the reader (a simulated model, random weights).
     ``manifest["left_out"]`` are pairs (category, id) of the ledger that the run no longer includes.
     ``manifest["combine"]`` is the rule for the aspects of each category that has aspects. ``human`` are scores by
-    people, which the report compares with the reward's.
+    people, which the report compares with the reward's. Without ``intervals`` the official numbers have none.
     """
     stages: list[StageRow] = []
     usage = UsageTotals()
@@ -63,7 +68,7 @@ def build_report(
         samples_per_pair=expected.samples_per_pair,
         reward_passes=expected.reward_passes,
         notes=tuple(str(note) for note in manifest.get("notes") or ()),
-        official=official(judged_by, pairs, failures, expected) if judged_by else None,
+        official=official(judged_by, pairs, failures, expected, intervals=intervals) if judged_by else None,
         summary=Summary(
             total_pairs=overall.num_pairs,
             categories=len(categories),

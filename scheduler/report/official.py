@@ -105,11 +105,16 @@ def official_rules(manifest: Mapping[str, Any]) -> OfficialRules | None:
 
 
 def official(
-    rules: OfficialRules, pairs: Sequence[PairResult], failures: Sequence[Failure], expected: Expected
+    rules: OfficialRules,
+    pairs: Sequence[PairResult],
+    failures: Sequence[Failure],
+    expected: Expected,
+    *,
+    intervals: bool = True,
 ) -> Official:
     """Return the official block of a report."""
     facts = rules.facts
-    numbers, intervals, problem = _calculated(rules, pairs, expected)
+    numbers, found_intervals, problem = _calculated(rules, pairs, expected, intervals=intervals)
     answered = _answered(pairs)
     without_score = _without_score(pairs, failures)
     found = deviations(
@@ -134,7 +139,7 @@ def official(
         ),
         main=numbers.main or None,
         numbers=numbers.values,
-        intervals=intervals,
+        intervals=found_intervals,
         num_items=len(pairs),
         num_scored=sum(pair.status == "scored" for pair in pairs),
         num_full=facts.full_items,
@@ -151,7 +156,7 @@ def official(
 
 
 def _calculated(
-    rules: OfficialRules, pairs: Sequence[PairResult], expected: Expected
+    rules: OfficialRules, pairs: Sequence[PairResult], expected: Expected, *, intervals: bool
 ) -> tuple[Numbers, Mapping[str, Interval], str | None]:
     """The numbers with their intervals, or the reason why there are none."""
     if rules.problem is not None:
@@ -160,12 +165,12 @@ def _calculated(
     try:
         numbers = rules.numbers(items)
         cost = expected.samples_per_pair * expected.reward_passes
-        intervals = bootstrap_intervals(items, lambda drawn: rules.numbers(drawn).values, cost=cost)
+        found = bootstrap_intervals(items, lambda drawn: rules.numbers(drawn).values, cost=cost) if intervals else {}
     except Exception as error:  # the rules may be a plug-in's, and the rest of the report does not depend on them
         log.exception("The official numbers cannot be calculated")
         reason = f"The numbers cannot be calculated: {type(error).__name__}: {error}."
         return Numbers(values={}, main=""), {}, reason
-    return numbers, intervals, None
+    return numbers, found, None
 
 
 def _answered(pairs: Sequence[PairResult]) -> tuple[AnsweredBy, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from scheduler.base.text import counted
 from scheduler.report.figures import NOTHING
@@ -27,19 +27,19 @@ def number_interval_text(interval: tuple[float, float] | None) -> str:
     return NOTHING if interval is None else f"[{number_text(interval[0])}, {number_text(interval[1])}]"
 
 
-def main_numbers(official: Official) -> list[str]:
+def main_numbers(main: str | None, names: Iterable[str]) -> list[str]:
     """The names of the main number and of those beside it: with ``full/en/O`` all that begin with ``full/en/``."""
-    if official.main is None:
+    if main is None:
         return []
-    parent = official.main.rpartition("/")[0]
-    beside = [name for name in official.numbers if name.rpartition("/")[0] == parent]
-    return list(dict.fromkeys((official.main, *beside)))[:MAX_MAIN]
+    parent = main.rpartition("/")[0]
+    beside = [name for name in names if name.rpartition("/")[0] == parent]
+    return list(dict.fromkeys((main, *beside)))[:MAX_MAIN]
 
 
 def summary_lines(official: Official, show: Show) -> Iterator[str]:
     """The block for a terminal: the main numbers, whether they can be compared, and why not."""
     yield f"Official numbers ({show(official.protocol, 100)}, version {show(official.version, 100)}):"
-    names = main_numbers(official)
+    names = main_numbers(official.main, official.numbers)
     width = max((len(show(name, 60)) for name in names), default=0)
     for name in names:
         value = number_text(official.numbers.get(name))

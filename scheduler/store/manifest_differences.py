@@ -24,6 +24,10 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     names = ("prompts_sha256", "samples_per_pair", "reward_passes")
     subjects: dict[str, dict[str, Any]] = {"run": {name: manifest.get(name) for name in names}}
     subjects["run"]["data"] = (manifest.get("data") or {}).get("sha256")
+    official = manifest.get("official") or {}
+    subjects["run"] |= {
+        f"official.{name}": official.get(name) for name in ("protocol", "version", "language", "subset")
+    }
     subjects["run"]["edits"] = (manifest.get("edits") or {}).get("from")
     for role in ("editor", "reward"):
         for name, value in (manifest.get(role) or {}).items():

@@ -19,6 +19,7 @@ from scheduler.report.compare.comparison_report import (
     ScoredPair,
     WithoutScore,
 )
+from scheduler.report.compare.official_comparison import compare_official
 from scheduler.report.model import Report
 from scheduler.statistics.describe import describe_differences, mean
 from scheduler.store.results import PairResult
@@ -38,6 +39,7 @@ def compare(
     """Compare a run with the first one."""
     first_pairs, other_pairs = _by_key(first), _by_key(other)
     scored: list[ScoredPair] = []
+    both: list[tuple[PairResult, PairResult]] = []
     not_comparable: list[NotComparable] = []
     without_score: list[WithoutScore] = []
     for key, pair in first_pairs.items():
@@ -50,6 +52,7 @@ def compare(
             without_score.append(WithoutScore(*key, pair.status, other_pair.status))
         else:
             scored.append(ScoredPair(*key, pair.score, other_pair.score, other_pair.score - pair.score))
+            both.append((pair, other_pair))
     members: dict[str, list[ScoredPair]] = {}
     for scored_pair in scored:
         members.setdefault(scored_pair.category, []).append(scored_pair)
@@ -61,6 +64,8 @@ def compare(
         settings=tuple(settings),
         overall=overall,
         categories={category: _group(pairs) for category, pairs in members.items()},
+        dimensions=_dimensions(both),
+        official=compare_official(first, other, both, labels),
         not_comparable=tuple(not_comparable),
         without_score=tuple(without_score),
         only_in_first=tuple(PairKey(*key) for key in first_pairs if key not in other_pairs),
@@ -91,8 +96,23 @@ def _differences(first: PairResult, other: PairResult) -> tuple[Literal["source"
 
 
 def _group(pairs: Sequence[ScoredPair]) -> GroupComparison:
+    return _compared([(pair.first, pair.other) for pair in pairs])
+
+
+def _dimensions(both: Sequence[tuple[PairResult, PairResult]]) -> dict[str, GroupComparison]:
+    """Each dimension that both runs have."""
+    values: dict[str, list[tuple[float, float]]] = {}
+    for first, other in both:
+        for name, value in (first.dimensions or {}).items():
+            other_value = (other.dimensions or {}).get(name)
+            if value is not None and other_value is not None:
+                values.setdefault(name, []).append((value, other_value))
+    return {name: _compared(of_pairs) for name, of_pairs in values.items()}
+
+
+def _compared(values: Sequence[tuple[float, float]]) -> GroupComparison:
     return GroupComparison(
-        **structs.asdict(describe_differences([pair.difference for pair in pairs])),
-        first_mean=mean([pair.first for pair in pairs]) if pairs else None,
-        other_mean=mean([pair.other for pair in pairs]) if pairs else None,
+        **structs.asdict(describe_differences([other - first for first, other in values])),
+        first_mean=mean([first for first, _ in values]) if values else None,
+        other_mean=mean([other for _, other in values]) if values else None,
     )

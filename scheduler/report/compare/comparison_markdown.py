@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scheduler.base.text import counted
 from scheduler.report.compare import words
 from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns
@@ -39,6 +40,15 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     yield ""
     rows = [[escape(name, 100), *words.cells(group)] for name, group in comparison.categories.items()]
     yield from table(words.headings(comparison), [*rows, ["**Overall**", *words.cells(comparison.overall)]])
+    if comparison.dimensions:
+        yield ""
+        yield from table(words.dimension_headings(comparison), words.dimension_rows(comparison, escape))
+    if comparison.official is not None and comparison.official.numbers:
+        official = comparison.official
+        yield ""
+        yield f"Numbers of {escape(official.protocol, 100)} over the {counted(official.num_items, 'item')} that count:"
+        yield ""
+        yield from table(words.number_headings(comparison), words.number_rows(official, official.numbers, escape))
     left_out = list(words.left_out_lines(comparison, escape))
     if left_out:
         yield ""

@@ -14,8 +14,9 @@ from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
 from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.page_values import page_tree, page_value, text_limit
 from scheduler.report.gallery.pictures import Pictures
-from scheduler.report.gallery.run_page import score_range
-from scheduler.store.results import Failure, PairResult
+from scheduler.report.gallery.run_page import dimension_scale, score_range
+from scheduler.report.thumbnails import further_images
+from scheduler.store.results import Failure, PairResult, SampleResult
 
 _Key = tuple[str, str]
 
@@ -28,6 +29,7 @@ def render_comparison(compared: ComparedRuns, output_dir: Path, name: str) -> by
     page = {
         "runs": [run.head() for run in runs],
         "range": score_range([run.report for run in compared.runs]),
+        "dimensions": _dimensions(compared),
         "links": [["JSON", quote(f"{name}.json")], ["Markdown", quote(f"{name}.md")]],
         "text_limit": limit,
     }
@@ -36,7 +38,7 @@ def render_comparison(compared: ComparedRuns, output_dir: Path, name: str) -> by
         scripts=("comparison_card", "comparison_sections", "comparison_page"),
         data={
             "page": page,
-            "comparison": page_value(msgspec.to_builtins(compared.report()), limit),
+            "comparison": _comparison(compared, limit),
             "pairs": [page_value(_pair(key, runs), limit) for key in keys],
         },
     )
@@ -81,6 +83,7 @@ class _PageRun:
         result: dict[str, Any] = {
             "status": pair.status,
             "score": pair.score,
+            "dimensions": pair.dimensions,
             "message": f"{failure.kind}: {failure.message}" if failure else None,
         }
         sample = pair.samples[0] if pair.samples else None
@@ -91,7 +94,33 @@ class _PageRun:
         if sample is not None and sample.scores:
             result["response"] = sample.scores[0].response
             result["method"] = sample.scores[0].method
+        if sample is not None and sample.answers:
+            result["response"] = _replies(sample)
         return result
+
+
+def _comparison(compared: ComparedRuns, limit: int) -> dict[str, Any]:
+    """The JSON form. Official numbers are in a list, because the page has no nulls in mappings."""
+    plain = msgspec.to_builtins(compared.report())
+    for comparison in plain["comparisons"]:
+        if official := comparison["official"]:
+            official["numbers"] = [
+                [name, *(number[key] for key in ("first", "other", "difference", "ci95"))]
+                for name, number in official["numbers"].items()
+            ]
+    value: dict[str, Any] = page_value(plain, limit)
+    return value
+
+
+def _dimensions(compared: ComparedRuns) -> list[list[Any]]:
+    """The dimensions that the first run has in common with another, each with the ends of its scale."""
+    names = dict.fromkeys(name for comparison in compared.comparisons for name in comparison.dimensions)
+    return [[name, dimension_scale(compared.runs[0].report, name)] for name in names]
+
+
+def _replies(sample: SampleResult) -> str:
+    """The answers of the first pass, each after the name of its question."""
+    return "\n\n".join(f"{answer.question}: {answer.response}" for answer in sample.answers if answer.pass_ == 0)
 
 
 def _pair(key: _Key, runs: Sequence[_PageRun]) -> dict[str, Any]:
@@ -99,14 +128,22 @@ def _pair(key: _Key, runs: Sequence[_PageRun]) -> dict[str, Any]:
     pairs = [pair for run in runs if (pair := run.pairs.get(key))]
     sources = [(run.pictures.base, run.pictures.thumbnail(*key, None)) for run in runs if key in run.pairs]
     thumbnails = [base + url for base, url in sources if url]
+    further = dict.fromkeys(name for pair in pairs for name in further_images(pair))
     return {
         "category": category,
         "pair_id": pair_id,
         "instruction": pairs[0].instruction,
         "description": pairs[0].description,
         "source_thumbnail": thumbnails[0] if thumbnails else None,
+        "pictures": [[name, _picture(key, name, runs)] for name in further],
         "runs": [run.pair(key) for run in runs],
     }
+
+
+def _picture(key: _Key, name: str, runs: Sequence[_PageRun]) -> str | None:
+    """The thumbnail of an image of the pair, by the first run that has it."""
+    found = ((run.pictures.base, run.pictures.thumbnail(*key, name)) for run in runs if key in run.pairs)
+    return next((base + url for base, url in found if url), None)
 
 
 def _lengths(pairs: Iterable[PairResult]) -> Iterator[int]:
@@ -115,3 +152,4 @@ def _lengths(pairs: Iterable[PairResult]) -> Iterator[int]:
         yield len(pair.description or "")
         for sample in pair.samples[:1]:
             yield from (len(score.response or "") for score in sample.scores[:1])
+            yield from (len(answer.response) for answer in sample.answers if answer.pass_ == 0)

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from scheduler.report.model import ReportStatus
-from scheduler.statistics.describe import PairedDifference
+from scheduler.statistics.describe import Interval, PairedDifference
 from scheduler.store.results import PairStatus
 
 
@@ -47,11 +47,36 @@ class GroupComparison(PairedDifference, frozen=True):
     other_mean: float | None
 
 
+class NumberComparison(Struct, frozen=True):
+    """One official number over the items that both runs have, and ``other - first`` with its 95% interval, by a paired
+    bootstrap over items; null where there is none.
+    """
+
+    first: float | None
+    other: float | None
+    difference: float | None
+    ci95: Interval | None
+
+
+class OfficialComparison(Struct, frozen=True):
+    """The official numbers of both runs over the ``num_items`` pairs that count. ``main`` is the one usually quoted.
+
+    ``notes`` say what else the two runs do not have in common.
+    """
+
+    protocol: str
+    main: str | None
+    num_items: int
+    numbers: Mapping[str, NumberComparison]
+    notes: tuple[str, ...]
+
+
 class Comparison(Struct, frozen=True, kw_only=True):
     """One run compared with the first. Both are named by their labels; pairs are in the first run's order.
 
     ``worse``: whether the mean difference is below what ``--fail-if-worse`` allows, null without that option or if no
-    pair counts. ``settings`` are those that differ and affect results, a line each.
+    pair counts. ``settings`` are those that differ and affect results, a line each. ``dimensions`` are compared over
+    the pairs that count and have the dimension in both runs. ``official`` is null without a protocol.
     """
 
     first: str
@@ -60,6 +85,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     settings: tuple[str, ...]
     overall: GroupComparison
     categories: Mapping[str, GroupComparison]
+    dimensions: Mapping[str, GroupComparison]
+    official: OfficialComparison | None
     not_comparable: tuple[NotComparable, ...]
     without_score: tuple[WithoutScore, ...]
     only_in_first: tuple[PairKey, ...]

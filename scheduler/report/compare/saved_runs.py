@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.report.compare.comparison import compare
 from scheduler.report.compare.comparison_report import ComparedRun, Comparison, ComparisonReport
+from scheduler.report.compare.official_comparison import judged_alike
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
 from scheduler.report.titles import run_titles
@@ -44,12 +45,14 @@ def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None) ->
 
     Raises:
         OSError: a ledger cannot be read.
+        DifferentJudgingError: two runs were judged by different protocols.
     """
+    judged_alike([(f"{_label(number)} ({run.stamp})", run.manifest) for number, run in enumerate(runs)])
     loaded = []
     titles = run_titles([(run.manifest, run.stamp) for run in runs])
     for number, (run, title) in enumerate(zip(runs, titles, strict=True)):
         running = run.is_running() is True
-        loaded.append(LoadedRun(_label(number), title, run, run.report(), running))
+        loaded.append(LoadedRun(_label(number), title, run, run.report(intervals=False), running))
     first = loaded[0]
     comparisons = [
         compare(

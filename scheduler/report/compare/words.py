@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from scheduler.base.text import counted
-from scheduler.report.compare.comparison_report import Comparison, GroupComparison, PairKey
+from scheduler.report.compare.comparison_report import Comparison, GroupComparison, OfficialComparison, PairKey
 from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
 from scheduler.report.figures import NOTHING, interval_text, score_text
+from scheduler.report.official_text import number_interval_text, number_text
 
 MAX_NAMED = 5
 """Pairs that are named; the JSON has all of them."""
@@ -30,6 +31,8 @@ def note_lines(compared: ComparedRuns, show: Show) -> Iterator[str]:
     for run in compared.runs:
         yield from (f"{run.label}: {show(note, 1000)}" for note in run.report.notes)
     for comparison in compared.comparisons:
+        if comparison.official is not None:
+            yield from (show(note, 1000) for note in comparison.official.notes)
         if pairs := comparison.not_comparable:
             names = [f"{_name(pair, show)} ({', '.join(pair.differs)})" for pair in pairs[:MAX_NAMED]]
             yield (
@@ -91,6 +94,42 @@ def cells(group: GroupComparison) -> list[str]:
         str(group.losses),
         _p_text(group.sign_test_p),
     ]
+
+
+def dimension_headings(comparison: Comparison) -> list[str]:
+    """The headings of the table of dimensions."""
+    return ["Dimension", "Pairs", comparison.first, comparison.other, "Difference", "95% CI"]
+
+
+def dimension_rows(comparison: Comparison, show: Show) -> list[list[str]]:
+    """The rows of that table."""
+    # Not of wins and losses: of some dimensions less is better.
+    return [[show(name, 100), *cells(group)[:5]] for name, group in comparison.dimensions.items()]
+
+
+def number_headings(comparison: Comparison) -> list[str]:
+    """The headings of the table of official numbers."""
+    return ["Official Number", comparison.first, comparison.other, "Difference", "95% CI"]
+
+
+def number_rows(official: OfficialComparison, names: Iterable[str], show: Show) -> list[list[str]]:
+    """The rows of that table for these numbers."""
+    return [
+        [
+            show(name, 100),
+            number_text(number.first),
+            number_text(number.other),
+            signed_number_text(number.difference),
+            number_interval_text(number.ci95),
+        ]
+        for name in names
+        if (number := official.numbers.get(name)) is not None
+    ]
+
+
+def signed_number_text(value: float | None) -> str:
+    """A difference of official numbers, with a plus sign above 0."""
+    return f"+{number_text(value)}" if value is not None and value > 0 else number_text(value)
 
 
 def signed_text(value: float | None) -> str:

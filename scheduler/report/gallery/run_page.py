@@ -39,7 +39,7 @@ def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], s
         "title": page_value(title, limit),
         "base": pictures.base,
         "range": score_range([report]),
-        "dimensions": [[name, _scale(report, name)] for name in dimension_names(report.pairs)],
+        "dimensions": [[name, dimension_scale(report, name)] for name in dimension_names(report.pairs)],
         "metrics": [metric for metric in chosen_metrics(metrics) if metric not in ("mean", "ci95")],
         "links": [
             ["JSON", quote(f"evaluation_report_{stamp}.json")],
@@ -96,7 +96,7 @@ def _official(official: Official, limit: int) -> dict[str, Any]:
     return value
 
 
-def _scale(report: Report, name: str) -> dict[str, Any]:
+def dimension_scale(report: Report, name: str) -> dict[str, Any]:
     """The ends of a dimension: the protocol's, or those of the scores, of which an aspect is one."""
     known = report.official.dimensions.get(name) if report.official else None
     if known is not None:

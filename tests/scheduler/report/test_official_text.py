@@ -81,7 +81,7 @@ def test_the_terminal_shows_the_main_numbers_and_why_they_are_not_comparable() -
 def test_the_main_number_is_shown_with_those_beside_it() -> None:
     official = report_of(complete_rows(), manifest=manifest()).official
     assert official is not None
-    assert main_numbers(official) == ["Average", "Flaws"]
+    assert main_numbers(official.main, official.numbers) == ["Average", "Flaws"]
 
 
 def test_lines_for_a_terminal_have_no_control_characters() -> None:

@@ -13,6 +13,11 @@ pairs.forEach((pair, index) => {
 });
 const pairKey = (pair) => `${pair.category}/${pair.pair_id}`;
 const isKnown = (value) => value !== null && value !== undefined;
+// The dimensions of this page's runs: name -> the ends of its scale (range), and which end is better.
+const dimensions = new Map(page.dimensions);
+// Of a pair, or of a pair in one run. Names come from data, and `__proto__` may be one.
+const dimensionOf = (judged, name) =>
+  (judged?.dimensions && Object.hasOwn(judged.dimensions, name) ? judged.dimensions[name] : null);
 
 const SVG = "http://www.w3.org/2000/svg";
 const SVG_TAGS = new Set(["svg", "rect", "line", "path", "circle", "text"]);

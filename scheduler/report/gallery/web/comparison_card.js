@@ -23,6 +23,15 @@ function current() {
 // A pair that is in neither of the two runs has no outcome.
 const differenceOf = (pair, index = current()) => outcomes[index].get(pairKey(pair))?.difference;
 
+// The difference of the dimension that the view names, else of the score, if the pair counts.
+function valueOf(pair) {
+  const difference = differenceOf(pair);
+  if (!isKnown(difference) || !dimensions.has(view.by)) return difference;
+  const { first, other } = comparisons[current()];
+  const [before, now] = [first, other].map((label) => dimensionOf(pair.runs[runOf(label)], view.by));
+  return isKnown(before) && isKnown(now) ? now - before : null;
+}
+
 function outcomeOf(pair) {
   const difference = differenceOf(pair);
   if (!isKnown(difference)) return "left_out";
@@ -54,6 +63,11 @@ function comparedPictures(pair) {
   ];
 }
 
+// A card has room for the edits alone.
+function allPictures(pair) {
+  return [...comparedPictures(pair), ...furtherPictures(pair, "")];
+}
+
 function runPicture(label, base, result) {
   let missing = t("picture.removed");
   if (!result) missing = t("not.in.run");
@@ -81,11 +95,18 @@ function drawCard(pair) {
     make("p", { class: "scores" }, runs.map((run, index) =>
       make("span", {}, make("i", {}, run.label), " ", scoreMark(pair.runs[index]?.score))),
       make("span", { class: "quiet" }, leftOutText(pair))),
+    dimensions.size > 0 && make("p", { class: "dimensions" }, dimensionDifferences(pair)),
     make("p", { class: "instruction", dir: "auto" }, textOf(pair.instruction)),
     withResponses && runs.map((run, index) => {
       const text = replyText(pair.runs[index]) || textOf(pair.runs[index]?.message);
       return make("p", { class: "one-response", dir: "auto" }, text && [make("i", {}, run.label), " ", text]);
     }));
+}
+
+function dimensionDifferences(pair) {
+  if (!dimensions.has(view.by)) return null;
+  return [make("bdi", {}, view.by), " ", runs.map((run, index) => make("span", {}, make("i", {}, run.label), " ",
+    make("b", {}, scoreText(dimensionOf(pair.runs[index], view.by)))))];
 }
 
 function describePair(pair) {
@@ -96,7 +117,7 @@ function describePair(pair) {
       make("bdi", { class: "category" }, pair.category), " ",
       differenceMark(pair),
     ],
-    pictures: comparedPictures(pair),
+    pictures: allPictures(pair),
     body: [
       make("dl", { class: "texts" },
         textBlock(t("outcome.left_out"), leftOutText(pair)),
@@ -113,6 +134,7 @@ function runBlock(label, gallery, result, key) {
     make("h3", {}, label, " ", result && scoreMark(result.score), " ",
       make("a", { href: address, target: "_blank", rel: "noopener", class: "aside" }, t("open.run"))),
     !result && make("p", { class: "quiet" }, t("not.in.run")),
+    result && dimensionsList(result.dimensions),
     make("dl", { class: "texts" },
       textBlock(t("failure"), result?.message, "failure"),
       textBlock(t("response"), replyText(result), "response")));

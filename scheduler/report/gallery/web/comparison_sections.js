@@ -15,6 +15,7 @@ function masthead(choose) {
 
 function warnings() {
   const texts = runs.flatMap((run) => run.notes.map((note) => `${run.label}: ${textOf(note)}`));
+  texts.push(...comparisons.flatMap((comparison) => (comparison.official?.notes ?? []).map(textOf)));
   return texts.length ? notes(texts) : null;
 }
 
@@ -44,7 +45,39 @@ function verdict(comparison, choose) {
       figure(t("losses"), whole(overall.losses), ""),
       figure(t("sign.test"), pText(overall.sign_test_p), "")),
     settings(comparison),
-    overall.num_pairs > 0 && differencesTable(comparison, choose));
+    overall.num_pairs > 0 && differencesTable(comparison, choose),
+    officialTable(comparison),
+    dimensionsTable(comparison));
+}
+
+// What is compared beside the score: a row for each, with both values, the difference and its interval.
+function furtherTable(comparison, heading, rows, note) {
+  const { first, other } = comparison;
+  return make("div", { class: "results" },
+    make("h3", {}, heading),
+    make("div", { class: "wide" }, make("table", {},
+      make("thead", {}, make("tr", {}, ["", first, other, t("difference"), t("ci95")].map((name) =>
+        make("th", { scope: "col" }, name)))),
+      make("tbody", {}, rows.map(([name, ...cells]) => make("tr", {},
+        make("th", { scope: "row" }, make("bdi", {}, name)), cells.map((cell) => make("td", {}, cell))))))),
+    note && make("p", { class: "quiet" }, note));
+}
+
+function officialTable(comparison) {
+  const { official } = comparison;
+  if (!official?.numbers.length) return null;
+  const signed = (value) => (value > 0 ? `+${numberText(value)}` : numberText(value));
+  return furtherTable(comparison, t("official", { protocol: official.protocol }),
+    official.numbers.map(([name, before, now, difference, interval]) =>
+      [name, numberText(before), numberText(now), signed(difference), numberIntervalText(interval)]),
+    t("official.compared", { n: whole(official.num_items) }));
+}
+
+function dimensionsTable(comparison) {
+  const groups = Object.entries(comparison.dimensions);
+  return groups.length > 0 && furtherTable(comparison, t("dimensions"), groups.map(([name, group]) =>
+    [name, scoreText(group.first_mean), scoreText(group.other_mean), signedText(group.mean_difference),
+      intervalText(group.ci95)]));
 }
 
 function settings(comparison) {

@@ -110,3 +110,11 @@ function textBlock(name, text, kind = "") {
 function fact(name, value) {
   return !isKnown(value) || value === "" ? [] : [make("dt", {}, name), make("dd", {}, value)];
 }
+
+// Each dimension with its place on its own scale.
+function dimensionsList(values) {
+  const entries = Object.entries(values ?? {});
+  return entries.length > 0 && make("dl", { class: "dimensions-list" }, entries.flatMap(([name, value]) => [
+    make("dt", {}, make("bdi", {}, name)),
+    make("dd", {}, scoreLine(value, dimensions.get(name)), scoreText(value))]));
+}

@@ -2,7 +2,7 @@
 
 // `settings`: title(); drawCard(pair); describe(pair, redraw) and picturesOf(pair), see detail.js; rules, see view.js;
 // fields(), see bar.js; before(actions), the sections above the gallery. Optional: narrowest (width of a card), ratio
-// (of its pictures), redrawOn (the part of the view that changes the content of cards).
+// (of its pictures), redrawOn (the parts of the view that change the content of cards).
 function startPage(settings) {
   chooseLanguage();
   chooseTheme();
@@ -13,11 +13,12 @@ function startPage(settings) {
   const empty = make("p", { class: "empty", hidden: true });
   const actions = { showOnly, openPair };
   let tools = null;
+  const decisive = () => (settings.redrawOn ?? []).map((name) => view[name]).join("\n");
   let shownFor = null;
   if (settings.ratio) grid.holder.style.setProperty("--picture", settings.ratio.toFixed(3));
 
   function update(redrawTools) {
-    if (redrawTools || (settings.redrawOn && shownFor !== view[settings.redrawOn])) drawTools();
+    if (redrawTools || shownFor !== decisive()) drawTools();
     const chosen = chosenPairs(rules);
     grid.set(chosen);
     empty.hidden = chosen.length > 0;
@@ -29,7 +30,7 @@ function startPage(settings) {
     const next = toolBar(settings.fields(), update);
     tools?.bar.replaceWith(next.bar);
     tools = next;
-    shownFor = view[settings.redrawOn];
+    shownFor = decisive();
     if (focused?.startsWith("view-")) document.getElementById(focused)?.focus();
   }
 

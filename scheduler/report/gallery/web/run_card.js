@@ -14,11 +14,6 @@ const scoresOf = (pair) => pair.samples.flatMap((sample) => sample.scores);
 const answersOf = (pair) => pair.samples.flatMap((sample) => sample.answers);
 const responsesOf = (pair) => [...scoresOf(pair), ...answersOf(pair)].map(({ response }) => response).filter(Boolean);
 
-// The dimensions of this run: name -> the ends of its scale (range), and which end is better.
-const dimensions = new Map(page.dimensions);
-const dimensionOf = (pair, name) =>
-  (pair.dimensions && Object.hasOwn(pair.dimensions, name) ? pair.dimensions[name] : null);
-
 // The parts that this run's cards have.
 const parts = {
   description: pairs.some((pair) => pair.description),
@@ -67,21 +62,6 @@ function editPictures(pair) {
   const known = new Map(pair.samples.map((sample) => [sample.sample, sample]));
   return Array.from({ length: report.samples_per_pair }, (_, number) =>
     editPicture(pair, known.get(number) ?? { sample: number }, several ? t("edit.n", { n: number }) : t("edit")));
-}
-
-const IMAGES = ["source", "reference", "ground_truth", "mask"];
-
-// `source_2` is called Source 2; a name that only some benchmark has stays as it is.
-function imageLabel(name) {
-  const [, family, number] = name.match(/^(.*?)(?:_(\d+))?$/s);
-  if (!IMAGES.includes(family)) return name;
-  return [t(`image.${family}`), number].filter(Boolean).join(" ");
-}
-
-// The images of a pair beside its first source.
-function furtherPictures(pair) {
-  return (pair.pictures ?? []).map(([name, url]) =>
-    ({ label: imageLabel(name), small: pictureUrl(url, page.base), full: null, missing: t("picture.none") }));
 }
 
 function drawCard(pair) {

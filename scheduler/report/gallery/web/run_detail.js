@@ -10,7 +10,7 @@ function describePair(pair, redraw) {
   const sample = pair.samples.find((each) => each.sample === chosen.sample);
   const all = editPictures(pair);
   const pictures = [
-    sourcePicture(pair), ...(stageChoice.mode === "side" ? all : [all[chosen.sample]]), ...furtherPictures(pair),
+    sourcePicture(pair), ...(stageChoice.mode === "side" ? all : [all[chosen.sample]]), ...furtherPictures(pair, page.base),
   ];
   const choose = (number) => {
     if (number < 0 || number >= report.samples_per_pair) return;
@@ -83,13 +83,6 @@ function judgementBlocks(sample) {
 }
 
 const passText = ({ pass }) => (report.reward_passes > 1 ? ` · ${t("pass.n", { n: pass })}` : "");
-
-function dimensionsList(values) {
-  const entries = Object.entries(values ?? {});
-  return entries.length > 0 && make("dl", { class: "dimensions-list" }, entries.flatMap(([name, value]) => [
-    make("dt", {}, make("bdi", {}, name)),
-    make("dd", {}, scoreLine(value, dimensions.get(name)), scoreText(value))]));
-}
 
 function answerBlock(answer) {
   const seconds = answer.batch_device_seconds;

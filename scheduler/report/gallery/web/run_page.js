@@ -48,7 +48,7 @@ startPage({
   rules,
   fields,
   // The value that is filtered by has its own scale in the controls.
-  redrawOn: "by",
+  redrawOn: ["by"],
   before: ({ showOnly, openPair }) => [
     masthead(),
     report.stages.includes("score") && statisticsTable((name) => showOnly({ category: name })),

@@ -15,6 +15,21 @@ function usualRatio(sizes) {
   return Math.min(1.5, Math.max(0.8, ratios[Math.floor(ratios.length / 2)] ?? 1));
 }
 
+const IMAGES = ["source", "reference", "ground_truth", "mask"];
+
+// `source_2` is called Source 2; a name that only some benchmark has stays as it is.
+function imageLabel(name) {
+  const [, family, number] = name.match(/^(.*?)(?:_(\d+))?$/s);
+  if (!IMAGES.includes(family)) return name;
+  return [t(`image.${family}`), number].filter(Boolean).join(" ");
+}
+
+// The images of a pair beside its first source; their URLs are relative to `base`.
+function furtherPictures(pair, base) {
+  return (pair.pictures ?? []).map(([name, url]) =>
+    ({ label: imageLabel(name), small: pictureUrl(url, base), full: null, missing: t("picture.none") }));
+}
+
 // An image, or the reason why there is none. `picture`: label, small and full (URLs or null), size, missing (reason).
 function pictureOf(picture, { large = false } = {}) {
   const url = (large && picture.full) || picture.small || picture.full;
