@@ -24,7 +24,14 @@ from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.config.checks.model_lookup import local_folder
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout
-from scheduler.config.requests import edit_parameters, editor_spec, optimizations, reward_spec, score_parameters
+from scheduler.config.requests import (
+    edit_parameters,
+    editor_spec,
+    optimizations,
+    reward_spec,
+    score_parameters,
+    takes_all_sources,
+)
 from scheduler.protocols.prepared import PreparedProtocol
 from scheduler.store.manifest_differences import version_differences
 from scheduler.store.official_facts import facts_of_run
@@ -51,7 +58,7 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Build the manifest before any worker has joined; ``add_workers`` completes it. A role without a stage is null."""
     models: dict[Stage, dict[str, Any]] = {
-        "edit": {**_model(editor_spec(config)), "parameters": edit_parameters(config)},
+        "edit": {**_model(editor_spec(config)), "parameters": edit_parameters(config) | _further_sources(config)},
         "score": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
     }
     made_elsewhere = None if edits is None else {"made": "elsewhere", "from": edits.place, "images": len(edits.images)}
@@ -123,6 +130,11 @@ def add_workers(
         if worker.state is not None and worker.state.model is not None
     ] + list(earlier)
     manifest["version_differences"] = version_differences(manifest["environment"], manifest["workers"])
+
+
+def _further_sources(config: Config) -> dict[str, Any]:
+    """``images``, where edits depend on it."""
+    return {"images": "all"} if takes_all_sources(config) else {}
 
 
 def _model(spec: m.ModelSpec) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def test_all_source_images_reach_the_editor_and_only_edits_with_several_are_made
     result = user.run_config(config(images="all"), "--resume", "latest")
     assert result.code == 0, result.output
     assert sizes(user)[2:] == [("1", [150, 30])], "the edit of a single image is the same as before"
+    assert 'changed: editor.parameters.images null -> "all"' in result.output
     result = user.run_config(config(images="all"), "--resume", "latest")
     assert result.code == 0, result.output
     assert len(sizes(user)) == 3
