@@ -25,7 +25,7 @@ from scheduler.protocols.declaration import (
     UnsuitableItem,
 )
 from scheduler.protocols.official import OfficialFiles, filled
-from scheduler.protocols.readings import score_value, whole_mean
+from scheduler.protocols.readings import off_scale, score_value, whole_mean
 
 GROUPS = (
     "background_change", "color_alter", "material_alter", "motion_change", "ps_human", "style_change",
@@ -87,7 +87,7 @@ class GEdit(Protocol):
             if intersection:
                 values |= _means(f"{INTERSECTION}/{language}", [*intersection, *unknown])
         main = next((name for name in values if name.endswith("/Average/O")), "full/en/Average/O")
-        return Numbers(values or {main: None}, main)
+        return Numbers(values or {main: None}, main, off_scale(items, 0, 10))
 
 
 def _means(name: str, items: Sequence[JudgedItem]) -> dict[str, float | None]:

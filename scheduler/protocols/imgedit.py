@@ -21,7 +21,7 @@ from scheduler.protocols.declaration import (
     UnsuitableItem,
 )
 from scheduler.protocols.official import OfficialError, OfficialFiles, filled
-from scheduler.protocols.readings import score_value, whole_mean
+from scheduler.protocols.readings import off_scale, score_value, whole_mean
 
 EDIT_TYPES = ("add", "adjust", "extract", "replace", "remove", "background", "style", "compose", "action")
 ASPECTS = ("instruction", "quality", "detail")
@@ -88,7 +88,8 @@ class ImgEdit(Protocol):
         types = dict.fromkeys((*EDIT_TYPES, *(judged.item.category for judged in items)))
         scores = {name: [judged.score for judged in items if judged.item.category == name] for name in types}
         values = {name: rounded_mean(of_type) for name, of_type in scores.items()}
-        return Numbers({**values, "overall": rounded_mean(judged.score for judged in items)}, "overall")
+        values["overall"] = rounded_mean(judged.score for judged in items)
+        return Numbers(values, "overall", off_scale(items, 1, 5))
 
 
 PROTOCOL = ProtocolType(

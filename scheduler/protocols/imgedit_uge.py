@@ -8,6 +8,7 @@ from protocol.messages import Question
 from scheduler.protocols.declaration import Dimension, ItemFacts, JudgedItem, Numbers, Protocol, ProtocolType
 from scheduler.protocols.imgedit import COMMIT, JUDGE, REPOSITORY, line_scores, question, rounded_mean
 from scheduler.protocols.official import OfficialFiles
+from scheduler.protocols.readings import off_scale
 
 _SCRIPT = "Benchmark/UGE/UGE_bench.py"
 
@@ -29,7 +30,8 @@ class ImgEditUGE(Protocol):
         return dimensions["score"]
 
     def numbers(self, items: Sequence[JudgedItem]) -> Numbers:
-        return Numbers({"average": rounded_mean(judged.score for judged in items)}, "average")
+        values = {"average": rounded_mean(judged.score for judged in items)}
+        return Numbers(values, "average", off_scale(items, 1, 5))
 
 
 PROTOCOL = ProtocolType(

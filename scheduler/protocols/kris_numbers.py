@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from scheduler.protocols.declaration import JudgedItem, Numbers
+from scheduler.protocols.readings import off_scale
 
 CONSISTENCY, QUALITY = "consistency_score", "quality_score"
 INSTRUCTION, KNOWLEDGE = "instruction_score", "knowledge_score"
@@ -62,7 +63,7 @@ def summary(items: Sequence[JudgedItem]) -> Numbers:
             if chosen := by_category.get(category):
                 for dimension, short in _dimensions(name).items():
                     values[f"{name}/{category}/{short}"] = _mean(chosen, [dimension])
-    return Numbers(values, main="Overall/AVG", deviations=_off_scale(items))
+    return Numbers(values, main="Overall/AVG", deviations=off_scale(items, 1, 5))
 
 
 def _dimensions(type_name: str) -> dict[str, str]:
@@ -84,8 +85,3 @@ def _mean(items: Sequence[JudgedItem], dimensions: Sequence[str]) -> float | Non
         normalized(judged.dimensions[name]) for judged in items for name in dimensions if name in judged.dimensions
     ]
     return sum(values) / len(values)
-
-
-def _off_scale(items: Sequence[JudgedItem]) -> tuple[str, ...]:
-    count = sum(any(not 1 <= value <= 5 for value in judged.dimensions.values()) for judged in items)
-    return (f"The judge gave {count} of {len(items)} items a score outside of 1 to 5, used as it is.",) if count else ()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scheduler.protocols.declaration import UnreadableReply
+from scheduler.protocols.declaration import JudgedItem, UnreadableReply
 
 _LARGEST = 1e6
 
@@ -31,3 +31,10 @@ def whole_mean(values: Iterable[float | None]) -> float | None:
     if not present or len(present) < len(numbers):
         return None
     return math.fsum(present) / len(present)
+
+
+def off_scale(items: Sequence[JudgedItem], low: float, high: float) -> tuple[str, ...]:
+    """Return the sentence about dimensions outside of the scale, if there are any."""
+    count = sum(any(not low <= value <= high for value in judged.dimensions.values()) for judged in items)
+    sentence = f"The judge gave {count} of {len(items)} items a score outside of {low:g} to {high:g}"
+    return (f"{sentence}, used as it is.",) if count else ()

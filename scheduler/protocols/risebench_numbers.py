@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from scheduler.protocols.declaration import ItemFacts, JudgedItem, Numbers
+from scheduler.protocols.readings import off_scale
 
 CONSISTENCY, REASONING, PLAUSIBILITY = "ApprConsistency", "Reasoning", "VisualPlausibility"
 TEMPORAL, CAUSAL, SPATIAL, LOGICAL = "temporal_reasoning", "causal_reasoning", "spatial_reasoning", "logical_reasoning"
@@ -84,7 +85,7 @@ def first_numbers(items: Sequence[JudgedItem], expected: Expected) -> Numbers:
     for row, category in _FIRST_ROWS.items():
         values |= _score_row(row, _of(items, category), expected)
     values |= _dimension_rows(_FIRST_DIMENSION_ROWS, items, expected)
-    return Numbers(values, main="overall/Accuracy", deviations=_off_scale(items))
+    return Numbers(values, main="overall/Accuracy", deviations=off_scale(items, 1, 5))
 
 
 def present_numbers(items: Sequence[JudgedItem], expected: Expected, *, free_column: bool) -> Numbers:
@@ -125,7 +126,7 @@ def present_numbers(items: Sequence[JudgedItem], expected: Expected, *, free_col
         "asked about it: they have no consistency_free, others do, and pandas' NaN counts as true. The scores are as "
         "the script computes them; those that end in _corrected give it its weight of 0.3."
     )
-    return Numbers(values, main="Overall/Accuracy", deviations=((fault,) if mistaken else ()) + _off_scale(items))
+    return Numbers(values, main="Overall/Accuracy", deviations=((fault,) if mistaken else ()) + off_scale(items, 1, 5))
 
 
 def _of(items: Sequence[JudgedItem], category: str | None) -> list[JudgedItem]:
@@ -165,8 +166,3 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _percent(score: float | None) -> float | None:
     return None if score is None else 25 * (score - 1)
-
-
-def _off_scale(items: Sequence[JudgedItem]) -> tuple[str, ...]:
-    count = sum(any(not 1 <= value <= 5 for value in judged.dimensions.values()) for judged in items)
-    return (f"The judge gave {count} of {len(items)} items a score outside of 1 to 5, used as it is.",) if count else ()

@@ -25,7 +25,7 @@ from scheduler.protocols.declaration import (
     UnsuitableItem,
 )
 from scheduler.protocols.official import OfficialFiles, filled
-from scheduler.protocols.readings import score_value, whole_mean
+from scheduler.protocols.readings import off_scale, score_value, whole_mean
 
 REASONING_TASK = "Reasoning Editing"
 REASONING_POINTS = "reasoning_points"
@@ -84,7 +84,7 @@ class UnicBench(Protocol):
                     of_group = [judged for judged in chosen if name_of(judged) == name]
                     values |= self._means(f"{language}/{group}/{name}", of_group)
         main = next((name for name in values if name.endswith("/overall/overall_mean")), "en/overall/overall_mean")
-        return Numbers(values or {main: None}, main)
+        return Numbers(values or {main: None}, main, off_scale(items, 0, 10))
 
     def _means(self, name: str, items: Sequence[JudgedItem]) -> dict[str, float | None]:
         means = {f"{kind.lower()}_mean": [judged.dimensions.get(kind) for judged in items] for kind in _ALWAYS}

@@ -188,6 +188,13 @@ def test_an_item_that_could_not_be_loaded_may_belong_to_any_subset() -> None:
     assert values["intersection/en/tone_transfer/O"] == 6
 
 
+def test_scores_outside_of_the_scale_count_and_are_named() -> None:
+    numbers = rules().numbers([*full(), judged("ps_human", "en", 12, 12)])
+    assert numbers.values["full/en/ps_human/O"] == 9
+    assert numbers.deviations == ("The judge gave 1 of 12 items a score outside of 0 to 10, used as it is.",)
+    assert rules().numbers(full()).deviations == ()
+
+
 def test_no_item_has_no_number() -> None:
     assert rules().numbers([]).values == {"full/en/Average/O": None}
 

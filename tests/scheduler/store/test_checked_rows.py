@@ -42,6 +42,15 @@ def test_the_ends_of_the_scale_count_and_so_does_what_rounding_adds_to_them() ->
     assert kinds(scored("a", 1000.0), manifest={"reward": {"parameters": {"score_range": "?"}}}) == [None]
 
 
+def test_a_protocol_counts_a_score_outside_of_the_scale_as_its_authors_do() -> None:
+    assert kinds(scored("a", 12.0), scored("b", math.nan), manifest={**MANIFEST, "official": {}}) == [
+        "out_of_range",
+        "not_finite",
+    ]
+    by_protocol = {**MANIFEST, "official": {"protocol": "gedit"}}
+    assert kinds(scored("a", 12.0), scored("b", math.nan), manifest=by_protocol) == [None, "not_finite"]
+
+
 @pytest.mark.parametrize(
     ("image", "kind"),
     [
