@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from protocol.messages import ModelSpec
 from workers.file_hashes import hash_files
+from workers.models.declaration import Key
 from workers.models.plugins import PluginError
 from workers.models.registry import MODELS, canonical_type
 
@@ -33,16 +35,25 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path, progress: Ca
         "role": spec.role,
         "class": spec.class_path or (spec.type and canonical_type(spec.role, spec.type)),
         "name": None if files else spec.name,
-        "params": msgspec.to_builtins({name: spec.params[name] for name in spec.params if name not in _same(spec)}),
+        "params": msgspec.to_builtins(_decisive(spec.params, _keys_of(spec))),
         "files": {os.path.relpath(name, base): digest for name, digest in hashes.items()},
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def _same(spec: ModelSpec) -> set[str]:
-    """The load parameters that do not change the model."""
+def _keys_of(spec: ModelSpec) -> Sequence[Key]:
     try:
-        keys = MODELS[spec.role].get(spec.type).keys if spec.type else ()
+        return MODELS[spec.role].get(spec.type).keys if spec.type else ()
     except (KeyError, PluginError):
-        return set()
-    return {key.name for key in keys if key.affects == "start"}
+        return ()
+
+
+def _decisive(params: Mapping[str, Any], keys: Sequence[Key]) -> dict[str, Any]:
+    """The load parameters that can change a result."""
+    by_name = {key.name: key for key in keys}
+    decisive = {}
+    for name, value in params.items():
+        key = by_name.get(name)
+        if key is None or key.affects != "start":
+            decisive[name] = _decisive(value, key.keys) if key and isinstance(value, Mapping) else value
+    return decisive

@@ -76,3 +76,13 @@ def test_a_damaged_cache_is_ignored(model: Path, tmp_path: Path) -> None:
 
 def test_models_without_files_differ_by_name(tmp_path: Path) -> None:
     assert fingerprint(spec("a"), [], tmp_path / "cache") != fingerprint(spec("b"), [], tmp_path / "cache")
+
+
+def test_a_judges_server_counts_by_its_command_alone(tmp_path: Path) -> None:
+    def of(**server: Any) -> str:
+        judge = ModelSpec(role="reward", type="openai", name="m", params={"server": server, "api_key_env": "A"})
+        return fingerprint(judge, [], tmp_path / "cache")
+
+    first = of(command=["serve", "m"], port=8000)
+    assert of(command=["serve", "m"], env={"CUDA_VISIBLE_DEVICES": "1"}, start_timeout_seconds=9.0) == first
+    assert of(command=["serve", "m", "--quantization", "fp8"], port=8000) != first

@@ -28,6 +28,7 @@ from workers.models.rewards.openai_settings import JudgeSettings
 T = TypeVar("T")
 
 _TICK_SECONDS = 0.5
+_END_SECONDS = 1.0
 _MOST_NOT_ACCEPTED = 3
 """After so many requests, none of which the server accepts, no more are made."""
 
@@ -63,8 +64,12 @@ class Meter:
 class JudgeClient:
     """The connection to one server. ``submit``, ``close``, ``limit`` are for other threads, the rest for its own."""
 
-    def __init__(self, base_url: str, key: str | None, *, is_local: bool) -> None:
-        """``key`` is in no message and no log. ``is_local``: not through a proxy."""
+    def __init__(
+        self, base_url: str, key: str | None, *, is_local: bool, worker_ends: Callable[[], bool] | None = None
+    ) -> None:
+        """``key`` is in no message and no log. ``is_local``: not through a proxy. ``worker_ends`` says if the server was
+        the worker's own and has ended, so that the worker is about to end.
+        """
         self._pacing = Pacing(1)
         self._asked: JudgeSettings | None = None
         self._waiting: deque[asyncio.Future[Ticket]] = deque()
@@ -72,6 +77,7 @@ class JudgeClient:
         self._was_answered = False
         self._not_accepted = 0
         self._pending = 0
+        self._worker_ends = worker_ends
         self._random = random.Random()  # noqa: S311 - spreads requests, hides nothing
         self._progress: Callable[[], None] = lambda: None
         self._loop = asyncio.new_event_loop()
@@ -151,9 +157,21 @@ class JudgeClient:
             failures += 1
             if not result.again:
                 return result
+            await self._outlive_server(last=failures > settings.max_retries)
             if failures > settings.max_retries:
                 return Failure(result.kind, f"{result.message} (request {failures}, the last that max_retries allows)")
             await asyncio.sleep(delay(failures, result.retry_after, self._random.random))
+
+    async def _outlive_server(self, *, last: bool) -> None:
+        """If the worker ends, wait for that: another worker makes the request again, and its failures are no reason
+        to give it up. Before the ``last`` failure counts, the server's end has time to become known.
+        """
+        if self._worker_ends is None:
+            return
+        if last:
+            await asyncio.sleep(_END_SECONDS)
+        if self._worker_ends():
+            await self._loop.create_future()
 
     def _begin(self, settings: JudgeSettings) -> None:
         if settings != self._asked:

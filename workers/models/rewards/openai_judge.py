@@ -29,6 +29,7 @@ from workers.models.rewards.openai_replies import Answer, Failure
 from workers.models.rewards.openai_requests import Body, Server, follow_up, prompt_bodies, question_body
 from workers.models.rewards.openai_settings import KEYS, OPENAI, JudgeSettings, conflicts, read_judge_settings
 from workers.models.rewards.replies import Unreadable
+from workers.models.rewards.served_process import ServedProcess, read_server_settings
 
 _PACKAGES = ("openai", "httpx2", "pillow")
 _ENCODERS = 2
@@ -55,6 +56,7 @@ class OpenAIJudge(StreamingReward):
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
         self._client: JudgeClient | None = None
+        self._served: ServedProcess | None = None
         self._encoders: ThreadPoolExecutor | None = None
         self._server = Server(spec.name or "")
 
@@ -69,21 +71,34 @@ class OpenAIJudge(StreamingReward):
         """Connect to the server.
 
         Raises:
-            ModelError: ``config``: there is no key; ``load``: nothing answers; ``unauthorized``: it refuses the key.
+            ModelError: ``config``: there is no key; ``load``: nothing answers; ``unauthorized``: it refuses the key;
+                ``server``: the worker's own server does not start.
         """
-        base_url = str(self.spec.params.get("base_url", OPENAI))
+        base_url = self._address()
         host = urlsplit(base_url).hostname or ""
         self._server = Server(
             self.spec.name or "", "max_completion_tokens" if host == "api.openai.com" else "max_tokens"
         )
         key = read_key(str(self.spec.params.get("api_key_env", "OPENAI_API_KEY")), needed=not is_loopback(host))
         self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="judge images")
-        self._client = JudgeClient(base_url, key, is_local=is_loopback(host))
+        ended = self._served.has_ended if self._served is not None else None
+        self._client = JudgeClient(base_url, key, is_local=is_loopback(host), worker_ends=ended)
         self._client.submit(self._client.check(), lambda: None).result()
+
+    def _address(self) -> str:
+        """The address of the server, which is started first if it is the worker's own."""
+        server = self.spec.params.get("server")
+        if not server:
+            return str(self.spec.params.get("base_url", OPENAI))
+        self._served = ServedProcess(read_server_settings(server), self.context)
+        self._served.start()
+        return self._served.base_url
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+        if self._served is not None:
+            self._served.close()
         if self._encoders is not None:
             self._encoders.shutdown(wait=False, cancel_futures=True)
 

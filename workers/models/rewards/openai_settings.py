@@ -12,6 +12,7 @@ from workers.interface import ModelError
 from workers.models.declaration import Conflict, Key, ignored, pick, with_keys
 from workers.models.keys import REWARD_KEYS, model_name, scale_conflicts
 from workers.models.rewards.parameters import RewardSettings, read_settings
+from workers.models.rewards.served_process import SERVER_KEY
 
 ReplyFormat = Literal["text", "json_object", "json_schema"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -60,6 +61,7 @@ KEYS = with_keys(
         high=2000,
         pattern=r"^https?://[^\s@?#]+$",
     ),
+    SERVER_KEY,
     Key(
         "api_key_env",
         "text",
@@ -153,6 +155,9 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     """What is wrong with the values together."""
     if values["model_name"] is None:
         yield Conflict((("model_name",),), "is missing", "write the model's name as its server calls it")
+    if values["base_url"] != OPENAI and dict(values["server"] or {}).get("command"):
+        message = "is given beside `server`, which has its own address"
+        yield Conflict((("base_url",), ("server",)), message, "keep one of the two")
     yield from scale_conflicts(values)
     if values["scoring"] == "logits" and values["reply_format"] != "text":
         message = "logits reads how an answer begins, and JSON begins with a brace"

@@ -55,8 +55,9 @@ SERVER_KEY = Key(
     "server",
     "mapping",
     None,
-    "A server to start, watch and stop; `base_url` is then left out.",
+    "A server to start, watch and stop. Its API is at `http://127.0.0.1:PORT/v1`; `base_url` is left out.",
     "load",
+    later=True,
     keys=(
         Key("command", "list", (), f"Its command, a list of words (no shell). {_FILLED_IN}", "load", high=1000),
         Key("env", "mapping", None, f"Variables of its environment, beside the launcher's. {_FILLED_IN}", "start"),
@@ -118,10 +119,10 @@ class ServedProcess:
         """The address of its API, once it is started."""
         return f"http://127.0.0.1:{self._port}/v1"
 
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended by itself, so that the worker ends too."""
-        return self._guard is not None and self._guard.poll() is not None and not self._closing
+    def has_ended(self) -> bool:
+        """Return whether it has ended by itself, so that the worker ends too. For any thread."""
+        guard = self._guard
+        return guard is not None and guard.poll() is not None and not self._closing
 
     def start(self) -> None:
         """Start it, and return when it is ready. All that ``close`` does is done if this raises.

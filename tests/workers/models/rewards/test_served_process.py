@@ -85,7 +85,7 @@ def test_a_server_is_started_on_a_free_port_waited_for_and_stopped(words: Words,
     server.close()
     assert gone(found)
     assert not words.broken
-    assert not server.ended
+    assert not server.has_ended()
     assert "GET / HTTP/1.1" in (tmp_path / "reward-0-server.log").read_text()
 
 
@@ -132,7 +132,7 @@ def test_a_server_that_dies_ends_its_worker_with_its_last_lines_as_the_reason(
     wait_until(lambda: words.broken)
     assert words.broken[0].startswith("its server has ended (SIGKILL); its log (")
     assert "GET / HTTP/1.1" in words.broken[0]
-    assert server.ended
+    assert server.has_ended()
     wait_until(lambda: gone([guard, leader] if victim == "guard" else found))
     server.close()
     for process in found:

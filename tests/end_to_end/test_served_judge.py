@@ -1,0 +1,81 @@
+"""A judge's server that a run starts: waited for, asked, killed in the middle, stopped; nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.harness import TIMEOUT, User, small_benchmark
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+PAIRS = 8
+
+
+def config(user: User, data: Path, command: list[str], **params: Any) -> Path:
+    """Two simulated editors, and a judge behind a server of its own."""
+    server = {"command": command, "env": {"PYTHONPATH": str(ROOT)}, "start_timeout_seconds": 120}
+    return user.config(
+        benchmark={"data_path": str(data)},
+        diffusion_model={"type": "simulated", "params": {"device_ids": ["cpu", "cpu"], "latency_ms": 5}},
+        reward_model={"type": "openai", "params": {"model_name": "judge", "server": server, **params}},
+    )
+
+
+def server_processes(user: User) -> list[psutil.Process]:
+    """The processes of the judge's server, the first of which it is."""
+    guards = [process for process in user.processes() if "workers.models.rewards.server_guard" in process.cmdline()]
+    return [child for guard in guards for child in guard.children(recursive=True)]
+
+
+def scored(user: User) -> Counter[tuple[str, str]]:
+    runs = user.output / "runs"
+    return Counter((row["category"], row["pair_id"]) for row in user.rows("scored")) if runs.exists() else Counter()
+
+
+def run_and_kill(user: User, path: Path, *, after: int) -> str:
+    """Run, and kill the server when so many scores are in the ledger. Returns what the run said."""
+    with user.start_run(path) as run:
+        wait_until(lambda: run.poll() is not None or scored(user).total() >= after, seconds=TIMEOUT)
+        assert run.poll() is None, run.communicate()[0]
+        first, *_ = processes = server_processes(user)
+        os.kill(first.pid, signal.SIGKILL)
+        wait_until(lambda: {*server_processes(user)} - {*processes}, seconds=TIMEOUT)
+        processes += server_processes(user)
+        output, _ = run.communicate(timeout=TIMEOUT)
+    assert run.returncode == 0, output
+    assert not any(process.is_running() for process in processes)
+    assert user.left_over() == []
+    return output
+
+
+def assert_each_is_scored_once(user: User) -> None:
+    """None is lost and none is there twice, and the report is complete."""
+    assert scored(user) == dict.fromkeys(scored(user), 1)
+    assert scored(user).total() == 2 * PAIRS
+    assert user.rows("failed") == []
+    assert user.report()["status"] == "COMPLETE"
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_in_the_middle_is_started_anew_and_what_it_was_asked_is_asked_again(
+    user: User, tmp_path: Path
+) -> None:
+    server = [sys.executable, "-m", "tests.openai_server", "--port", "{port}", "--latency", "0.25"]
+    path = config(user, small_benchmark(tmp_path / "data.json", pairs=PAIRS), server, max_concurrency=4)
+    output = run_and_kill(user, path, after=3)
+    assert "its server has ended (SIGKILL)" in output
+    assert_each_is_scored_once(user)
+    judge = user.report()["performance"]["judge"]
+    assert judge["requests"] >= 2 * PAIRS
+    assert judge["answered_by"] == [
+        {"model": "judge-2026-01-01", "system_fingerprint": "fp_test", "num_answers": 2 * PAIRS}
+    ]
+    assert 0 < user.report()["performance"]["score"]["efficiency"] <= 1
