@@ -67,7 +67,7 @@ class JudgeClient:
     def __init__(
         self, base_url: str, key: str | None, *, is_local: bool, worker_ends: Callable[[], bool] | None = None
     ) -> None:
-        """``key`` is in no message and no log. ``is_local``: not through a proxy. ``worker_ends`` says if the server was
+        """``key`` is in no message and no log. ``is_local``: not through a proxy. ``worker_ends``: the server was
         the worker's own and has ended, so that the worker is about to end.
         """
         self._pacing = Pacing(1)
