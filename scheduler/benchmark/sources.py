@@ -100,11 +100,18 @@ def image_path(root: Path, name: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:  # ValueError: a NUL byte; RuntimeError: a loop of links
         reason = getattr(error, "strerror", None) or error
         raise PairError("bad_image", f"image {shown(name)} cannot be found: {reason}") from error
-    if not path.is_relative_to(root):
+    if not path.is_relative_to(root) and path.parent not in _blobs(root):
         raise PairError("bad_image", f"image {shown(name)} is a link that leads out of the data's folder")
     if not path.is_file():
         raise PairError("bad_image", f"image {shown(name)} is not a file")
     return path
+
+
+def _blobs(root: Path) -> list[Path]:
+    """Return where the files of a snapshot in the Hub's cache lie, which are links: ``snapshots/<revision>/...`` has
+    them in ``blobs``.
+    """
+    return [above.parents[1] / "blobs" for above in (root, *root.parents) if above.parent.name == "snapshots"]
 
 
 def image_file(folder: Path, name: str) -> ImageOpener:

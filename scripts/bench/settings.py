@@ -40,6 +40,7 @@ class Settings:
     replay_scale: float = 0.1
     replay_counts: tuple[int, ...] = (50, 50, 54, 58, 58)
     large_megabytes: int = 500
+    table_megabytes: int = 5000
     endless_pairs: int = 100_000
     endless_beginning: int = 10_000
     scored_images: int = 16

@@ -11,6 +11,7 @@ from scripts.bench.idle import measure_idle
 from scripts.bench.isolation import measure_isolation
 from scripts.bench.jobs import measure_jobs
 from scripts.bench.large_file import measure_large_file
+from scripts.bench.large_table import measure_large_table
 from scripts.bench.logits import measure_logits
 from scripts.bench.many_editors import measure_many_editors
 from scripts.bench.old_system import measure_old_system
@@ -48,6 +49,7 @@ _ASKED_FOR: Mapping[str, _Alone] = {
     "old-system": measure_old_system,
     "many-editors": measure_many_editors,
     "large-file": measure_large_file,
+    "large-table": measure_large_table,
     "endurance": measure_endurance,
     "gallery": measure_gallery,
 }

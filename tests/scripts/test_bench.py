@@ -53,6 +53,7 @@ TINY = Settings(
     replay_scale=0.002,
     replay_counts=(4, 9),
     large_megabytes=2,
+    table_megabytes=8,
     endless_pairs=600,
     endless_beginning=300,
     scored_images=4,

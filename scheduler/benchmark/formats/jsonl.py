@@ -17,7 +17,7 @@ def detect(path: Path) -> bool:
 
 
 def read(path: Path, fields: FieldMap | None = None) -> Iterator[Category | Item]:
-    yield from items_of(read_any(path.resolve(strict=True)), (path.parent,), fields or FieldMap())
+    yield from items_of(read_any(path.absolute()), (path.parent,), fields or FieldMap())
 
 
 FORMAT = Format("jsonl", "JSON Lines, or a JSON list: images by path or in base64.", read, detect, read_fields=read)

@@ -30,13 +30,13 @@ def read(path: Path) -> Iterator[Category | Item]:
     if annotations:
         for file in annotations:
             yield Category(file.parent.name)
-            for record in read_members(file.resolve(strict=True)):
+            for record in read_members(file.absolute()):
                 yield _item(record, value_of(record.own_name), None, [file.parent])
         return
     file = path / LIST if path.is_dir() else path
     if not file.exists():
         raise DataError(f"there is no {LIST} and no folder with {ANNOTATION} in this folder")
-    for record in read_list(file.resolve(strict=True)):
+    for record in read_list(file.absolute()):
         category = value_of(record.name, "type")
         folders = [] if isinstance(category, PairError) else _folders(file.parent, category)
         yield _item(record, value_of(record.name, "id"), category, folders)

@@ -13,7 +13,7 @@ def has_file(path: Path, *names: str) -> bool:
 
 
 def data_file(path: Path, *names: str) -> tuple[Path, Path]:
-    """Return the file with the items, links resolved, and the folder that its images' paths are relative to.
+    """Return the file with the items, as an absolute path, and the folder that its images' paths are relative to.
 
     The path is that file, whatever its name, or a folder with a file of one of these names; else ``DataError``.
     """
@@ -26,7 +26,6 @@ def data_file(path: Path, *names: str) -> tuple[Path, Path]:
 
 
 def _file(path: Path) -> Path:
-    file = path.resolve(strict=True)
-    if not file.is_file():
-        raise DataError("this is neither a file nor a folder")
-    return file
+    if not path.is_file():
+        raise DataError(f"{path.name} is not a file")
+    return path.absolute()

@@ -9,6 +9,8 @@ from scheduler.benchmark.formats.declaration import Format, Item
 from scheduler.benchmark.formats.official import data_file, has_file
 from scheduler.benchmark.records.json_records import read_lines
 from scheduler.benchmark.records.record import Record, value_of
+from scheduler.benchmark.records.table_files import table_suffix
+from scheduler.benchmark.records.table_records import column_names, read_table
 
 LIST = "test_data.jsonl"
 LANGUAGES = ("en", "cn")
@@ -16,16 +18,20 @@ FACTS = ("task", "subtask", "reasoning_points")
 
 
 def detect(path: Path) -> bool:
-    return has_file(path, LIST)
+    return has_file(path, LIST) or {"key", "task", "subtask", *LANGUAGES} <= {*column_names(path)}
 
 
 def read(path: Path) -> Iterator[Item]:
+    if table_suffix(path) is not None and not has_file(path, LIST):
+        for row in read_table(path):
+            yield _item(row, path)
+        return
     file, folder = data_file(path, LIST)
     for record in read_lines(file):
-        yield item_of(record, folder)
+        yield _item(record, folder)
 
 
-def item_of(record: Record, folder: Path) -> Item:
+def _item(record: Record, folder: Path) -> Item:
     """Return the item of a line, or of a row of the data set on the Hub, whose images are in ``image``."""
     return Item(
         pair_id=value_of(record.name, "key"),
@@ -38,4 +44,10 @@ def item_of(record: Record, folder: Path) -> Item:
     )
 
 
-FORMAT = Format("unicbench", "UnicBench: test_data.jsonl, and image files.", read, detect, languages=LANGUAGES)
+FORMAT = Format(
+    "unicbench",
+    "UnicBench: test_data.jsonl, and image files; or its data set on the Hub.",
+    read,
+    detect,
+    languages=LANGUAGES,
+)

@@ -22,7 +22,8 @@ from scheduler.benchmark.pairs import DataError
 
 _log = logging.getLogger(__name__)
 
-_BATCH_ROWS = 32
+_BATCH_BYTES = 16 << 20
+_MAX_ROWS = 1024
 _BUFFER = 1 << 20
 _LOOK_SECONDS = 0.2
 _CHUNK = 1 << 22
@@ -70,6 +71,8 @@ def _make(file: Path, copy: Path) -> None:
         with pa.OSFile(str(unfinished), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)
+                del batch
+                pa.default_memory_pool().release_unused()  # else it keeps the pages of several row groups
         with unfinished.open("rb") as written:
             os.fsync(written.fileno())
         unfinished.rename(copy)
@@ -88,7 +91,8 @@ def _opened(file: Path) -> tuple[Any, int, Iterator[Any]]:
         # Not mapped and not read ahead: a page at a time is in memory.
         table = pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
         size = sum(table.metadata.row_group(group).total_byte_size for group in range(table.num_row_groups))
-        return table.schema_arrow, size, table.iter_batches(_BATCH_ROWS, use_threads=False)
+        rows = _BATCH_BYTES * table.metadata.num_rows // max(1, size)
+        return table.schema_arrow, size, table.iter_batches(min(max(1, rows), _MAX_ROWS), use_threads=False)
     source = pa.OSFile(str(file))
     reader = open_arrow(source, file)
     return reader.schema, file.stat().st_size, arrow_batches(reader)

@@ -28,7 +28,7 @@ def table_suffix(path: Path) -> str | None:
 def table_files(path: Path) -> list[Path]:
     """Return the files of one table in their order; raises ``DataError`` if there is none, or more than one."""
     if not path.is_dir():
-        return [path.resolve(strict=True)]
+        return [path.absolute()]
     if (path / "dataset_dict.json").is_file():
         splits = _names(path / "dataset_dict.json", "splits")
         return table_files(path / _only([path / split for split in splits], path))
@@ -45,7 +45,7 @@ def table_files(path: Path) -> list[Path]:
         tables[file.with_name(shard[1] if shard else file.stem)].append(file)
     shards = tables[_only(list(tables), path)]
     _check_complete(shards)
-    return [file.resolve(strict=True) for file in shards]
+    return [file.absolute() for file in shards]
 
 
 def _found(path: Path) -> list[Path]:
@@ -91,7 +91,6 @@ def _names(file: Path, key: str) -> list[str]:
 
 
 def _saved(folder: Path, name: str) -> Path:
-    try:
-        return (folder / name).resolve(strict=True)
-    except FileNotFoundError:
-        raise DataError(f"state.json names {shown(name)}, which is not there") from None
+    if not (folder / name).is_file():
+        raise DataError(f"state.json names {shown(name)}, which is not there")
+    return (folder / name).absolute()

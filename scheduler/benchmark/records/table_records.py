@@ -134,8 +134,8 @@ def _is_compressed(file: Path) -> bool:
         place = _Place(file, mapped)
         for batch in arrow_batches(open_arrow(mapped, file)):
             if batch.num_rows:
-                buffers = (buffer for column in batch.columns for buffer in column.buffers())
-                return not all(place.holds(buffer.address, buffer.size) for buffer in buffers if buffer is not None)
+                buffers = (buffer for column in batch.columns for buffer in column.buffers() if buffer is not None)
+                return not all(place.holds(buffer.address, buffer.size) for buffer in buffers if buffer.size)
     return False
 
 

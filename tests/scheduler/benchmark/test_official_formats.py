@@ -144,6 +144,49 @@ def test_lines_that_are_no_json_are_an_error_with_their_place(tmp_path: Path) ->
         load_benchmark(tmp_path)
 
 
+def parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WARMBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.mark.usefixtures("cache")
+def test_mirrors_of_the_hub_are_the_benchmarks_that_they_hold(tmp_path: Path) -> None:
+    image = {"bytes": image_bytes((8, 8)), "path": None}
+    row = {"key": "1082", "edit_type": "add", "prompt": "Add a hat.", "image": image}
+    (only,) = load_benchmark(parquet(tmp_path / "imgedit.parquet", [row])).pairs
+    assert (only.key, only.source.size, only.details.facts) == ("add/1082", (8, 8), {"key": "1082", "edit_type": "add"})
+    rows = [unic("k1", image=image, reasoning_points=["p"]), unic("k2", image=image, reasoning_points=None)]
+    benchmark = load_benchmark(parquet(tmp_path / "unic" / "data" / "train-00000-of-00001.parquet", rows).parents[1])
+    assert (benchmark.format, benchmark.bad) == ("unicbench", ())
+    points = [pair.details.facts["reasoning_points"] for pair in benchmark.pairs]
+    assert points == [["p"], None]
+
+
+def test_a_snapshot_in_the_hubs_cache_is_read_through_its_links(tmp_path: Path) -> None:
+    repository = tmp_path / "datasets--x"
+    snapshot = repository / "snapshots" / "abc"
+    (snapshot / "images").mkdir(parents=True)
+    for name, content in (
+        ("images/a.png", (8, 8)),
+        ("test_data.jsonl", [unic("k1"), unic("k2", image_path="out.png")]),
+    ):
+        blob = write(repository / "blobs" / f"{len(name)}.jsonl", content)
+        (snapshot / name).symlink_to(blob)
+    (snapshot / "out.png").symlink_to(write(tmp_path / "out.png", (8, 8)))
+    benchmark = load_benchmark(snapshot)
+    assert [pair.pair_id for pair in benchmark.pairs] == ["k1"]
+    assert "is a link that leads out of the data's folder" in benchmark.bad[0].message
+
+
 def kris_folder(root: Path) -> Path:
     for number in (1, 2, 3):
         write(root / "temporal" / f"{number}.jpg", (7 + number, 8))
