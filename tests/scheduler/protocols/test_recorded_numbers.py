@@ -30,14 +30,22 @@ def numbers(protocol: str, table: dict[str, Any]) -> Numbers:
     items = []
     for number, row in enumerate(rows):
         facts = {name: row[name] for name in row if name not in {"category", "dimensions"}}
-        item = ItemFacts(row["category"], str(number), "", task=row.get("subtask"), facts=facts)
+        item = ItemFacts(
+            row["category"],
+            str(number),
+            "",
+            language=row.get("language"),
+            task=row.get("task") or row.get("subtask"),
+            subsets=tuple(row.get("subsets", ())),
+            facts=facts,
+        )
         items.append(JudgedItem(item, row["dimensions"], rules.score(item, row["dimensions"])))
     return rules.numbers(items)
 
 
 @pytest.mark.parametrize(
     ("protocol", "table"),
-    [(protocol, table) for protocol in ("kris", "risebench") for table in tables(protocol)],
+    [(protocol, table) for protocol in PROTOCOLS.names() for table in tables(protocol)],
     ids=lambda value: value if isinstance(value, str) else f"{value['commit'][:7]}-{len(value['items'])}",
 )
 def test_numbers_are_those_of_the_authors(protocol: str, table: dict[str, Any]) -> None:

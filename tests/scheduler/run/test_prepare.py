@@ -1,0 +1,87 @@
+"""What keeps a run with a protocol from being prepared is a problem of the config, with the key's path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from scheduler.config.loading import Overrides
+from scheduler.config.problems import ConfigError
+from scheduler.run.prepare import Prepared, prepare
+
+PROMPTS = "Benchmark/Basic/prompts.json"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A config for ImgEdit-Bench with two items, of which the second is of an unknown type."""
+    items = {
+        str(number): {"id": "a.png", "prompt": "Add a cat.", "edit_type": edit_type}
+        for number, edit_type in enumerate(("add", "paint"))
+    }
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/basic_edit.json").write_text(json.dumps(items))
+    Image.new("RGB", (8, 8)).save(tmp_path / "data/a.png")
+    settings = {
+        "benchmark": {
+            "data_path": str(tmp_path / "data"),
+            "protocol": "imgedit",
+            "official": str(tmp_path / "ImgEdit"),
+        },
+        "diffusion_model": {"type": "identity"},
+        "reward_model": {"type": "openai", "params": {"model_name": "gpt-4o", "base_url": "http://127.0.0.1:1/v1"}},
+        "evaluation": {"output_dir": str(tmp_path / "outputs")},
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def write_prompts(config: Path, prompts: object) -> None:
+    file = config.parent / "ImgEdit" / PROMPTS
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(prompts))
+
+
+def prepared(config: Path) -> Prepared:
+    return prepare(config, Overrides(), thorough=False)
+
+
+def problems(config: Path) -> list[tuple[str, str]]:
+    with pytest.raises(ConfigError) as raised:
+        prepared(config)
+    return [(problem.path, problem.message) for problem in raised.value.problems]
+
+
+def test_without_the_official_files_the_problem_says_what_to_clone(config: Path) -> None:
+    ((path, message),) = problems(config)
+    assert path == "benchmark.official"
+    assert "git clone https://github.com/PKU-YuanGroup/ImgEdit && git -C ImgEdit checkout 547185d" in message
+
+
+@pytest.mark.parametrize(
+    ("prompts", "found"),
+    [({"add": "Rate it."}, "a prompt lacks <edit_prompt>"), (["Rate it."], f"{PROMPTS} is not a JSON object of texts")],
+)
+def test_a_file_of_another_version_whose_prompts_cannot_be_used_is_a_problem(
+    config: Path, prompts: object, found: str
+) -> None:
+    write_prompts(config, prompts)
+    ((path, message),) = problems(config)
+    assert path == "benchmark.official"
+    assert found in message
+    assert "another version" in message
+
+
+def test_an_item_that_the_protocol_cannot_judge_is_a_bad_pair(config: Path) -> None:
+    write_prompts(config, {"add": "Rate <edit_prompt>."})
+    benchmark = prepared(config).benchmark
+    assert [pair.key for pair in benchmark.pairs] == ["add/0"]
+    assert [(bad.key, bad.kind) for bad in benchmark.bad] == [("paint/1", "bad_field")]
+    assert (
+        "imgedit cannot judge it: there is no official prompt for edits of the type 'paint'" in benchmark.bad[0].message
+    )
