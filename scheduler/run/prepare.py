@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from scheduler.config.document import Config
 from scheduler.config.layout import Layout, presumed_layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import Problem, did_you_mean
+from scheduler.pool.client import card_of
 from scheduler.pool.gpu_room import RoomCheck
 from scheduler.protocols.official import OfficialError
 from scheduler.protocols.prepared import PreparedProtocol, prepare_protocol, suitable, with_prescribed
@@ -117,7 +120,7 @@ def prepare(
     unchecked = nvml_problem() if thorough else None
     gpus = visible_gpus() if unchecked is None else None
     room = RoomCheck(gpus or (), stages)
-    more = (data_problems, images_problems, _pool_problems, room)
+    more = (data_problems, images_problems, _pool_problems, lambda config: _variable_problems(config, stages), room)
     config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
     protocol = protocols[0] if protocols else None
     if protocol is not None:
@@ -142,6 +145,20 @@ def _pool_problems(config: Config) -> Iterator[Problem]:
         ipc_endpoint(home() / config.pool_name / f"{first}-{'0' * 12}.sock")
     except (PoolError, ValueError) as error:
         yield Problem("", str(error))
+
+
+def _variable_problems(config: Config, stages: Sequence[Stage]) -> Iterator[Problem]:
+    """Which variables the workers of a pool that this run launches would lack; one that is up has its own."""
+    sections = {"edit": ("diffusion_model", config.diffusion_model), "score": ("reward_model", config.reward_model)}
+    with contextlib.suppress(PoolError):  # which has its own problem
+        if card_of(config.pool_name) is not None:
+            return
+    for name, section in (sections[stage] for stage in stages):
+        needed = section.declaration.variables
+        for variable in needed(section.params.model_dump()) if needed is not None else ():
+            if not os.environ.get(variable):
+                hint = f"set it before the run: `export {variable}=...`"
+                yield Problem(name, f"the variable {variable}, which {section.type} needs, is not set", hint)
 
 
 def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:

@@ -53,6 +53,10 @@ HostCopies = Callable[[Sequence[str], Mapping[str, Any]], int]
 """See ``ModelType.host_copies``."""
 
 
+Variables = Callable[[Mapping[str, Any]], Sequence[str]]
+"""See ``ModelType.variables``."""
+
+
 @dataclass(frozen=True)
 class Key:
     """One key of ``params``.
@@ -128,6 +132,7 @@ class ModelType:
     each worker's host memory; the others are pages of the mapped files. Without it, all are a copy.
     ``one_image`` are the pipeline classes (in a ``model_index.json``) and the known models that take one source image
     only: they exclude ``images: all``.
+    ``variables`` says, by the parameters, which variables of the environment its workers cannot do without.
     ``answers_questions``: this reward answers the questions of protocols, beside prompts. ``streams``: this reward
     works on many judgements at once, at most ``max_concurrency`` (a key), and each is sent to it by itself.
     ``note`` stands at the top of each report. ``free`` lets it have further keys of any name.
@@ -149,6 +154,7 @@ class ModelType:
     corrections: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     host_copies: HostCopies | None = None
+    variables: Variables | None = None
     free: bool = False
     one_image: tuple[str, ...] = ()
     answers_questions: bool = False

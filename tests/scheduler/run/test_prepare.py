@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -85,3 +86,28 @@ def test_an_item_that_the_protocol_cannot_judge_is_a_bad_pair(config: Path) -> N
     assert (
         "imgedit cannot judge it: there is no official prompt for edits of the type 'paint'" in benchmark.bad[0].message
     )
+
+
+@pytest.mark.parametrize(
+    ("server", "key", "expected"),
+    [
+        ({}, None, [("reward_model", "the variable MY_KEY, which openai needs, is not set (line 9)")]),
+        ({}, "a-key", []),
+        ({"base_url": "http://127.0.0.1:8000/v1"}, None, []),
+        ({"server": {"command": ["vllm", "serve", "--port", "{port}"]}}, None, []),
+    ],
+)
+def test_a_key_that_the_workers_would_lack_is_a_problem_before_the_run(
+    config: Path, monkeypatch: pytest.MonkeyPatch, server: dict[str, Any], key: str | None, expected: list[Any]
+) -> None:
+    monkeypatch.setenv("WARMBENCH_HOME", str(config.parent / "home"))
+    if key is None:
+        monkeypatch.delenv("MY_KEY", raising=False)
+    else:
+        monkeypatch.setenv("MY_KEY", key)
+    write_prompts(config, {"add": "Rate <edit_prompt>."})
+    content = yaml.safe_load(config.read_text())
+    content["reward_model"]["params"] = {"model_name": "gpt-4o", "api_key_env": "MY_KEY", **server}
+    config.write_text(yaml.safe_dump(content))
+    found = problems(config) if expected else [] if prepared(config) else None
+    assert found == expected

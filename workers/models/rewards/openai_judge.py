@@ -6,7 +6,6 @@ Its worker needs no device. It answers a run's prompts and a protocol's question
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +26,15 @@ from workers.models.rewards.openai_client import JudgeClient, Meter
 from workers.models.rewards.openai_logprobs import expected_score
 from workers.models.rewards.openai_replies import Answer, Failure
 from workers.models.rewards.openai_requests import Body, Server, follow_up, prompt_bodies, question_body
-from workers.models.rewards.openai_settings import KEYS, OPENAI, JudgeSettings, conflicts, read_judge_settings
+from workers.models.rewards.openai_settings import (
+    KEYS,
+    OPENAI,
+    JudgeSettings,
+    conflicts,
+    is_loopback,
+    read_judge_settings,
+    variables,
+)
 from workers.models.rewards.replies import Unreadable
 from workers.models.rewards.served_process import ServedProcess, read_server_settings
 
@@ -43,6 +50,7 @@ DECLARATION = ModelType(
     rules=(conflicts,),
     needs="none",
     packages={"openai": "2", "PIL": "11", "numpy": ""},
+    variables=variables,
     answers_questions=True,
     streams=True,
 )
@@ -221,14 +229,6 @@ async def _score_by_replies(
         message = f"{judgement.message}; it was cut off: raise reward_model.params.max_new_tokens"
         return structs.replace(judgement, kind="truncated", message=message)
     return judgement
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this host is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_key(variable: str, *, needed: bool) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -169,6 +171,21 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
         elif name in _BY_KEY and values[_BY_KEY[name]] is not None:
             key = _BY_KEY[name]
             yield Conflict((at, (key,)), f"is set twice: {key} sets it, too", f"write `{key}: null`, or leave it out")
+
+
+def variables(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The variable of the key, which only a server elsewhere needs."""
+    host = urlsplit(str(params["base_url"])).hostname or ""
+    has_server = bool((params.get("server") or {}).get("command"))
+    return () if has_server or is_loopback(host) else (str(params["api_key_env"]),)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class JudgeSettings(Struct, frozen=True, kw_only=True):
