@@ -122,7 +122,9 @@ def _plain(key: Key, value: Any) -> Any:
     """A value as a worker gets it: files are absolute, and of a declared mapping only what is not the default."""
     if isinstance(value, DeclaredSection):
         held = dict(value)
-        return {part.name: _plain(part, held[part.name]) for part in key.keys if held[part.name] != part.default}
+        # Where a mapping is left out, the section has an empty one.
+        defaults = {part.name: {} if part.kind == "mapping" and not part.keys else part.default for part in key.keys}
+        return {part.name: _plain(part, held[part.name]) for part in key.keys if held[part.name] != defaults[part.name]}
     if isinstance(value, Path):
         return str(value.absolute())
     if key.kind == "hub_file" and value is not None and is_local_file(value):

@@ -62,7 +62,7 @@ class Meter:
 
 
 class JudgeClient:
-    """The connection to one server. ``submit``, ``close``, ``limit`` are for other threads, the rest for its own."""
+    """The connection to one server. ``submit``, ``close`` and ``slots`` are for other threads, the rest for its own."""
 
     def __init__(
         self, base_url: str, key: str | None, *, is_local: bool, worker_ends: Callable[[], bool] | None = None
@@ -76,7 +76,7 @@ class JudgeClient:
         self._hopeless: Failure | None = None
         self._was_answered = False
         self._not_accepted = 0
-        self._pending = 0
+        self._pending = self._resting = 0
         self._worker_ends = worker_ends
         self._random = random.Random()  # noqa: S311 - spreads requests, hides nothing
         self._progress: Callable[[], None] = lambda: None
@@ -86,9 +86,9 @@ class JudgeClient:
         self._thread.start()
 
     @property
-    def limit(self) -> int:
-        """How many requests may be in flight now."""
-        return self._pacing.limit
+    def slots(self) -> int:
+        """How many requests may be in flight now, with those beside them that wait to be made again."""
+        return self._pacing.limit + self._resting
 
     def submit(self, work: Coroutine[Any, Any, T], progress: Callable[[], None]) -> Future[T]:
         """Have the thread do this; ``progress`` is called while it does."""
@@ -160,7 +160,11 @@ class JudgeClient:
             await self._outlive_server(last=failures > settings.max_retries)
             if failures > settings.max_retries:
                 return Failure(result.kind, f"{result.message} (request {failures}, the last that max_retries allows)")
-            await asyncio.sleep(delay(failures, result.retry_after, self._random.random))
+            self._resting += 1
+            try:
+                await asyncio.sleep(delay(failures, result.retry_after, self._random.random))
+            finally:
+                self._resting -= 1
 
     async def _outlive_server(self, *, last: bool) -> None:
         """If the worker ends, wait for that: another worker makes the request again, and its failures are no reason

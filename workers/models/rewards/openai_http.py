@@ -57,7 +57,7 @@ class Connection:
         except TimeoutError:
             return Failure("timeout", f"no reply in {seconds:g} s", again=True, in_trouble=True)
         except _TooLongError as error:
-            return Failure("bad_reply", str(error), again=True, in_trouble=True)
+            return Failure("bad_reply", str(error), again=True)
         except ModelError as error:
             return Failure(error.kind, str(error), again=True, in_trouble=True)
         return read_reply(status, headers, reply, sent)

@@ -120,7 +120,7 @@ class OpenAIJudge(StreamingReward):
 
     @property
     def slots(self) -> int:
-        return self._client.limit if self._client is not None else 1
+        return self._client.slots if self._client is not None else 1
 
     def stream(
         self, requests: Sequence[ScoreRequest], parameters: Mapping[str, Any], progress: Callable[[], None]

@@ -3,9 +3,10 @@
 No clocks, sockets or chance here: times (seconds of any steady clock) and random numbers are passed in.
 
 The first request is alone: what is wrong with all of them (a key, a model's name, a parameter) shows there. Then a few
-are in flight, and one more with each answer. When the server refuses a request because there are too many, or is in
-trouble, the limit is halved, once for all requests that were in flight then. It grows back to just below where it was
-refused, and from there by one for ``_PROBE_ROUNDS`` full rounds of answers, as the server may take more by now.
+are in flight, and one more with each answer. The limit is halved when the server refuses a request because there are
+too many, or when more than a few fail for other reasons of its own, once for all requests that were in flight then. It
+grows back to just below where it was refused, and from there by one for ``_PROBE_ROUNDS`` full rounds of answers, as
+the server may take more by now.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MAX_PAUSE = 300.0
 """The longest pause, in seconds, that a server can ask for: a longer one is taken for a mistake."""
 
 _PROBE_ROUNDS = 16
+_FEW_FAILURES, _SHARE = 2, 4
+"""Failures that are fewer than two, or than one of four requests, say nothing about how many the server takes."""
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 
 
@@ -43,6 +46,7 @@ class Pacing:
         self._period = 0
         self._ceiling: int | None = None
         self._answers = 0
+        self._recent = self._recent_failures = 0
         self._paused_until = -math.inf
         self._began = False
 
@@ -75,6 +79,7 @@ class Pacing:
         """The server answered, whatever it said: it takes this many requests."""
         was_used = 2 * self._in_flight > self.limit
         self._in_flight -= 1
+        self._note(failed=False)
         if not self._began:
             self._began = True
         elif was_used and ticket.period == self._period:
@@ -85,19 +90,28 @@ class Pacing:
         self._in_flight -= 1
 
     def refused(self, ticket: Ticket, now: float, retry_after: float | None, *, too_many: bool) -> None:
-        """The server was in trouble. ``too_many``: it said that there were too many requests.
+        """The server was in trouble. ``too_many``: it has more requests than it takes.
 
         ``retry_after`` are the seconds for which it wants none.
         """
         self._in_flight -= 1
         if retry_after is not None:
             self._paused_until = max(self._paused_until, now + min(max(retry_after, 0.0), MAX_PAUSE))
-        if ticket.period == self._period:
+        self._note(failed=True)
+        many = self._recent_failures >= _FEW_FAILURES and self._recent_failures * _SHARE > self._recent
+        if ticket.period == self._period and (too_many or many):
             if too_many and self._began:
                 self._ceiling = max(1, self.limit - 1)
             self._limit = max(1, min(self._limit, self._most) // 2)
             self._period += 1
-            self._answers = 0
+            self._answers = self._recent = self._recent_failures = 0
+
+    def _note(self, *, failed: bool) -> None:
+        """Count what became of the last requests, about two rounds of them."""
+        if self._recent >= 2 * max(self._limit, _SHARE):
+            self._recent, self._recent_failures = self._recent // 2, self._recent_failures // 2
+        self._recent += 1
+        self._recent_failures += failed
 
     def _grow(self) -> None:
         if self._limit >= self._most:

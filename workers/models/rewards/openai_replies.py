@@ -168,7 +168,7 @@ def _bad_reply(headers: Mapping[str, str], content: bytes, error: Exception) -> 
         message = "the reply is a page, not JSON: does base_url end where the API begins, such as in /v1?"
     else:
         message = f"the reply is not what a chat completion looks like: {_shown(str(error))}"
-    return Failure("bad_reply", message, again=True, in_trouble=True)
+    return Failure("bad_reply", message, again=True)
 
 
 def _refusal(status: int, headers: Mapping[str, str], error: _Error, sent: Collection[str]) -> Failure:
