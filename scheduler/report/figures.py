@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from scheduler.base.text import counted
 from scheduler.report.model import Overall, Report
 from scheduler.statistics.describe import ScoreStatistics
+from scheduler.store.results import Failure
 
 NOTHING = "—"
 DEFAULT_METRICS = ("mean", "std", "median", "min", "max")
@@ -64,6 +65,11 @@ def shortfall_text(overall: Overall) -> str:
         which = str(missing) if reasons else f"{missing} of {pairs}"
         reasons.append(f"{which} {'is' if missing == 1 else 'are'} not done yet")
     return ", ".join(reasons) or "there are no pairs"
+
+
+def failure_place(failure: Failure) -> str:
+    """The stage that failed, and the question: ``score, question look``."""
+    return failure.stage if failure.question is None else f"{failure.stage}, question {failure.question}"
 
 
 def averages_line(report: Report) -> list[str]:

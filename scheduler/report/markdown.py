@@ -11,6 +11,7 @@ from scheduler.report.figures import (
     METRIC_LABELS,
     NOTHING,
     chosen_metrics,
+    failure_place,
     interval_text,
     metric_text,
     score_text,
@@ -116,7 +117,7 @@ def _failures(report: Report) -> list[str]:
         [
             escape(failure.category, 100),
             escape(failure.pair_id, 200),
-            failure.stage,
+            escape(failure_place(failure), 200),
             escape(failure.kind, 100),
             escape(failure.message, MAX_MESSAGE),
         ]

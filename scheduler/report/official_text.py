@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from scheduler.base.text import counted
@@ -10,6 +11,7 @@ from scheduler.report.figures import NOTHING
 from scheduler.report.model import Official
 
 MAX_MAIN = 12
+_HASH = re.compile(r"[0-9a-f]{40,64}")
 
 Show = Callable[[object, int], str]
 """Makes a text from data safe for where it is shown, and shortens it."""
@@ -38,7 +40,7 @@ def main_numbers(main: str | None, names: Iterable[str]) -> list[str]:
 
 def summary_lines(official: Official, show: Show) -> Iterator[str]:
     """The block for a terminal: the main numbers, whether they can be compared, and why not."""
-    yield f"Official numbers ({show(official.protocol, 100)}, version {show(official.version, 100)}):"
+    yield f"Official numbers ({show(official.protocol, 100)}, version {show(_short(official.version), 100)}):"
     names = main_numbers(official.main, official.numbers)
     width = max((len(show(name, 60)) for name in names), default=0)
     for name in names:
@@ -50,6 +52,11 @@ def summary_lines(official: Official, show: Show) -> Iterator[str]:
         yield f"   and {counted(more, 'more number')} in the reports"
     yield comparable_text(official)
     yield from (f"   - {show(sentence, 500)}" for sentence in official.deviations)
+
+
+def _short(version: str) -> str:
+    """A commit or a hash by its first digits."""
+    return version[:12] if _HASH.fullmatch(version) else version
 
 
 def comparable_text(official: Official) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from scheduler.base.text import counted, format_duration, one_line
-from scheduler.report.figures import DEFAULT_METRICS, averages_line, shortfall_text
+from scheduler.report.figures import DEFAULT_METRICS, averages_line, failure_place, shortfall_text
 from scheduler.report.model import Report
 from scheduler.report.official_text import summary_lines
 from scheduler.terminal.say import say
@@ -53,7 +53,8 @@ def _print_incomplete(console: Console, report: Report) -> None:
     say(console, f"❌ Evaluation INCOMPLETE: {shortfall_text(report.overall)}", style="bold red")
     for failure in report.failures[:FIRST_FAILURES]:
         key = f"{one_line(failure.category, 100)}/{one_line(failure.pair_id, 200)}"
-        reason = f"{failure.stage}, {one_line(failure.kind, 100)}: {one_line(failure.message, LONGEST_MESSAGE)}"
+        place = one_line(failure_place(failure), 200)
+        reason = f"{place}, {one_line(failure.kind, 100)}: {one_line(failure.message, LONGEST_MESSAGE)}"
         say(console, f"   - {key} ({reason})")
     more = len(report.failures) - FIRST_FAILURES
     if more > 0:

@@ -24,8 +24,8 @@ from scheduler.report.model import Report
 from scheduler.statistics.describe import describe_differences, mean
 from scheduler.store.results import PairResult
 
-_ROUNDING = 1e-9
-"""As floats, scores of 7.0 and 6.8 differ by slightly more than 0.2."""
+ROUNDING = 1e-9
+"""Differences below this are rounding: as floats, scores of 7.0 and 6.8 differ by slightly more than 0.2."""
 
 
 def compare(
@@ -51,7 +51,7 @@ def compare(
         elif pair.score is None or other_pair.score is None:
             without_score.append(WithoutScore(*key, pair.status, other_pair.status))
         else:
-            scored.append(ScoredPair(*key, pair.score, other_pair.score, other_pair.score - pair.score))
+            scored.append(ScoredPair(*key, pair.score, other_pair.score, _difference(pair.score, other_pair.score)))
             both.append((pair, other_pair))
     members: dict[str, list[ScoredPair]] = {}
     for scored_pair in scored:
@@ -77,7 +77,13 @@ def compare(
 def is_worse(overall: GroupComparison, by: float | None) -> bool | None:
     """Whether the mean difference, as estimated, is below ``-by``; None without a limit, or if no pair counts."""
     difference = overall.mean_difference
-    return None if by is None or difference is None else difference < -by - _ROUNDING
+    return None if by is None or difference is None else difference < -by - ROUNDING
+
+
+def _difference(first: float, other: float) -> float:
+    """The difference, exactly 0 where it is only rounding: a protocol's score may be a weighted sum."""
+    difference = other - first
+    return 0.0 if abs(difference) < ROUNDING else difference
 
 
 def _by_key(report: Report) -> dict[tuple[str, str], PairResult]:
@@ -112,7 +118,7 @@ def _dimensions(both: Sequence[tuple[PairResult, PairResult]]) -> dict[str, Grou
 
 def _compared(values: Sequence[tuple[float, float]]) -> GroupComparison:
     return GroupComparison(
-        **structs.asdict(describe_differences([other - first for first, other in values])),
+        **structs.asdict(describe_differences([_difference(first, other) for first, other in values])),
         first_mean=mean([first for first, _ in values]) if values else None,
         other_mean=mean([other for _, other in values]) if values else None,
     )

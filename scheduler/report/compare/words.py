@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from scheduler.base.text import counted
+from scheduler.report.compare.comparison import ROUNDING
 from scheduler.report.compare.comparison_report import Comparison, GroupComparison, OfficialComparison, PairKey
 from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
 from scheduler.report.figures import NOTHING, interval_text, score_text
@@ -134,6 +135,8 @@ def signed_number_text(value: float | None) -> str:
 
 def signed_text(value: float | None) -> str:
     """A difference, with a plus sign above 0."""
+    if value is not None and abs(value) < ROUNDING:
+        value = 0.0
     return f"+{score_text(value)}" if value is not None and value > 0 else score_text(value)
 
 

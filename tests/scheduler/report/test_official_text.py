@@ -6,6 +6,7 @@ import csv
 import io
 import math
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from scheduler.report.figures import DEFAULT_METRICS
 from scheduler.report.markdown import render_markdown
 from scheduler.report.official_text import main_numbers, number_interval_text, number_text, summary_lines
 from scheduler.report.pairs_csv import pairs_csv
+from scheduler.store.rows import Row
 from scheduler.terminal.summary import print_summary
 from tests.scheduler.report import toy_protocol
 from tests.scheduler.report.toy_protocol import answered, complete_rows, judged, manifest
@@ -76,6 +78,17 @@ def test_the_terminal_shows_the_main_numbers_and_why_they_are_not_comparable() -
     assert "Comparable with published numbers: no" in text
     assert "   - The run has 4 items of 9." in text
     assert text.index("Official numbers") < text.index("Final Statistics")
+
+
+def test_a_question_that_failed_is_named_beside_its_stage() -> None:
+    refused = failed("3", "add", stage="score", kind="filtered", message="refused", pass_=0)
+    rows: list[Row] = [planned("3", "add"), edited("3", "add"), msgspec.structs.replace(refused, question="look")]
+    report = report_of(rows, manifest=manifest(version="d" * 40))
+    output = io.StringIO()
+    print_summary(Console(file=output, width=200), report, [], 1.0)
+    assert "add/3 (score, question look, filtered: refused)" in output.getvalue()
+    assert "version dddddddddddd)" in output.getvalue()
+    assert "| add | 3 | score, question look | filtered | refused |" in render_markdown(report, DEFAULT_METRICS)
 
 
 def test_the_main_number_is_shown_with_those_beside_it() -> None:

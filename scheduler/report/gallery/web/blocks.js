@@ -19,14 +19,24 @@ function modelText(model) {
     type && make("span", { class: "quiet" }, String(type))].filter(Boolean);
 }
 
+const MAX_MAIN = 9;
+
+// The main number, and those beside it: with `full/en/O` all that begin with `full/en/`. Each is a list, name first.
+function mainNumbers({ main, numbers }) {
+  const parentOf = (name) => name.slice(0, name.lastIndexOf("/") + 1);
+  const first = numbers.filter(([name]) => name === main);
+  const beside = main ? numbers.filter(([name]) => name !== main && parentOf(name) === parentOf(main)) : [];
+  return [...first, ...beside].slice(0, MAX_MAIN);
+}
+
 function headings(names) {
   return make("thead", {}, make("tr", {}, names.map((name) => make("th", { scope: "col" }, t(name)))));
 }
 
-// A section that is folded at first. `name` is its id and the name of its heading.
-function folded(name, summary, content) {
+// A section that is folded at first. `name` is its id, and the name of its heading if that has no other.
+function folded(name, summary, content, heading = name) {
   return make("details", { class: "folded", id: name },
-    make("summary", {}, make("h2", {}, t(name)), make("span", { class: "quiet" }, summary)), content);
+    make("summary", {}, make("h2", {}, t(heading)), make("span", { class: "quiet" }, summary)), content);
 }
 
 function fileLinks(links) {

@@ -51,33 +51,37 @@ function verdict(comparison, choose) {
 }
 
 // What is compared beside the score: a row for each, with both values, the difference and its interval.
-function furtherTable(comparison, heading, rows, note) {
-  const { first, other } = comparison;
-  return make("div", { class: "results" },
-    make("h3", {}, heading),
-    make("div", { class: "wide" }, make("table", {},
-      make("thead", {}, make("tr", {}, ["", first, other, t("difference"), t("ci95")].map((name) =>
-        make("th", { scope: "col" }, name)))),
-      make("tbody", {}, rows.map(([name, ...cells]) => make("tr", {},
-        make("th", { scope: "row" }, make("bdi", {}, name)), cells.map((cell) => make("td", {}, cell))))))),
-    note && make("p", { class: "quiet" }, note));
+function furtherTable({ first, other }, rows) {
+  return make("div", { class: "wide" }, make("table", {},
+    make("thead", {}, make("tr", {}, ["", first, other, t("difference"), t("ci95")].map((name) =>
+      make("th", { scope: "col" }, name)))),
+    make("tbody", {}, rows.map(([name, ...cells]) => make("tr", {},
+      make("th", { scope: "row" }, make("bdi", {}, name)), cells.map((cell) => make("td", {}, cell)))))));
 }
 
 function officialTable(comparison) {
   const { official } = comparison;
   if (!official?.numbers.length) return null;
   const signed = (value) => (value > 0 ? `+${numberText(value)}` : numberText(value));
-  return furtherTable(comparison, t("official", { protocol: official.protocol }),
-    official.numbers.map(([name, before, now, difference, interval]) =>
-      [name, numberText(before), numberText(now), signed(difference), numberIntervalText(interval)]),
-    t("official.compared", { n: whole(official.num_items) }));
+  const row = ([name, before, now, difference, interval]) =>
+    [name, numberText(before), numberText(now), signed(difference), numberIntervalText(interval)];
+  const shown = mainNumbers(official);
+  const { length } = official.numbers;
+  return make("div", { class: "results" },
+    make("h3", {}, t("official", { protocol: official.protocol })),
+    shown.length > 0 && furtherTable(comparison, shown.map(row)),
+    make("p", { class: "quiet" }, t("official.compared", { n: whole(official.num_items) })),
+    length > shown.length && folded(`official.numbers.${comparison.other}`,
+      t("official.numbers.more", { n: whole(length) }), furtherTable(comparison, official.numbers.map(row)),
+      "official.numbers"));
 }
 
 function dimensionsTable(comparison) {
   const groups = Object.entries(comparison.dimensions);
-  return groups.length > 0 && furtherTable(comparison, t("dimensions"), groups.map(([name, group]) =>
-    [name, scoreText(group.first_mean), scoreText(group.other_mean), signedText(group.mean_difference),
-      intervalText(group.ci95)]));
+  return groups.length > 0 && make("div", { class: "results" },
+    make("h3", {}, t("dimensions")),
+    furtherTable(comparison, groups.map(([name, group]) => [name, scoreText(group.first_mean),
+      scoreText(group.other_mean), signedText(group.mean_difference), intervalText(group.ci95)])));
 }
 
 function settings(comparison) {

@@ -34,7 +34,9 @@ function numberIntervalText(interval) {
   return interval ? `[${interval.map(numberText).join(", ")}]` : NOTHING;
 }
 
+// The mean of differences may miss 0 by rounding alone.
 function signedText(value) {
+  if (isKnown(value) && Math.abs(value) < 1e-9) return scoreText(0);
   return value > 0 ? `+${scoreText(value)}` : scoreText(value);
 }
 

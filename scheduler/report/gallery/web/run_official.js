@@ -1,18 +1,14 @@
 // The benchmark's own numbers, above everything else, and whether they can be compared with published ones.
 
-const MAX_BESIDE = 8;
-
 function officialSection(official) {
   const { main, numbers, deviations } = official;
-  const parent = main ? main.slice(0, main.lastIndexOf("/") + 1) : "";
-  const beside = numbers.filter(([name]) => name !== main && name.slice(0, name.lastIndexOf("/") + 1) === parent);
-  const first = numbers.find(([name]) => name === main);
+  const [first, ...beside] = mainNumbers(official);
   return make("section", { class: "official" },
     make("h2", {}, t("official", { protocol: official.protocol }), " ",
       make("span", { class: official.comparable ? "status" : "status incomplete" },
         t(official.comparable ? "official.comparable" : "official.not.comparable"))),
     make("div", { class: "figures" },
-      first && officialFigure(first, true), beside.slice(0, MAX_BESIDE).map((number) => officialFigure(number, false))),
+      first && officialFigure(first, true), beside.map((number) => officialFigure(number, false))),
     deviations.length > 0 && make("ul", { class: official.comparable ? "deviations" : "notes" },
       deviations.map((sentence) => make("li", {}, textOf(sentence)))),
     folded("official.numbers", t("official.numbers.more", { n: whole(numbers.length) }), [
@@ -49,5 +45,5 @@ function officialFacts(official) {
     fact(t("answered.by"), answered.join(", ")),
     fact(t("official.items"), [scored, ...without].join(" · ")),
     fact(t("official.full"), isKnown(official.num_full) ? whole(official.num_full) : null),
-    Object.entries(official.files).map(([path, sha256]) => fact(path, make("code", {}, sha256))));
+    Object.entries(official.files).map(([path, sha256]) => fact(make("bdi", {}, path), make("code", {}, sha256))));
 }

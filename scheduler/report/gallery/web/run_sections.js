@@ -83,7 +83,7 @@ function failuresSection(openPair, showFailed) {
     make("td", {}, make("bdi", {}, failure.category)),
     make("td", {}, make("button", { type: "button", class: "plain", on: { click: () => open(failure) } },
       make("bdi", {}, failure.pair_id))),
-    make("td", {}, t(`stage.${failure.stage}`)),
+    make("td", {}, t(`stage.${failure.stage}`), failure.question && [" · ", make("bdi", {}, failure.question)]),
     make("td", {}, failure.kind),
     make("td", { class: "message", dir: "auto" }, textOf(failure.message))));
   const more = all.length > MAX_FAILURES

@@ -18,6 +18,7 @@ from scheduler.commands.compare import add_arguments, compare_runs
 from scheduler.report.compare.comparison import compare, is_worse
 from scheduler.report.compare.comparison_report import Comparison, PairKey
 from scheduler.report.compare.saved_runs import ComparedRuns
+from scheduler.report.compare.words import signed_text
 from scheduler.report.saved_run import SavedRun, open_run
 from scheduler.store.rows import PlannedRow, Row
 from tests.docs.markdown import ROOT
@@ -72,6 +73,13 @@ def test_a_run_against_itself_differs_by_exactly_zero() -> None:
     assert len(comparison.pairs) == 50
     assert (comparison.not_comparable, comparison.only_in_first, comparison.only_in_other) == ((), (), ())
     assert is_worse(comparison.overall, 0.0) is False
+
+
+def test_a_difference_of_rounding_alone_is_a_tie() -> None:
+    comparison = compared(rows(pair("1", 3.4)), rows(pair("1", 3.4000000000000004)))
+    assert (comparison.overall.ties, comparison.overall.mean_difference) == (1, 0.0)
+    assert signed_text(7e-18) == signed_text(-7e-18) == "0.00"
+    assert signed_text(None) == "—"
 
 
 def test_another_source_or_instruction_under_one_name_is_another_pair() -> None:
