@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
 
 from scheduler.benchmark import Benchmark
-from scheduler.config.document import Config
 from scheduler.protocols.declaration import Table
-from scheduler.protocols.prepared import PreparedProtocol
+
+if TYPE_CHECKING:  # they import pydantic, and what reads a run does not need it
+    from scheduler.config.document import Config
+    from scheduler.protocols.prepared import PreparedProtocol
 
 
 class JudgeFacts(Struct, frozen=True, kw_only=True):
