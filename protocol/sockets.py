@@ -8,6 +8,7 @@ send returns ``False``.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Self
 import zmq
 
 from protocol.codec import MAX_IMAGE_BYTES, Buffer, ProtocolError, decode, encode
-from protocol.messages import AnyMessage, Message
+from protocol.keys import DOMAIN, KeyPair
+from protocol.messages import MAX_BATCH, AnyMessage, Message
 
 MAX_SOCKET_PATH = 107
 """The kernel's limit of a Unix socket's path, in bytes (sockaddr_un)."""
@@ -27,8 +29,13 @@ _RECEIVE_QUEUE = 100
 """Messages per connection. More stay in the sender's memory. The bound end queues less for each connection, since any
 number of peers may connect and never read."""
 
-_MAX_FRAMES = 1 + 2 * 256
+_MAX_FRAMES = 1 + MAX_BATCH * 4
+"""More than a full batch of edits with their sources has. A batch of questions shows fewer edits, with more images."""
 _LINGER_MS = 500
+_PING_MS = 2000
+_PONG_MS = 10_000
+"""Over TCP, a connection without an answer for so long is closed and made anew; so is one without a handshake."""
+_RECONNECT_MS = 2000
 _COPIED_BYTES = 1 << 20
 """Smaller frames are copied when sent. When a frame that was not copied has left, a thread of pyzmq takes the GIL from
 the working threads, which costs more than a copy (0.1 ms at most).
@@ -57,6 +64,21 @@ class _Socket:
         self.socket.setsockopt(zmq.SNDHWM, send_queue)
         self.socket.setsockopt(zmq.RCVHWM, _RECEIVE_QUEUE)
 
+    def _secure(self, endpoint: str, keys: KeyPair | None) -> None:
+        """Set what a TCP socket needs: its secret key, and a quick notice of connections that are cut."""
+        if not endpoint.startswith("tcp://"):
+            return
+        if keys is None:
+            raise ValueError(f"{endpoint}: plain TCP is refused; sockets over TCP need keys")
+        self.socket.curve_secretkey = keys.secret.encode()
+        self.socket.setsockopt(zmq.HEARTBEAT_IVL, _PING_MS)
+        self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PONG_MS)
+        self.socket.setsockopt(zmq.HANDSHAKE_IVL, _PONG_MS)
+        self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MS)
+
+    def _note_sender(self, frame: zmq.Frame) -> None:
+        """Look at the first frame of a message."""
+
     def _receive_frames(self) -> list[Buffer] | None:
         """All frames of one message, or None if there is none. Frames above the limit are dropped."""
         frames: list[Buffer] = []
@@ -64,6 +86,7 @@ class _Socket:
             frame = self.socket.recv(zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return None
+        self._note_sender(frame)
         while True:
             if len(frames) <= _MAX_FRAMES:
                 frames.append(frame.buffer)
@@ -92,18 +115,52 @@ class _Socket:
 
 
 class Listener(_Socket):
-    """The bound end. ZeroMQ gives each peer an identity."""
+    """The bound end. ZeroMQ gives each peer an identity.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        """Bind. ``tcp://127.0.0.1:*`` takes a free port; ``self.endpoint`` has the actual one. Raises ``ZMQError``."""
+    ``sender_key`` is the public key of who sent the last message received, None without CURVE.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        keys: KeyPair | None = None,
+        ports: tuple[int, int] | None = None,
+    ) -> None:
+        """Bind. Any TCP endpoint needs ``keys``, and a ``Gate`` in the context. A port ``*`` is a free one, of the
+        range ``ports`` (both ends included) if there is one; ``self.endpoint`` has the actual one.
+
+        Raises:
+            ValueError: a TCP endpoint without keys.
+            ZMQError: it cannot be bound.
+        """
         super().__init__(context, zmq.ROUTER, _LISTENER_QUEUE)
+        self.sender_key: str | None = None
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         try:
-            self.socket.bind(endpoint)
-        except zmq.ZMQError:
+            self._secure(endpoint, keys)
+            if keys is not None:
+                self.socket.curve_server = True
+                self.socket.zap_domain = DOMAIN.encode()
+                self.socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+            if ports is None or not endpoint.endswith(":*"):
+                self.socket.bind(endpoint)
+            else:
+                self._bind_in(endpoint.removesuffix(":*"), ports)
+        except (zmq.ZMQError, ValueError):
             self.socket.close(0)
             raise
         self.endpoint = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def _bind_in(self, address: str, ports: tuple[int, int]) -> None:
+        for port in range(ports[0], ports[1] + 1):
+            try:
+                self.socket.bind(f"{address}:{port}")
+            except zmq.ZMQError as error:
+                if error.errno != errno.EADDRINUSE or port == ports[1]:
+                    raise
+            else:
+                return
 
     def receive(self) -> tuple[bytes, AnyMessage, list[Buffer]] | None:
         """Return the next message with its sender, or None. An invalid one is dropped: raises ``ProtocolError``."""
@@ -115,6 +172,12 @@ class Listener(_Socket):
         message, images = decode(frames[1:])
         return bytes(frames[0]), message, images
 
+    def _note_sender(self, frame: zmq.Frame) -> None:
+        try:
+            self.sender_key = frame.get("User-Id") or None  # type: ignore[assignment]  # text, for this name
+        except zmq.ZMQError:
+            self.sender_key = None
+
     def send(self, peer: bytes, message: Message, images: Sequence[Buffer] = ()) -> bool:
         """Send to a peer; False if it is gone or does not read."""
         return self._send_frames([peer, *encode(message, images)])
@@ -123,13 +186,29 @@ class Listener(_Socket):
 class Link(_Socket):
     """The connecting end."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        """Connect. The endpoint need not be bound yet. Raises ``ZMQError`` if it is not a valid endpoint."""
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        keys: KeyPair | None = None,
+        server: str | None = None,
+    ) -> None:
+        """Connect. The endpoint need not be bound yet. A TCP endpoint needs the client's ``keys`` and the ``server``'s
+        public one.
+
+        Raises:
+            ValueError: a TCP endpoint without keys.
+            ZMQError: it is not a valid endpoint.
+        """
         super().__init__(context, zmq.DEALER, _LINK_QUEUE)
         self.endpoint = endpoint
         try:
+            self._secure(endpoint, keys if server is not None else None)
+            if keys is not None and server is not None:
+                self.socket.curve_publickey = keys.public.encode()
+                self.socket.curve_serverkey = server.encode()
             self.socket.connect(endpoint)
-        except zmq.ZMQError:
+        except (zmq.ZMQError, ValueError):
             self.socket.close(0)
             raise
 

@@ -1,4 +1,6 @@
-"""``python -m workers launch`` runs the launcher of a plan on standard input; ``worker`` runs one of its workers."""
+"""``python -m workers launch`` runs the launcher of a plan on standard input, ``worker`` one of its workers on the same
+machine; ``join`` becomes a worker of a pool elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,13 @@ import sys
 from pathlib import Path
 
 import msgspec
+import zmq
 from setproctitle import setproctitle
 
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import LAUNCHER_LOCK, PoolError, clear_dead_pool, private_folder, try_lock
-from protocol.sockets import ipc_endpoint
+from protocol.sockets import Listener, ipc_endpoint
+from workers.join_options import add_options, run_joined
 
 
 def main() -> int:
@@ -26,14 +30,21 @@ def main() -> int:
     launch = commands.add_parser("launch")
     launch.add_argument("--folder", type=Path, required=True)
     worker = commands.add_parser("worker")
-    for option in ("worker-id", "role", "device", "local-device", "incarnation", "transport"):
+    for option in ("worker-id", "role", "device", "local-device", "incarnation"):
         worker.add_argument(f"--{option}", required=True)
     for option in ("folder", "life-socket"):
         worker.add_argument(f"--{option}", type=Path, required=True)
+    join = commands.add_parser("join")
+    add_options(join)
     options = parser.parse_args()
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    return run_launcher(options.folder) if options.command == "launch" else run_worker(options)
+    if options.command == "launch":
+        return run_launcher(options.folder)
+    code = run_worker(options) if options.command == "worker" else run_joined(options)
+    # Not sys.exit, which would wait for a thread inside a library.
+    logging.shutdown()
+    os._exit(code)
 
 
 def run_launcher(folder: Path) -> int:
@@ -56,9 +67,10 @@ def run_launcher(folder: Path) -> int:
 
 
 def run_worker(options: argparse.Namespace) -> int:
-    """Run one worker."""
+    """Run one worker of a launcher on this machine."""
     setproctitle(f"warmbench: {options.worker_id} on {options.device} of {options.folder}")
     from workers.peers import WorkerIdentity
+    from workers.ties import LocalTie
     from workers.worker import Worker
 
     identity = WorkerIdentity(
@@ -66,18 +78,12 @@ def run_worker(options: argparse.Namespace) -> int:
     )
     life = socket.socket(socket.AF_UNIX)
     life.connect(str(options.life_socket))
-    endpoint = (
-        "tcp://127.0.0.1:*"
-        if options.transport == "tcp"
-        else ipc_endpoint(options.folder / f"{options.worker_id}-{options.incarnation}.sock")
-    )
-    worker = Worker(identity, endpoint, options.folder, life)
-    introduction = {"worker_id": identity.worker_id, "incarnation": identity.incarnation, "endpoint": worker.endpoint}
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    listener = Listener(context, ipc_endpoint(options.folder / f"{options.worker_id}-{options.incarnation}.sock"))
+    worker = Worker(identity, context, listener, options.folder, LocalTie(life))
+    introduction = {"worker_id": identity.worker_id, "incarnation": identity.incarnation, "endpoint": listener.endpoint}
     life.send(json.dumps(introduction).encode())
-    code = worker.run()
-    # Not sys.exit, which would wait for a thread inside a library.
-    logging.shutdown()
-    os._exit(code)
+    return worker.run()
 
 
 if __name__ == "__main__":

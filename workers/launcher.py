@@ -12,8 +12,6 @@ import select
 import signal
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
@@ -24,11 +22,13 @@ from protocol.codec import Buffer
 from protocol.mailbox import Mailbox
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.pool import POOL_CARD, PoolCard, write_card
-from protocol.processes import create_time, open_pidfd
-from protocol.sockets import Listener, ipc_endpoint
+from protocol.processes import create_time
+from workers.arrivals import Arrivals
+from workers.control_client import ControlClient, chooses_program, open_own_process
+from workers.door import Members, open_door
 from workers.leases import Grant, LeaseAction, Leases
-from workers.life_socket import LifeSocket, read_introduction
 from workers.managed_worker import ManagedWorker
+from workers.placers.declaration import make_placer
 from workers.strangers import Strangers
 
 log = logging.getLogger("warmbench.launcher")
@@ -42,18 +42,6 @@ _SILENT_SECONDS = 60.0
 MAX_CLIENTS = 256
 
 
-@dataclass
-class _ControlClient:
-    """A run, or a command, on the control socket. ``process`` is a pidfd, set when the client asks for the lease.
-
-    ``last_heard`` is the time of its last message, on the monotonic clock.
-    """
-
-    identity: bytes
-    last_heard: float
-    process: int | None = None
-
-
 class Launcher:
     """The loop of the launcher process. The caller holds the pool's lock."""
 
@@ -65,21 +53,22 @@ class Launcher:
         self._started_monotonic = time.monotonic()
         self._life = uuid.uuid4().hex[:12]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        endpoint = "tcp://127.0.0.1:*" if plan.transport == "tcp" else ipc_endpoint(folder / f"pool-{self._life}.sock")
-        self._listener = Listener(self._context, endpoint)
-        self._life_socket = LifeSocket(folder / f"life-{self._life}.sock")
+        self._door = open_door(plan, folder, self._context, self._life)
+        self._listener = self._door.listener
         self._strangers = Strangers(log)
-        self._workers = {
-            worker.worker_id: ManagedWorker(self._context, plan, worker, folder, self._life_socket.path)
-            for worker in plan.workers
-        }
+        self._placer = make_placer(plan, folder)
+        self._workers = {worker.worker_id: self._managed(worker) for worker in plan.workers}
+        self._arrivals = Arrivals(self._workers, self._managed, self._strangers)
         self._leases = Leases()
-        self._clients: dict[str, _ControlClient] = {}
+        self._clients: dict[str, ControlClient] = {}
         self._mailbox = Mailbox()
         self._leased = False
         self._stopping = False
         self._last_broadcast = 0.0
         self._changed = False
+
+    def _managed(self, worker: WorkerPlan) -> ManagedWorker:
+        return ManagedWorker(self._context, self._plan, worker, self._folder, self._placer, self._door.entrance)
 
     # -- the loop
 
@@ -100,8 +89,13 @@ class Launcher:
                 settings=self._plan.settings,
             ),
         )
-        for worker in self._workers.values():
-            worker.start()
+        before = self._door.members()
+        self._leases.begin_after(before.epoch)
+        for name, worker in self._workers.items():
+            if name in before.incarnations:
+                worker.expect(before.incarnations[name], self._plan.dead_after_seconds)
+            else:
+                worker.start()
         try:
             while not (self._stopping and not any(worker.alive for worker in self._workers.values())):
                 self._turn()
@@ -112,7 +106,7 @@ class Launcher:
         poller = zmq.Poller()
         poller.register(self._listener.socket, zmq.POLLIN)
         poller.register(self._mailbox.fileno(), select.POLLIN)
-        self._life_socket.register(poller)
+        self._door.register(poller)
         for worker in self._workers.values():
             worker.register(poller)
         for client in self._clients.values():
@@ -120,7 +114,8 @@ class Launcher:
                 poller.register(client.process, select.POLLIN)
         ready = dict(poller.poll(250))
         self._mailbox.run()
-        self._connect_workers(ready)
+        for introduction in self._door.introductions(ready, self._strangers):
+            self._arrivals.introduce(*introduction)
         self._strangers.read(self._listener, self._handle)
         for worker in self._workers.values():
             worker.update()
@@ -128,6 +123,12 @@ class Launcher:
             if client.process in ready and client.process is not None:
                 log.warning("run %.100r: its process has ended", run)
                 self._remove_client(run)
+            elif client.leases and client.process is None and client.is_silent:
+                log.warning("run %.100r was not heard for %g s: its lease ends", run, client.dead_after_seconds)
+                self._remove_client(run)
+        if self._door.refresh():
+            for worker in self._workers.values():
+                worker.allow(self._door.entrance.allowed)
         self._broadcast_status()
         self._end_if_unused()
 
@@ -137,22 +138,12 @@ class Launcher:
         name = signal.Signals(number).name
         self._mailbox.post(lambda: self._stop(now=self._stopping and hurries, why=f"signal {name}"))
 
-    def _connect_workers(self, ready: Mapping[object, int]) -> None:
-        """Connect to the worker processes that have introduced themselves."""
-        for connection in self._life_socket.readable(ready):
-            try:
-                introduction = read_introduction(connection)
-                worker = self._workers[introduction.worker_id]
-                if introduction.incarnation != worker.incarnation or worker.status().endpoint is not None:
-                    raise ValueError("an earlier incarnation, or a second introduction")
-                worker.connect(connection, introduction.pid, introduction.endpoint)
-            except (ValueError, KeyError, TypeError, RecursionError, OSError, zmq.ZMQError) as error:
-                self._strangers.record_drop("closed a connection that is not a worker's", repr(error)[:200])
-                connection.close()
-
     # -- clients
 
     def _handle(self, identity: bytes, message: m.AnyMessage, _images: list[Buffer]) -> None:
+        if self._door.use_of(self._listener.sender_key) == "join":
+            self._handle_worker(identity, message)
+            return
         client = self._clients.get(message.run)
         # A run is bound to its connection: another one that uses its name neither ends it nor takes its lease.
         known = client is not None and client.identity == identity
@@ -180,7 +171,35 @@ class Launcher:
                 text = f"{type(message).__name__} is not a launcher's message, or came before Hello"
                 self._refuse_stranger(identity, message, "invalid", text)
 
-    def _on_hello(self, identity: bytes, hello: m.Hello, earlier: _ControlClient | None) -> None:
+    def _handle_worker(self, identity: bytes, message: m.AnyMessage) -> None:
+        """Take a message of a worker over TCP, whose key is for joining only."""
+        match message:
+            case m.Join():
+                self._on_join(identity, message)
+            case m.Goodbye():
+                self._arrivals.goodbye(message)
+            case _:
+                self._refuse_stranger(identity, message, "invalid", "a worker's key is for joining only")
+
+    def _on_join(self, identity: bytes, join: m.Join) -> None:
+        farewell = m.Goodbye(run=join.run, incarnation=self._life, reason="the pool ends")
+        worker = self._arrivals.join(join, lambda: self._listener.send(identity, farewell), stopping=self._stopping)
+        if isinstance(worker, tuple):
+            self._refuse_stranger(identity, join, *worker)
+            return
+        self._leases.begin_after(join.state.epoch)
+        assigned = m.Assigned(
+            run=join.run,
+            incarnation=self._life,
+            worker_id=worker.plan.worker_id,
+            device=worker.plan.device,
+            heartbeat_seconds=self._plan.heartbeat_seconds,
+            dead_after_seconds=self._plan.dead_after_seconds,
+            orphan_seconds=self._plan.orphan_seconds,
+        )
+        self._listener.send(identity, assigned)
+
+    def _on_hello(self, identity: bytes, hello: m.Hello, earlier: ControlClient | None) -> None:
         if earlier is not None and earlier.identity != identity:
             if earlier.process is not None or self._send_status(hello.run):
                 self._refuse_stranger(identity, hello, "invalid", "this run has another connection")
@@ -190,7 +209,7 @@ class Launcher:
             self._refuse_stranger(identity, hello, "invalid", f"{MAX_CLIENTS} runs are connected, which is the limit")
             return
         process = earlier.process if earlier else None
-        self._clients[hello.run] = _ControlClient(identity, time.monotonic(), process)
+        self._clients[hello.run] = ControlClient(identity, time.monotonic(), hello.dead_after_seconds, process)
         self._send_status(hello.run)
 
     def _make_room(self) -> bool:
@@ -206,16 +225,18 @@ class Launcher:
 
     def _on_lease(self, message: m.Lease) -> None:
         client = self._clients[message.run]
-        if client.process is None:
-            client.process = _open_own_process(message.pid, message.pid_create_time)
-            if client.process is None:
-                text = f"the process {message.pid} of run {message.run} has ended, or is another user's"
-                self._refuse(client.identity, message, "invalid", text)
-                self._remove_client(message.run)
-                return
+        if not client.leases:
+            # Over TCP, whoever asks may be on another machine: its heartbeats tell of its life.
+            if self._plan.transport == "ipc":
+                client.process = open_own_process(message.pid, message.pid_create_time)
+                if client.process is None:
+                    text = f"the process {message.pid} of run {message.run} has ended, or is another user's"
+                    self._refuse(client.identity, message, "invalid", text)
+                    self._remove_client(message.run)
+                    return
             for worker in self._workers.values():
                 worker.reset_deaths()
-        self._leased = True
+        client.leases = self._leased = True
         self._keep = self._keep or message.keep_warm
         self._carry_out(self._leases.request(message.run, message.mode))
 
@@ -225,7 +246,7 @@ class Launcher:
             self._refuse(identity, message, "epoch", text)
             return
         named = [worker for name, worker in self._workers.items() if name in message.worker_ids]
-        if self._plan.transport == "tcp" and any(_chooses_program(message, one.plan) for one in named):
+        if self._plan.transport == "tcp" and any(chooses_program(message, one.plan) for one in named):
             # It could be any program, run as this user.
             text = (
                 "with transport tcp, which other users reach, no run chooses the Python of workers, or a judge's "
@@ -262,6 +283,7 @@ class Launcher:
             if isinstance(action, Grant):
                 # The others learn who holds the lease, and the pool may have changed since this run's last status.
                 self._changed = True
+                self._note_members()
                 self._send_status(action.run)
                 answer = m.Granted(run=action.run, incarnation=self._life, epoch=action.epoch, mode=action.mode)
             else:
@@ -273,12 +295,18 @@ class Launcher:
         now = time.monotonic()
         changed = self._changed or any(worker.changed for worker in self._workers.values())
         if changed or now - self._last_broadcast >= self._plan.heartbeat_seconds:
+            if changed:
+                self._note_members()
             self._changed, self._last_broadcast = False, now
             for worker in self._workers.values():
                 worker.changed = False
             for run in tuple(self._clients):
                 if not self._send_status(run):
                     self._drop_if_unreachable(run)
+
+    def _note_members(self) -> None:
+        incarnations = {name: worker.incarnation for name, worker in self._workers.items() if worker.alive}
+        self._door.note(Members(epoch=self._leases.epoch, incarnations=incarnations))
 
     def _drop_if_unreachable(self, run: str) -> None:
         """Drop a client that has been unreachable for too long, even if its process lives: it may have named any."""
@@ -318,31 +346,8 @@ class Launcher:
     def _clean_up(self) -> None:
         for worker in self._workers.values():
             worker.clean_up()
+        self._placer.close()
         (self._folder / POOL_CARD).unlink(missing_ok=True)
-        self._listener.close()
+        self._door.close()
         self._context.term()
         self._mailbox.close()
-        self._life_socket.close()
-        (self._folder / f"pool-{self._life}.sock").unlink(missing_ok=True)
-
-
-def _chooses_program(message: m.Reload, plan: WorkerPlan) -> bool:
-    """Whether it would have the worker run another program than its plan says."""
-    server = message.spec.params.get("server")
-    return message.command not in (None, plan.command) or (bool(server) and server != plan.spec.params.get("server"))
-
-
-def _open_own_process(pid: int, created: float) -> int | None:
-    """A pidfd of this very process, or None if it has ended or is another user's."""
-    descriptor = open_pidfd(pid, created)
-    if descriptor is not None and not _is_own(pid):
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _is_own(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}").stat().st_uid == os.getuid()
-    except OSError:
-        return False

@@ -43,6 +43,15 @@ class Leases:
         self._reported: dict[str, tuple[str, ...]] = {}
 
     @property
+    def epoch(self) -> int:
+        """The present epoch."""
+        return self._epoch
+
+    def begin_after(self, epoch: int) -> None:
+        """Give the next lease a later epoch than this one: workers that have outlived a launcher remember it."""
+        self._epoch = max(self._epoch, epoch)
+
+    @property
     def holders(self) -> tuple[str, ...]:
         """The runs that hold the lease."""
         return tuple(self._holders)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import select
 import signal
 import socket
-import subprocess
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -22,43 +18,29 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Link
-from workers.life_socket import read_last_words
-from workers.spawn import log_path, spawn
+from workers.entrance import Entrance
+from workers.placers.declaration import Order, PlacementError, Placer
+from workers.spawn import log_path
 from workers.supervision import StopRestarting, Supervision
+from workers.worker_life import END_SECONDS, Life
 
 log = logging.getLogger("warmbench.launcher")
 
-_END_SECONDS = 10.0
-"""How long an idle worker may take to end."""
-
 _INTRODUCTION_SECONDS = 120.0
 """How long a process may take to introduce itself: imports from a slow disk take long."""
-
-
-@dataclass
-class _Life:
-    """One process of the worker, from its start to its death.
-
-    ``pid`` is the worker's own once it has introduced itself, ``refusal`` why it refused the launcher's Hello.
-    """
-
-    popen: subprocess.Popen[bytes]
-    pidfd: int
-    pid: int
-    introduction_deadline: float
-    socket: socket.socket | None = None
-    link: Link | None = None
-    last_heartbeat: float = 0.0
-    kill_at: float | None = None
-    welcome: bool = False
-    refusal: str | None = None
 
 
 class ManagedWorker:
     """A worker of the pool. ``changed`` is set when its status has changed; the launcher resets it."""
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], pool: PoolPlan, plan: WorkerPlan, folder: Path, life_socket: Path
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        pool: PoolPlan,
+        plan: WorkerPlan,
+        folder: Path,
+        placer: Placer,
+        entrance: Entrance,
     ) -> None:
         self.plan = plan
         self.incarnation = ""
@@ -67,9 +49,10 @@ class ManagedWorker:
         self._context = context
         self._pool = pool
         self._folder = folder
-        self._life_socket = life_socket
+        self._placer = placer
+        self._entrance = entrance
         self._supervision = Supervision()
-        self._life: _Life | None = None
+        self._life: Life | None = None
         self._pid = 0
         self._started = 0.0
         self._restart_at: float | None = None
@@ -87,9 +70,7 @@ class ManagedWorker:
     def register(self, poller: zmq.Poller) -> None:
         """Wake the loop when the process ends or sends a message."""
         if self._life is not None:
-            poller.register(self._life.pidfd, select.POLLIN)
-            if self._life.link is not None:
-                poller.register(self._life.link.socket, zmq.POLLIN)
+            self._life.register(poller)
 
     def start(self) -> None:
         """Start a process."""
@@ -98,30 +79,63 @@ class ManagedWorker:
         self.state, self._restart_at, self._exit_code = None, None, None
         self._started = time.time()
         self.changed = True
+        arguments = self._entrance.arguments(self.plan, self.incarnation)
         try:
-            popen = spawn(
-                self.plan,
-                incarnation=self.incarnation,
-                folder=self._folder,
-                life_socket=self._life_socket,
-                transport=self._pool.transport,
+            placed = self._placer.start(
+                Order(self.plan, self.incarnation, arguments, log_path(self._folder, self.plan.worker_id))
             )
-        except OSError as error:
-            log.error("%s could not be started with %s: %s", self.plan.worker_id, self.plan.command[0], error)
+        except PlacementError as error:
+            log.error("%s could not be started: %s", self.plan.worker_id, error)
             self._gave_up, self._exit_code = True, 127
             return
-        self._pid = popen.pid
-        self._life = _Life(popen, os.pidfd_open(popen.pid), popen.pid, time.monotonic() + _INTRODUCTION_SECONDS)
-        log.info("%s started on %s (pid %d)", self.plan.worker_id, self.plan.device, popen.pid)
+        if placed is None:
+            return  # whoever joins is it
+        self._pid = placed.pid
+        self._life = Life(placed, time.monotonic() + _INTRODUCTION_SECONDS, placed.pid)
+        log.info("%s started on %s (pid %d)", self.plan.worker_id, self.plan.device, placed.pid)
 
-    def connect(self, connection: socket.socket, pid: int, endpoint: str) -> None:
-        """The process has introduced itself: say Hello and have it load its model."""
+    def expect(self, incarnation: str, seconds: float) -> None:
+        """Another launcher started it, and it may still be there: wait for it so long, then start it anew."""
+        self.incarnation = incarnation
+        self._restart_at = time.monotonic() + seconds
+
+    @property
+    def free(self) -> bool:
+        """Whether a process that nobody has placed may become this worker."""
+        return self._life is None and self._restart_at is None and not self._stopping and not self._gave_up
+
+    def introduced(self, connection: socket.socket, pid: int, endpoint: str) -> None:
+        """The process on this machine has introduced itself."""
         life = self._life
         if life is None:
             connection.close()
             return
         life.socket, life.pid, self._pid = connection, pid, pid
-        life.link = Link(self._context, endpoint)
+        self._connect(life, Link(self._context, endpoint))
+        self._load(life)
+
+    def joined(self, join: m.Join, dismiss: Callable[[], object]) -> None:
+        """The process has introduced itself over TCP, or is heard again."""
+        life = self._life
+        if life is None:
+            self.incarnation, self._restart_at, self._exit_code = join.incarnation, None, None
+            life = self._life = Life(None, time.monotonic(), join.pid)
+            self._started = time.time()
+            self.state = None
+        life.heard_at, life.dismiss = time.monotonic(), dismiss
+        if life.link is not None:
+            return
+        life.pid, self._pid, life.host, life.server_key = join.pid, join.pid, join.host, join.server_key
+        self.plan = msgspec.structs.replace(self.plan, device=f"{join.host}:{join.device}"[:200])
+        log.info("%s joined from %s (pid %d)", self.plan.worker_id, self.plan.device, join.pid)
+        self._connect(life, Link(self._context, join.endpoint, self._entrance.pair, join.server_key))
+        self.allow(self._entrance.allowed)
+        model = join.state.model
+        if model is None or model.spec != self.plan.spec:
+            self._load(life)
+
+    def _connect(self, life: Life, link: Link) -> None:
+        life.link = link
         life.link.send(
             m.Hello(
                 run=m.LAUNCHER,
@@ -129,11 +143,20 @@ class ManagedWorker:
                 protocol_version=PROTOCOL_VERSION,
                 version=VERSION,
                 heartbeat_seconds=self._pool.heartbeat_seconds,
-                # The life socket tells of a death; silence alone never does.
+                # The tie tells of a death; silence alone never does.
                 dead_after_seconds=86400.0,
             )
         )
-        self._load(life)
+
+    def allow(self, keys: list[str]) -> None:
+        """Let runs with these keys connect to it, if it is reached over TCP."""
+        if self._life is not None and self._life.link is not None and self._life.server_key is not None:
+            self._life.link.send(m.Allow(run=m.LAUNCHER, incarnation=self.incarnation, keys=keys))
+
+    def said_goodbye(self, reason: str) -> None:
+        """The process ends by itself, for this reason."""
+        if self._life is not None:
+            self._life.last_words = reason
 
     def reload(self, spec: m.ModelSpec, epoch: int, command: list[str] | None = None) -> None:
         """Have it load this model, now and after each restart; with a ``command``, in a new process of that."""
@@ -149,7 +172,7 @@ class ManagedWorker:
             else:
                 log.info("%s is started anew with %s", self.plan.worker_id, command[0])
                 self._start_anew = True
-                self._end(self._life)
+                self._life.end()
         else:
             self.reset_deaths()
 
@@ -160,7 +183,7 @@ class ManagedWorker:
             self._gave_up = False
             self.start()
 
-    def _load(self, life: _Life) -> None:
+    def _load(self, life: Life) -> None:
         if life.link is None:
             return  # it has not introduced itself yet; then it will be sent
         life.link.send(
@@ -185,17 +208,19 @@ class ManagedWorker:
                 self.start()
             return
         self._read(life)
-        code = life.popen.poll()
+        code = life.exit_code(self._pool.dead_after_seconds)
         if code is not None:
             self._on_death(life, code)
         elif life.kill_at is not None and now > life.kill_at:
             log.warning("%s did not end: killed", self.plan.worker_id)
-            self._kill(life)
-            life.kill_at = now + _END_SECONDS
+            life.kill()
+            life.kill_at = now + END_SECONDS
+        elif life.link is None and life.placed is not None and life.placed.waits_for is not None:
+            life.introduction_deadline = now + _INTRODUCTION_SECONDS
         elif life.link is None and now > life.introduction_deadline:
             log.error("%s did not introduce itself within %g s: killed", self.plan.worker_id, _INTRODUCTION_SECONDS)
-            self._kill(life)
-            life.introduction_deadline = now + _END_SECONDS
+            life.kill()
+            life.introduction_deadline = now + END_SECONDS
         elif life.link is not None and now - life.last_heartbeat > self._pool.heartbeat_seconds:
             life.last_heartbeat = now
             life.link.send(m.Heartbeat(run=m.LAUNCHER, incarnation=self.incarnation))
@@ -207,25 +232,17 @@ class ManagedWorker:
         if life is None:
             return
         if now:
-            self._kill(life)
+            life.kill()
         else:
-            self._end(life)
+            life.end()
         busy = self.state is not None and self.state.running is not None
-        life.kill_at = time.monotonic() + (self._pool.job_timeout_seconds if busy and not now else _END_SECONDS)
-
-    @staticmethod
-    def _end(life: _Life) -> None:
-        """Have it end after its current job; it is killed if it takes too long."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(life.pid, signal.SIGTERM)
-        life.kill_at = time.monotonic() + _END_SECONDS
+        life.kill_at = time.monotonic() + (self._pool.job_timeout_seconds if busy and not now else END_SECONDS)
 
     def clean_up(self) -> None:
         """The launcher ends: kill the process and remove its files."""
         if self._life is not None:
-            self._kill(self._life)
-            self._life.popen.wait()
-            self._close(self._life)
+            self._life.kill()
+            self._life.close()
         self._remove_traces()
 
     def status(self) -> m.WorkerStatus:
@@ -246,9 +263,18 @@ class ManagedWorker:
             log=str(log_path(self._folder, self.plan.worker_id)),
             started=self._started,
             state=self.state,
+            host=self._life.host if self._life else None,
+            server_key=self._life.server_key if self._life else None,
+            waits_for=self._waits_for(),
         )
 
-    def _read(self, life: _Life) -> None:
+    def _waits_for(self) -> str | None:
+        """What it waits for before there is a process."""
+        if self._life is None:
+            return "a worker that joins" if self.free else None
+        return self._life.placed.waits_for if self._life.placed is not None else None
+
+    def _read(self, life: Life) -> None:
         while life.link is not None:
             try:
                 received = life.link.receive()
@@ -276,12 +302,12 @@ class ManagedWorker:
             self.changed = True
             log.info("%s is %s", self.plan.worker_id, state.phase)
 
-    def _on_death(self, life: _Life, code: int) -> None:
+    def _on_death(self, life: Life, code: int) -> None:
         self._life, self._exit_code = None, code
-        reason = read_last_words(life.socket) if life.socket is not None else None
+        reason = life.reason()
         if self.state is not None or reason is not None:
             self.state = msgspec.structs.replace(self.state or m.WorkerState(phase="failed"), error=reason)
-        self._close(life)
+        life.close()
         self._remove_traces()
         self.changed = True
         if self._stopping:
@@ -300,20 +326,6 @@ class ManagedWorker:
         else:
             self._restart_at = time.monotonic() + decision.delay
             log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, ended, decision.delay)
-
-    @staticmethod
-    def _kill(life: _Life) -> None:
-        # Two processes if the worker's Python is run by another program, such as conda.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(life.pid, signal.SIGKILL)
-        life.popen.kill()
-
-    @staticmethod
-    def _close(life: _Life) -> None:
-        for closable in (life.link, life.socket):
-            if closable is not None:
-                closable.close()
-        os.close(life.pidfd)
 
     def _remove_traces(self) -> None:
         for name in (f"{self.plan.worker_id}.json", f"{self.plan.worker_id}-{self.incarnation}.sock"):

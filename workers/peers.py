@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from protocol import PROTOCOL_VERSION, VERSION
@@ -66,9 +66,17 @@ class Peers:
     """All peers, by run."""
 
     def __init__(
-        self, listener: Listener, identity: WorkerIdentity, bench: Workbench, state: Callable[[], m.WorkerState]
+        self,
+        listener: Listener,
+        identity: WorkerIdentity,
+        bench: Workbench,
+        state: Callable[[], m.WorkerState],
+        launcher_keys: Collection[str] | None = None,
     ) -> None:
-        """``state`` returns the worker's state, for heartbeats."""
+        """``state`` returns the worker's state, for heartbeats. ``launcher_keys``: with one of these alone a connection
+        may be the launcher's; None where the socket admits only this user.
+        """
+        self._launcher_keys = launcher_keys
         self._listener = listener
         self._identity = identity
         self._bench = bench
@@ -131,6 +139,7 @@ class Peers:
             protocol_version=PROTOCOL_VERSION,
             version=VERSION,
             state=self._state(),
+            now=time.time(),
             queued=queued,
             running=running,
             unacknowledged=unacknowledged,
@@ -143,6 +152,9 @@ class Peers:
             return "protocol_version", f"this worker speaks protocol {PROTOCOL_VERSION}, not {hello.protocol_version}"
         if hello.incarnation != self._identity.incarnation:
             return "incarnation", f"this is incarnation {self._identity.incarnation}"
+        keys = self._launcher_keys
+        if hello.run == m.LAUNCHER and keys is not None and self._listener.sender_key not in keys:
+            return "invalid", "only the launcher may use its name"
         model = self._state().model
         if hello.fingerprint and model and hello.fingerprint != model.fingerprint:
             return "fingerprint", f"this worker holds a model with fingerprint {model.fingerprint}"

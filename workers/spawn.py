@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from protocol.plan import ENVIRONMENT_BEFORE, WorkerPlan, threads
@@ -46,29 +46,17 @@ def _visible(device: str, parent: str | None) -> str:
     return visible[index] if index < len(visible) else str(index)
 
 
-def spawn(
-    plan: WorkerPlan, *, incarnation: str, folder: Path, life_socket: Path, transport: str
-) -> subprocess.Popen[bytes]:
-    """Start the process. Its output goes to ``<worker_id>.log`` in the pool's folder.
+def spawn(plan: WorkerPlan, arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start the worker's command with these arguments. Its output goes to ``log``.
 
     Raises:
         OSError: the interpreter cannot be started.
     """
-    arguments = {
-        "--worker-id": plan.worker_id,
-        "--role": plan.role,
-        "--device": plan.device,
-        "--local-device": local_device(plan.device),
-        "--incarnation": incarnation,
-        "--folder": str(folder),
-        "--life-socket": str(life_socket),
-        "--transport": transport,
-    }
     variables = environment(plan, os.environ)
     cores = cores_near(variables["CUDA_VISIBLE_DEVICES"]) if plan.device.startswith("cuda") else None
-    with log_path(folder, plan.worker_id).open("ab") as output, started_on(cores, threads(plan.spec) + _OTHER_THREADS):
+    with log.open("ab") as output, started_on(cores, threads(plan.spec) + _OTHER_THREADS):
         return subprocess.Popen(
-            [*plan.command, "-m", "workers", "worker", *(part for pair in arguments.items() for part in pair)],
+            [*plan.command, *arguments],
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -11,7 +11,6 @@ import logging
 import os
 import select
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import zmq
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer
+from protocol.gate import Gate
 from protocol.mailbox import Mailbox
 from protocol.pool import ModelCard, WorkerCard, write_card
 from protocol.processes import create_time
@@ -29,9 +29,9 @@ from protocol.sockets import Listener
 from workers import jobs as j
 from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
-from workers.life_socket import send_last_words
 from workers.payloads import sendable
 from workers.peers import Peers, WorkerIdentity
+from workers.ties import Tie
 from workers.workbench import Workbench
 
 log = logging.getLogger("warmbench.worker")
@@ -60,15 +60,26 @@ class _ModelState:
 class Worker:
     """The loop of a worker process."""
 
-    def __init__(self, identity: WorkerIdentity, endpoint: str, folder: Path, parent: socket.socket) -> None:
+    def __init__(
+        self,
+        identity: WorkerIdentity,
+        context: zmq.Context[zmq.Socket[bytes]],
+        listener: Listener,
+        folder: Path,
+        tie: Tie,
+        gate: Gate | None = None,
+    ) -> None:
+        """``folder`` is for its card and logs. ``gate`` admits connections over TCP: the launcher's now, and runs when
+        the launcher says so. The worker closes all of them.
+        """
         self._identity = identity
         self._folder = folder
-        self._parent = parent
+        self._tie = tie
+        self._gate = gate
         self._started = time.time()
         self._created = create_time(os.getpid())
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._listener = Listener(self._context, endpoint)
-        self.endpoint = self._listener.endpoint
+        self._context = context
+        self._listener = listener
         self._model_state = _ModelState()
         self._mailbox = Mailbox()
         self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes), self._post_broken)
@@ -80,7 +91,9 @@ class Worker:
             broken=self._post_broken,
         )
         self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._on_first_done)
-        self._peers = Peers(self._listener, identity, self._bench, self._state)
+        # Over TCP, nobody but the holder of the launcher's key may speak as the launcher.
+        self._launcher_keys = gate.allowed if gate is not None else None
+        self._peers = Peers(self._listener, identity, self._bench, self.state, self._launcher_keys)
         self._jobs = self._bench.jobs
         self._moving = 0
         self._ending = False
@@ -98,12 +111,19 @@ class Worker:
         poller = zmq.Poller()
         poller.register(self._listener.socket, zmq.POLLIN)
         poller.register(self._mailbox.fileno(), select.POLLIN)
-        poller.register(self._parent.fileno(), select.POLLIN)
+        self._tie.register(poller)
+        lost = False
         while not self._is_over():
             ready = dict(poller.poll(self._wait_ms()))
-            if self._parent.fileno() in ready and not self._parent.recv(64):
-                log.warning("the launcher is gone: ending")
+            reason = self._tie.update(ready)
+            if reason is not None:
+                log.warning("%s: ending", reason)
                 break
+            if self._tie.dismissed and not self._ending:
+                self._end()
+            if lost != self._tie.lost:
+                lost = self._tie.lost
+                self._bench.act(self._jobs.set_usable(self._usable))
             self._bench.catch_up()
             self._mailbox.run()
             self._peers.strangers.read(self._listener, self._handle)
@@ -113,12 +133,14 @@ class Worker:
             self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
         if self._holder.slots is not None:
             self._holder.close()
+        if self._broken is not None:
+            self._tie.say_last_words(self._broken)
         self._listener.close()
+        self._tie.close()
+        if self._gate is not None:
+            self._gate.close()
         self._context.term()
-        if self._broken is None:
-            return 0
-        send_last_words(self._parent, self._broken)
-        return EXIT_BROKEN_DEVICE
+        return 0 if self._broken is None else EXIT_BROKEN_DEVICE
 
     def _is_over(self) -> bool:
         """Whether the worker has to end, its device is idle, and its results are acknowledged or nobody takes them."""
@@ -172,6 +194,8 @@ class Worker:
                 self._on_place(message)
             case m.Goodbye():
                 self._peers.drop(message.run)
+            case m.Allow() if message.run == m.LAUNCHER and self._gate is not None and self._launcher_keys is not None:
+                self._gate.allowed = frozenset(message.keys) | self._launcher_keys
             case m.Heartbeat():
                 pass
             case _:
@@ -260,8 +284,14 @@ class Worker:
         self._moving -= 1
         self._enter(phase)
         self._bench.act(self._jobs.set_slots(self._holder.slots))
-        usable = self._moving == 0 and phase == "ready" and self._model_state.residency == "device"
-        self._bench.act(self._jobs.set_usable(usable and not self._ending))
+        self._bench.act(self._jobs.set_usable(self._usable))
+
+    @property
+    def _usable(self) -> bool:
+        """Whether jobs may start: the model is in place, and the launcher is heard."""
+        status = self._model_state
+        in_place = self._moving == 0 and status.phase == "ready" and status.residency == "device"
+        return in_place and not self._ending and not self._tie.lost
 
     def _enter(self, phase: m.Phase) -> None:
         self._model_state.phase = phase
@@ -279,7 +309,8 @@ class Worker:
         """
         self._peers.report_to_launcher()
 
-    def _state(self) -> m.WorkerState:
+    def state(self) -> m.WorkerState:
+        """What heartbeats report."""
         status, running, activity = self._model_state, self._jobs.running, self._bench.activity
         return m.WorkerState(
             phase=status.phase,
@@ -302,7 +333,7 @@ class Worker:
             worker_id=self._identity.worker_id,
             role=self._identity.role,
             incarnation=self._identity.incarnation,
-            endpoint=self.endpoint,
+            endpoint=self._listener.endpoint,
             pid=os.getpid(),
             pid_create_time=self._created,
             device=self._identity.device,

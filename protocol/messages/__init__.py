@@ -18,4 +18,5 @@ AnyMessage = (
     | Score | Scored
     | Failed | Ack | Cancel | Load | Place | Placed
     | Lease | Granted | Waiting | Reload | Status | PoolStatus | Stop
+    | Join | Assigned | Allow
 )  # fmt: skip

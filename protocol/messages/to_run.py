@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from protocol.keys import Key
 from protocol.messages.parts import (
     MAX_BATCH,
     Count,
@@ -27,7 +28,9 @@ from protocol.messages.parts import (
 
 
 class Welcome(RunMessage, frozen=True, kw_only=True):
-    """A worker's answer to ``Hello``: what it is, and which jobs of this run it has, by state."""
+    """A worker's answer to ``Hello``: what it is, and which jobs of this run it has, by state. ``now`` is the time by
+    the worker's clock.
+    """
 
     worker_id: Id
     role: Role
@@ -35,6 +38,7 @@ class Welcome(RunMessage, frozen=True, kw_only=True):
     protocol_version: Count
     version: Annotated[str, Meta(max_length=100)]
     state: WorkerState
+    now: Seconds = 0.0
     queued: list[Id] = []
     running: list[Id] = []
     unacknowledged: list[Id] = []
@@ -163,7 +167,8 @@ class Waiting(RunMessage, frozen=True, kw_only=True):
 
 class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One worker as its launcher sees it. ``spec`` is the model that it has loaded, or is about to load; ``command``
-    runs Python in its environment.
+    runs Python in its environment. Over TCP, ``host`` is its machine and ``server_key`` the public key of its socket.
+    ``waits_for`` says what its engine waits for to start it.
     """
 
     worker_id: Id
@@ -180,6 +185,9 @@ class WorkerStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     log: Annotated[str, Meta(max_length=4096)]
     started: Seconds
     state: WorkerState | None = None
+    host: Id | None = None
+    server_key: Key | None = None
+    waits_for: Text | None = None
 
 
 class PoolStatus(RunMessage, frozen=True, kw_only=True):

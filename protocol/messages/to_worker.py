@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from protocol.keys import Key
 from protocol.messages.parts import MAX_BATCH, Count, Id, ModelSpec, Residency, RunMessage, Text
 
 MAX_IMAGES = 16
@@ -157,6 +158,26 @@ class Load(RunMessage, frozen=True, kw_only=True):
     serial: bool = True
     job_timeout_seconds: Annotated[float, Meta(gt=0, le=86400)] = 600.0
     load_timeout_seconds: Annotated[float, Meta(gt=0, le=86400)] = 1800.0
+
+
+class Assigned(RunMessage, frozen=True, kw_only=True):
+    """The launcher's answer to ``Join``: which worker of the pool this is.
+
+    A worker that does not hear its launcher for ``dead_after_seconds`` starts no new job, and ends after
+    ``orphan_seconds`` more.
+    """
+
+    worker_id: Id
+    device: Id
+    heartbeat_seconds: Annotated[float, Meta(gt=0, le=86400)]
+    dead_after_seconds: Annotated[float, Meta(gt=0, le=86400)]
+    orphan_seconds: Annotated[float, Meta(ge=0, le=86400)]
+
+
+class Allow(RunMessage, frozen=True, kw_only=True):
+    """The public keys of the runs that may connect to the worker, beside the launcher's. Open connections stay."""
+
+    keys: Annotated[list[Key], Meta(max_length=8192)]
 
 
 class Place(RunMessage, frozen=True, kw_only=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
 import sys
 import time
 import uuid
@@ -25,7 +24,7 @@ from scheduler.config.document import Config
 from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError
-from scheduler.pool.client import PoolClient, PoolUnavailableError, find, launch
+from scheduler.pool.client import PoolAddress, PoolClient, PoolUnavailableError, find, launch
 from scheduler.pool.gpu_room import RoomCheck
 from scheduler.pool.pool_plan import PoolDiffersError, pool_plan, refuse_unequal
 from scheduler.pool.watch import PoolWatch
@@ -63,7 +62,8 @@ class PoolSession:
     def __init__(self, name: str, folder: Path, card: PoolCard) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            self.client = PoolClient(self._context, name, folder, card, f"command-{uuid.uuid4().hex[:8]}")
+            address = PoolAddress.here(name, folder, card)
+            self.client = PoolClient(self._context, address, f"command-{uuid.uuid4().hex[:8]}")
         except PoolUnavailableError:
             self._context.term()
             raise
@@ -76,8 +76,7 @@ class PoolSession:
         """
         deadline = time.monotonic() + seconds
         poller = zmq.Poller()
-        poller.register(self.client.link.socket, zmq.POLLIN)
-        poller.register(self.client.process, select.POLLIN)
+        self.client.register(poller)
         while (left := deadline - time.monotonic()) > 0:
             ready = dict(poller.poll(int(left * 1000) + 1))
             if self.client.link.socket in ready:
@@ -89,7 +88,7 @@ class PoolSession:
                     return received[0]
                 if received is not None and isinstance(received[0], m.Refused):
                     raise PoolUnavailableError(received[0].message)
-            elif self.client.process in ready:
+            elif self.client.has_ended(ready):
                 return None
         raise PoolUnavailableError(f"the launcher of pool {self.client.name} does not answer (is it stopped?)")
 
@@ -188,7 +187,10 @@ def _stop(console: Console, session: PoolSession, *, now: bool, code: int) -> in
         try:
             status = session.next_status()
         except PoolUnavailableError:
-            if select.select([session.client.process], [], [], 0)[0]:
+            end = session.client.end()
+            ended = end.wait(0)
+            end.close()
+            if ended:
                 break
             raise
         if status is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ import zmq
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
+from protocol.keys import ClientKeys, KeyFileError, KeyPair, PoolKeys, read_client_keys
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import PoolCard, check_name, home, pool_folder, read_pool_card
 from protocol.processes import create_time, open_pidfd
@@ -33,32 +36,109 @@ class PoolGoneError(PoolUnavailableError):
     """The pool was up a moment ago."""
 
 
-class PoolClient:
-    """The connection to a pool's launcher. ``process`` is a pidfd: readable as soon as the launcher is gone.
+@dataclass(frozen=True)
+class PoolAddress:
+    """Where a pool is. ``folder`` and ``card`` are None for one on another machine; over TCP it takes ``keys``."""
 
-    ``attached``: the pool was up before it was wanted.
+    name: str
+    endpoint: str
+    folder: Path | None = None
+    card: PoolCard | None = None
+    keys: ClientKeys | None = None
+
+    @classmethod
+    def here(cls, name: str, folder: Path, card: PoolCard) -> PoolAddress:
+        """Return the address of a pool of this user on this machine. Raises ``PoolUnavailableError``."""
+        keys = None
+        if card.endpoint.startswith("tcp://"):
+            try:
+                keys = read_client_keys(PoolKeys(folder).run_key)
+            except KeyFileError as error:
+                raise PoolUnavailableError(str(error)) from error
+        # A socket that is bound to all addresses is reached on loopback as well.
+        endpoint = card.endpoint.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:")
+        return cls(name, endpoint, folder, card, keys)
+
+    def link(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, server_key: str | None) -> Link:
+        """Connect to a worker of the pool, or to its launcher. Raises ``ZMQError``, ``ValueError``."""
+        if self.keys is None:
+            return Link(context, endpoint)
+        return Link(context, endpoint, KeyPair(public=self.keys.public, secret=self.keys.secret), server_key)
+
+
+class PoolEnd:
+    """Waits for the end of a launcher on this machine, also after the connection to it is closed."""
+
+    def __init__(self, process: int | None) -> None:
+        self._process = None if process is None else os.dup(process)
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether it has ended in this time; a launcher elsewhere counts as ended."""
+        return self._process is None or bool(select.select([self._process], [], [], seconds)[0])
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._process is not None:
+            os.close(self._process)
+
+
+class PoolClient:
+    """The connection to a pool's launcher.
+
+    ``attached``: the pool was up before it was wanted. The end of a launcher on this machine is noticed at once, that
+    of another one by its silence.
     """
 
     def __init__(
-        self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        name: str,
-        folder: Path,
-        card: PoolCard,
-        run: str,
-        *,
-        attached: bool = True,
+        self, context: zmq.Context[zmq.Socket[bytes]], address: PoolAddress, run: str, *, attached: bool = True
     ) -> None:
-        process = open_pidfd(card.pid, card.pid_create_time)
-        if process is None:
-            raise PoolGoneError(f"the launcher of pool {name} (pid {card.pid}) has just ended")
-        self.process = process
-        self.name = name
+        card = address.card
+        self._process: int | None = None
+        if card is not None and address.keys is None:
+            self._process = open_pidfd(card.pid, card.pid_create_time)
+            if self._process is None:
+                raise PoolGoneError(f"the launcher of pool {address.name} (pid {card.pid}) has just ended")
+        self.address = address
+        self.name = address.name
         self.attached = attached
-        self.folder = folder
-        self.link = Link(context, card.endpoint)
+        self.link = address.link(context, address.endpoint, address.keys.server if address.keys else None)
         self._run = run
-        self.link.send(m.Hello(run=run, incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
+        self._heard_at = self._beat_at = time.monotonic()
+        self.hello()
+
+    def hello(self) -> None:
+        """Introduce the run, for the first time or after the launcher's silence."""
+        self.link.send(m.Hello(run=self._run, incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Wake the loop for messages, and for the launcher's end."""
+        poller.register(self.link.socket, zmq.POLLIN)
+        if self._process is not None:
+            poller.register(self._process, zmq.POLLIN)
+
+    def has_ended(self, ready: Mapping[object, int]) -> bool:
+        """Whether the launcher has ended."""
+        return self._process is not None and self._process in ready
+
+    def end(self) -> PoolEnd:
+        """Return what waits for the launcher's end; the caller closes it."""
+        return PoolEnd(self._process)
+
+    def heard(self) -> None:
+        """Note that the launcher was heard."""
+        self._heard_at = time.monotonic()
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long a launcher that is reached over TCP was not heard; 0 on one machine, where its end is noticed."""
+        return 0.0 if self._process is not None else time.monotonic() - self._heard_at
+
+    def beat(self, interval: float) -> None:
+        """Send a heartbeat if one is due. On one machine the launcher watches the run's process instead."""
+        now = time.monotonic()
+        if self._process is None and now - self._beat_at >= interval:
+            self._beat_at = now
+            self.link.send(m.Heartbeat(run=self._run, incarnation="any"))
 
     def request_lease(self, mode: m.LeaseMode, *, keep_warm: bool) -> None:
         """Ask for the lease; ``Granted`` or ``Waiting`` answers."""
@@ -67,8 +147,8 @@ class PoolClient:
                 run=self._run,
                 incarnation="any",
                 mode=mode,
-                pid=os.getpid(),
-                pid_create_time=create_time(os.getpid()),
+                pid=os.getpid() if self._process is not None else None,
+                pid_create_time=create_time(os.getpid()) if self._process is not None else None,
                 keep_warm=keep_warm,
             )
         )
@@ -94,7 +174,8 @@ class PoolClient:
         """Leave the pool; it ends if it was launched for this run and no other run uses it."""
         self.link.send(m.Goodbye(run=self._run, incarnation="any", reason="the run is over"))
         self.link.close()
-        os.close(self.process)
+        if self._process is not None:
+            os.close(self._process)
 
 
 def find(name: str) -> tuple[Path, PoolCard | None]:

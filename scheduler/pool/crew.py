@@ -13,6 +13,7 @@ from protocol.codec import Buffer, ProtocolError
 from protocol.host_memory import available_memory
 from scheduler.base.memory import private_memory
 from scheduler.base.text import format_size, one_line
+from scheduler.pool.client import PoolAddress
 from scheduler.pool.matching import Commands, in_the_way, usable
 from scheduler.pool.residency import Placement, Wanted, Weights, next_moves, off_device, settled, to_read_early
 from scheduler.pool.worker_client import WorkerClient
@@ -38,6 +39,7 @@ class Crew:
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
+        address: PoolAddress,
         *,
         run: str,
         specs: Mapping[m.Role, m.ModelSpec],
@@ -48,6 +50,7 @@ class Crew:
         on_withdrawn: Callable[[WorkerClient, bool, str | None], None],
     ) -> None:
         self._context = context
+        self._address = address
         self._run = run
         self._specs = specs
         self._commands = commands
@@ -85,8 +88,9 @@ class Crew:
 
     def _connect(self, worker: m.WorkerStatus) -> WorkerClient:
         try:
+            assert worker.endpoint is not None  # noqa: S101 - the caller waits for it
             return WorkerClient(
-                self._context,
+                self._address.link(self._context, worker.endpoint, worker.server_key),
                 worker,
                 run=self._run,
                 heartbeat_seconds=self._heartbeat_seconds,

@@ -75,7 +75,7 @@ class Tenancy:
 
     def register(self, poller: zmq.Poller) -> None:
         """Wake the loop for the launcher's messages."""
-        poller.register(self._pool.link.socket, zmq.POLLIN)
+        self._pool.register(poller)
 
     def read(self) -> None:
         """Act on the launcher's messages. Raises ``AbortedError`` if the run cannot go on in this pool."""
@@ -89,6 +89,7 @@ class Tenancy:
                 continue
             if received is None:
                 return
+            self._pool.heard()
             match received[0]:
                 case m.PoolStatus() as status:
                     self._on_status(status)

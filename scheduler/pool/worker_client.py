@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import zmq
-
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer
@@ -19,14 +17,13 @@ class WorkerClient:
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
+        link: Link,
         status: m.WorkerStatus,
         *,
         run: str,
         heartbeat_seconds: float,
         dead_after_seconds: float,
     ) -> None:
-        assert status.endpoint is not None  # noqa: S101 - the caller waits for it
         self.name = status.worker_id
         self.role: m.Role = status.role
         self.device = status.device
@@ -39,7 +36,7 @@ class WorkerClient:
         self.read_early = False
         self.model: m.LoadedModel | None = None
         self.state: m.WorkerState | None = None
-        self.link = Link(context, status.endpoint)
+        self.link = link
         self._run = run
         self._heartbeat_seconds = heartbeat_seconds
         self._dead_after_seconds = dead_after_seconds

@@ -7,7 +7,6 @@ It decides nothing: ``course`` decides what the run does next, ``rounds`` and ``
 from __future__ import annotations
 
 import logging
-import os
 import select
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +72,7 @@ class Loop:
         self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="reader")
         self._crew = Crew(
             context,
+            pool.address,
             run=settings.run,
             specs=settings.specs,
             commands=settings.commands,
@@ -160,7 +160,6 @@ class Loop:
     def _turn(self) -> None:
         poller = zmq.Poller()
         poller.register(self._mailbox.fileno(), select.POLLIN)
-        poller.register(self._pool.process, select.POLLIN)
         self.tenancy.register(poller)
         for client in self._crew:
             poller.register(client.link.socket, zmq.POLLIN)
@@ -168,7 +167,8 @@ class Loop:
         self._mailbox.run()
         try:
             self.tenancy.read()
-            if self._pool.process in ready:
+            self._pool.beat(self._settings.heartbeat_seconds)
+            if self._pool.has_ended(ready):
                 raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
             self._crew.attend()
         except CrewError as error:
@@ -321,9 +321,9 @@ class Loop:
             self._record_stage(stage)
         self._delivery.close()
         pool_ends = self.tenancy.ends_with_run
-        process = os.dup(self._pool.process)
+        end = self._pool.end()
         self.tenancy.leave()
         if pool_ends:
-            select.select([process], [], [], _POOL_END_SECONDS)
-        os.close(process)
+            end.wait(_POOL_END_SECONDS)
+        end.close()
         self._mailbox.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import select
 import shlex
 import time
 import uuid
@@ -23,7 +21,7 @@ from scheduler.benchmark.units import EditUnit
 from scheduler.config.interpreters import worker_command
 from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
-from scheduler.pool.client import PoolClient, PoolGoneError, PoolUnavailableError, find, launch
+from scheduler.pool.client import PoolAddress, PoolClient, PoolGoneError, PoolUnavailableError, find, launch
 from scheduler.pool.pool_plan import pool_plan, refuse_unequal
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.report.build import build_report
@@ -148,19 +146,19 @@ class Run:
             except PoolGoneError as error:
                 log.info("%s", error)
                 continue
-            process = os.dup(pool.process)
+            end = pool.end()
             try:
                 return self._evaluate_in(
                     pool, context, interrupts, may_move=pool.attached and not self._options.no_launch
                 )
             except PoolEndedError as error:
                 log.warning("%s, before this run began: waiting for its end, then taking another", error)
-                while not interrupts.count and not select.select([process], [], [], 0.2)[0]:
+                while not interrupts.count and not end.wait(0.2):
                     pass
                 if interrupts.count:
                     return "interrupted"
             finally:
-                os.close(process)
+                end.close()
 
     def _evaluate_in(
         self, pool: PoolClient, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts, *, may_move: bool
@@ -232,7 +230,7 @@ class Run:
         else:
             refuse_unequal(name, card, self._config)
             log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))
-        return PoolClient(context, name, folder, card, self._wire_id, attached=not launched)
+        return PoolClient(context, PoolAddress.here(name, folder, card), self._wire_id, attached=not launched)
 
     def _assignment(self) -> str:
         editors = [f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors)]

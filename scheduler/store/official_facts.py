@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
 from scheduler.benchmark import Benchmark
+from scheduler.config.document import Config
 from scheduler.protocols.declaration import Table
-
-if TYPE_CHECKING:  # they import pydantic, and what reads a run does not need it
-    from scheduler.config.document import Config
-    from scheduler.protocols.prepared import PreparedProtocol
+from scheduler.protocols.prepared import PreparedProtocol
 
 
 class JudgeFacts(Struct, frozen=True, kw_only=True):

@@ -32,8 +32,6 @@ def _with_hashes(value: Any) -> Any:
         return {name: _with_hashes(member) for name, member in value.items()}
     if isinstance(value, list):
         return [_with_hashes(member) for member in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)  # a temperature of 0.0 is one of 0
     if isinstance(value, str) and value.startswith("data:"):
         claimed, _, data = value.partition(";base64,")
         return f"{claimed} sha256 {hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest()}"

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import zmq
 
+from protocol.gate import Gate
 from protocol.sockets import Link, Listener, ipc_endpoint
+from tests.protocol.curve import CLIENT, link_to, listener_on
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -28,7 +30,9 @@ def short_folder() -> Iterator[Path]:
 def context() -> Iterator[Context]:
     """A ZeroMQ context that must end when the test has closed its sockets: the test fails if it hangs."""
     made: Context = zmq.Context()
+    gate = Gate(made, {CLIENT.public})
     yield made
+    gate.close()
     ended = threading.Thread(target=made.term, daemon=True)
     ended.start()
     ended.join(10)
@@ -44,5 +48,5 @@ def endpoint(request: pytest.FixtureRequest, short_folder: Path) -> str:
 @pytest.fixture
 def pair(context: Context, endpoint: str) -> Iterator[tuple[Listener, Link]]:
     """Both ends of a connection."""
-    with Listener(context, endpoint) as listener, Link(context, listener.endpoint) as link:
+    with listener_on(context, endpoint) as listener, link_to(context, listener.endpoint) as link:
         yield listener, link

@@ -8,18 +8,22 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgpack
 from hypothesis import strategies as st
 from msgspec import NODEFAULT, inspect
 
+from protocol.keys import Key
+
 _SHA256 = "^[0-9a-f]{64}\\Z"
 _WORKER_ID = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\\Z"
-_SAMPLES = {None: "text", _SHA256: "0123456789abcdef" * 4, _WORKER_ID: "editor-0"}
-_OF_PATTERN = {_SHA256: "[0-9a-f]{64}", _WORKER_ID: "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"}
+_Z85 = get_args(Key)[1].pattern
+_SAMPLES = {None: "text", _SHA256: "0123456789abcdef" * 4, _WORKER_ID: "editor-0", _Z85: "k" * 40}
+_OF_PATTERN = {_SHA256: "[0-9a-f]{64}", _WORKER_ID: "[A-Za-z0-9][A-Za-z0-9_-]{0,63}", _Z85: r"[0-9a-z.:+=^$#-]{40}"}
 _BREAKS_PATTERN = {
     _SHA256: ["", "a" * 63, "a" * 65, "A" * 64, "a" * 64 + "\n", "\n" + "a" * 64],
+    _Z85: ["", "k" * 39, "k" * 41, "k" * 39 + "\n", "k" * 39 + '"', "k" * 39 + " "],
     _WORKER_ID: ["", "-x", ".", "..", "a/b", "../a", "a\n", "a" * 65, "\u00e9"],
 }
 NOT_JSON = [

@@ -13,6 +13,7 @@ from protocol import messages as m
 from protocol.codec import encode
 from protocol.sockets import MAX_SOCKET_PATH, Link, Listener, ipc_endpoint
 from tests.protocol.connections import ack, edited, say_and_hear, wait_for_message
+from tests.protocol.curve import link_to, listener_on
 from tests.waiting import wait_until
 
 Context = zmq.Context[zmq.Socket[bytes]]
@@ -58,7 +59,7 @@ def test_the_largest_batch_arrives_whole(pair: tuple[Listener, Link]) -> None:
 
 def test_peers_have_different_identities(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, first = pair
-    with Link(context, listener.endpoint) as second:
+    with link_to(context, listener.endpoint) as second:
         names = say_and_hear(listener, first, "1"), say_and_hear(listener, second, "2")
         assert names[0] != names[1]
         assert listener.send(names[1], ack("for the second"))
@@ -75,7 +76,7 @@ def test_sending_to_an_unknown_peer_returns_false(pair: tuple[Listener, Link]) -
 
 def test_sending_to_a_peer_that_is_gone_returns_false(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, link = pair
-    with Link(context, listener.endpoint) as leaver:
+    with link_to(context, listener.endpoint) as leaver:
         peer = say_and_hear(listener, leaver, "1")
     # ZeroMQ notices it after a while; until then messages are lost without an error.
     wait_until(lambda: listener.send(peer, edited("1"), [b"image"]) is False, seconds=10)
@@ -118,7 +119,7 @@ def test_closing_with_unsent_messages_does_not_hang(short_folder: Path) -> None:
 
 def test_a_message_sent_just_before_closing_arrives(context: Context, pair: tuple[Listener, Link]) -> None:
     listener, _ = pair
-    with Link(context, listener.endpoint) as leaver:
+    with link_to(context, listener.endpoint) as leaver:
         leaver.send(m.Goodbye(run="r", incarnation="i", reason="done"))
     wait_for_message(listener)
     received = listener.receive()
@@ -135,17 +136,17 @@ def test_closing_twice_is_allowed(pair: tuple[Listener, Link]) -> None:
 @pytest.mark.parametrize("wrong", ["nonsense", "ipc://", "tcp://127.0.0.1:no-port", "udp://x", ""])
 def test_a_wrong_endpoint_leaves_no_open_socket(context: Context, wrong: str) -> None:
     with pytest.raises(zmq.ZMQError):
-        Listener(context, wrong)
+        listener_on(context, wrong)
     if wrong != "ipc://":  # ZeroMQ connects there, to nobody
         with pytest.raises(zmq.ZMQError):
-            Link(context, wrong)
+            link_to(context, wrong)
 
 
 def test_a_taken_tcp_port_is_an_error(context: Context) -> None:
-    with Listener(context, "tcp://127.0.0.1:*") as listener:
+    with listener_on(context, "tcp://127.0.0.1:*") as listener:
         assert listener.endpoint.startswith("tcp://127.0.0.1:")
         with pytest.raises(zmq.ZMQError):
-            Listener(context, listener.endpoint)
+            listener_on(context, listener.endpoint)
 
 
 def _path_of_size(folder: Path, size: int) -> Path:
@@ -154,7 +155,7 @@ def _path_of_size(folder: Path, size: int) -> Path:
 
 def test_the_longest_path_that_the_kernel_allows_can_be_bound(context: Context, short_folder: Path) -> None:
     endpoint = ipc_endpoint(_path_of_size(short_folder, MAX_SOCKET_PATH))
-    with Listener(context, endpoint) as listener, Link(context, listener.endpoint) as link:
+    with listener_on(context, endpoint) as listener, link_to(context, listener.endpoint) as link:
         say_and_hear(listener, link, "1")
 
 
@@ -168,7 +169,7 @@ def test_the_error_for_a_long_socket_path_says_what_to_do(short_folder: Path) ->
 def test_two_links_from_two_contexts_do_not_disturb_each_other(pair: tuple[Listener, Link]) -> None:
     listener, _ = pair
     other: Context = zmq.Context()
-    with Link(other, listener.endpoint) as link:
+    with link_to(other, listener.endpoint) as link:
         peer = say_and_hear(listener, link, "1")
         assert listener.send(peer, ack("back"))
         wait_for_message(link)

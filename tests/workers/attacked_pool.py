@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 import zmq
@@ -23,12 +23,12 @@ SPEC = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0})
 class Pool:
     """A launcher process with one simulated editor, and the connections of an honest run."""
 
-    def __init__(self, transport: Literal["ipc", "tcp"] = "ipc") -> None:
+    def __init__(self) -> None:
         worker = WorkerPlan(
             worker_id="editor-0", role="editor", device="cpu", spec=SPEC, residency="device", command=[sys.executable]
         )
         self._place = Place()
-        self.launcher = self._place.launch(PoolPlan(name="pool", workers=[worker], keep=True, transport=transport))
+        self.launcher = self._place.launch(PoolPlan(name="pool", workers=[worker], keep=True))
         self.folder = folder = self._place.home / "pool"
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.context.set(zmq.MAX_SOCKETS, 4000)

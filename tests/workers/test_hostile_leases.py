@@ -98,16 +98,3 @@ def test_many_silent_connections_do_not_block_the_life_socket(pool: Pool) -> Non
     wait_until(lambda: launcher.num_fds() < 200)
     for connection in silent:
         connection.close()
-
-
-def test_tcp_listens_on_loopback_alone() -> None:
-    pool = Pool("tcp")
-    try:
-        assert pool.edit()
-        assert pool.endpoint.startswith("tcp://127.0.0.1:")
-        assert pool.worker_endpoint.startswith("tcp://127.0.0.1:")
-        for process in pool.processes:
-            listening = [each.laddr for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
-            assert [address.ip for address in listening] == ["127.0.0.1"]
-    finally:
-        pool.close()

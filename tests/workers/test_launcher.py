@@ -17,9 +17,11 @@ import zmq
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
+from protocol.keys import PoolKeys, read_client_keys
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.processes import create_time
 from protocol.sockets import Link
+from tests.protocol.curve import connect
 from tests.waiting import wait_until
 from workers import launcher as launcher_module
 from workers.launcher import Launcher
@@ -41,11 +43,12 @@ class Pool:
         self.launcher = Launcher(plan, folder)
         for managed in self.launcher._workers.values():
             managed.start()
+        self.keys = read_client_keys(PoolKeys(folder).run_key) if transport == "tcp" else None
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.links: dict[str, Link] = {}
 
     def client(self, run: str) -> None:
-        self.links[run] = Link(self.context, self.launcher._listener.endpoint)
+        self.links[run] = connect(self.context, self.launcher._listener.endpoint, self.keys)
         self.send(run, m.Hello, protocol_version=PROTOCOL_VERSION, version=VERSION)
         self.expect(run, m.PoolStatus)
 

@@ -18,8 +18,10 @@ from protocol.plan import PoolPlan, WorkerPlan
 from protocol.sockets import Listener, ipc_endpoint
 from tests.waiting import wait_until
 from workers import managed_worker, supervision
+from workers.entrance import LocalEntrance
 from workers.life_socket import send_last_words
 from workers.managed_worker import ManagedWorker
+from workers.placers.local import LocalPlacer
 
 SILENT = [sys.executable, "-c", "import signal; signal.pause()"]
 
@@ -36,7 +38,9 @@ def worker(context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path) -> Iterator[
     """A worker whose process runs and sends nothing."""
     spec = m.ModelSpec(role="editor", type="simulated")
     plan = WorkerPlan(worker_id="editor-0", role="editor", device="cpu", spec=spec, residency="device", command=SILENT)
-    made = ManagedWorker(context, PoolPlan(name="pool", workers=[plan]), plan, tmp_path, tmp_path / "life.sock")
+    pool = PoolPlan(name="pool", workers=[plan])
+    entrance = LocalEntrance(tmp_path, tmp_path / "life.sock")
+    made = ManagedWorker(context, pool, plan, tmp_path, LocalPlacer(pool, tmp_path), entrance)
     yield made
     made.clean_up()
 
@@ -71,7 +75,7 @@ def test_a_worker_that_refuses_the_launcher_has_failed_with_its_reason(
     worker.start()
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with theirs, Listener(context, ipc_endpoint(tmp_path / "w.sock")) as listener:
-        worker.connect(ours, worker.status().pid, listener.endpoint)
+        worker.introduced(ours, worker.status().pid, listener.endpoint)
         for kind, text in ((m.Hello, "this worker speaks protocol 0"), (m.Load, "say Hello first")):
             assert listener.socket.poll(20_000)
             received = listener.receive()
@@ -116,7 +120,7 @@ def test_a_worker_that_ended_with_a_reason_is_reported_with_it_and_its_next_life
     worker.start()
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with theirs, Listener(context, ipc_endpoint(tmp_path / "w.sock")) as listener:
-        worker.connect(ours, worker.status().pid, listener.endpoint)
+        worker.introduced(ours, worker.status().pid, listener.endpoint)
         send_last_words(theirs, "RuntimeError: CUDA error: device-side assert triggered")
         os.kill(worker.status().pid, signal.SIGKILL)
 
@@ -161,7 +165,7 @@ def test_every_life_loads_in_the_epoch_of_the_last_order_to_load(
     for life in range(2):
         ours, theirs = socket.socketpair(socket.AF_UNIX)
         with theirs, Listener(context, ipc_endpoint(tmp_path / f"{life}.sock")) as listener:
-            worker.connect(ours, worker.status().pid, listener.endpoint)
+            worker.introduced(ours, worker.status().pid, listener.endpoint)
             orders: list[m.Load] = []
 
             def was_ordered(listener: Listener = listener, orders: list[m.Load] = orders) -> bool:

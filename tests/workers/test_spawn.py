@@ -14,6 +14,7 @@ from protocol.messages import ModelSpec
 from protocol.plan import WorkerPlan, threads
 from tests.fake_nvml import remove_nvml, show_gpus
 from workers.affinity import cores_near, started_on
+from workers.entrance import LocalEntrance
 from workers.spawn import environment, local_device, spawn
 
 
@@ -94,16 +95,16 @@ def test_without_nvml_a_worker_may_use_all_cores(monkeypatch: pytest.MonkeyPatch
     assert cores_near("0") is None
 
 
+def arguments_of(folder: Path) -> list[str]:
+    return LocalEntrance(folder, folder / "life.sock").arguments(plan(), "abc")
+
+
 def test_the_command_of_another_environment_is_used_as_it_is(tmp_path: Path) -> None:
     wrapper = tmp_path / "wrapper"
     wrapper.write_text('#!/bin/sh\necho "$@"\n')
     wrapper.chmod(0o755)
     process = spawn(
-        plan(command=[str(wrapper), "run", "-n", "env", "python"]),
-        incarnation="abc",
-        folder=tmp_path,
-        life_socket=tmp_path / "life.sock",
-        transport="ipc",
+        plan(command=[str(wrapper), "run", "-n", "env", "python"]), arguments_of(tmp_path), tmp_path / "editor-0.log"
     )
     assert process.wait(timeout=30) == 0
     output = (tmp_path / "editor-0.log").read_text()
@@ -113,22 +114,12 @@ def test_the_command_of_another_environment_is_used_as_it_is(tmp_path: Path) -> 
 
 def test_a_missing_program_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no-such-python"):
-        spawn(
-            plan(command=["/no-such-python"]),
-            incarnation="abc",
-            folder=tmp_path,
-            life_socket=tmp_path / "life.sock",
-            transport="ipc",
-        )
+        spawn(plan(command=["/no-such-python"]), arguments_of(tmp_path), tmp_path / "editor-0.log")
 
 
 def test_the_worker_has_its_own_session(tmp_path: Path) -> None:
     process = spawn(
-        plan(command=["sh", "-c", "ps -o sid= -p $$; echo $$"]),
-        incarnation="abc",
-        folder=tmp_path,
-        life_socket=tmp_path / "life.sock",
-        transport="ipc",
+        plan(command=["sh", "-c", "ps -o sid= -p $$; echo $$"]), arguments_of(tmp_path), tmp_path / "editor-0.log"
     )
     process.wait(timeout=30)
     session, pid = (tmp_path / "editor-0.log").read_text().split()

@@ -95,7 +95,6 @@ class WorkerProcess:
             "--device": "cpu",
             "--local-device": "cpu",
             "--incarnation": INCARNATION,
-            "--transport": "ipc",
             "--folder": str(folder),
             "--life-socket": str(folder / "life.sock"),
         }

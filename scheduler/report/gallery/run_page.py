@@ -22,8 +22,8 @@ from scheduler.store.checked_rows import score_range_of
 from scheduler.store.results import PairResult
 
 _MAX_UNMATCHED = 20
-_NOT_SHOWN = ("source_sha256", "image", "images", "facts", "aspects")
-"""Long values of pairs, samples and scores that the page does not read. It has URLs, and aspects are dimensions."""
+_NOT_SHOWN = ("source_sha256", "image", "images", "facts")
+"""Long values of pairs and samples that the page does not read. It has URLs instead."""
 
 
 def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], stamp: str) -> bytes:
@@ -73,7 +73,7 @@ def page_report(report: Report, pictures: Pictures, limit: int) -> dict[str, Any
 def page_pair(pair: PairResult, pictures: Pictures, limit: int) -> dict[str, Any]:
     """A pair with the URLs of its pictures, where they exist."""
     plain = msgspec.to_builtins(pair)
-    for place in (plain, *plain["samples"], *(score for sample in plain["samples"] for score in sample["scores"])):
+    for place in (plain, *plain["samples"]):
         for name in _NOT_SHOWN:
             place.pop(name, None)
     plain["source_thumbnail"] = pictures.thumbnail(pair.category, pair.pair_id, None)

@@ -1,0 +1,91 @@
+"""Worker processes that introduce themselves to their launcher: which worker of the pool each of them is."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Callable
+
+import zmq
+from msgspec import structs
+
+from protocol import PROTOCOL_VERSION, VERSION
+from protocol import messages as m
+from protocol.plan import MAX_WORKERS, WorkerPlan
+from workers.life_socket import Introduction
+from workers.managed_worker import ManagedWorker
+from workers.strangers import Strangers
+
+Refusal = tuple[m.RefusalKind, str]
+
+
+class Arrivals:
+    """``workers`` are those of the pool, by name; one that joins without a free place is added."""
+
+    def __init__(
+        self,
+        workers: dict[str, ManagedWorker],
+        manage: Callable[[WorkerPlan], ManagedWorker],
+        strangers: Strangers,
+    ) -> None:
+        self._workers = workers
+        self._manage = manage
+        self._strangers = strangers
+
+    def introduce(self, introduction: Introduction, connection: socket.socket) -> None:
+        """Connect to a worker process on this machine that has introduced itself."""
+        worker = self._workers.get(introduction.worker_id)
+        if worker is None or introduction.incarnation != worker.incarnation or worker.status().endpoint is not None:
+            text = "an unknown worker, an earlier incarnation, or a second introduction"
+            self._strangers.record_drop("closed a connection that is not a worker's", text)
+            connection.close()
+            return
+        try:
+            worker.introduced(connection, introduction.pid, introduction.endpoint)
+        except zmq.ZMQError as error:
+            self._strangers.record_drop("closed a connection that is not a worker's", repr(error)[:200])
+            connection.close()
+
+    def join(self, join: m.Join, dismiss: Callable[[], object], *, stopping: bool) -> ManagedWorker | Refusal:
+        """Take in a worker that introduces itself over TCP, or is heard again. ``dismiss`` tells it to end."""
+        if join.protocol_version != PROTOCOL_VERSION:
+            ours, its = f"{VERSION} (protocol {PROTOCOL_VERSION})", f"{join.version} (protocol {join.protocol_version})"
+            text = f"this pool has warmbench {ours}, the worker on {join.host:.100} has {its}: install the same on both"
+            return "protocol_version", text
+        worker = self._place_for(join, stopping=stopping)
+        if isinstance(worker, str):
+            return "incarnation", worker
+        try:
+            worker.joined(join, dismiss)
+        except (zmq.ZMQError, ValueError) as error:
+            return "invalid", f"{join.endpoint:.200} can't be connected to: {error}"
+        return worker
+
+    def _place_for(self, join: m.Join, *, stopping: bool) -> ManagedWorker | str:
+        """The worker that this process is or becomes, or why it cannot be one."""
+        workers = self._workers.values()
+        known = next((worker for worker in workers if worker.incarnation == join.incarnation), None)
+        if known is not None:
+            return known
+        if stopping:
+            return "the pool is being stopped"
+        if join.worker_id is not None:
+            return f"another process is {join.worker_id} now"
+        free = next((worker for worker in workers if worker.plan.role == join.role and worker.free), None)
+        if free is not None:
+            return free
+        model = next((worker.plan for worker in workers if worker.plan.role == join.role), None)
+        if model is None:
+            return f"the pool has no {join.role}s"
+        if len(self._workers) >= MAX_WORKERS:
+            return f"the pool has {MAX_WORKERS} workers, which is the limit"
+        number = next(number for number in itertools.count() if f"{join.role}-{number}" not in self._workers)
+        grown = self._manage(structs.replace(model, worker_id=f"{join.role}-{number}"))
+        self._workers[grown.plan.worker_id] = grown
+        return grown
+
+    def goodbye(self, message: m.Goodbye) -> None:
+        """A worker over TCP ends by itself, and says why."""
+        for worker in self._workers.values():
+            if worker.incarnation == message.incarnation:
+                worker.said_goodbye(message.reason)

@@ -1,0 +1,56 @@
+"""A run or a command on the control socket of a launcher."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol import messages as m
+from protocol.plan import WorkerPlan
+from protocol.processes import open_pidfd
+
+
+@dataclass
+class ControlClient:
+    """A run, or a command, on the control socket. ``process`` is a pidfd, set when the client asks for the lease.
+
+    ``last_heard`` is the time of its last message, on the monotonic clock. Over TCP, a client with the lease
+    (``leases``) is gone when it is silent for ``dead_after_seconds``.
+    """
+
+    identity: bytes
+    last_heard: float
+    dead_after_seconds: float
+    process: int | None = None
+    leases: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it was not heard for too long."""
+        return time.monotonic() - self.last_heard > self.dead_after_seconds
+
+
+def open_own_process(pid: int | None, created: float | None) -> int | None:
+    """Return a pidfd of this very process, or None if it has ended or is another user's."""
+    if pid is None or created is None:
+        return None
+    descriptor = open_pidfd(pid, created)
+    if descriptor is not None and not _is_own(pid):
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _is_own(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def chooses_program(message: m.Reload, plan: WorkerPlan) -> bool:
+    """Whether it would have the worker run another program than its plan says."""
+    server = message.spec.params.get("server")
+    return message.command not in (None, plan.command) or (bool(server) and server != plan.spec.params.get("server"))

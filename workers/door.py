@@ -1,0 +1,177 @@
+"""The launcher's sockets, where runs and workers come in: files on one machine, else one TCP port with keys."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+import zmq
+from msgspec import Struct
+
+from protocol.gate import Gate
+from protocol.keys import PoolKeys, Use
+from protocol.plan import PoolPlan, port_range
+from protocol.sockets import Listener, ipc_endpoint
+from workers.entrance import Entrance, LocalEntrance, RemoteEntrance
+from workers.life_socket import Introduction, LifeSocket, read_introduction
+from workers.strangers import Strangers
+
+_MEMBERS = "members"
+
+
+class Members(Struct, frozen=True, kw_only=True):
+    """What the next launcher of a pool over TCP has to know: the lease's epoch, and the incarnation of each worker."""
+
+    epoch: int = 0
+    incarnations: dict[str, str] = {}
+
+
+class Door(ABC):
+    """``entrance`` is what workers are told."""
+
+    listener: Listener
+    entrance: Entrance
+
+    @abstractmethod
+    def register(self, poller: zmq.Poller) -> None:
+        """Wake the loop for introductions."""
+
+    def introductions(
+        self,
+        ready: Mapping[object, int],  # noqa: ARG002 - only files have them
+        strangers: Strangers,  # noqa: ARG002
+    ) -> Iterator[tuple[Introduction, socket.socket]]:
+        """Yield the workers on this machine that have introduced themselves; the caller owns the connections."""
+        return iter(())
+
+    def use_of(self, key: str | None) -> Use:  # noqa: ARG002 - only TCP has keys
+        """Return what the holder of this key may do."""
+        return "run"
+
+    def refresh(self) -> bool:
+        """Read the allowed keys again if they have changed; return whether they have."""
+        return False
+
+    def members(self) -> Members:
+        """Return the workers of an earlier launcher, which may still be there."""
+        return Members()
+
+    def note(self, members: Members) -> None:  # noqa: B027 - workers on this machine end with their launcher
+        """Write down the workers, for the next launcher."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the sockets and remove their files."""
+
+
+def open_door(plan: PoolPlan, folder: Path, context: zmq.Context[zmq.Socket[bytes]], life: str) -> Door:
+    """Bind the sockets of this life of the launcher. Raises ``ZMQError``, ``ValueError``."""
+    return RemoteDoor(plan, folder, context) if plan.transport == "tcp" else LocalDoor(folder, context, life)
+
+
+class LocalDoor(Door):
+    """Files in the pool's folder, which is closed to others."""
+
+    def __init__(self, folder: Path, context: zmq.Context[zmq.Socket[bytes]], life: str) -> None:
+        self._path = folder / f"pool-{life}.sock"
+        self.listener = Listener(context, ipc_endpoint(self._path))
+        self._life_socket = LifeSocket(folder / f"life-{life}.sock")
+        self.entrance = LocalEntrance(folder, self._life_socket.path)
+
+    def register(self, poller: zmq.Poller) -> None:
+        self._life_socket.register(poller)
+
+    def introductions(
+        self, ready: Mapping[object, int], strangers: Strangers
+    ) -> Iterator[tuple[Introduction, socket.socket]]:
+        for connection in self._life_socket.readable(ready):
+            try:
+                introduction = read_introduction(connection)
+            except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+                strangers.record_drop("closed a connection that is not a worker's", repr(error)[:200])
+                connection.close()
+            else:
+                yield introduction, connection
+
+    def close(self) -> None:
+        self.listener.close()
+        self._life_socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+class RemoteDoor(Door):
+    """One TCP port for runs and workers, which admits known keys only."""
+
+    def __init__(self, plan: PoolPlan, folder: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        self._keys = PoolKeys(folder)
+        self._members = folder / _MEMBERS
+        pair = self._keys.launcher_pair()
+        self._uses = self._keys.allowed()
+        self._changed = self._keys.changed()
+        self._gate = Gate(context, self._uses)
+        host, port = _address(plan.listen)
+        ports = port_range(plan.ports) if plan.ports else None
+        self.listener = Listener(context, f"tcp://{host}:{port or '*'}", pair, ports)
+        bound = self.listener.endpoint.rpartition(":")[2]
+        self.entrance = RemoteEntrance(
+            f"tcp://{_advertised(host)}:{bound}", self._keys.join_key, pair, plan.ports, self._runs()
+        )
+
+    def _runs(self) -> list[str]:
+        return sorted(key for key, use in self._uses.items() if use == "run")
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Workers come through the listener."""
+
+    def use_of(self, key: str | None) -> Use:
+        return self._uses.get(key or "", "join")
+
+    def refresh(self) -> bool:
+        changed = self._keys.changed()
+        if changed == self._changed:
+            return False
+        self._changed, self._uses = changed, self._keys.allowed()
+        self._gate.allowed = frozenset(self._uses)
+        self.entrance.allowed = self._runs()
+        return True
+
+    def members(self) -> Members:
+        try:
+            return msgspec.json.decode(self._members.read_bytes()[: 1 << 20], type=Members)
+        except (OSError, ValueError, msgspec.MsgspecError):
+            return Members()
+
+    def note(self, members: Members) -> None:
+        temporary = self._members.with_name(f".{_MEMBERS}.{os.getpid()}")
+        with contextlib.suppress(OSError):  # a full disk costs the adoption of workers, no more
+            temporary.write_bytes(msgspec.json.encode(members))
+            temporary.rename(self._members)
+
+    def close(self) -> None:
+        self._members.unlink(missing_ok=True)
+        self.listener.close()
+        self._gate.close()
+
+
+def _address(listen: str | None) -> tuple[str, int | None]:
+    """The host and the port of ``HOST`` or ``HOST:PORT``."""
+    host, _, port = (listen or "127.0.0.1").removeprefix("tcp://").partition(":")
+    return host, int(port) if port else None
+
+
+def _advertised(host: str) -> str:
+    """The address at which others reach a socket that is bound to this one."""
+    if host not in ("0.0.0.0", "*", "::"):  # noqa: S104 - compared with, not bound to
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: which address leads out of this machine?
+            found: str = probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
+    return found

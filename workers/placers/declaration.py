@@ -1,0 +1,134 @@
+"""What a placer is, and the table of placers.
+
+A placer starts the command of a worker somewhere and watches the process; it never restarts one, which is the
+launcher's task. Its methods are called in the launcher's loop and must not block: what takes long runs in a thread.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from protocol.plan import PoolPlan, WorkerPlan
+from workers.models.declaration import Key
+from workers.models.plugins import Registry
+
+
+class PlacementError(Exception):
+    """A worker cannot be started; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One process to start: ``arguments`` follow the worker's ``plan.command``, as in ``python -m workers ...``.
+
+    ``log`` is where its output goes, if that can be had on this machine.
+    """
+
+    plan: WorkerPlan
+    incarnation: str
+    arguments: Sequence[str]
+    log: Path
+
+
+class Placed(abc.ABC):
+    """One process that a placer was asked to start. Nothing here raises: who watches it sees it end."""
+
+    @property
+    def pid(self) -> int:
+        """Its id on this machine; 0 if it is elsewhere or does not run yet."""
+        return 0
+
+    @property
+    def descriptor(self) -> int | None:
+        """A descriptor that becomes readable when it ends; None if it has to be asked."""
+        return None
+
+    @property
+    def waits_for(self) -> str | None:
+        """What its engine waits for to start it, in words; None if it runs or has ended."""
+        return None
+
+    @abc.abstractmethod
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs or waits. 1 if it ended in an unknown way."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ended or could not be started, as its engine says; None if it says nothing."""
+        return None
+
+    @abc.abstractmethod
+    def end(self) -> None:
+        """Have it end: SIGTERM, or what the engine has for it."""
+
+    @abc.abstractmethod
+    def kill(self) -> None:
+        """End it at once, with all that it has started."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to release
+        """Release what watching it took. It may still run."""
+
+
+class Placer(abc.ABC):
+    """One pool's placer."""
+
+    def __init__(self, plan: PoolPlan, folder: Path) -> None:
+        """``folder`` is the pool's. Raises ``PlacementError``."""
+        self.plan = plan
+        self.folder = folder
+
+    @abc.abstractmethod
+    def start(self, order: Order) -> Placed | None:
+        """Start a process; None if somebody else starts workers. Raises ``PlacementError``."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to release
+        """The pool ends, and all of its processes have ended."""
+
+
+@dataclass(frozen=True)
+class PlacerType:
+    """What a placer declares.
+
+    ``target`` is its class, as ``module:Class``. ``keys`` are those of its section under ``pool``, named as itself.
+    ``elsewhere``: workers may be on other machines, so they join over TCP. ``packages`` are those that the launcher's
+    environment must have, each with the oldest version that works, or ``""``.
+    """
+
+    name: str
+    meaning: str
+    target: str
+    keys: tuple[Key, ...] = ()
+    elsewhere: bool = True
+    packages: Mapping[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+
+PLACERS = Registry(
+    "warmbench.placers",
+    PlacerType,
+    {
+        "local": "workers.placers.local:DECLARATION",
+        "join": "workers.placers.join:DECLARATION",
+    },
+)
+
+
+def make_placer(plan: PoolPlan, folder: Path) -> Placer:
+    """Make the plan's placer. Raises ``PlacementError``."""
+    import importlib
+
+    from workers.models.plugins import PluginError
+
+    try:
+        module, _, name = PLACERS.get(plan.placer).target.partition(":")
+        placer: Any = getattr(importlib.import_module(module), name)
+    except KeyError:
+        raise PlacementError(f"there is no placer {plan.placer!r}; known: {', '.join(PLACERS.names())}") from None
+    except (PluginError, ImportError, AttributeError) as error:
+        raise PlacementError(f"the placer {plan.placer} cannot be used: {error}") from error
+    made: Placer = placer(plan, folder)
+    return made

@@ -1,0 +1,87 @@
+"""One process of a worker, as its launcher knows it: from its start to its death."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zmq
+
+from protocol.sockets import Link
+from workers.life_socket import read_last_words
+from workers.placers.declaration import Placed
+
+END_SECONDS = 10.0
+"""How long an idle worker may take to end."""
+
+
+@dataclass
+class Life:
+    """One process of the worker, from its start to its death.
+
+    ``placed`` is the process as its placer knows it, None if somebody else started it. ``pid`` is the worker's own once
+    it has introduced itself, ``refusal`` why it refused the launcher's Hello. Over TCP, ``dismiss`` tells it to end,
+    and ``heard_at`` is when it was last heard.
+    """
+
+    placed: Placed | None
+    introduction_deadline: float
+    pid: int = 0
+    socket: socket.socket | None = None
+    link: Link | None = None
+    dismiss: Callable[[], object] | None = None
+    heard_at: float | None = None
+    host: str | None = None
+    server_key: str | None = None
+    last_words: str | None = None
+    last_heartbeat: float = 0.0
+    kill_at: float | None = None
+    welcome: bool = False
+    refusal: str | None = None
+
+    def exit_code(self, dead_after_seconds: float) -> int | None:
+        """Its exit code if it has ended, or is not heard over TCP and so counts as dead."""
+        code = self.placed.exit_code() if self.placed is not None else None
+        if code is not None and self.placed is not None:
+            self.last_words = self.last_words or self.placed.reason
+            return code
+        silent = time.monotonic() - self.heard_at if self.heard_at is not None else 0.0
+        if silent <= dead_after_seconds:
+            return None
+        self.last_words = self.last_words or f"it was not heard for {silent:.0f} s"
+        self.kill()
+        return 1
+
+    def reason(self) -> str | None:
+        """Why it ended, if it said so."""
+        return read_last_words(self.socket) if self.socket is not None else self.last_words
+
+    def end(self) -> None:
+        """Have it end after its current job; it is killed if it takes too long."""
+        if self.dismiss is not None:
+            self.dismiss()
+        elif self.placed is not None:
+            self.placed.end()
+        self.kill_at = time.monotonic() + END_SECONDS
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.placed is not None:
+            self.placed.kill()
+        elif self.dismiss is not None:
+            self.dismiss()
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Wake the loop when the process ends or sends a message."""
+        if self.placed is not None and self.placed.descriptor is not None:
+            poller.register(self.placed.descriptor, zmq.POLLIN)
+        if self.link is not None:
+            poller.register(self.link.socket, zmq.POLLIN)
+
+    def close(self) -> None:
+        """Close what belongs to it."""
+        for closable in (self.link, self.socket, self.placed):
+            if closable is not None:
+                closable.close()
