@@ -56,7 +56,7 @@ class ActiveRun:
             BenchError: its exit code is not 0.
         """
         self.wait()
-        return _read(self.output, self.launched)
+        return read_finished_run(self.output, self.launched)
 
     def wait(self) -> None:
         """Wait for its end, without reading its output.
@@ -80,7 +80,8 @@ def wait_for(process: subprocess.Popen[bytes], arguments: Sequence[str], log: Pa
         raise BenchError(f"`python {' '.join(arguments)}` ended with exit code {process.returncode}:\n{end}")
 
 
-def _read(output: Path, launched: float) -> FinishedRun:
+def read_finished_run(output: Path, launched: float) -> FinishedRun:
+    """The only run in this output folder."""
     (folder,) = (output / "runs").iterdir()
     (report,) = output.glob("evaluation_report_*.json")
     rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -10,6 +10,7 @@ from scripts.bench.gallery import measure_gallery
 from scripts.bench.idle import measure_idle
 from scripts.bench.isolation import measure_isolation
 from scripts.bench.jobs import measure_jobs
+from scripts.bench.judging import measure_judging
 from scripts.bench.large_file import measure_large_file
 from scripts.bench.large_table import measure_large_table
 from scripts.bench.logits import measure_logits
@@ -42,6 +43,7 @@ _ON_FEW_PAIRS: Mapping[str, _OnData] = {
 _ALONE: Mapping[str, _Alone] = {
     "ordering": measure_ordering,
     "busy-cores": measure_busy_cores,
+    "judging": measure_judging,
     "logits": measure_logits,
     "idle": measure_idle,
 }
