@@ -146,7 +146,7 @@ class JudgeClient:
         """
         self._begin(settings)
         content = msgspec.json.encode(body)
-        failures = 0
+        failures = troubles = 0
         while True:
             result = await self._attempt(content, body, settings, meter)
             self._progress()
@@ -154,7 +154,7 @@ class JudgeClient:
                 meter.add(result)
                 return result
             self._fail_if_hopeless()
-            failures += 1
+            failures, troubles = failures + 1, troubles + result.in_trouble
             if not result.again:
                 return result
             await self._outlive_server(last=failures > settings.max_retries)
@@ -162,7 +162,7 @@ class JudgeClient:
                 return Failure(result.kind, f"{result.message} (request {failures}, the last that max_retries allows)")
             self._resting += 1
             try:
-                await asyncio.sleep(delay(failures, result.retry_after, self._random.random))
+                await asyncio.sleep(delay(troubles, result.retry_after, self._random.random))
             finally:
                 self._resting -= 1
 

@@ -5,8 +5,8 @@ No clocks, sockets or chance here: times (seconds of any steady clock) and rando
 The first request is alone: what is wrong with all of them (a key, a model's name, a parameter) shows there. Then a few
 are in flight, and one more with each answer. The limit is halved when the server refuses a request because there are
 too many, or when more than a few fail for other reasons of its own, once for all requests that were in flight then. It
-grows back to just below where it was refused, and from there by one for ``_PROBE_ROUNDS`` full rounds of answers, as
-the server may take more by now.
+grows back to just below where it was refused, and from there by one for ``_PROBE_ROUNDS`` full rounds of answers, and
+faster the longer that goes well: the server may take more by now.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ MAX_PAUSE = 300.0
 """The longest pause, in seconds, that a server can ask for: a longer one is taken for a mistake."""
 
 _PROBE_ROUNDS = 16
-_FEW_FAILURES, _SHARE = 2, 4
-"""Failures that are fewer than two, or than one of four requests, say nothing about how many the server takes."""
-_FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
+_BY_CHANCE, _FEWEST = 1.25, 3
+_FEW_FAILURES, _SHARE = 3, 3
+"""Failures that are fewer than three, or than one of three requests, say nothing about how many the server takes."""
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 15.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Pacing:
         self._in_flight = 0
         self._period = 0
         self._ceiling: int | None = None
-        self._answers = 0
+        self._answers, self._probe_rounds = 0, _PROBE_ROUNDS
         self._recent = self._recent_failures = 0
         self._paused_until = -math.inf
         self._began = False
@@ -75,14 +76,14 @@ class Pacing:
         """For how many seconds the server wants no requests."""
         return max(0.0, self._paused_until - now)
 
-    def answered(self, ticket: Ticket) -> None:
+    def answered(self, ticket: Ticket) -> None:  # noqa: ARG002 - what every end of a request gets
         """The server answered, whatever it said: it takes this many requests."""
-        was_used = 2 * self._in_flight > self.limit
+        is_used = self.limit < 2 * self._in_flight <= 2 * self.limit
         self._in_flight -= 1
         self._note(failed=False)
         if not self._began:
             self._began = True
-        elif was_used and ticket.period == self._period:
+        elif is_used:
             self._grow()
 
     def ended(self, ticket: Ticket) -> None:  # noqa: ARG002 - what every end of a request gets
@@ -94,17 +95,23 @@ class Pacing:
 
         ``retry_after`` are the seconds for which it wants none.
         """
-        self._in_flight -= 1
+        at, self._in_flight = self._in_flight, self._in_flight - 1
         if retry_after is not None:
             self._paused_until = max(self._paused_until, now + min(max(retry_after, 0.0), MAX_PAUSE))
         self._note(failed=True)
         many = self._recent_failures >= _FEW_FAILURES and self._recent_failures * _SHARE > self._recent
         if ticket.period == self._period and (too_many or many):
             if too_many and self._began:
-                self._ceiling = max(1, self.limit - 1)
+                # Refused far below where it was refused before: then how many there are is not the reason.
+                by_chance = self._ceiling is not None and _BY_CHANCE * at < self._ceiling
+                self._ceiling = None if by_chance or at < _FEWEST else at - 1
             self._limit = max(1, min(self._limit, self._most) // 2)
             self._period += 1
             self._answers = self._recent = self._recent_failures = 0
+            self._probe_rounds = _PROBE_ROUNDS
+        elif too_many and self._ceiling is not None:
+            # One of several that were refused together: the last of them shows best how many are taken.
+            self._ceiling = max(self._limit, min(self._ceiling, at - 1))
 
     def _note(self, *, failed: bool) -> None:
         """Count what became of the last requests, about two rounds of them."""
@@ -118,19 +125,20 @@ class Pacing:
             return
         if self._ceiling is not None and self._limit >= self._ceiling:
             self._answers += 1
-            if self._answers < self._limit * _PROBE_ROUNDS:
+            if self._answers < self._limit * self._probe_rounds:
                 return
             self._answers, self._ceiling = 0, self._limit + 1
+            self._probe_rounds = max(1, self._probe_rounds // 2)
         self._limit += 1
 
 
-def delay(attempt: int, retry_after: float | None, random: Callable[[], float]) -> float:
-    """How many seconds to wait before attempt number ``attempt`` (1 is the first repetition).
+def delay(failures: int, retry_after: float | None, random: Callable[[], float]) -> float:
+    """How many seconds to wait before a request is made again that found the server in trouble ``failures`` times.
 
-    It doubles from one to the next, less a random part (``random`` gives 0 to 1) of up to a half, so that requests that
-    failed together do not come back together. It is at least what the server asked for.
+    It doubles with each, less a random part (``random`` gives 0 to 1) of up to a half, so that requests that failed
+    together do not come back together. It is at least what the server asked for.
     """
-    longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(attempt - 1, 16))
+    longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(max(0, failures - 1), 16))
     own = longest * (1 - random() / 2)
     return max(own, min(retry_after or 0.0, MAX_PAUSE))
 
