@@ -9,11 +9,9 @@ from pathlib import Path
 
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark import DataError
-from scheduler.benchmark.configured import load_configured
 from scheduler.benchmark.layouts import LAYOUTS, FolderLayout
 from scheduler.commands.arguments import given, path
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
-from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import did_you_mean
 from scheduler.report.build import read_tallies
 from scheduler.report.saved_run import SavedRun
@@ -87,6 +85,9 @@ def _no_source(_: str) -> None:
 
 def _sources(run: SavedRun, data: Path | None) -> SourceOf:
     """Return the source images of the run's benchmark, which is read again."""
+    from scheduler.benchmark.configured import load_configured  # both import pydantic, and --help does not need it
+    from scheduler.config.loading import Overrides, load_config
+
     settings = load_config(run.path / "config.yaml", Overrides(data=data)).benchmark
     try:
         benchmark = load_configured(settings)
