@@ -18,6 +18,7 @@ from protocol import messages as m
 from protocol.processes import create_time
 from tests.waiting import wait_until
 from tests.workers.attacked_pool import Pool
+from workers import control_client
 from workers import launcher as launcher_module
 
 
@@ -36,7 +37,7 @@ def test_a_lease_for_another_users_process_is_refused(pool: Pool) -> None:
 def test_a_lease_in_the_name_of_pid_1_ends_with_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.workers.test_launcher import Pool as TurnedByHand
 
-    monkeypatch.setattr(launcher_module, "_is_own", lambda pid: True)
+    monkeypatch.setattr(control_client, "_is_own", lambda pid: True)
     monkeypatch.setattr(launcher_module, "_SILENT_SECONDS", 0.0)
     folder = Path(tempfile.mkdtemp(prefix="wb-", dir="/tmp"))
     turned = TurnedByHand(folder)
