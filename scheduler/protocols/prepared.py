@@ -15,6 +15,8 @@ from scheduler.protocols.facts import facts_of
 from scheduler.protocols.official import OfficialError, OfficialTexts, read_official
 from workers.models.plugins import PluginError
 
+_OFFICIAL = "benchmark.official"
+
 
 @dataclass(frozen=True)
 class PreparedProtocol:
@@ -62,20 +64,30 @@ def protocol_named(name: str) -> ProtocolType:
 
 def prepare_protocol(config: Config, benchmark: Benchmark) -> PreparedProtocol | list[Problem]:
     """Return the protocol that the config asks for, or every reason against it."""
-    settings = config.benchmark
-    assert settings.protocol is not None  # noqa: S101 - the caller has looked
-    try:
-        chosen = protocol_named(settings.protocol)
-    except LookupError as error:
-        return [Problem("benchmark.protocol", str(error), did_you_mean(settings.protocol, PROTOCOLS.names()))]
+    found = official_texts(config)
+    if isinstance(found, Problem) and found.path != _OFFICIAL:
+        return [found]
+    chosen = protocol_named(config.benchmark.protocol or "")
     problems = list(_mismatches(config, benchmark, chosen))
+    if isinstance(found, Problem):
+        return [*problems, found]
     table = table_of(benchmark)
     try:
-        texts = read_official(settings.official, chosen.official)
-        prepared = PreparedProtocol(chosen, table, texts, chosen.make(table, texts))
+        prepared = PreparedProtocol(chosen, table, found, chosen.make(table, found))
     except OfficialError as error:
-        return [*problems, Problem("benchmark.official", str(error))]
+        return [*problems, Problem(_OFFICIAL, str(error))]
     return problems or prepared
+
+
+def official_texts(config: Config) -> OfficialTexts | Problem:
+    """Return the official files of the protocol that the config asks for, whatever the data; or what is wrong."""
+    settings = config.benchmark
+    try:
+        return read_official(settings.official, protocol_named(settings.protocol or "").official)
+    except LookupError as error:
+        return Problem("benchmark.protocol", str(error), did_you_mean(settings.protocol or "", PROTOCOLS.names()))
+    except OfficialError as error:
+        return Problem(_OFFICIAL, str(error))
 
 
 def _mismatches(config: Config, benchmark: Benchmark, chosen: ProtocolType) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ from scheduler.config.problems import Problem, did_you_mean
 from scheduler.pool.client import card_of
 from scheduler.pool.gpu_room import RoomCheck
 from scheduler.protocols.official import OfficialError
-from scheduler.protocols.prepared import PreparedProtocol, prepare_protocol, suitable, with_prescribed
+from scheduler.protocols.prepared import PreparedProtocol, official_texts, prepare_protocol, suitable, with_prescribed
 from scheduler.run.options import keeps_images
 
 
@@ -109,6 +109,12 @@ def prepare(
         if not (benchmark.pairs or (thorough and load_configured(settings).pairs)):
             yield _all_bad(benchmark)
 
+    def official_problems(config: Config) -> Iterator[Problem]:
+        if not loaded and config.benchmark.protocol is not None and "score" in stages:
+            found = official_texts(config)
+            if isinstance(found, Problem):
+                yield found
+
     def images_problems(config: Config) -> Iterator[Problem]:
         if images is None or not loaded:
             return
@@ -120,7 +126,14 @@ def prepare(
     unchecked = nvml_problem() if thorough else None
     gpus = visible_gpus() if unchecked is None else None
     room = RoomCheck(gpus or (), stages)
-    more = (data_problems, images_problems, _pool_problems, lambda config: _variable_problems(config, stages), room)
+    more = (
+        data_problems,
+        official_problems,
+        images_problems,
+        _pool_problems,
+        lambda config: _variable_problems(config, stages),
+        room,
+    )
     config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
     protocol = protocols[0] if protocols else None
     if protocol is not None:

@@ -75,3 +75,4 @@ def test_every_path_to_fill_in_is_named_before_a_run(capsys: pytest.CaptureFixtu
     message = capsys.readouterr().err
     assert "benchmark.data_path" in message
     assert "PATH/TO/RISEBench/data" in message
+    assert "benchmark.official: PATH/TO/RISEBench is not a folder" in message
