@@ -18,7 +18,7 @@ _DEFAULTS = {"stream": False, "n": 1}
 def canonical(request: Request) -> str:
     """Return the body as canonical JSON, images by the hash of their bytes and the media type that is claimed."""
     body = {name: value for name, value in request.body.items() if _DEFAULTS.get(name, ...) != value}
-    return json.dumps(_with_hashes(body), ensure_ascii=False, sort_keys=True)
+    return json.dumps(_plain(body), ensure_ascii=False, sort_keys=True)
 
 
 def differing(theirs: Iterable[Request], ours: Iterable[Request]) -> tuple[list[str], list[str]]:
@@ -27,11 +27,14 @@ def differing(theirs: Iterable[Request], ours: Iterable[Request]) -> tuple[list[
     return sorted((counted[0] - counted[1]).elements()), sorted((counted[1] - counted[0]).elements())
 
 
-def _with_hashes(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """The value with images as hashes, and with one way of writing a number: ``0`` and ``0.0`` are the same in JSON."""
     if isinstance(value, dict):
-        return {name: _with_hashes(member) for name, member in value.items()}
+        return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_with_hashes(member) for member in value]
+        return [_plain(member) for member in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str) and value.startswith("data:"):
         claimed, _, data = value.partition(";base64,")
         return f"{claimed} sha256 {hashlib.sha256(base64.b64decode(data, validate=True)).hexdigest()}"

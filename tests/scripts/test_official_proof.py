@@ -29,10 +29,10 @@ def request(text: str = "Rate it.", data: bytes = DATA, media_type: str = "image
     return Request(0, body, None, 0, b"")
 
 
-def test_the_order_of_keys_and_a_default_make_no_difference() -> None:
-    turned = Request(0, dict(reversed(request(stream=False).body.items())), "key", 3, b"x")
-    assert differing([request()], [turned]) == ([], [])
-    assert Chance(request()).of("score") == Chance(turned).of("score")
+def test_the_order_of_keys_a_default_and_the_form_of_a_number_make_no_difference() -> None:
+    turned = Request(0, dict(reversed(request(stream=False, temperature=0.0).body.items())), "key", 3, b"x")
+    assert differing([request(temperature=0)], [turned]) == ([], [])
+    assert Chance(request(temperature=0)).of("score") == Chance(turned).of("score")
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,7 @@ def test_the_order_of_keys_and_a_default_make_no_difference() -> None:
         request(data=png(picture("b"))),
         request(media_type="image/jpeg"),
         request(temperature=0),
+        request(temperature=0.1),
         request(stream=True),
     ],
 )
