@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from protocol.messages import Question
@@ -149,7 +149,8 @@ class ProtocolType:
     ``formats`` are those of data that it can judge. ``items`` says how many items the full data has, by format, and by
     language where that differs (``gedit/en``). ``dimensions`` are all that its questions give; ``scale`` is the range
     of an item's score. ``judge`` is the prescribed one, ``judges`` are those of formats with another. ``official`` are
-    the files that hold the prompts.
+    the files that hold the prompts, ``commits`` those of ``official.tried`` that belong to a format, where it is not
+    the first.
     """
 
     name: str
@@ -163,10 +164,17 @@ class ProtocolType:
     make: type[Protocol]
     aliases: tuple[str, ...] = ()
     judges: Mapping[str, Judge] = field(default_factory=dict)
+    commits: Mapping[str, str] = field(default_factory=dict)
 
     def judge_of(self, format_name: str) -> Judge:
         """Return the judge that the authors prescribe for data of this format."""
         return self.judges.get(format_name, self.judge)
+
+    def official_of(self, format_name: str) -> OfficialFiles:
+        """Return the official files, with the version that belongs to data of this format as the one to clone."""
+        first = self.commits.get(format_name)
+        tried = self.official.tried
+        return self.official if first is None else replace(self.official, tried={first: tried[first], **tried})
 
 
 PROTOCOLS = Registry(

@@ -64,7 +64,7 @@ def protocol_named(name: str) -> ProtocolType:
 
 def prepare_protocol(config: Config, benchmark: Benchmark) -> PreparedProtocol | list[Problem]:
     """Return the protocol that the config asks for, or every reason against it."""
-    found = official_texts(config)
+    found = official_texts(config, benchmark.format)
     if isinstance(found, Problem) and found.path != _OFFICIAL:
         return [found]
     chosen = protocol_named(config.benchmark.protocol or "")
@@ -79,11 +79,13 @@ def prepare_protocol(config: Config, benchmark: Benchmark) -> PreparedProtocol |
     return problems or prepared
 
 
-def official_texts(config: Config) -> OfficialTexts | Problem:
-    """Return the official files of the protocol that the config asks for, whatever the data; or what is wrong."""
+def official_texts(config: Config, format_name: str = "") -> OfficialTexts | Problem:
+    """Return the official files of the protocol that the config asks for, or what is wrong; for data of this format, if
+    it is known.
+    """
     settings = config.benchmark
     try:
-        return read_official(settings.official, protocol_named(settings.protocol or "").official)
+        return read_official(settings.official, protocol_named(settings.protocol or "").official_of(format_name))
     except LookupError as error:
         return Problem("benchmark.protocol", str(error), did_you_mean(settings.protocol or "", PROTOCOLS.names()))
     except OfficialError as error:

@@ -234,6 +234,7 @@ PROTOCOL = ProtocolType(
     scale=(1, 5),
     judge=Judge(("gpt-4.1-2025-04-14",), _PARAMETERS),
     judges={"risebench": Judge(("gpt-4o-2024-11-20",), _PARAMETERS)},
+    commits={"risebench": FIRST_COMMIT},
     official=OfficialFiles(
         repository="https://github.com/PhoenixZ810/RISEBench",
         paths=(PROMPTS, "gpt_eval.py"),

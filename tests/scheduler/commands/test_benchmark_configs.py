@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,14 @@ def test_every_path_to_fill_in_is_named_before_a_run(capsys: pytest.CaptureFixtu
     assert "benchmark.data_path" in message
     assert "PATH/TO/RISEBench/data" in message
     assert "benchmark.official: PATH/TO/RISEBench is not a folder" in message
+
+
+@pytest.mark.parametrize(("benchmark", "commit"), [("risebench", "3421af4"), ("risebench_v2", "5f22651")])
+def test_without_official_files_the_version_that_belongs_to_the_data_is_the_one_to_clone(
+    tmp_path: Path, benchmark: str, commit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = with_paths(tmp_path, benchmark)
+    shutil.rmtree(tmp_path / "official")
+    assert main(["run", "--config", str(config), "--dry-run"]) == 2
+    expected = rf"{tmp_path}/official is not a folder; .*git clone https://github.com/PhoenixZ810/RISEBench .*{commit}"
+    assert re.search(expected, capsys.readouterr().err)
