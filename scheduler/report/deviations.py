@@ -20,15 +20,19 @@ def deviations(
     *,
     expected: Expected,
     num_items: int,
+    first_source_only: int,
     without_score: Mapping[str, int],
     models: Sequence[str],
 ) -> list[str]:
-    """Return what differs. ``models`` are those that answered, as the judge's server names them."""
+    """Return what differs. ``models`` are those that answered, as the judge's server names them. Of
+    ``first_source_only`` items the editor did not get all source images.
+    """
     return [
         *_files(facts),
         *_judge(facts.judge, models),
         *_parameters(facts.judge),
         *_items(facts, num_items),
+        *_sources(first_source_only),
         *_repetitions(expected),
         *_missing(num_items, without_score),
     ]
@@ -82,6 +86,12 @@ def _items(facts: OfficialFacts, num_items: int) -> Iterator[str]:
         ]
         why = ", ".join(part for part in selection if part)
         yield f"The run has {counted(num_items, 'item')} of {full}{f' ({why})' if why else ''}."
+
+
+def _sources(first_only: int) -> Iterator[str]:
+    if first_only:
+        several = "an item that has" if first_only == 1 else f"{first_only} items that have"
+        yield f"The editor got only the first source image of {several} several (images: first)."
 
 
 def _repetitions(expected: Expected) -> Iterator[str]:

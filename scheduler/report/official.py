@@ -121,6 +121,7 @@ def official(
         facts,
         expected=expected,
         num_items=len(pairs),
+        first_source_only=0 if facts.all_sources else sum(map(_has_more_sources, pairs)),
         without_score=without_score,
         models=[each.model for each in answered if each.model is not None],
     )
@@ -188,6 +189,11 @@ def answered_by(counts: Counter[tuple[str | None, str | None]]) -> tuple[Answere
         AnsweredBy(model=model, system_fingerprint=fingerprint, num_answers=count)
         for (model, fingerprint), count in counts.most_common()
     )
+
+
+def _has_more_sources(pair: PairResult) -> bool:
+    """Whether an editor of this run edited a pair that has several source images."""
+    return "source_2" in (pair.images or ()) and any(sample.worker is not None for sample in pair.samples)
 
 
 def _without_score(pairs: Sequence[PairResult], failures: Sequence[Failure]) -> dict[str, int]:

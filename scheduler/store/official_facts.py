@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from scheduler.benchmark import Benchmark
 from scheduler.config.document import Config
+from scheduler.config.requests import takes_all_sources
 from scheduler.protocols.declaration import Table
 from scheduler.protocols.prepared import PreparedProtocol
 
@@ -36,7 +37,7 @@ class OfficialFacts(Struct, frozen=True, kw_only=True):
     ``version`` names the official files. ``commit`` is that of their checkout, null without one or if they differ from
     it; ``tried_commit`` the one that the protocol was tried with and whose files these are, null if it is none.
     ``table`` is what a ``Protocol`` is made with. ``full_items`` is the number of items of the full benchmark in this
-    format and language, null if the protocol does not say.
+    format and language, null if the protocol does not say. ``all_sources``: editors get all source images of an item.
     """
 
     protocol: str
@@ -51,6 +52,7 @@ class OfficialFacts(Struct, frozen=True, kw_only=True):
     limit: int | None = None
     categories: tuple[str, ...] | None = None
     full_items: int | None = None
+    all_sources: bool = True
 
 
 def official_facts(manifest: Mapping[str, Any]) -> OfficialFacts | None:
@@ -89,6 +91,7 @@ def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtoco
         limit=settings.limit,
         categories=settings.categories,
         full_items=by_language or chosen.items.get(benchmark.format),
+        all_sources=takes_all_sources(config),
     )
 
 

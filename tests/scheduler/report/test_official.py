@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from scheduler.protocols.declaration import JudgedItem, Numbers
 from scheduler.report.model import AnsweredBy, Official
-from scheduler.store.rows import Row
+from scheduler.store.rows import EditedRow, PlannedRow, Row
 from tests.scheduler.report import toy_protocol
 from tests.scheduler.report.test_schema import problems
 from tests.scheduler.report.toy_protocol import Toy, answered, complete_rows, facts, judged, manifest
@@ -121,6 +122,20 @@ def test_whatever_is_not_as_the_authors_do_it_is_named(changes: dict[str, Any], 
     assert official.deviations == (sentence,)
     assert not official.comparable
     assert official.numbers["Average"] == 6.75
+
+
+def test_an_editor_that_got_one_of_several_source_images_is_named() -> None:
+    rows = complete_rows()
+    images = {"source_2": "a" * 64}
+    for number in (0, 5):
+        row = rows[number]
+        assert isinstance(row, PlannedRow)
+        rows[number] = msgspec.structs.replace(row, images=images)
+    sentence = "The editor got only the first source image of 2 items that have several (images: first)."
+    assert official_of(rows, all_sources=False).deviations == (sentence,)
+    assert official_of(rows).deviations == ()
+    elsewhere = [msgspec.structs.replace(row, worker=None) if isinstance(row, EditedRow) else row for row in rows]
+    assert official_of(elsewhere, all_sources=False).deviations == ()
 
 
 @pytest.mark.parametrize(
