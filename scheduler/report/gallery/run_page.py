@@ -22,6 +22,7 @@ from scheduler.store.checked_rows import score_range_of
 from scheduler.store.results import PairResult
 
 _MAX_UNMATCHED = 20
+_ROUNDING = 1e-9
 _NOT_SHOWN = ("source_sha256", "image", "images", "facts")
 """Long values of pairs and samples that the page does not read. It has URLs instead."""
 
@@ -105,13 +106,12 @@ def dimension_scale(report: Report, name: str) -> dict[str, Any]:
 
 
 def score_range(reports: Sequence[Report]) -> list[float]:
-    """The scale's ends: the rewards' score ranges, wide enough for every score."""
+    """The scale's ends: the rewards' score ranges, or whole numbers beyond them where scores are."""
     ends = [end for report in reports for end in score_range_of(report.provenance) or ()]
     for report in reports:
         overall = report.overall
         if overall.min is not None and overall.max is not None:
-            ends += [math.floor(overall.min), math.ceil(overall.max)] if not ends else []
-            ends += [overall.min, overall.max]
+            ends += [math.floor(overall.min + _ROUNDING), math.ceil(overall.max - _ROUNDING)]
     low, high = (min(ends), max(ends)) if ends else (0.0, 10.0)
     return [float(low), float(high if high > low else low + 1)]
 

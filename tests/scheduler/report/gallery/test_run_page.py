@@ -132,7 +132,8 @@ def test_the_more_long_texts_there_are_the_shorter_they_are_cut() -> None:
     ("parameters", "scores", "expected"),
     [
         ({"score_range": [1, 5]}, [2.0, 3.0], [1, 5]),
-        ({"score_range": [1, 5]}, [2.0, 7.5], [1, 7.5]),
+        ({"score_range": [1, 5]}, [2.0, 7.5], [1, 8]),
+        ({"score_range": [1, 5]}, [0.8, 5 + 1e-12], [0, 5]),
         ({}, [0.25, 0.75], [0, 1]),
         ({"score_range": "wide"}, [3.0], [3, 4]),
         ({}, [], [0, 10]),
