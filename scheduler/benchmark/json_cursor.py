@@ -158,7 +158,7 @@ class Cursor:
     def finish(self) -> None:
         """Check that only whitespace follows."""
         if not self.at_end():
-            self._fail("more text follows behind the end (JSON Lines is not read: make it one list)")
+            self._fail("more text follows behind the end (for JSON Lines, set benchmark.format to jsonl)")
 
     # -- values -------------------------------------------------------------------------------------------------------
 

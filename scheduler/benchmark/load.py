@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -44,8 +44,8 @@ def load_benchmark(
     try:
         _check_place(path)
         chosen = _detect(path, fields, collector.warnings) if format_name is None else format_named(format_name)
-        _check_part("language", language, chosen, chosen.languages)
-        _check_part("subset", subset, chosen, chosen.subsets)
+        if unknown := dict(_unknown_parts(chosen, fields, language, subset)):
+            raise UnknownPartError(unknown)
         _read(chosen, path, fields, collector, progress)
         return collector.finish(str(path), chosen.name)
     except UnknownPartError:
@@ -67,10 +67,17 @@ def format_named(name: str) -> Format:
         raise DataError(str(error)) from error
 
 
-def _check_part(key: str, asked: str | None, chosen: Format, known: Sequence[str]) -> None:
-    if asked is not None and asked not in known:
-        hint = f"it has {', '.join(known)}" if known else "leave it out"
-        raise UnknownPartError(key, f"data of the format {chosen.name} has no {key} {shown(asked)}; {hint}")
+def _unknown_parts(
+    chosen: Format, fields: FieldMap | None, language: str | None, subset: str | None
+) -> Iterator[tuple[str, str]]:
+    """Yield each key of a config that asks for what the format does not have, with the reason."""
+    data = f"data of the format {chosen.name}"
+    if fields is not None and chosen.read_fields is None:
+        yield "fields", f"{data} has fields of its own; leave this out"
+    for key, asked, known in (("language", language, chosen.languages), ("subset", subset, chosen.subsets)):
+        if asked is not None and asked not in known:
+            hint = f"it has {', '.join(known)}" if known else "leave it out"
+            yield key, f"{data} has no {key} {shown(asked)}; {hint}"
 
 
 def _check_place(path: Path) -> None:
@@ -109,8 +116,6 @@ def _detect(path: Path, fields: FieldMap | None, warnings: list[str]) -> Format:
 def _read(
     chosen: Format, path: Path, fields: FieldMap | None, collector: Collector, progress: Callable[[int], None] | None
 ) -> None:
-    if fields is not None and chosen.read_fields is None:
-        raise UnknownPartError("fields", f"data of the format {chosen.name} has fields of its own; leave this out")
     read = chosen.read if chosen.read_fields is None else partial(chosen.read_fields, fields=fields or FieldMap())
     try:
         for entry in read(path):

@@ -20,11 +20,14 @@ class DataError(Exception):
 
 
 class UnknownPartError(DataError):
-    """A language, a subset or fields were asked for that the data's format does not have. ``key`` is the config's."""
+    """A language, a subset or fields were asked for that the data's format does not have.
 
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
+    ``problems`` has a message for each of these keys of a config.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(problems.values()))
+        self.problems = problems
 
 
 class PairError(Exception):

@@ -123,15 +123,6 @@ def image_file(folder: Path, name: str) -> ImageOpener:
     return open_image
 
 
-def embedded_text(path: Path, offset: int, length: int) -> ImageOpener:
-    """Return the opener of a base64 string of a JSON file: so many bytes from there on, without the quotes."""
-
-    def open_image(*, thorough: bool) -> EmbeddedSource:
-        return EmbeddedSource.inspect(path, offset, length, thorough=thorough)
-
-    return open_image
-
-
 def file_piece(path: Path, offset: int, length: int) -> ImageOpener:
     """Return the opener of an encoded image within a file."""
 

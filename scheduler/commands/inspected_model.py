@@ -11,8 +11,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from scheduler.base.text import format_size
+from rich.console import Console
+
+from scheduler.base.text import format_size, one_line
 from scheduler.config.checks.packages import install_hint
+from scheduler.terminal.say import say
 from workers.models.model_folder import damaged_files, loaded_weights, missing_files
 from workers.models.safetensors_files import SUFFIX, DamagedFileError, read_header
 
@@ -38,6 +41,13 @@ def is_model(path: Path) -> bool:
     if (path / "model_index.json").is_file():
         return True
     return (path / "config.json").is_file() and any(path.glob(f"*{SUFFIX}*"))
+
+
+def inspect_model(folder: Path) -> int:
+    """Print what the folder holds; return the exit code."""
+    lines, problems = describe_model(folder)
+    say(Console(highlight=False), *map(one_line, lines), *(f"Problem: {one_line(problem)}" for problem in problems))
+    return 2 if problems else 0
 
 
 def describe_model(folder: Path) -> tuple[list[str], list[str]]:

@@ -45,6 +45,10 @@ def pair_dimensions(
     pair: PairResult, expected: Expected, names: Sequence[str] = ()
 ) -> Mapping[str, float | None] | None:
     """The mean of each dimension over all samples and passes, ``names`` first; None where there is no dimension."""
+    if not names and not any(
+        sample.answers or any(each.dimensions for each in sample.scores) for sample in pair.samples
+    ):
+        return None
     found = (name for sample in pair.samples for dimensions in judged(sample).values() for name in dimensions)
     means: dict[str, float | None] = {}
     for name in dict.fromkeys((*names, *found)):

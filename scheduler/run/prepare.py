@@ -89,7 +89,7 @@ def prepare(
         try:
             benchmark = load_configured(settings, thorough=thorough, progress=progress)
         except UnknownPartError as error:
-            yield Problem(f"benchmark.{error.key}", str(error))
+            yield from (Problem(f"benchmark.{key}", message) for key, message in error.problems.items())
             return
         except DataError as error:
             yield from _explain(config, settings.data_path, error)

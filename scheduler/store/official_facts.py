@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
 
 from scheduler.benchmark import Benchmark
-from scheduler.config.document import Config
-from scheduler.config.requests import takes_all_sources
 from scheduler.protocols.declaration import Table
-from scheduler.protocols.prepared import PreparedProtocol
+
+if TYPE_CHECKING:  # they import pydantic, and what reads a run does not need it
+    from scheduler.config.document import Config
+    from scheduler.protocols.prepared import PreparedProtocol
 
 
 class JudgeFacts(Struct, frozen=True, kw_only=True):
@@ -68,6 +69,8 @@ def official_facts(manifest: Mapping[str, Any]) -> OfficialFacts | None:
 
 def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtocol) -> OfficialFacts:
     """Return the facts of a run that begins."""
+    from scheduler.config.requests import takes_all_sources  # imports pydantic, see above
+
     settings, chosen, texts, section = config.benchmark, protocol.type, protocol.texts, config.reward_model
     params = dict(section.params)
     judge = chosen.judge_of(benchmark.format)

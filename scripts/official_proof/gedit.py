@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from scheduler.protocols.declaration import ItemFacts
 from scheduler.protocols.gedit import GROUPS, INTERSECTION, LANGUAGES
 from scripts.official_proof.declaration import KEY, Patch, Place, Proof, Reading, Replies
-from scripts.official_proof.pictures import MODES, picture, png, save
+from scripts.official_proof.pictures import EDITS, FILES, save_file
 from scripts.official_proof.requests import Chance
 from tests.openai_request import Request
 
@@ -20,7 +21,7 @@ _INSTRUCTIONS = {"en": "Make the {thing} of item %d 7% larger.", "cn": "把第 %
 _MAKE_DATA = """
 import base64
 from datasets import Dataset, DatasetDict, Features, Image, Value
-rows, folder = arguments
+rows, sources, folder = arguments
 for row in rows:
     row["input_image"] = row["input_image_raw"] = {"bytes": base64.b64decode(row["input_image"]), "path": None}
 text = Value("string")
@@ -28,7 +29,10 @@ features = Features({
     "key": text, "task_type": text, "instruction": text, "instruction_language": text, "input_image": Image(),
     "input_image_raw": Image(), "Intersection_exist": Value("bool"),
 })
-DatasetDict({"train": Dataset.from_list(rows, features=features)}).save_to_disk(folder)
+data = DatasetDict({"train": Dataset.from_list(rows, features=features)})
+data.save_to_disk(folder)
+for row, path in zip(data["train"], sources):
+    row["input_image"].save(path)
 result = None
 """
 
@@ -53,29 +57,27 @@ def patches(place: Place) -> list[Patch]:
 
 
 def make(place: Place) -> None:
-    """Write the data set as ``datasets`` saves it, and edits with their sources beside them."""
-    import base64
-
+    """Write the data set as ``datasets`` saves it, and edits; the sources beside them are saved as its users do."""
     rows: list[dict[str, Any]] = []
+    sources = []
     for number in range(max(place.items, len(GROUPS) * len(LANGUAGES))):
-        language, group = LANGUAGES[number % 2], GROUPS[number // 2 % len(GROUPS)]
-        key = f"{number // 2:032x}"
-        source = picture(("source", number // 2), MODES[number // 2 % 3])
+        pair = number // 2
+        language, group, key = LANGUAGES[number % 2], GROUPS[pair % len(GROUPS)], f"{pair:032x}"
+        source = save_file(place.folder / "sources" / key, FILES[pair % len(FILES)], ("source", pair))
         rows.append(
             {
                 "key": key,
                 "task_type": group,
                 "instruction": _INSTRUCTIONS[language].replace("%d", str(number)),
                 "instruction_language": language,
-                "input_image": base64.b64encode(png(source)).decode(),
-                "Intersection_exist": number // 2 < len(GROUPS) or number % 3 == 0,
+                "input_image": base64.b64encode(source.read_bytes()).decode(),
+                "Intersection_exist": pair < len(GROUPS) or number % 3 == 0,
             }
         )
-        folder = place.edits / _MODEL / "fullset" / group / language
-        size = source.size if number % 3 else None
-        save(source, folder / f"{key}_SRCIMG.png")
-        save(picture(("edit", number), MODES[number % len(MODES)], size=size), folder / f"{key}.png")
-    place.call(_MAKE_DATA, rows, str(place.data))
+        edit = place.edits / _MODEL / "fullset" / group / language / key
+        save_file(edit, EDITS[number % len(EDITS)], ("edit", number))
+        sources.append(str(edit.with_name(f"{key}_SRCIMG.png")))
+    place.call(_MAKE_DATA, rows, sources, str(place.data))
     (place.scripts / _FOLDER / "secret_t2.env").write_text(f"{KEY}\n")
 
 
@@ -181,4 +183,5 @@ PROOF = Proof(
     theirs=theirs,
     answer=answer,
     replies=(Replies(ItemFacts("ps_human", "k", "", language="en"), "SC", draw, read_by_them),),
+    differences=("an unreadable reply is asked for again, with the other one, and then guessed; here it fails",),
 )

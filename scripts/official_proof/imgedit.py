@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from scheduler.protocols.declaration import ItemFacts
 from scheduler.protocols.imgedit import EDIT_TYPES
 from scripts.official_proof.declaration import KEY, Patch, Place, Proof, Reading, Replies
-from scripts.official_proof.pictures import MODES, picture, save
+from scripts.official_proof.pictures import EDITS, FILES, save_file
 from scripts.official_proof.requests import Chance
 from tests.openai_request import Request
 
@@ -32,11 +32,12 @@ def make(place: Place) -> None:
     items = {}
     for number in range(max(place.items, len(EDIT_TYPES))):
         key = str(1000 - number)
-        name = f"{('animal', 'style')[number % 2]}/{number:09d}.{('jpg', 'png')[number % 3 == 0]}"
+        folder = place.data / ("animal", "style")[number % 2]
+        source = save_file(folder / f"{number:09d}", FILES[number % len(FILES)], ("source", number))
+        name = f"{folder.name}/{source.name}"
         instruction = f"Add {number} “cats” to the {{left}}."
         items[key] = {"id": name, "prompt": instruction, "edit_type": EDIT_TYPES[number % len(EDIT_TYPES)]}
-        save(picture(("source", number)), place.data / name)
-        save(picture(("edit", number), MODES[number % len(MODES)]), place.edits / _MODEL / f"{key}.png")
+        save_file(place.edits / _MODEL / key, EDITS[number % len(EDITS)], ("edit", number))
     (place.data / "basic_edit.json").write_text(json.dumps(items, indent=4), encoding="utf-8")
 
 
@@ -114,4 +115,5 @@ PROOF = Proof(
     theirs=theirs,
     answer=answer,
     replies=(Replies(ItemFacts("add", "1", ""), "score", draw, read_by_them),),
+    differences=("items with an unreadable reply leave the means; here they fail",),
 )

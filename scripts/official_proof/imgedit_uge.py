@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from scheduler.protocols.declaration import ItemFacts
 from scripts.official_proof.declaration import KEY, Patch, Place, Proof, Reading, Replies
 from scripts.official_proof.imgedit import READ, draw
-from scripts.official_proof.pictures import MODES, picture, save
+from scripts.official_proof.pictures import EDITS, FILES, save_file
 from scripts.official_proof.requests import Chance
 from tests.openai_request import Request
 
@@ -29,10 +29,10 @@ def make(place: Place) -> None:
     """Write the items, their sources, and the edits."""
     items = {}
     for number in range(place.items):
-        key, name = str(number + 1), f"{number:09d}.jpg"
-        items[key] = {"id": name, "prompt": f"Remove chair {number}, the one at the “door”."}
-        save(picture(("source", number)), place.data / name)
-        save(picture(("edit", number), MODES[number % len(MODES)]), place.edits / _MODEL / f"{key}.png")
+        key = str(number + 1)
+        source = save_file(place.data / f"{number:09d}", FILES[number % len(FILES)], ("source", number))
+        items[key] = {"id": source.name, "prompt": f"Remove chair {number}, the one at the “door”."}
+        save_file(place.edits / _MODEL / key, EDITS[number % len(EDITS)], ("edit", number))
     (place.data / "UGE_edit.json").write_text(json.dumps(items, indent=4), encoding="utf-8")
 
 
@@ -72,4 +72,5 @@ PROOF = Proof(
     theirs=theirs,
     answer=answer,
     replies=(Replies(ItemFacts("uge", "1", ""), "score", draw, read_by_them),),
+    differences=("items with an unreadable reply leave the mean; here they fail",),
 )

@@ -35,14 +35,8 @@ def png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def save(image: Image.Image, path: Path) -> None:
-    """Save it by its extension, with its folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
-
-
 class File(NamedTuple):
-    """A kind of image file. ``orientation`` is that of its EXIF, which no authors' script looks at."""
+    """A kind of image file. ``orientation`` is that of its EXIF, which most of the authors' scripts ignore."""
 
     extension: str
     mode: Mode = "RGB"
@@ -60,6 +54,10 @@ FILES = (
     File("jpg", size=(60, 90), orientation=6),
     File("png", size=(768, 100)),
 )
+
+
+EDITS = (*(File("png", mode) for mode in MODES), File("png", orientation=6), File("png", size=(300, 500)))
+"""Kinds of edits where the authors' script wants a PNG."""
 
 
 def save_file(path: Path, file: File, seed: object) -> Path:

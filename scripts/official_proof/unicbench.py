@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.protocols.declaration import ItemFacts
 from scheduler.protocols.unicbench import LANGUAGES, REASONING_POINTS, REASONING_TASK
 from scripts.official_proof.declaration import Patch, Place, Proof, Reading, Replies
-from scripts.official_proof.pictures import MODES, picture, save
+from scripts.official_proof.pictures import EDITS, FILES, save_file
 from scripts.official_proof.requests import Chance
 from tests.openai_request import Request
 
@@ -43,23 +43,22 @@ def make(place: Place) -> None:
     lines = []
     for number in range(max(place.items, len(_SUBTASKS))):
         subtask = list(_SUBTASKS)[number % len(_SUBTASKS)]
-        key, size = f"{number:032x}", (90, 60 + number)
+        key = f"{number:032x}"
+        source = save_file(place.data / "images" / key, FILES[number % len(FILES)], ("source", number))
         item: dict[str, Any] = {
             "key": key,
             "task": _SUBTASKS[subtask],
             "subtask": subtask,
             "cn": f"把第 {number} 项中的“背景”换成夜景。",
             "en": f"Replace the {{background}} of item {number} — with a (night) view.",
-            "image_path": f"images/{key}.png",
-            "resolution": size,
+            "image_path": f"images/{source.name}",
         }
         if _SUBTASKS[subtask] == REASONING_TASK:
             item[REASONING_POINTS] = ["The “wall” is gone.", f"There are {number} lamps; 灯是亮的。"]
         lines.append(json.dumps(item, ensure_ascii=False))
-        save(picture(("source", number), MODES[number % 3], size=size), place.data / item["image_path"])
         for language in LANGUAGES:
-            file = place.edits / _MODEL / "_".join(subtask.split()) / language / f"{key}.png"
-            save(picture(("edit", language, number), MODES[number % len(MODES)]), file)
+            edit = place.edits / _MODEL / "_".join(subtask.split()) / language / key
+            save_file(edit, EDITS[number % len(EDITS)], ("edit", language, number))
     (place.data / "test_data.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -142,4 +141,5 @@ PROOF = Proof(
     answer=answer,
     replies=(Replies(ItemFacts("Color Alteration", "k", ""), "IF", draw, read_by_them),),
     runs=tuple({"language": language} for language in LANGUAGES),
+    differences=("an unreadable reply counts as 0; here it fails",),
 )

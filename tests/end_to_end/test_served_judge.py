@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,23 +17,30 @@ from tests.harness import TIMEOUT, User, small_benchmark
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-PAIRS = 8
 
 
 def config(user: User, data: Path, command: list[str], **params: Any) -> Path:
     """Two simulated editors, and a judge behind a server of its own."""
-    server = {"command": command, "env": {"PYTHONPATH": str(ROOT)}, "start_timeout_seconds": 120}
+    env = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": 1, "OMP_NUM_THREADS": 1}
+    server = {"command": command, "env": env, "start_timeout_seconds": 120}
     return user.config(
         benchmark={"data_path": str(data)},
         diffusion_model={"type": "simulated", "params": {"device_ids": ["cpu", "cpu"], "latency_ms": 5}},
-        reward_model={"type": "openai", "params": {"model_name": "judge", "server": server, **params}},
+        reward_model={
+            "type": "openai",
+            "params": {"model_name": "judge", "server": server, "max_concurrency": 4, **params},
+        },
     )
 
 
 def server_processes(user: User) -> list[psutil.Process]:
     """The processes of the judge's server, the first of which it is."""
-    guards = [process for process in user.processes() if "workers.models.rewards.server_guard" in process.cmdline()]
-    return [child for guard in guards for child in guard.children(recursive=True)]
+    found: list[psutil.Process] = []
+    for process in user.processes():
+        with contextlib.suppress(psutil.Error):  # it ends meanwhile
+            if "workers.models.rewards.server_guard" in process.cmdline():
+                found += process.children(recursive=True)
+    return found
 
 
 def scored(user: User) -> Counter[tuple[str, str]]:
@@ -56,10 +64,10 @@ def run_and_kill(user: User, path: Path, *, after: int) -> str:
     return output
 
 
-def assert_each_is_scored_once(user: User) -> None:
+def assert_each_is_scored_once(user: User, pairs: int) -> None:
     """None is lost and none is there twice, and the report is complete."""
     assert scored(user) == dict.fromkeys(scored(user), 1)
-    assert scored(user).total() == 2 * PAIRS
+    assert scored(user).total() == 2 * pairs
     assert user.rows("failed") == []
     assert user.report()["status"] == "COMPLETE"
 
@@ -69,13 +77,27 @@ def test_a_server_that_is_killed_in_the_middle_is_started_anew_and_what_it_was_a
     user: User, tmp_path: Path
 ) -> None:
     server = [sys.executable, "-m", "tests.openai_server", "--port", "{port}", "--latency", "0.25"]
-    path = config(user, small_benchmark(tmp_path / "data.json", pairs=PAIRS), server, max_concurrency=4)
+    path = config(user, small_benchmark(tmp_path / "data.json", pairs=8), server)
     output = run_and_kill(user, path, after=3)
     assert "its server has ended (SIGKILL)" in output
-    assert_each_is_scored_once(user)
+    assert_each_is_scored_once(user, pairs=8)
     judge = user.report()["performance"]["judge"]
-    assert judge["requests"] >= 2 * PAIRS
-    assert judge["answered_by"] == [
-        {"model": "judge-2026-01-01", "system_fingerprint": "fp_test", "num_answers": 2 * PAIRS}
-    ]
+    assert judge["requests"] >= 16
+    assert judge["answered_by"] == [{"model": "judge-2026-01-01", "system_fingerprint": "fp_test", "num_answers": 16}]
     assert 0 < user.report()["performance"]["score"]["efficiency"] <= 1
+
+
+@pytest.mark.slow
+def test_transformers_serve_is_a_judges_server(user: User, tmp_path: Path, tiny_trained_reward_path: Path) -> None:
+    model = str(tiny_trained_reward_path)
+    address = ("--host", "127.0.0.1", "--port", "{port}")
+    server = [sys.executable, "-m", "tests.transformers_serve", "serve", model, *address, "--device", "cpu"]
+    path = config(user, small_benchmark(tmp_path / "data.json", pairs=4), server, model_name=model)
+    output = run_and_kill(user, path, after=2)
+    assert "its server has ended (SIGKILL)" in output
+    assert_each_is_scored_once(user, pairs=4)
+    judge = user.report()["performance"]["judge"]
+    assert [answered["model"] for answered in judge["answered_by"]] == [f"{model}@main"]
+    assert judge["prompt_tokens"] > 0 < judge["completion_tokens"]
+    log = user.folder / "outputs" / "logs"
+    assert {row["method"] for row in user.rows("scored")} == {"json"}, log

@@ -74,9 +74,9 @@ class Record(abc.ABC):
             raise PairError("bad_id", error.message) from error
         if value is None:
             raise PairError("bad_id", f"{' or '.join(names)} is missing")
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_NAME:
             value = str(value)
-        elif isinstance(value, float):
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             raise PairError("bad_id", f"{name} is a number, but no integer of at most {MAX_NAME} digits")
         elif not isinstance(value, str):
             raise PairError("bad_id", f"{name} is {_kind(value)}; expected text or an integer")

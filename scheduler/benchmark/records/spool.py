@@ -6,7 +6,7 @@ content of the original.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import hashlib
 import logging
 import os
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.pool import cache_home, try_lock
+from scheduler.base.files import write_atomically
 from scheduler.base.text import one_line
 from scheduler.benchmark.pairs import DataError
 
@@ -27,6 +28,7 @@ _MAX_ROWS = 1024
 _BUFFER = 1 << 20
 _LOOK_SECONDS = 0.2
 _CHUNK = 1 << 22
+_HASH_LENGTH = 64
 
 BROKEN = (ValueError, KeyError, TypeError, NotImplementedError, OverflowError)
 """What pyarrow raises for a broken file, beside ``OSError``: its own errors are subclasses of these."""
@@ -41,8 +43,7 @@ def spooled(file: Path) -> Path:
     """
     folder = cache_home() / "tables"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = file.stat()
-    copy = folder / f"{_sha256(file, status.st_size, status.st_mtime_ns, status.st_ino)}.arrow"
+    copy = folder / f"{_known_sha256(file, folder)}.arrow"
     if copy.exists():
         return copy
     while (lock := try_lock(folder / ".lock")) is None:
@@ -121,9 +122,21 @@ def arrow_batches(reader: Any) -> Iterator[Any]:
         yield from reader
 
 
-@functools.lru_cache(maxsize=1024)
-def _sha256(file: Path, *_stamp: int) -> str:
-    """Return the hash of the file; ``_stamp`` is that of a file that has not changed since it was asked for last."""
+def _known_sha256(file: Path, folder: Path) -> str:
+    """Return the hash of the file. It is stored by the file's stamp: of 5 GB, hashing takes longer than all else."""
+    status = file.stat()
+    stamp = f"{file}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
+    stored = folder / f"{hashlib.sha256(os.fsencode(stamp)).hexdigest()[:32]}.sha256"
+    with contextlib.suppress(OSError, ValueError):
+        known = stored.read_text(encoding="ascii")
+        if len(known) == _HASH_LENGTH and known.isalnum():
+            return known
+    found = _sha256(file)
+    write_atomically(stored, found.encode("ascii"))
+    return found
+
+
+def _sha256(file: Path) -> str:
     digest = hashlib.sha256()
     with file.open("rb", buffering=0) as opened:
         while chunk := opened.read(_CHUNK):

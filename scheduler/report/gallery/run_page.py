@@ -23,8 +23,8 @@ from scheduler.store.results import PairResult
 
 _MAX_UNMATCHED = 20
 _ROUNDING = 1e-9
-_NOT_SHOWN = ("source_sha256", "image", "images", "facts")
-"""Long values of pairs and samples that the page does not read. It has URLs instead."""
+_NOT_SHOWN = ("source_sha256", "image", "images", "facts", "aspects")
+"""Long values of pairs, samples and scores that the page does not read. It has URLs, and aspects are dimensions."""
 
 
 def render_gallery(report: Report, pictures: Pictures, metrics: Sequence[str], stamp: str) -> bytes:
@@ -74,7 +74,7 @@ def page_report(report: Report, pictures: Pictures, limit: int) -> dict[str, Any
 def page_pair(pair: PairResult, pictures: Pictures, limit: int) -> dict[str, Any]:
     """A pair with the URLs of its pictures, where they exist."""
     plain = msgspec.to_builtins(pair)
-    for place in (plain, *plain["samples"]):
+    for place in (plain, *plain["samples"], *(score for sample in plain["samples"] for score in sample["scores"])):
         for name in _NOT_SHOWN:
             place.pop(name, None)
     plain["source_thumbnail"] = pictures.thumbnail(pair.category, pair.pair_id, None)

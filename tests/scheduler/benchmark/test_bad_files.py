@@ -58,7 +58,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
         (b"{}", "there is no pair in it"),
         (b'{"a": [], "b": []}', "there is no pair in it"),
         (b'{"a": {"pair_id": 1}}', "under 'a' it holds a JSON object"),
-        (b'{"pair_id": 1}\n{"pair_id": 2}\n', "JSON Lines is not read"),
+        (b'{"pair_id": 1}\n{"pair_id": 2}\n', "for JSON Lines, set benchmark.format to jsonl"),
         (b"[1, 2, 3]", "none of its 3 items has original_image_b64 or edit_instruction"),
         (b'{"images": [{"id": 1, "file_name": "x.png"}]}', "none of its 1 item has"),
         (b'[{"index": 1, "image": "a.png", "instruction": "x"}]', "(a RISEBench list is named data_total.json)"),

@@ -50,6 +50,8 @@ def test_the_page_embeds_the_json_report_without_nulls_and_what_its_pictures_tel
         pair.pop("source_sha256", None)
         for sample in pair["samples"]:
             del sample["image"]
+            for score in sample["scores"]:
+                score.pop("aspects", None)
     assert page == expected
 
 
