@@ -158,9 +158,11 @@ def _texts(root: ast.AST, without: set[int]) -> Iterator[str]:
 def read_official(folder: Path | None, files: OfficialFiles) -> OfficialTexts:
     """Read the official files; raises ``OfficialError`` that says what to clone if there is no folder, or lacks one."""
     if folder is None:
-        raise OfficialError(f"the prompts are read from the official files, and no folder is given: {files.how_to_get}")
+        raise OfficialError(
+            f"the prompts are the authors' own, and no folder of theirs is given; run: {files.how_to_get}"
+        )
     if not folder.is_dir():
-        raise OfficialError(f"{folder} is not a folder; it is to be a clone: {files.how_to_get}")
+        raise OfficialError(f"{folder} is not a folder; run: {files.how_to_get}")
     contents, hashes = {}, {}
     for path in files.paths:
         content = _read(folder, path, files)
@@ -190,7 +192,7 @@ def _read(folder: Path, path: str, files: OfficialFiles) -> bytes:
         inner = [
             part for part in PurePosixPath(path).parents if (folder / PurePosixPath(path).relative_to(part)).exists()
         ]
-        hint = "give the folder of the whole clone" if inner else f"the folder is to be a clone: {files.how_to_get}"
+        hint = "give the folder of the whole clone" if inner else f"run: {files.how_to_get}"
         raise OfficialError(f"there is no {path} in {folder}; {hint}") from error
     except (OSError, ValueError, RuntimeError) as error:  # a RuntimeError is a loop of links
         raise OfficialError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -89,6 +90,12 @@ def test_a_reply_is_read_as_the_script_reads_it(rules: Protocol, reply: str, sco
 def test_what_the_script_would_drop_is_unreadable(rules: Protocol, reply: str) -> None:
     with pytest.raises(UnreadableReply):
         rules.read(item(), "score", reply)
+
+
+@given(st.text(alphabet=st.sampled_from("Score: 45\n²９.*")))
+def test_any_text_is_read_or_unreadable(reply: str) -> None:
+    with contextlib.suppress(UnreadableReply):
+        assert uge().read(item(), "score", reply)["score"] >= 0
 
 
 def judged(category: str, score: float | None) -> JudgedItem:

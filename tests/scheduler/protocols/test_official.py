@@ -103,7 +103,7 @@ def test_json_is_read() -> None:
 
 def test_without_a_folder_the_error_says_what_to_clone(tmp_path: Path) -> None:
     commands = "git clone https://example.org/them/Bench && git -C Bench checkout c0ffee"
-    with pytest.raises(OfficialError, match="no folder is given: " + commands):
+    with pytest.raises(OfficialError, match="no folder of theirs is given; run: " + commands):
         read_official(None, files())
     with pytest.raises(OfficialError, match="is not a folder; .*" + commands):
         read_official(tmp_path / "missing", files())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import random
 from typing import Any
 
@@ -75,6 +77,12 @@ def test_a_reply_is_read_as_the_script_reads_it(reply: str, score: float) -> Non
 def test_what_the_script_makes_0_or_cannot_add_up_is_unreadable(reply: str) -> None:
     with pytest.raises(UnreadableReply):
         rules().read(item(), "IF", reply)
+
+
+@given(st.text(alphabet=st.sampled_from('{}[]():,"` score8.5e-')))
+def test_any_text_is_read_or_unreadable(reply: str) -> None:
+    with contextlib.suppress(UnreadableReply):
+        assert 0 <= rules().read(item(), "IF", '{"score": ' + reply)["IF"] < math.inf
 
 
 def test_the_score_is_the_geometric_mean_of_all_ratings() -> None:
