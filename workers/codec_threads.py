@@ -40,6 +40,7 @@ class Payload:
     message: m.Edit | m.Score
     images: list[Buffer]
     decoded: Any = None
+    as_files: bool = False
     source: Image.Image | None = None
     source_thumbnail: Future[bytes | None] | None = None
     waiting: bool = False
@@ -125,7 +126,7 @@ def _decode(payload: Payload) -> None:
         payload.decoded = decode_sources(payload.images)
         payload.source = payload.decoded[0].copy()  # for its thumbnail: an editor may draw on what it is given
     else:
-        payload.decoded = decode_batch(payload.message, payload.images)
+        payload.decoded = decode_batch(payload.message, payload.images, as_files=payload.as_files)
     payload.images = []
     payload.codecs.append(_span("decode", began))
 

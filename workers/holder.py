@@ -167,6 +167,11 @@ class ModelHolder:
         """How many jobs a streaming reward takes at the same time; None: the device runs one at a time."""
         return max(1, self._model.slots) if isinstance(self._model, StreamingReward) else None
 
+    @property
+    def takes_files(self) -> bool:
+        """Whether the reward takes the files of images."""
+        return isinstance(self._model, StreamingReward) and self._model.takes_files
+
     def is_stale(self) -> bool:
         """Whether the loaded files have changed since. Cheap, and safe from any thread."""
         stamps = self._stamps

@@ -91,6 +91,9 @@ class ScoreRequest:
     ``shown`` has the image of each of its image parts, in order, ``prompt`` has its name as aspect and no text, and the
     judgement is to have a ``response`` and no score.
 
+    For a reward that ``takes_files``, both are None with a prompt too, and ``files`` has the file of the edit and, if
+    the run compares, that of the source.
+
     ``image_sha256`` is the hash of the edit's encoded bytes.
     """
 
@@ -101,6 +104,7 @@ class ScoreRequest:
     image_sha256: str
     question: Question | None = None
     shown: Sequence[QuestionImage] = ()
+    files: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,12 @@ class Reward(Model):
 
 
 class StreamingReward(Reward):
-    """Works on many requests at once without the device, such as by asking a server. Its declaration ``streams``."""
+    """Works on many requests at once without the device, such as by asking a server. Its declaration ``streams``.
+
+    ``takes_files``: it gets the files of images, and decodes them itself where that is needed.
+    """
+
+    takes_files = False
 
     @abc.abstractmethod
     def stream(

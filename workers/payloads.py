@@ -91,14 +91,14 @@ def decode_sources(images: Sequence[Buffer]) -> list[Image.Image]:
     return sources
 
 
-def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
-    """Decode the images of a batch, and make the requests."""
+def decode_batch(message: Score, images: Sequence[Buffer], *, as_files: bool = False) -> list[ScoreInput]:
+    """Decode the images of a batch, and make the requests. ``as_files``: the reward takes the files."""
     remaining = iter(images)
     inputs = []
     for item in message.items:
         frames = [bytes(next(remaining)) for _ in range(len(item.images))]
         try:
-            inputs.append(ScoreInput(item.item, _requests(item, frames)))
+            inputs.append(ScoreInput(item.item, _requests(item, frames, as_files=as_files)))
         except ModelError as error:
             aspects = [item.question.name] if item.question else [prompt.aspect for prompt in item.prompts]
             message_text = sendable(str(error))
@@ -107,7 +107,7 @@ def decode_batch(message: Score, images: Sequence[Buffer]) -> list[ScoreInput]:
     return inputs
 
 
-def _requests(item: ScoreItem, frames: Sequence[bytes]) -> list[ScoreRequest]:
+def _requests(item: ScoreItem, frames: Sequence[bytes], *, as_files: bool) -> list[ScoreRequest]:
     """The requests of an item, each with the images that it needs. Raises ModelError: one cannot be decoded."""
     question = item.question
     if question is not None:
@@ -122,9 +122,14 @@ def _requests(item: ScoreItem, frames: Sequence[bytes]) -> list[ScoreRequest]:
             shown=images_to_show(question, images),
         )
         return [request]
+    digest = hashlib.sha256(frames[0]).hexdigest()
+    if as_files:
+        return [
+            ScoreRequest(None, None, prompt, item.key, digest, files=frames)  # type: ignore[arg-type]  # see takes_files
+            for prompt in item.prompts
+        ]
     image = decode_image(frames[0])
     source = decode_image(frames[1]) if item.with_source else None
-    digest = hashlib.sha256(frames[0]).hexdigest()
     return [ScoreRequest(image, source, prompt, item.key, digest) for prompt in item.prompts]
 
 

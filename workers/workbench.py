@@ -118,6 +118,7 @@ class Workbench:
             match action:
                 case j.Decode(key, ahead):
                     payload = self._payloads[key]
+                    payload.as_files = self._holder.takes_files
                     self._when_done(self.codecs.decode(payload, ahead=ahead), partial(self._decoded, key, payload))
                 case j.Start(key):
                     self._start(key)

@@ -61,6 +61,8 @@ class OpenAIJudge(StreamingReward):
     ``off_scale``.
     """
 
+    takes_files = True
+
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
         self._client: JudgeClient | None = None

@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
 from protocol.messages import ImagePart, Question
 from workers.interface import ModelError, QuestionImage, ScoreRequest
+from workers.models.flatten import flatten
 from workers.models.rewards.conversations import Conversation, first_question
 from workers.models.rewards.openai_logprobs import TOP_LOGPROBS
 from workers.models.rewards.openai_settings import JudgeSettings
 
 _QUALITY = 95
+_END_OF_JPEG = b"\xff\xd9"
+_PNG_METADATA = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+"""What may say that an image is not upright."""
+_IMAGE = Image.new("RGB", (1, 1))
+"""Stands for the images of a conversation, which are sent as files."""
 Body = dict[str, Any]
 
 
@@ -56,18 +62,21 @@ def prompt_bodies(
     images, which are encoded once.
 
     Raises:
-        ValueError: the run compares, and a request has no source.
+        ValueError: a request has no file, or no source although the run compares.
+        ModelError: a file cannot be decoded.
     """
-    urls: dict[int, Body] = {}
-    shared: dict[int, Image.Image] = {}  # holds the images: their ids must not be used again
+    urls: dict[int, Body] = {}  # by the ids of files, which the requests hold
     made = []
     for request in requests:
-        conversation = first_question(request, settings.scale)
-        for original, image in zip(_originals(request, settings), conversation.images, strict=True):
-            if id(original) not in urls:
-                shared[id(original)] = original
-                urls[id(original)] = _image(*encode_image(image, settings))
-        images = [urls[id(original)] for original in _originals(request, settings)]
+        if not request.files:
+            raise ValueError(f"{request.key}: there is no file of the edit")
+        source = _IMAGE if len(request.files) > 1 else None
+        conversation = first_question(replace(request, image=_IMAGE, source=source), settings.scale)
+        files = request.files[::-1] if settings.compare_with_original else request.files[:1]
+        for file in files:
+            if id(file) not in urls:
+                urls[id(file)] = _image(*file_to_send(file, settings))
+        images = [urls[id(file)] for file in files]
         body = _body(_messages(conversation, images), server, settings)
         made.append((body, Conversation(conversation.turns, ())))
     return made
@@ -79,8 +88,40 @@ def follow_up(body: Body, conversation: Conversation) -> Body:
     return {**body, "messages": _messages(conversation, images)}
 
 
-def encode_image(image: Image.Image, settings: JudgeSettings) -> tuple[bytes, str]:
-    """The bytes of an RGB image as the run wants them sent, and their media type."""
+def file_to_send(file: bytes, settings: JudgeSettings) -> tuple[bytes, str]:
+    """The bytes of an image as the run wants them sent, and their media type: those of its file, if they are right.
+
+    Raises:
+        ModelError: it cannot be decoded.
+    """
+    from workers.codecs import decode_image, opened_image
+
+    with opened_image(file) as image:
+        if _is_right(image, file, settings):
+            return file, f"image/{settings.image_format}"
+    return _encode(flatten(decode_image(file)), settings)
+
+
+def _is_right(image: Image.Image, file: bytes, settings: JudgeSettings) -> bool:
+    """Whether the file shows a judge what encoding it anew would: upright, opaque, small enough and whole."""
+    from workers.codecs import upright_transposition
+
+    small = settings.max_image_side is None or max(image.size) <= settings.max_image_side
+    plain = image.mode in ("RGB", "L") and not image.has_transparency_data and "icc_profile" not in image.info
+    right = image.format == settings.image_format.upper() and getattr(image, "n_frames", 1) == 1
+    if not (small and plain and right):
+        return False
+    if image.format == "PNG":
+        # Pillow decodes all of a PNG to look for its metadata; a checksum in each part tells that it is whole.
+        image.verify()
+        return not any(kind in file for kind in _PNG_METADATA)
+    if image.format == "JPEG":
+        return file.endswith(_END_OF_JPEG) and upright_transposition(image) is None
+    image.load()
+    return upright_transposition(image) is None
+
+
+def _encode(image: Image.Image, settings: JudgeSettings) -> tuple[bytes, str]:
     longest = max(image.size)
     if settings.max_image_side is not None and longest > settings.max_image_side:
         width, height = (max(1, round(side * settings.max_image_side / longest)) for side in image.size)
@@ -92,13 +133,6 @@ def encode_image(image: Image.Image, settings: JudgeSettings) -> tuple[bytes, st
     with io.BytesIO() as buffer:
         image.save(buffer, settings.image_format.upper(), quality=_QUALITY)
         return buffer.getvalue(), f"image/{settings.image_format}"
-
-
-def _originals(request: ScoreRequest, settings: JudgeSettings) -> Sequence[Image.Image]:
-    """The images of a request in the order in which ``first_question`` shows them."""
-    if settings.compare_with_original and request.source is not None:
-        return request.source, request.image
-    return (request.image,)
 
 
 def _messages(conversation: Conversation, images: Sequence[Body]) -> list[Body]:

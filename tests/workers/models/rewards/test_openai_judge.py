@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -27,10 +28,23 @@ def picture(seed: int = 0, size: tuple[int, int] = (24, 16), mode: str = "RGB") 
 
 
 def request(seed: int = 0, **fields: Any) -> ScoreRequest:
-    image = fields.pop("image", picture(seed))
+    images = (fields.pop("image", picture(seed)), fields.pop("source", None))
+    files = [encoded(image) for image in images if image is not None]
     return ScoreRequest(
-        image, fields.pop("source", None), fields.pop("prompt", PROMPT), f"c/{seed}", f"{seed:064x}", **fields
+        None,  # type: ignore[arg-type] # see StreamingReward.takes_files
+        None,
+        fields.pop("prompt", PROMPT),
+        f"c/{seed}",
+        f"{seed:064x}",
+        files=files,
+        **fields,
     )
+
+
+def encoded(image: Image.Image) -> bytes:
+    with io.BytesIO() as file:
+        image.save(file, "PNG")
+        return file.getvalue()
 
 
 @contextmanager
