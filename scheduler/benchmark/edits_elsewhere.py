@@ -6,7 +6,7 @@ import contextlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark
@@ -45,7 +45,7 @@ class FoundImage:
 class EditsElsewhere:
     """The images of a benchmark's pairs. ``place`` is their folder or list, ``asked`` the number of edits that the run
     needs. ``refused`` has the reason why an image cannot be used; an edit in neither mapping has no image. ``layout``
-    is the name of the folder's.
+    is the name of the folder's, ``missing`` the path in it at which an edit without an image is looked for.
     """
 
     place: str
@@ -54,6 +54,7 @@ class EditsElsewhere:
     refused: Mapping[EditUnit, str]
     warnings: tuple[str, ...]
     layout: str | None = None
+    missing: Mapping[EditUnit, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

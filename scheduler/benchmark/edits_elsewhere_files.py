@@ -18,6 +18,7 @@ from scheduler.benchmark.layouts import LAYOUTS, FolderLayout, Names, Unsuitable
 from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.sources import image_path
+from scheduler.benchmark.units import EditUnit
 from workers.models.plugins import PluginError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -72,7 +73,8 @@ def _in_folder(
             unsuitable.append(f"the layout {layout.name} does not suit the data: {error}")
             continue
         images = list(_images(place, places, samples_per_pair, layout.source_suffix))
-        tried[places] = replace(match(str(place.absolute()), images, places, samples_per_pair), layout=layout.name)
+        edits = match(str(place.absolute()), images, places, samples_per_pair)
+        tried[places] = replace(edits, layout=layout.name, missing=dict(_missing(edits, places, samples_per_pair)))
         count = max(count, len(images))
     if not tried:
         raise ImagesError(*unsuitable)
@@ -83,6 +85,15 @@ def _in_folder(
     if benchmark.pairs and not found:
         raise _nothing(place, count, [f"{place.joinpath(*next(iter(places.exact)))}.png" for places in tried])
     return found[0] if found else next(iter(tried.values()))
+
+
+def _missing(edits: EditsElsewhere, places: Places, samples_per_pair: int) -> Iterator[tuple[EditUnit, str]]:
+    for names, keys in places.exact.items():
+        for sample in range(samples_per_pair):
+            folder = f"{edits.place}-sample-{sample}/" if sample else ""
+            for unit in (EditUnit(*key, sample) for key in keys):
+                if unit not in edits.images and unit not in edits.refused:
+                    yield unit, f"{folder}{'/'.join(names)}.png"
 
 
 def _nothing(place: Path, count: int, expected: Iterable[str]) -> ImagesError:

@@ -76,7 +76,8 @@ def look_at(edits: EditsElsewhere, unit: EditUnit, *, thorough: bool = False) ->
     if unit in edits.refused:
         raise RefusedError("bad_image", edits.refused[unit])
     if unit not in edits.images:
-        raise RefusedError(NO_IMAGE, f"there is no image of it in {edits.place}")
+        expected = f"; expected is {edits.missing[unit]}" if unit in edits.missing else ""
+        raise RefusedError(NO_IMAGE, f"there is no image of it in {edits.place}{expected}")
     path = Path(edits.images[unit])
     if encodable(str(path)) != str(path):
         raise RefusedError("bad_image", f"the path {one_line(path, 400)} is not valid UTF-8")

@@ -101,6 +101,16 @@ def test_the_images_of_an_official_folder_find_their_pairs_without_being_told_th
     assert (edits.asked, edits.warnings, edits.refused) == (2, (), {})
 
 
+def test_an_edit_without_an_image_is_told_where_one_is_looked_for(tmp_path: Path) -> None:
+    put(tmp_path / "fullset" / "ps_human" / "en" / "1.png")
+    edits, _ = look(tmp_path, benchmark("gedit", ("ps_human", "1"), ("ps_human", "2"), language="en"), 2)
+    assert {unit.job: path for unit, path in edits.missing.items()} == {
+        "ps_human/1/1": f"{tmp_path}-sample-1/fullset/ps_human/en/1.png",
+        "ps_human/2/0": "fullset/ps_human/en/2.png",
+        "ps_human/2/1": f"{tmp_path}-sample-1/fullset/ps_human/en/2.png",
+    }
+
+
 def test_sources_beside_the_edits_are_no_edits_and_other_images_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "fullset" / "ps_human"
     put(*(folder / "en" / name for name in ("1.png", "1_SRCIMG.png", "9.png", "9_SRCIMG.png")), folder / "cn" / "1.png")
