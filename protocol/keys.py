@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-import zmq
 from msgspec import Meta, Struct
 
 Key = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40}\Z")]
@@ -55,6 +54,8 @@ Secrets = TypeVar("Secrets", KeyPair, ClientKeys)
 
 def new_pair() -> KeyPair:
     """Return a new pair."""
+    import zmq  # noqa: PLC0415 - the help of commands needs the types of messages, and no sockets
+
     public, secret = zmq.curve_keypair()
     return KeyPair(public=public.decode(), secret=secret.decode())
 

@@ -30,8 +30,10 @@ _LOOK_SECONDS = 0.2
 _CHUNK = 1 << 22
 _HASH_LENGTH = 64
 
-BROKEN = (ValueError, KeyError, TypeError, NotImplementedError, OverflowError)
-"""What pyarrow raises for a broken file, beside ``OSError``: its own errors are subclasses of these."""
+BROKEN = (ValueError, KeyError, IndexError, TypeError, NotImplementedError, OverflowError, MemoryError)
+"""What pyarrow raises for a broken file, beside ``OSError``: its own errors are subclasses of these. A size in a broken
+file may be any number.
+"""
 
 
 def spooled(file: Path) -> Path:

@@ -95,7 +95,7 @@ def column_names(path: Path) -> tuple[str, ...]:
             return tuple(pq.read_schema(file).names)
         with pa.memory_map(str(file)) as mapped:
             return tuple(open_arrow(mapped, file).schema.names)
-    except (*BROKEN, OSError, DataError, IndexError):
+    except (*BROKEN, OSError, DataError):
         return ()
 
 
