@@ -190,11 +190,9 @@ async def _judge(client: JudgeClient, asked: _Asked, settings: JudgeSettings) ->
 
 
 def _answer_to_question(prompt: Prompt, answer: Answer) -> Judgement:
-    """The answer as it is: the run reads it. The start of an answer may say something else than the whole."""
-    if not answer.cut_off:
-        return Judgement(aspect=prompt.aspect, response=answer.text)
-    message = "the answer was cut off: raise reward_model.params.max_new_tokens"
-    return Judgement(aspect=prompt.aspect, kind="truncated", message=message, response=answer.text)
+    """The answer as it is: the run reads it, as the authors of a benchmark do, even if it was cut off."""
+    cut_off = "the answer was cut off: raise reward_model.params.max_new_tokens" if answer.cut_off else None
+    return Judgement(aspect=prompt.aspect, response=answer.text, message=cut_off)
 
 
 def _score_by_logits(prompt: Prompt, answer: Answer, settings: JudgeSettings) -> Judgement:

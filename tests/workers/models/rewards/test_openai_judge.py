@@ -160,12 +160,13 @@ def test_a_question_is_asked_part_by_part_and_its_answer_is_given_as_it_is() -> 
     assert (judgement.aspect, judgement.response, judgement.score, judgement.kind) == ("q", " raw {text} ", None, None)
 
 
-def test_the_answer_to_a_question_that_is_cut_off_is_a_failure() -> None:
+def test_the_answer_to_a_question_that_is_cut_off_is_read_by_the_run_and_says_so() -> None:
     question = Question(name="q", parts=[TextPart(text="?")])
     asked = request(image=None, prompt=Prompt(aspect="q", system="", user=""), question=question)
     with OpenAIServer(fault=lambda _: "truncated") as server, judging(server) as judge:
         (judgement,) = judge(asked)
-    assert (judgement.kind, bool(judgement.response)) == ("truncated", True)
+    assert (judgement.kind, bool(judgement.response)) == (None, True)
+    assert "max_new_tokens" in (judgement.message or "")
 
 
 # -- logits
