@@ -65,6 +65,14 @@ def _is_model(answered: str, name: str) -> bool:
 def _parameters(judge: JudgeFacts) -> Iterator[str]:
     if judge.parameters.get("scoring") == "logits":
         yield "Scores were made of the judge's probabilities (scoring: logits); the authors read its reply."
+    if (form := judge.parameters.get("reply_format", "text")) != "text" and "reply_format" not in judge.prescribed:
+        yield f"The judge was asked for a reply of the form {form} (reply_format); the authors ask for none."
+    further = judge.parameters.get("parameters")
+    if isinstance(further, Mapping) and "parameters" not in judge.prescribed:
+        yield from (
+            f"The judge was asked with {name} {_shown(value)}; the authors leave it out."
+            for name, value in further.items()
+        )
     for name, value in judge.prescribed.items():
         if name not in judge.parameters:
             if value is not None:

@@ -17,12 +17,17 @@ if TYPE_CHECKING:  # they import pydantic, and what reads a run does not need it
     from scheduler.protocols.prepared import PreparedProtocol
 
 
+_DECISIVE = ("scoring", "reply_format", "parameters")
+"""Keys of rewards that change what is asked of a judge, or how its reply is read."""
+
+
 class JudgeFacts(Struct, frozen=True, kw_only=True):
     """The judge that a run asks, and the one that the authors prescribe.
 
     ``type`` and ``model`` are the reward's. ``models`` are the names that count as the prescribed judge. ``prescribed``
     are its parameters, null for one that the authors leave out of their requests. ``parameters`` are those that this
-    run's reward has, of the prescribed ones and ``scoring``; a parameter that its type lacks is not in it.
+    run's reward has, of the prescribed ones and of those that change what is asked or read; a parameter that its type
+    lacks is not in it.
     """
 
     type: str
@@ -87,7 +92,11 @@ def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtoco
             model=section.params.model_name,
             models=judge.models,
             prescribed=dict(judge.parameters),
-            parameters={name: params[name] for name in (*judge.parameters, "scoring") if name in params},
+            parameters={
+                name: params[name]
+                for name in (*judge.parameters, *_DECISIVE)
+                if name in params and (name in judge.parameters or params[name] is not None)
+            },
         ),
         language=settings.language,
         subset=settings.subset,

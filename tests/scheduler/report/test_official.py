@@ -103,6 +103,14 @@ def changed_judge(**changes: Any) -> dict[str, Any]:
             "Scores were made of the judge's probabilities (scoring: logits); the authors read its reply.",
         ),
         (
+            changed_judge(parameters={"temperature": 0, "reply_format": "json_object"}),
+            "The judge was asked for a reply of the form json_object (reply_format); the authors ask for none.",
+        ),
+        (
+            changed_judge(parameters={"temperature": 0, "reply_format": "text", "parameters": {"top_p": 0.1}}),
+            "The judge was asked with top_p 0.1; the authors leave it out.",
+        ),
+        (
             {"tried_commit": None},
             "The official files (commit 2b06cc1) are not those of a version that this protocol was tried with.",
         ),
