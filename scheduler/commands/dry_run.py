@@ -17,6 +17,7 @@ from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout, LayoutError, presumed_layout, resolve_layout
 from scheduler.pool.client import card_of
+from scheduler.report.deviations import deviations
 from scheduler.run.admission import refused_edits
 from scheduler.run.options import resume_problem
 from scheduler.run.prepare import Prepared
@@ -26,6 +27,8 @@ from scheduler.stages.request_estimate import estimate_requests
 from scheduler.stages.task import build_task
 from scheduler.store.ledger import LEDGER, LedgerBusyError, is_written
 from scheduler.store.manifest import notes
+from scheduler.store.official_facts import facts_of_run
+from scheduler.store.results import Expected
 from scheduler.store.run_names import NoSuchRunError, run_by_id
 from scheduler.terminal.say import say
 
@@ -43,7 +46,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         f"Data: {benchmark.path} ({benchmark.format})",
         *(f"  {one_line(name)}: {counted(count, 'pair')}" for name, count in pairs_by_category(prepared).items()),
         f"Stages: {', '.join(prepared.stages)}",
-        *([f"Protocol: {prepared.protocol.name}, {prepared.protocol.version}"] if prepared.protocol else []),
+        *_protocol_lines(prepared),
         *_edits_line(prepared, resume),
         *_layout_lines(config, prepared.layout, prepared.stages, prepared.unchecked),
         *(_estimate_lines(prepared) if resume is None else ()),
@@ -101,6 +104,26 @@ def _layout_lines(config: Config, layout: Layout, stages: Collection[Stage], unc
     if doubt:
         yield f"Devices: not checked, as NVML cannot be used here: {unchecked}"
     yield from (f"Notice: {notice}" for notice in layout.notices)
+
+
+def _protocol_lines(prepared: Prepared) -> Iterator[str]:
+    """Yield the protocol, and what the report will say against its numbers, as far as that is known before the run."""
+    config, benchmark, protocol = prepared.config, prepared.benchmark, prepared.protocol
+    if protocol is None:
+        return
+    yield f"Protocol: {protocol.name}, {protocol.version}"
+    facts = facts_of_run(config, benchmark, protocol)
+    evaluation = config.evaluation
+    known = deviations(
+        facts,
+        expected=Expected(evaluation.samples_per_pair, evaluation.reward_passes, prepared.stages),
+        num_items=len(benchmark.items),
+        first_source_only=0 if facts.all_sources else sum(len(pair.sources) > 1 for pair in benchmark.pairs),
+        without_score={},
+        models=(),
+    )
+    yield f"Comparable with published numbers: {'no' if known else 'yes, if every item gets a score'}"
+    yield from (f"  - {one_line(deviation)}" for deviation in known)
 
 
 def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:

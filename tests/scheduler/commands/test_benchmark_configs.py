@@ -79,6 +79,20 @@ def test_every_path_to_fill_in_is_named_before_a_run(capsys: pytest.CaptureFixtu
     assert "benchmark.official: PATH/TO/RISEBench is not a folder" in message
 
 
+def test_a_dry_run_says_what_keeps_the_numbers_from_being_comparable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = with_paths(tmp_path, "risebench")
+    text = config.read_text(encoding="utf-8").replace("    api_key_env:", "    temperature: 0.5\n    api_key_env:")
+    config.write_text(text, encoding="utf-8")
+    assert main(["run", "--config", str(config), "--dry-run", "--editor-model", editor(tmp_path, "Editor")]) == 0
+    shown = capsys.readouterr().out
+    assert "Comparable with published numbers: no" in shown
+    assert "- The judge is gpt-4.1-2025-04-14; the authors prescribe gpt-4o-2024-11-20." in shown
+    assert "- The judge's temperature is 0.5; the authors set it to 0." in shown
+    assert "- The run has 4 items of 64." in shown
+
+
 @pytest.mark.parametrize(("benchmark", "commit"), [("risebench", "3421af4"), ("risebench_v2", "5f22651")])
 def test_without_official_files_the_version_that_belongs_to_the_data_is_the_one_to_clone(
     tmp_path: Path, benchmark: str, commit: str, capsys: pytest.CaptureFixture[str]
