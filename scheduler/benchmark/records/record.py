@@ -122,7 +122,10 @@ def file_within(folders: Sequence[Path], name: str) -> ImageOpener:
                 problem = problem or error
             else:
                 return FileSource.inspect(path, thorough=thorough)
-        raise problem or PairError("bad_image", f"image {shown(name)} cannot be found")
+        if problem is None:
+            raise PairError("bad_image", f"image {shown(name)} cannot be found")
+        places = f" (looked for in {', '.join(map(str, folders))})" if len(folders) > 1 else ""
+        raise PairError(problem.kind, problem.message + places)
 
     return open_image
 

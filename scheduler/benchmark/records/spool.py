@@ -134,7 +134,8 @@ def _known_sha256(file: Path, folder: Path) -> str:
         if len(known) == _HASH_LENGTH and known.isalnum():
             return known
     found = _sha256(file)
-    write_atomically(stored, found.encode("ascii"))
+    with contextlib.suppress(OSError):  # another run writes the same
+        write_atomically(stored, found.encode("ascii"))
     return found
 
 

@@ -100,6 +100,7 @@ def test_imgedit_finds_its_images_where_its_archive_puts_them(tmp_path: Path, fo
     benchmark = load_benchmark(tmp_path)
     assert (benchmark.format, [pair.key for pair in benchmark.pairs]) == ("imgedit", ["add/1082"])
     assert benchmark.pairs[0].details.facts == {"id": "animal/1.png", "edit_type": "add"}
+    assert f"(looked for in {tmp_path}, {tmp_path / 'singleturn'}, " in benchmark.bad[0].message
     assert [(bad.key, bad.kind) for bad in benchmark.bad] == [
         ("remove/7", "bad_image"), ("remove/8", "no_instruction"), ("remove/#4", "bad_id"), ("#unknown/9", "bad_field")
     ]  # fmt: skip

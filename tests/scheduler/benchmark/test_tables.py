@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +203,40 @@ def test_a_file_that_was_replaced_since_is_noticed(save: Save) -> None:
     save([gedit("a", input_image={"bytes": image_bytes((9, 9)), "path": None})])
     with pytest.raises(PairError, match="has changed since"):
         only.source.read()
+
+
+def test_the_copy_of_a_file_is_made_once_and_again_when_the_file_is_another(save: Save, cache: Path) -> None:
+    path = save(ROWS, "data.parquet", "parquet")
+    first = load_benchmark(path)
+    (copy,) = cache.glob("*.arrow")
+    before = copy.stat().st_mtime_ns
+    assert load_benchmark(path).sha256 == first.sha256
+    assert copy.stat().st_mtime_ns == before
+    moved = path.rename(path.with_name("moved.parquet"))
+    assert load_benchmark(moved).pairs == first.pairs  # by its content
+    save(ROWS[:3], "data.parquet", "parquet")
+    assert len(load_benchmark(path).pairs) == 3
+    assert len([*cache.glob("*.arrow")]) == 2
+    assert first.pairs[0].source.read() == ROWS[0]["input_image"]["bytes"]
+
+
+def test_a_copy_that_finds_no_room_leaves_nothing_and_says_where_to_put_it(
+    save: Save, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(ROWS, "data.parquet", "parquet")
+    nothing = type("Usage", (), {"free": 10})
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: nothing)
+    assert "set WARMBENCH_CACHE to a folder with more room" in refused(path)
+    assert not [*cache.glob("*.arrow*")]
+
+
+def test_runs_that_start_together_make_one_copy(save: Save, cache: Path) -> None:
+    path = save(ROWS * 20, "data.parquet", "parquet")
+    with ThreadPoolExecutor(4) as pool:
+        loaded = [pool.submit(load_benchmark, path) for _ in range(4)]
+        assert len({benchmark.result().sha256 for benchmark in loaded}) == 1
+    assert len([*cache.glob("*.arrow")]) == 1
+    assert not [*cache.glob("*.unfinished")]
 
 
 def test_without_pyarrow_the_command_that_installs_it_is_named(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
