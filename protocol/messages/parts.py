@@ -32,6 +32,8 @@ THUMBNAIL_QUALITY = 80
 """The JPEG quality of a thumbnail."""
 MAX_THUMBNAIL_BYTES = 512 * 2**10
 """More than any image of that size and quality takes."""
+HOPELESS = frozenset({"unauthorized", "no_credit", "unknown_model", "bad_parameter", "not_accepted"})
+"""A job that failed with one of these kinds failed as every other of its run would."""
 RefusalKind = Literal["protocol_version", "incarnation", "fingerprint", "epoch", "unknown_run", "not_ready", "invalid"]
 
 

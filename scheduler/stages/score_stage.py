@@ -157,6 +157,8 @@ class ScoreStage:
                     self._batches.device_done(worker, job.batch)
             case m.Scored():
                 self._on_scored(worker, message)
+            case m.Failed(kind=kind, message=text) if kind in m.HOPELESS:
+                self._services.abort(f"{worker}: {text} ({kind})")
             case m.Failed(job=name, kind=kind, message=text):
                 self._acknowledge(worker, name)
                 self._fail_batch(worker, name, kind, text, counts=not self._was_bad(kind))

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from protocol.messages import Usage
+from protocol.messages import HOPELESS, Usage
 from workers.interface import ModelError
 from workers.models.rewards.openai_http import Connection
 from workers.models.rewards.openai_pacing import Pacing, Ticket, delay
-from workers.models.rewards.openai_replies import HOPELESS, Answer, Failure
+from workers.models.rewards.openai_replies import Answer, Failure
 from workers.models.rewards.openai_settings import JudgeSettings
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class JudgeClient:
             return await work
         finally:
             self._pending -= 1
-            if not self._pending:
+            if not self._pending and self._hopeless is not None:
                 # Who asks from now on may have seen to it.
                 self._hopeless, self._not_accepted = None, 0
 
@@ -162,7 +162,9 @@ class JudgeClient:
                 return Failure(result.kind, f"{result.message} (request {failures}, the last that max_retries allows)")
             self._resting += 1
             try:
-                await asyncio.sleep(delay(troubles, result.retry_after, self._random.random))
+                await asyncio.sleep(
+                    delay(min(troubles, self._pacing.failures_in_a_row), result.retry_after, self._random.random)
+                )
             finally:
                 self._resting -= 1
 
@@ -214,7 +216,8 @@ class JudgeClient:
                 self._pacing.ended(ticket)
             elif isinstance(result, Failure) and self._is_hopeless(result):
                 self._pacing.ended(ticket)
-                self._give_up(result)
+                kind = result.kind if result.kind in HOPELESS else "not_accepted"
+                self._give_up(Failure(kind, result.message))
             elif isinstance(result, Failure) and result.kind == "bad_request" and not self._was_answered:
                 self._pacing.ended(ticket)  # the next one is alone, too
             elif isinstance(result, Failure) and result.in_trouble:

@@ -47,7 +47,7 @@ class Pacing:
         self._period = 0
         self._ceiling: int | None = None
         self._answers, self._probe_rounds = 0, _PROBE_ROUNDS
-        self._recent = self._recent_failures = 0
+        self._recent = self._recent_failures = self._in_a_row = 0
         self._paused_until = -math.inf
         self._began = False
 
@@ -60,6 +60,11 @@ class Pacing:
     def in_flight(self) -> int:
         """How many requests are in flight."""
         return self._in_flight
+
+    @property
+    def failures_in_a_row(self) -> int:
+        """How often the server was in trouble since its last answer to any request."""
+        return self._in_a_row
 
     def begin(self, most: int) -> None:
         """Other requests than before follow: the first of them is alone. ``most`` is the most in flight."""
@@ -119,6 +124,7 @@ class Pacing:
             self._recent, self._recent_failures = self._recent // 2, self._recent_failures // 2
         self._recent += 1
         self._recent_failures += failed
+        self._in_a_row = self._in_a_row + 1 if failed else 0
 
     def _grow(self) -> None:
         if self._limit >= self._most:

@@ -10,6 +10,8 @@
 | ``bad_reply`` | no JSON, half of it, a page, another form, or more than ``MAX_REPLY`` bytes | yes |
 | ``bad_request``, ``too_large`` | the server did not accept this request | no |
 | ``unauthorized``, ``no_credit``, ``unknown_model``, ``bad_parameter`` | nor would it any other request | no |
+
+Where the first requests are all of kind ``bad_request``, the kind of the others is ``not_accepted``.
 """
 
 from __future__ import annotations
@@ -27,8 +29,6 @@ from workers.models.rewards.openai_pacing import retry_after_seconds
 
 MAX_REPLY = 4 * 2**20
 """The most bytes of a reply that are read."""
-HOPELESS = frozenset({"unauthorized", "no_credit", "unknown_model", "bad_parameter"})
-"""The kinds of failures that every other request would have as well."""
 
 _FILTER = re.compile(
     r"content_?filter|content_policy|moderation|responsible_?ai|data_?inspection|^safety$", re.IGNORECASE | re.MULTILINE

@@ -272,9 +272,9 @@ def test_what_would_fail_every_request_is_named_at_the_first(told: Any, expected
 
 def test_a_server_that_accepts_no_request_is_not_asked_a_thousand_times() -> None:
     with OpenAIServer(fault=lambda _: "bad_request") as server, judging(server) as judge:
-        with pytest.raises(ModelError, match="HTTP 400"):
+        with pytest.raises(ModelError, match="HTTP 400") as caught:
             judge(*(request(seed) for seed in range(20)))
-        assert server.count == 3
+        assert (caught.value.kind, server.count) == ("not_accepted", 3)
 
 
 def test_no_more_requests_are_in_flight_than_the_run_allows() -> None:
