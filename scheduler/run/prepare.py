@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from protocol.pool import PoolError, check_pool_folder, home
 from protocol.sockets import ipc_endpoint
@@ -24,6 +27,7 @@ from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout, presumed_layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
+from scheduler.config.models import ModelSection
 from scheduler.config.problems import Problem, did_you_mean
 from scheduler.pool.client import card_of
 from scheduler.pool.gpu_room import RoomCheck
@@ -161,17 +165,25 @@ def _pool_problems(config: Config) -> Iterator[Problem]:
 
 
 def _variable_problems(config: Config, stages: Sequence[Stage]) -> Iterator[Problem]:
-    """Which variables the workers of a pool that this run launches would lack; one that is up has its own."""
+    """Which variables the workers lack: of the pool that is up, or of one that this run launches."""
     sections = {"edit": ("diffusion_model", config.diffusion_model), "score": ("reward_model", config.reward_model)}
-    with contextlib.suppress(PoolError):  # which has its own problem
-        if card_of(config.pool_name) is not None:
-            return
     for name, section in (sections[stage] for stage in stages):
         needed = section.declaration.variables
         for variable in needed(section.params.model_dump()) if needed is not None else ():
-            if not os.environ.get(variable):
-                hint = f"set it before the run: `export {variable}=...`"
-                yield Problem(name, f"the variable {variable}, which {section.type} needs, is not set", hint)
+            yield from _variable_problem(config, name, section, variable)
+
+
+def _variable_problem(config: Config, name: str, section: ModelSection, variable: str) -> Iterator[Problem]:
+    message, export = f"the variable {variable}, which {section.type} needs, is not set", f"`export {variable}=...`"
+    with contextlib.suppress(PoolError, psutil.Error):  # a pool that cannot be used has its own problem
+        card = card_of(config.pool_name)
+        if not (os.environ if card is None else psutil.Process(card.pid).environ()).get(variable):
+            if card is None:
+                yield Problem(name, message, f"set it before the run: {export}")
+            else:
+                stop = shlex.join(["warmbench", "workers", "stop", "--config", str(config.path)])
+                message += f" in pool {config.pool_name}, which has the environment of the shell that started it"
+                yield Problem(name, message, f"end the pool, set it, and run again: `{stop} --pool {config.pool_name}`")
 
 
 def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:

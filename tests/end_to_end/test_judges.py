@@ -131,3 +131,18 @@ def test_a_key_that_the_server_refuses_ends_the_run_without_showing_it(user: Use
     assert server.count == 0
     assert all(key.encode() not in content for content in everything_written(user).values())
     assert key not in result.output
+
+
+def test_a_warm_pool_without_the_key_is_refused_with_the_command_that_ends_it(user: User) -> None:
+    data = small_benchmark(user.folder / "benchmark.json", pairs=1)
+    started = user.run_config(user.simulated(data), "--pool", "warm", "--keep-warm")
+    assert started.code == 0, started.output
+    user.environment["JUDGE_KEY"] = secrets.token_urlsafe(24)
+    with OpenAIServer() as server:
+        config = judged_by(server, user, base_url="http://judge.invalid/v1", api_key_env="JUDGE_KEY")
+    refused = user.run_config(config, "--pool", "warm")
+    assert refused.code == 2
+    assert "the variable JUDGE_KEY, which openai needs, is not set in pool warm" in refused.output
+    assert f"`warmbench workers stop --config {config} --pool warm`" in refused.output
+    assert user.run("workers", "stop", "--config", config, "--pool", "warm").code == 0
+    assert user.run_config(config, "--dry-run", "--pool", "warm").code == 0, "a new pool has the key"
