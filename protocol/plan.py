@@ -44,7 +44,7 @@ def port_range(text: str) -> tuple[int, int]:
 
 
 class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker. ``device`` is ``cuda:N`` (N counts the visible GPUs) or ``cpu``.
+    """One worker. ``device`` is ``cuda:N`` (N counts the visible GPUs) or ``cpu``; elsewhere, ``gpu`` or ``cpu``.
 
     ``command`` runs Python in the worker's environment: ``[sys.executable]``, or ``conda run`` for another one.
     """
@@ -58,31 +58,31 @@ class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PoolSettings(Struct, frozen=True, kw_only=True):
-    """What holds for a pool from its launch to its end, for every run that uses it."""
+    """What holds for a pool from its launch to its end, for every run that uses it.
+
+    Over TCP, the launcher listens on the address ``listen`` (without one, on loopback), and all sockets take ports of
+    the range ``ports``. ``placer_options`` are the keys of the placer's section.
+    """
 
     transport: Literal["ipc", "tcp"] = "ipc"
     placer: Annotated[str, Meta(max_length=100)] = "local"
+    listen: str | None = None
+    ports: str | None = None
+    orphan_seconds: Annotated[float, Meta(ge=0, le=86400)] = 300.0
+    placer_options: dict[str, Any] = {}
     load_in_parallel: bool = False
     job_timeout_seconds: Positive = 600.0
     load_timeout_seconds: Positive = 1800.0
 
 
 class PoolPlan(PoolSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole pool. ``keep``: it stays up when the last run has left.
-
-    Over TCP, the launcher listens on the address ``listen`` (without one, on loopback), and all sockets take ports of
-    the range ``ports``. ``placer_options`` are the keys of the placer's section.
-    """
+    """A whole pool. ``keep``: it stays up when the last run has left."""
 
     name: Id
     workers: Annotated[list[WorkerPlan], Meta(min_length=1, max_length=MAX_WORKERS)]
     keep: bool = False
     heartbeat_seconds: Positive = 1.0
     dead_after_seconds: Positive = 10.0
-    orphan_seconds: Annotated[float, Meta(ge=0, le=86400)] = 300.0
-    listen: str | None = None
-    ports: str | None = None
-    placer_options: dict[str, Any] = {}
 
     @property
     def settings(self) -> PoolSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from protocol.plan import port_range
@@ -13,12 +14,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("endpoint", metavar="tcp://HOST:PORT", help="where the pool's launcher listens")
     parser.add_argument("--key", type=Path, required=True, help="a key file for workers: `warmbench workers keys`")
     parser.add_argument("--role", choices=("editor", "reward"), required=True)
-    parser.add_argument("--device", help="cuda or cpu; left out: cuda if CUDA_VISIBLE_DEVICES names a GPU")
+    parser.add_argument(
+        "--device",
+        type=_device,
+        metavar="cuda|cpu",
+        help="cuda or cpu; left out: cuda if CUDA_VISIBLE_DEVICES names a GPU",
+    )
     parser.add_argument("--address", help="the address of this machine to listen on; left out: as the launcher sees it")
     parser.add_argument("--ports", metavar="A-B", type=_range, help="the ports to listen on; left out: any")
     # Given by a pool's own placer:
     parser.add_argument("--worker-id", help=argparse.SUPPRESS)
     parser.add_argument("--incarnation", help=argparse.SUPPRESS)
+
+
+def _device(text: str) -> str:
+    if text not in ("cuda", "cpu") and not re.fullmatch(r"cuda:\d{1,3}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not cuda, cuda:N or cpu")
+    return "cuda:0" if text == "cuda" else text
 
 
 def _range(text: str) -> tuple[int, int]:

@@ -42,7 +42,8 @@ def run_joined(options: argparse.Namespace) -> int:
     pair = new_pair()
     listener = Listener(context, f"tcp://{address}:*", pair, options.ports)
     incarnation = options.incarnation or uuid.uuid4().hex[:12]
-    device = options.device or ("cuda:0" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    local_device = options.device or ("cuda:0" if visible else "cpu")
     worker: Worker | None = None
 
     def join() -> m.Join:
@@ -55,7 +56,7 @@ def run_joined(options: argparse.Namespace) -> int:
             worker_id=options.worker_id,
             host=socket.gethostname() or "unknown",
             pid=os.getpid(),
-            device=device,
+            device=device_name(local_device, visible),
             endpoint=listener.endpoint,
             server_key=pair.public,
             state=worker.state() if worker is not None else m.WorkerState(phase="starting"),
@@ -66,7 +67,7 @@ def run_joined(options: argparse.Namespace) -> int:
     if refusal is not None or tie.assigned is None:
         print(f"warmbench: {refusal}", file=sys.stderr)
         return EXIT_REFUSED
-    identity = WorkerIdentity(tie.assigned.worker_id, options.role, tie.assigned.device, device, incarnation)
+    identity = WorkerIdentity(tie.assigned.worker_id, options.role, tie.assigned.device, local_device, incarnation)
     setproctitle(f"warmbench: {identity.worker_id} on {identity.device} of {options.endpoint}")
     folder = private_folder(private_folder(home()) / f"joined-{incarnation}")
     try:
@@ -93,6 +94,15 @@ def _wait(tie: RemoteTie, endpoint: str) -> str | None:
                 file=sys.stderr,
             )
     return None
+
+
+def device_name(local_device: str, visible: str) -> str:
+    """Return the name of the worker's device on its machine; ``visible`` are the GPUs that the process sees."""
+    if local_device == "cpu":
+        return "cpu"
+    numbers = [entry.strip() for entry in visible.split(",") if entry.strip()]
+    index = int(local_device.partition(":")[2] or 0)
+    return f"cuda:{numbers[index]}" if index < len(numbers) else f"cuda:{index}"
 
 
 def own_address(endpoint: str) -> str:

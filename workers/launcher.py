@@ -192,7 +192,7 @@ class Launcher:
             run=join.run,
             incarnation=self._life,
             worker_id=worker.plan.worker_id,
-            device=worker.plan.device,
+            device=worker.device,
             heartbeat_seconds=self._plan.heartbeat_seconds,
             dead_after_seconds=self._plan.dead_after_seconds,
             orphan_seconds=self._plan.orphan_seconds,

@@ -67,6 +67,11 @@ class ManagedWorker:
         """Whether its process is running."""
         return self._life is not None
 
+    @property
+    def device(self) -> str:
+        """Its device: that of its plan, or where it is, if that is elsewhere."""
+        return self._life.device or self.plan.device if self._life is not None else self.plan.device
+
     def register(self, poller: zmq.Poller) -> None:
         """Wake the loop when the process ends or sends a message."""
         if self._life is not None:
@@ -126,8 +131,9 @@ class ManagedWorker:
         if life.link is not None:
             return
         life.pid, self._pid, life.host, life.server_key = join.pid, join.pid, join.host, join.server_key
-        self.plan = msgspec.structs.replace(self.plan, device=f"{join.host}:{join.device}"[:200])
-        log.info("%s joined from %s (pid %d)", self.plan.worker_id, self.plan.device, join.pid)
+        if self._placer.elsewhere:
+            life.device = f"{join.host}:{join.device}"[:200]
+        log.info("%s joined from %s (pid %d)", self.plan.worker_id, join.host, join.pid)
         self._connect(life, Link(self._context, join.endpoint, self._entrance.pair, join.server_key))
         self.allow(self._entrance.allowed)
         model = join.state.model
@@ -251,7 +257,7 @@ class ManagedWorker:
         return m.WorkerStatus(
             worker_id=self.plan.worker_id,
             role=self.plan.role,
-            device=self.plan.device,
+            device=self.device,
             pid=self._pid,
             alive=self.alive,
             spec=self.plan.spec,

@@ -17,7 +17,7 @@ _OTHER_THREADS = 3
 
 def local_device(device: str) -> str:
     """The device's name inside the worker, which sees one GPU only."""
-    return "cuda:0" if device.startswith("cuda") else device
+    return "cpu" if device == "cpu" else "cuda:0"
 
 
 def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ class Life:
 
     ``placed`` is the process as its placer knows it, None if somebody else started it. ``pid`` is the worker's own once
     it has introduced itself, ``refusal`` why it refused the launcher's Hello. Over TCP, ``dismiss`` tells it to end,
-    and ``heard_at`` is when it was last heard.
+    ``heard_at`` is when it was last heard, and ``device`` names that of a worker elsewhere.
     """
 
     placed: Placed | None
@@ -34,6 +34,7 @@ class Life:
     dismiss: Callable[[], object] | None = None
     heard_at: float | None = None
     host: str | None = None
+    device: str | None = None
     server_key: str | None = None
     last_words: str | None = None
     last_heartbeat: float = 0.0

@@ -92,6 +92,9 @@ def _layout_lines(config: Config, layout: Layout, stages: Collection[Stage], unc
         ("edit", "Editor", config.diffusion_model, layout.editors or (others,)),
         ("score", "Reward", config.reward_model, layout.rewards or ("a visible GPU",)),
     ]
+    if config.pool.elsewhere:
+        unchecked = None
+        yield f"Workers: elsewhere (placer {config.pool.placer}); models, packages and devices there are not checked"
     doubt = ""
     for stage, role, section, devices in models:
         if stage in stages:

@@ -1,4 +1,4 @@
-"""``warmbench list``: formats, protocols, layouts, editors and rewards, built in or brought by plug-ins."""
+"""``warmbench list``: formats, protocols, layouts, editors, rewards and placers, built in or brought by plug-ins."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scheduler.protocols.declaration import PROTOCOLS, ProtocolType
 from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
 from workers.models.registry import EDITORS, REWARDS
+from workers.placers.declaration import PLACERS
 
 KINDS: dict[str, Registry[Any]] = {
     "formats": FORMATS,
@@ -20,6 +21,7 @@ KINDS: dict[str, Registry[Any]] = {
     "layouts": LAYOUTS,
     "editors": EDITORS,
     "rewards": REWARDS,
+    "placers": PLACERS,
 }
 _DEVICES = {"gpu": ["a GPU"], "any": ["a GPU or the CPU"], "none": []}
 

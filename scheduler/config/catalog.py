@@ -10,8 +10,9 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from scheduler.config.models import FAMILIES
+from scheduler.config.pool_section import PoolSection, pool_section
 from scheduler.config.prompts import CategoryEntry
-from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, PoolSection, SchedulerSection
+from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, SchedulerSection
 from scheduler.config.values import Section
 
 PLAIN_SECTIONS: dict[str, type[Section]] = {
@@ -45,6 +46,8 @@ class KeyPlace:
 def classes(section: str, *, builtin: bool = False) -> tuple[type[Section], ...]:
     """The classes that a section may have: one for each type, the last for a class of the user's own."""
     family = _FAMILIES.get(section)
+    if section == "pool":
+        return (pool_section(builtin=builtin),)
     if family is None:
         return (PLAIN_SECTIONS[section],)
     return (*family.types(builtin=builtin).values(), family.own())

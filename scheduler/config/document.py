@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from scheduler.config.models import DiffusionModel, ModelSection, RewardModel
+from scheduler.config.pool_section import PoolSection
 from scheduler.config.prompts import Prompts
 from scheduler.config.reading.yaml_values import PLAIN_WORDS
-from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, PoolSection, SchedulerSection
+from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, SchedulerSection
 from scheduler.config.values import Section
 
 
@@ -20,7 +21,7 @@ class Config:
     """The attributes mirror the YAML: ``config.diffusion_model.params.seed``.
 
     ``path`` is the file, ``notices`` are lines for the user; neither counts when two configs are compared.
-    ``pool.name`` and ``logging.log_dir`` are always set.
+    ``pool.name``, ``pool.transport`` and ``logging.log_dir`` are always set.
     """
 
     benchmark: BenchmarkSection
@@ -53,7 +54,7 @@ class Config:
             **({} if self.benchmark.protocol is not None else {"prompts": self.prompts.as_plain()}),
             "evaluation": _plain(self.evaluation),
             "logging": _plain(self.logging),
-            "pool": _plain(self.pool),
+            "pool": {name: value for name, value in _plain(self.pool).items() if value is not None},
             "scheduler": _plain(self.scheduler),
         }
         text: str = yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)

@@ -17,11 +17,12 @@ _ALONE = "-s"
 """Python's option that leaves out ``~/.local``, which otherwise comes before the packages of the environment."""
 
 
-def worker_command(section: ModelSection) -> list[str]:
+def worker_command(section: ModelSection, *, elsewhere: bool = False) -> list[str]:
     """Return the command that starts Python for workers of this model; its arguments are added to it.
 
     It is the interpreter that ``python`` or ``conda_env`` names, ``conda run`` if the folder of the environment is not
-    known, and the Python that runs now for a model without an environment of its own.
+    known, and the Python that runs now for a model without an environment of its own. For workers ``elsewhere``, it is
+    not looked for on this machine.
 
     Raises:
         FileNotFoundError: the conda environment or the file is not there.
@@ -30,13 +31,13 @@ def worker_command(section: ModelSection) -> list[str]:
         return [sys.executable]
     python, name = section.params.python, section.params.conda_env or ""
     if python is not None:
-        if not os.access(python, os.X_OK) or python.is_dir():
+        if not elsewhere and (not os.access(python, os.X_OK) or python.is_dir()):
             raise FileNotFoundError(f"{python} is no program")
         return [str(python.absolute()), _ALONE]
     environment = conda_environments().get(name)
     if environment is not None:
         return [str(environment), _ALONE]
-    conda = shutil.which("conda") or os.environ.get("CONDA_EXE")
+    conda = shutil.which("conda") or os.environ.get("CONDA_EXE") or ("conda" if elsewhere else None)
     if conda:
         return [conda, "run", "--no-capture-output", "-n", name, "python", _ALONE]
     raise FileNotFoundError(f"there is no conda environment {name}")

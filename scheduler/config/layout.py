@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scheduler.base.stages import BOTH_STAGES, Stage
+from scheduler.base.text import counted
 from scheduler.config.document import Config
+from scheduler.config.models import ModelSection
 from scheduler.config.problems import ConfigError, Location, Problem, dotted
 from scheduler.config.values import DeviceId
 
@@ -30,7 +32,8 @@ class Gpu:
 class Layout:
     """One device per worker process, ``cuda:N`` or ``cpu``; ``swap`` means that the stages take turns.
 
-    ``notices`` are lines for the user about devices that no key names.
+    Workers elsewhere have a ``gpu`` of their own, which is named once they have joined, or a ``cpu``. ``notices`` are
+    lines for the user about devices that no key names.
     """
 
     editors: tuple[str, ...]
@@ -52,10 +55,14 @@ def resolve_layout(config: Config, gpus: Sequence[Gpu], *, stages: Collection[St
 
     A reward with ``device: auto`` that scores alone gets the device that it would get beside the editors.
 
+    Where a placer starts workers elsewhere, ``gpus`` do not count.
+
     Raises:
         LayoutError: a device that the config names, or needs, is not among ``gpus``. (Models that use no GPU may name
             any.)
     """
+    if config.pool.elsewhere:
+        return _layout_elsewhere(config, stages)
     visible = [gpu.index for gpu in gpus]
     missing: list[tuple[Location, Problem]] = []
     editors: tuple[DeviceId, ...] | None = ()
@@ -93,11 +100,46 @@ def presumed_layout(config: Config, *, stages: Collection[Stage] = BOTH_STAGES) 
     It is for where the GPUs cannot be listed. What depends on all visible GPUs has no devices then.
     """
     editors, rewards = _wanted_by_editor(config, ())[1], _wanted_by_reward(config)[1]
+    if config.pool.elsewhere:
+        return resolve_layout(config, (), stages=stages)
     if editors is None:
         named = (rewards or ()) if "score" in stages else ()
         return Layout((), tuple(map(_device_name, named)), "resident")
     indices = {index for index in (*editors, *(rewards or ())) if index != "cpu"}
     return resolve_layout(config, [Gpu(index, "", 0) for index in sorted(indices)], stages=stages)
+
+
+def _layout_elsewhere(config: Config, stages: Collection[Stage]) -> Layout:
+    """The workers that a placer starts on other machines."""
+    problems: list[tuple[Location, Problem]] = []
+    roles: dict[Stage, tuple[str, ...]] = {}
+    models: tuple[tuple[Stage, str, str, ModelSection], ...] = (
+        ("edit", "editors", "diffusion_model", config.diffusion_model),
+        ("score", "rewards", "reward_model", config.reward_model),
+    )
+    for stage, key, name, section in models:
+        count, named = getattr(config.pool, key), section.params.device_ids
+        if count is not None and named is not None and count != len(named):
+            at = ("pool", key)
+            message = f"is {count}, but {name}.params.device_ids has {counted(len(named), 'device')}"
+            problems.append((at, Problem(dotted(at), message, "leave one of the two out")))
+        roles[stage] = tuple(map(_kind, named)) if named is not None else (_unnamed_kind(section),) * (count or 1)
+    if problems:
+        raise LayoutError(problems)
+    editors, rewards = (roles[stage] if stage in stages else () for stage in BOTH_STAGES)
+    swap = config.scheduler.residency == "swap" and editors and rewards
+    return Layout(editors, rewards, "swap" if swap else "resident")
+
+
+def _kind(device: DeviceId) -> str:
+    return "cpu" if device == "cpu" else "gpu"
+
+
+def _unnamed_kind(section: ModelSection) -> str:
+    device = section.params.device
+    if device in {None, "auto"}:
+        return "gpu" if section.holds_gpu else "cpu"
+    return "cpu" if device == "cpu" else "gpu"
 
 
 def _wanted_by_editor(config: Config, visible: Sequence[int]) -> tuple[Location, tuple[DeviceId, ...] | None]:

@@ -20,10 +20,11 @@ from scheduler.config.checks.thoughts import thoughts_noticed
 from scheduler.config.document import Config
 from scheduler.config.model_choice import choose, corrected
 from scheduler.config.models import EDITOR_FAMILY, REWARD_FAMILY, Family, ModelSectionT
+from scheduler.config.pool_section import pool_section
 from scheduler.config.problems import ConfigError, Location, Problem, did_you_mean, dotted, listing, printable, shown
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
 from scheduler.config.reading.yaml_source import YamlSource, read_source
-from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, PoolSection, SchedulerSection
+from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, SchedulerSection
 from scheduler.config.validation import Checker, Findings
 from scheduler.config.values import Section, check_name
 
@@ -175,7 +176,7 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
         prompts=_prompts(source, raw.get("prompts", {}), findings),
         evaluation=evaluation,
         logging=plain("logging", LoggingSection),
-        pool=plain("pool", PoolSection),
+        pool=plain("pool", pool_section()),
         scheduler=plain("scheduler", SchedulerSection),
         path=source.file,
         notices=tuple(notices),
@@ -212,7 +213,7 @@ def _with_derived_defaults(config: Config, findings: Findings) -> Config:
     logging = config.logging.model_copy(update={"log_dir": config.log_dir})
     pool = config.pool
     if pool.name is None:
-        checked = Checker(PoolSection, ("pool",), YamlSource(config.path, {})).check(
+        checked = Checker(pool_section(), ("pool",), YamlSource(config.path, {})).check(
             {"name": config.path.stem}, named := Findings()
         )
         if not findings.hides(("pool", "name")):
@@ -222,7 +223,7 @@ def _with_derived_defaults(config: Config, findings: Findings) -> Config:
                 for problem in named.problems
             )
         pool = pool.model_copy(update={"name": checked.name if checked else None})
-    return replace(config, logging=logging, pool=pool)
+    return replace(config, logging=logging, pool=pool.with_transport())
 
 
 def _prompts(source: YamlSource, raw: Mapping[str, Any], findings: Findings) -> Prompts:

@@ -6,34 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field
 
-from protocol.pool import PoolError, check_name
 from scheduler.config.problems import shown
-from scheduler.config.values import Allowed, CategoryName, CountOrFraction, FilePath, Section
+from scheduler.config.values import CategoryName, CountOrFraction, FilePath, Section
 from workers.models.declaration import Conflict
 
 Metric = Literal["mean", "std", "median", "min", "max", "ci95"]
-_LOOPBACK = ("localhost", "127.", "[::1]", "::1")
-
-
-def _transport(value: object) -> str:
-    if value in ("ipc", "tcp"):
-        return str(value)
-    if isinstance(value, str) and value.startswith("tcp://"):
-        if value.removeprefix("tcp://").startswith(_LOOPBACK):
-            raise ValueError(f"must be ipc or tcp, found {shown(value)}: write tcp, workers choose ports on 127.0.0.1")
-        raise ValueError(f"must be ipc or tcp, and tcp works on loopback only; {shown(value)} is refused")
-    raise ValueError(f"must be ipc or tcp, found {shown(value)}")
-
-
-def _pool_name(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"must be a name, found {shown(value)}")
-    try:
-        return check_name(value)
-    except PoolError as error:
-        raise ValueError(str(error)) from error
 
 
 def _twice(values: tuple[str, ...]) -> list[str]:
@@ -137,22 +116,6 @@ class LoggingSection(Section):
     log_dir: FilePath | None = Field(
         None,
         description="Where log files go; left out: `<output_dir>/logs`. Within `output_dir` it follows `--output-dir`.",
-    )
-
-
-class PoolSection(Section):
-    """The pool of workers."""
-
-    purpose: ClassVar[str] = "The pool of workers that runs attach to."
-
-    name: Annotated[str, PlainValidator(_pool_name), Allowed("name")] | None = Field(
-        None, description="The pool's name; left out: the name of the config file, without its ending."
-    )
-    transport: Annotated[Literal["ipc", "tcp"], PlainValidator(_transport)] = Field(
-        "ipc", description="`ipc` (sockets in the pool's folder) or `tcp` (on loopback only)."
-    )
-    load_in_parallel: bool = Field(
-        False, description="Load all models at once; false: as many as host memory has room for."
     )
 
 

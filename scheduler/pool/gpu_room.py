@@ -106,7 +106,7 @@ class RoomCheck:
     def __call__(self, config: Config) -> Sequence[Problem]:
         """Return the problems; none if the pool is up, since a run attaches to it."""
         self.warnings = ()
-        if not self._gpus or read_pool_card(home() / config.pool_name) is not None:
+        if config.pool.elsewhere or not self._gpus or read_pool_card(home() / config.pool_name) is not None:
             return ()
         try:
             layout = resolve_layout(config, self._gpus, stages=self._stages)

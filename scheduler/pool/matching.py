@@ -77,19 +77,28 @@ def unequal_settings(held: PoolSettings | None, wanted: PoolSettings) -> list[st
     """Each setting that was decided when the pool was launched and that the config has otherwise."""
     if held is None:
         return []
-    return [
+    unequal = [
         f"{section}.{name} from {_as_in_yaml(getattr(held, name))} to {_as_in_yaml(getattr(wanted, name))}"
         for section, name in _SETTINGS
         if getattr(held, name) != getattr(wanted, name)
     ]
+    if held.placer == wanted.placer and held.placer_options != wanted.placer_options:
+        unequal.append(f"pool.{held.placer}")
+    return unequal
 
 
-def _as_in_yaml(value: str | bool | float) -> str:
+def _as_in_yaml(value: str | bool | float | None) -> str:
+    if value is None:
+        return "none"
     return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 _SETTINGS = (
     ("pool", "transport"),
+    ("pool", "placer"),
+    ("pool", "listen"),
+    ("pool", "ports"),
+    ("pool", "orphan_seconds"),
     ("pool", "load_in_parallel"),
     ("scheduler", "job_timeout_seconds"),
     ("scheduler", "load_timeout_seconds"),
@@ -140,6 +149,19 @@ def devices(status: m.PoolStatus) -> dict[m.Role, tuple[str, ...]]:
     """The devices of the pool's editors and rewards."""
     editors = tuple(worker.device for worker in status.workers if worker.role == "editor")
     return {"editor": editors, "reward": tuple(worker.device for worker in status.workers if worker.role == "reward")}
+
+
+def same_devices(present: Sequence[str], asked: Sequence[str]) -> bool:
+    """Whether workers are on the devices that a config asks for; those elsewhere count by their kind."""
+    if tuple(present) == tuple(asked):
+        return True
+    elsewhere = {*asked} <= {"gpu", "cpu"} and any(":" in device or device == "gpu" for device in present)
+    return elsewhere and sorted(map(_kind, present)) == sorted(asked)
+
+
+def _kind(device: str) -> str:
+    """``gpu`` for ``node7:cuda:0``, ``cpu`` for ``node7:cpu``."""
+    return "cpu" if device.rpartition(":")[2] == "cpu" else "gpu"
 
 
 def shares_devices(by_role: Mapping[m.Role, tuple[str, ...]]) -> bool:

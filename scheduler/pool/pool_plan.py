@@ -39,7 +39,7 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
             device=device,
             spec=spec,
             residency=resting,
-            command=worker_command(section),
+            command=worker_command(section, elsewhere=config.pool.elsewhere),
         )
         for section, spec, devices in (
             (config.diffusion_model, editor_spec(config), layout.editors),
@@ -59,8 +59,14 @@ def pool_plan(config: Config, layout: Layout, *, keep: bool) -> PoolPlan:
 
 def pool_settings(config: Config) -> PoolSettings:
     """Return what the config decides for a pool's whole life."""
+    pool = config.pool
     return PoolSettings(
-        transport=config.pool.transport,
+        transport=pool.transport or "ipc",
+        placer=pool.declaration.name if pool.declaration else pool.placer,
+        listen=pool.listen or ("0.0.0.0" if pool.elsewhere else None),  # noqa: S104 - known keys only are admitted
+        ports=pool.ports,
+        orphan_seconds=pool.orphan_seconds,
+        placer_options=pool.placer_options,
         load_in_parallel=config.pool.load_in_parallel,
         job_timeout_seconds=config.scheduler.job_timeout_seconds,
         load_timeout_seconds=config.scheduler.load_timeout_seconds,

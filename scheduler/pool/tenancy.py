@@ -17,6 +17,7 @@ from scheduler.pool.matching import (
     devices,
     has_loaded_since,
     mismatches,
+    same_devices,
     shares_devices,
     without_model,
 )
@@ -111,7 +112,7 @@ class Tenancy:
         present, asked = devices(status), self._settings.devices
         if self._settings.swap_if_shared:
             self.swap = shares_devices(present)
-        if {role: present[role] for role in asked} == asked:
+        if all(same_devices(present[role], asked[role]) for role in asked):
             return
         self.devices = {role: present[role] for role in asked}
         log.warning(

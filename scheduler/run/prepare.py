@@ -167,6 +167,8 @@ def _pool_problems(config: Config) -> Iterator[Problem]:
 def _variable_problems(config: Config, stages: Sequence[Stage]) -> Iterator[Problem]:
     """Which variables the workers lack: of the pool that is up, or of one that this run launches."""
     sections = {"edit": ("diffusion_model", config.diffusion_model), "score": ("reward_model", config.reward_model)}
+    if config.pool.elsewhere:
+        return  # they have those of their own machines
     for name, section in (sections[stage] for stage in stages):
         needed = section.declaration.variables
         for variable in needed(section.params.model_dump()) if needed is not None else ():

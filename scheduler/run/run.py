@@ -249,6 +249,7 @@ class Run:
             "editor": self._config.diffusion_model,
             "reward": self._config.reward_model,
         }
+        elsewhere = self._config.pool.elsewhere
         return RunSettings(
             run=self._wire_id,
             swap=self._layout.residency == "swap",
@@ -260,7 +261,9 @@ class Run:
             dead_after_seconds=times.dead_after_seconds,
             max_failures=limit,
             specs={role: specs[role] for role in map(ROLES.__getitem__, stages)},
-            commands={role: worker_command(sections[role]) for role in map(ROLES.__getitem__, stages)},
+            commands={
+                role: worker_command(sections[role], elsewhere=elsewhere) for role in map(ROLES.__getitem__, stages)
+            },
         )
 
     # -- the reports

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.plan import PoolPlan, WorkerPlan
-from workers.models.declaration import Key
+from workers.models.declaration import Key, Rule
 from workers.models.plugins import Registry
 
 
@@ -74,7 +74,9 @@ class Placed(abc.ABC):
 
 
 class Placer(abc.ABC):
-    """One pool's placer."""
+    """One pool's placer. ``elsewhere`` is what its type declares."""
+
+    elsewhere = True
 
     def __init__(self, plan: PoolPlan, folder: Path) -> None:
         """``folder`` is the pool's. Raises ``PlacementError``."""
@@ -89,11 +91,12 @@ class Placer(abc.ABC):
         """The pool ends, and all of its processes have ended."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlacerType:
     """What a placer declares.
 
-    ``target`` is its class, as ``module:Class``. ``keys`` are those of its section under ``pool``, named as itself.
+    ``target`` is its class, as ``module:Class``. ``keys`` are those of its section under ``pool``, named as itself, and
+    ``rules`` say which values do not go together.
     ``elsewhere``: workers may be on other machines, so they join over TCP. ``packages`` are those that the launcher's
     environment must have, each with the oldest version that works, or ``""``.
     """
@@ -102,6 +105,7 @@ class PlacerType:
     meaning: str
     target: str
     keys: tuple[Key, ...] = ()
+    rules: tuple[Rule, ...] = ()
     elsewhere: bool = True
     packages: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
@@ -124,11 +128,13 @@ def make_placer(plan: PoolPlan, folder: Path) -> Placer:
     from workers.models.plugins import PluginError
 
     try:
-        module, _, name = PLACERS.get(plan.placer).target.partition(":")
+        declared = PLACERS.get(plan.placer)
+        module, _, name = declared.target.partition(":")
         placer: Any = getattr(importlib.import_module(module), name)
     except KeyError:
         raise PlacementError(f"there is no placer {plan.placer!r}; known: {', '.join(PLACERS.names())}") from None
     except (PluginError, ImportError, AttributeError) as error:
         raise PlacementError(f"the placer {plan.placer} cannot be used: {error}") from error
     made: Placer = placer(plan, folder)
+    made.elsewhere = declared.elsewhere
     return made

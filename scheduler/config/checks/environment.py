@@ -52,6 +52,25 @@ def environment_problems(config: Config, environment: Environment) -> Found:
     """The problems of all that the config names, each with its key. Asking the hub may take a few seconds."""
     if environment.data:
         yield from _data(config)
+    if config.pool.elsewhere:
+        yield from _devices_elsewhere(config, environment.stages)
+    else:
+        yield from _workers_here(config, environment)
+    yield from _places_to_write(config)
+    for check in environment.more:
+        for problem in check(config):
+            yield tuple(problem.path.partition("[")[0].split(".")), problem
+
+
+def _devices_elsewhere(config: Config, stages: Sequence[Stage]) -> Found:
+    """What workers on other machines find there, only they can tell."""
+    try:
+        resolve_layout(config, (), stages=stages)
+    except LayoutError as error:
+        yield from error.located
+
+
+def _workers_here(config: Config, environment: Environment) -> Found:
     if "edit" in environment.stages:
         yield from _model("diffusion_model", config.diffusion_model, environment.hub)
         yield from _optimizations(config)
@@ -63,10 +82,6 @@ def environment_problems(config: Config, environment: Environment) -> Found:
             resolve_layout(config, environment.gpus, stages=environment.stages)
         except LayoutError as error:
             yield from error.located
-    yield from _places_to_write(config)
-    for check in environment.more:
-        for problem in check(config):
-            yield tuple(problem.path.partition("[")[0].split(".")), problem
 
 
 def category_problems(config: Config, available: Sequence[str]) -> list[Problem]:

@@ -239,3 +239,35 @@ def test_without_nvml_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None
     remove_nvml(monkeypatch)
     assert nvml_problem() == "NVML Shared Library Not Found"
     assert visible_gpus() == ()
+
+
+# -- workers on other machines
+
+
+def elsewhere(folder: Path, pool: str, editor: str = MULTI, params: str = "") -> Config:
+    text = f"diffusion_model: {{type: {editor}, params: {{{params}}}}}\nreward_model: {{type: qwen3_vl}}\n"
+    return load(folder, f"{text}pool: {{placer: join{pool}}}")
+
+
+def test_workers_elsewhere_have_a_gpu_each_whatever_this_machine_has(tmp_path: Path) -> None:
+    wanted = elsewhere(tmp_path, ", editors: 3, rewards: 2")
+    assert wanted.pool.transport == "tcp"
+    for count in (0, 1, 6):
+        assert resolve_layout(wanted, gpus(count)) == Layout(("gpu",) * 3, ("gpu",) * 2, "resident")
+    assert presumed_layout(wanted) == Layout(("gpu",) * 3, ("gpu",) * 2, "resident")
+    assert resolve_layout(wanted, [], stages=("score",)) == Layout((), ("gpu",) * 2, "resident")
+
+
+def test_devices_of_workers_elsewhere_count_workers_and_say_of_which_kind(tmp_path: Path) -> None:
+    wanted = elsewhere(tmp_path, "", params="device_ids: [0, 1, cpu]")
+    assert resolve_layout(wanted, []).editors == ("gpu", "gpu", "cpu")
+    assert resolve_layout(elsewhere(tmp_path, "", SINGLE, "device: cpu"), []).editors == CPU
+    assert resolve_layout(elsewhere(tmp_path, ", editors: 2", "simulated"), []).editors == ("cpu", "cpu")
+    assert resolve_layout(elsewhere(tmp_path, "", "simulated", "device: cuda"), []).editors == ("gpu",)
+
+
+def test_two_counts_that_differ_are_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        LayoutError, match=r"pool\.editors: is 3, but diffusion_model\.params\.device_ids has 2 devices"
+    ):
+        resolve_layout(elsewhere(tmp_path, ", editors: 3", params="device_ids: [0, 1]"), [])

@@ -14,6 +14,7 @@ from scheduler.pool.matching import (
     devices,
     in_the_way,
     mismatches,
+    same_devices,
     same_python,
     shares_devices,
     unequal_settings,
@@ -94,6 +95,16 @@ def test_devices_are_shared_only_if_they_are_the_same_gpu() -> None:
     assert not shares_devices(devices(pool(worker(EDITOR, "cpu"), worker(REWARD, "cpu"))))
 
 
+def test_devices_of_workers_elsewhere_are_compared_by_their_kind() -> None:
+    assert same_devices(("cuda:0",), ("cuda:0",))
+    assert not same_devices(("cuda:1",), ("cuda:0",))
+    assert same_devices(("node7:cuda:0", "gpu", "node8:cuda:3"), ("gpu",) * 3)
+    assert not same_devices(("node7:cuda:0",), ("gpu",) * 2)
+    assert not same_devices(("node7:cpu", "node7:cuda:0"), ("gpu", "gpu"))
+    assert same_devices(("node7:cpu", "gpu"), ("gpu", "cpu"))
+    assert not same_devices(("cuda:0",), ("cpu",))
+
+
 def test_a_model_that_another_run_left_off_its_device_is_seen() -> None:
     assert away_from_device(pool(worker(EDITOR, state=loaded(EDITOR, residency="host"))))
     assert not away_from_device(pool(worker(EDITOR)))
@@ -160,13 +171,30 @@ def test_models_without_an_environment_of_their_own_take_the_python_of_the_pool(
 
 
 def test_each_setting_that_only_a_launch_decides_is_compared() -> None:
-    held = PoolSettings(transport="ipc", load_in_parallel=False, job_timeout_seconds=600.0, load_timeout_seconds=1800.0)
+    held = PoolSettings(transport="ipc", placer="join", placer_options={"a": 1})
     assert unequal_settings(held, held) == []
-    wanted = PoolSettings(transport="tcp", load_in_parallel=True, job_timeout_seconds=900.0, load_timeout_seconds=0.5)
+    wanted = PoolSettings(
+        transport="tcp",
+        placer="join",
+        listen="10.0.0.1",
+        ports="5600-5700",
+        orphan_seconds=60.0,
+        placer_options={"a": 2},
+        load_in_parallel=True,
+        job_timeout_seconds=900.0,
+        load_timeout_seconds=0.5,
+    )
     assert unequal_settings(held, wanted) == [
         "pool.transport from ipc to tcp",
+        "pool.listen from none to 10.0.0.1",
+        "pool.ports from none to 5600-5700",
+        "pool.orphan_seconds from 300 to 60",
         "pool.load_in_parallel from false to true",
         "scheduler.job_timeout_seconds from 600 to 900",
         "scheduler.load_timeout_seconds from 1800 to 0.5",
+        "pool.join",
     ]
-    assert len(PoolSettings.__struct_fields__) == 4, "another field is to be compared as well"
+    assert unequal_settings(PoolSettings(placer_options={"a": 1}, placer="x"), PoolSettings()) == [
+        "pool.placer from x to local"
+    ]
+    assert len(PoolSettings.__struct_fields__) == 9, "another field is to be compared as well"

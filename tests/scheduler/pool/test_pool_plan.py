@@ -11,7 +11,7 @@ import yaml
 from protocol.host_memory import available_memory
 from protocol.plan import threads
 from scheduler.config.document import Config
-from scheduler.config.layout import Layout
+from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.loading import load_config
 from scheduler.pool.pool_plan import pool_plan
 
@@ -41,6 +41,16 @@ def test_there_is_a_worker_for_each_device_of_the_layout(tmp_path: Path) -> None
     assert [threads(worker.spec) for worker in plan.workers] == [2, 2, 1]
     assert plan.workers[0].command == [sys.executable]
     assert (plan.name, plan.keep, plan.load_in_parallel, plan.job_timeout_seconds) == ("c", True, True, 30)
+
+
+def test_a_placer_elsewhere_needs_keys_and_listens_on_all_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("diffusion_model: {type: qwen_image_edit, params: {python: /only/on/nodes}}\npool: {placer: join}")
+    loaded = load_config(path)
+    plan = pool_plan(loaded, resolve_layout(loaded, ()), keep=False)
+    assert (plan.transport, plan.placer, plan.listen, plan.orphan_seconds) == ("tcp", "join", "0.0.0.0", 300)  # noqa: S104
+    assert [(worker.worker_id, worker.device) for worker in plan.workers] == [("editor-0", "gpu"), ("reward-0", "gpu")]
+    assert plan.workers[0].command == ["/only/on/nodes", "-s"]
 
 
 def model(tmp_path: Path, size: int) -> Path:
