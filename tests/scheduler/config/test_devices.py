@@ -255,7 +255,8 @@ def test_workers_elsewhere_have_a_gpu_each_whatever_this_machine_has(tmp_path: P
     for count in (0, 1, 6):
         assert resolve_layout(wanted, gpus(count)) == Layout(("gpu",) * 3, ("gpu",) * 2, "resident")
     assert presumed_layout(wanted) == Layout(("gpu",) * 3, ("gpu",) * 2, "resident")
-    assert resolve_layout(wanted, [], stages=("score",)) == Layout((), ("gpu",) * 2, "resident")
+    score: tuple[Stage, ...] = ("score",)
+    assert resolve_layout(wanted, [], stages=score) == Layout((), ("gpu",) * 2, "resident")
 
 
 def test_devices_of_workers_elsewhere_count_workers_and_say_of_which_kind(tmp_path: Path) -> None:
