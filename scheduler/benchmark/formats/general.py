@@ -9,7 +9,7 @@ from typing import Any
 
 from scheduler.benchmark.formats.declaration import FieldMap, Item
 from scheduler.benchmark.names import shown
-from scheduler.benchmark.pairs import DataError, ImageOpener
+from scheduler.benchmark.pairs import DataError, ImageOpener, PairError
 from scheduler.benchmark.records.record import Record, value_of
 
 USUAL = {
@@ -82,25 +82,29 @@ def _item(record: Record, number: int, names: _Names, folders: Sequence[Path]) -
         return None if name is None else value_of(record.text, name)
 
     fields = names.described
+    found = [value_of(record.images, folders, name) for name in (names.image, *fields.sources)]
+    first, *more = ([] if isinstance(images, PairError) else images for images in found)
+    sources = [*first[1:], *(image for images in more for image in images)]
     return Item(
         pair_id=value_of(record.name, names.id) if names.id is not None else value_of(record.own_name) or str(number),
         category=CATEGORY if names.category is None else value_of(record.name, names.category),
         instruction=value_of(record.instruction, names.instruction),
-        image=record.image(folders, names.image),
+        image=first[0] if first else record.image(folders, names.image),
         description=text(fields.description),
         reference=text(fields.reference),
-        problem=record.problem,
-        images=dict(_images(record, fields, folders)),
+        problem=record.problem or next((images for images in found if isinstance(images, PairError)), None),
+        images={
+            **{f"source_{number}": image for number, image in enumerate(sources, 2)},
+            **dict(_images(record, fields, folders)),
+        },
         task=text(fields.task),
         facts={name: value_of(record.value, name) for name in fields.facts if name in record.names},
     )
 
 
 def _images(record: Record, fields: FieldMap, folders: Sequence[Path]) -> Iterator[tuple[str, ImageOpener]]:
-    """Yield the images that the item has beside the first source. Further sources are counted without gaps."""
-    sources = [name for name in fields.sources if not record.is_null(name)]
-    named: list[tuple[str, str | None]] = [(f"source_{number}", name) for number, name in enumerate(sources, 2)]
-    named += [("reference", fields.reference_image), ("ground_truth", fields.ground_truth), ("mask", fields.mask)]
+    """Yield the images that the item has beside its sources."""
+    named = [("reference", fields.reference_image), ("ground_truth", fields.ground_truth), ("mask", fields.mask)]
     for image, name in named:
         if name is not None and not record.is_null(name):
             yield image, record.image(folders, name)

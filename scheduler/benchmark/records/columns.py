@@ -43,6 +43,25 @@ class Column:
             return None
         return self._bytes.at(row)
 
+    @cached_property
+    def is_images(self) -> bool:
+        """Whether each value is an image, or a list of images."""
+        return _holds_images(self._array.type) or (
+            _is_list(self._array.type) and _holds_images(self._array.type.value_type)
+        )
+
+    def entries(self, row: int) -> tuple[Column, range]:
+        """Return the column with the entries of this row's list, and their rows in it; itself if it has no lists."""
+        if self.is_null(row):
+            return self, range(0)
+        if not _is_list(self._array.type):
+            return self, range(row, row + 1)
+        return self._entries, range(self._array.offsets[row].as_py(), self._array.offsets[row + 1].as_py())
+
+    @cached_property
+    def _entries(self) -> Column:
+        return Column(self._name, self._array.values)
+
     def image_name(self, row: int) -> str | None:
         """Return the path of an image that is not in the table itself."""
         if not is_image(self._array.type):
@@ -63,7 +82,7 @@ class Column:
         kind = self._array.type
         if kinds.is_string(kind) or kinds.is_large_string(kind):
             return (self._texts.at(row) or (0, 0))[1]
-        if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_struct(kind):
+        if _is_list(kind) or kinds.is_struct(kind):
             return int(self._array.slice(row, 1).nbytes)
         return 0
 
@@ -118,12 +137,22 @@ def is_plain(kind: Any) -> bool:
     """Whether JSON has the values of this type."""
     import pyarrow.types as kinds
 
-    if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_dictionary(kind):
+    if _is_list(kind) or kinds.is_dictionary(kind):
         return is_plain(kind.value_type)
     if kinds.is_struct(kind):
         return not is_image(kind) and all(is_plain(kind.field(index).type) for index in range(kind.num_fields))
     tests = (kinds.is_null, kinds.is_boolean, kinds.is_integer, kinds.is_floating)
     return any(test(kind) for test in (*tests, kinds.is_string, kinds.is_large_string))
+
+
+def _holds_images(kind: Any) -> bool:
+    return is_image(kind) or _is_binary(kind)
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow.types as kinds
+
+    return bool(kinds.is_list(kind) or kinds.is_large_list(kind))
 
 
 def _is_binary(kind: Any) -> bool:

@@ -104,6 +104,21 @@ class Record(abc.ABC):
 
         return open_image
 
+    def images(self, folders: Sequence[Path], name: str) -> list[ImageOpener]:
+        """Return the openers of the field's images: of a list, or of one; none if it is null.
+
+        Raises ``PairError`` (``bad_field``) for a list of anything else.
+        """
+        if self.is_null(name):
+            return []
+        if self.embedded_image(name) is None:
+            value = self.value(name)
+            if isinstance(value, list):
+                if not all(isinstance(entry, str) for entry in value):
+                    raise PairError("bad_field", f"{name} is a list; expected one of texts or of images")
+                return [file_within(folders, entry) for entry in value]
+        return [self.image(folders, name)]
+
     def facts(self, known: Collection[str], besides: Collection[str] = ()) -> dict[str, Any]:
         """Return the values of all fields but ``besides``; one that is not ``known`` is left out if it is unusable."""
         values = {name: value_of(self.value, name) for name in self.names if name not in besides}

@@ -6,7 +6,7 @@ first. Only offsets and texts are looked at in the map, so the images of a large
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,13 @@ class Row(Record):
     def embedded_image(self, name: str) -> ImageOpener | None:
         found = self._columns[name].image_at(self._row) if name in self._columns else None
         return None if found is None else file_piece(self._place.path, self._place.offset(*found), found[1])
+
+    def images(self, folders: Sequence[Path], name: str) -> list[ImageOpener]:
+        column = self._columns.get(name)
+        if column is None or not column.is_images:
+            return super().images(folders, name)
+        values, rows = column.entries(self._row)
+        return [Row({name: values}, row, self._place, self.number).image(folders, name) for row in rows]
 
     def image_name(self, name: str) -> str | None:
         return None if name not in self._columns else self._columns[name].image_name(self._row)

@@ -113,6 +113,18 @@ def test_images_may_be_base64_or_paths_in_any_shape_of_json(folder: Path) -> Non
         assert load_benchmark(path, fields=FieldMap(image="image")).format == "jsonl"
 
 
+def test_a_list_of_paths_is_several_sources(folder: Path) -> None:
+    lists: tuple[list[object], ...] = (
+        ["images/a.png", "images/b.png"],
+        ["images/a.png", 3],
+        ["images/a.png", "../secret.png"],
+        [],
+    )
+    benchmark = load_benchmark(write(folder, *(item(number, image=paths) for number, paths in enumerate(lists))))
+    assert [image.size[0] for image in benchmark.pairs[0].sources] == [8, 9]
+    assert [bad.kind for bad in benchmark.bad] == ["bad_field", "bad_image", "bad_field"]
+
+
 def test_the_key_of_an_object_is_the_id_where_items_have_none(folder: Path) -> None:
     content = {"x": {"prompt": "p", "image": "images/a.png"}, "y": {"prompt": "p", "image": "images/a.png"}}
     benchmark = load_benchmark(write_json(folder, content, "object.json"), format_name="jsonl")
@@ -169,6 +181,15 @@ def test_tables_have_images_embedded_or_by_path_and_fields_of_any_name(
     benchmark = load_benchmark(folder)
     assert (benchmark.format, keys(benchmark)) == ("parquet", ["all/0", "all/1"])
     assert [entry.source.size[0] for entry in benchmark.pairs] == [30, 10]
+    several = [{"bytes": image_bytes((width, 8)), "path": None} for width in (20, 21, 22)]
+    lists: list[Fields] = [
+        {"prompt": "x", "image": several[:1], "more": [several[1]["bytes"]]},
+        {"prompt": "x", "image": several, "more": []},
+        {"prompt": "x", "image": [], "more": None},
+    ]
+    benchmark = load_benchmark(parquet(folder, lists, "lists.parquet"), fields=FieldMap(sources=("more",)))
+    assert [[image.size[0] for image in entry.images.values()] for entry in benchmark.pairs] == [[20, 21], [20, 21, 22]]
+    assert [bad.pair_id for bad in benchmark.bad] == ["2"]
     fields = FieldMap(image="img", sources=("file",), facts=("turns",))
     benchmark = load_benchmark(path, fields=fields)
     assert benchmark.pairs[0].details.images["source_2"].size == (9, 8)
