@@ -17,7 +17,7 @@ from scheduler.benchmark.pairs import DataError, ImageOpener, PairError
 from scheduler.benchmark.records.columns import Column
 from scheduler.benchmark.records.record import Record
 from scheduler.benchmark.records.spool import BROKEN, arrow_batches, is_parquet, open_arrow, spooled
-from scheduler.benchmark.records.table_files import table_files
+from scheduler.benchmark.records.table_files import table_files, table_suffix
 from scheduler.benchmark.sources import file_piece
 from scheduler.config.checks.packages import install_hint
 
@@ -91,7 +91,7 @@ def read_table(path: Path) -> Iterator[Row]:
 
 def column_names(path: Path) -> tuple[str, ...]:
     """Return the names of the columns; none where pyarrow is missing, or it is no table that can be read."""
-    if find_spec("pyarrow") is None:
+    if table_suffix(path) is None or find_spec("pyarrow") is None:
         return ()
     import pyarrow as pa
     import pyarrow.parquet as pq

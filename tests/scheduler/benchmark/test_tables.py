@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from scheduler.benchmark import DataError, PairError, load_benchmark
 from scheduler.benchmark.records import table_records
-from tests.scheduler.benchmark.make import image_bytes
+from tests.scheduler.benchmark.make import image_bytes, pair, write_json
 
 Row = dict[str, Any]
 Save = Callable[..., Path]
@@ -237,6 +239,18 @@ def test_runs_that_start_together_make_one_copy(save: Save, cache: Path) -> None
         assert len({benchmark.result().sha256 for benchmark in loaded}) == 1
     assert len([*cache.glob("*.arrow")]) == 1
     assert not [*cache.glob("*.unfinished")]
+
+
+def test_data_that_is_no_table_is_loaded_without_pyarrow(tmp_path: Path) -> None:
+    path = write_json(tmp_path, {"c": [pair()]})
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from scheduler.benchmark import load_benchmark\n"
+        f"assert load_benchmark(Path({str(path)!r})).pairs\n"
+        "assert 'pyarrow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_without_pyarrow_the_command_that_installs_it_is_named(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
