@@ -115,7 +115,7 @@ def _protocol_lines(prepared: Prepared) -> Iterator[str]:
     if protocol is None:
         return
     yield f"Protocol: {protocol.name}, {protocol.version}"
-    facts = facts_of_run(config, benchmark, protocol)
+    facts = facts_of_run(config, benchmark, protocol, made_elsewhere=prepared.edits is not None)
     evaluation = config.evaluation
     known = deviations(
         facts,

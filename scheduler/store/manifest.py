@@ -77,7 +77,9 @@ def build_manifest(
         "data": {"path": benchmark.path, "format": benchmark.format, "sha256": benchmark.sha256},
         "prompts_sha256": _hash(config.prompts.as_plain()) if protocol is None else None,
         "combine": _combine_rules(config, benchmark) if protocol is None else {},
-        "official": None if protocol is None else msgspec.to_builtins(facts_of_run(config, benchmark, protocol)),
+        "official": None
+        if protocol is None
+        else msgspec.to_builtins(facts_of_run(config, benchmark, protocol, made_elsewhere=edits is not None)),
         **{ROLES[stage]: model if stage in stages else None for stage, model in models.items()},
         "optimizations": optimizations(config) if "edit" in stages else {"exact": {}, "approximate": {}},
         "devices": {"editors": list(layout.editors), "rewards": list(layout.rewards)},

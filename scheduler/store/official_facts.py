@@ -43,7 +43,8 @@ class OfficialFacts(Struct, frozen=True, kw_only=True):
     ``version`` names the official files. ``commit`` is that of their checkout, null without one or if they differ from
     it; ``tried_commit`` the one that the protocol was tried with and whose files these are, null if it is none.
     ``table`` is what a ``Protocol`` is made with. ``full_items`` is the number of items of the full benchmark in this
-    format and language, null if the protocol does not say. ``all_sources``: editors get all source images of an item.
+    format and language, null if the protocol does not say. ``all_sources``: no editor of the run gets only the first
+    source image of an item.
     """
 
     protocol: str
@@ -72,8 +73,10 @@ def official_facts(manifest: Mapping[str, Any]) -> OfficialFacts | None:
         return None
 
 
-def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtocol) -> OfficialFacts:
-    """Return the facts of a run that begins."""
+def facts_of_run(
+    config: Config, benchmark: Benchmark, protocol: PreparedProtocol, *, made_elsewhere: bool = False
+) -> OfficialFacts:
+    """Return the facts of a run that begins. Of edits that were ``made_elsewhere`` the editor is not known."""
     from scheduler.config.requests import takes_all_sources  # imports pydantic, see above
 
     settings, chosen, texts, section = config.benchmark, protocol.type, protocol.texts, config.reward_model
@@ -103,7 +106,7 @@ def facts_of_run(config: Config, benchmark: Benchmark, protocol: PreparedProtoco
         limit=settings.limit,
         categories=settings.categories,
         full_items=by_language or chosen.items.get(benchmark.format),
-        all_sources=takes_all_sources(config),
+        all_sources=made_elsewhere or takes_all_sources(config),
     )
 
 
