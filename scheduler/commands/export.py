@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "the benchmark, where a layout wants the source images and the data was moved since the run"
     add("--data", type=path, metavar="PATH", help=text)
     add("--link", action="store_true", help="make hard links where possible, instead of copies")
-    add_output_dir(parser)
+    add_output_dir(parser, writes=False)
 
 
 def execute(options: argparse.Namespace) -> int:

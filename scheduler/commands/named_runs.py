@@ -1,4 +1,4 @@
-"""What the commands share that read what runs have left: ``status``, ``report`` and ``compare``."""
+"""What the commands share that read what runs have left: ``status``, ``report``, ``compare``, ``export``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from scheduler.terminal.logs import configure_logging
 RUN = "a run's directory, its id, or latest for the newest"
 
 
-def add_output_dir(parser: argparse.ArgumentParser) -> None:
-    text = "where runs are looked up by id (default: outputs), and where files are written"
+def add_output_dir(parser: argparse.ArgumentParser, *, writes: bool = True) -> None:
+    text = f"where runs are looked up by id (default: outputs){', and where files are written' if writes else ''}"
     parser.add_argument("--output-dir", type=path, metavar="DIR", help=text)
 
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Shows the progress of a run, whether or not it is still running, from its files alone."
     parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help=f"{RUN} (the default)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for programs")
-    add_output_dir(parser)
+    add_output_dir(parser, writes=False)
 
 
 def execute(options: argparse.Namespace) -> int:
