@@ -58,6 +58,8 @@ def plain(line: str) -> str:
     line = re.sub(r"To resume: .*? run ", "To resume: run ", line)
     line = re.sub(r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+", "DAY", _ID.sub("ID", line))
     line = re.sub(r"(launcher pid \d+), .*", r"\1", line)
+    # On a busy machine an editor may join after the first round.
+    line = line.replace(" 1 editor synced", " 1 editors synced")
     return re.sub(r"[-+]?\d+(?:\.\d+)?", "N", line).rstrip()
 
 
