@@ -37,6 +37,8 @@ def find_edits(place: Path, benchmark: Benchmark, samples_per_pair: int, layout:
             return _in_folder(place, benchmark, samples_per_pair, _layouts(layout, benchmark.format))
         if not place.is_file():
             raise ImagesError(f"there is no folder and no file {one_line(place.absolute(), 400)}")
+        if layout is not None:
+            raise ImagesError(f"{one_line(place.absolute(), 400)} is a list, and only folders have a layout")
         images = read_list(place)
     except OSError as error:
         raise ImagesError(f"{one_line(place, 400)} can't be read: {error.strerror or error}") from error

@@ -162,3 +162,6 @@ def test_a_layout_that_is_unknown_or_does_not_suit_the_data_is_named(tmp_path: P
         find_edits(tmp_path, data, 1, "gedlt")
     with pytest.raises(ImagesError, match="the layout gedit does not suit the data: a/1: its language is not known"):
         find_edits(tmp_path, data, 1, "gedit")
+    (tmp_path / "edits.jsonl").write_text('{"id": "a/1", "image_path": "1.png"}')
+    with pytest.raises(ImagesError, match="is a list, and only folders have a layout"):
+        find_edits(tmp_path / "edits.jsonl", data, 1, "imgedit")
