@@ -70,6 +70,8 @@ def _number(kind: type[int] | type[float], key: Key) -> Any:
 
 
 def _text(key: Key) -> Any:
+    if key.wanted:
+        return _plain(str, partial(_secret_text, key), "text")
     shortest, longest = (None if bound is None else int(bound) for bound in (key.low, key.high))
     return Annotated[str, Field(min_length=shortest, max_length=longest, pattern=key.pattern)]
 
@@ -92,6 +94,12 @@ def _fixed(key: Key, value: object) -> object:
     if type(value) is type(key.default) and value == key.default:
         return value
     raise ValueError(f"must be {shown(key.default)}: {key.because}, found {shown(value)}")
+
+
+def _secret_text(key: Key, value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(key.pattern or ".*", value) and len(value) <= (key.high or len(value)):
+        return value
+    raise ValueError(f"must be {key.wanted}; what was found is not shown, as it may be a secret")
 
 
 def _range(value: Any) -> tuple[float, float]:

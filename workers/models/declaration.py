@@ -81,6 +81,8 @@ class Key:
     * ``process``: where the worker runs
     * ``nothing``: the model does not see it
 
+    ``wanted`` says what a text must be, instead of its pattern. A wrong value is not shown then: it may be a secret.
+
     A key that is ``later`` did not exist when results were recorded: it enters identities and fingerprints only where
     it differs from its default, so the class must treat a missing value as the default. ``approximate`` is an
     optimization that changes pixels: always, or as a pattern, with the values in which it is found.
@@ -100,6 +102,7 @@ class Key:
     keys: tuple[Key, ...] = ()
     rules: tuple[Rule, ...] = ()
     because: str = ""
+    wanted: str = ""
     optional: bool = False
     later: bool = False
     approximate: bool | str = False

@@ -190,7 +190,7 @@ def _refusal(status: int, headers: Mapping[str, str], error: _Error, sent: Colle
     if status in {408, 425} or status >= 500:
         kind = "timeout" if status in {408, 504} else "server_error"
         return Failure(kind, said, again=True, in_trouble=True, too_many=status in {503, 529}, retry_after=after)
-    if status == 413:
+    if status == 413 or error.code == "context_length_exceeded" or "context length" in error.message.lower():
         return Failure("too_large", f"the request is larger than the server takes: {said}")
     if status in {400, 422} and (name := _parameter(error, sent)) is not None:
         return Failure("bad_parameter", f"the server does not accept the parameter `{name}`: {said}")
@@ -199,9 +199,10 @@ def _refusal(status: int, headers: Mapping[str, str], error: _Error, sent: Colle
 
 def _parameter(error: _Error, sent: Collection[str]) -> str | None:
     """The parameter of the request that the error is about, if it is about one."""
-    if error.param.partition(".")[0] in sent:
+    parameters = sorted(set(sent) - {"model", "messages"})
+    if error.param.partition(".")[0] in parameters:
         return error.param
-    named = [name for name in sorted(sent) if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", error.message)]
+    named = [name for name in parameters if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", error.message)]
     return named[0] if len(named) == 1 or (named and "parameter" in error.message.lower()) else None
 
 

@@ -59,9 +59,9 @@ KEYS = with_keys(
         OPENAI,
         "The address of the server's API, up to `/v1`.",
         "load",
-        low=1,
         high=2000,
-        pattern=r"^https?://[^\s@?#]+$",
+        pattern=r"https?://[^\s@?#]+",
+        wanted="an address without a user, a password or a query, such as http://127.0.0.1:8000/v1",
     ),
     SERVER_KEY,
     Key(
@@ -71,7 +71,8 @@ KEYS = with_keys(
         "The name of the variable that holds the key (never the key itself), in the environment of the workers. A "
         "server on this machine (a loopback address) needs none.",
         "start",
-        pattern="^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        pattern="[A-Z_][A-Z0-9_]{0,99}",
+        wanted="the name of a variable in capital letters, not a key",
     ),
     Key(
         "device",
