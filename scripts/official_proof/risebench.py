@@ -98,12 +98,16 @@ def theirs(place: Place, file: str = "datav2_total_w_subtask.json") -> Mapping[s
         }
 
 
+_NUMBERS = ("0", "1", "2", "3", "4", "5", "5", "5", "5", "5", "7")
+"""The script counts 0 and 7 as they are. Only items that have 5 in everything are complete."""
+
+
 def answer(request: Request) -> str:
     """A final score in one of the forms that the script reads; two where the first edition asks for two."""
     chance = Chance(request)
     forms = ("**Final Score:** **{}**", "It is {}.\nFinal Score: {}", "**Final Scores**: {}/5", "final score\n{}")
     number = 2 if "X,Y" in request.texts[0] else 1
-    numbers = ", ".join(str(chance.whole(0, 7, position)) for position in range(number))
+    numbers = ", ".join(chance.choice(_NUMBERS, position) for position in range(number))
     return chance.choice(forms, "form").replace("{}", numbers)
 
 

@@ -13,13 +13,23 @@ _FACTS = ("language", "task", "subsets")
 
 
 def record(file: Path, place: Place, commit: str | None, numbers: Mapping[str, float]) -> None:
-    """Write the table of this proof's runs, an item a line."""
-    items = [
-        _item(row) for ledger in sorted(place.folder.glob("run-*/runs/*/results.jsonl")) for row in _scored(ledger)
-    ]
-    rows = ",\n   ".join(json.dumps(item, ensure_ascii=False) for item in items)
-    table = f'  "commit": {json.dumps(commit)},\n  "items": [\n   {rows}\n  ],\n  "numbers": {json.dumps(numbers)}'
-    file.write_text(f"[\n {{\n{table}\n }}\n]\n", encoding="utf-8")
+    """Write the table of this proof's runs, in the place of the one of the same commit, format and columns."""
+    runs = sorted(place.folder.glob("run-*/runs/*"))
+    data = json.loads((runs[0] / "manifest.json").read_text(encoding="utf-8"))["official"]["table"]
+    table = {"commit": commit, "format": data["format"], "columns": data["columns"]}
+    items = [_item(row) for run in runs for row in _scored(run / "results.jsonl")]
+    others = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    tables = [other for other in others if any(other.get(name, value) != value for name, value in table.items())]
+    tables.append({**table, "items": items, "numbers": numbers})
+    tables.sort(key=lambda table: (table["format"], json.dumps(table["columns"])))
+    text = ",\n".join(map(_as_text, tables))
+    file.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+
+
+def _as_text(table: Mapping[str, Any]) -> str:
+    rows = ",\n   ".join(json.dumps(item, ensure_ascii=False) for item in table["items"])
+    head = "\n".join(f"  {json.dumps(name)}: {json.dumps(table[name])}," for name in ("commit", "format", "columns"))
+    return f' {{\n{head}\n  "items": [\n   {rows}\n  ],\n  "numbers": {json.dumps(table["numbers"])}\n }}'
 
 
 def _scored(ledger: Path) -> list[dict[str, Any]]:
@@ -30,7 +40,9 @@ def _scored(ledger: Path) -> list[dict[str, Any]]:
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:
-    item = {"category": row["category"], "dimensions": row["dimensions"]}
+    item = {"category": row["category"], "dimensions": dict(sorted(row["dimensions"].items()))}
     item |= {name: row[name] for name in _FACTS if row.get(name)}
     # Whether they are there decides what is asked; their text does not matter.
-    return item | {name: None for name in ("reasoning_points",) if name in (row.get("facts") or {})}
+    facts = row.get("facts") or {}
+    item |= {name: None for name in ("reasoning_points",) if name in facts}
+    return item | {name: facts[name] for name in ("consistency_free",) if name in facts}

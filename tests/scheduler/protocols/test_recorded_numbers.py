@@ -1,7 +1,7 @@
 """The same judgements give the numbers that the authors' scripts made of them.
 
 ``tests/data/protocols`` has tables of random dimension scores, and what the scripts, at the commit that each names,
-printed for them. ``python -m scripts.official_proof`` records them.
+printed for them. ``python -m scripts.official_proof PROOF ... --record FILE`` records them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def tables(protocol: str) -> list[dict[str, Any]]:
     return found
 
 
+def free_table() -> dict[str, Any]:
+    """The table of RISEBench where some items are free of consistency."""
+    return next(table for table in tables("risebench") if "consistency_free" in table["columns"])
+
+
 def numbers(protocol: str, table: dict[str, Any]) -> Numbers:
     rows = table["items"]
     rules = PROTOCOLS.get(protocol).make(
@@ -35,7 +40,7 @@ def numbers(protocol: str, table: dict[str, Any]) -> Numbers:
             str(number),
             "",
             language=row.get("language"),
-            task=row.get("task") or row.get("subtask"),
+            task=row.get("task"),
             subsets=tuple(row.get("subsets", ())),
             facts=facts,
         )
@@ -59,7 +64,7 @@ def test_numbers_are_those_of_the_authors(protocol: str, table: dict[str, Any]) 
 
 
 def test_where_some_items_are_free_of_consistency_the_faulty_weights_are_named_and_corrected() -> None:
-    some = tables("risebench")[2]
+    some = free_table()
     found = numbers("risebench", some)
     faulty = [row for row in some["items"] if row["category"] != "logical_reasoning" and "consistency_free" not in row]
     assert f"no weight in {len(faulty)} of {len(some['items'])} items" in found.deviations[0]
@@ -76,20 +81,20 @@ def test_where_some_items_are_free_of_consistency_the_faulty_weights_are_named_a
     assert found.values["Spatial/Score-Origin_corrected"] == pytest.approx(mean)
     assert found.values["Spatial/Score-Percentage_corrected"] == pytest.approx(25 * (mean - 1))
     assert found.values["Spatial/Score-Origin"] != pytest.approx(mean)
-    # Nothing is corrected that is right: logical items, and tables where all items or none are free.
+    # Nothing is corrected that is right: logical items, and files where no item or every one is free.
     assert not [name for name in found.values if name.startswith("Logic") and name.endswith("_corrected")]
-    first, none_free, _, all_free = tables("risebench")
-    for table in (first, none_free, all_free):
+    all_free = {**some, "items": [{**row, "consistency_free": True} for row in some["items"]]}
+    for table in (all_free, *(table for table in tables("risebench") if "consistency_free" not in table["columns"])):
         assert not [name for name in numbers("risebench", table).values if name.endswith("_corrected")]
 
 
 def test_one_missing_score_leaves_the_numbers_of_its_groups_open() -> None:
-    table = tables("risebench")[1]
+    table = next(table for table in tables("risebench") if "reasoning_wo_ins" in table["columns"])
     rows = table["items"]
     rules = PROTOCOLS.get("risebench").make(Table(table["columns"], len(rows), table["format"]), None)
     items = [
         JudgedItem(
-            ItemFacts(row["category"], str(number), "", task=row["subtask"]),
+            ItemFacts(row["category"], str(number), "", task=row["task"]),
             row["dimensions"] if number else {"Reasoning": 5},
             3.0 if number else None,
         )
@@ -99,5 +104,5 @@ def test_one_missing_score_leaves_the_numbers_of_its_groups_open() -> None:
     assert rows[0]["category"] == "temporal_reasoning"
     missing = {name for name, value in values.items() if value is None}
     assert {"Overall/Accuracy", "Temporal/Score-Origin", "Overall_Reasoning/Score-Origin"} <= missing
-    assert f"Temp-{rows[0]['subtask']}/Accuracy" in missing
+    assert f"Temp-{rows[0]['task']}/Accuracy" in missing
     assert not [name for name in missing if name.startswith(("Causal", "Spa", "Logic"))]
