@@ -200,6 +200,20 @@ def test_a_broken_file_is_an_error_with_its_name_or_bad_pairs(save: Save, kind: 
     assert all(problems)
 
 
+def test_no_image_is_copied_while_rows_of_a_large_batch_are_read(save: Save) -> None:
+    import pyarrow as pa
+
+    content = image_bytes((900, 900), "BMP")
+    image = {"bytes": content, "path": None}
+    path = save([gedit(str(number), input_image=image, input_image_raw=image) for number in range(4)])
+    before, most = pa.total_allocated_bytes(), 0
+    for row in table_records.read_table(path):
+        assert row.embedded_image("input_image") is not None
+        assert not row.is_null("input_image_raw")
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < len(content)
+
+
 def test_a_file_that_was_replaced_since_is_noticed(save: Save) -> None:
     (only,) = load_benchmark(save([gedit("a")])).pairs
     save([gedit("a", input_image={"bytes": image_bytes((9, 9)), "path": None})])
