@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from protocol.messages import ImagePart, ImageStep, Question
-from scheduler.base.text import one_line
+from scheduler.base.text import counted, one_line
 from scheduler.benchmark.pairs import Benchmark, Pair
 from scheduler.protocols.declaration import PROTOCOLS, ProtocolType
 from scheduler.protocols.facts import facts_of
@@ -31,7 +31,7 @@ def protocol_lines(
     yield f"Protocol: {known.name}: {one_line(known.meaning.rstrip('.'))}"
     expected = known.items.get(benchmark.format)
     if expected is not None and expected != benchmark.items_in_file:
-        yield f"Warning: the file has {benchmark.items_in_file} items; the published one has {expected}"
+        yield f"Warning: the file has {counted(benchmark.items_in_file, 'item')}; the published one has {expected}"
     judge = known.judge_of(benchmark.format)
     yield f"Judge: {judge.models[0]}" + "".join(
         f", {name} {'left out' if value is None else value}" for name, value in judge.parameters.items()

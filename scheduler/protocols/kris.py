@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from protocol.messages import ImagePart, ImageStep, Question, TextPart
+from scheduler.base.text import counted
 from scheduler.protocols.declaration import (
     Dimension,
     ItemFacts,
@@ -153,7 +154,8 @@ def _frames(item: ItemFacts, sources: Sequence[str]) -> Shown:
     numbers = list(_frame_numbers(item))
     if len(numbers) != len(sources):
         raise UnsuitableItem(
-            f"{len(numbers)} of its {len(sources)} images have the number of their frame in their name, as in 7-2.jpg"
+            f"{len(numbers)} of its {counted(len(sources), 'image')} have the number of their frame in their name, as "
+            "in 7-2.jpg"
         )
     missing = {1, 2, 3, 4} - set(numbers)
     edit = missing.pop() if len(missing) == 1 else max(numbers) + 1

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from scheduler.base.text import counted
+
 
 def read_limited(path: Path, limit: int) -> bytes:
     """Return the content of a regular file.
@@ -24,5 +26,5 @@ def read_limited(path: Path, limit: int) -> bytes:
     finally:
         os.close(descriptor)
     if len(content) > limit:
-        raise ValueError(f"is larger than {limit} bytes")
+        raise ValueError(f"is larger than {counted(limit, 'byte')}")
     return content

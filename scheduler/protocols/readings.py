@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from scheduler.base.text import counted
 from scheduler.protocols.declaration import JudgedItem, UnreadableReply
 
 _LARGEST = 1e6
@@ -36,5 +37,5 @@ def whole_mean(values: Iterable[float | None]) -> float | None:
 def off_scale(items: Sequence[JudgedItem], low: float, high: float) -> tuple[str, ...]:
     """Return the sentence about dimensions outside of the scale, if there are any."""
     count = sum(any(not low <= value <= high for value in judged.dimensions.values()) for judged in items)
-    sentence = f"The judge gave {count} of {len(items)} items a score outside of {low:g} to {high:g}"
+    sentence = f"The judge gave {count} of {counted(len(items), 'item')} a score outside of {low:g} to {high:g}"
     return (f"{sentence}, used as it is.",) if count else ()

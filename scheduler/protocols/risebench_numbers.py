@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from scheduler.base.text import counted
 from scheduler.protocols.declaration import ItemFacts, JudgedItem, Numbers
 from scheduler.protocols.readings import off_scale
 
@@ -122,9 +123,9 @@ def present_numbers(items: Sequence[JudgedItem], expected: Expected, *, free_col
 
     mistaken = sum(map(is_mistaken, items))
     fault = (
-        f"The authors' script gives consistency no weight in {mistaken} of {len(items)} items though the judge was "
-        "asked about it: they have no consistency_free, others do, and pandas' NaN counts as true. The scores are as "
-        "the script computes them; those that end in _corrected give it its weight of 0.3."
+        f"The authors' script gives consistency no weight in {mistaken} of {counted(len(items), 'item')} though the "
+        "judge was asked about it: they have no consistency_free, others do, and pandas' NaN counts as true. The "
+        "scores are as the script computes them; those that end in _corrected give it its weight of 0.3."
     )
     return Numbers(values, main="Overall/Accuracy", deviations=((fault,) if mistaken else ()) + off_scale(items, 1, 5))
 

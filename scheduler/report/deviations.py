@@ -98,16 +98,16 @@ def _items(facts: OfficialFacts, num_items: int) -> Iterator[str]:
 
 def _sources(first_only: int) -> Iterator[str]:
     if first_only:
-        several = "an item that has" if first_only == 1 else f"{first_only} items that have"
+        several = "an item that has" if first_only == 1 else f"{counted(first_only, 'item')} that have"
         yield f"The editor got only the first source image of {several} several (images: first)."
 
 
 def _repetitions(expected: Expected) -> Iterator[str]:
     samples, passes = expected.samples_per_pair, expected.reward_passes
     if samples > 1:
-        yield f"Numbers are means over {samples} edits of each item; the authors make one."
+        yield f"Numbers are means over {counted(samples, 'edit')} of each item; the authors make one."
     if passes > 1:
-        yield f"Numbers are means over {passes} judgements of each edit; the authors ask once."
+        yield f"Numbers are means over {counted(passes, 'judgement')} of each edit; the authors ask once."
 
 
 def _missing(num_items: int, without_score: Mapping[str, int]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scheduler.base.text import CONVERT, is_gbk
+from scheduler.base.text import CONVERT, counted, is_gbk
 from scheduler.benchmark.json_cursor import Cursor, JsonError, Piece
 from scheduler.benchmark.names import MAX_NAME, MAX_TEXT, checked_name
 from scheduler.benchmark.pairs import DataError, ImageOpener, PairError, SourceImage
@@ -76,8 +76,8 @@ class JsonRecord(Record):
             return None
         piece = self._values[name]
         if piece.length > _MAX_VALUE:
-            limit = f"at most {MAX_TEXT} characters are accepted"
-            raise PairError("bad_field", f"{name} has {piece.length} bytes; {limit}")
+            size = counted(piece.length, "byte")
+            raise PairError("bad_field", f"{name} has {size}; at most {MAX_TEXT} characters are accepted")
         try:
             if piece.kind == "text":
                 return self._cursor.text(piece)

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from scheduler.base.text import counted
 from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import DataError
 
@@ -73,7 +74,9 @@ def _check_complete(shards: list[Path]) -> None:
     missing = set(range(count)) - {int(shard[2]) for shard in numbered}
     if missing or len(numbered) != count:
         names = ", ".join(f"{numbered[0][1]}-{number:05}-of-{count:05}" for number in sorted(missing)[:5])
-        raise DataError(f"{len(numbered)} of its {count} files are there" + (f"; missing are {names}" if names else ""))
+        raise DataError(
+            f"{len(numbered)} of its {counted(count, 'file')} are there" + (f"; missing are {names}" if names else "")
+        )
 
 
 def _names(file: Path, key: str) -> list[str]:

@@ -98,7 +98,7 @@ def test_a_benchmark_says_what_would_be_asked_of_the_judge(capsys: pytest.Captur
     data.mkdir()
     imgedit(data, **{"1": GOOD})
     lines = inspected(capsys, data)
-    assert "Warning: the file has 1 items; the published one has 737" in lines
+    assert "Warning: the file has 1 item; the published one has 737" in lines
     assert any("git clone https://github.com/PKU-YuanGroup/ImgEdit" in line for line in lines)
     prompts = tmp_path / "ImgEdit" / "Benchmark" / "Basic" / "prompts.json"
     prompts.parent.mkdir(parents=True)

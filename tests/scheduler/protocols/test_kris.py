@@ -195,4 +195,4 @@ def test_scores_outside_of_the_scale_are_used_and_said() -> None:
     scores = {"consistency_score": 3.0, "instruction_score": 7.0, "quality_score": 3.0}
     numbers = rules().numbers([judged("count_change", 83.3, **scores)])
     assert numbers.values["Attribute Perception/IF"] == 150
-    assert "1 of 1 items a score outside of 1 to 5" in numbers.deviations[0]
+    assert "1 of 1 item a score outside of 1 to 5" in numbers.deviations[0]
