@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _TICK_SECONDS = 0.5
 _END_SECONDS = 1.0
+_REMEMBERED = 16
 _MOST_NOT_ACCEPTED = 3
 """After so many requests, none of which the server accepts, no more are made."""
 
@@ -61,6 +62,29 @@ class Meter:
         )
 
 
+@dataclass
+class _Asked:
+    """Requests with the same settings, of one run or several. ``pending``: how many have not ended."""
+
+    pending: int = 0
+    answered: bool = False
+    not_accepted: int = 0
+    hopeless: Failure | None = None
+
+    def judge(self, failure: Failure) -> None:
+        """Find out whether all others would fail like this one: by its kind, or because none was ever accepted."""
+        self.not_accepted += failure.kind == "bad_request" and not self.answered
+        if failure.kind in HOPELESS:
+            self.hopeless = failure
+        elif self.not_accepted >= _MOST_NOT_ACCEPTED:
+            self.hopeless = Failure("not_accepted", failure.message)
+
+    def fail_if_hopeless(self) -> None:
+        """Raise ``ModelError`` if these requests need not be made."""
+        if self.hopeless is not None:
+            raise ModelError(self.hopeless.kind, self.hopeless.message)
+
+
 class JudgeClient:
     """The connection to one server. ``submit``, ``close`` and ``slots`` are for other threads, the rest for its own."""
 
@@ -71,11 +95,8 @@ class JudgeClient:
         the worker's own and has ended, so that the worker is about to end.
         """
         self._pacing = Pacing(1)
-        self._asked: JudgeSettings | None = None
+        self._asked: dict[bytes, _Asked] = {}
         self._waiting: deque[asyncio.Future[Ticket]] = deque()
-        self._hopeless: Failure | None = None
-        self._was_answered = False
-        self._not_accepted = 0
         self._pending = self._resting = 0
         self._worker_ends = worker_ends
         self._random = random.Random()  # noqa: S311 - spreads requests, hides nothing
@@ -128,9 +149,6 @@ class JudgeClient:
             return await work
         finally:
             self._pending -= 1
-            if not self._pending and self._hopeless is not None:
-                # Who asks from now on may have seen to it.
-                self._hopeless, self._not_accepted = None, 0
 
     async def check(self) -> None:
         """See ``Connection.check``."""
@@ -144,16 +162,24 @@ class JudgeClient:
         Raises:
             ModelError: every other request would fail like this one.
         """
-        self._begin(settings)
+        with self._begun(settings) as asked:
+            result = await self._ask(body, settings, asked, meter)
+        if isinstance(result, Answer):
+            meter.add(result)
+        return result
+
+    async def _ask(
+        self, body: Mapping[str, Any], settings: JudgeSettings, asked: _Asked, meter: Meter
+    ) -> Answer | Failure:
         content = msgspec.json.encode(body)
         failures = troubles = 0
         while True:
-            result = await self._attempt(content, body, settings, meter)
+            asked.fail_if_hopeless()
+            result = await self._attempt(content, body, settings, asked, meter)
             self._progress()
             if isinstance(result, Answer):
-                meter.add(result)
                 return result
-            self._fail_if_hopeless()
+            asked.fail_if_hopeless()
             failures, troubles = failures + 1, troubles + result.in_trouble
             if not result.again:
                 return result
@@ -179,57 +205,53 @@ class JudgeClient:
         if self._worker_ends():
             await self._loop.create_future()
 
-    def _begin(self, settings: JudgeSettings) -> None:
-        if settings != self._asked:
-            self._asked, self._was_answered, self._not_accepted = settings, False, 0
+    @contextlib.contextmanager
+    def _begun(self, settings: JudgeSettings) -> Iterator[_Asked]:
+        """What is known of requests with these settings; the first one that is made is alone."""
+        name = msgspec.json.encode(settings)
+        if name not in self._asked:
+            for other in [one for one, asked in self._asked.items() if not asked.pending][:-_REMEMBERED]:
+                del self._asked[other]
+            self._asked[name] = _Asked()
             self._pacing.begin(settings.max_concurrency)
-        self._fail_if_hopeless()
-
-    def _fail_if_hopeless(self) -> None:
-        if self._hopeless is not None:
-            raise ModelError(self._hopeless.kind, self._hopeless.message)
-
-    def _is_hopeless(self, failure: Failure) -> bool:
-        """Whether every other request would fail like this one: by its kind, or because none was ever accepted."""
-        self._not_accepted += failure.kind == "bad_request" and not self._was_answered
-        return failure.kind in HOPELESS or self._not_accepted >= _MOST_NOT_ACCEPTED
-
-    def _give_up(self, failure: Failure) -> None:
-        """Fail all requests that wait."""
-        self._hopeless = failure
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_exception(ModelError(failure.kind, failure.message))
-        self._waiting.clear()
+        asked = self._asked[name]
+        asked.pending += 1
+        try:
+            yield asked
+        finally:
+            asked.pending -= 1
+            if not asked.pending and asked.hopeless is not None:
+                del self._asked[name]  # who asks from now on may have seen to it
 
     async def _attempt(
-        self, content: bytes, body: Mapping[str, Any], settings: JudgeSettings, meter: Meter
+        self, content: bytes, body: Mapping[str, Any], settings: JudgeSettings, asked: _Asked, meter: Meter
     ) -> Answer | Failure:
         ticket = await self._admitted()
+        if asked.hopeless is not None:  # by now
+            self._pacing.ended(ticket)
+            self._admit()
+            return asked.hopeless
         meter.requests += 1
         result: Answer | Failure | None = None
         try:
             result = await self._connection.complete(content, body.keys(), settings.request_timeout_seconds)
             return result
         finally:
-            if result is None:
+            if isinstance(result, Failure):
+                asked.judge(result)
+            if result is None or asked.hopeless is not None:
                 self._pacing.ended(ticket)
-            elif isinstance(result, Failure) and self._is_hopeless(result):
-                self._pacing.ended(ticket)
-                kind = result.kind if result.kind in HOPELESS else "not_accepted"
-                self._give_up(Failure(kind, result.message))
-            elif isinstance(result, Failure) and result.kind == "bad_request" and not self._was_answered:
+            elif isinstance(result, Failure) and result.kind == "bad_request" and not asked.answered:
                 self._pacing.ended(ticket)  # the next one is alone, too
             elif isinstance(result, Failure) and result.in_trouble:
                 now = time.monotonic()
                 self._pacing.refused(ticket, now, result.retry_after, too_many=result.too_many)
             else:
                 self._pacing.answered(ticket)
-                self._was_answered = True
+                asked.answered = True
             self._admit()
 
     async def _admitted(self) -> Ticket:
-        self._fail_if_hopeless()
         waiting: asyncio.Future[Ticket] = self._loop.create_future()
         self._waiting.append(waiting)
         self._admit()

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -282,6 +283,20 @@ def test_no_more_requests_are_in_flight_than_the_run_allows() -> None:
         judgements = judge(*(request(seed) for seed in range(40)), max_concurrency=3)
     assert all(judgement.score is not None for judgement in judgements)
     assert server.most_in_flight == 3
+
+
+def test_runs_with_different_settings_work_at_the_same_time() -> None:
+    with OpenAIServer(latency=0.05) as server, judging(server) as judge, ThreadPoolExecutor(3) as threads:
+        asking = [
+            threads.submit(judge, *(request(number * 50 + seed) for seed in range(40)), temperature=number / 10)
+            for number in range(3)
+        ]
+        judgements = [judgement for one in asking for judgement in one.result()]
+        assert all(judgement.score is not None for judgement in judgements)
+        assert server.most_in_flight > 8
+        with pytest.raises(ModelError, match="json_schema"):
+            judge(request(question=Question(name="q", parts=[TextPart(text="?")])), reply_format="json_schema")
+        assert judge(request())[0].score is not None
 
 
 def test_a_judge_finds_out_how_many_requests_a_server_takes() -> None:
