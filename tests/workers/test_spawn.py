@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pynvml
 import pytest
 
 from protocol.messages import ModelSpec
-from protocol.plan import WorkerPlan, threads
+from protocol.plan import ENVIRONMENT_BEFORE, WorkerPlan, threads
 from tests.fake_nvml import remove_nvml, show_gpus
 from workers.affinity import cores_near, started_on
 from workers.entrance import LocalEntrance
@@ -126,3 +127,11 @@ def test_the_worker_has_its_own_session(tmp_path: Path) -> None:
     assert session == pid
     assert process.stdin is None
     assert isinstance(process, subprocess.Popen)
+
+
+def test_what_the_launcher_had_is_kept_for_programs_that_a_worker_starts() -> None:
+    parent = {"CUDA_VISIBLE_DEVICES": "4,5", "OMP_NUM_THREADS": "1", "HOME": "/somewhere"}
+    before = json.loads(environment(plan("cuda:1"), parent)[ENVIRONMENT_BEFORE])
+    assert before["CUDA_VISIBLE_DEVICES"] == "4,5"
+    assert before["TOKENIZERS_PARALLELISM"] is None
+    assert not {"OMP_NUM_THREADS", "HOME"} & before.keys()
