@@ -43,45 +43,67 @@ def normalized(score: float) -> float:
 
 def summary(items: Sequence[JudgedItem]) -> Numbers:
     """Return the means by type of knowledge, group and category, each flat over all scores."""
-    by_category: dict[str, list[JudgedItem]] = {}
+    by_category = {category: _Scores() for category in CATEGORIES}
     for judged in items:
-        by_category.setdefault(judged.item.category, []).append(judged)
-
-    def of(types: Iterable[str]) -> list[JudgedItem]:
-        return [judged for name in types for category in _TYPES[name] for judged in by_category.get(category, ())]
+        if judged.item.category in by_category:
+            by_category[judged.item.category].add(judged)
+    by_type = {name: _together(by_category[category] for category in _TYPES[name]) for name in _TYPES}
 
     values: dict[str, float | None] = {}
-    for name in _TYPES:
+    for name, scores in by_type.items():
         for dimension, short in _dimensions(name).items():
-            values[f"{name}/{short}"] = _mean(of([name]), [dimension])
-        values[f"{name}/AVG"] = _mean_of_all(of([name]))
+            values[f"{name}/{short}"] = scores.mean(dimension)
+        values[f"{name}/AVG"] = scores.mean()
     for group, types in _GROUPS.items():
-        values[f"{group}/AVG"] = _mean_of_all(of(types))
-    values["Overall/AVG"] = _mean_of_all(of(_TYPES))
+        values[f"{group}/AVG"] = _together(by_type[name] for name in types).mean()
+    values["Overall/AVG"] = _together(by_type.values()).mean()
     for name, categories in _TYPES.items():
         for category in categories:
-            if chosen := by_category.get(category):
+            if by_category[category].items:
                 for dimension, short in _dimensions(name).items():
-                    values[f"{name}/{category}/{short}"] = _mean(chosen, [dimension])
+                    values[f"{name}/{category}/{short}"] = by_category[category].mean(dimension)
     return Numbers(values, main="Overall/AVG", deviations=off_scale(items, 1, 5))
+
+
+class _Scores:
+    """The scores of some items: how many there are of each dimension, and their sum.
+
+    One item without a score leaves all means open. The scripts drop it, all of its scores included.
+    """
+
+    def __init__(self) -> None:
+        self.items = self.missing = 0
+        self.sums = dict.fromkeys(_SHORT, 0.0)
+        self.counts = dict.fromkeys(_SHORT, 0)
+
+    def add(self, judged: JudgedItem) -> None:
+        """Add those of an item."""
+        self.items += 1
+        if judged.score is None:
+            self.missing += 1
+            return
+        for name in _SHORT:
+            if name in judged.dimensions:
+                self.sums[name] += normalized(judged.dimensions[name])
+                self.counts[name] += 1
+
+    def mean(self, *dimensions: str) -> float | None:
+        """Return the mean over these dimensions, or over all."""
+        names = dimensions or tuple(_SHORT)
+        count = sum(self.counts[name] for name in names)
+        return sum(self.sums[name] for name in names) / count if count and not self.missing else None
+
+
+def _together(parts: Iterable[_Scores]) -> _Scores:
+    result = _Scores()
+    for part in parts:
+        result.items += part.items
+        result.missing += part.missing
+        for name in _SHORT:
+            result.sums[name] += part.sums[name]
+            result.counts[name] += part.counts[name]
+    return result
 
 
 def _dimensions(type_name: str) -> dict[str, str]:
     return {name: short for name, short in _SHORT.items() if name != KNOWLEDGE or type_name in _KNOWLEDGE_TYPES}
-
-
-def _mean_of_all(items: Sequence[JudgedItem]) -> float | None:
-    return _mean(items, list(_SHORT))
-
-
-def _mean(items: Sequence[JudgedItem], dimensions: Sequence[str]) -> float | None:
-    """Return the flat mean over these dimensions; None if there is no item, or one without a score.
-
-    The scripts drop an item that lacks one of its scores, all others included.
-    """
-    if not items or any(judged.score is None for judged in items):
-        return None
-    values = [
-        normalized(judged.dimensions[name]) for judged in items for name in dimensions if name in judged.dimensions
-    ]
-    return sum(values) / len(values)

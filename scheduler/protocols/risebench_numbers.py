@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean
+from dataclasses import dataclass
 from typing import Any
 
 from scheduler.base.text import counted
@@ -82,10 +82,11 @@ def present_score(item: ItemFacts, dimensions: Mapping[str, float], *, without_c
 
 def first_numbers(items: Sequence[JudgedItem], expected: Expected) -> Numbers:
     """Return the table of the edition of April 2025."""
+    entries = _Entries([_Entry.of(judged, expected, judged.score) for judged in items])
     values: dict[str, float | None] = {}
     for row, category in _FIRST_ROWS.items():
-        values |= _score_row(row, _of(items, category), expected)
-    values |= _dimension_rows(_FIRST_DIMENSION_ROWS, items, expected)
+        values |= _score_row(row, entries.of(category))
+    values |= _dimension_rows(_FIRST_DIMENSION_ROWS, entries)
     return Numbers(values, main="overall/Accuracy", deviations=off_scale(items, 1, 5))
 
 
@@ -96,32 +97,24 @@ def present_numbers(items: Sequence[JudgedItem], expected: Expected, *, free_col
     asks and when it counts complete items.
     """
 
-    def is_mistaken(judged: JudgedItem) -> bool:
-        return free_column and judged.item.category != LOGICAL and not present(judged.item.facts, "consistency_free")
+    def entry(judged: JudgedItem) -> _Entry:
+        item, right = judged.item, judged.score
+        mistaken = free_column and item.category != LOGICAL and not present(item.facts, "consistency_free")
+        if mistaken and right is not None:
+            right = present_score(item, judged.dimensions, without_consistency=False)
+        return _Entry.of(judged, expected, right, mistaken=mistaken)
 
-    def corrected(judged: JudgedItem) -> float | None:
-        if judged.score is None or not is_mistaken(judged):
-            return judged.score
-        return present_score(judged.item, judged.dimensions, without_consistency=False)
-
+    entries = _Entries(list(map(entry, items)))
     values: dict[str, float | None] = {}
-
-    def add(row: str, chosen: Sequence[JudgedItem]) -> None:
-        values.update(_score_row(row, chosen, expected))
-        if any(map(is_mistaken, chosen)):
-            mean = _mean([corrected(judged) for judged in chosen])
-            values[f"{row}/Score-Origin_corrected"] = mean
-            values[f"{row}/Score-Percentage_corrected"] = _percent(mean)
-
     for row, category in _ROWS.items():
-        add(row, _of(items, category))
-    values |= _dimension_rows(_DIMENSION_ROWS, items, expected)
+        values |= _score_row(row, entries.of(category))
+    values |= _dimension_rows(_DIMENSION_ROWS, entries)
     for prefix, subtasks in _SUBTASKS.items():
         for subtask in subtasks:
-            if chosen := [judged for judged in items if judged.item.task == subtask]:
-                add(f"{prefix}-{subtask}", chosen)
+            if chosen := entries.by_task.get(subtask):
+                values |= _score_row(f"{prefix}-{subtask}", chosen)
 
-    mistaken = sum(map(is_mistaken, items))
+    mistaken = sum(entry.mistaken for entry in entries.of(None))
     fault = (
         f"The authors' script gives consistency no weight in {mistaken} of {counted(len(items), 'item')} though the "
         "judge was asked about it: they have no consistency_free, others do, and pandas' NaN counts as true. The "
@@ -130,31 +123,65 @@ def present_numbers(items: Sequence[JudgedItem], expected: Expected, *, free_col
     return Numbers(values, main="Overall/Accuracy", deviations=((fault,) if mistaken else ()) + off_scale(items, 1, 5))
 
 
-def _of(items: Sequence[JudgedItem], category: str | None) -> list[JudgedItem]:
-    return [judged for judged in items if category in (None, judged.item.category)]
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What an item adds to the table. Without a score it has no value: the script has no dimension of an item then.
+
+    ``right`` is the score without the fault of the script that ``mistaken`` tells of.
+    """
+
+    category: str
+    task: str | None
+    score: float | None
+    right: float | None
+    complete: float | None
+    mistaken: bool
+    dimensions: Mapping[str, float | None]
+
+    @classmethod
+    def of(cls, judged: JudgedItem, expected: Expected, right: float | None, *, mistaken: bool = False) -> _Entry:
+        names = list(expected(judged.item))
+        dimensions: dict[str, float | None] = dict.fromkeys(names)
+        complete = None
+        if judged.score is not None:
+            dimensions = {name: judged.dimensions[name] for name in names}
+            complete = float(all(value == 5 for value in dimensions.values()))
+        return cls(judged.item.category, judged.item.task, judged.score, right, complete, mistaken, dimensions)
 
 
-def _score_row(row: str, items: Sequence[JudgedItem], expected: Expected) -> dict[str, float | None]:
-    mean = _mean([judged.score for judged in items])
-    complete = [
-        None if judged.score is None else float(all(judged.dimensions[name] == 5 for name in expected(judged.item)))
-        for judged in items
-    ]
-    return {
+class _Entries:
+    """All entries, by category and by task."""
+
+    def __init__(self, entries: Sequence[_Entry]) -> None:
+        self._all = entries
+        self._by_category: dict[str, list[_Entry]] = {}
+        self.by_task: dict[str | None, list[_Entry]] = {}
+        for entry in entries:
+            self._by_category.setdefault(entry.category, []).append(entry)
+            self.by_task.setdefault(entry.task, []).append(entry)
+
+    def of(self, category: str | None) -> Sequence[_Entry]:
+        """Return those of a category, or all."""
+        return self._all if category is None else self._by_category.get(category, [])
+
+
+def _score_row(row: str, entries: Sequence[_Entry]) -> dict[str, float | None]:
+    mean = _mean([entry.score for entry in entries])
+    values = {
         f"{row}/Score-Origin": mean,
         f"{row}/Score-Percentage": _percent(mean),
-        f"{row}/Accuracy": _mean(complete),
+        f"{row}/Accuracy": _mean([entry.complete for entry in entries]),
     }
+    if any(entry.mistaken for entry in entries):
+        right = _mean([entry.right for entry in entries])
+        values |= {f"{row}/Score-Origin_corrected": right, f"{row}/Score-Percentage_corrected": _percent(right)}
+    return values
 
 
-def _dimension_rows(
-    rows: Mapping[str, tuple[str | None, str]], items: Sequence[JudgedItem], expected: Expected
-) -> dict[str, float | None]:
+def _dimension_rows(rows: Mapping[str, tuple[str | None, str]], entries: _Entries) -> dict[str, float | None]:
     values: dict[str, float | None] = {}
-    for row, (category, dimension) in rows.items():
-        chosen = [judged for judged in _of(items, category) if dimension in expected(judged.item)]
-        # The script has no dimension of an item that lacks one of them.
-        mean = _mean([None if judged.score is None else judged.dimensions[dimension] for judged in chosen])
+    for row, (category, name) in rows.items():
+        mean = _mean([entry.dimensions[name] for entry in entries.of(category) if name in entry.dimensions])
         values[f"{row}/Score-Origin"] = mean
         values[f"{row}/Score-Percentage"] = _percent(mean)
     return values
@@ -162,7 +189,7 @@ def _dimension_rows(
 
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return fmean(known) if known and len(known) == len(values) else None
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _percent(score: float | None) -> float | None:
