@@ -30,6 +30,8 @@ T = TypeVar("T")
 _TICK_SECONDS = 0.5
 _END_SECONDS = 1.0
 _REMEMBERED = 16
+_HOPELESS_SECONDS = 3.0
+"""How long after such a failure no request is made: longer than a run takes to end."""
 _MOST_NOT_ACCEPTED = 3
 """After so many requests, none of which the server accepts, no more are made."""
 
@@ -70,6 +72,7 @@ class _Asked:
     answered: bool = False
     not_accepted: int = 0
     hopeless: Failure | None = None
+    hopeless_until: float = 0.0
 
     def judge(self, failure: Failure) -> None:
         """Find out whether all others would fail like this one: by its kind, or because none was ever accepted."""
@@ -78,6 +81,7 @@ class _Asked:
             self.hopeless = failure
         elif self.not_accepted >= _MOST_NOT_ACCEPTED:
             self.hopeless = Failure("not_accepted", failure.message)
+        self.hopeless_until = time.monotonic() + _HOPELESS_SECONDS
 
     def fail_if_hopeless(self) -> None:
         """Raise ``ModelError`` if these requests need not be made."""
@@ -209,6 +213,9 @@ class JudgeClient:
     def _begun(self, settings: JudgeSettings) -> Iterator[_Asked]:
         """What is known of requests with these settings; the first one that is made is alone."""
         name = msgspec.json.encode(settings)
+        known = self._asked.get(name)
+        if known is not None and known.hopeless is not None and time.monotonic() > known.hopeless_until:
+            del self._asked[name]  # a run that asks now may have seen to it
         if name not in self._asked:
             for other in [one for one, asked in self._asked.items() if not asked.pending][:-_REMEMBERED]:
                 del self._asked[other]
@@ -220,8 +227,6 @@ class JudgeClient:
             yield asked
         finally:
             asked.pending -= 1
-            if not asked.pending and asked.hopeless is not None:
-                del self._asked[name]  # who asks from now on may have seen to it
 
     async def _attempt(
         self, content: bytes, body: Mapping[str, Any], settings: JudgeSettings, asked: _Asked, meter: Meter
