@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -24,6 +24,8 @@ Use = Literal["run", "join"]
 
 DOMAIN = "warmbench"
 """The ZAP domain of all our sockets."""
+OWN = "own"
+"""The name of the keys of the pool's own user on its machine."""
 
 _MAX_BYTES = 1 << 20
 _NAME = re.compile(r"[^\s]{1,100}")
@@ -91,6 +93,14 @@ def _read(path: Path, kind: type[Secrets]) -> Secrets:
         raise KeyFileError(f"{path} is no key file: `warmbench workers keys` makes one") from None
 
 
+class AllowedKey(NamedTuple):
+    """A public key that may connect, what for, and whose it is."""
+
+    use: Use
+    public: str
+    name: str
+
+
 class PoolKeys:
     """The keys of one pool, in its folder. They outlive its launcher, so that workers find the next one."""
 
@@ -118,13 +128,18 @@ class PoolKeys:
         pair = _read(path, KeyPair)
         for own, use in ((self.run_key, "run"), (self.join_key, "join")):
             if not own.exists():
-                self.hand_out(own, use, "own")  # type: ignore[arg-type]  # a literal, as the tuple has it
+                self._make(own, use, OWN)  # type: ignore[arg-type]  # a literal, as the tuple has it
         return pair
 
     def hand_out(self, path: Path, use: Use, name: str) -> None:
         """Make a key file for a client with this name, and allow its key. Raises ``OSError``, ``KeyFileError``."""
-        if not _NAME.fullmatch(name):
-            raise KeyFileError(f"{name!r} can't name a key: 1 to 100 characters without spaces")
+        if not _NAME.fullmatch(name) or name == OWN:
+            raise KeyFileError(f"{name!r:.200} can't name a key: 1 to 100 characters without spaces, not {OWN}")
+        if any(entry.name == name for entry in self.entries()):
+            raise KeyFileError(f"there is a key of {name} already: give another --name, or take that one back first")
+        self._make(path, use, name)
+
+    def _make(self, path: Path, use: Use, name: str) -> None:
         server = _read(self._folder / "launcher.key", KeyPair).public
         pair = new_pair()
         write_secret(path, ClientKeys(public=pair.public, secret=pair.secret, server=server, use=use))
@@ -132,22 +147,39 @@ class PoolKeys:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{use} {pair.public} {name}\n")
 
-    def allowed(self) -> dict[str, Use]:
-        """Return what each public key that may connect is for. Removing a line takes its key back."""
+    def take_back(self, name: str) -> None:
+        """Admit the key of this name no more. Raises ``OSError``, ``KeyFileError``."""
+        entries = self.entries()
+        kept = [entry for entry in entries if entry.name != name]
+        if len(kept) == len(entries) or name == OWN:
+            raise KeyFileError(f"there is no key of {name!r:.200}: `warmbench workers keys` lists them")
+        temporary = self._allowed.with_name(f".allowed.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{entry.use} {entry.public} {entry.name}\n" for entry in kept)
+        temporary.rename(self._allowed)
+
+    def entries(self) -> list[AllowedKey]:
+        """Return the keys that may connect."""
         try:
             text = self._allowed.read_text(encoding="utf-8")[:_MAX_BYTES]
         except OSError:
-            return {}
-        keys: dict[str, Use] = {}
+            return []
+        keys = []
         for line in text.splitlines():
             match line.split():
-                case ["run" | "join" as use, key, *_] if len(key) == 40:
-                    keys[key] = use
+                case ["run" | "join" as use, key, *names] if len(key) == 40:
+                    keys.append(AllowedKey(use, key, " ".join(names)))
         return keys
 
-    def changed(self) -> float:
-        """Return when the allowed keys last changed, for comparison only."""
+    def allowed(self) -> dict[str, Use]:
+        """Return what each public key that may connect is for."""
+        return {entry.public: entry.use for entry in self.entries()}
+
+    def changed(self) -> tuple[int, int]:
+        """Return what differs once the allowed keys have changed."""
         try:
-            return self._allowed.stat().st_mtime
+            status = self._allowed.stat()
         except OSError:
-            return 0.0
+            return 0, 0
+        return status.st_mtime_ns, status.st_ino

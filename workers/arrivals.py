@@ -49,9 +49,8 @@ class Arrivals:
     def join(self, join: m.Join, dismiss: Callable[[], object], *, stopping: bool) -> ManagedWorker | Refusal:
         """Take in a worker that introduces itself over TCP, or is heard again. ``dismiss`` tells it to end."""
         if join.protocol_version != PROTOCOL_VERSION:
-            ours, its = f"{VERSION} (protocol {PROTOCOL_VERSION})", f"{join.version} (protocol {join.protocol_version})"
-            text = f"this pool has warmbench {ours}, the worker on {join.host:.100} has {its}: install the same on both"
-            return "protocol_version", text
+            who = f"the worker on {join.host:.100}"
+            return "protocol_version", other_version(who, join.version, join.protocol_version)
         worker = self._place_for(join, stopping=stopping)
         if isinstance(worker, str):
             return "incarnation", worker
@@ -89,3 +88,9 @@ class Arrivals:
         for worker in self._workers.values():
             if worker.incarnation == message.incarnation:
                 worker.said_goodbye(message.reason)
+
+
+def other_version(who: str, version: str, protocol: int) -> str:
+    """Say that somebody has another version of warmbench than this pool."""
+    ours, its = f"{VERSION} (protocol {PROTOCOL_VERSION})", f"{version} (protocol {protocol})"
+    return f"the pool has warmbench {ours}, {who} has {its}: install the same for both, and start the pool again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,12 @@ class ControlClient:
     def is_silent(self) -> bool:
         """Whether it was not heard for too long."""
         return time.monotonic() - self.last_heard > self.dead_after_seconds
+
+
+def silent_longest(clients: Mapping[str, ControlClient]) -> str | None:
+    """Return the run that was silent longest, of those without a lease; None if all have one."""
+    listening = [run for run, client in clients.items() if client.process is None and not client.leases]
+    return min(listening, key=lambda run: clients[run].last_heard, default=None)
 
 
 def open_own_process(pid: int | None, created: float | None) -> int | None:

@@ -14,7 +14,7 @@ import zmq
 from msgspec import Struct
 
 from protocol.gate import Gate
-from protocol.keys import PoolKeys, Use
+from protocol.keys import KeyPair, PoolKeys, Use
 from protocol.plan import PoolPlan, port_range
 from protocol.sockets import Listener, ipc_endpoint
 from workers.entrance import Entrance, LocalEntrance, RemoteEntrance
@@ -25,9 +25,12 @@ _MEMBERS = "members"
 
 
 class Members(Struct, frozen=True, kw_only=True):
-    """What the next launcher of a pool over TCP has to know: the lease's epoch, and the incarnation of each worker."""
+    """What the next launcher of a pool over TCP has to know: the lease's epoch, the port where workers look for it, and
+    the incarnation of each worker.
+    """
 
     epoch: int = 0
+    port: int | None = None
     incarnations: dict[str, str] = {}
 
 
@@ -49,8 +52,8 @@ class Door(ABC):
         """Yield the workers on this machine that have introduced themselves; the caller owns the connections."""
         return iter(())
 
-    def use_of(self, key: str | None) -> Use:  # noqa: ARG002 - only TCP has keys
-        """Return what the holder of this key may do."""
+    def use_of(self, key: str | None) -> Use | None:  # noqa: ARG002 - only TCP has keys
+        """Return what the holder of this key may do; None if the key has been taken back."""
         return "run"
 
     def refresh(self) -> bool:
@@ -115,12 +118,30 @@ class RemoteDoor(Door):
         self._changed = self._keys.changed()
         self._gate = Gate(context, self._uses)
         host, port = _address(plan.listen)
-        ports = port_range(plan.ports) if plan.ports else None
-        self.listener = Listener(context, f"tcp://{host}:{port or '*'}", pair, ports)
-        bound = self.listener.endpoint.rpartition(":")[2]
+        try:
+            self.listener = self._bind(context, host, port or self.members().port, plan, pair)
+        except zmq.ZMQError as error:
+            self._gate.close()
+            where = f"{host}:{port}" if port else f"{host}, ports {plan.ports or 'any'}"
+            raise ValueError(f"can't listen on {where} (pool.listen, pool.ports): {error.strerror}") from error
+        self._port = int(self.listener.endpoint.rpartition(":")[2])
         self.entrance = RemoteEntrance(
-            f"tcp://{_advertised(host)}:{bound}", self._keys.join_key, pair, plan.ports, self._runs()
+            f"tcp://{_advertised(host)}:{self._port}", self._keys.join_key, pair, plan.ports, self._runs()
         )
+
+    @staticmethod
+    def _bind(
+        context: zmq.Context[zmq.Socket[bytes]], host: str, port: int | None, plan: PoolPlan, pair: KeyPair
+    ) -> Listener:
+        """Bind to this port, else, if the plan names none, to any that it allows."""
+        ports = port_range(plan.ports) if plan.ports else None
+        if port is not None:
+            try:
+                return Listener(context, f"tcp://{host}:{port}", pair)
+            except zmq.ZMQError:
+                if _address(plan.listen)[1] is not None:
+                    raise
+        return Listener(context, f"tcp://{host}:*", pair, ports)
 
     def _runs(self) -> list[str]:
         return sorted(key for key, use in self._uses.items() if use == "run")
@@ -128,8 +149,8 @@ class RemoteDoor(Door):
     def register(self, poller: zmq.Poller) -> None:
         """Workers come through the listener."""
 
-    def use_of(self, key: str | None) -> Use:
-        return self._uses.get(key or "", "join")
+    def use_of(self, key: str | None) -> Use | None:
+        return self._uses.get(key or "")
 
     def refresh(self) -> bool:
         changed = self._keys.changed()
@@ -149,7 +170,7 @@ class RemoteDoor(Door):
     def note(self, members: Members) -> None:
         temporary = self._members.with_name(f".{_MEMBERS}.{os.getpid()}")
         with contextlib.suppress(OSError):  # a full disk costs the adoption of workers, no more
-            temporary.write_bytes(msgspec.json.encode(members))
+            temporary.write_bytes(msgspec.json.encode(msgspec.structs.replace(members, port=self._port)))
             temporary.rename(self._members)
 
     def close(self) -> None:
@@ -159,14 +180,16 @@ class RemoteDoor(Door):
 
 
 def _address(listen: str | None) -> tuple[str, int | None]:
-    """The host and the port of ``HOST`` or ``HOST:PORT``."""
+    """The host and the port of ``HOST`` or ``HOST:PORT``. ZeroMQ binds to addresses, and to names of interfaces."""
     host, _, port = (listen or "127.0.0.1").removeprefix("tcp://").partition(":")
+    with contextlib.suppress(OSError):
+        host = socket.gethostbyname(host) if host != "*" else "0.0.0.0"  # noqa: S104 - only known keys are admitted
     return host, int(port) if port else None
 
 
 def _advertised(host: str) -> str:
     """The address at which others reach a socket that is bound to this one."""
-    if host not in ("0.0.0.0", "*", "::"):  # noqa: S104 - compared with, not bound to
+    if host != "0.0.0.0":  # noqa: S104 - compared with, not bound to
         return host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

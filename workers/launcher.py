@@ -23,8 +23,8 @@ from protocol.mailbox import Mailbox
 from protocol.plan import PoolPlan, WorkerPlan
 from protocol.pool import POOL_CARD, PoolCard, write_card
 from protocol.processes import create_time
-from workers.arrivals import Arrivals
-from workers.control_client import ControlClient, chooses_program, open_own_process
+from workers.arrivals import Arrivals, other_version
+from workers.control_client import ControlClient, chooses_program, open_own_process, silent_longest
 from workers.door import Members, open_door
 from workers.leases import Grant, LeaseAction, Leases
 from workers.managed_worker import ManagedWorker
@@ -141,7 +141,11 @@ class Launcher:
     # -- clients
 
     def _handle(self, identity: bytes, message: m.AnyMessage, _images: list[Buffer]) -> None:
-        if self._door.use_of(self._listener.sender_key) == "join":
+        use = self._door.use_of(self._listener.sender_key)
+        if use is None:
+            self._refuse_stranger(identity, message, "invalid", "its key has been taken back")
+            return
+        if use == "join":
             self._handle_worker(identity, message)
             return
         client = self._clients.get(message.run)
@@ -151,7 +155,7 @@ class Launcher:
             client.last_heard = time.monotonic()
         match message:
             case m.Hello(protocol_version=version) if version != PROTOCOL_VERSION:
-                text = f"this pool speaks protocol {PROTOCOL_VERSION}, not {version}: stop it and start it again"
+                text = other_version("this command", message.version, version)
                 self._refuse_stranger(identity, message, "protocol_version", text)
             case m.Hello():
                 self._on_hello(identity, message, client)
@@ -216,12 +220,11 @@ class Launcher:
         """Make room for one more client. At the limit, the one that was silent longest without a lease is dropped."""
         if len(self._clients) < MAX_CLIENTS:
             return True
-        listening = [run for run, client in self._clients.items() if client.process is None]
-        if listening:
-            longest = min(listening, key=lambda run: self._clients[run].last_heard)
+        longest = silent_longest(self._clients)
+        if longest is not None:
             self._strangers.record_drop("dropped a client to make room for another one", repr(longest)[:100])
             self._remove_client(longest)
-        return bool(listening)
+        return longest is not None
 
     def _on_lease(self, message: m.Lease) -> None:
         client = self._clients[message.run]
@@ -309,7 +312,7 @@ class Launcher:
         self._door.note(Members(epoch=self._leases.epoch, incarnations=incarnations))
 
     def _drop_if_unreachable(self, run: str) -> None:
-        """Drop a client that has been unreachable for too long, even if its process lives: it may have named any."""
+        """Drop a client that is unreachable, even if its process lives: it may have named any."""
         if time.monotonic() - self._clients[run].last_heard > _SILENT_SECONDS:
             self._strangers.record_drop("dropped a client that is unreachable", repr(run)[:100])
             self._remove_client(run)

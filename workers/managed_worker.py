@@ -130,9 +130,9 @@ class ManagedWorker:
         life.heard_at, life.dismiss = time.monotonic(), dismiss
         if life.link is not None:
             return
-        life.pid, self._pid, life.host, life.server_key = join.pid, join.pid, join.host, join.server_key
+        life.pid, self._pid, life.server_key = join.pid, join.pid, join.server_key
         if self._placer.elsewhere:
-            life.device = f"{join.host}:{join.device}"[:200]
+            life.host, life.device = join.host, f"{join.host}:{join.device}"[:200]
         log.info("%s joined from %s (pid %d)", self.plan.worker_id, join.host, join.pid)
         self._connect(life, Link(self._context, join.endpoint, self._entrance.pair, join.server_key))
         self.allow(self._entrance.allowed)

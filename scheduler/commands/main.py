@@ -24,9 +24,9 @@ COMMANDS = {
     "report": "write a run's reports again, from its directory alone",
     "compare": "compare runs pair by pair",
     "export": "write a run's edits into a folder as the script of a public benchmark reads them",
-    "workers": "start, show or stop a pool, without a run",
+    "workers": "start, show or stop a pool, hand out its keys, or join one as a worker",
     "inspect": "say what a path is, a model or data, and what is wrong with it",
-    "list": "show the formats, protocols, layouts, editors and rewards that can be used, plug-ins included",
+    "list": "show the formats, protocols, layouts, editors, rewards and placers that can be used, plug-ins included",
 }
 """Each is a module of this package with ``add_arguments(parser)`` and ``execute(options) -> exit code``."""
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import time
-import uuid
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import zmq
 from rich.console import Console
 
 from protocol import messages as m
-from protocol.codec import ProtocolError
-from protocol.pool import LAUNCHER_LOCK, PoolCard, PoolError, clear_dead_pool, try_lock
+from protocol.pool import LAUNCHER_LOCK, PoolCard, PoolError, check_name, clear_dead_pool, try_lock
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.text import all_are, format_duration, one_line
 from scheduler.config.checks.environment import Environment
@@ -24,15 +23,15 @@ from scheduler.config.document import Config
 from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError
-from scheduler.pool.client import PoolAddress, PoolClient, PoolUnavailableError, find, launch
+from scheduler.pool.address import TCP, AddressError, PoolAddress, PoolUnavailableError
+from scheduler.pool.client import find, launch
 from scheduler.pool.gpu_room import RoomCheck
 from scheduler.pool.pool_plan import PoolDiffersError, pool_plan, refuse_unequal
+from scheduler.pool.session import PoolSession
 from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.pool_table import pool_table
 from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
-
-_ANSWER_SECONDS = 10.0
 
 
 def execute_action(options: argparse.Namespace) -> int:
@@ -46,9 +45,9 @@ def execute_action(options: argparse.Namespace) -> int:
             config = load_config(options.config, overrides, Environment(gpus=gpus, data=False, more=(room,)))
             say(console, *(f"Warning: {warning}" for warning in room.warnings))
             return start(console, config, resolve_layout(config, gpus), options.foreground)
-        name = load_config(options.config, overrides).pool_name
-        return status(console, name) if options.action == "status" else stop(console, name, now=options.now)
-    except (ConfigError, PoolDiffersError) as error:
+        address = address_of(options)
+        return status(console, address) if options.action == "status" else stop(console, address, now=options.now)
+    except (ConfigError, PoolDiffersError, AddressError) as error:
         print(error, file=sys.stderr)
         return 2
     except (PoolError, PoolUnavailableError) as error:
@@ -56,46 +55,31 @@ def execute_action(options: argparse.Namespace) -> int:
         return 1
 
 
-class PoolSession:
-    """A short conversation with a launcher."""
+def address_of(options: argparse.Namespace) -> PoolAddress | str:
+    """Return where the pool is that the options name, or the name of one of this user.
 
-    def __init__(self, name: str, folder: Path, card: PoolCard) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        try:
-            address = PoolAddress.here(name, folder, card)
-            self.client = PoolClient(self._context, address, f"command-{uuid.uuid4().hex[:8]}")
-        except PoolUnavailableError:
-            self._context.term()
-            raise
+    Raises ``AddressError``, ``ConfigError``, ``PoolError``.
+    """
+    remote = remote_address(options.pool, options.key)
+    if remote is not None:
+        return remote
+    if options.config is not None:
+        return load_config(options.config, Overrides(pool_name=options.pool)).pool_name
+    if options.pool is None:
+        raise AddressError("which pool? Give --pool NAME, --config FILE, or --pool tcp://HOST:PORT with --key FILE")
+    return check_name(options.pool)
 
-    def next_status(self, seconds: float = _ANSWER_SECONDS) -> m.PoolStatus | None:
-        """Return the next status, or None if the launcher has ended.
 
-        Raises:
-            PoolUnavailableError: it does not answer, or speaks another protocol.
-        """
-        deadline = time.monotonic() + seconds
-        poller = zmq.Poller()
-        self.client.register(poller)
-        while (left := deadline - time.monotonic()) > 0:
-            ready = dict(poller.poll(int(left * 1000) + 1))
-            if self.client.link.socket in ready:
-                try:
-                    received = self.client.link.receive()
-                except ProtocolError as error:
-                    raise PoolUnavailableError(f"the launcher sent an invalid message: {error}") from error
-                if received is not None and isinstance(received[0], m.PoolStatus):
-                    return received[0]
-                if received is not None and isinstance(received[0], m.Refused):
-                    raise PoolUnavailableError(received[0].message)
-            elif self.client.has_ended(ready):
-                return None
-        raise PoolUnavailableError(f"the launcher of pool {self.client.name} does not answer (is it stopped?)")
-
-    def close(self) -> None:
-        """Disconnect."""
-        self.client.close()
-        self._context.term()
+def remote_address(pool: str | None, key: Path | None) -> PoolAddress | None:
+    """Return where ``--pool tcp://HOST:PORT --key FILE`` is; None for a pool of this user. Raises ``AddressError``."""
+    remote = pool is not None and pool.startswith(TCP)
+    if pool is not None and remote and key is not None:
+        return PoolAddress.at(pool, key)
+    if remote:
+        raise AddressError(f"{pool} takes a key: --key FILE (`warmbench workers keys`, where the pool is, makes one)")
+    if key is not None:
+        raise AddressError("--key is for a pool elsewhere: --pool tcp://HOST:PORT; your own pools need none")
+    return None
 
 
 def start(console: Console, config: Config, layout: Layout, foreground: bool) -> int:
@@ -109,7 +93,8 @@ def start(console: Console, config: Config, layout: Layout, foreground: bool) ->
     say(console, *layout.notices)
     with Interrupts() as interrupts:
         card = launch(folder, pool_plan(config, layout, keep=True))
-        with closing(PoolSession(name, folder, card)) as session:
+        with closing(PoolSession(PoolAddress.here(name, folder, card))) as session:
+            say(console, *_how_to_join(config, card))
             failed = _wait_for_loads(console, session, interrupts)
             if interrupts.count:
                 say(console, "Interrupted: stopping the pool.")
@@ -120,6 +105,15 @@ def start(console: Console, config: Config, layout: Layout, foreground: bool) ->
                 say(console, "In the foreground: interrupt to stop the pool.")
                 return _stay(console, session, interrupts, code=1 if failed else 0)
             return 1 if failed else 0
+
+
+def _how_to_join(config: Config, card: PoolCard) -> Iterator[str]:
+    """What one types on the machines of the workers, if nothing else starts them there."""
+    if config.pool.placer == "join":
+        port = card.endpoint.rpartition(":")[2]
+        yield f"Key for workers:  warmbench workers keys --pool {config.pool_name} --for worker --to worker.key"
+        where = f"tcp://{socket.gethostname()}:{port}"
+        yield f"On each machine:  warmbench workers join {where} --key worker.key --role editor"
 
 
 def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrupts) -> bool:
@@ -166,17 +160,19 @@ def _stay(console: Console, session: PoolSession, interrupts: Interrupts, *, cod
     return code
 
 
-def stop(console: Console, name: str, *, now: bool) -> int:
+def stop(console: Console, pool: PoolAddress | str, *, now: bool) -> int:
     """End the pool, after the current work of its workers or at once; return 0."""
-    folder, card = find(name)
-    if card is None:
-        lock = try_lock(folder / LAUNCHER_LOCK)
-        if lock is not None:
-            clear_dead_pool(folder)
-            os.close(lock)
-        say(console, f"Pool {name} is not up.")
-        return 0
-    with closing(PoolSession(name, folder, card)) as session, Interrupts():
+    if isinstance(pool, str):
+        folder, card = find(pool)
+        if card is None:
+            lock = try_lock(folder / LAUNCHER_LOCK)
+            if lock is not None:
+                clear_dead_pool(folder)
+                os.close(lock)
+            say(console, f"Pool {pool} is not up.")
+            return 0
+        pool = PoolAddress.here(pool, folder, card)
+    with closing(PoolSession(pool)) as session, Interrupts():
         return _stop(console, session, now=now, code=0)
 
 
@@ -203,21 +199,31 @@ def _stop(console: Console, session: PoolSession, *, now: bool, code: int) -> in
     return code
 
 
-def status(console: Console, name: str) -> int:
+def status(console: Console, pool: PoolAddress | str) -> int:
     """Show the state of every worker; return 0, or 1 if the pool is not up."""
-    folder, card = find(name)
-    if card is None:
-        say(console, f"Pool {name} is not up.")
-        return 1
-    with closing(PoolSession(name, folder, card)) as session:
+    if isinstance(pool, str):
+        folder, card = find(pool)
+        if card is None:
+            say(console, f"Pool {pool} is not up.")
+            return 1
+        pool = PoolAddress.here(pool, folder, card)
+    with closing(PoolSession(pool)) as session:
         report = session.next_status()
     if report is None:
-        say(console, f"Pool {name} has ended.")
+        say(console, f"Pool {pool.name} has ended.")
         return 1
-    up = format_duration(time.time() - card.started)
-    say(console, f"Pool {name}, up for {up}, launcher pid {card.pid}, {folder}")
-    print_table(console, pool_table(report))
+    say(console, f"Pool {pool.name}{_launcher(pool)}")
+    print_table(console, pool_table(report, here=pool.card is not None))
     for what, runs in (("Attached", report.holders), ("Waiting", report.waiting)):
         if runs:
             say(console, f"{what}: {', '.join(runs)}")
     return 0
+
+
+def _launcher(pool: PoolAddress) -> str:
+    """What is known of the launcher on this machine."""
+    if pool.card is None:
+        return ""
+    at = f", {pool.card.endpoint}" if pool.keys is not None else ""
+    up = format_duration(time.time() - pool.card.started)
+    return f", up for {up}, launcher pid {pool.card.pid}, {pool.folder}{at}"

@@ -6,6 +6,7 @@ import argparse
 
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.commands.arguments import count_or_fraction, given, path, positive, typed
+from scheduler.commands.workers import add_key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--categories", nargs="+", type=typed, metavar="NAME", help="only these categories")
     add("--limit", type=positive, metavar="N", help="only the first N pairs of each category")
     add("--output-dir", type=path, metavar="DIR", help="where reports, logs and runs are written")
-    add("--pool", type=given, metavar="NAME", help="the pool to attach to or to launch")
+    add("--pool", type=given, metavar="NAME", help="the pool to attach to or to launch, or the tcp://HOST:PORT of one")
+    add_key(parser)
     add("--keep-warm", action="store_true", help="leave the pool up after the run")
     add("--no-launch", action="store_true", help="only attach to a pool that is up")
     text = "resume this run of the output folder: its id, or latest for the newest"

@@ -13,10 +13,13 @@ from scheduler.base.exhausted import exhausted
 from scheduler.base.files import read_json
 from scheduler.base.text import counted
 from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_layout
+from scheduler.commands.pool_actions import remote_address
 from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
+from scheduler.pool.address import TCP, PoolUnavailableError
 from scheduler.pool.client import card_of
-from scheduler.pool.pool_plan import PoolDiffersError, refuse_unequal
+from scheduler.pool.pool_plan import refuse_unequal
+from scheduler.pool.session import check_answer
 from scheduler.run.options import RunOptions, resume_command, resume_problem
 from scheduler.run.prepare import Prepared, prepare
 from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
@@ -37,6 +40,9 @@ def check_and_run(options: argparse.Namespace) -> int:
     console = Console(highlight=False)
     try:
         _check_stages(options)
+        address = remote_address(options.pool, options.key)
+        if address is not None:
+            check_answer(address)
         prepared = prepare(
             options.config,
             _overrides(options),
@@ -45,15 +51,16 @@ def check_and_run(options: argparse.Namespace) -> int:
             images=options.images,
             images_layout=options.layout,
         )
-        pool = prepared.config.pool_name
-        card = card_of(pool)
-        refuse_unequal(pool, card, prepared.config)
-        if options.no_launch and card is None:
-            raise _UsageError(f"pool {pool} is not up, and --no-launch was given")
+        if address is None:
+            pool = prepared.config.pool_name
+            card = card_of(pool)
+            refuse_unequal(pool, card, prepared.config)
+            if options.no_launch and card is None:
+                raise _UsageError(f"pool {pool} is not up, and --no-launch was given")
         if options.dry_run:
             return EXIT_COMPLETE if show_dry_run(console, prepared, options.resume) else EXIT_INCOMPLETE
         directory = _open_directory(options, prepared, console)
-    except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolDiffersError, _UsageError) as error:
+    except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolUnavailableError, _UsageError) as error:
         if options.dry_run and isinstance(error, NotHereError):
             show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)
@@ -61,7 +68,8 @@ def check_and_run(options: argparse.Namespace) -> int:
     _log_start(prepared, directory, resumed=options.resume is not None)
     run_options = RunOptions(
         keep_warm=options.keep_warm,
-        no_launch=options.no_launch,
+        no_launch=options.no_launch or address is not None,
+        pool=address,
         resume=options.resume is not None,
         trace=options.trace,
         arguments=tuple(options.given),
@@ -96,10 +104,15 @@ def _overrides(options: argparse.Namespace) -> Overrides:
         limit=options.limit,
         output_dir=options.output_dir,
         editor_model=options.editor_model,
-        pool_name=options.pool,
+        pool_name=None if _is_remote(options) else options.pool,
+        attached=_is_remote(options) or None,
         max_failures=options.max_failures,
         log_level="DEBUG" if options.debug else None,
     )
+
+
+def _is_remote(options: argparse.Namespace) -> bool:
+    return options.pool is not None and options.pool.startswith(TCP)
 
 
 def _open_directory(options: argparse.Namespace, prepared: Prepared, console: Console) -> RunDirectory:

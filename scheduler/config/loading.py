@@ -44,6 +44,8 @@ class Overrides:
     residency: Literal["auto", "resident", "swap"] | None = None
     max_failures: int | float | None = None
     log_level: str | None = None
+    attached: bool | None = None
+    """The pool is elsewhere and up: nothing of it is started or checked here."""
 
 
 _OVERRIDES: dict[str, tuple[Location, str]] = {
@@ -115,9 +117,11 @@ def _of_environment(config: Config, environment: Environment, source: YamlSource
 
 def _with_overrides(source: YamlSource, overrides: Overrides) -> YamlSource:
     data, options = copy.deepcopy(source.data), {}
+    if overrides.attached and isinstance(pool := data.get("pool") or {}, dict):
+        data["pool"] = {**pool, "placer": "join", "transport": "tcp"}
     for item in fields(overrides):
         value = getattr(overrides, item.name)
-        if value is None:
+        if value is None or item.name not in _OVERRIDES:
             continue
         location, option = _OVERRIDES[item.name]
         holder = data

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,53 +16,14 @@ import zmq
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
-from protocol.keys import ClientKeys, KeyFileError, KeyPair, PoolKeys, read_client_keys
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import PoolCard, check_name, home, pool_folder, read_pool_card
 from protocol.processes import create_time, open_pidfd
-from protocol.sockets import Link
+from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
 
 _LAUNCH_SECONDS = 30.0
 _TAKEN_PAUSE = 0.5
 _LOG_LINES = 15
-
-
-class PoolUnavailableError(Exception):
-    """The pool cannot be used: it is not up, or did not come up."""
-
-
-class PoolGoneError(PoolUnavailableError):
-    """The pool was up a moment ago."""
-
-
-@dataclass(frozen=True)
-class PoolAddress:
-    """Where a pool is. ``folder`` and ``card`` are None for one on another machine; over TCP it takes ``keys``."""
-
-    name: str
-    endpoint: str
-    folder: Path | None = None
-    card: PoolCard | None = None
-    keys: ClientKeys | None = None
-
-    @classmethod
-    def here(cls, name: str, folder: Path, card: PoolCard) -> PoolAddress:
-        """Return the address of a pool of this user on this machine. Raises ``PoolUnavailableError``."""
-        keys = None
-        if card.endpoint.startswith("tcp://"):
-            try:
-                keys = read_client_keys(PoolKeys(folder).run_key)
-            except KeyFileError as error:
-                raise PoolUnavailableError(str(error)) from error
-        # A socket that is bound to all addresses is reached on loopback as well.
-        endpoint = card.endpoint.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:")
-        return cls(name, endpoint, folder, card, keys)
-
-    def link(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, server_key: str | None) -> Link:
-        """Connect to a worker of the pool, or to its launcher. Raises ``ZMQError``, ``ValueError``."""
-        if self.keys is None:
-            return Link(context, endpoint)
-        return Link(context, endpoint, KeyPair(public=self.keys.public, secret=self.keys.secret), server_key)
 
 
 class PoolEnd:

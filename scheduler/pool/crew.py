@@ -13,7 +13,7 @@ from protocol.codec import Buffer, ProtocolError
 from protocol.host_memory import available_memory
 from scheduler.base.memory import private_memory
 from scheduler.base.text import format_size, one_line
-from scheduler.pool.client import PoolAddress
+from scheduler.pool.address import PoolAddress
 from scheduler.pool.matching import Commands, in_the_way, usable
 from scheduler.pool.residency import Placement, Wanted, Weights, next_moves, off_device, settled, to_read_early
 from scheduler.pool.worker_client import WorkerClient
@@ -129,7 +129,7 @@ class Crew:
         unasked = {
             client.name for client in self if client.role == role and client.residency == "disk"
         } - self._asked_early
-        if not unasked:
+        if not unasked or not all(map(self._is_here, self)):
             return
         models = {client.name: _weights(client.model) for client in self if client.model is not None}
         for name in to_read_early(self._placements(), role, models, available_memory()):
@@ -214,9 +214,15 @@ class Crew:
         return [client.placement for client in self if client.welcome]
 
     def _away(self) -> m.Residency:
+        if not all(map(self._is_here, self)):
+            return "disk"  # nothing is known of the memory of other machines
         models = [(_weights(client.model), client.pid) for client in self if client.model is not None]
         held = sum(min(weights.own, private_memory(pid)) for weights, pid in models)
         return off_device((weights for weights, _ in models), available_memory() + held)
+
+    def _is_here(self, client: WorkerClient) -> bool:
+        """Whether it runs on this machine, so that its pid and its memory mean something here."""
+        return self._address.card is not None and client.host is None
 
     def _read(self, client: WorkerClient, most: int = _MESSAGES_PER_TURN) -> None:
         for _ in range(most):

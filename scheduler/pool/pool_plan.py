@@ -16,7 +16,7 @@ from scheduler.config.interpreters import worker_command
 from scheduler.config.layout import Layout
 from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
-from scheduler.pool.client import PoolUnavailableError
+from scheduler.pool.address import PoolUnavailableError
 from scheduler.pool.matching import unequal_settings
 from scheduler.pool.residency import Weights, off_device
 from workers.models.safetensors_files import loaded_bytes

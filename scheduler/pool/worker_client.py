@@ -28,6 +28,7 @@ class WorkerClient:
         self.role: m.Role = status.role
         self.device = status.device
         self.pid = status.pid
+        self.host = status.host
         self.incarnation = status.incarnation
         self.welcome = False
         self.joined = False

@@ -11,18 +11,20 @@ from typing import Any
 
 from scheduler.base.stages import Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.pool.address import PoolAddress
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """``arguments`` is the whole command line, from which the command to resume is made. ``resume``: the directory is
-    that of an earlier part of the run.
+    that of an earlier part of the run. ``pool`` is where the pool is, if that is on another machine.
     """
 
     keep_warm: bool = False
     no_launch: bool = False
     resume: bool = False
     trace: bool = False
+    pool: PoolAddress | None = None
     arguments: tuple[str, ...] = ()
 
 

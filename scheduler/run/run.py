@@ -21,7 +21,8 @@ from scheduler.benchmark.units import EditUnit
 from scheduler.config.interpreters import worker_command
 from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
-from scheduler.pool.client import PoolAddress, PoolClient, PoolGoneError, PoolUnavailableError, find, launch
+from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
+from scheduler.pool.client import PoolClient, find, launch
 from scheduler.pool.pool_plan import pool_plan, refuse_unequal
 from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
 from scheduler.report.build import build_report
@@ -215,6 +216,10 @@ class Run:
 
     def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> PoolClient:
         """Attach to the pool, or launch it."""
+        address = self._options.pool
+        if address is not None:
+            log.info("Attaching to the pool at %s", address.endpoint)
+            return PoolClient(context, address, self._wire_id)
         name = self._config.pool_name
         folder, card = find(name)
         if card is None and self._options.no_launch:

@@ -13,17 +13,21 @@ from scheduler.base.memory import device_memory, host_memory
 from scheduler.base.text import format_duration, model_title, one_line
 
 
-def pool_table(report: m.PoolStatus) -> Table:
-    """A row per worker."""
+def pool_table(report: m.PoolStatus, *, here: bool) -> Table:
+    """A row per worker. ``here``: the launcher is on this machine; memory is shown of processes on this machine."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, _ in _COLUMNS:
+    for name, _ in (*_COLUMNS, *_MEMORY):
         table.add_column(name, no_wrap=True)
     for worker in report.workers:
-        table.add_row(*(Text(one_line(cell(worker, worker.state))) for _, cell in _COLUMNS))
+        cells = [cell(worker, worker.state) for _, cell in _COLUMNS]
+        cells += [_bytes(memory(worker.pid)) if here and _is_here(worker) else "-" for _, memory in _MEMORY]
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
     return table
 
 
 def _state(worker: m.WorkerStatus, state: m.WorkerState | None) -> str:
+    if worker.waits_for is not None:
+        return f"waits for {one_line(worker.waits_for, 100)}"
     if not worker.alive:
         reason = f": {one_line(state.error, 60)}" if state is not None and state.error else ""
         return ("given up" if worker.gave_up else "dead, to be started again") + reason
@@ -52,6 +56,10 @@ _COLUMNS: tuple[tuple[str, Callable[[m.WorkerStatus, m.WorkerState | None], str]
     ("Up", lambda worker, _: format_duration(time.time() - worker.started) if worker.alive else "-"),
     ("Done", lambda _, state: str(state.done) if state else "-"),
     ("Runs", lambda _, state: str(state.runs) if state else "-"),
-    ("Host", lambda worker, _: _bytes(host_memory(worker.pid)) if worker.alive else "-"),
-    ("GPU", lambda worker, _: _bytes(device_memory(worker.pid)) if worker.alive else "-"),
 )
+_MEMORY: tuple[tuple[str, Callable[[int], int | None]], ...] = (("Host", host_memory), ("GPU", device_memory))
+
+
+def _is_here(worker: m.WorkerStatus) -> bool:
+    """Whether its pid is one of the launcher's machine."""
+    return worker.alive and worker.host is None

@@ -23,7 +23,8 @@ import psutil
 
 from protocol.messages import WorkerStatus
 from protocol.pool import read_pool_card
-from scheduler.commands.pool_actions import PoolSession
+from scheduler.pool.address import PoolAddress
+from scheduler.pool.session import PoolSession
 from tests.chaos.audit import Case, audit
 from tests.chaos.dataset import draw_items, write_items
 from tests.chaos.finding import Finding
@@ -233,7 +234,7 @@ class _Victim:
         card = read_pool_card(self._pool) if self._plan.warm else None
         if card is None:
             return 0, {}
-        session = PoolSession("bench", self._pool, card)
+        session = PoolSession(PoolAddress.here("bench", self._pool, card))
         try:
             deadline = time.monotonic() + 20
             editors: list[WorkerStatus] = []

@@ -25,7 +25,7 @@ def shown(state: m.WorkerState | None, **fields: object) -> str:
     )
     status = m.PoolStatus(run="r", incarnation="i", workers=[worker], holders=[], waiting=[], keep=True, stopping=False)
     console = Console(file=io.StringIO(), width=250)
-    console.print(pool_table(status))
+    console.print(pool_table(status, here=True))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()[1]
 
