@@ -190,14 +190,15 @@ class Batches:
         return [action for unit in units for action in self._retry(name, unit, again=again)] + self._fill()
 
     def drain(self) -> list[BatchAction]:
-        """Start nothing more; what is on the devices is finished."""
+        """Start nothing more; what is on the devices is finished, and what a reward that streams has."""
         self._draining = self._closed = True
         self._queue.clear()
         self._singles.clear()
         self._suspects.clear()
         actions: list[BatchAction] = []
         for name, reward in self._rewards.items():
-            for batch in reward.unfinished[self.slots :]:
+            # One that streams may have started any of its units by now, and each may cost something.
+            for batch in reward.unfinished[1:] if self.slots == 1 else ():
                 self._held -= len(reward.batches.pop(batch))
                 actions.append(WithdrawBatch(name, batch))
         return actions

@@ -13,7 +13,7 @@ from tests.harness import TIMEOUT, User, small_benchmark
 from tests.openai_server import OpenAIServer
 from tests.waiting import wait_until
 
-PAIRS = 10
+PAIRS = 25
 
 
 def config(user: User, folder: Path, server: OpenAIServer, **params: object) -> Path:
@@ -40,20 +40,20 @@ def test_a_run_stops_when_it_has_made_its_requests_and_a_resumed_run_may_make_as
     user: User, tmp_path: Path
 ) -> None:
     with OpenAIServer() as server:
-        path = config(user, tmp_path, server, max_requests=12)
+        path = config(user, tmp_path, server, max_requests=30)
         planned = user.run_config(path, "--dry-run").output
-        assert "Judge: 20 requests, about" in planned
-        assert "Warning: the run stops after 12 requests (reward_model.params.max_requests)" in planned
+        assert "Judge: 50 requests, about" in planned
+        assert "Warning: the run stops after 30 requests (reward_model.params.max_requests)" in planned
         first = user.run_config(path)
         assert first.code == 1, first.output
-        assert "the judge was sent 12 requests, which are all that reward_model.params.max_requests" in first.output
+        assert "the judge was sent 30 requests, which are all that reward_model.params.max_requests" in first.output
         assert "--resume" in first.output
-        assert server.count == 12
+        assert server.count == 30
         resumed = user.run_config(path, "--resume", "latest")
     assert resumed.code == 0, resumed.output
-    assert server.count == 20, "no request is made twice"
+    assert server.count == 50, "no request is made twice"
     assert_each_is_scored_once(user)
-    assert user.report()["performance"]["judge"]["requests"] == 20
+    assert user.report()["performance"]["judge"]["requests"] == 50
 
 
 @pytest.mark.slow
@@ -79,6 +79,6 @@ def test_what_is_in_flight_is_finished_at_an_interrupt_and_made_again_when_the_w
         else:
             assert run.returncode == 0, output
             assert "reward-0 died; unfinished:" in output
-            assert 2 * PAIRS < server.count <= 2 * PAIRS + 8
+            assert 2 * PAIRS < server.count <= 2 * PAIRS + 10
     assert_each_is_scored_once(user)
     assert user.left_over() == []
