@@ -117,6 +117,7 @@ PLACERS = Registry(
     {
         "local": "workers.placers.local:DECLARATION",
         "join": "workers.placers.join:DECLARATION",
+        "slurm": "workers.placers.slurm:DECLARATION",
     },
 )
 
