@@ -97,7 +97,8 @@ class ManagedWorker:
             return  # whoever joins is it
         self._pid = placed.pid
         self._life = Life(placed, time.monotonic() + _INTRODUCTION_SECONDS, placed.pid)
-        log.info("%s started on %s (pid %d)", self.plan.worker_id, self.plan.device, placed.pid)
+        if placed.pid:
+            log.info("%s started on %s (pid %d)", self.plan.worker_id, self.plan.device, placed.pid)
 
     def expect(self, incarnation: str, seconds: float) -> None:
         """Another launcher started it, and it may still be there: wait for it so long, then start it anew."""
@@ -266,13 +267,18 @@ class ManagedWorker:
             endpoint=link.endpoint if link else None,
             exit_code=self._exit_code,
             gave_up=self._gave_up,
-            log=str(log_path(self._folder, self.plan.worker_id)),
+            log=self._log(),
             started=self._started,
             state=self.state,
             host=self._life.host if self._life else None,
             server_key=self._life.server_key if self._life else None,
             waits_for=self._waits_for(),
         )
+
+    def _log(self) -> str:
+        """Where its output goes."""
+        elsewhere = self._life.placed.log if self._life is not None and self._life.placed is not None else None
+        return elsewhere or str(log_path(self._folder, self.plan.worker_id))
 
     def _waits_for(self) -> str | None:
         """What it waits for before there is a process."""

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from protocol.messages import ModelSpec
 from protocol.plan import ENVIRONMENT_BEFORE, WorkerPlan, threads
 from workers.affinity import cores_near, started_on
 
@@ -22,19 +23,28 @@ def local_device(device: str) -> str:
 
 def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
     """The environment of a worker, complete before it starts: CUDA and OpenMP read theirs once."""
-    result = dict(parent)
+    added = variables(plan.spec)
+    if {"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"} & parent.keys():
+        del added["PYTORCH_CUDA_ALLOC_CONF"]
+    result = {**parent, **added}
     result["CUDA_VISIBLE_DEVICES"] = _visible(plan.device, parent.get("CUDA_VISIBLE_DEVICES"))
-    # The scheduler counts them like this, through NVML.
-    result["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    result["OMP_NUM_THREADS"] = result["MKL_NUM_THREADS"] = str(threads(plan.spec))
-    result["TOKENIZERS_PARALLELISM"] = "false"
-    result["PYTHONUNBUFFERED"] = "1"
-    if not {"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"} & parent.keys():
-        # Images of many shapes, and two models that take turns, would leave memory in pieces of which none is used.
-        result["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
     changed = {name: parent.get(name) for name, value in result.items() if parent.get(name) != value}
     result[ENVIRONMENT_BEFORE] = json.dumps(changed)
     return result
+
+
+def variables(spec: ModelSpec) -> dict[str, str]:
+    """Return what a worker with this model gets on any machine; the allocator's only where it has no other."""
+    return {
+        # The scheduler counts GPUs like this, through NVML.
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "OMP_NUM_THREADS": str(threads(spec)),
+        "MKL_NUM_THREADS": str(threads(spec)),
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        # Images of many shapes, and two models that take turns, would leave memory in pieces of which none is used.
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+    }
 
 
 def _visible(device: str, parent: str | None) -> str:
@@ -52,12 +62,12 @@ def spawn(plan: WorkerPlan, arguments: Sequence[str], log: Path) -> subprocess.P
     Raises:
         OSError: the interpreter cannot be started.
     """
-    variables = environment(plan, os.environ)
-    cores = cores_near(variables["CUDA_VISIBLE_DEVICES"]) if plan.device.startswith("cuda") else None
+    complete = environment(plan, os.environ)
+    cores = cores_near(complete["CUDA_VISIBLE_DEVICES"]) if plan.device.startswith("cuda") else None
     with log.open("ab") as output, started_on(cores, threads(plan.spec) + _OTHER_THREADS):
         return subprocess.Popen(
             [*plan.command, *arguments],
-            env=variables,
+            env=complete,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -57,6 +57,11 @@ class Placed(abc.ABC):
         """Its exit code, negative for a signal; None while it runs or waits. 1 if it ended in an unknown way."""
 
     @property
+    def log(self) -> str | None:
+        """Where its output goes, if that is not the order's ``log``."""
+        return None
+
+    @property
     def reason(self) -> str | None:
         """Why it ended or could not be started, as its engine says; None if it says nothing."""
         return None
@@ -116,6 +121,7 @@ PLACERS = Registry(
     PlacerType,
     {
         "local": "workers.placers.local:DECLARATION",
+        "ray": "workers.placers.ray:DECLARATION",
         "join": "workers.placers.join:DECLARATION",
         "slurm": "workers.placers.slurm:DECLARATION",
     },

@@ -1,0 +1,324 @@
+"""Workers on the nodes of a Ray cluster: one detached, named actor each, which runs the worker's command.
+
+Ray places and watches; nothing else goes through it. One process per pool talks to it (``ray_driver``) and is started
+again if it ends; this side only reads what it reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from protocol.keys import KeyFileError, PoolKeys, read_client_keys
+from protocol.plan import PoolPlan, WorkerPlan
+from workers.models.declaration import Conflict, Key
+from workers.placers.declaration import Order, Placed, PlacementError, Placer, PlacerType
+from workers.placers.ray_messages import (
+    Close,
+    Connect,
+    Connected,
+    Ended,
+    Place,
+    Report,
+    Request,
+    Signal,
+    Started,
+    Unreachable,
+    Waits,
+)
+from workers.spawn import variables
+
+log = logging.getLogger("warmbench.launcher")
+
+_CLOSE_SECONDS = 20.0
+_AGAIN_SECONDS = (1.0, 30.0)
+"""The pause before the process that talks to Ray is started again: at first, and at most."""
+_LOG_EVERY_SECONDS = 30.0
+_MOST = 1e6
+
+
+def _resource_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    for name, number in (values.get("resources") or {}).items():
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= _MOST:
+            message = f"{name} must be a number above 0, found {number!r:.50}"
+            yield Conflict((("resources",),), message)
+        elif name in ("CPU", "GPU"):
+            yield Conflict((("resources",),), f"{name} has a key of its own", f"write `{name.lower()}s: {number:g}`")
+
+
+_OF_A_WORKER = (
+    Key(
+        "gpus", "float", None, "GPUs that it takes. Left out: 1, or 0 with `device: cpu`.", "process", low=0, high=1024
+    ),
+    Key("cpus", "float", 1.0, "CPUs that it takes.", "process", low=0, high=1024),
+    Key("resources", "mapping", None, "Further resources of Ray that it takes, such as `{A100: 1}`.", "process"),
+    Key(
+        "python",
+        "text",
+        None,
+        "Its Python on the nodes. Left out: that of the model's section, else the one that runs warmbench here.",
+        "process",
+        pattern="^/.{1,4000}$",
+    ),
+)
+KEYS = (
+    Key(
+        "address",
+        "text",
+        None,
+        "The cluster: `auto` (the one that this machine is in), `HOST:6379`, or `ray://HOST:10001`. Left out: one on "
+        "this machine, which ends with the pool.",
+        "process",
+        low=1,
+        high=1000,
+    ),
+    Key(
+        "namespace",
+        "text",
+        None,
+        "The namespace of the actors. Left out: `warmbench-` and the pool's name.",
+        "process",
+        pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
+    ),
+    Key(
+        "editor", "mapping", None, "What each editor takes.", "process", keys=_OF_A_WORKER, rules=(_resource_conflicts,)
+    ),
+    Key(
+        "reward", "mapping", None, "What each reward takes.", "process", keys=_OF_A_WORKER, rules=(_resource_conflicts,)
+    ),
+    Key(
+        "key_file_on_nodes",
+        "text",
+        None,
+        "Where the key file of workers lies on the nodes. In a folder that this machine has too, it is made if it is "
+        "missing. Left out: the pool's own, which other machines see if `WARMBENCH_HOME` is on a shared disk.",
+        "process",
+        pattern="^[/~].{1,4000}$",
+    ),
+)
+
+DECLARATION = PlacerType(
+    name="ray",
+    meaning="A Ray cluster: one actor for each worker.",
+    target="workers.placers.ray:RayPlacer",
+    keys=KEYS,
+    packages={"ray": "2.50"},
+)
+
+
+class RayPlacer(Placer):
+    """The side of the launcher."""
+
+    def __init__(self, plan: PoolPlan, folder: Path) -> None:
+        super().__init__(plan, folder)
+        if find_spec("ray") is None:
+            raise PlacementError("the placer ray needs the package ray: pip install 'warmbench[ray]'")
+        self._options = plan.placer_options
+        self._key_file = self._options.get("key_file_on_nodes") or str(PoolKeys(folder).join_key)
+        self._workers: dict[str, RayWorker] = {}
+        self._lock = threading.Lock()
+        self._driver: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._was_connected = False
+        self.connected = False
+
+    def start(self, order: Order) -> RayWorker:
+        if self._thread is None:
+            self._share_key()
+            self._thread = threading.Thread(target=self._keep_driver, name="ray", daemon=True)
+            self._thread.start()
+        worker = RayWorker(self, placement(self.plan, order, self._key_file))
+        with self._lock:
+            self._workers[order.incarnation] = worker
+            self._send(worker.place)
+        return worker
+
+    def _share_key(self) -> None:
+        """Put the key of workers where the nodes look for it, if that is a folder of this machine too."""
+        path, own = Path(self._key_file).expanduser(), PoolKeys(self.folder).join_key
+        try:
+            if path.exists():
+                if read_client_keys(path).server != read_client_keys(own).server:
+                    raise PlacementError(f"the key file {path} is another pool's: remove it, or name another one")
+            elif path.parent.is_dir():
+                PoolKeys(self.folder).hand_out(path, "join", "ray")
+                log.info("the nodes' key file is %s", path)
+        except (OSError, KeyFileError) as error:
+            raise PlacementError(f"{error}") from error
+
+    # -- the process that talks to Ray
+
+    def _keep_driver(self) -> None:
+        """Start it, read its reports, and start it again if it ends. Runs in a thread."""
+        pause, longest = _AGAIN_SECONDS
+        command = [sys.executable, "-m", "workers.placers.ray_driver"]
+        while True:
+            with self._lock:
+                if self._closing.is_set():
+                    return
+                driver = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+                )
+                self._driver = driver
+                self._send(connection(self.plan))
+                for worker in self._workers.values():
+                    self._send(msgspec.structs.replace(worker.place, started=worker.runs))
+            assert driver.stdout is not None  # noqa: S101 - a pipe was asked for
+            for line in driver.stdout:
+                self._take(msgspec.json.decode(line, type=Report))
+                pause = _AGAIN_SECONDS[0] if self.connected else pause
+            code = driver.wait()
+            self.connected = False
+            if self._closing.is_set():
+                return
+            log.warning("the connection to Ray was lost (exit code %d): connecting again", code)
+            if not self._was_connected:
+                self._take(Unreachable("it ended while connecting"))
+            self._closing.wait(pause)
+            pause = min(longest, pause * 2)
+
+    def _send(self, request: Request) -> None:
+        """Write a request; the caller holds the lock. Without the process it is lost, as all are sent to the next."""
+        if self._driver is not None and self._driver.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._driver.stdin.write(msgspec.json.encode(request) + b"\n")
+                self._driver.stdin.flush()
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case Connected(cluster=cluster):
+                self.connected = self._was_connected = True
+                log.info("connected to the Ray cluster at %s", cluster)
+            case Unreachable(reason=reason):
+                with self._lock:
+                    waiting = [] if self._was_connected else list(self._workers)
+                for incarnation in waiting:
+                    self._take(Ended(incarnation=incarnation, code=1, reason=reason))
+            case Ended(incarnation=incarnation):
+                with self._lock:
+                    worker = self._workers.pop(incarnation, None)
+                if worker is not None:
+                    worker.ended = report
+            case Started(incarnation=incarnation) | Waits(incarnation=incarnation):
+                with self._lock:
+                    worker = self._workers.get(incarnation)
+                if worker is not None:
+                    worker.take(report)
+
+    def signal(self, incarnation: str, number: int) -> None:
+        """Send a worker's process a signal."""
+        with self._lock:
+            if incarnation in self._workers:
+                self._send(Signal(incarnation=incarnation, number=number))
+
+    def close(self) -> None:
+        with self._lock:
+            self._closing.set()
+            driver = self._driver
+            self._send(Close())
+        if driver is not None:
+            try:
+                driver.wait(_CLOSE_SECONDS)
+            except subprocess.TimeoutExpired:
+                log.warning("the connection to Ray did not end: killed")
+                driver.kill()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_SECONDS)
+
+
+class RayWorker(Placed):
+    """One worker's actor. Its attributes are set by the placer's thread."""
+
+    def __init__(self, placer: RayPlacer, place: Place) -> None:
+        self.place = place
+        self.ended: Ended | None = None
+        self._placer = placer
+        self._started: Started | None = None
+        self._waits: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process was started."""
+        return self._started is not None
+
+    def take(self, report: Started | Waits) -> None:
+        """Take the news of the process that talks to Ray."""
+        if isinstance(report, Waits):
+            self._waits = report.text
+            return
+        self._started, self._waits = report, None
+        where = (self.place.worker_id, report.host, report.pid, report.log)
+        log.info("%s: its actor started it on %s (pid %d), its output goes to %s", *where)
+
+    @property
+    def waits_for(self) -> str | None:
+        if self._started is not None or self.ended is not None:
+            return None
+        return self._waits or ("Ray to start its actor" if self._placer.connected else "the connection to Ray")
+
+    @property
+    def log(self) -> str | None:
+        return f"{self._started.host}:{self._started.log}" if self._started is not None else None
+
+    def exit_code(self) -> int | None:
+        return None if self.ended is None else self.ended.code
+
+    @property
+    def reason(self) -> str | None:
+        return None if self.ended is None else self.ended.reason
+
+    def end(self) -> None:
+        self._placer.signal(self.place.incarnation, signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._placer.signal(self.place.incarnation, signal.SIGKILL)
+
+
+def placement(plan: PoolPlan, order: Order, key_file: str) -> Place:
+    """Return what an actor runs, and what it takes of the cluster."""
+    worker = order.plan
+    python = _option(plan, worker, "python", None)
+    arguments = list(order.arguments)
+    at = arguments.index("--key")  # the actor adds it, as the node sees it
+    del arguments[at : at + 2]
+    return Place(
+        worker_id=worker.worker_id,
+        incarnation=order.incarnation,
+        command=[*([python] if python else worker.command), *arguments],
+        key_file=key_file,
+        environment=variables(worker.spec),
+        cpus=_cpus(plan, worker),
+        gpus=float(_option(plan, worker, "gpus", 0 if worker.device == "cpu" else 1)),
+        resources={name: float(number) for name, number in _option(plan, worker, "resources", {}).items()},
+    )
+
+
+def connection(plan: PoolPlan) -> Connect:
+    """Return which cluster a pool uses. One of its own has CPUs for all workers."""
+    options = plan.placer_options
+    return Connect(
+        address=options.get("address"),
+        namespace=options.get("namespace") or f"warmbench-{plan.name}",
+        cpus=sum(_cpus(plan, worker) for worker in plan.workers),
+    )
+
+
+def _cpus(plan: PoolPlan, worker: WorkerPlan) -> float:
+    return float(_option(plan, worker, "cpus", 1))
+
+
+def _option(plan: PoolPlan, worker: WorkerPlan, key: str, default: Any) -> Any:
+    """The value that a key has for workers of this role."""
+    value = (plan.placer_options.get(worker.role) or {}).get(key)
+    return default if value is None else value
