@@ -12,6 +12,8 @@ from typing import Any
 
 from scheduler.protocols.declaration import UnreadableReply
 
+_UNUSABLE = (ValueError, TypeError, OverflowError, RecursionError)
+"""What JSON raises whose score is no whole number."""
 _ANYWHERE = (r"([1-5])\s*/\s*5", r"([1-5])\s+out\s+of\s+5", r"\b([1-5])\b")
 
 
@@ -38,7 +40,7 @@ def knowledge_score(reply: str, name: str) -> float:
         try:
             value = json.loads(block).get(f"{name}_score")
             return _known(None if value is None else int(value))
-        except (ValueError, TypeError, OverflowError):
+        except _UNUSABLE:
             pass
     return _known(_first_number(reply, name, named=True))
 
@@ -74,7 +76,7 @@ def _whole(data: dict[str, Any], name: str) -> float:
     value = data.get(name)
     try:
         return _known(None if value is None else int(value))
-    except (ValueError, TypeError, OverflowError) as error:
+    except _UNUSABLE as error:
         raise UnreadableReply(f"{name} is no number") from error
 
 
@@ -83,7 +85,7 @@ def _json_score(reply: str, name: str) -> int | None:
     try:
         value = None if block is None else json.loads(block).get(f"{name}_score")
         return None if value is None else int(value)
-    except (ValueError, TypeError, OverflowError):
+    except _UNUSABLE:
         return None
 
 

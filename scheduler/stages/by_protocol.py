@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -73,17 +74,35 @@ class ProtocolJudging(Judging):
         if answer.kind is not None or answer.response is None:
             return failed(*unanswered(answer))
         try:
-            dimensions = self.protocol.rules.read(self._facts(unit.key), unit.question, answer.response)
+            dimensions = self._read(unit, answer.response)
         except UnreadableReply as error:
             reason = f"{error}; {answer.message}" if answer.message else str(error)
             return failed("unreadable_reply", with_reply(reason, answer.response))
         return AnsweredRow(
             **result_fields(job, unit, message, identity),
             question=unit.question,
-            dimensions=dict(dimensions),
+            dimensions=dimensions,
             response=answer.response,
             usage=usage,
         )
+
+    def _read(self, unit: ScoreUnit, reply: str) -> dict[str, float]:
+        """Return the dimensions that the reply gives: all that are expected, as finite numbers.
+
+        Raises ``UnreadableReply``, also for what a protocol did not foresee: one reply must not end a run.
+        """
+        item = self._facts(unit.key)
+        try:
+            dimensions = dict(self.protocol.rules.read(item, unit.question, reply))
+            expected = self.protocol.rules.expected(item)[unit.question]
+        except UnreadableReply:
+            raise
+        except Exception as error:
+            raise UnreadableReply(f"{self.protocol.name} cannot read it: {type(error).__name__}: {error}") from error
+        for name in (*expected, *dimensions):
+            if name not in dimensions or not math.isfinite(dimensions[name]):
+                raise UnreadableReply(f"{self.protocol.name} reads no number of it as {name}")
+        return dimensions
 
     def is_whole(self, judgement: ScoreUnit, dimensions: Mapping[str, float]) -> bool:
         expected = self.protocol.rules.expected(self._facts(judgement.key))

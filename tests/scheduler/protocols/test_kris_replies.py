@@ -100,6 +100,14 @@ def test_a_reply_that_lacks_one_of_two_scores_is_unreadable(reply: str) -> None:
         dual_scores(reply)
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_a_score_that_is_nested_deeply_is_as_none_at_all(reader: Reader) -> None:
+    reply = '{"consistency_score": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    with pytest.raises(UnreadableReply):
+        reader(reply, "consistency")
+    assert reader(f"{reply} 4/5", "consistency") == 4
+
+
 @given(st.text("{}[]:,\"'_ /15consistecy_rquald\n", max_size=60), st.sampled_from(READERS))
 def test_any_reply_is_read_or_unreadable(reply: str, reader: Reader) -> None:
     with contextlib.suppress(UnreadableReply):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,7 +122,7 @@ class Parts:
         return Task(pairs, judging, 0, {}, {}, {})
 
     def part(self, outcomes: Sequence[str], *, hashes: str = "0") -> None:
-        """Resume; each outcome is that of one question: ``answered``, ``unreadable``, ``refused``."""
+        """Resume; each outcome is that of one question: ``answered``, ``unreadable``, ``refused``, or the reply."""
         loop, task = Loop(), self.task(hashes)
         planner = Resumption(
             self.benchmark, task, self.directory, self.expected, editor="E", reward="R", keep_images=True
@@ -157,7 +158,8 @@ class Parts:
         assert item.question is not None
         self.asked[item.item] += 1
         usage = m.Usage(requests=1)
-        reply = {"answered": REPLIES[item.question.name], "unreadable": "hm"}.get(outcome)
+        replies = {"answered": REPLIES[item.question.name], "unreadable": "hm", "refused": None}
+        reply = replies.get(outcome, outcome)
         judgement = m.Judgement(response=reply, usage=usage) if reply else m.Judgement(kind="refused", usage=usage)
         return m.ScoredItem(item=item.item, judgements=[judgement])
 
@@ -215,3 +217,22 @@ def test_the_failure_of_one_question_names_it_and_keeps_the_other_answer(tmp_pat
     assert json.loads(answer.response) == answer.dimensions
     [tally] = read_tallies(run.rows, Expected())
     assert [failure.question for failure in tally.failures(Expected())] == ["look"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("[" * 100_000, "example cannot read it: RecursionError"),
+        ('{"follows": NaN, "keeps": 3}', "example reads no number of it as follows"),
+        ('{"follows": 4, "keeps": Infinity}', "example reads no number of it as keeps"),
+    ],
+)
+def test_a_reply_that_a_protocol_did_not_foresee_fails_its_question_alone(
+    tmp_path: Path, reply: str, reason: str
+) -> None:
+    run = Parts(tmp_path, 1, Expected())
+    run.part([reply, "answered"])
+    [failure] = [row for row in run.rows if isinstance(row, FailedRow)]
+    assert (failure.question, failure.kind) == ("match", "unreadable_reply")
+    assert failure.message.startswith(reason)
+    assert [row.question for row in run.rows if isinstance(row, AnsweredRow)] == ["look"]
