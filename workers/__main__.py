@@ -51,6 +51,7 @@ def run_launcher(folder: Path) -> int:
     """Run the launcher of the pool in this folder."""
     setproctitle(f"warmbench: launcher of {folder}")
     from workers.launcher import Launcher
+    from workers.placers.declaration import PlacementError
 
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=PoolPlan)
     private_folder(folder)
@@ -60,7 +61,7 @@ def run_launcher(folder: Path) -> int:
     clear_dead_pool(folder)
     try:
         Launcher(plan, folder).run()
-    except (PoolError, ValueError) as error:
+    except (PoolError, PlacementError, ValueError) as error:
         logging.getLogger("warmbench.launcher").error("%s", error)
         return 1
     return 0

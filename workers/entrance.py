@@ -10,6 +10,9 @@ from protocol.keys import KeyPair
 from protocol.plan import WorkerPlan
 from workers.spawn import local_device
 
+_UNANSWERED_SECONDS = 120.0
+"""How long a worker that a placer has started asks in vain to join: an engine may start it long after its launcher."""
+
 
 class Entrance(ABC):
     """Over TCP, ``pair`` are the launcher's own keys, and ``allowed`` the public keys of runs."""
@@ -61,6 +64,7 @@ class RemoteEntrance(Entrance):
             "--worker-id": plan.worker_id,
             "--incarnation": incarnation,
             "--device": local_device(plan.device),
+            "--give-up-after": f"{_UNANSWERED_SECONDS:g}",
         }
         if self.ports is not None:
             options["--ports"] = self.ports

@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     # Given by a pool's own placer:
     parser.add_argument("--worker-id", help=argparse.SUPPRESS)
     parser.add_argument("--incarnation", help=argparse.SUPPRESS)
+    parser.add_argument("--give-up-after", type=float, metavar="SECONDS", help=argparse.SUPPRESS)
 
 
 def _device(text: str) -> str:

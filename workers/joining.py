@@ -63,7 +63,7 @@ def run_joined(options: argparse.Namespace) -> int:
         )
 
     tie = RemoteTie(context, options.endpoint, keys, join)
-    refusal = _wait(tie, options.endpoint)
+    refusal = _wait(tie, options.endpoint, options.give_up_after)
     if refusal is not None or tie.assigned is None:
         print(f"warmbench: {refusal}", file=sys.stderr)
         return EXIT_REFUSED
@@ -77,15 +77,21 @@ def run_joined(options: argparse.Namespace) -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(tie: RemoteTie, endpoint: str) -> str | None:
-    """Wait until the launcher answers. A refused key is never answered: say so now and then."""
-    hint_at = time.monotonic() + _HINT_SECONDS
+def _wait(tie: RemoteTie, endpoint: str, patience: float | None) -> str | None:
+    """Wait until the launcher answers. A refused key is never answered: say so now and then.
+
+    Return why the worker has to end: it is refused, or ``patience`` (seconds) is at an end.
+    """
+    began = time.monotonic()
+    hint_at = began + _HINT_SECONDS
     while tie.assigned is None:
         poller = zmq.Poller()
         tie.register(poller)
         refusal = tie.update(dict(poller.poll(200)))
         if refusal is not None:
             return refusal
+        if patience is not None and time.monotonic() - began > patience:
+            return f"{endpoint} did not answer for {patience:g} s: the launcher that asked for this worker is gone"
         if time.monotonic() > hint_at:
             hint_at += _HINT_SECONDS
             print(
