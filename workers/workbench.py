@@ -192,8 +192,9 @@ class Workbench:
             finished = time.time()
             self._mailbox.post(lambda: self._streamed(key, payload, layout, future, started, finished))
 
+        if not self._streams:
+            self._device.watchdog.watch_between_calls(self.job_timeout)
         self._streams += 1
-        self._device.watchdog.watch_between_calls(self.job_timeout)
         payload.stream = self._holder.stream(payload.message, payload.decoded, progress)
         payload.decoded = None  # the reward drops the images when it has sent them
         payload.stream.add_done_callback(ended)
@@ -203,7 +204,8 @@ class Workbench:
     ) -> None:
         """A streaming reward is done with the job. It may take more of them now, or fewer."""
         self._streams -= 1
-        self._device.watchdog.watch_between_calls(self.job_timeout if self._streams else 0)
+        if not self._streams:
+            self._device.watchdog.watch_between_calls(0)
         payload.stream = None
         try:
             scores = future.result()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import threading
 import time
@@ -27,7 +28,10 @@ from workers.models.rewards.openai_settings import JudgeSettings
 
 T = TypeVar("T")
 
+log = logging.getLogger("warmbench.worker")
+
 _TICK_SECONDS = 0.5
+_LOG_SECONDS = 10.0
 _END_SECONDS = 1.0
 _REMEMBERED = 16
 _HOPELESS_SECONDS = 3.0
@@ -102,6 +106,7 @@ class JudgeClient:
         self._asked: dict[bytes, _Asked] = {}
         self._waiting: deque[asyncio.Future[Ticket]] = deque()
         self._pending = self._resting = 0
+        self._logged = -_LOG_SECONDS
         self._worker_ends = worker_ends
         self._random = random.Random()  # noqa: S311 - spreads requests, hides nothing
         self._progress: Callable[[], None] = lambda: None
@@ -251,10 +256,17 @@ class JudgeClient:
             elif isinstance(result, Failure) and result.in_trouble:
                 now = time.monotonic()
                 self._pacing.refused(ticket, now, result.retry_after, too_many=result.too_many)
+                self._log(result, now)
             else:
                 self._pacing.answered(ticket)
                 asked.answered = True
             self._admit()
+
+    def _log(self, failure: Failure, now: float) -> None:
+        """Say in the worker's log, now and then, why the judge may be slow."""
+        if now - self._logged > _LOG_SECONDS:
+            self._logged = now
+            log.warning("%s: %s; up to %d requests in flight now", failure.kind, failure.message, self._pacing.limit)
 
     async def _admitted(self) -> Ticket:
         waiting: asyncio.Future[Ticket] = self._loop.create_future()
