@@ -1,6 +1,7 @@
 """One request to a judge's server and its reply, through the `openai` package: what is read of it is bounded.
 
-The key is in the headers of the requests and nowhere else: it is taken out of whatever the server or a library says.
+The key is in the headers of the requests and nowhere else: it is taken out of whatever the server or a library says. A
+word too short to be one, such as those that local servers are given, is no secret and may be part of any answer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from workers.models.rewards.openai_replies import MAX_REPLY, Answer, Failure, re
 
 _CONNECT_SECONDS = 30.0
 _LOAD_SECONDS = 15.0
+_SHORTEST_SECRET = 8
 _NO_KEY = "none"
 """Sent to a server that needs no key: the package sends one in any case."""
 
@@ -40,7 +42,7 @@ class Connection:
             trust_env=not is_local,
             event_hooks={"response": [_bound]},
         )
-        self._key = key
+        self._secret = key if key is not None and len(key) >= _SHORTEST_SECRET else None
         self._client = openai.AsyncOpenAI(
             base_url=base_url, api_key=key or _NO_KEY, max_retries=0, http_client=http_client
         )
@@ -84,11 +86,13 @@ class Connection:
             text = self._without_key(f"{type(cause).__name__}: {cause}".strip(": "))
             raise ModelError("server_error", f"the connection failed: {text}") from None
         reply = response.content
-        return response.status_code, response.headers, reply.replace(self._key.encode(), b"***") if self._key else reply
+        if self._secret is not None:
+            reply = reply.replace(self._secret.encode(), b"***")
+        return response.status_code, response.headers, reply
 
     def _without_key(self, text: str) -> str:
         """The text, in one line of some length, without the key."""
-        return " ".join((text.replace(self._key, "***") if self._key else text).split())[:500]
+        return " ".join((text.replace(self._secret, "***") if self._secret else text).split())[:500]
 
     async def check(self) -> None:
         """Look whether the server is there and takes the key, at no cost.

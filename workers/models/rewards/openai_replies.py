@@ -34,6 +34,7 @@ _FILTER = re.compile(
     r"content_?filter|content_policy|moderation|responsible_?ai|data_?inspection|^safety$", re.IGNORECASE | re.MULTILINE
 )
 _SHOWN = 300
+_MOST_TOKENS = 10**9
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,16 @@ def _answer(reply: _Reply, choice: _Choice) -> Answer | Failure:
         text,
         cut_off,
         (choice.logprobs.content or ()) if choice.logprobs else (),
-        max(0, usage.prompt_tokens or 0),
-        max(0, usage.completion_tokens or 0),
+        _count(usage.prompt_tokens),
+        _count(usage.completion_tokens),
         reply.model and _shown(reply.model),
         reply.system_fingerprint and _shown(reply.system_fingerprint),
     )
+
+
+def _count(number: int | None) -> int:
+    """A number of tokens, 0 if the server gives none that can be right."""
+    return number if number is not None and 0 <= number <= _MOST_TOKENS else 0
 
 
 def _bad_reply(headers: Mapping[str, str], content: bytes, error: Exception) -> Failure:

@@ -316,6 +316,15 @@ def test_a_key_is_sent_and_in_no_message(monkeypatch: pytest.MonkeyPatch) -> Non
     assert server.requests[0].key == KEY
 
 
+@pytest.mark.parametrize("word", ["5", "score", "EMPTY"])
+def test_a_word_that_stands_for_a_key_changes_no_answer(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setenv("THE_KEY", word)
+    reply = 'EMPTY of faults: {"score": 5}'
+    with OpenAIServer(answer=lambda _: reply) as server, judging(server, api_key_env="THE_KEY") as judge:
+        (judgement,) = judge(request(), max_retries=0)
+    assert (judgement.score, judgement.response) == (5, reply)
+
+
 def test_a_key_that_the_server_refuses_is_reported_while_loading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THE_KEY", KEY)
     with (

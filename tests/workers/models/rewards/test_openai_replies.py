@@ -42,6 +42,12 @@ def test_an_answer_may_lack_all_but_its_text() -> None:
     assert read(200, reply) == Answer("fine", True, prompt_tokens=7, model="m-1")
 
 
+@pytest.mark.parametrize("tokens", [-1, 2**53, 10**40])
+def test_a_number_of_tokens_that_no_answer_has_does_not_count(tokens: int) -> None:
+    usage = {"prompt_tokens": tokens, "completion_tokens": tokens}
+    assert read(200, {**completion(), "usage": usage}) == Answer("fine", False)
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "again"),
     [
