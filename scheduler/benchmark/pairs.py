@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from scheduler.benchmark.shard import Shard
+
 BadKind = Literal[
     "no_instruction", "bad_base64", "bad_image", "image_too_large", "bad_field", "bad_id", "duplicate_id",
     "source_changed",
@@ -160,6 +162,7 @@ class Benchmark:
     ``categories`` are those with a selected item, in the order of their first one. ``sha256`` covers all that was
     loaded: names, texts, hashes of images, and which items are bad. ``by_key`` has the good pairs. ``columns`` says for
     each name of ``Details.facts`` how many of the file's ``items_in_file`` items have it, unselected and bad ones too.
+    With a ``shard`` only its part of the selected items is there, and ``categories`` are those of this part.
     """
 
     path: str
@@ -171,6 +174,7 @@ class Benchmark:
     sha256: str
     columns: Mapping[str, int] = field(default_factory=dict)
     items_in_file: int = 0
+    shard: Shard | None = None
     by_key: Mapping[str, Pair] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

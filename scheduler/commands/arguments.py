@@ -8,6 +8,8 @@ import math
 import os
 from pathlib import Path
 
+from scheduler.benchmark.shard import Shard
+
 
 def path(text: str) -> Path:
     """Return a path, or raise ``ArgumentTypeError`` for an empty text, which would mean the working directory."""
@@ -27,6 +29,14 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return number
+
+
+def shard(text: str) -> Shard:
+    """Return a shard (``2/8``), or raise ``ArgumentTypeError``."""
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def not_negative(text: str) -> float:

@@ -45,6 +45,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         f"Config: {config.path}",
         f"Data: {benchmark.path} ({benchmark.format})",
         *(f"  {one_line(name)}: {counted(count, 'pair')}" for name, count in pairs_by_category(prepared).items()),
+        *([f"Shard: {benchmark.shard}"] if benchmark.shard is not None else []),
         f"Stages: {', '.join(prepared.stages)}",
         *_protocol_lines(prepared),
         *_edits_line(prepared, resume),
@@ -53,7 +54,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         *(_request_lines(prepared) if resume is None else ()),
         f"Output: {config.evaluation.output_dir}",
         *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
-        *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits)),
+        *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits, benchmark.shard)),
         *(f"Notice: {notice}" for notice in config.notices),
         *(f"Warning: {warning}" for warning in (*prepared.warnings, *benchmark.warnings)),
         *(f"Warning: {warning}" for warning in (prepared.edits.warnings if prepared.edits else ())),
@@ -138,7 +139,7 @@ def _edits_line(prepared: Prepared, resume: str | None) -> Iterator[str]:
 
 def _resumed(prepared: Prepared, run: str) -> Path:
     path = run_by_id(prepared.config.evaluation.output_dir, run)
-    problem = resume_problem(read_json(path / "manifest.json"), path.name, prepared.edits)
+    problem = resume_problem(read_json(path / "manifest.json"), path.name, prepared.edits, prepared.benchmark.shard)
     if problem is not None:
         raise NoSuchRunError(problem)
     if is_written(path / LEDGER):

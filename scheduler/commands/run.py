@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from scheduler.base.stages import BOTH_STAGES, Stage
-from scheduler.commands.arguments import count_or_fraction, given, path, positive, typed
+from scheduler.commands.arguments import count_or_fraction, given, path, positive, shard, typed
 from scheduler.commands.workers import add_key
 
 
@@ -36,6 +36,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
     add("--categories", nargs="+", type=typed, metavar="NAME", help="only these categories")
     add("--limit", type=positive, metavar="N", help="only the first N pairs of each category")
+    text = (
+        "only part I of N of the pairs that the other options choose, such as 2/8; `warmbench merge` makes one report"
+    )
+    add("--shard", type=shard, metavar="I/N", help=text)
     add("--output-dir", type=path, metavar="DIR", help="where reports, logs and runs are written")
     add("--pool", type=given, metavar="NAME", help="the pool to attach to or to launch, or the tcp://HOST:PORT of one")
     add_key(parser)

@@ -50,6 +50,7 @@ def check_and_run(options: argparse.Namespace) -> int:
             stages=options.stages,
             images=options.images,
             images_layout=options.layout,
+            shard=options.shard,
         )
         if address is None:
             pool = prepared.config.pool_name
@@ -121,7 +122,9 @@ def _open_directory(options: argparse.Namespace, prepared: Prepared, console: Co
     folders = (config.evaluation.output_dir, config.evaluation.image_output_dir)
     try:
         directory = RunDirectory.reopen(*folders, options.resume) if options.resume else RunDirectory.create(*folders)
-        problem = resume_problem(read_json(directory.path / "manifest.json"), directory.stamp, prepared.edits)
+        problem = resume_problem(
+            read_json(directory.path / "manifest.json"), directory.stamp, prepared.edits, options.shard
+        )
         if problem is not None:
             raise _UsageError(problem)
         file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
@@ -138,7 +141,8 @@ def _log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) ->
         log.info("Resuming %s", directory.stamp)
     log.info("Config: %s, output: %s, run: %s", config.path, config.evaluation.output_dir, directory.stamp)
     pairs, categories = counted(len(benchmark.items), "image pair"), counted(len(counts), "category", "categories")
-    log.info("Loaded %s across %s", pairs, categories)
+    part = "" if benchmark.shard is None else f" (shard {benchmark.shard})"
+    log.info("Loaded %s across %s%s", pairs, categories, part)
     for name, count in counts.items():
         log.info("  %s: %s", name, counted(count, "pair"))
     log.info("Stages: %s", ", ".join(prepared.stages))

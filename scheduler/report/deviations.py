@@ -88,6 +88,7 @@ def _items(facts: OfficialFacts, num_items: int) -> Iterator[str]:
         yield "The protocol does not say how many items the full benchmark has in this format and language."
     elif num_items != full:
         selection = [
+            facts.shard is not None and f"shard: {facts.shard}",
             facts.limit is not None and f"limit: {facts.limit}",
             facts.categories is not None and f"categories: {', '.join(facts.categories)}",
             facts.subset is not None and f"subset: {facts.subset}",

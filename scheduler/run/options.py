@@ -11,7 +11,9 @@ from typing import Any
 
 from scheduler.base.stages import Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.benchmark.shard import Shard
 from scheduler.pool.address import PoolAddress
+from scheduler.store.shard_facts import shard_facts
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,21 @@ def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage
     return f"{program} {shlex.join([*kept, *chosen, '--resume', run])}"
 
 
-def resume_problem(manifest: Mapping[str, Any], run: str, edits: EditsElsewhere | None) -> str | None:
-    """Why this run cannot be resumed with these options: all its edits come from one place. None if it can."""
+def resume_problem(
+    manifest: Mapping[str, Any], run: str, edits: EditsElsewhere | None, shard: Shard | None
+) -> str | None:
+    """Why this run cannot be resumed with these options: all its edits come from one place, and it is one shard. None
+    if it can.
+    """
     elsewhere = manifest.get("edits")
     place = elsewhere.get("from") if isinstance(elsewhere, dict) else None
     if place is not None and edits is None:
         return f"run {run} judges edits made elsewhere: go on with it by `warmbench score --images {place} ...`"
     if manifest and place is None and edits is not None:
         return f"run {run} makes its edits itself: go on with it by `warmbench run`, or leave --resume out"
+    known = shard_facts(manifest)
+    if known is not None and known.shard != shard:
+        return f"run {run} is shard {known.shard}: resume it with --shard {known.shard}"
+    if manifest and known is None and shard is not None:
+        return f"run {run} is no shard: leave --shard out, or leave --resume out to begin a run of shard {shard}"
     return None

@@ -22,6 +22,8 @@ from scheduler.benchmark.edits_elsewhere_files import find_edits
 from scheduler.benchmark.formats import FORMATS
 from scheduler.benchmark.load import format_named
 from scheduler.benchmark.pairs import UnknownPartError
+from scheduler.benchmark.shard import Shard
+from scheduler.benchmark.sharding import edits_of, shard_of
 from scheduler.config.checks.environment import Environment, category_problems
 from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
@@ -67,11 +69,12 @@ def prepare(
     stages: tuple[Stage, ...] = BOTH_STAGES,
     images: Path | None = None,
     images_layout: str | None = None,
+    shard: Shard | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """Load and check all that the stages need; ``thorough`` decodes every source image, and is content with unknown
     devices where there is no NVML. ``images`` is where the edits are, if they were made elsewhere; ``images_layout`` is
-    the name of that folder's layout, if it was given.
+    the name of that folder's layout, if it was given. With a ``shard``, only its part of the benchmark is prepared.
 
     Raises:
         ConfigError: with every problem of the config, the data as a whole, the models and the devices.
@@ -112,6 +115,9 @@ def prepare(
         # What only decoding shows, a run finds out by its workers: a dry run has to answer as the run does.
         if not (benchmark.pairs or (thorough and load_configured(settings).pairs)):
             yield _all_bad(benchmark)
+        elif shard is not None and shard.count > len(benchmark.items):
+            pairs = counted(len(benchmark.items), "pair")
+            yield Problem("--shard", f"the data has {pairs}, too few for {shard.count} shards", option="--shard")
 
     def official_problems(config: Config) -> Iterator[Problem]:
         if not loaded and config.benchmark.protocol is not None and "score" in stages:
@@ -143,9 +149,13 @@ def prepare(
     if protocol is not None:
         config = with_prescribed(config, protocol.type)
     layout = presumed_layout(config, stages=stages) if gpus is None else resolve_layout(config, gpus, stages=stages)
-    made_elsewhere = edits[0] if edits else None
+    benchmark, made_elsewhere = loaded[0], edits[0] if edits else None
+    if shard is not None:  # only here: what is checked of the data as a whole is the same for all shards
+        benchmark = shard_of(benchmark, shard)
+        if made_elsewhere is not None:
+            made_elsewhere = edits_of(benchmark, made_elsewhere, config.evaluation.samples_per_pair)
     warnings = (*room.warnings, *(protocol.warnings() if protocol else ()))
-    return Prepared(config, loaded[0], layout, stages, made_elsewhere, unchecked, warnings, protocol)
+    return Prepared(config, benchmark, layout, stages, made_elsewhere, unchecked, warnings, protocol)
 
 
 def _all_bad(benchmark: Benchmark) -> Problem:

@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import UNSET
+
 from scheduler.base.files import read_file
 from scheduler.base.text import counted
 from scheduler.benchmark.pairs import NO_DETAILS, BadPair, Benchmark, Details, Pair
@@ -109,7 +111,7 @@ class Planner(abc.ABC):
                     unit = EditUnit(item.category, item.pair_id, number)
                     self._look_at(unit, tally.samples.get(number) or SampleTally())
             # After the rows that withdraw results: if only some reach the disk, no result belongs to another pair.
-            planned = list(planned_rows(item))
+            planned = list(planned_rows(item, sharded=self.benchmark.shard is not None))
             if tally.planned != planned[0] or (tally.load_failure is None) != isinstance(item, Pair):
                 self._rows += planned
         self._remaining.left_out = list(tallies)
@@ -252,11 +254,11 @@ class Resumption(Planner):
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:
     """All that a new run has to do."""
-    edits = AllEdits(benchmark.pairs, samples_per_pair)
-    return Remaining(edits=edits, rows=(row for item in benchmark.items for row in planned_rows(item)))
+    edits, sharded = AllEdits(benchmark.pairs, samples_per_pair), benchmark.shard is not None
+    return Remaining(edits=edits, rows=(row for item in benchmark.items for row in planned_rows(item, sharded=sharded)))
 
 
-def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
+def planned_rows(item: Pair | BadPair, *, sharded: bool) -> Iterator[Row]:
     """The ledger's rows of a pair: it is planned, and has failed if it cannot be used."""
     yield PlannedRow(
         category=item.category,
@@ -266,6 +268,7 @@ def planned_rows(item: Pair | BadPair) -> Iterator[Row]:
         description=item.description,
         reference=item.reference if isinstance(item, Pair) else None,
         **_details(item.details if isinstance(item, Pair) else NO_DETAILS),
+        position=item.index if sharded else UNSET,
     )
     if isinstance(item, BadPair):
         yield FailedRow(

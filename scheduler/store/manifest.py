@@ -21,6 +21,7 @@ from protocol import messages as m
 from scheduler.base.stages import BOTH_STAGES, ROLES, Stage
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.benchmark.shard import Shard
 from scheduler.config.checks.model_lookup import local_folder
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout
@@ -35,6 +36,7 @@ from scheduler.config.requests import (
 from scheduler.protocols.prepared import PreparedProtocol
 from scheduler.store.manifest_differences import version_differences
 from scheduler.store.official_facts import facts_of_run
+from scheduler.store.shard_facts import recorded_shard
 
 NOTE_FILE = ".warmbench-note.txt"
 """A file in a model's folder with a note for readers of its scores."""
@@ -75,6 +77,7 @@ def build_manifest(
         "stages": list(stages),
         "edits": made_elsewhere,
         "data": {"path": benchmark.path, "format": benchmark.format, "sha256": benchmark.sha256},
+        "shard": recorded_shard(benchmark),
         "prompts_sha256": _hash(config.prompts.as_plain()) if protocol is None else None,
         "combine": _combine_rules(config, benchmark) if protocol is None else {},
         "official": None
@@ -87,15 +90,22 @@ def build_manifest(
         "round_size": config.scheduler.round_size,
         "samples_per_pair": config.evaluation.samples_per_pair,
         "reward_passes": config.evaluation.reward_passes,
-        "notes": notes(config, stages, edits),
+        "notes": notes(config, stages, edits, benchmark.shard),
         "workers": [],
         "version_differences": {},
     }
 
 
-def notes(config: Config, stages: Collection[Stage] = BOTH_STAGES, edits: EditsElsewhere | None = None) -> list[str]:
+def notes(
+    config: Config,
+    stages: Collection[Stage] = BOTH_STAGES,
+    edits: EditsElsewhere | None = None,
+    shard: Shard | None = None,
+) -> list[str]:
     """Return the notes at the top of the report."""
     texts = []
+    if shard is not None and shard.count > 1:
+        texts.append(shard_note(shard))
     if edits is not None:
         texts.append(f"The edits were made elsewhere: they are the images of {edits.place}.")
     for stage, section in (("edit", config.diffusion_model), ("score", config.reward_model)):
@@ -111,6 +121,11 @@ def notes(config: Config, stages: Collection[Stage] = BOTH_STAGES, edits: EditsE
         if note is not None and note.is_file():
             texts.append(f"The {role}: {note.read_text(encoding='utf-8', errors='replace').strip()[:1000]}")
     return texts
+
+
+def shard_note(shard: Shard) -> str:
+    """Return the note at the top of the report of a shard."""
+    return f"This is shard {shard} of the benchmark: `warmbench merge` makes one report of all shards."
 
 
 def add_workers(

@@ -58,6 +58,7 @@ class OfficialFacts(Struct, frozen=True, kw_only=True):
     subset: str | None = None
     limit: int | None = None
     categories: tuple[str, ...] | None = None
+    shard: str | None = None
     full_items: int | None = None
     all_sources: bool = True
 
@@ -105,6 +106,7 @@ def facts_of_run(
         subset=settings.subset,
         limit=settings.limit,
         categories=settings.categories,
+        shard=str(benchmark.shard) if benchmark.shard else None,
         full_items=by_language or chosen.items.get(benchmark.format),
         all_sources=made_elsewhere or takes_all_sources(config),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from protocol.messages import Usage
 from scheduler.base.stages import Stage
@@ -21,7 +21,8 @@ class PlannedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="plan
     """A pair of the benchmark. ``source_sha256`` is of the encoded source image; null if the pair failed to load.
 
     ``images`` are the hashes of its other images by name, ``reference`` is a text that says what the edit should show.
-    These and the fields after them are null where the data has none: see ``Details`` of the benchmark.
+    These and the fields after them are null where the data has none: see ``Details`` of the benchmark. In the ledger of
+    a shard, ``position`` is that of the pair in the data.
     """
 
     category: str
@@ -35,6 +36,7 @@ class PlannedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="plan
     task: str | None = None
     subsets: list[str] | None = None
     facts: dict[str, Any] | None = None
+    position: int | UnsetType = UNSET
 
 
 class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edited"):

@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.benchmark.shard import Shard
 from scheduler.commands.main import parser
 from scheduler.run.options import keeps_images, resume_command, resume_problem
 
@@ -84,11 +85,20 @@ def test_what_to_type_to_go_on_is_what_was_typed_with_the_run_named(
 
 def test_a_run_is_gone_on_with_by_the_command_that_began_it() -> None:
     own, judged = {"edits": None}, {"edits": {"made": "elsewhere", "from": "/images"}}
-    assert resume_problem(own, "X", None) is None
-    assert resume_problem(judged, "X", ELSEWHERE) is None
-    assert resume_problem({}, "X", ELSEWHERE) is None, "nothing is known of it"
-    assert "warmbench score --images /images" in (resume_problem(judged, "X", None) or "")
-    assert "warmbench run" in (resume_problem(own, "X", ELSEWHERE) or "")
+    assert resume_problem(own, "X", None, None) is None
+    assert resume_problem(judged, "X", ELSEWHERE, None) is None
+    assert resume_problem({}, "X", ELSEWHERE, None) is None, "nothing is known of it"
+    assert "warmbench score --images /images" in (resume_problem(judged, "X", None, None) or "")
+    assert "warmbench run" in (resume_problem(own, "X", ELSEWHERE, None) or "")
+
+
+def test_a_shard_is_resumed_as_the_same_shard() -> None:
+    part = {"shard": {"number": 2, "of": 8, "pairs": 3}}
+    assert resume_problem(part, "X", None, Shard(2, 8)) is None
+    for other in (None, Shard(1, 8), Shard(2, 4)):
+        assert resume_problem(part, "X", None, other) == "run X is shard 2/8: resume it with --shard 2/8"
+    assert "run X is no shard" in (resume_problem({"shard": None}, "X", None, Shard(2, 8)) or "")
+    assert resume_problem({}, "X", None, Shard(2, 8)) is None, "nothing is known of it"
 
 
 def test_images_stay_that_are_all_there_is_or_somebody_elses() -> None:

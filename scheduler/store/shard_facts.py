@@ -1,0 +1,37 @@
+"""What a manifest says about the shard that its run is, under ``shard``; null if the run is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.benchmark.pairs import Benchmark
+from scheduler.benchmark.shard import Shard
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """The shard, and the number of its pairs, bad ones included."""
+
+    shard: Shard
+    pairs: int
+
+
+def recorded_shard(benchmark: Benchmark) -> dict[str, Any] | None:
+    """Return what the manifest of a run of this benchmark says."""
+    if benchmark.shard is None:
+        return None
+    return {"number": benchmark.shard.number, "of": benchmark.shard.count, "pairs": len(benchmark.items)}
+
+
+def shard_facts(manifest: Mapping[str, Any]) -> ShardFacts | None:
+    """Return what the manifest says; None if its run is no shard, or if it does not have this form."""
+    block = manifest.get("shard")
+    if not isinstance(block, Mapping):
+        return None
+    numbers = [block.get(name) for name in ("number", "of", "pairs")]
+    if not all(isinstance(number, int) for number in numbers):
+        return None
+    number, count, pairs = (int(number or 0) for number in numbers)
+    return ShardFacts(Shard(number, count), pairs) if 1 <= number <= count else None
