@@ -50,7 +50,7 @@ def test_the_ledger_holds_what_the_contract_names(user: User, tmp_path: Path) ->
     }
     edited, scored = user.rows("edited")[0], user.rows("scored")[0]
     assert set(edited) == common | {"round", "image", "sha256", "size", "seed"}
-    assert set(scored) == common | {"batch", "score", "aspects", "response", "method", "pass"}
+    assert set(scored) == common | {"batch", "score", "aspects", "dimensions", "response", "method", "pass", "usage"}
     assert edited["finished"] > edited["started"] > 1.6e9
     assert scored["method"] == "simulated"
     image = user.run_folder() / edited["image"]
