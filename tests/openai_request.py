@@ -31,6 +31,7 @@ FaultKind = Literal[
     "truncated",  # half an answer, finish_reason length
     "html",  # a page, status 200
     "huge",  # 10 MB
+    "compressed",  # 10 MB in 10 KB
     "never",  # no reply
 ]
 FOR_GOOD: frozenset[FaultKind] = frozenset({"bad_request", "filtered", "filtered_400", "refused"})

@@ -22,6 +22,7 @@ import argparse
 import asyncio
 import contextlib
 import email.utils
+import gzip
 import hashlib
 import json
 import threading
@@ -51,10 +52,11 @@ class OpenAIServer:
         accepted: str | None = None,
         models: Collection[str] | None = None,
         refused_parameters: Collection[str] = (),
+        redirect: str | None = None,
         keep: bool = True,
     ) -> None:
-        """``limit`` is the most requests in flight, ``accepted`` the only key; without ``keep`` requests are only
-        counted.
+        """``limit`` is the most requests in flight, ``accepted`` the only key, ``redirect`` another base URL. Without
+        ``keep`` requests are only counted.
         """
         if unknown := set(faults or ()) - set(get_args(FaultKind)):
             raise ValueError(f"no such faults: {unknown}")
@@ -65,6 +67,7 @@ class OpenAIServer:
         self.count = self.in_flight = self.most_in_flight = self.answered = 0
         self.met: Counter[str] = Counter()
         """How often each fault was met, and each refusal: ``limit``, ``unauthorized``, ``unknown_model``, ..."""
+        self._redirect = redirect
         self._fault = fault or self._by_chance
         self._keep, self._port = keep, port
         self._seen: Counter[bytes] = Counter()
@@ -129,7 +132,9 @@ class OpenAIServer:
         writer: asyncio.StreamWriter,
     ) -> None:
         key = headers.get("authorization", "").removeprefix("Bearer ") or None
-        if path == "/health":
+        if self._redirect is not None and method == "POST":
+            _send(writer, 307, {}, {"Location": f"{self._redirect}/chat/completions"})
+        elif path == "/health":
             _send(writer, 200, {"status": "ok"})
         elif self.accepted is not None and key != self.accepted:
             self._refuse(writer, "unauthorized", 401, "Incorrect API key provided.", code="invalid_api_key")
@@ -226,6 +231,9 @@ class OpenAIServer:
                 _send_bytes(writer, 200, "text/html", b"<!DOCTYPE html><html><body>Sign in</body></html>")
             case "huge":
                 _send(writer, 200, self._completion(request, "x" * 10_000_000))
+            case "compressed":
+                headers = {"Content-Encoding": "gzip"}
+                _send_bytes(writer, 200, "application/json", gzip.compress(bytes(10_000_000)), headers)
             case "never":
                 await reader.read()  # until the client gives up
                 writer.close()

@@ -223,6 +223,7 @@ def test_a_failure_that_would_come_again_has_its_kind_at_once(kind: FaultKind, e
         ("half_json", "bad_reply"),
         ("html", "bad_reply"),
         ("huge", "bad_reply"),
+        ("compressed", "bad_reply"),
         ("empty", "empty_reply"),
     ],
 )
@@ -353,3 +354,15 @@ def test_a_server_that_is_not_there_is_reported_while_loading() -> None:
     with pytest.raises(ModelError, match="is the server up") as caught, judging(server):
         pass
     assert caught.value.kind == "load"
+
+
+def test_the_key_is_not_sent_to_where_a_server_redirects_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_KEY", KEY)
+    with (
+        OpenAIServer() as other,
+        OpenAIServer(redirect=other.base_url) as server,
+        judging(server, api_key_env="THE_KEY") as judge,
+        pytest.raises(ModelError, match="HTTP 307"),
+    ):
+        judge(*(request(seed) for seed in range(5)))
+    assert other.count == 0
