@@ -11,7 +11,8 @@ from msgspec import structs
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
-from protocol.plan import MAX_WORKERS, WorkerPlan
+from protocol.plan import MAX_WORKERS, PoolPlan, WorkerPlan
+from protocol.sockets import Listener
 from workers.life_socket import Introduction
 from workers.managed_worker import ManagedWorker
 from workers.strangers import Strangers
@@ -24,10 +25,16 @@ class Arrivals:
 
     def __init__(
         self,
+        plan: PoolPlan,
+        life: str,
+        listener: Listener,
         workers: dict[str, ManagedWorker],
         manage: Callable[[WorkerPlan], ManagedWorker],
         strangers: Strangers,
     ) -> None:
+        self._plan = plan
+        self._life = life
+        self._listener = listener
         self._workers = workers
         self._manage = manage
         self._strangers = strangers
@@ -46,19 +53,41 @@ class Arrivals:
             self._strangers.record_drop("closed a connection that is not a worker's", repr(error)[:200])
             connection.close()
 
-    def join(self, join: m.Join, dismiss: Callable[[], object], *, stopping: bool) -> ManagedWorker | Refusal:
-        """Take in a worker that introduces itself over TCP, or is heard again. ``dismiss`` tells it to end."""
-        if join.protocol_version != PROTOCOL_VERSION:
-            who = f"the worker on {join.host:.100}"
-            return "protocol_version", other_version(who, join.version, join.protocol_version)
+    def handle(self, identity: bytes, message: m.AnyMessage, *, stopping: bool) -> Refusal | None:
+        """Take the message of a worker over TCP. Return why it is refused, if it is."""
+        match message:
+            case m.Join(protocol_version=version) if version != PROTOCOL_VERSION:
+                who = f"the worker on {message.host:.100}"
+                return "protocol_version", other_version(who, message.version, version)
+            case m.Join():
+                return self._join(identity, message, stopping=stopping)
+            case m.Goodbye():
+                self._goodbye(message)
+                return None
+            case _:
+                return "invalid", "a worker's key is for joining only"
+
+    def _join(self, identity: bytes, join: m.Join, *, stopping: bool) -> Refusal | None:
+        """Take in a worker that introduces itself, or is heard again."""
         worker = self._place_for(join, stopping=stopping)
         if isinstance(worker, str):
             return "incarnation", worker
+        farewell = m.Goodbye(run=join.run, incarnation=self._life, reason="the pool ends")
         try:
-            worker.joined(join, dismiss)
+            worker.joined(join, lambda: self._listener.send(identity, farewell))
         except (zmq.ZMQError, ValueError) as error:
             return "invalid", f"{join.endpoint:.200} can't be connected to: {error}"
-        return worker
+        assigned = m.Assigned(
+            run=join.run,
+            incarnation=self._life,
+            worker_id=worker.plan.worker_id,
+            device=worker.device,
+            heartbeat_seconds=self._plan.heartbeat_seconds,
+            dead_after_seconds=self._plan.dead_after_seconds,
+            orphan_seconds=self._plan.orphan_seconds,
+        )
+        self._listener.send(identity, assigned)
+        return None
 
     def _place_for(self, join: m.Join, *, stopping: bool) -> ManagedWorker | str:
         """The worker that this process is or becomes, or why it cannot be one."""
@@ -83,7 +112,7 @@ class Arrivals:
         self._workers[grown.plan.worker_id] = grown
         return grown
 
-    def goodbye(self, message: m.Goodbye) -> None:
+    def _goodbye(self, message: m.Goodbye) -> None:
         """A worker over TCP ends by itself, and says why."""
         for worker in self._workers.values():
             if worker.incarnation == message.incarnation:

@@ -17,13 +17,14 @@ from protocol.processes import open_pidfd
 class ControlClient:
     """A run, or a command, on the control socket. ``process`` is a pidfd, set when the client asks for the lease.
 
-    ``last_heard`` is the time of its last message, on the monotonic clock. Over TCP, a client with the lease
-    (``leases``) is gone when it is silent for ``dead_after_seconds``.
+    ``key`` is the public key of its connection over TCP, ``last_heard`` the time of its last message, on the monotonic
+    clock. Over TCP, a client with the lease (``leases``) is gone when it is silent for ``dead_after_seconds``.
     """
 
     identity: bytes
     last_heard: float
     dead_after_seconds: float
+    key: str | None = None
     process: int | None = None
     leases: bool = False
 

@@ -58,7 +58,7 @@ class Launcher:
         self._strangers = Strangers(log)
         self._placer = make_placer(plan, folder)
         self._workers = {worker.worker_id: self._managed(worker) for worker in plan.workers}
-        self._arrivals = Arrivals(self._workers, self._managed, self._strangers)
+        self._arrivals = Arrivals(plan, self._life, self._listener, self._workers, self._managed, self._strangers)
         self._leases = Leases()
         self._clients: dict[str, ControlClient] = {}
         self._mailbox = Mailbox()
@@ -170,41 +170,26 @@ class Launcher:
             case m.Stop() if known:
                 self._stop(now=message.now, why=f"run {message.run!r:.100} asked for it")
             case m.Heartbeat() if known:
-                pass
+                if client is not None and client.process is None:
+                    self._listener.send(identity, m.Heartbeat(run=message.run, incarnation=self._life))
+            case m.Heartbeat():
+                self._refuse_stranger(identity, message, "unknown_run", "say Hello first")
             case _:
                 text = f"{type(message).__name__} is not a launcher's message, or came before Hello"
                 self._refuse_stranger(identity, message, "invalid", text)
 
     def _handle_worker(self, identity: bytes, message: m.AnyMessage) -> None:
         """Take a message of a worker over TCP, whose key is for joining only."""
-        match message:
-            case m.Join():
-                self._on_join(identity, message)
-            case m.Goodbye():
-                self._arrivals.goodbye(message)
-            case _:
-                self._refuse_stranger(identity, message, "invalid", "a worker's key is for joining only")
-
-    def _on_join(self, identity: bytes, join: m.Join) -> None:
-        farewell = m.Goodbye(run=join.run, incarnation=self._life, reason="the pool ends")
-        worker = self._arrivals.join(join, lambda: self._listener.send(identity, farewell), stopping=self._stopping)
-        if isinstance(worker, tuple):
-            self._refuse_stranger(identity, join, *worker)
-            return
-        self._leases.begin_after(join.state.epoch)
-        assigned = m.Assigned(
-            run=join.run,
-            incarnation=self._life,
-            worker_id=worker.plan.worker_id,
-            device=worker.device,
-            heartbeat_seconds=self._plan.heartbeat_seconds,
-            dead_after_seconds=self._plan.dead_after_seconds,
-            orphan_seconds=self._plan.orphan_seconds,
-        )
-        self._listener.send(identity, assigned)
+        refusal = self._arrivals.handle(identity, message, stopping=self._stopping)
+        if refusal is not None:
+            self._refuse_stranger(identity, message, *refusal)
+        elif isinstance(message, m.Join):
+            self._leases.begin_after(message.state.epoch)
 
     def _on_hello(self, identity: bytes, hello: m.Hello, earlier: ControlClient | None) -> None:
-        if earlier is not None and earlier.identity != identity:
+        key = self._listener.sender_key
+        again = earlier is not None and earlier.key is not None and earlier.key == key
+        if earlier is not None and earlier.identity != identity and not again:
             if earlier.process is not None or self._send_status(hello.run):
                 self._refuse_stranger(identity, hello, "invalid", "this run has another connection")
                 return
@@ -212,8 +197,10 @@ class Launcher:
         if hello.run not in self._clients and not self._make_room():
             self._refuse_stranger(identity, hello, "invalid", f"{MAX_CLIENTS} runs are connected, which is the limit")
             return
-        process = earlier.process if earlier else None
-        self._clients[hello.run] = ControlClient(identity, time.monotonic(), hello.dead_after_seconds, process)
+        client = ControlClient(identity, time.monotonic(), hello.dead_after_seconds, key)
+        if earlier is not None:
+            client.process, client.leases = earlier.process, earlier.leases and again
+        self._clients[hello.run] = client
         self._send_status(hello.run)
 
     def _make_room(self) -> bool:

@@ -22,7 +22,7 @@ from workers.entrance import Entrance
 from workers.placers.declaration import Order, PlacementError, Placer
 from workers.spawn import log_path
 from workers.supervision import StopRestarting, Supervision
-from workers.worker_life import END_SECONDS, Life
+from workers.worker_life import END_SECONDS, SILENT, Life
 
 log = logging.getLogger("warmbench.launcher")
 
@@ -143,17 +143,21 @@ class ManagedWorker:
 
     def _connect(self, life: Life, link: Link) -> None:
         life.link = link
-        life.link.send(
-            m.Hello(
-                run=m.LAUNCHER,
-                incarnation=self.incarnation,
-                protocol_version=PROTOCOL_VERSION,
-                version=VERSION,
-                heartbeat_seconds=self._pool.heartbeat_seconds,
-                # The tie tells of a death; silence alone never does.
-                dead_after_seconds=86400.0,
+        self._say_hello(life)
+
+    def _say_hello(self, life: Life) -> None:
+        if life.link is not None:
+            life.link.send(
+                m.Hello(
+                    run=m.LAUNCHER,
+                    incarnation=self.incarnation,
+                    protocol_version=PROTOCOL_VERSION,
+                    version=VERSION,
+                    heartbeat_seconds=self._pool.heartbeat_seconds,
+                    # The tie tells of a death; silence alone never does.
+                    dead_after_seconds=86400.0,
+                )
             )
-        )
 
     def allow(self, keys: list[str]) -> None:
         """Let runs with these keys connect to it, if it is reached over TCP."""
@@ -299,6 +303,8 @@ class ManagedWorker:
             if isinstance(message, m.Welcome | m.Heartbeat) and message.state is not None:
                 life.welcome = True
                 self._record_state(message.state)
+            elif isinstance(message, m.Refused) and message.kind == "unknown_run":
+                self._say_hello(life)  # the connection was cut and made again
             elif isinstance(message, m.Refused):
                 log.error("%s refused: %s", self.plan.worker_id, message.message)
                 if not life.welcome:
@@ -315,7 +321,7 @@ class ManagedWorker:
             log.info("%s is %s", self.plan.worker_id, state.phase)
 
     def _on_death(self, life: Life, code: int) -> None:
-        self._life, self._exit_code = None, code
+        self._life, self._exit_code = None, code if code != SILENT else None
         reason = life.reason()
         if self.state is not None or reason is not None:
             self.state = msgspec.structs.replace(self.state or m.WorkerState(phase="failed"), error=reason)
@@ -327,7 +333,7 @@ class ManagedWorker:
         if self._start_anew:
             self.start()
             return
-        ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        ended = "silent" if code == SILENT else signal.Signals(-code).name if code < 0 else f"exit code {code}"
         ended += f": {reason}" if reason else ""
         finished = self.state is not None and self.state.done > 0
         decision = self._supervision.died(finished_a_pair=finished)

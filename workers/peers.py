@@ -43,7 +43,10 @@ class WorkerIdentity:
 
 @dataclass
 class Peer:
-    """A run that has said Hello. Times are those of the monotonic clock; ``had_jobs``: it has sent a job."""
+    """A run that has said Hello. Times are those of the monotonic clock; ``had_jobs``: it has sent a job.
+
+    ``key`` is the public key of its connection over TCP.
+    """
 
     identity: bytes
     last_heard: float
@@ -51,6 +54,7 @@ class Peer:
     dead_after_seconds: float
     last_heartbeat: float = 0.0
     had_jobs: bool = False
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,9 @@ class Peers:
         if refusal is not None:
             self._refuse_stranger(identity, hello, *refusal)
             return
-        if earlier is not None and earlier.identity != identity and self._is_connected(earlier, hello.run):
+        key = self._listener.sender_key
+        again = earlier is not None and (earlier.identity == identity or earlier.key == key is not None)
+        if earlier is not None and not again and self._is_connected(earlier, hello.run):
             self._claims[hello.run] = _Claim(identity, hello, now + _CLAIM_SECONDS)
             return
         if earlier is None and not self._make_room():
@@ -127,7 +133,7 @@ class Peers:
             return
         heartbeat = max(hello.heartbeat_seconds, _SHORTEST_HEARTBEAT)
         had_jobs = earlier is not None and earlier.had_jobs
-        self._peers[hello.run] = Peer(identity, now, heartbeat, hello.dead_after_seconds, had_jobs=had_jobs)
+        self._peers[hello.run] = Peer(identity, now, heartbeat, hello.dead_after_seconds, had_jobs=had_jobs, key=key)
         resend = self._bench.jobs.attach(hello.run)
         queued, running, unacknowledged = self._bench.jobs.unfinished(hello.run)
         welcome = m.Welcome(

@@ -13,6 +13,8 @@ from protocol.sockets import Link
 from workers.life_socket import read_last_words
 from workers.placers.declaration import Placed
 
+SILENT = -1000
+"""In place of the exit code of a process elsewhere that is not heard: it may live, and be heard again."""
 END_SECONDS = 10.0
 """How long an idle worker may take to end."""
 
@@ -43,7 +45,7 @@ class Life:
     refusal: str | None = None
 
     def exit_code(self, dead_after_seconds: float) -> int | None:
-        """Its exit code if it has ended, or is not heard over TCP and so counts as dead."""
+        """Its exit code if it has ended. One that is not heard over TCP counts as dead (``SILENT``)."""
         code = self.placed.exit_code() if self.placed is not None else None
         if code is not None and self.placed is not None:
             self.last_words = self.last_words or self.placed.reason
@@ -52,8 +54,9 @@ class Life:
         if silent <= dead_after_seconds:
             return None
         self.last_words = self.last_words or f"it was not heard for {silent:.0f} s"
-        self.kill()
-        return 1
+        if self.placed is not None:
+            self.placed.kill()
+        return SILENT
 
     def reason(self) -> str | None:
         """Why it ended, if it said so."""

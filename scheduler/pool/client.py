@@ -19,6 +19,7 @@ from protocol import messages as m
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import PoolCard, check_name, home, pool_folder, read_pool_card
 from protocol.processes import create_time, open_pidfd
+from protocol.sockets import Link
 from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
 
 _LAUNCH_SECONDS = 30.0
@@ -50,7 +51,13 @@ class PoolClient:
     """
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], address: PoolAddress, run: str, *, attached: bool = True
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: PoolAddress,
+        run: str,
+        *,
+        attached: bool = True,
+        dead_after_seconds: float = 10.0,
     ) -> None:
         card = address.card
         self._process: int | None = None
@@ -61,14 +68,37 @@ class PoolClient:
         self.address = address
         self.name = address.name
         self.attached = attached
-        self.link = address.link(context, address.endpoint, address.keys.server if address.keys else None)
+        self._context = context
+        self.link = self._connect()
         self._run = run
-        self._heard_at = self._beat_at = time.monotonic()
+        self._dead_after_seconds = dead_after_seconds
+        self._heard_at = self._beat_at = self._connected_at = time.monotonic()
         self.hello()
+
+    def _connect(self) -> Link:
+        keys = self.address.keys
+        return self.address.link(self._context, self.address.endpoint, keys.server if keys is not None else None)
 
     def hello(self) -> None:
         """Introduce the run, for the first time or after the launcher's silence."""
-        self.link.send(m.Hello(run=self._run, incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
+        self.link.send(
+            m.Hello(
+                run=self._run,
+                incarnation="any",
+                protocol_version=PROTOCOL_VERSION,
+                version=VERSION,
+                dead_after_seconds=self._dead_after_seconds,
+            )
+        )
+
+    def connect_again(self) -> None:
+        """Make a new connection to a launcher that is silent, now and then: there may be a new one by now."""
+        now = time.monotonic()
+        if now - self._connected_at > self._dead_after_seconds / 2:
+            self._connected_at = now
+            self.link.close()
+            self.link = self._connect()
+            self.hello()
 
     def register(self, poller: zmq.Poller) -> None:
         """Wake the loop for messages, and for the launcher's end."""

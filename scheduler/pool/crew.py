@@ -14,7 +14,8 @@ from protocol.host_memory import available_memory
 from scheduler.base.memory import private_memory
 from scheduler.base.text import format_size, one_line
 from scheduler.pool.address import PoolAddress
-from scheduler.pool.matching import Commands, in_the_way, usable
+from scheduler.pool.clocks import by_our_clock
+from scheduler.pool.matching import Commands, has_ended, in_the_way, usable
 from scheduler.pool.residency import Placement, Wanted, Weights, next_moves, off_device, settled, to_read_early
 from scheduler.pool.worker_client import WorkerClient
 
@@ -76,7 +77,7 @@ class Crew:
         """Connect to the workers that have the run's models loaded; drop workers that died."""
         for worker in status.workers:
             client = self._clients.get(worker.worker_id)
-            if client is not None and not (worker.alive and worker.incarnation == client.incarnation):
+            if client is not None and has_ended(client.incarnation, worker):
                 # Its last messages say what it had done, and so what it died of.
                 self._read(client, sys.maxsize)
                 if worker.worker_id in self._clients:
@@ -108,6 +109,8 @@ class Crew:
             if client.silent and client.welcome:
                 log.warning("%s was not heard for %g s", client.name, self._dead_after_seconds)
                 self._withdraw(client, died=False)
+                client.hello()
+            elif client.unanswered and self._address.keys is not None:
                 client.hello()
 
     def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> bool:
@@ -255,7 +258,7 @@ class Crew:
                     # The launcher hears of it as well, and then the run has the model loaded again.
                     self._lose(client)
                     return
-                client.welcome = True
+                client.welcomed(message.now)
             case m.Placed(residency="host", error=error) if error is not None and client.read_early:
                 # It tries again when its turn comes, and then a failure counts.
                 client.placed(message)
@@ -282,7 +285,7 @@ class Crew:
             case m.Heartbeat() | m.Goodbye():
                 pass
             case _:
-                self._on_message(client, message, images)
+                self._on_message(client, by_our_clock(message, client.offset), images)
 
     def _withdraw(self, client: WorkerClient, *, died: bool, reason: str | None = None) -> None:
         """Report that the worker takes no part any more; it may join again."""

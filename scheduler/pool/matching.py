@@ -136,6 +136,14 @@ def usable(worker: m.WorkerStatus, specs: Mapping[m.Role, m.ModelSpec], commands
     return state.model.spec == specs.get(worker.role) and same_python(worker.command, commands[worker.role])
 
 
+def has_ended(incarnation: str, worker: m.WorkerStatus) -> bool:
+    """Whether this life of the worker is over, as its launcher reports.
+
+    Over TCP, one that its launcher does not hear has no exit code: it may live, and then the run hears it by itself.
+    """
+    return worker.incarnation != incarnation or (not worker.alive and worker.exit_code is not None)
+
+
 def in_the_way(worker: m.WorkerStatus, status: m.PoolStatus, specs: Mapping[m.Role, m.ModelSpec]) -> bool:
     """Whether the worker's role has nothing to do in this run, but its model may hold a GPU that the run needs."""
     state = worker.state

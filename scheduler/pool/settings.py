@@ -32,6 +32,7 @@ class RunSettings:
     keep_warm: bool
     heartbeat_seconds: float
     dead_after_seconds: float
+    orphan_seconds: float
     max_failures: int | None
     specs: Mapping[m.Role, m.ModelSpec]
     commands: Mapping[m.Role, list[str]]

@@ -49,6 +49,7 @@ class Tenancy:
         self._watch = PoolWatch(settings.specs, attached=pool.attached)
         self._lease: m.LeaseMode | None = None
         self._garbled = False
+        self._silent = False
         self._reloaded: set[str] = set()
         self._again: set[str] = set()
         """The workers that failed to load the run's model before this run, and are to try again."""
@@ -90,6 +91,9 @@ class Tenancy:
                 continue
             if received is None:
                 return
+            if self._silent:
+                self._silent = False
+                log.info("The launcher of pool %s is heard again", self._pool.name)
             self._pool.heard()
             match received[0]:
                 case m.PoolStatus() as status:
@@ -98,10 +102,39 @@ class Tenancy:
                     self._on_granted(granted)
                 case m.Waiting(holders=holders):
                     log.info("Waiting for the pool: it is used by %s", ", ".join(holders))
+                case m.Refused(kind="unknown_run"):
+                    self._pool.hello()  # the connection was cut and made again, or the launcher is a new one
                 case m.Refused(message=text):
                     raise AbortedError(f"pool {self._pool.name} refuses: {text}")
                 case _:
                     pass
+
+    def mind_silence(self) -> None:
+        """Wait for a launcher that is not heard over TCP, or for a new one: the workers wait as well.
+
+        Raises ``AbortedError`` once they have waited long enough.
+        """
+        silent, patience = self._pool.silent_seconds, self._settings.orphan_seconds
+        if silent <= self._settings.dead_after_seconds:
+            return
+        if not self._silent:
+            self._silent = True
+            text = "The launcher of pool %s was not heard for %.0f s: waiting for it, or for a new one, for %g s"
+            log.warning(text, self._pool.name, silent, patience)
+        if silent > self._settings.dead_after_seconds + patience:
+            raise AbortedError(f"the launcher of pool {self._pool.name} was not heard for {silent:.0f} s")
+        self._pool.connect_again()
+
+    def _keep_lease(self, status: m.PoolStatus) -> None:
+        """Ask again for a lease that a new launcher knows nothing of, or that ended while the run was not heard."""
+        run, over_tcp = self._settings.run, self._pool.address.keys is not None
+        if self._lease is None or not over_tcp or run in status.holders or run in status.waiting:
+            return
+        if self.epoch is not None and status.holders:
+            log.warning("The lease has ended, and %s has the pool now: waiting for it", ", ".join(status.holders))
+            self._give_up_lease_for(self._lease)
+        else:
+            self._request_lease(self._lease)
 
     def _needed_lease(self, status: m.PoolStatus) -> m.LeaseMode:
         """Exclusive for as long as this run has to load or move models."""
@@ -142,6 +175,8 @@ class Tenancy:
             # Another run has loaded or moved models while this one waited.
             self._give_up_lease_for("exclusive")
             return
+        if self.epoch is not None and granted.epoch > self.epoch + 1:
+            self._crew.give_up("another run has had the lease in between")
         self.epoch = granted.epoch
         if granted.mode == "exclusive":
             self._load_in_place(status, granted.epoch)
@@ -171,6 +206,7 @@ class Tenancy:
             if self._pool.attached:
                 self._again = without_model(status, self._settings.specs)
             self._request_lease(self._needed_lease(status))
+        self._keep_lease(status)
         if self.epoch is None:
             if status.stopping:
                 raise PoolEndedError(f"pool {self._pool.name} is being stopped")

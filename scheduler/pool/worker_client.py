@@ -9,6 +9,7 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import Buffer
 from protocol.sockets import Link
+from scheduler.pool.clocks import Offset, better, measured
 from scheduler.pool.residency import Placement
 
 
@@ -43,12 +44,15 @@ class WorkerClient:
         self._dead_after_seconds = dead_after_seconds
         self._heard = time.monotonic()
         self._beat = 0.0
+        self._asked_at = 0.0
+        self._offset: Offset | None = None
         self.hello()
 
     def hello(self) -> None:
         """Introduce the run, for the first time or after a silence; what was under way before is forgotten."""
         self.welcome = False
         self.moving_to = None
+        self._asked_at, self._hello_at = time.time(), time.monotonic()
         self.send(
             m.Hello(
                 run=self._run,
@@ -75,6 +79,21 @@ class WorkerClient:
     def cancel(self, jobs: list[str] | None = None) -> None:
         """Take back those of these jobs (None: of all jobs) that have not started."""
         self.send(m.Cancel(run=self._run, incarnation=self.incarnation, jobs=jobs))
+
+    def welcomed(self, now: float) -> None:
+        """Note the answer to Hello, with the time of the worker's clock."""
+        self.welcome = True
+        self._offset = better(self._offset, measured(self._asked_at, time.time(), now))
+
+    @property
+    def offset(self) -> float:
+        """What is added to the worker's times, in seconds."""
+        return self._offset.seconds if self._offset is not None else 0.0
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether its answer to Hello is overdue: over TCP, a cut connection may have lost it."""
+        return not self.welcome and time.monotonic() - self._hello_at > self._dead_after_seconds / 2
 
     def heard(self, state: m.WorkerState | None) -> None:
         """Note that the worker was heard, and its state if it sent one."""

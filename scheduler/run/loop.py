@@ -167,6 +167,7 @@ class Loop:
         self._mailbox.run()
         try:
             self.tenancy.read()
+            self.tenancy.mind_silence()
             self._pool.beat(self._settings.heartbeat_seconds)
             if self._pool.has_ended(ready):
                 raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")

@@ -216,10 +216,10 @@ class Run:
 
     def _attach(self, context: zmq.Context[zmq.Socket[bytes]]) -> PoolClient:
         """Attach to the pool, or launch it."""
-        address = self._options.pool
+        address, silence = self._options.pool, self._config.scheduler.dead_after_seconds
         if address is not None:
             log.info("Attaching to the pool at %s", address.endpoint)
-            return PoolClient(context, address, self._wire_id)
+            return PoolClient(context, address, self._wire_id, dead_after_seconds=silence)
         name = self._config.pool_name
         folder, card = find(name)
         if card is None and self._options.no_launch:
@@ -235,7 +235,8 @@ class Run:
         else:
             refuse_unequal(name, card, self._config)
             log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))
-        return PoolClient(context, PoolAddress.here(name, folder, card), self._wire_id, attached=not launched)
+        address = PoolAddress.here(name, folder, card)
+        return PoolClient(context, address, self._wire_id, attached=not launched, dead_after_seconds=silence)
 
     def _assignment(self) -> str:
         editors = [f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors)]
@@ -264,6 +265,7 @@ class Run:
             keep_warm=self._options.keep_warm,
             heartbeat_seconds=times.heartbeat_seconds,
             dead_after_seconds=times.dead_after_seconds,
+            orphan_seconds=self._config.pool.orphan_seconds,
             max_failures=limit,
             specs={role: specs[role] for role in map(ROLES.__getitem__, stages)},
             commands={
