@@ -130,7 +130,7 @@ class ServedProcess:
         Raises:
             ModelError: of kind ``server``: it cannot be started, ends, or takes too long; with the end of its log.
         """
-        self._port = self._settings.port or _free_port()
+        self._port = self._free_port()
         try:
             self._launch()
             self._wait()
@@ -161,6 +161,24 @@ class ServedProcess:
                     pipe.close()
 
     # -- inside
+
+    def _free_port(self) -> int:
+        """The port for it. What listens there already would answer in its place, until it has ended."""
+        deadline = time.monotonic() + 2 * self._term_seconds  # that of a worker that was killed may still be ending
+        while True:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended do not count
+                try:
+                    probe.bind(("127.0.0.1", self._settings.port or 0))
+                    port: int = probe.getsockname()[1]
+                    return port
+                except OSError as error:
+                    if time.monotonic() > deadline:
+                        text = f"port {self._settings.port} can't be used: {error.strerror}"
+                        hint = "end what uses it, or leave out `port` for a free one"
+                        raise ModelError("server", f"server.port: {text}: {hint}") from error
+            self._context.progressed()
+            time.sleep(_FIRST_WAIT)
 
     def _launch(self) -> None:
         self._guard = guard = subprocess.Popen(
@@ -250,10 +268,3 @@ class ServedProcess:
             text = ""
         lines = [line for line in map(str.strip, text.splitlines()) if line]
         return f"; its log ({self._log}) ends: {' | '.join(lines[-5:])}" if lines else f"; its log: {self._log}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

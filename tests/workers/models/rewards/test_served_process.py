@@ -11,6 +11,7 @@ import textwrap
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -155,6 +156,20 @@ def test_a_server_that_is_not_ready_in_time_is_stopped(words: Words, tmp_path: P
     with pytest.raises(ModelError, match=r"is not ready after 0\.5 s \(start_timeout_seconds\): /health gave no 2xx"):
         server.start()
     assert gone(processes(tmp_path))
+
+
+def test_a_port_where_another_program_listens_is_an_error(words: Words, tmp_path: Path) -> None:
+    """It would answer in the server's place."""
+    other = served(words, FILES)
+    other.start()
+    port = urlsplit(other.base_url).port
+    with pytest.raises(ModelError, match=rf"^server\.port: port {port} can't be used: Address already in use: "):
+        served(words, FILES, port=port).start()
+    assert len(processes(tmp_path)) == 2, "nothing else was started"
+    other.close()
+    again = served(words, FILES, port=port)
+    again.start()
+    again.close()
 
 
 def test_a_command_that_does_not_exist_is_an_error(words: Words) -> None:
