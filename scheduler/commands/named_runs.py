@@ -13,7 +13,7 @@ from scheduler.report.saved_run import SavedRun, open_run
 from scheduler.store.run_names import NoSuchRunError
 from scheduler.terminal.logs import configure_logging
 
-RUN = "a run's directory, its id, or latest for the newest"
+RUN = "a run's directory, its id, its title, or latest for the newest"
 
 
 def add_output_dir(parser: argparse.ArgumentParser, *, writes: bool = True) -> None:

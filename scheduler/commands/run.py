@@ -56,6 +56,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--trace", action="store_true", help="write a timeline, trace.json in the run's folder")
     add("--dry-run", action="store_true", help="check everything, load no model, run nothing")
+    add("--name", type=_title, metavar="TEXT", help="the run's title; left out: the name of its checkpoint")
     add("--debug", action="store_true", help="log everything")
 
 
@@ -63,6 +64,12 @@ def execute(options: argparse.Namespace) -> int:
     from scheduler.commands.start_run import check_and_run  # takes half a second, and --help does not need it
 
     return check_and_run(options)
+
+
+def _title(text: str) -> str:
+    if not text.strip() or len(text) > 80 or not text.isprintable() or "/" in text or text == "latest":
+        raise argparse.ArgumentTypeError(f"{text!r} is no title: 1 to 80 printable characters without '/', not latest")
+    return text.strip()
 
 
 def _stages(text: str) -> tuple[Stage, ...]:

@@ -74,6 +74,7 @@ def check_and_run(options: argparse.Namespace) -> int:
         resume=options.resume is not None,
         trace=options.trace,
         arguments=tuple(options.given),
+        name=options.name,
     )
     try:
         return Run(prepared, directory, console, run_options).execute()

@@ -19,7 +19,8 @@ from scheduler.store.shard_facts import shard_facts
 @dataclass(frozen=True)
 class RunOptions:
     """``arguments`` is the whole command line, from which the command to resume is made. ``resume``: the directory is
-    that of an earlier part of the run. ``pool`` is where the pool is, if that is on another machine.
+    that of an earlier part of the run. ``pool`` is where the pool is, if that is on another machine. ``name`` is the
+    run's title.
     """
 
     keep_warm: bool = False
@@ -28,6 +29,7 @@ class RunOptions:
     trace: bool = False
     pool: PoolAddress | None = None
     arguments: tuple[str, ...] = ()
+    name: str | None = None
 
 
 def keeps_images(configured: bool, stages: Sequence[Stage], edits: EditsElsewhere | None) -> bool:

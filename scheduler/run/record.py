@@ -19,9 +19,11 @@ _NAME = "manifest.json"
 
 
 class Record:
-    """The record of one part of a run; it keeps those of earlier parts under ``earlier_parts``."""
+    """The record of one part of a run; it keeps those of earlier parts under ``earlier_parts``. ``name`` is the title
+    that the run is given; a part without one keeps the run's.
+    """
 
-    def __init__(self, prepared: Prepared, directory: RunDirectory, *, resumed: bool) -> None:
+    def __init__(self, prepared: Prepared, directory: RunDirectory, *, resumed: bool, name: str | None) -> None:
         self._config = prepared.config
         self._directory = directory
         self._earlier = read_json(directory.path / _NAME) if resumed else {}
@@ -35,6 +37,7 @@ class Record:
             edits=prepared.edits,
             protocol=prepared.protocol,
         )
+        self.manifest["name"] = name or self._earlier.get("name")
         if resumed:
             before = {name: value for name, value in self._earlier.items() if name not in ("earlier_parts", "left_out")}
             self.manifest["earlier_parts"] = [*self._earlier.get("earlier_parts", []), before]

@@ -72,7 +72,7 @@ class Run:
         self._console = console
         self._options = options
         self._started = time.monotonic()
-        self._record = Record(prepared, directory, resumed=options.resume)
+        self._record = Record(prepared, directory, resumed=options.resume, name=options.name)
         evaluation = config.evaluation
         self._expected = Expected(
             samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=self._stages

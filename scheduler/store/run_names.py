@@ -1,4 +1,4 @@
-"""Finds the folder of a run by what users call it: an id, ``latest`` or a path."""
+"""Finds the folder of a run by what users call it: an id, ``latest``, a path, or a title."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from scheduler.base.files import read_json
 from scheduler.store.ledger import LEDGER
+from scheduler.store.titles import run_title
 
 _STAMP = re.compile(r"(\d{8}_\d{6})(?:_(\d+))?")
 
@@ -21,12 +22,17 @@ class NoSuchRunError(Exception):
 
 
 def locate_run(run: str, output_dir: Path) -> Path:
-    """Return the folder of a run that has a ledger; ``run`` is an id under ``output_dir``, ``latest`` or a path.
+    """Return the folder of a run with a ledger; ``run`` is an id under ``output_dir``, ``latest``, a path or a title.
 
-    A name with a slash is a path, and so is the name of a folder that is not a run of ``output_dir``. Raises
-    ``NoSuchRunError`` with the nearest run.
+    A name with a slash is a path, and so is the name of a folder that is not a run of ``output_dir``, unless it is the
+    title of a run. Raises ``NoSuchRunError`` with the nearest run, or the runs of that title if there are several.
     """
     path = Path(run)
+    if not (path / LEDGER).is_file() and (titled := _titled(run, output_dir)):
+        if len(titled) > 1:
+            names = ", ".join(sorted(titled))
+            raise NoSuchRunError(f"{len(titled)} runs have the title {run!r}: name one by its id: {names}")
+        return next(iter(titled.values()))
     if "/" not in run and run not in (".", ".."):
         try:
             return run_by_id(output_dir, run)
@@ -55,6 +61,19 @@ def run_by_id(output_dir: Path, run: str) -> Path:
         raise NoSuchRunError(f"there is no run in {folder}: name its output folder with --output-dir")
     near = difflib.get_close_matches(run, runs, n=1) or [_newest(runs).name]
     raise NoSuchRunError(f"there is no run {run!r} in {folder}; did you mean {near[0]}?")
+
+
+def run_folders(output_dir: Path) -> list[Path]:
+    """Return the folders of all runs with a ledger, the newest last."""
+    return sorted(_runs(output_dir / "runs").values(), key=lambda path: (path.name[:15], int(path.name[16:] or 1)))
+
+
+def _titled(title: str, output_dir: Path) -> dict[str, Path]:
+    """Return the runs with this title, unless it is an id or ``latest``."""
+    runs = _runs(output_dir / "runs")
+    if title == "latest" or title in runs:
+        return {}
+    return {name: path for name, path in runs.items() if run_title(read_json(path / "manifest.json"), name) == title}
 
 
 def _runs(folder: Path) -> dict[str, Path]:

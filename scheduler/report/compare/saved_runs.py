@@ -10,8 +10,8 @@ from scheduler.report.compare.comparison_report import ComparedRun, Comparison, 
 from scheduler.report.compare.official_comparison import judged_alike
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
-from scheduler.report.titles import run_titles
 from scheduler.store.manifest_differences import manifest_differences
+from scheduler.store.titles import run_titles
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from scheduler.report.gallery.page_values import page_tree, page_value, text_lim
 from scheduler.report.gallery.pictures import Pictures
 from scheduler.report.model import Official, Report
 from scheduler.report.thumbnails import further_images
-from scheduler.report.titles import run_title
 from scheduler.store.checked_rows import score_range_of
 from scheduler.store.results import PairResult
+from scheduler.store.titles import run_title
 
 _MAX_UNMATCHED = 20
 _ROUNDING = 1e-9

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.report.titles import run_title, run_titles
+from scheduler.store.titles import run_title, run_titles
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a reader calls a run: its checkpoint. The run's id, a time, says little in a heading or a browser's tab."""
+"""What a reader calls a run: the name that it was given, or its checkpoint. The run's id, a time, says little."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ _LONGEST = 80
 
 
 def run_title(manifest: Mapping[str, Any], stamp: str) -> str:
-    """Return the last two parts of the editor's checkpoint, or of the place of edits made elsewhere; else its type."""
+    """Return the run's name; else the last two parts of the editor's checkpoint, or of the place of edits made
+    elsewhere; else the editor's type.
+    """
+    name = manifest.get("name")
+    if isinstance(name, str) and name:
+        return one_line(name, _LONGEST)
     editor, edits = (manifest.get(name) for name in ("editor", "edits"))
     editor = editor if isinstance(editor, Mapping) else {}
     place = edits.get("from") if isinstance(edits, Mapping) else None
