@@ -99,9 +99,9 @@ class Arrivals:
             return "the pool is being stopped"
         if join.worker_id is not None:
             return f"another process is {join.worker_id} now"
-        free = next((worker for worker in workers if worker.plan.role == join.role and worker.free), None)
-        if free is not None:
-            return free
+        free = [worker for worker in workers if worker.plan.role == join.role and worker.free]
+        if free:
+            return next((worker for worker in free if worker.joined_before == join.incarnation), free[0])
         model = next((worker.plan for worker in workers if worker.plan.role == join.role), None)
         if model is None:
             return f"the pool has no {join.role}s"

@@ -46,6 +46,8 @@ class ManagedWorker:
         self.incarnation = ""
         self.state: m.WorkerState | None = None
         self.changed = False
+        self.joined_before = ""
+        """The incarnation of the process that joined last, which may be heard again after it counted as dead."""
         self._context = context
         self._pool = pool
         self._folder = folder
@@ -129,6 +131,7 @@ class ManagedWorker:
             self._started = time.time()
             self.state = None
         life.heard_at, life.dismiss = time.monotonic(), dismiss
+        self.joined_before = join.incarnation
         if life.link is not None:
             return
         life.pid, self._pid, life.server_key = join.pid, join.pid, join.server_key
