@@ -20,7 +20,8 @@ from scheduler.run.admission import Admission
 from scheduler.run.prepare import Prepared
 from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
-from scheduler.run.resume import Remaining, Resumption, from_the_beginning, summary
+from scheduler.run.resume import Remaining, Resumption, from_the_beginning
+from scheduler.run.resume_summary import summary
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.estimate import Forecast, kind_of

@@ -11,14 +11,13 @@ from __future__ import annotations
 import abc
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import UNSET
 
 from scheduler.base.files import read_file
-from scheduler.base.text import counted
 from scheduler.benchmark.pairs import NO_DETAILS, BadPair, Benchmark, Details, Pair
 from scheduler.benchmark.units import AllEdits, EditUnit, ScoreUnit, Units
 from scheduler.report.build import read_tallies
@@ -124,9 +123,13 @@ class Planner(abc.ABC):
     def _counting_scores(self, unit: EditUnit, sample: SampleTally, image_sha256: str) -> Counting:
         """The results about this image that count; without a reward, all. Withdraws the others."""
         counting = Counting()
+        judging = self.task.judging
+        asked_now = {*judging.judgements(unit), *judging.units(unit)}
 
         def counts(asked: ScoreUnit, identity: str) -> bool:
-            if self.reward is None or identity == self.task.judging.identity(asked, image_sha256, self.reward):
+            if self.reward is None:
+                return True
+            if asked in asked_now and identity == judging.identity(asked, image_sha256, self.reward):
                 return True
             self._rows.append(outdated(unit, "score", OTHER, pass_=asked.pass_, question=asked.question or None))
             return False
@@ -135,10 +138,9 @@ class Planner(abc.ABC):
             asked = ScoreUnit(unit, number)
             if counts(asked, score.identity):
                 counting.scores[asked] = score.identity
-        known = {ScoreUnit(unit, *of): row for of, row in sorted(sample.answers.items())}
-        asked_now = set(self.task.judging.units(unit)) if known else set()
-        for asked, answer in known.items():
-            if self.reward is None or (asked in asked_now and counts(asked, answer.identity)):
+        for of, answer in sorted(sample.answers.items()):
+            asked = ScoreUnit(unit, *of)
+            if counts(asked, answer.identity):
                 counting.answers[asked] = answer
         return counting
 
@@ -298,31 +300,6 @@ def changed_images(planned: PlannedRow | None, pair: Pair) -> list[str]:
     before = {"source": planned.source_sha256, **(planned.images or {})}
     now = {"source": pair.sha256, **{name: image.sha256 for name, image in pair.details.images.items()}}
     return [name for name, sha256 in now.items() if before.get(name) not in (None, sha256)]
-
-
-def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
-    """Log lines: what is reused and what is done in these stages, and why."""
-    edits = remaining.reused_edits + len(remaining.edits)
-    scores = remaining.reused_scores + sum(remaining.score_reasons.values())
-    reused = {
-        "edit": f"{remaining.reused_edits} of {counted(edits, 'edit')}",
-        "score": f"{remaining.reused_scores} of {counted(scores, 'score')}",
-    }
-    lines = [f"Reused: {', '.join(text for stage, text in reused.items() if stage in stages)}"]
-    for stage, reasons in (("edit", remaining.edit_reasons), ("score", remaining.score_reasons)):
-        if reasons and stage in stages:
-            lines.append(f"To {stage}: {_counted(reasons)}")
-    if remaining.missing:
-        lines.append(f"Edits that are missing, and are not made: {_counted(remaining.missing)}")
-    if remaining.left_out:
-        pairs = counted(len(remaining.left_out), "pair")
-        lines.append(f"Left out: {pairs} of the ledger that this run does not ask for")
-    return lines
-
-
-def _counted(reasons: Counter[str]) -> str:
-    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    return f"{sum(reasons.values())} ({counts})"
 
 
 def image_state(path: str, sha256: str) -> str:

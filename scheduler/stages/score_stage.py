@@ -202,12 +202,11 @@ class ScoreStage:
         return [row, *self._open.add(unit, row, self._identity)] if isinstance(row, AnsweredRow) else [row]
 
     def _on_unit_failed(self, worker: str, unit: ScoreUnit, row: FailedRow) -> list[a.BatchAction]:
-        usage = sum_usage(self._spent.pop(unit, None), row.usage)
         again = row.kind == "error" or (row.kind == "unreadable_reply" and self._task.asks_again)
         actions = self._batches.unit_failed(worker, unit, again=again)
         if a.GiveUpScore(unit) in actions:
-            self._record(unit, structs.replace(row, usage=usage), counts=not self._was_bad(row.kind))
-        elif usage is not None:
+            self._record(unit, row, counts=not self._was_bad(row.kind))
+        elif (usage := sum_usage(self._spent.pop(unit, None), row.usage)) is not None:
             self._spent[unit] = usage
         return actions
 
@@ -237,6 +236,7 @@ class ScoreStage:
     def _record(self, unit: ScoreUnit, row: FailedRow, *, counts: bool = True) -> None:
         log.warning("%s: no score (%s): %s", unit.key, row.kind, row.message)
         self.failed += 1
+        row = structs.replace(row, usage=sum_usage(self._spent.pop(unit, None), row.usage))
         # Its image stays, so that a resumed run can score it without editing again.
         self._unscored.add(unit.edit)
         self._settle(unit)

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from protocol import messages as m
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit
+from scheduler.config.prompts import CategoryPrompts
 from scheduler.report.build import read_tallies
-from scheduler.run.resume import Resumption
+from scheduler.run.resume import Remaining, Resumption
 from scheduler.stages.batches import Batches
+from scheduler.stages.by_prompts import PromptJudging
 from scheduler.stages.by_protocol import ProtocolJudging
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import Task
@@ -124,19 +126,9 @@ class Parts:
     def part(self, outcomes: Sequence[str], *, hashes: str = "0") -> None:
         """Resume; each outcome is that of one question: ``answered``, ``unreadable``, ``refused``, or the reply."""
         loop, task = Loop(), self.task(hashes)
-        planner = Resumption(
-            self.benchmark, task, self.directory, self.expected, editor="E", reward="R", keep_images=True
-        )
-        remaining = planner.remaining(self.rows)
+        remaining = self.remaining(task)
         self.rows += remaining.rows
-        stage = ScoreStage(
-            loop,
-            task,
-            Batches(batch_size=2, max_attempts=1),
-            lambda unit: self.directory.image_path(*unit),
-            keep_images=True,
-            made_elsewhere=False,
-        )
+        stage = self.stage(loop, task, Batches(batch_size=2, max_attempts=1))
         stage.begin(remaining.scores, remaining.answers, reused=remaining.complete_scores)
         stage.join("reward-0")
         for unit, sha256 in remaining.delivered:
@@ -153,6 +145,18 @@ class Parts:
         assert stage.done == sum(isinstance(row, AnsweredRow) for row in loop.rows)
         if not loop.client.batches:
             assert stage.reused + stage.done + stage.failed == remaining.units_of_reused_edits
+
+    def remaining(self, task: Task) -> Remaining:
+        planner = Resumption(
+            self.benchmark, task, self.directory, self.expected, editor="E", reward="R", keep_images=True
+        )
+        return planner.remaining(self.rows)
+
+    def stage(self, loop: Loop, task: Task, batches: Batches) -> ScoreStage:
+        def path(unit: EditUnit) -> str:
+            return self.directory.image_path(*unit)
+
+        return ScoreStage(loop, task, batches, path, keep_images=True, made_elsewhere=False)
 
     def answer(self, item: m.ScoreItem, outcome: str) -> m.ScoredItem:
         assert item.question is not None
@@ -236,3 +240,33 @@ def test_a_reply_that_a_protocol_did_not_foresee_fails_its_question_alone(
     assert (failure.question, failure.kind) == ("match", "unreadable_reply")
     assert failure.message.startswith(reason)
     assert [row.question for row in run.rows if isinstance(row, AnsweredRow)] == ["look"]
+
+
+def test_what_a_failed_question_has_taken_counts_even_if_its_last_attempt_took_nothing(tmp_path: Path) -> None:
+    run, loop = Parts(tmp_path, 1, Expected()), Loop()
+    stage = run.stage(loop, replace(run.task(), asks_again=True), Batches(batch_size=1, max_attempts=2))
+    stage.join("reward-0")
+    stage.available(EditUnit("c", "0"), hashlib.sha256(b"c/0/0").hexdigest())
+    match = loop.client.batches.pop(0)
+    items = [run.answer(match.items[0], "unreadable")]
+    stage.handle("reward-0", m.Scored(run="r", incarnation="i", job=match.job, started=1.0, finished=2.0, items=items))
+    again = next(batch for batch in loop.client.batches if batch.items == match.items)
+    stage.handle(
+        "reward-0", m.Failed(run="r", incarnation="i", job=again.job, stage="score", kind="error", message="lost")
+    )
+    [failure] = [row for row in loop.rows if isinstance(row, FailedRow)]
+    assert (failure.question, failure.kind, failure.usage) == ("match", "error", m.Usage(requests=1))
+
+
+def test_answers_to_questions_that_are_not_asked_any_more_are_withdrawn(tmp_path: Path) -> None:
+    run = Parts(tmp_path, 1, Expected())
+    run.part(["answered", "refused"])
+
+    def prompts(category: str) -> CategoryPrompts:
+        raise AssertionError(f"no score of {category} is there")
+
+    pairs = run.benchmark.by_key
+    judging = PromptJudging(1, pairs, prompts, {}, with_source=False, score_range=(0.0, 10.0))
+    run.rows += run.remaining(replace(run.task(), judging=judging)).rows
+    [tally] = read_tallies(run.rows, Expected())
+    assert not tally.samples[0].answers

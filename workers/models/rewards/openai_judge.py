@@ -148,7 +148,7 @@ class OpenAIJudge(StreamingReward):
         tasks = [loop.create_task(_judge(client, one, settings)) for one in asked]
         try:
             return Scores(await asyncio.gather(*tasks), (len(tasks),))
-        except ModelError:
+        except BaseException:  # nothing more is spent on a job that has failed
             for task in tasks:
                 task.cancel()
             raise
