@@ -123,7 +123,7 @@ def _wait_for_loads(console: Console, session: PoolSession, interrupts: Interrup
         status = session.next_status()
         if status is None:
             raise PoolUnavailableError("the launcher has ended; its log is launcher.log in the pool's folder")
-        for line in watch.update(status):
+        for line in watch.update(status, time.monotonic()):
             say(console, line.text)
         if all(_settled(worker) for worker in status.workers):
             bad = [worker for worker in status.workers if not _ready(worker)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection
 
 import zmq
@@ -199,7 +200,7 @@ class Tenancy:
             self._pool.reload(one.worker_id, self._settings.specs[one.role], epoch, one.command)
 
     def _on_status(self, status: m.PoolStatus) -> None:
-        for line in self._watch.update(status):
+        for line in self._watch.update(status, time.monotonic()):
             log.log(line.level, "%s", line.text)
         if self._lease is None:
             self._take_as_it_is(status)

@@ -17,6 +17,10 @@ _READY: Mapping[m.Residency, str] = {
 _WHERE: Mapping[m.Residency, str] = {"device": "on its device", "host": "in host memory", "disk": "on disk"}
 
 
+_WAITING_SECONDS = (10.0, 60.0)
+"""After how long it is said for what a worker waits, and how often then."""
+
+
 @dataclass(frozen=True)
 class LogLine:
     """A line for the log."""
@@ -37,13 +41,16 @@ class PoolWatch:
         self.status: m.PoolStatus | None = None
         self._seen: dict[str, tuple[str, ...]] = {}
         self._ready: set[str] = set()
+        self._say_at: dict[str, float] = {}
 
-    def update(self, status: m.PoolStatus) -> list[LogLine]:
-        """Take a report; return log lines about what is new in it."""
+    def update(self, status: m.PoolStatus, now: float = 0.0) -> list[LogLine]:
+        """Take a report; return log lines about what is new in it. ``now`` are seconds of a clock that never jumps."""
         earlier = self._attached and self.status is None
         self.status = status
         lines = []
         for worker in status.workers:
+            if self._waits_for_long(worker, now):
+                lines.append(LogLine(logging.WARNING, f"{worker.worker_id} waits for {worker.waits_for}"))
             seen = _event(worker)
             if seen == self._seen.get(worker.worker_id):
                 continue
@@ -52,6 +59,17 @@ class PoolWatch:
             if line is not None:
                 lines.append(LogLine(line.level, f"{worker.worker_id} on {worker.device}: {line.text}"))
         return lines
+
+    def _waits_for_long(self, worker: m.WorkerStatus, now: float) -> bool:
+        """Whether to say now for what a worker waits that could not be started yet."""
+        first, again = _WAITING_SECONDS
+        if worker.waits_for is None:
+            self._say_at.pop(worker.worker_id, None)
+            return False
+        due = now >= self._say_at.setdefault(worker.worker_id, now + first)
+        if due:
+            self._say_at[worker.worker_id] = now + again
+        return due
 
     def _before_the_run(self, worker: m.WorkerStatus) -> LogLine | None:
         """What the run finds; a failure to load another model than the run's is none of its business."""

@@ -34,6 +34,13 @@ class Order:
     log: Path
 
 
+def duration(seconds: float) -> str:
+    """A time in words, so coarse that it does not change each second for long."""
+    if seconds < 120:
+        return f"{int(seconds) // 5 * 5} s"
+    return f"{int(seconds) // 60} min" if seconds < 7200 else f"{int(seconds) // 3600} h"
+
+
 class Placed(abc.ABC):
     """One process that a placer was asked to start. Nothing here raises: who watches it sees it end."""
 
@@ -49,7 +56,7 @@ class Placed(abc.ABC):
 
     @property
     def waits_for(self) -> str | None:
-        """What its engine waits for to start it, in words; None if it runs or has ended."""
+        """What its engine waits for to start it, and for how long; None if it runs or has ended."""
         return None
 
     @abc.abstractmethod

@@ -43,7 +43,6 @@ log = logging.getLogger("warmbench.launcher")
 _CLOSE_SECONDS = 20.0
 _AGAIN_SECONDS = (1.0, 30.0)
 """The pause before the process that talks to Ray is started again: at first, and at most."""
-_LOG_EVERY_SECONDS = 30.0
 _MOST = 1e6
 
 

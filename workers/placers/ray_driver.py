@@ -22,6 +22,7 @@ import msgspec
 
 from protocol.plan import ENVIRONMENT_BEFORE
 from workers.placers import ray_actor
+from workers.placers.declaration import duration
 from workers.placers.ray_messages import (
     Close,
     Connect,
@@ -42,8 +43,12 @@ log = logging.getLogger("warmbench.ray")
 
 _TURN_SECONDS = 0.1
 _REPORT_SECONDS = 1.0
+_LOG_AFTER_SECONDS = 10.0
+_LOG_SECONDS = 60.0
 _ANSWER_SECONDS = 5.0
 """How long an actor may take to answer what needs no time."""
+_STOP_SECONDS = 1.0
+"""How long an actor that does not run yet may take to end what it may have started."""
 _CLOSE_SECONDS = 12.0
 _LEAST_OBJECT_STORE = 80 << 20
 """Nothing goes through Ray's object store."""
@@ -66,6 +71,7 @@ class Actor:
         self._kill_at: float | None = None
         self._reported_at = 0.0
         self._begun = time.monotonic()
+        self._log_at = self._begun + _LOG_AFTER_SECONDS
         self._step: Literal["asking", "replacing", "starting", "running"] = "asking"
         self._since = self._begun
         if order.started:
@@ -110,13 +116,15 @@ class Actor:
         self._next("asking", self._handle.about.remote(self.order.incarnation))
 
     def signal(self, number: int) -> None:
-        """Send the worker's process a signal; after SIGKILL, the actor goes too."""
-        if self._handle is None:
-            self._end(-number)
-            return
-        self._handle.signal.remote(number) if self._step == "running" else self._handle.stop.remote()
-        if number == signal.SIGKILL:
-            self._kill_at = self._kill_at or time.monotonic() + (_ANSWER_SECONDS if self._step == "running" else 1.0)
+        """Send the worker's process a signal. If it has no answer to SIGKILL or has not started, its actor goes."""
+        now = time.monotonic()
+        if self._step == "running":
+            self._handle.signal.remote(number)
+            if number == signal.SIGKILL:
+                self._kill_at = self._kill_at or now + _ANSWER_SECONDS
+        elif not self.ended:
+            self._handle.stop.remote()
+            self._kill_at = self._kill_at or now + _STOP_SECONDS
 
     def update(self) -> None:
         """Take the answer that has come, report what it waits for, and go on when one does not come."""
@@ -132,7 +140,11 @@ class Actor:
             self._failed(None)
         elif self._step == "starting" and now - self._reported_at > _REPORT_SECONDS:
             self._reported_at = now
-            self._send(Waits(incarnation=self.order.incarnation, text=self._lacking(now)))
+            text = self._lacking(now)
+            self._send(Waits(incarnation=self.order.incarnation, text=text))
+            if now > self._log_at:
+                self._log_at = now + _LOG_SECONDS
+                log.warning("%s waits for %s", self.order.worker_id, text)
 
     def _take(self, answer: Any) -> None:
         if self._step == "replacing":
@@ -161,7 +173,7 @@ class Actor:
     def _lacking(self, now: float) -> str:
         wanted = {"GPU": self.order.gpus, "CPU": self.order.cpus, **self.order.resources}
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        return f"{lacking(wanted, nodes, self._ray.available_resources())} (for {now - self._begun:.0f} s)"
+        return f"{lacking(wanted, nodes, self._ray.available_resources())}, for {duration(now - self._begun)}"
 
     def _end(self, code: int, reason: str | None = None) -> None:
         self.ended = True

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from protocol.plan import PoolPlan
-from workers.placers.declaration import Order, Placed, PlacementError, Placer, PlacerType
+from workers.placers.declaration import Order, Placed, PlacementError, Placer, PlacerType, duration
 from workers.placers.local import LocalProcess
 from workers.placers.slurm_control import SlurmControl, Submitted
 from workers.placers.slurm_options import (
@@ -31,7 +31,7 @@ from workers.placers.slurm_options import (
     slurm_environment,
     step_command,
 )
-from workers.placers.slurm_queue import duration, last_error, srun_exit_code, waiting_text
+from workers.placers.slurm_queue import last_error, srun_exit_code, waiting_text
 from workers.spawn import environment
 
 DECLARATION = PlacerType(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+from workers.placers.declaration import duration
+
 # fmt: off
 _ENDED = (
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
@@ -103,13 +105,6 @@ def waiting_text(job: str, reason: str, seconds: float) -> str:
     meaning = _MEANINGS.get(reason)
     why = f"{reason}, {meaning}" if meaning else reason
     return f"Slurm to start job {job} ({why}), for {duration(seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """A time in words, so coarse that it does not change each second for long."""
-    if seconds < 120:
-        return f"{int(seconds) // 5 * 5} s"
-    return f"{int(seconds) // 60} min" if seconds < 7200 else f"{int(seconds) // 3600} h"
 
 
 def last_error(text: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.scheduler.config.written import only_problem, problems_of
+from workers.placers.declaration import duration
 from workers.placers.slurm_options import (
     SlurmOptions,
     job_command,
@@ -19,7 +20,6 @@ from workers.placers.slurm_options import (
 )
 from workers.placers.slurm_queue import (
     JobState,
-    duration,
     last_error,
     read_accounting,
     read_jobs,

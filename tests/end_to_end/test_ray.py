@@ -1,0 +1,89 @@
+"""Pools whose workers a real Ray cluster places: three nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from tests.harness import User, small_benchmark
+from tests.ray_nodes import RayNodes, ray_nodes
+from tests.waiting import wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed (extra `ray`)"),
+]
+SITE = {"resources": {"site": 1}, "gpus": 1}
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RayNodes]:
+    with ray_nodes() as started:
+        yield started
+
+
+def ray_pool(nodes: RayNodes, **options: Any) -> dict[str, Any]:
+    """Editors beside the head's node, one GPU each."""
+    return {"placer": "ray", "ray": {"address": nodes.address, "editor": SITE, "reward": {"gpus": 1}, **options}}
+
+
+def test_a_run_on_three_nodes_makes_the_edits_of_one_machine(user: User, nodes: RayNodes) -> None:
+    data = small_benchmark(user.folder / "data.json", pairs=6)
+    assert user.run_config(user.simulated(data)).code == 0
+    expected = user.hashes()
+    config = user.simulated(data, editor={"latency_ms": 200}, pool=ray_pool(nodes), name="rayed")
+    with user.start_run(config) as run:
+        wait_until(lambda: len(nodes.workers()) == 3)
+        assert nodes.actors() >= {("warmbench-rayed", name) for name in ("editor-0", "editor-1", "reward-0")}
+        assert run.wait(120) == 0
+    assert user.report()["status"] == "COMPLETE"
+    assert user.hashes() == expected
+    assert {row["device"].partition(":")[2] for row in user.rows("edited")} == {"cpu"}
+    assert_nothing_is_left(user, nodes)
+
+
+def test_a_pool_says_which_resource_it_waits_for_and_how_long(user: User, nodes: RayNodes) -> None:
+    data = small_benchmark(user.folder / "data.json")
+    config = user.simulated(data, pool=ray_pool(nodes, editor={"gpus": 3}))
+    with user.start_run(config) as run:
+        text = "waits for a Ray node with 3 GPU and 1 CPU; the cluster has 3 nodes and none is such"
+        wait_until(lambda: text in user.run("workers", "status", "--config", config).output)
+        launcher_log = user.home / "bench" / "launcher.log"
+        wait_until(lambda: f"editor-0 {text}, for 10 s" in launcher_log.read_text(encoding="utf-8"))
+        run_logs = user.output / "logs"
+        wait_until(lambda: any(f"editor-0 {text}, for " in file.read_text() for file in run_logs.glob("*.log")))
+        run.send_signal(signal.SIGINT)
+        assert run.wait(60) == 130
+    assert_nothing_is_left(user, nodes)
+
+
+def test_a_raylet_that_dies_loses_no_pair_and_leaves_nothing(user: User, nodes: RayNodes) -> None:
+    data = small_benchmark(user.folder / "data.json", pairs=20)
+    assert user.run_config(user.simulated(data)).code == 0
+    expected = user.hashes()
+    config = user.simulated(data, editor={"latency_ms": 400}, pool=ray_pool(nodes))
+    with user.start_run(config) as run:
+        wait_until(lambda: len(list((user.output / "runs").iterdir())) == 2 and len(user.rows("edited")) >= 3)
+        victim = next(raylet for raylet in nodes.raylets[1:] if raylet in raylets_of_workers(nodes))
+        os.kill(victim, signal.SIGKILL)
+        assert run.wait(180) == 0
+    assert user.report()["status"] == "COMPLETE"
+    assert user.hashes() == expected
+    edited = [(row["category"], row["pair_id"]) for row in user.rows("edited")]
+    assert len(edited) == len(set(edited)) == 40
+    assert_nothing_is_left(user, nodes)
+
+
+def assert_nothing_is_left(user: User, nodes: RayNodes) -> None:
+    wait_until(lambda: not user.left_over() and not nodes.workers(), seconds=20)
+    assert nodes.actors() == set()
+
+
+def raylets_of_workers(nodes: RayNodes) -> set[int]:
+    """The raylets whose nodes have workers."""
+    return {int(process.environ()["RAY_RAYLET_PID"]) for process in nodes.workers()}
