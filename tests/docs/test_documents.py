@@ -21,7 +21,7 @@ _TOP = r"(?:protocol|workers|scheduler|scripts|configs|tests|docs|\.ci)"
 _PATH = re.compile(rf"(?<![\w./<>-]){_TOP}/[\w./-]*\w|(?<![\w./-])(?:Makefile|[\w-]+\.(?:md|toml|txt))(?![\w/])")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _COMMANDS = (
-    *(("run",), ("score",), ("status",), ("report",), ("compare",), ("export",), ("list",)),
+    *(("run",), ("runs",), ("score",), ("status",), ("report",), ("compare",), ("export",), ("list",)),
     ("inspect",),
     *(("workers", "start"), ("workers", "status"), ("workers", "stop")),
 )
