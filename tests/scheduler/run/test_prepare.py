@@ -102,7 +102,7 @@ def test_a_key_that_the_workers_would_lack_is_a_problem_before_the_run(
     config: Path, monkeypatch: pytest.MonkeyPatch, server: dict[str, Any], key: str | None, expected: list[Any]
 ) -> None:
     # The path of a socket may have 107 bytes, and pytest's folders are longer.
-    monkeypatch.setenv("WARMBENCH_HOME", f"/tmp/wb-{uuid.uuid4().hex[:8]}")  # nothing is made there
+    monkeypatch.setenv("WARMBENCH_HOME", f"/tmp/wb-{uuid.uuid4().hex[:8]}")  # noqa: S108 - nothing is made there
     if key is None:
         monkeypatch.delenv("MY_KEY", raising=False)
     else:
