@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.special import stdtrit
 
 from scheduler.statistics.correlations import kendall, spearman
 from scheduler.statistics.describe import describe
@@ -32,13 +30,13 @@ class Scores:
 
     name: str
     draw: Draw
-    mean: float
+    mean: Callable[[], float]
 
 
 def kinds_of_scores() -> list[Scores]:
     """A normal distribution, and distributions as in benchmarks: skewed, at both ends, integers."""
     return [
-        Scores("normal", lambda rng, runs, pairs: rng.normal(7, 1, (runs, pairs)), 7.0),
+        Scores("normal", lambda rng, runs, pairs: rng.normal(7, 1, (runs, pairs)), lambda: 7.0),
         _beta("most are good: 10 x Beta(5, 1.5)", 5, 1.5, rounded=False),
         _beta("the same, whole numbers", 5, 1.5, rounded=True),
         _beta("either 0 or 10: 10 x Beta(0.5, 0.5), whole numbers", 0.5, 0.5, rounded=True),
@@ -52,6 +50,8 @@ def students_intervals(scores: Any) -> tuple[Any, Any]:
     Raises:
         AssertionError: ``scheduler.statistics.describe`` gives other intervals for the first rows.
     """
+    from scipy.special import stdtrit
+
     pairs = scores.shape[1]
     margin = float(stdtrit(pairs - 1, 0.975)) * scores.std(axis=1, ddof=1) / math.sqrt(pairs)
     centre = scores.mean(axis=1)
@@ -64,8 +64,8 @@ def students_intervals(scores: Any) -> tuple[Any, Any]:
 
 def coverage_of_mean(kind: Scores, pairs: int, runs: int, seed: int) -> float:
     """The share of ``runs`` whose ``ci95`` contains the true mean."""
-    low, high = students_intervals(kind.draw(np.random.default_rng([seed, pairs]), runs, pairs))
-    return float(((low <= kind.mean) & (kind.mean <= high)).mean())
+    mean, (low, high) = kind.mean(), students_intervals(kind.draw(np.random.default_rng([seed, pairs]), runs, pairs))
+    return float(((low <= mean) & (mean <= high)).mean())
 
 
 def coverage_of_bootstrap(kind: Scores, pairs: int, runs: int, seed: int) -> float:
@@ -74,10 +74,10 @@ def coverage_of_bootstrap(kind: Scores, pairs: int, runs: int, seed: int) -> flo
     scores = kind.draw(rng, runs, pairs)
     # The drawn pairs do not depend on the scores, so all runs share them: a matrix of how often each pair is drawn.
     weights = rng.multinomial(pairs, [1 / pairs] * pairs, size=_RESAMPLES).T / pairs
-    covered = 0
+    mean, covered = kind.mean(), 0
     for start in range(0, runs, _BLOCK):
         low, high = np.quantile(scores[start : start + _BLOCK] @ weights, (0.025, 0.975), axis=1)
-        covered += int(((low <= kind.mean) & (kind.mean <= high)).sum())
+        covered += int(((low <= mean) & (mean <= high)).sum())
     return covered / runs
 
 
@@ -85,6 +85,8 @@ def coverage_of_correlations(rho: float, pairs: int, runs: int, seed: int) -> tu
     """The coverage for Spearman's rho and Kendall's tau-b. People's scores are 1 to 5, the reward's 0 to 10; both come
     from normal values with the correlation ``rho``. Runs without an interval do not count.
     """
+    from scipy import stats
+
     rng = np.random.default_rng([seed, pairs])
     many = _both_scores(rng, rho, 400_000)
     truth = float(stats.spearmanr(*many).statistic), float(stats.kendalltau(*many).statistic)
@@ -103,10 +105,14 @@ def _beta(name: str, a: float, b: float, *, rounded: bool) -> Scores:
         scores = 10 * rng.beta(a, b, (runs, pairs))
         return np.rint(scores) if rounded else scores
 
-    mean = 10 * a / (a + b)
-    if rounded:
+    def mean() -> float:
+        if not rounded:
+            return 10 * a / (a + b)
+        from scipy import stats
+
         # The sum over all scores of the probability of that score or a higher one.
-        mean = float(sum(stats.beta.sf((score - 0.5) / 10, a, b) for score in range(1, 11)))
+        return float(sum(stats.beta.sf((score - 0.5) / 10, a, b) for score in range(1, 11)))
+
     return Scores(name, draw, mean)
 
 

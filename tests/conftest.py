@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,8 +20,24 @@ pytest_plugins = ["tests.browser", "tests.distribution", "tests.tiny_model_fixtu
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+HEAVY = {"accelerate", "diffusers", "fastapi", "openai", "playwright", "pyarrow", "scipy", "torch", "transformers"}
+IMPORTED = pytest.StashKey[list[str]]()
+"""Which of them were imported when the tests were collected. Each process of ``make test`` would pay for it."""
+
 _MANY_MODULES = 50
 _modules = pytest.StashKey[int]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    session.config.stash[IMPORTED] = sorted(HEAVY & sys.modules.keys())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Caches of these tests alone, for their commands and workers too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WARMBENCH_CACHE", str(tmp_path_factory.mktemp("warmbench-cache")))
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

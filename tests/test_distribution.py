@@ -1,15 +1,20 @@
-"""Which tests run in one process: every file and test that is named is there."""
+"""Which tests run in one process, and what every process imports."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.conftest import IMPORTED
 from tests.distribution import EXPENSIVE, scope
 from tests.set_up import ROOT
 
 
 def test_every_file_and_folder_that_is_named_exists() -> None:
     assert [start for start in EXPENSIVE if not list(ROOT.glob(f"{start}*"))] == []
+
+
+def test_collecting_the_tests_imports_nothing_heavy(pytestconfig: pytest.Config) -> None:
+    assert pytestconfig.stash[IMPORTED] == [], "import it inside tests and fixtures, not at the top of a module"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import zlib
 from typing import Any
 
 import numpy as np
-import torch
 
 
 def fill_weights(model: Any, seed: int, *, gain: float = 1.0) -> Any:
@@ -23,6 +22,8 @@ def fill_weights(model: Any, seed: int, *, gain: float = 1.0) -> Any:
         seed: each seed gives other weights everywhere.
         gain: the factor for all weights; with 1 a layer keeps the variance of its input.
     """
+    import torch
+
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 1 or name.endswith("gamma"):

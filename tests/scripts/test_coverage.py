@@ -26,7 +26,7 @@ def test_at_50_pairs_the_interval_of_the_mean_covers_93_to_97_percent(kind: Scor
 @every_kind
 def test_the_true_mean_is_the_mean_of_the_distribution(kind: Scores) -> None:
     scores = kind.draw(np.random.default_rng(4), 1, 400_000)
-    assert float(scores.mean()) == pytest.approx(kind.mean, abs=4 * float(scores.std()) / 400_000**0.5)
+    assert float(scores.mean()) == pytest.approx(kind.mean(), abs=4 * float(scores.std()) / 400_000**0.5)
 
 
 def test_a_percentile_bootstrap_covers_less_with_few_pairs() -> None:

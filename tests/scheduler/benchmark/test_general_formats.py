@@ -162,10 +162,7 @@ def parquet(folder: Path, rows: list[Fields], name: str = "test-00000-of-00001.p
     return path
 
 
-def test_tables_have_images_embedded_or_by_path_and_fields_of_any_name(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WARMBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+def test_tables_have_images_embedded_or_by_path_and_fields_of_any_name(folder: Path) -> None:
     embedded = {"bytes": image_bytes((30, 8)), "path": None}
     rows: list[Fields] = [
         {"instruction": "x", "image": embedded, "img": image_bytes((31, 8)), "file": "images/b.png", "turns": [1.5]},

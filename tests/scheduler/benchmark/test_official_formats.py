@@ -154,12 +154,6 @@ def parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-@pytest.fixture
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WARMBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-@pytest.mark.usefixtures("cache")
 def test_mirrors_of_the_hub_are_the_benchmarks_that_they_hold(tmp_path: Path) -> None:
     image = {"bytes": image_bytes((8, 8)), "path": None}
     row = {"key": "1082", "edit_type": "add", "prompt": "Add a hat.", "image": image}

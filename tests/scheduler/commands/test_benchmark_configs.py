@@ -21,7 +21,6 @@ CONFIGS = ROOT / "configs" / "benchmarks"
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WARMBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("WARMBENCH_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from scipy import stats
 
 from scheduler.report.build import build_report
 from scheduler.report.figures import DEFAULT_METRICS
@@ -53,6 +52,8 @@ def agreement_of(rows: Sequence[Row], human: Sequence[HumanScore], *, blank: int
 
 
 def test_it_is_per_category_and_overall_over_the_pairs_that_both_have_scored() -> None:
+    from scipy import stats
+
     rows = [*ledger(SCORES), *ledger({"1": 3.0, "2": 4.0}, "b"), planned("7"), failed("7")]
     human = [*(rated(name, score) for name, score in PEOPLE.items()), rated("1", 1.0, "b"), rated("7", 2.0)]
     agreement = agreement_of(rows, human, blank=3)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from scheduler.statistics.correlations import Correlation, kendall, pearson, ranks, spearman
 
@@ -27,6 +26,8 @@ def interval(correlation: Correlation) -> tuple[float, float]:
 
 @pytest.mark.parametrize("count", [3, 5, len(FIRST)])
 def test_correlations_agree_with_scipy(count: int) -> None:
+    from scipy import stats
+
     first, other = FIRST[:count], OTHER[:count]
     assert spearman(first, other).value == pytest.approx(stats.spearmanr(first, other).statistic, rel=1e-12)
     assert kendall(first, other).value == pytest.approx(stats.kendalltau(first, other).statistic, rel=1e-12)
@@ -54,6 +55,8 @@ def test_spearmans_interval_is_that_of_bonett_and_wright() -> None:
 
 
 def test_taus_interval_is_the_jackknife_done_by_leaving_each_pair_out() -> None:
+    from scipy import stats
+
     correlation = kendall(FIRST, OTHER)
     count = len(FIRST)
     left_out = [
@@ -98,6 +101,8 @@ def test_lists_that_can_not_be_paired_are_refused() -> None:
 
 
 def test_the_intervals_cover_the_true_value_as_often_as_they_claim_for_scores_with_ties() -> None:
+    from scipy import stats
+
     rng = np.random.default_rng(11)
 
     def draw(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from scheduler.statistics.describe import (
     PairedDifference,
@@ -29,6 +28,8 @@ plausible = st.floats(min_value=-1e6, max_value=1e6)
 
 @pytest.mark.parametrize("scores", [SCORES, SCORES[:2], [1e9 + 0.1, 1e9 + 0.2, 1e9 + 0.3], [0.0, 0.0, 10.0]])
 def test_statistics_agree_with_numpy_and_scipy(scores: list[float]) -> None:
+    from scipy import stats
+
     description = describe(scores)
     low, high = stats.t.interval(0.95, len(scores) - 1, loc=np.mean(scores), scale=stats.sem(scores))
 
@@ -152,6 +153,8 @@ OTHER = [7.5, 5.0, 8.0, 7.0, 9.5, 5.5, 7.5, 4.0, 6.0, 6.5]
 
 @pytest.mark.parametrize("count", [2, 3, len(FIRST)])
 def test_paired_differences_agree_with_scipy(count: int) -> None:
+    from scipy import stats
+
     first, other = np.array(FIRST[:count]), np.array(OTHER[:count])
     difference = describe_differences((other - first).tolist())
     test = stats.ttest_rel(other, first)
@@ -170,6 +173,8 @@ def test_paired_differences_agree_with_scipy(count: int) -> None:
 
 @pytest.mark.parametrize(("wins", "losses"), [(1, 0), (0, 5), (5, 5), (6, 5), (30, 70), (9_000, 9_400), (0, 5_000)])
 def test_the_sign_test_is_the_exact_binomial_one_and_ties_change_nothing(wins: int, losses: int) -> None:
+    from scipy import stats
+
     differences = [0.25] * wins + [-3.0] * losses
     p = describe_differences(differences).sign_test_p
 

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
-from scipy import stats
 
 from scheduler.commands.compare import add_arguments, compare_runs
 from scheduler.report.compare.comparison import compare, is_worse
@@ -40,6 +39,8 @@ def compared(first: list[Row], other: list[Row]) -> Comparison:
 
 
 def test_differences_are_of_pairs_and_agree_with_scipy() -> None:
+    from scipy import stats
+
     draw = random.Random(5)  # noqa: S311 - drawn data
     first = {str(number): draw.uniform(0, 10) for number in range(30)}
     other = {name: score + draw.gauss(0.3, 1.0) for name, score in first.items()}
@@ -158,6 +159,8 @@ def editor(steps: int) -> dict[str, object]:
 
 
 def test_the_screen_shows_what_differs_what_is_not_comparable_and_the_result(tmp_path: Path) -> None:
+    from scipy import stats
+
     first = run_of(tmp_path / "a", *rows(*(pair(str(n), 7.0) for n in range(9))), editor=editor(50))
     other = run_of(
         tmp_path / "b",

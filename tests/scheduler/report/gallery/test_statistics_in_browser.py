@@ -16,7 +16,11 @@ from tests.scheduler.report.gallery.made import STAMP, run_with_pictures
 from tests.scheduler.report.test_recorded_report import report
 from tests.scheduler.rows import edited, json_of, planned, scored
 
-CONTENT: dict[str, Any] = json_of(report())
+
+@pytest.fixture(scope="module")
+def content() -> dict[str, Any]:
+    """The JSON report."""
+    return json_of(report())
 
 
 @pytest.fixture(scope="module")
@@ -39,30 +43,36 @@ def text_of(value: float | None) -> str:
     return "—" if value is None else f"{value:.2f}".replace("-", "−")
 
 
-def test_aspects_have_their_means_in_each_category_and_overall(visitor: Visit, page_file: Path) -> None:
+def test_aspects_have_their_means_in_each_category_and_overall(
+    visitor: Visit, page_file: Path, content: dict[str, Any]
+) -> None:
     visitor.open(page_file)
-    with_aspects = {name: group for name, group in CONTENT["category_statistics"].items() if group["aspects"]}
+    with_aspects = {name: group for name, group in content["category_statistics"].items() if group["aspects"]}
     expected = [
         [name, *(text_of(aspect["mean"]) for aspect in group["aspects"].values())]
-        for name, group in [*with_aspects.items(), ("Overall", CONTENT["overall"])]
+        for name, group in [*with_aspects.items(), ("Overall", content["overall"])]
     ]
     rows = rows_of(visitor, "#aspects")
     assert [[row[0], *(cell.split()[0] for cell in row[1:])] for row in rows] == expected
     assert len(expected[0]) > 2
 
 
-def test_the_parts_of_the_variance_are_those_of_the_report(visitor: Visit, page_file: Path) -> None:
+def test_the_parts_of_the_variance_are_those_of_the_report(
+    visitor: Visit, page_file: Path, content: dict[str, Any]
+) -> None:
     visitor.open(page_file)
-    variance = CONTENT["variance"]
+    variance = content["variance"]
     parts = [variance[name] for name in ("between_pairs", "editing", "judging")]
     rows = rows_of(visitor, "#variance")
     assert [row[1:3] for row in rows] == [[text_of(part["variance"]), text_of(part["std"])] for part in parts]
     assert text_of(variance["se_repeat"]) in visitor.page.locator("#variance").inner_text()
 
 
-def test_agreement_has_its_figures_and_leads_to_the_pairs(visitor: Visit, page_file: Path) -> None:
+def test_agreement_has_its_figures_and_leads_to_the_pairs(
+    visitor: Visit, page_file: Path, content: dict[str, Any]
+) -> None:
     visitor.open(page_file)
-    agreement = CONTENT["agreement"]
+    agreement = content["agreement"]
     rows = rows_of(visitor, "#agreement")
     groups = [*agreement["categories"].items(), ("Overall", agreement["overall"])]
     assert [row[:3] for row in rows[: len(groups)]] == [
@@ -76,22 +86,24 @@ def test_agreement_has_its_figures_and_leads_to_the_pairs(visitor: Visit, page_f
     assert visitor.page.locator("dialog.detail h2 .name").inner_text() == disagreements[0][0]
 
 
-def test_failures_and_performance_are_those_of_the_report(visitor: Visit, page_file: Path) -> None:
+def test_failures_and_performance_are_those_of_the_report(
+    visitor: Visit, page_file: Path, content: dict[str, Any]
+) -> None:
     visitor.open(page_file)
     rows = rows_of(visitor, "#failures")
     assert [row[1:4] for row in rows] == [
-        [failure["pair_id"], failure["stage"], failure["kind"]] for failure in CONTENT["failures"]
+        [failure["pair_id"], failure["stage"], failure["kind"]] for failure in content["failures"]
     ]
-    workers = [CONTENT["performance"][stage]["workers"] for stage in ("edit", "score")]
+    workers = [content["performance"][stage]["workers"] for stage in ("edit", "score")]
     assert [row[3] for row in rows_of(visitor, "#performance")] == [str(count) for count in workers]
 
 
-def test_no_value_that_does_not_exist_is_shown_as_one(visitor: Visit, page_file: Path) -> None:
+def test_no_value_that_does_not_exist_is_shown_as_one(visitor: Visit, page_file: Path, content: dict[str, Any]) -> None:
     visitor.open(page_file)
     visitor.page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true })")
     texts = [visitor.page.inner_text("main")]
     visitor.page.locator(".card").first.click()
-    for _ in CONTENT["pairs"]:
+    for _ in content["pairs"]:
         texts.append(visitor.page.inner_text("dialog.detail"))
         visitor.page.keyboard.press("j")
     for word in ("undefined", "NaN", "[object Object]", "null"):

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from protocol.messages import ModelSpec, Prompt
@@ -47,6 +46,7 @@ def build(folder: Path) -> None:
 
 def compare(folder: Path) -> dict[str, Any]:
     """What the model answers about two images, loaded both ways, and which experts it computes."""
+    import torch
     import transformers
 
     reward = Qwen3VLReward(ModelSpec(role="reward", name=str(folder), params={"dtype": "float32"}), "cpu")
@@ -83,12 +83,16 @@ def _layer_output(model: Any) -> Any:
 
 
 def _tokens(model: Any, count: int) -> Any:
+    import torch
+
     width = model.config.text_config.hidden_size
     return torch.randn(2, count, width, generator=torch.Generator().manual_seed(3))
 
 
 def _leaves_out(model: Any) -> bool:
     """Whether experts that no token has chosen may hold anything, even NaN, which a factor of 0 does not remove."""
+    import torch
+
     block = model.model.language_model.layers[0].mlp
     chosen: set[int] = set()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +34,8 @@ def test_nothing_is_run_for_no_rows() -> None:
 
 
 def test_batches_are_halved_until_they_fit_and_stay_so(caplog: pytest.LogCaptureFixture) -> None:
+    import torch
+
     batched = run_in_batches(
         range(9), 8, doubling(lambda batch: torch.OutOfMemoryError("full") if len(batch) > 2 else None)
     )
@@ -47,6 +48,8 @@ def test_batches_are_halved_until_they_fit_and_stay_so(caplog: pytest.LogCapture
 
 
 def test_a_single_row_that_does_not_fit_is_tried_again_and_then_failed() -> None:
+    import torch
+
     tries = []
 
     def fails(batch: Sequence[int]) -> Exception | None:
@@ -61,6 +64,8 @@ def test_a_single_row_that_does_not_fit_is_tried_again_and_then_failed() -> None
 
 @pytest.mark.parametrize(("room", "fitting"), [(9, 8), (8, 8), (7, 4), (3, 2), (1, 1)])
 def test_the_size_that_fitted_is_known_afterwards(room: int, fitting: int) -> None:
+    import torch
+
     fails = doubling(lambda batch: torch.OutOfMemoryError("full") if len(batch) > room else None)
     assert run_in_batches(range(20), 8, fails).fitting == fitting
 
@@ -76,6 +81,8 @@ class TestRemembering:
         tries: list[int] = []
 
         def run(batch: Sequence[int]) -> Sequence[int]:
+            import torch
+
             tries.append(len(batch))
             if len(batch) > room:
                 raise torch.OutOfMemoryError("full")
@@ -107,6 +114,8 @@ class TestRemembering:
 
 
 def test_memory_that_is_back_at_the_second_try_gives_a_result() -> None:
+    import torch
+
     tries = iter([torch.OutOfMemoryError("full"), None])
     assert list(run_in_batches([3], 1, doubling(lambda _: next(tries))).results) == [6]
 
@@ -150,6 +159,7 @@ def test_every_row_has_its_own_result_whatever_fits_and_fails(
     rows: list[tuple[int, bool]], batch_size: int, room: int
 ) -> None:
     """A row is its length and whether it is bad; the device has room for so many tokens, padding included."""
+    import torch
 
     def run(batch: Sequence[tuple[int, tuple[int, bool]]]) -> Sequence[int]:
         if len(batch) * max(length for _, (length, _) in batch) > room:
@@ -173,5 +183,7 @@ def test_every_row_has_its_own_result_whatever_fits_and_fails(
 
 
 def test_a_broken_device_is_not_taken_for_a_bad_row() -> None:
+    import torch
+
     with pytest.raises(torch.AcceleratorError):
         run_in_batches([1, 2], 2, doubling(lambda _: torch.AcceleratorError("CUDA error: illegal memory access")))

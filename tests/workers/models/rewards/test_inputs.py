@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from tests.workers.models.rewards.reward_requests import asked, grey, loaded, score
@@ -52,6 +51,8 @@ def as_the_processor_has_it(
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    import torch
+
     return one.keys() == other.keys() and all(
         one[name].dtype == other[name].dtype and torch.equal(one[name], other[name]) for name in one
     )
@@ -113,6 +114,8 @@ def test_what_can_not_be_prepared_is_left_to_fail_alone(reward: Qwen3VLReward) -
 
 
 def test_preparing_in_another_thread_leaves_torch_its_number_of_threads(reward: Qwen3VLReward) -> None:
+    import torch
+
     counts: list[int] = []
 
     def prepare() -> None:

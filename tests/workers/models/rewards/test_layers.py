@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.set_up import ROOT, reward_environment
 from tests.workers.models.rewards import experts_check
@@ -23,7 +22,9 @@ def reward(tiny_reward_path: Path) -> Qwen3VLReward:
     return loaded(tiny_reward_path)
 
 
-def patches_for(embedding: Any, count: int = 50) -> torch.Tensor:
+def patches_for(embedding: Any, count: int = 50) -> Any:
+    import torch
+
     size = embedding.in_channels * embedding.temporal_patch_size * embedding.patch_size**2
     return torch.randn(count, size, generator=torch.Generator().manual_seed(0))
 
@@ -31,6 +32,7 @@ def patches_for(embedding: Any, count: int = 50) -> torch.Tensor:
 def test_patches_are_embedded_by_a_matrix_product_that_gives_the_same_numbers(
     reward: Qwen3VLReward, tiny_reward_path: Path
 ) -> None:
+    import torch
     from transformers import AutoModelForImageTextToText
 
     plain = AutoModelForImageTextToText.from_pretrained(tiny_reward_path, dtype=torch.float32).eval()
@@ -43,6 +45,8 @@ def test_patches_are_embedded_by_a_matrix_product_that_gives_the_same_numbers(
 
 
 def test_no_convolution_is_left(reward: Qwen3VLReward, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
     def no_convolution(*_: Any, **__: Any) -> Any:
         raise AssertionError("a convolution")
 
@@ -55,6 +59,8 @@ def test_no_convolution_is_left(reward: Qwen3VLReward, monkeypatch: pytest.Monke
     "different", [{"stride": 1}, {"padding": 1}, {"dilation": 2, "stride": 3}, {"groups": 2}], ids=str
 )
 def test_any_other_convolution_stays_as_it_is(different: dict[str, int]) -> None:
+    import torch
+
     convolution = torch.nn.Conv3d(2, 4, **{"kernel_size": 2, "stride": 2, **different})
     values = torch.randn(3, 2, 6, 6, 6)
     expected = convolution(values)
@@ -62,19 +68,25 @@ def test_any_other_convolution_stays_as_it_is(different: dict[str, int]) -> None
 
 
 def test_a_kernel_that_is_moved_over_an_image_is_no_matrix_product_of_one_patch() -> None:
+    import torch
+
     convolution = torch.nn.Conv3d(2, 4, kernel_size=2, stride=2)
     values = torch.randn(3, 2, 6, 4, 2)
     expected = convolution(values)
     assert torch.equal(make_faster(torch.nn.Sequential(convolution))(values), expected)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_grouped_kernel_of_gpus_takes_rows_and_matrices_as_they_are(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+    monkeypatch: pytest.MonkeyPatch, dtype: str
 ) -> None:
     """On a CPU, torch has a substitute of the kernel with the same arguments."""
+    import torch
+
     generator = torch.Generator().manual_seed(0)
-    rows, matrices = (torch.randn(*shape, generator=generator).to(dtype) for shape in ((20, 16), (8, 16, 24)))
+    rows, matrices = (
+        torch.randn(*shape, generator=generator).to(getattr(torch, dtype)) for shape in ((20, 16), (8, 16, 24))
+    )
     ends = torch.tensor([3, 3, 7, 7, 7, 15, 20, 20], dtype=torch.int32)
     expected = layers._by_expert(rows, matrices, ends)
     monkeypatch.setattr(layers, "_has_grouped_kernel", lambda _: True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from protocol.messages import Judgement, ModelSpec, Prompt
@@ -59,6 +58,8 @@ def test_a_scale_that_one_pass_cannot_tell_is_refused(tokenizer: Any, low: float
 
 def test_the_formula_splits_one_from_ten_and_counts_nothing_else() -> None:
     """Vocabulary: 0 is the digit "0", 1 the digit "1", 2 the digit "2", 3 anything else."""
+    import torch
+
     p, q = [0.1, 0.4, 0.2, 0.3], [0.75, 0.05, 0.1, 0.1]
     [result] = expected_scores(torch.tensor([[p, q]]).log(), ScaleTokens({0: 0, 1: 1, 2: 2}, {10: 0}, 1))
     shares = {0: 0.1 / 0.7, 1: 0.4 * 0.25 / 0.7, 2: 0.2 / 0.7, 10: 0.4 * 0.75 / 0.7}
@@ -69,6 +70,8 @@ def test_the_formula_splits_one_from_ten_and_counts_nothing_else() -> None:
 
 
 def test_a_score_is_defined_however_unlikely_all_numbers_are() -> None:
+    import torch
+
     logits = torch.full((1, 2, 4), -900.0)
     logits[..., 3] = 900.0
     [result] = expected_scores(logits, ScaleTokens({0: 0, 1: 1, 2: 2}, {}, 1))
@@ -145,6 +148,8 @@ def brute_force(reward: Qwen3VLReward, request: ScoreRequest, settings: RewardSe
 def likelihood_of(
     reward: Qwen3VLReward, request: ScoreRequest, settings: RewardSettings, tokens: Sequence[int]
 ) -> float:
+    import torch
+
     inputs = dict(reward._inputs([reward._row(first_question(request, settings), settings)], settings))
     length = inputs["input_ids"].shape[1]
     for name in ("input_ids", "attention_mask", "mm_token_type_ids"):

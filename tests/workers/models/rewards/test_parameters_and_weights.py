@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from protocol.messages import ModelSpec
 from tests.workers.models.rewards.reward_requests import LOGITS, asked, grey, loaded, score
@@ -73,6 +72,8 @@ def test_a_model_that_was_moved_scores_as_before(reward: Qwen3VLReward) -> None:
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 def test_the_dtype_is_the_one_asked_for(tiny_reward_path: Path, dtype: str) -> None:
+    import torch
+
     model = loaded(tiny_reward_path, dtype=dtype)
     assert model._model.dtype == getattr(torch, dtype)
     [judgement] = score(model, [asked(grey(0))], LOGITS).judgements

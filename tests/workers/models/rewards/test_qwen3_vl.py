@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from tests.workers.models.rewards.reward_requests import LOGITS, asked, grey, loaded, score
@@ -42,6 +41,8 @@ def pixels(model: Qwen3VLReward, request: ScoreRequest, parameters: Mapping[str,
 
 
 def test_what_the_model_sees_is_the_edit(reward: Qwen3VLReward) -> None:
+    import torch
+
     black, white = pixels(reward, asked(grey(0))), pixels(reward, asked(grey(255)))
     assert torch.all(black == -1)
     assert torch.all(white == 1)
@@ -56,11 +57,15 @@ def test_the_score_follows_the_edit_and_not_its_place_in_the_batch(reward: Qwen3
 
 
 def test_what_is_transparent_is_seen_as_white(reward: Qwen3VLReward) -> None:
+    import torch
+
     hidden = Image.new("RGBA", (96, 80), (200, 0, 0, 0))
     assert torch.equal(pixels(reward, asked(hidden)), pixels(reward, asked(grey(255))))
 
 
 def test_source_and_edit_are_shown_in_that_order_each_with_its_label(reward: Qwen3VLReward) -> None:
+    import torch
+
     parameters = {**LOGITS, "compare_with_original": True}
     request = asked(grey(255), source=grey(0))
     seen = pixels(reward, request, parameters)
@@ -72,6 +77,8 @@ def test_source_and_edit_are_shown_in_that_order_each_with_its_label(reward: Qwe
 
 
 def test_the_source_is_not_shown_unless_it_is_to_be_compared(reward: Qwen3VLReward) -> None:
+    import torch
+
     assert torch.equal(pixels(reward, asked(grey(9), source=grey(200))), pixels(reward, asked(grey(9))))
 
 
@@ -100,6 +107,8 @@ class SmallMemory(Qwen3VLReward):
     room = 2
 
     def _forward(self, function: Any, inputs: Mapping[str, Any], *arguments: Any) -> Any:
+        import torch
+
         if len(inputs["input_ids"]) > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return super()._forward(function, inputs, *arguments)
