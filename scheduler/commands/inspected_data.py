@@ -13,8 +13,7 @@ from rich.console import Console
 from scheduler.base.text import all_are, counted, one_line
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
 from scheduler.benchmark.formats.declaration import FORMATS, FieldMap
-from scheduler.commands.inspected_protocols import protocol_lines, protocols_for
-from scheduler.protocols.prepared import PreparedProtocol, suitable
+from scheduler.commands.inspected_protocols import judged_by, protocol_lines, protocols_for
 from scheduler.terminal.say import say
 
 _MAX_LISTED = 100
@@ -42,9 +41,8 @@ def inspect_data(path: Path, *, official: Path | None, fields: Mapping[str, Any]
     say(console, *map(one_line, _data_lines(benchmark)))
     protocols = protocols_for(benchmark, path, official)
     for known, prepared in protocols:
-        if isinstance(prepared, PreparedProtocol):
-            benchmark = suitable(benchmark, prepared)
-        say(console, *protocol_lines(known, prepared, benchmark))
+        usable, benchmark = judged_by(prepared, benchmark)
+        say(console, *protocol_lines(known, usable, benchmark))
     if not protocols:
         say(console, "Protocol: none judges data of this format; a config's prompts do")
     say(console, *_bad_lines(benchmark))

@@ -10,8 +10,8 @@ from scheduler.base.text import counted, one_line
 from scheduler.benchmark.pairs import Benchmark, Pair
 from scheduler.protocols.declaration import PROTOCOLS, ProtocolType
 from scheduler.protocols.facts import facts_of
-from scheduler.protocols.official import OfficialError, OfficialTexts, read_official
-from scheduler.protocols.prepared import PreparedProtocol, table_of
+from scheduler.protocols.official import OfficialError, OfficialFiles, OfficialTexts, read_official
+from scheduler.protocols.prepared import PreparedProtocol, suitable, table_of
 
 _LEVELS_UP = 4
 
@@ -20,8 +20,20 @@ def protocols_for(
     benchmark: Benchmark, path: Path, official: Path | None
 ) -> list[tuple[ProtocolType, PreparedProtocol | OfficialError]]:
     """Return the protocols for data of this format, each ready to ask, or with the reason why it cannot."""
-    suitable = [known for known in PROTOCOLS.all().values() if benchmark.format in known.formats]
-    return [(known, _prepared(known, benchmark, path, official)) for known in suitable]
+    types = [known for known in PROTOCOLS.all().values() if benchmark.format in known.formats]
+    return [(known, _prepared(known, benchmark, path, official)) for known in types]
+
+
+def judged_by(
+    prepared: PreparedProtocol | OfficialError, benchmark: Benchmark
+) -> tuple[PreparedProtocol | OfficialError, Benchmark]:
+    """Return the protocol, or why it cannot judge, and the benchmark with what it cannot judge as bad pairs."""
+    if isinstance(prepared, OfficialError):
+        return prepared, benchmark
+    try:
+        return prepared, suitable(benchmark, prepared)
+    except OfficialError as error:  # a text that another version of the files does not have
+        return error, benchmark
 
 
 def protocol_lines(
@@ -51,22 +63,22 @@ def _prepared(
 ) -> PreparedProtocol | OfficialError:
     table = table_of(benchmark)
     try:
-        texts = _official_texts(known, path, official)
+        texts = _official_texts(known.official_of(benchmark.format), path, official)
         return PreparedProtocol(known, table, texts, known.make(table, texts))
     except OfficialError as error:
         return error
 
 
-def _official_texts(known: ProtocolType, path: Path, official: Path | None) -> OfficialTexts:
+def _official_texts(files: OfficialFiles, path: Path, official: Path | None) -> OfficialTexts:
     """Return the official files: of the given folder, or of a checkout beside the data or in the working directory."""
     if official is not None:
-        return read_official(official, known.official)
-    name = PurePosixPath(known.official.repository).name.removesuffix(".git")
+        return read_official(official, files)
+    name = PurePosixPath(files.repository).name.removesuffix(".git")
     above = [path.absolute(), *path.absolute().parents][: _LEVELS_UP + 1]
     for folder in (*above, *(folder / name for folder in above), Path.cwd() / name):
-        if all((folder / file).is_file() for file in known.official.paths):
-            return read_official(folder, known.official)
-    return read_official(None, known.official)
+        if all((folder / file).is_file() for file in files.paths):
+            return read_official(folder, files)
+    return read_official(None, files)
 
 
 def _question_lines(prepared: PreparedProtocol, pair: Pair) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from protocol.messages import Question, TextPart
 from scheduler.base.text import counted
 from scheduler.benchmark.pairs import BadPair, Benchmark, Pair
 from scheduler.config.document import Config
@@ -123,12 +124,12 @@ def with_prescribed(config: Config, chosen: ProtocolType) -> Config:
 
 
 def suitable(benchmark: Benchmark, protocol: PreparedProtocol) -> Benchmark:
-    """Return the benchmark with each pair that the protocol cannot judge as a bad one."""
+    """Return the benchmark with each pair that the protocol cannot judge as a bad one; raises ``OfficialError``."""
     good: list[Pair] = []
     bad: list[BadPair] = []
     for pair in benchmark.pairs:
         try:
-            protocol.rules.questions(facts_of(pair))
+            _check_texts(protocol.rules.questions(facts_of(pair)))
         except UnsuitableItem as error:
             reason = f"{protocol.name} cannot judge it: {error}"
             texts = pair.instruction, pair.description, pair.source
@@ -140,3 +141,12 @@ def suitable(benchmark: Benchmark, protocol: PreparedProtocol) -> Benchmark:
     warning = f"{counted(len(bad), 'pair')} cannot be judged by {protocol.name}"
     everything = tuple(sorted((*benchmark.bad, *bad), key=lambda pair: pair.index))
     return replace(benchmark, pairs=tuple(good), bad=everything, warnings=(*benchmark.warnings, warning))
+
+
+def _check_texts(questions: Sequence[Question]) -> None:
+    for question in questions:
+        for text in (question.system, *(part.text for part in question.parts if isinstance(part, TextPart))):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:  # Python and JSON can write half of a surrogate pair
+                raise OfficialError(f"the prompt of {question.name} cannot be sent: {error.reason}") from error

@@ -125,6 +125,19 @@ def test_a_pair_that_the_protocol_cannot_judge_is_bad(capsys: pytest.CaptureFixt
     assert any(line.startswith("  removal/2: bad_field: imgedit cannot judge it: ") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "reason"), [("Rate it", "lacks <edit_prompt>"), ("\ud800<edit_prompt>", "surrogates")]
+)
+def test_a_prompt_that_cannot_be_asked_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, prompt: str, reason: str
+) -> None:
+    prompts = tmp_path / "Benchmark" / "Basic" / "prompts.json"
+    prompts.parent.mkdir(parents=True)
+    prompts.write_text(json.dumps({"add": prompt}))
+    lines = inspected(capsys, imgedit(tmp_path, **{"1": GOOD}))
+    assert any(line.startswith("Official files: ") and reason in line for line in lines)
+
+
 def test_fields_of_other_names_are_given_one_by_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(image_bytes())
     path = tmp_path / "data.jsonl"
