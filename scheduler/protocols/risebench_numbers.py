@@ -9,7 +9,7 @@ from typing import Any
 
 from scheduler.base.text import counted
 from scheduler.protocols.declaration import ItemFacts, JudgedItem, Numbers
-from scheduler.protocols.readings import off_scale
+from scheduler.protocols.readings import off_scale, whole_mean
 
 CONSISTENCY, REASONING, PLAUSIBILITY = "ApprConsistency", "Reasoning", "VisualPlausibility"
 TEMPORAL, CAUSAL, SPATIAL, LOGICAL = "temporal_reasoning", "causal_reasoning", "spatial_reasoning", "logical_reasoning"
@@ -166,14 +166,14 @@ class _Entries:
 
 
 def _score_row(row: str, entries: Sequence[_Entry]) -> dict[str, float | None]:
-    mean = _mean([entry.score for entry in entries])
+    mean = whole_mean([entry.score for entry in entries])
     values = {
         f"{row}/Score-Origin": mean,
         f"{row}/Score-Percentage": _percent(mean),
-        f"{row}/Accuracy": _mean([entry.complete for entry in entries]),
+        f"{row}/Accuracy": whole_mean([entry.complete for entry in entries]),
     }
     if any(entry.mistaken for entry in entries):
-        right = _mean([entry.right for entry in entries])
+        right = whole_mean([entry.right for entry in entries])
         values |= {f"{row}/Score-Origin_corrected": right, f"{row}/Score-Percentage_corrected": _percent(right)}
     return values
 
@@ -181,15 +181,10 @@ def _score_row(row: str, entries: Sequence[_Entry]) -> dict[str, float | None]:
 def _dimension_rows(rows: Mapping[str, tuple[str | None, str]], entries: _Entries) -> dict[str, float | None]:
     values: dict[str, float | None] = {}
     for row, (category, name) in rows.items():
-        mean = _mean([entry.dimensions[name] for entry in entries.of(category) if name in entry.dimensions])
+        mean = whole_mean([entry.dimensions[name] for entry in entries.of(category) if name in entry.dimensions])
         values[f"{row}/Score-Origin"] = mean
         values[f"{row}/Score-Percentage"] = _percent(mean)
     return values
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _percent(score: float | None) -> float | None:
