@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Collection, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from scheduler.base.stages import BOTH_STAGES, ROLES, Stage
 from scheduler.benchmark import Benchmark
@@ -36,7 +31,8 @@ from scheduler.config.requests import (
 from scheduler.protocols.prepared import PreparedProtocol
 from scheduler.store.manifest_differences import version_differences
 from scheduler.store.official_facts import facts_of_run
-from scheduler.store.shard_facts import recorded_shard
+from scheduler.store.process_facts import process_facts
+from scheduler.store.shard_facts import recorded_shard, shard_note
 
 NOTE_FILE = ".warmbench-note.txt"
 """A file in a model's folder with a note for readers of its scores."""
@@ -45,7 +41,6 @@ _IDENTIFIED_BY = {
     "content": "the SHA-256 of every file",
     "name": "the SHA-256 of every file; of large files in the hub's cache, that in their name (size checked)",
 }
-_PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "numpy", "scipy")
 
 
 def build_manifest(
@@ -68,11 +63,7 @@ def build_manifest(
         "run": stamp,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": sys.argv,
-        "version": VERSION,
-        "protocol_version": PROTOCOL_VERSION,
-        "git_commit": _git_commit(),
-        "host": platform.node(),
-        "environment": {"python": platform.python_version(), **_versions()},
+        **process_facts(),
         "config_file": str(config.path),
         "stages": list(stages),
         "edits": made_elsewhere,
@@ -123,11 +114,6 @@ def notes(
     return texts
 
 
-def shard_note(shard: Shard) -> str:
-    """Return the note at the top of the report of a shard."""
-    return f"This is shard {shard} of the benchmark: `warmbench merge` makes one report of all shards."
-
-
 def add_workers(
     manifest: dict[str, Any], workers: Sequence[m.WorkerStatus], *, earlier: Sequence[dict[str, Any]] = ()
 ) -> None:
@@ -167,35 +153,6 @@ def _combine_rules(config: Config, benchmark: Benchmark) -> dict[str, str]:
         for category, rule in rules.items()
         if any(template.aspect for template in rule.templates)
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the checkout of warmbench, with ``+`` if files differ from it; None outside a checkout."""
-    folder = Path(__file__).resolve().parent
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments],  # noqa: S607 - whichever git the user has
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=10,
-    ).stdout.strip()
 
 
 def _hash(content: Any) -> str:

@@ -25,6 +25,11 @@ def recorded_shard(benchmark: Benchmark) -> dict[str, Any] | None:
     return {"number": benchmark.shard.number, "of": benchmark.shard.count, "pairs": len(benchmark.items)}
 
 
+def shard_note(shard: Shard) -> str:
+    """Return the note at the top of the report of a shard."""
+    return f"This is shard {shard} of the benchmark: `warmbench merge` makes one report of all shards."
+
+
 def shard_facts(manifest: Mapping[str, Any]) -> ShardFacts | None:
     """Return what the manifest says; None if its run is no shard, or if it does not have this form."""
     block = manifest.get("shard")
