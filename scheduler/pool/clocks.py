@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
+_SAME_SECONDS = 0.001
+
 MessageT = TypeVar("MessageT", bound=msgspec.Struct)
 
 
@@ -25,7 +27,7 @@ def measured(asked: float, answered: float, theirs: float) -> Offset:
     """
     error = max(0.0, answered - asked) / 2
     seconds = asked + error - theirs
-    return Offset(0.0 if abs(seconds) <= error else seconds, error)
+    return Offset(0.0 if abs(seconds) <= error + _SAME_SECONDS else seconds, error)
 
 
 def better(earlier: Offset | None, new: Offset) -> Offset:

@@ -12,6 +12,7 @@ from protocol.plan import PoolSettings
 from scheduler.pool.matching import (
     away_from_device,
     devices,
+    has_ended,
     in_the_way,
     mismatches,
     same_devices,
@@ -103,6 +104,14 @@ def test_devices_of_workers_elsewhere_are_compared_by_their_kind() -> None:
     assert not same_devices(("node7:cpu", "node7:cuda:0"), ("gpu", "gpu"))
     assert same_devices(("node7:cpu", "gpu"), ("gpu", "cpu"))
     assert not same_devices(("cuda:0",), ("cpu",))
+
+
+def test_who_is_not_heard_by_its_launcher_may_live_and_who_has_an_exit_code_or_a_successor_does_not() -> None:
+    lives = worker(EDITOR)
+    assert not has_ended("i", lives)
+    assert not has_ended("i", msgspec.structs.replace(lives, alive=False))
+    assert has_ended("i", msgspec.structs.replace(lives, alive=False, exit_code=1))
+    assert has_ended("earlier", lives)
 
 
 def test_a_model_that_another_run_left_off_its_device_is_seen() -> None:
