@@ -39,7 +39,10 @@ def test_a_run_on_three_nodes_makes_the_edits_of_one_machine(user: User, nodes: 
     config = user.simulated(data, editor={"latency_ms": 200}, pool=ray_pool(nodes), name="rayed")
     with user.start_run(config) as run:
         wait_until(lambda: len(nodes.workers()) == 3)
-        assert nodes.actors() >= {("warmbench-rayed", name) for name in ("editor-0", "editor-1", "reward-0")}
+        actors = nodes.actors()
+        assert {name for _, name in actors} == {"editor-0", "editor-1", "reward-0"}
+        (namespace,) = {namespace for namespace, _ in actors}
+        assert namespace.startswith("warmbench-rayed-")
         assert run.wait(120) == 0
     assert user.report()["status"] == "COMPLETE"
     assert user.hashes() == expected
@@ -59,6 +62,27 @@ def test_a_pool_says_which_resource_it_waits_for_and_how_long(user: User, nodes:
         wait_until(lambda: any(f"editor-0 {text}, for " in file.read_text() for file in run_logs.glob("*.log")))
         run.send_signal(signal.SIGINT)
         assert run.wait(60) == 130
+    assert_nothing_is_left(user, nodes)
+
+
+def test_workers_go_on_without_the_process_that_talks_to_ray_and_the_next_one_finds_them(
+    user: User, nodes: RayNodes
+) -> None:
+    data = small_benchmark(user.folder / "data.json", pairs=20)
+    config = user.simulated(data, editor={"latency_ms": 600}, pool=ray_pool(nodes))
+    with user.start_run(config) as run:
+        wait_until(lambda: (user.output / "runs").exists() and user.rows("edited"))
+        workers = {process.pid for process in nodes.workers()}
+        (launcher,) = [process for process in user.processes() if "launcher" in process.cmdline()[0]]
+        (driver,) = [child for child in launcher.children() if "workers.placers.ray_driver" in child.cmdline()]
+        driver.kill()
+        log = user.home / "bench" / "launcher.log"
+        wait_until(lambda: log.read_text(encoding="utf-8").count("connected to the Ray cluster") == 2)
+        assert {process.pid for process in nodes.workers()} == workers
+        assert run.wait(120) == 0
+    assert user.report()["status"] == "COMPLETE"
+    assert len(user.rows("edited")) == 40
+    assert "died" not in log.read_text(encoding="utf-8")
     assert_nothing_is_left(user, nodes)
 
 

@@ -7,6 +7,7 @@ again if it ends; this side only reads what it reports.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import signal
 import subprocess
@@ -85,7 +86,7 @@ KEYS = (
         "namespace",
         "text",
         None,
-        "The namespace of the actors. Left out: `warmbench-` and the pool's name.",
+        "The namespace of the actors. Left out: `warmbench-`, the pool's name, and a few letters that no other has.",
         "process",
         pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
     ),
@@ -170,7 +171,7 @@ class RayPlacer(Placer):
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
                 )
                 self._driver = driver
-                self._send(connection(self.plan))
+                self._send(connection(self.plan, PoolKeys(self.folder).launcher_pair().public))
                 for worker in self._workers.values():
                     self._send(msgspec.structs.replace(worker.place, started=worker.runs))
             assert driver.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -303,12 +304,17 @@ def placement(plan: PoolPlan, order: Order, key_file: str) -> Place:
     )
 
 
-def connection(plan: PoolPlan) -> Connect:
-    """Return which cluster a pool uses. One of its own has CPUs for all workers."""
+def connection(plan: PoolPlan, public_key: str) -> Connect:
+    """Return which cluster a pool uses. One of its own has CPUs for all workers.
+
+    The launcher's ``public_key`` tells the pool from others of its name, which share the cluster.
+    """
     options = plan.placer_options
+    pool = f"{plan.name}-{hashlib.sha256(public_key.encode()).hexdigest()[:8]}"
     return Connect(
         address=options.get("address"),
-        namespace=options.get("namespace") or f"warmbench-{plan.name}",
+        pool=pool,
+        namespace=options.get("namespace") or f"warmbench-{pool}",
         cpus=sum(_cpus(plan, worker) for worker in plan.workers),
     )
 

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 _UNUSED_SECONDS = 60.0
-"""An actor that nobody tells what to run, or asks how its process ended, goes after this time."""
+"""An actor that nobody tells what to run goes after this time."""
+_ENDED_SECONDS = 15.0
+"""An actor whose process has ended goes after this time, if nobody comes for the exit code."""
 _END_SECONDS = 5.0
 _ALLOCATOR = frozenset({"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"})
 """If a node has one of these, its value stays."""
@@ -29,7 +31,8 @@ _ALLOCATOR = frozenset({"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"})
 class WarmbenchWorker:
     """One worker's process. Its output goes to the actor's log files."""
 
-    def __init__(self, incarnation: str) -> None:
+    def __init__(self, pool: str, incarnation: str) -> None:
+        self._pool = pool
         self._incarnation = incarnation
         self._process: asyncio.subprocess.Process | None = None
         self._unused = threading.Timer(_UNUSED_SECONDS, os._exit, (1,))
@@ -69,8 +72,10 @@ class WarmbenchWorker:
         self._leaving = asyncio.ensure_future(self._leave())
         return self._about()
 
-    async def about(self, incarnation: str) -> dict[str, Any] | None:
-        """Return where the process runs; None if there is none of this incarnation."""
+    async def about(self, pool: str, incarnation: str) -> dict[str, Any] | None:
+        """Return where the process runs; None if there is none of this incarnation. It is none of another pool's."""
+        if pool != self._pool:
+            return {"error": "another pool has an actor of this name: choose another pool.ray.namespace"}
         return self._about() if self._process is not None and incarnation == self._incarnation else None
 
     def _about(self) -> dict[str, Any]:
@@ -110,7 +115,7 @@ class WarmbenchWorker:
         await self._process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        await asyncio.sleep(_UNUSED_SECONDS)
+        await asyncio.sleep(_ENDED_SECONDS)
         os._exit(0)
 
 

@@ -59,12 +59,13 @@ Send = Callable[[Report], None]
 class Actor:
     """The actor of one worker. ``ended``: there is nothing to watch any more."""
 
-    def __init__(self, ray: Any, kind: Any, namespace: str, order: Place, send: Send) -> None:
+    def __init__(self, ray: Any, kind: Any, connect: Connect, order: Place, send: Send) -> None:
         self.order = order
         self.ended = False
         self._ray = ray
         self._kind = kind
-        self._namespace = namespace
+        self._namespace = connect.namespace
+        self._pool = connect.pool
         self._send = send
         self._handle: Any = None
         self._answer: Any = None
@@ -95,7 +96,7 @@ class Actor:
             "max_task_retries": 0,
         }
         try:
-            self._handle = self._kind.options(**options).remote(order.incarnation)
+            self._handle = self._kind.options(**options).remote(self._pool, order.incarnation)
         except ValueError:  # the name is taken
             self._ask()
             return
@@ -113,7 +114,7 @@ class Actor:
             else:
                 self._create()
             return
-        self._next("asking", self._handle.about.remote(self.order.incarnation))
+        self._next("asking", self._handle.about.remote(self._pool, self.order.incarnation))
 
     def signal(self, number: int) -> None:
         """Send the worker's process a signal. If it has no answer to SIGKILL or has not started, its actor goes."""
@@ -157,7 +158,7 @@ class Actor:
         elif self._step == "running":
             self._end(int(answer))
         elif "error" in answer:
-            self._end(127, answer["error"])
+            self._end(127, answer["error"], remove=self._step == "starting")
         else:
             self._send(Started(incarnation=self.order.incarnation, **answer))
             self._next("running", self._handle.wait.remote())
@@ -175,9 +176,10 @@ class Actor:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         return f"{lacking(wanted, nodes, self._ray.available_resources())}, for {duration(now - self._begun)}"
 
-    def _end(self, code: int, reason: str | None = None) -> None:
+    def _end(self, code: int, reason: str | None = None, *, remove: bool = True) -> None:
         self.ended = True
-        self._remove()
+        if remove:
+            self._remove()
         self._send(Ended(incarnation=self.order.incarnation, code=code, reason=reason))
 
     def _remove(self) -> None:
@@ -189,11 +191,11 @@ class Actor:
 class Driver:
     """The loop of the process."""
 
-    def __init__(self, ray: Any, namespace: str, requests: queue.SimpleQueue[Request], send: Send) -> None:
+    def __init__(self, ray: Any, connect: Connect, requests: queue.SimpleQueue[Request], send: Send) -> None:
         ray.cloudpickle.register_pickle_by_value(ray_actor)
         self._ray = ray
         self._kind = ray.remote(ray_actor.WarmbenchWorker)
-        self._namespace = namespace
+        self._connect = connect
         self._requests = requests
         self._send = send
         self._actors: dict[str, Actor] = {}
@@ -212,7 +214,7 @@ class Driver:
                 timeout = 0
                 match request:
                     case Place():
-                        actor = Actor(self._ray, self._kind, self._namespace, request, self._send)
+                        actor = Actor(self._ray, self._kind, self._connect, request, self._send)
                         self._actors[request.incarnation] = actor
                     case Signal() if request.incarnation in self._actors:
                         self._actors[request.incarnation].signal(request.number)
@@ -264,7 +266,7 @@ def main() -> int:
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
     last: Request = Leave() if connect.address is not None else Close()
     threading.Thread(target=_read, args=(sys.stdin.buffer, requests, last), daemon=True).start()
-    Driver(ray, connect.namespace, requests, send).run()
+    Driver(ray, connect, requests, send).run()
     ray.shutdown()
     return 0
 

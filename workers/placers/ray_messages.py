@@ -6,9 +6,13 @@ from msgspec import Struct
 
 
 class Connect(Struct, frozen=True, kw_only=True, tag=True):
-    """The first line. Without an ``address``, a cluster is started on this machine, with at least so many ``cpus``."""
+    """The first line. Without an ``address``, a cluster is started on this machine, with at least so many ``cpus``.
+
+    ``pool`` is a name that no other pool has, whoever's it is.
+    """
 
     address: str | None
+    pool: str
     namespace: str
     cpus: float
 
