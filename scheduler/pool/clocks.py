@@ -32,7 +32,11 @@ def measured(asked: float, answered: float, theirs: float) -> Offset:
 
 def better(earlier: Offset | None, new: Offset) -> Offset:
     """Return the more exact one, but the new one if the clock has been set in between."""
-    if earlier is None or new.error <= earlier.error or abs(new.seconds - earlier.seconds) > new.error + earlier.error:
+    if (
+        earlier is None
+        or new.error <= earlier.error
+        or abs(new.seconds - earlier.seconds) > new.error + earlier.error + _SAME_SECONDS
+    ):
         return new
     return earlier
 

@@ -51,15 +51,19 @@ class JoinedPool:
         assert card is not None
         return card.endpoint
 
-    def join(self, *roles: str) -> None:
-        """Have workers join, without waiting for them."""
+    def join(self, *roles: str, **variables: str) -> None:
+        """Have workers join, without waiting for them; ``variables`` are added to their environment."""
         for role in roles:
             log = (self.user.folder / f"joined-{len(self.workers)}.log").open("wb")
             command = [*self.prefix, sys.executable, "-m", "workers", "join", self.endpoint]
             options = ["--key", str(self.key), "--role", role]
             with log:
                 process = subprocess.Popen(
-                    [*command, *options], env=self.user.environment, stdout=log, stderr=log, start_new_session=True
+                    [*command, *options],
+                    env={**self.user.environment, **variables},
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
             self.workers.append(process)
 

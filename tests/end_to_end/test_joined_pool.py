@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +135,31 @@ def test_a_worker_and_a_run_without_a_launcher_give_up_after_orphan_seconds(user
         assert "was not heard for" in output
         assert "To resume:" in output
         assert "the launcher was not heard for" in pool.logs()
+
+
+def test_times_of_workers_whose_clocks_are_wrong_by_minutes_are_right(user: User, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    config = joined_config(user, data, pool={"editors": 2})
+    for name, seconds in (("fast", 300.0), ("slow", -300.0)):
+        (tmp_path / name).mkdir()
+        wrong = f"import time\nright = time.time\ntime.time = lambda: right() + {seconds}\n"
+        (tmp_path / name / "sitecustomize.py").write_text(wrong)
+    with joined_pool(user, config) as pool:
+        pool.start()
+        pool.join("editor", PYTHONPATH=str(tmp_path / "fast"))
+        pool.join("editor", "reward", PYTHONPATH=str(tmp_path / "slow"))
+        pool.wait_for(3)
+        began = time.time()
+        run = user.run("run", "--config", config, "--trace")
+        assert run.code == 0, run.output
+        ended = time.time()
+    rows = [*user.rows("edited"), *user.rows("scored")]
+    assert len(rows) == 8
+    assert {row["worker"] for row in rows} == {"editor-0", "editor-1", "reward-0"}
+    for row in rows:
+        assert began <= row["started"] <= row["finished"] <= ended
+    stages = {row["stage"]: row for row in user.rows("stage")}
+    assert all(0 <= row["wall_seconds"] <= ended - began for row in stages.values())
 
 
 def test_another_version_and_a_foreign_key_are_refused(user: User, tmp_path: Path) -> None:
