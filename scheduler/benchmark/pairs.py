@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from scheduler.benchmark.shard import Shard
+from scheduler.base.shard import Shard
 
 BadKind = Literal[
     "no_instruction", "bad_base64", "bad_image", "image_too_large", "bad_field", "bad_id", "duplicate_id",

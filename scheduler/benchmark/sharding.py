@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from scheduler.base.shard import Shard
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.pairs import Benchmark
-from scheduler.benchmark.shard import Shard
 
 
 def shard_of(benchmark: Benchmark, shard: Shard) -> Benchmark:

@@ -8,7 +8,7 @@ import math
 import os
 from pathlib import Path
 
-from scheduler.benchmark.shard import Shard
+from scheduler.base.shard import Shard
 
 
 def path(text: str) -> Path:

@@ -7,13 +7,15 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from scheduler.base.shard import Shard
 from scheduler.base.stages import Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.benchmark.shard import Shard
-from scheduler.pool.address import PoolAddress
 from scheduler.store.shard_facts import shard_facts
+
+if TYPE_CHECKING:  # the help of a command does without sockets
+    from scheduler.pool.address import PoolAddress
 
 
 @dataclass(frozen=True)

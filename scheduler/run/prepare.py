@@ -13,6 +13,7 @@ import psutil
 
 from protocol.pool import PoolError, check_pool_folder, home
 from protocol.sockets import ipc_endpoint
+from scheduler.base.shard import Shard
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark, DataError, load_benchmark
@@ -22,7 +23,6 @@ from scheduler.benchmark.edits_elsewhere_files import find_edits
 from scheduler.benchmark.formats import FORMATS
 from scheduler.benchmark.load import format_named
 from scheduler.benchmark.pairs import UnknownPartError
-from scheduler.benchmark.shard import Shard
 from scheduler.benchmark.sharding import edits_of, shard_of
 from scheduler.config.checks.environment import Environment, category_problems
 from scheduler.config.devices import nvml_problem, visible_gpus

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from protocol import messages as m
+from scheduler.base.shard import Shard
 from scheduler.base.stages import BOTH_STAGES, ROLES, Stage
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.benchmark.shard import Shard
 from scheduler.config.checks.model_lookup import local_folder
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout

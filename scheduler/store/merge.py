@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scheduler.base.shard import Shard
 from scheduler.base.text import counted, one_line
-from scheduler.benchmark.shard import Shard
 from scheduler.store.manifest_differences import manifest_differences, version_differences
 from scheduler.store.rows import PlannedRow, Row, StageRow
 from scheduler.store.shard_facts import ShardFacts, shard_facts, shard_note

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.base.shard import Shard
 from scheduler.benchmark.pairs import Benchmark
-from scheduler.benchmark.shard import Shard
 
 
 @dataclass(frozen=True)

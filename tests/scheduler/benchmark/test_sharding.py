@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.base.shard import Shard
 from scheduler.benchmark import BadPair, Benchmark, load_benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.benchmark.shard import Shard
 from scheduler.benchmark.sharding import edits_of, shard_of
 from scheduler.benchmark.units import EditUnit
 from tests.scheduler.benchmark.make import pair, write_json

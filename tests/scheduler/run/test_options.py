@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.base.shard import Shard
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
-from scheduler.benchmark.shard import Shard
 from scheduler.commands.main import parser
 from scheduler.run.options import keeps_images, resume_command, resume_problem
 
