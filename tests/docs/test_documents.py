@@ -23,7 +23,7 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _COMMANDS = (
     *(("run",), ("runs",), ("score",), ("status",), ("report",), ("compare",), ("export",), ("list",)),
     *(("inspect",), ("merge",)),
-    *(("workers", "start"), ("workers", "status"), ("workers", "stop"), ("workers", "keys")),
+    *(("workers", "start"), ("workers", "status"), ("workers", "stop")),
 )
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -104,6 +104,7 @@ def test_every_mistake_in_the_keys_of_a_plug_in_is_named_with_its_bounds(reader:
     assert "reward_model.params.white_above: must be 0 to 255, found 300" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["package", "class_path"])
 def test_the_example_edits_and_scores_and_leaves_out_what_it_cannot_judge(reader: User, way: str) -> None:
     if way == "class_path":
@@ -135,6 +136,7 @@ def test_the_example_sees_transparency_as_white_as_the_built_in_models_do(reader
     assert brightness(Image.new("RGB", (4, 4), (10, 10, 10))) == 10
 
 
+@pytest.mark.slow
 def test_an_environment_without_the_plug_in_is_named_before_anything_starts(reader: User) -> None:
     python = reader.folder / "bare-python"
     python.write_text(f'#!/bin/sh\nunset PYTHONPATH\nexec {sys.executable} "$@"\n', encoding="utf-8")

@@ -54,6 +54,7 @@ def test_a_source_that_changes_before_it_is_shown_to_the_reward_is_a_failure_of_
     assert failures == [("score", "source_changed")] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_pairs_that_were_bad_before_the_run_do_not_count(user: User, tmp_path: Path) -> None:
     good = encoded(picture((32, 32)))

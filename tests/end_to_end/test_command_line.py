@@ -194,6 +194,7 @@ def test_a_dry_run_lists_every_broken_pair_with_its_kind(user: User, tmp_path: P
     assert "10 of 14 pairs can't be used" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: User, tmp_path: Path) -> None:
     result = user.run_config(user.simulated(broken_benchmark(tmp_path / "data.json")))

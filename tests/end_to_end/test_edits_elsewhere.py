@@ -154,6 +154,7 @@ def test_resuming_a_run_of_another_kind_and_a_folder_without_images_are_usage_er
     assert len(list((user.output / "runs").iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_an_image_that_was_broken_before_the_run_does_not_count_as_a_failure_of_the_run(
     user: User, tmp_path: Path

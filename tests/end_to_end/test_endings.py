@@ -48,6 +48,7 @@ def started_run(
     return process
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_what_is_on_the_devices_and_writes_a_partial_report(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     process.send_signal(signal.SIGINT)
@@ -73,6 +74,7 @@ def test_ctrl_c_twice_stops_at_once(user: User, tmp_path: Path) -> None:
     wait_until(lambda: user.left_over() == [])
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_models_load_ends_the_run(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"load_seconds": 3})
     process = user.start("run", "--config", config)
@@ -85,6 +87,7 @@ def test_ctrl_c_while_models_load_ends_the_run(user: User, tmp_path: Path) -> No
     wait_until(lambda: user.left_over() == [])
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_killed_takes_its_pool_with_it(user: User, tmp_path: Path) -> None:
     process = started_run(user, tmp_path / "data.json")
     process.kill()
@@ -172,6 +175,7 @@ def test_a_pair_that_fails_is_recorded_with_its_reason_and_the_others_are_scored
     assert attempts == (3 if fault == "error" else 1), "an error is tried again, memory was tried twice on the worker"
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_score_that_fails_is_missing_and_never_zero(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), reward={"faults": {"error": ["spatial/2"]}})
@@ -184,6 +188,7 @@ def test_a_score_that_fails_is_missing_and_never_zero(user: User, tmp_path: Path
     assert sum(pair["score"] is not None for pair in pairs.values()) == 7, "its batch is not lost with it"
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_too_many_failures_end_the_run(user: User, tmp_path: Path) -> None:
     config = user.simulated(

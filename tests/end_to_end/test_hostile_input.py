@@ -130,6 +130,7 @@ class Scores_(Reward):
 """
 
 
+@pytest.mark.slow
 def test_texts_arrive_unchanged_and_are_shown_escaped(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(RECORDERS)
     items = []

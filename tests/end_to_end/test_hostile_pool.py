@@ -28,6 +28,8 @@ from tests.harness import User, new_user, small_benchmark
 from tests.protocol.struct_types import mutants, sample
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 PAIRS = 8
 
 
@@ -101,7 +103,6 @@ def noise(dice: random.Random) -> Answer:
     return dice.choice(kinds)
 
 
-@pytest.mark.slow
 def test_noise_foreign_incarnations_duplicates_and_unrequested_results_change_nothing(
     user: User, workers: list[m.WorkerStatus]
 ) -> None:
@@ -147,7 +148,6 @@ def lie(number: int, message: m.Edited) -> tuple[m.Edited, list[bytes]]:
             return msgspec.structs.replace(message, sha256=hashlib.sha256(b"").hexdigest()), [b""]
 
 
-@pytest.mark.slow
 def test_an_edit_that_differs_from_its_description_is_a_failure_and_is_never_scored(
     user: User, workers: list[m.WorkerStatus]
 ) -> None:

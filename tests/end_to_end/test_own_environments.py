@@ -68,6 +68,7 @@ def test_a_users_own_editor_and_reward_run_in_the_python_that_the_config_names(
     assert user.left_over() == []
 
 
+@pytest.mark.slow
 def test_a_class_that_the_environment_lacks_is_reported_before_anything_starts(
     user: User, tmp_path: Path, other_environment: Path
 ) -> None:

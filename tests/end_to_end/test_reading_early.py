@@ -32,6 +32,7 @@ class Heavy(Reward):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("full", "moves"), [(False, ["load host", "place device"]), (True, ["load host", "load device"])]
 )

@@ -18,6 +18,8 @@ from tests.end_to_end.test_endings import edits_done, finish
 from tests.harness import Result, User, encoded, pair, picture, small_benchmark, write_data
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished_once(tmp_path_factory: pytest.TempPathFactory, warm_place: Place) -> Path:
@@ -66,7 +68,6 @@ def changed(config: Path, section: str, **values: Any) -> Path:
     return config
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_run_ends_like_an_undisturbed_one(
     user: User, warm_place: Place, tmp_path: Path, how: signal.Signals
@@ -94,7 +95,6 @@ def test_an_interrupted_run_ends_like_an_undisturbed_one(
     assert user.left_over() == []
 
 
-@pytest.mark.slow
 def test_complete_results_are_reused_and_the_models_do_nothing(finished: tuple[User, Path]) -> None:
     user, config = finished
     before = user.rows()
@@ -156,7 +156,6 @@ def test_a_missing_or_changed_image_is_made_again_if_it_is_needed(
         assert (images / "1.png").read_bytes() != (images / "2.png").read_bytes()
 
 
-@pytest.mark.slow
 def test_another_step_count_repeats_everything_and_an_interruption_mixes_nothing(
     finished: tuple[User, Path],
 ) -> None:
@@ -227,7 +226,6 @@ def test_pairs_that_were_changed_added_or_removed(finished: tuple[User, Path]) -
     assert report["failures"][0]["kind"] == "bad_base64"
 
 
-@pytest.mark.slow
 @pytest.mark.warm
 def test_failed_pairs_are_tried_again(user: User, tmp_path: Path) -> None:
     config = user.simulated(
@@ -245,7 +243,6 @@ def test_failed_pairs_are_tried_again(user: User, tmp_path: Path) -> None:
     assert user.report()["failures"] == []
 
 
-@pytest.mark.slow
 def test_more_samples_and_passes_are_added_to_existing_results(finished: tuple[User, Path]) -> None:
     user, config = finished
     changed(config, "evaluation", samples_per_pair=2, reward_passes=2)
@@ -255,7 +252,6 @@ def test_more_samples_and_passes_are_added_to_existing_results(finished: tuple[U
     assert len(user.rows("scored")) == 32
 
 
-@pytest.mark.slow
 @pytest.mark.warm
 def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_path: Path) -> None:
     sections = {"evaluation": {"save_generated_images": False}}
@@ -270,7 +266,6 @@ def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_pat
     assert not list(images.rglob("*.png"))
 
 
-@pytest.mark.slow
 @pytest.mark.warm
 def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
@@ -286,7 +281,6 @@ def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> N
     assert process.returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("run", ["latest", "20200101_000000", "../../etc", "/"])
 def test_a_missing_run_is_a_usage_error(user: User, tmp_path: Path, run: str) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
@@ -296,7 +290,6 @@ def test_a_missing_run_is_a_usage_error(user: User, tmp_path: Path, run: str) ->
         assert "there is no run" in result.output
 
 
-@pytest.mark.slow
 def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), scheduler={"residency": "swap"})
     assert user.run_config(config).code == 0
@@ -309,7 +302,6 @@ def test_in_swap_mode_editors_that_have_nothing_to_do_stay_off_the_device(user: 
     assert user.report()["performance"]["model_switches"] == 0
 
 
-@pytest.mark.slow
 @pytest.mark.warm
 def test_a_run_with_too_many_failures_can_be_resumed(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=20), editor={"faults": {"error": 1.0}})

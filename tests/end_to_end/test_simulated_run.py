@@ -83,6 +83,7 @@ def test_a_run_leaves_its_config_manifest_log_and_reports(user: User, tmp_path: 
     assert "simulated" in markdown
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 @pytest.mark.parametrize(("mode", "kind"), [("RGB", "PNG"), ("RGBA", "PNG"), ("RGB", "WEBP")])
 def test_an_edit_is_its_source_inverted_upright_with_its_alpha_and_colours(
@@ -118,6 +119,7 @@ def test_a_photo_that_lies_on_its_side_is_edited_upright(user: User, tmp_path: P
     assert np.array_equal(np.asarray(edit), 255 - np.asarray(upright))
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_edits_are_removed_once_scored_unless_they_are_to_be_kept(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=2)
@@ -127,6 +129,7 @@ def test_edits_are_removed_once_scored_unless_they_are_to_be_kept(user: User, tm
     assert len(user.rows("edited")) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_edits_go_to_the_folder_that_the_config_names(user: User, tmp_path: Path) -> None:
     elsewhere = tmp_path / "edits"
@@ -155,6 +158,7 @@ def test_the_edits_do_not_depend_on_workers_or_barriers(
         assert {row["round"] is None for row in user.rows("edited")} == {not synchronized}
 
 
+@pytest.mark.slow
 def test_models_that_share_devices_are_switched_once(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
@@ -187,6 +191,7 @@ def log_lines_for_users_of_the_old_system() -> list[str]:
     return [re.sub(r"[\d\\.]*\d", r"[\\d.]+", line).replace("\0", ".*").replace("\1", "[GM]B") for line in escaped]
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_several_samples_and_passes_are_all_done(user: User, tmp_path: Path) -> None:
     settings = {"samples_per_pair": 2, "reward_passes": 3, "save_generated_images": False}
@@ -199,6 +204,7 @@ def test_several_samples_and_passes_are_all_done(user: User, tmp_path: Path) -> 
     assert not list(user.run_folder().rglob("*.png"))
 
 
+@pytest.mark.slow
 def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved(user: User, tmp_path: Path) -> None:
     sides = [40, 400, 60, 380, 50, 390, 70, 410] * 2
     pairs = [pair(number, encoded(picture((side, side)))) for number, side in enumerate(sides)]
@@ -220,6 +226,7 @@ def test_pairs_of_similar_cost_share_a_round_and_the_report_says_what_that_saved
     assert [entry["pair_id"] for entry in user.report()["pairs"]] == [str(number) for number in range(16)]
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_trace_shows_every_job_of_every_device_and_its_barriers(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 200})

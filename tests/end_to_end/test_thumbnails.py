@@ -31,6 +31,7 @@ def names(*folders: str, pairs: int, without: str = "") -> set[str]:
     return {f"{folder}/{name}" for folder in folders for name in both} - {without}
 
 
+@pytest.mark.slow
 def test_thumbnails_stay_when_edits_are_removed_and_a_failed_edit_has_its_source(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=3, size=(480, 600))
     editor = {"faults": {"oom": ["spatial/1"]}}
@@ -51,6 +52,7 @@ def test_thumbnails_stay_when_edits_are_removed_and_a_failed_edit_has_its_source
 TWO_SAMPLES = {"samples_per_pair": 2}
 
 
+@pytest.mark.slow
 def test_a_pair_that_cannot_be_edited_has_a_thumbnail_of_its_source_if_that_is_an_image(
     user: User, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 from tests.harness import TIMEOUT, Result, User, new_user, small_benchmark
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def finished(process: subprocess.Popen[str]) -> Result:
     with process:
@@ -34,7 +36,6 @@ def pause(seconds: float) -> None:
     subprocess.run(["sleep", str(seconds)], check=True)
 
 
-@pytest.mark.slow
 def test_runs_that_wait_for_each_others_checkpoints_each_get_their_own(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json", pairs=6), editor={"latency_ms": 60, "model_name": "X"}
@@ -70,7 +71,6 @@ def swapping(user: User, tmp_path: Path) -> Path:
     )
 
 
-@pytest.mark.slow
 def test_a_scheduler_that_stalls_while_models_move_continues(user: User, swapping: Path) -> None:
     process = user.start("run", "--config", swapping)
     wait_until(lambda: len(edits_of(user.output)) == 8)
@@ -83,7 +83,6 @@ def test_a_scheduler_that_stalls_while_models_move_continues(user: User, swappin
     assert user.report()["status"] == "COMPLETE"
 
 
-@pytest.mark.slow
 def test_a_reward_that_stalls_before_the_switch_does_not_hold_up_the_others(user: User, swapping: Path) -> None:
     process = user.start("run", "--config", swapping)
     wait_until(lambda: len(edits_of(user.output)) >= 2)

@@ -30,6 +30,7 @@ def run_with_small_files(user: User, config: Path, kibibytes: int) -> Result:
     return Result(result.returncode, result.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.warm
 def test_a_run_whose_reports_are_refused_says_so_and_shows_its_table(user: User, tmp_path: Path) -> None:
     result = run_with_small_files(user, user.simulated(small_benchmark(tmp_path / "data.json")), 40)

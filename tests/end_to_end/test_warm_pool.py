@@ -65,6 +65,7 @@ def test_a_pool_is_started_shown_used_and_stopped(user: User, tmp_path: Path) ->
     assert user.run("workers", "stop", "--config", config).code == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     for options in (("--no-launch",), ("--no-launch", "--dry-run")):

@@ -51,6 +51,7 @@ def test_one_image_is_really_transparent(demo: Benchmark) -> None:
     assert len(set(alpha.tobytes())) > 10
 
 
+@pytest.mark.slow
 def test_drawing_again_gives_the_same_bytes_and_leaves_the_file_alone(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ class Checkout:
         return [line.split()[-1 if "pip" in line else 1] for line in calls.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_installs_each_extra_once_and_only_when_it_is_needed(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     simulated, real = (config_of(tmp_path, text, name) for name, text in (("simulated", SIMULATED), ("real", REAL)))
@@ -111,6 +112,7 @@ def test_a_run_installs_each_extra_once_and_only_when_it_is_needed(tmp_path: Pat
     assert checkout.setup("run", "--config", simulated) == [".[scheduler]"]
 
 
+@pytest.mark.slow
 def test_the_demo_gets_its_data_and_models_and_so_does_any_config_that_names_them(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     shutil.copytree(ROOT / "configs", tmp_path / "configs")

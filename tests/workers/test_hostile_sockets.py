@@ -255,6 +255,7 @@ def test_a_run_has_no_more_jobs_than_a_welcome_can_list(pool: Pool) -> None:
     wait_until(lambda: pool.state().runs == 1)
 
 
+@pytest.mark.slow
 def test_frames_and_parameters_of_a_hundred_megabytes_are_dropped_and_their_memory_is_reused(
     shared_pool: Pool,
 ) -> None:
@@ -295,6 +296,7 @@ def test_frames_and_parameters_of_a_hundred_megabytes_are_dropped_and_their_memo
 # -- the log ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_drops_are_logged_when_their_count_doubles_and_refusals_are_sent_once_a_second(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -15,7 +15,7 @@ import zmq
 from protocol import messages as m
 from protocol.pool import locked
 from tests.waiting import wait_until
-from tests.workers.worker_process import Client, WorkerProcess, picture
+from tests.workers.worker_process import Client, WorkerProcess, new_worker, picture
 from workers.load_turns import QUEUE_LOCK
 
 
@@ -39,6 +39,25 @@ def run(worker: WorkerProcess) -> Client:
     return client
 
 
+@pytest.fixture(scope="module")
+def shared_worker() -> Iterator[WorkerProcess]:
+    """The worker of tests that leave it as it was: ready, and in its first lease."""
+    with new_worker() as made:
+        yield made
+
+
+@pytest.fixture
+def guest(shared_worker: WorkerProcess) -> Iterator[Client]:
+    """A run of the shared worker that has said Hello, with the loaded model."""
+    client = shared_worker.client(f"guest-{len(shared_worker.clients)}")
+    client.hello(heartbeat_seconds=0.1)
+    client.expect(m.Welcome)
+    client.load()
+    client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == "ready")
+    yield client
+    client.send(m.Goodbye)
+
+
 def test_a_worker_answers_before_its_model_is_loaded(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello()
@@ -50,54 +69,54 @@ def test_a_worker_answers_before_its_model_is_loaded(worker: WorkerProcess) -> N
 @pytest.mark.parametrize(
     ("fields", "kind"), [({"protocol_version": 999}, "protocol_version"), ({"incarnation": "another"}, "incarnation")]
 )
-def test_a_stranger_is_refused_with_the_reason(worker: WorkerProcess, fields: dict[str, Any], kind: str) -> None:
-    client = worker.client("run")
+def test_a_stranger_is_refused_with_the_reason(shared_worker: WorkerProcess, fields: dict[str, Any], kind: str) -> None:
+    client = shared_worker.client("stranger")
     client.hello(**fields)
     assert client.expect(m.Refused).kind == kind
 
 
-def test_a_message_before_hello_is_refused_with_the_reason(worker: WorkerProcess) -> None:
-    client = worker.client("run")
+def test_a_message_before_hello_is_refused_with_the_reason(shared_worker: WorkerProcess) -> None:
+    client = shared_worker.client("stranger")
     client.edit()
     assert client.expect(m.Refused).kind == "unknown_run"
 
 
-def test_another_model_than_the_one_expected_is_refused_at_the_handshake(run: Client) -> None:
-    run.hello(fingerprint="0" * 64)
-    assert run.expect(m.Refused).kind == "fingerprint"
+def test_another_model_than_the_one_expected_is_refused_at_the_handshake(guest: Client) -> None:
+    guest.hello(fingerprint="0" * 64)
+    assert guest.expect(m.Refused).kind == "fingerprint"
 
 
-def test_no_run_has_a_worker_start_a_server(run: Client) -> None:
+def test_no_run_has_a_worker_start_a_server(guest: Client) -> None:
     spec = m.ModelSpec(role="editor", type="simulated", params={"server": {"command": ["any", "program"]}})
-    run.load(spec=spec)
-    assert "the launcher alone" in run.expect(m.Refused).message
+    guest.load(spec=spec)
+    assert "the launcher alone" in guest.expect(m.Refused).message
 
 
-def test_the_barrier_message_comes_before_the_image_which_is_sent_until_it_is_acknowledged(run: Client) -> None:
-    run.edit()
-    at_barrier = run.expect(m.AtBarrier)
-    edited = run.expect(m.Edited)
+def test_the_barrier_message_comes_before_the_image_which_is_sent_until_it_is_acknowledged(guest: Client) -> None:
+    guest.edit()
+    at_barrier = guest.expect(m.AtBarrier)
+    edited = guest.expect(m.Edited)
     assert at_barrier.finished == edited.finished >= edited.started
-    run.hello()
-    assert run.expect(m.Welcome).unacknowledged == ["job"]
-    assert run.expect(m.Edited) == edited, "sent again"
-    run.send(m.Ack, job="job")
-    run.silent_about(m.Edited)
+    guest.hello()
+    assert guest.expect(m.Welcome).unacknowledged == ["job"]
+    assert guest.expect(m.Edited) == edited, "sent again"
+    guest.send(m.Ack, job="job")
+    guest.silent_about(m.Edited)
 
 
-def test_a_job_of_a_round_waits_for_its_release(run: Client) -> None:
-    run.edit("first", round=0)
-    run.edit("second", round=1)
-    run.send(m.Release, round=0)
-    assert run.expect(m.AtBarrier).job == "first"
-    run.silent_about(m.AtBarrier)
-    run.send(m.Release, round=1)
-    run.send(m.Release, round=1)
-    assert run.expect(m.AtBarrier).job == "second"
+def test_a_job_of_a_round_waits_for_its_release(guest: Client) -> None:
+    guest.edit("first", round=0)
+    guest.edit("second", round=1)
+    guest.send(m.Release, round=0)
+    assert guest.expect(m.AtBarrier).job == "first"
+    guest.silent_about(m.AtBarrier)
+    guest.send(m.Release, round=1)
+    guest.send(m.Release, round=1)
+    assert guest.expect(m.AtBarrier).job == "second"
 
 
-def test_an_invalid_image_fails_only_its_job(run: Client) -> None:
-    run.send(
+def test_an_invalid_image_fails_only_its_job(guest: Client) -> None:
+    guest.send(
         m.Edit,
         [b"no image"],
         job="bad",
@@ -108,8 +127,8 @@ def test_an_invalid_image_fails_only_its_job(run: Client) -> None:
         parameters={},
         epoch=1,
     )
-    run.edit("good")
-    answers = [run.expect(m.Message, lambda answer: isinstance(answer, m.Failed | m.Edited)) for _ in range(2)]
+    guest.edit("good")
+    answers = [guest.expect(m.Message, lambda answer: isinstance(answer, m.Failed | m.Edited)) for _ in range(2)]
     (failed,) = (answer for answer in answers if isinstance(answer, m.Failed))
     assert (failed.job, failed.stage, failed.kind) == ("bad", "load", "bad_image")
     assert [answer.job for answer in answers if isinstance(answer, m.Edited)] == ["good"]
@@ -125,21 +144,21 @@ def test_an_order_of_an_earlier_lease_is_refused(run: Client) -> None:
     assert run.expect(m.Refused).kind == "epoch"
 
 
-def test_work_for_the_other_role_is_refused(run: Client) -> None:
+def test_work_for_the_other_role_is_refused(guest: Client) -> None:
     item = m.ScoreItem(item="i", key="c/1", prompts=[m.Prompt(system="", user="u")], with_source=False)
-    run.send(m.Score, [picture()], job="scores", items=[item], parameters={}, epoch=1)
-    assert run.expect(m.Refused).kind == "invalid"
-    run.send(m.Granted, epoch=1, mode="shared")
-    assert run.expect(m.Refused).kind == "invalid"
+    guest.send(m.Score, [picture()], job="scores", items=[item], parameters={}, epoch=1)
+    assert guest.expect(m.Refused).kind == "invalid"
+    guest.send(m.Granted, epoch=1, mode="shared")
+    assert guest.expect(m.Refused).kind == "invalid"
 
 
-def test_garbage_changes_nothing(worker: WorkerProcess, run: Client) -> None:
-    with worker.context.socket(zmq.DEALER) as stranger:
-        stranger.connect(worker.endpoint)
+def test_garbage_changes_nothing(shared_worker: WorkerProcess, guest: Client) -> None:
+    with shared_worker.context.socket(zmq.DEALER) as stranger:
+        stranger.connect(shared_worker.endpoint)
         for frames in ([b""], [b"\xff" * 100], [b"\x81\xa4type\xa4Edit"], [b"{}"] * 50, [os.urandom(10_000)]):
             stranger.send_multipart(frames)
-        run.edit()
-        assert run.expect(m.Edited).job == "job"
+        guest.edit()
+        assert guest.expect(m.Edited).job == "job"
 
 
 def test_a_run_that_falls_silent_is_dropped_and_has_to_say_hello_again(worker: WorkerProcess, run: Client) -> None:
@@ -193,6 +212,7 @@ def test_on_sigterm_a_worker_finishes_its_job_and_says_goodbye(worker: WorkerPro
     assert worker.process.wait(timeout=2) == 0
 
 
+@pytest.mark.slow
 def test_on_sigterm_a_worker_does_not_wait_for_ever_for_an_acknowledgement(worker: WorkerProcess, run: Client) -> None:
     run.edit()
     run.expect(m.Edited)
@@ -207,6 +227,7 @@ def beats(client: Client, count: int, phase: m.Phase) -> None:
         client.expect(m.Heartbeat, lambda beat: beat.state is not None and beat.state.phase == phase)
 
 
+@pytest.mark.slow
 def test_waiting_for_the_turn_to_load_has_no_time_limit(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
@@ -216,6 +237,7 @@ def test_waiting_for_the_turn_to_load_has_no_time_limit(worker: WorkerProcess) -
     beats(client, 1, "ready")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parts", "stalls"), [(8, False), (1, True)])
 def test_a_download_may_take_any_time_but_not_stop(worker: WorkerProcess, parts: int, stalls: bool) -> None:
     client = worker.client("run")
@@ -230,6 +252,7 @@ def test_a_download_may_take_any_time_but_not_stop(worker: WorkerProcess, parts:
         beats(client, 1, "ready")
 
 
+@pytest.mark.slow
 def test_loading_from_disk_waits_for_its_turn_and_has_the_time_limit_of_a_load(worker: WorkerProcess) -> None:
     client = worker.client("run")
     client.hello(heartbeat_seconds=0.1)
