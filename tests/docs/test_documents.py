@@ -23,7 +23,7 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _COMMANDS = (
     *(("run",), ("runs",), ("score",), ("status",), ("report",), ("compare",), ("export",), ("list",)),
     *(("inspect",), ("merge",)),
-    *(("workers", "start"), ("workers", "status"), ("workers", "stop")),
+    *(("workers", action) for action in ("start", "status", "stop", "keys", "join")),
 )
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
