@@ -51,8 +51,16 @@ class Record:
             of_reward = role == "reward"
             notes = [note for note in self._earlier.get("notes", []) if note.startswith("The reward") == of_reward]
             self.manifest["notes"] = [*notes, *self.manifest["notes"]]
-        if "editor" not in self._roles and "optimizations" in self._earlier:
-            self.manifest["optimizations"] = self._earlier["optimizations"]
+        if "reward" not in self._roles:
+            self._keep("official", "prompts_sha256", "combine")
+        if "editor" not in self._roles:
+            self._keep("optimizations")
+            if self.manifest["official"] is not None:
+                parameters = (self.manifest["editor"] or {}).get("parameters", {})
+                self.manifest["official"]["all_sources"] = parameters.get("images") == "all"
+
+    def _keep(self, *names: str) -> None:
+        self.manifest |= {name: self._earlier[name] for name in names if name in self._earlier}
 
     def write(self) -> None:
         """Write both files.

@@ -1,4 +1,4 @@
-"""What keeps a run with a protocol from being prepared is a problem of the config, with the key's path."""
+"""What keeps a run with a protocol from being prepared is a problem of the config; what is prepared is recorded."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.loading import Overrides
 from scheduler.config.problems import ConfigError
 from scheduler.run.prepare import Prepared, prepare
+from scheduler.run.record import Record
+from scheduler.store.run_directory import RunDirectory
 
 PROMPTS = "Benchmark/Basic/prompts.json"
 
@@ -49,8 +52,8 @@ def write_prompts(config: Path, prompts: object) -> None:
     file.write_text(json.dumps(prompts))
 
 
-def prepared(config: Path) -> Prepared:
-    return prepare(config, Overrides(), thorough=False)
+def prepared(config: Path, *stages: Stage) -> Prepared:
+    return prepare(config, Overrides(), thorough=False, stages=stages or BOTH_STAGES)
 
 
 def problems(config: Path) -> list[tuple[str, str]]:
@@ -113,3 +116,37 @@ def test_a_key_that_the_workers_would_lack_is_a_problem_before_the_run(
     config.write_text(yaml.safe_dump(content))
     found = problems(config) if expected else [] if prepared(config) else None
     assert found == expected
+
+
+def recorded(config: Path, *stages: Stage, resumed: bool = True) -> dict[str, Any]:
+    """The manifest of the next part of a run, which is written."""
+    (config.parent / "run").mkdir(exist_ok=True)
+    directory = RunDirectory(config.parent / "run")
+    record = Record(prepared(config, *stages), directory, resumed=resumed, name=None)
+    record.write()
+    directory.close()
+    manifest: dict[str, Any] = json.loads((directory.path / "manifest.json").read_text())
+    return manifest
+
+
+def test_a_part_that_only_edits_keeps_how_the_edits_were_judged(config: Path) -> None:
+    write_prompts(config, {"add": "Rate <edit_prompt>."})
+    first = recorded(config, resumed=False)
+    again = recorded(config, "edit")
+    assert first["official"]["protocol"] == "imgedit"
+    for name in ("official", "reward", "prompts_sha256", "combine"):
+        assert again[name] == first[name]
+
+
+def test_a_part_that_only_scores_knows_which_sources_the_editor_got(config: Path) -> None:
+    write_prompts(config, {"add": "Rate <edit_prompt>."})
+    content = yaml.safe_load(config.read_text())
+    parts: list[tuple[str, Stage]] = [("first", "edit"), ("all", "score")]
+    for images, part in parts:
+        content["diffusion_model"] = {
+            "class_path": "workers.models.editors.identity_editor.IdentityEditor",
+            "params": {"device": "cpu", "images": images},
+        }
+        config.write_text(yaml.safe_dump(content))
+        manifest = recorded(config, part, resumed=part == "score")
+    assert manifest["official"]["all_sources"] is False
