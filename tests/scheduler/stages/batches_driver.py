@@ -321,3 +321,15 @@ class BatchesDriver:
         assert action.attempts == tuple(self._starts[unit] for unit in action.units)
         held[action.batch] = action.units
         assert len(held) <= self._most
+
+
+def scores(count: int) -> list[ScoreUnit]:
+    """As many units, each of a pair of its own."""
+    return [ScoreUnit(EditUnit("shapes", str(number))) for number in range(count)]
+
+
+def with_waiting(batches: Batches, units: list[ScoreUnit]) -> Batches:
+    """These batches, with the units available."""
+    for unit in units:
+        assert batches.available(unit) == []
+    return batches
