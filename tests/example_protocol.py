@@ -1,10 +1,11 @@
-"""A small protocol for tests: two questions with three dimensions, whose numbers are plain means."""
+"""A small protocol for tests, as somebody else's package would bring it: two questions, three dimensions."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from protocol.messages import ImagePart, Question, TextPart
 from scheduler.benchmark.pairs import Benchmark
@@ -22,20 +23,20 @@ from scheduler.protocols.declaration import (
 from scheduler.protocols.official import OfficialFiles, OfficialTexts
 from scheduler.protocols.prepared import PreparedProtocol, table_of
 
-EXPECTED = {"match": ("follows", "keeps"), "look": ("quality",)}
+EXPECTED = {"edit": ("follows", "keeps"), "look": ("flaws",)}
 
 
 class ExampleProtocol(Protocol):
-    """``match`` shows source and edit, ``look`` only the edit; both reply with a JSON object."""
+    """``edit`` shows source and edit, ``look`` only the edit; both reply with a JSON object."""
 
     def questions(self, item: ItemFacts) -> Sequence[Question]:
         if not item.instruction:
             raise UnsuitableItem("it has no instruction")
-        text = self.texts.constant("prompts.py", "MATCH").replace("<instruction>", item.instruction)
+        text = self.texts.constant("prompts.py", "EDIT").replace("<instruction>", item.instruction)
         look = self.texts.constant("prompts.py", "LOOK")
         edit = ImagePart(image="edit")
         return (
-            Question(name="match", parts=[TextPart(text=text), ImagePart(image="source"), edit]),
+            Question(name="edit", parts=[TextPart(text=text), ImagePart(image="source"), edit]),
             Question(name="look", parts=[TextPart(text=look), edit]),
         )
 
@@ -50,29 +51,37 @@ class ExampleProtocol(Protocol):
             raise UnreadableReply(f"expected {', '.join(EXPECTED[question])}") from error
 
     def score(self, item: ItemFacts, dimensions: Mapping[str, float]) -> float:
-        return min(dimensions[name] for names in EXPECTED.values() for name in names)
+        return min(dimensions["follows"], dimensions["keeps"])
 
     def numbers(self, items: Sequence[JudgedItem]) -> Numbers:
-        scores = [item.score for item in items if item.score is not None]
-        whole = len(scores) == len(items) and scores
-        return Numbers({"Overall": sum(scores) / len(scores) if whole else None}, main="Overall")
+        groups: dict[str, list[JudgedItem]] = {}
+        for judged in items:
+            groups.setdefault(judged.item.category, []).append(judged)
+        means = {f"{name}/Score": _mean([judged.score for judged in of_group]) for name, of_group in groups.items()}
+        flaws = _mean([judged.dimensions.get("flaws") for judged in items])
+        return Numbers({**means, "Flaws": flaws, "Average": _mean(list(means.values()))}, main="Average")
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 PROTOCOL = ProtocolType(
     name="example",
     meaning="An example.",
     formats=("json",),
-    items={"json": 2},
-    dimensions=tuple(Dimension(name, 1, 5) for names in EXPECTED.values() for name in names),
-    scale=(1.0, 5.0),
-    judge=Judge(("judge-1",), {"temperature": 0.0, "max_new_tokens": 700}),
+    items={"json": 4},
+    dimensions=(Dimension("follows", 0, 10), Dimension("keeps", 0, 10), Dimension("flaws", 0, 5, better="lower")),
+    scale=(0, 10),
+    judge=Judge(("gpt-4.1",), {"temperature": 0.0, "max_new_tokens": None}),
     official=OfficialFiles("https://example.org/example", ("prompts.py",), {}),
     make=ExampleProtocol,
 )
 
 TEXTS = OfficialTexts(
     folder=Path("/official"),
-    contents={"prompts.py": 'MATCH = "Does it follow <instruction>?"\nLOOK = "How good does it look?"\n'},
+    contents={"prompts.py": 'EDIT = "Does it follow <instruction>?"\nLOOK = "How good does it look?"\n'},
     hashes={"prompts.py": "0" * 64},
     commit=None,
     tried_commit=None,

@@ -114,16 +114,17 @@ def test_prompts_beside_a_protocol_and_official_files_without_one_are_errors(
 
 
 def test_what_the_config_leaves_out_is_as_the_authors_have_it(tmp_path: Path) -> None:
-    config = with_prescribed(config_with(tmp_path, yaml()), PROTOCOL)
+    prescribed = replace(PROTOCOL, scale=(1.0, 5.0), judge=Judge(("judge-1",), {"max_new_tokens": 700}))
+    config = with_prescribed(config_with(tmp_path, yaml()), prescribed)
     params: dict[str, Any] = dict(config.reward_model.params)
     assert (params["max_new_tokens"], params["score_range"]) == (700, (1.0, 5.0))
-    own = with_prescribed(config_with(tmp_path, yaml(more=", max_new_tokens: 50")), PROTOCOL)
+    own = with_prescribed(config_with(tmp_path, yaml(more=", max_new_tokens: 50")), prescribed)
     assert dict(own.reward_model.params)["max_new_tokens"] == 50
 
 
 def test_a_judge_that_needs_a_value_keeps_its_own_where_the_authors_leave_it_out(tmp_path: Path) -> None:
-    left_out = replace(PROTOCOL, judge=Judge(("judge-1",), {"max_new_tokens": None}))
-    config = with_prescribed(config_with(tmp_path, yaml()), left_out)
+    assert PROTOCOL.judge.parameters["max_new_tokens"] is None
+    config = with_prescribed(config_with(tmp_path, yaml()), PROTOCOL)
     assert dict(config.reward_model.params)["max_new_tokens"] == 128
 
 

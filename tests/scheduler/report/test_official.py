@@ -10,13 +10,14 @@ import pytest
 from scheduler.protocols.declaration import JudgedItem, Numbers
 from scheduler.report.model import AnsweredBy, Official
 from scheduler.store.rows import EditedRow, PlannedRow, Row
-from tests.scheduler.report import toy_protocol
+from tests.example_protocol import ExampleProtocol
+from tests.scheduler.report import official_rows
+from tests.scheduler.report.official_rows import answered, complete_rows, facts, judged, manifest
 from tests.scheduler.report.test_schema import problems
-from tests.scheduler.report.toy_protocol import Toy, answered, complete_rows, facts, judged, manifest
 from tests.scheduler.rows import edited, failed, json_of, planned, report_of
 
-pytestmark = pytest.mark.usefixtures("toy")
-toy = toy_protocol.toy
+pytestmark = pytest.mark.usefixtures("example")
+example = official_rows.example
 
 
 def official_of(rows: list[Row], *, samples: int = 1, passes: int = 1, **changes: Any) -> Official:
@@ -173,13 +174,13 @@ def test_the_model_that_answered_counts_too(models: list[str | None], sentence: 
 def test_what_the_protocol_says_about_a_fault_of_the_script_leaves_the_numbers_comparable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain = Toy.numbers
+    plain = ExampleProtocol.numbers
 
-    def numbers(self: Toy, items: list[JudgedItem]) -> Numbers:
+    def numbers(self: ExampleProtocol, items: list[JudgedItem]) -> Numbers:
         of_items = plain(self, items)
         return Numbers(of_items.values, of_items.main, ("The script rounds.",))
 
-    monkeypatch.setattr(Toy, "numbers", numbers)
+    monkeypatch.setattr(ExampleProtocol, "numbers", numbers)
     official = official_of(complete_rows())
     assert (official.deviations, official.comparable) == (("The script rounds.",), True)
 
@@ -197,7 +198,7 @@ def test_numbers_that_cannot_be_calculated_do_not_keep_the_report_from_being_wri
     def numbers(*_: object) -> Numbers:
         raise KeyError("nothing")
 
-    monkeypatch.setattr(Toy, "numbers", numbers)
+    monkeypatch.setattr(ExampleProtocol, "numbers", numbers)
     official = official_of(complete_rows())
     assert official.deviations == ("The numbers cannot be calculated: KeyError: 'nothing'.",)
     assert "cannot be calculated" in caplog.text

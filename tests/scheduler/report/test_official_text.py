@@ -17,12 +17,12 @@ from scheduler.report.official_text import main_numbers, number_interval_text, n
 from scheduler.report.pairs_csv import pairs_csv
 from scheduler.store.rows import Row
 from scheduler.terminal.summary import print_summary
-from tests.scheduler.report import toy_protocol
-from tests.scheduler.report.toy_protocol import answered, complete_rows, judged, manifest
+from tests.scheduler.report import official_rows
+from tests.scheduler.report.official_rows import answered, complete_rows, judged, manifest
 from tests.scheduler.rows import edited, failed, planned, report_of
 
-pytestmark = pytest.mark.usefixtures("toy")
-toy = toy_protocol.toy
+pytestmark = pytest.mark.usefixtures("example")
+example = official_rows.example
 HOSTILE = "a|b<script>alert(1)</script>`**x**"
 
 
@@ -44,7 +44,7 @@ def test_an_interval_has_both_ends() -> None:
 
 def test_the_markdown_has_the_numbers_on_top_with_judge_and_files() -> None:
     text = render_markdown(report_of(complete_rows(), manifest=manifest()), DEFAULT_METRICS)
-    section = text[text.index("## Official Numbers: toy") : text.index("## Overall Statistics")]
+    section = text[text.index("## Official Numbers: example") : text.index("## Overall Statistics")]
     assert "**Comparable with published numbers: yes**" in section
     assert "| **Average** | 6.750 | [" in section
     assert "| remove/Score | 8.500 | [" in section
@@ -53,7 +53,7 @@ def test_the_markdown_has_the_numbers_on_top_with_judge_and_files() -> None:
     assert "- Items Scored: 4 of 4 (the full benchmark has 4)" in section
     assert f"- prompts.py: SHA-256 {'c' * 64}" in section
     categories = text[text.index("### add") :]
-    assert "- Score of an Edit: as toy makes it of its dimensions" in categories
+    assert "- Score of an Edit: as example makes it of its dimensions" in categories
     assert "| Dimension | Mean | Std | Median | Min | Max | Count |" in categories
     assert "| flaws | 0.50 | 0.50 | 0.50 | 0.00 | 1.00 | 2 |" in categories
 
@@ -72,7 +72,7 @@ def test_the_terminal_shows_the_main_numbers_and_why_they_are_not_comparable() -
     output = io.StringIO()
     print_summary(Console(file=output, width=200), report, [], 1.0)
     text = output.getvalue()
-    assert "Official numbers (toy, version 2b06cc1):" in text
+    assert "Official numbers (example, version 2b06cc1):" in text
     assert "   Average  6.750  95% interval [" in text
     assert "and 2 more numbers in the reports" in text
     assert "Comparable with published numbers: no" in text

@@ -33,7 +33,7 @@ from scheduler.store.run_directory import RunDirectory
 from tests.example_protocol import EXPECTED, TEXTS, prepared_for
 
 T = TypeVar("T")
-REPLIES = {"match": '{"follows": 4, "keeps": 3}', "look": '{"quality": 5}'}
+REPLIES = {"edit": '{"follows": 4, "keeps": 3}', "look": '{"flaws": 5}'}
 
 
 class Client:
@@ -217,7 +217,7 @@ def test_the_failure_of_one_question_names_it_and_keeps_the_other_answer(tmp_pat
     assert (failure.question, failure.kind, failure.usage) == ("look", "unreadable_reply", m.Usage(requests=1))
     assert failure.message.endswith("the reply was: hm")
     [answer] = [row for row in run.rows if isinstance(row, AnsweredRow)]
-    assert (answer.question, answer.dimensions) == ("match", {"follows": 4.0, "keeps": 3.0})
+    assert (answer.question, answer.dimensions) == ("edit", {"follows": 4.0, "keeps": 3.0})
     assert json.loads(answer.response) == answer.dimensions
     [tally] = read_tallies(run.rows, Expected())
     assert [failure.question for failure in tally.failures(Expected())] == ["look"]
@@ -237,7 +237,7 @@ def test_a_reply_that_a_protocol_did_not_foresee_fails_its_question_alone(
     run = Parts(tmp_path, 1, Expected())
     run.part([reply, "answered"])
     [failure] = [row for row in run.rows if isinstance(row, FailedRow)]
-    assert (failure.question, failure.kind) == ("match", "unreadable_reply")
+    assert (failure.question, failure.kind) == ("edit", "unreadable_reply")
     assert failure.message.startswith(reason)
     assert [row.question for row in run.rows if isinstance(row, AnsweredRow)] == ["look"]
 
@@ -247,15 +247,15 @@ def test_what_a_failed_question_has_taken_counts_even_if_its_last_attempt_took_n
     stage = run.stage(loop, replace(run.task(), asks_again=True), Batches(batch_size=1, max_attempts=2))
     stage.join("reward-0")
     stage.available(EditUnit("c", "0"), hashlib.sha256(b"c/0/0").hexdigest())
-    match = loop.client.batches.pop(0)
-    items = [run.answer(match.items[0], "unreadable")]
-    stage.handle("reward-0", m.Scored(run="r", incarnation="i", job=match.job, started=1.0, finished=2.0, items=items))
-    again = next(batch for batch in loop.client.batches if batch.items == match.items)
+    first = loop.client.batches.pop(0)
+    items = [run.answer(first.items[0], "unreadable")]
+    stage.handle("reward-0", m.Scored(run="r", incarnation="i", job=first.job, started=1.0, finished=2.0, items=items))
+    again = next(batch for batch in loop.client.batches if batch.items == first.items)
     stage.handle(
         "reward-0", m.Failed(run="r", incarnation="i", job=again.job, stage="score", kind="error", message="lost")
     )
     [failure] = [row for row in loop.rows if isinstance(row, FailedRow)]
-    assert (failure.question, failure.kind, failure.usage) == ("match", "error", m.Usage(requests=1))
+    assert (failure.question, failure.kind, failure.usage) == ("edit", "error", m.Usage(requests=1))
 
 
 def test_answers_to_questions_that_are_not_asked_any_more_are_withdrawn(tmp_path: Path) -> None:

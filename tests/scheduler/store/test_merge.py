@@ -15,10 +15,10 @@ from scheduler.store.merge import MergeError, Part, merged_manifest, plan_merge
 from scheduler.store.merge_files import write_merge
 from scheduler.store.rows import AnsweredRow, PlannedRow, Row, StageRow, encode_row
 from scheduler.store.shard_facts import shard_note
-from tests.scheduler.report import toy_protocol
+from tests.scheduler.report import official_rows
 from tests.scheduler.rows import failed, json_of, planned, report_of
 
-toy = toy_protocol.toy
+example = official_rows.example
 
 VERSIONS = {"torch": "2.9"}
 PROCESS = {"version": "1", "environment": VERSIONS}
@@ -137,8 +137,8 @@ def test_places_of_equal_models_and_versions_of_packages_may_differ_and_are_reco
 
 
 def official_parts(folder: Path) -> list[Part]:
-    """Two shards of the toy benchmark, as their directories have them."""
-    rows = toy_protocol.complete_rows()
+    """Two shards of a benchmark, as their directories have them."""
+    rows = official_rows.complete_rows()
     keys = [(row.category, row.pair_id) for row in rows if isinstance(row, PlannedRow)]
     parts = []
     for number in (1, 2):
@@ -154,16 +154,16 @@ def official_parts(folder: Path) -> list[Part]:
         (run / "results.jsonl").write_bytes(b"".join(map(encode_row, own)))
         (run / "config.yaml").write_text("{}\n")
         shard = {"number": number, "of": 2, "pairs": 2}
-        facts = toy_protocol.manifest(shard=f"{number}/2") | {"shard": shard, "stages": ["edit", "score"]}
+        facts = official_rows.manifest(shard=f"{number}/2") | {"shard": shard, "stages": ["edit", "score"]}
         (run / "manifest.json").write_text(json.dumps(facts))
         saved = read_run(run, folder / "shards")
         parts.append(Part(saved.path, saved.manifest, saved.rows))
     return parts
 
 
-@pytest.mark.usefixtures("toy")
+@pytest.mark.usefixtures("example")
 def test_official_numbers_of_merged_shards_are_those_of_the_whole_run(tmp_path: Path) -> None:
-    whole = json_of(report_of(toy_protocol.complete_rows(), manifest=toy_protocol.manifest()))
+    whole = json_of(report_of(official_rows.complete_rows(), manifest=official_rows.manifest()))
     parts = official_parts(tmp_path)
     for part in parts:
         report = report_of(list(part.rows()), manifest=dict(part.manifest))
@@ -180,7 +180,7 @@ def test_official_numbers_of_merged_shards_are_those_of_the_whole_run(tmp_path: 
     assert len(answers) == 8
 
 
-@pytest.mark.usefixtures("toy")
+@pytest.mark.usefixtures("example")
 def test_a_merged_run_that_lacks_a_shard_says_so_and_has_no_comparable_numbers(tmp_path: Path) -> None:
     merge = plan_merge(official_parts(tmp_path)[:1], allow_missing=True)
     folder = write_merge(merge, tmp_path / "one", PROCESS)

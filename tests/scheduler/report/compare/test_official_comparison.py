@@ -19,14 +19,14 @@ from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.saved_run import read_run
 from scheduler.store.rows import Row
 from tests.browser import Visit
-from tests.scheduler.report import toy_protocol
+from tests.scheduler.report import official_rows
 from tests.scheduler.report.gallery.made import run_with_pictures
-from tests.scheduler.report.toy_protocol import facts, judged, manifest
+from tests.scheduler.report.official_rows import facts, judged, manifest
 from tests.scheduler.rows import edited, failed, planned, report_of
 from tests.scheduler.saved import saved_run
 
-pytestmark = pytest.mark.usefixtures("toy")
-toy = toy_protocol.toy
+pytestmark = pytest.mark.usefixtures("example")
+example = official_rows.example
 
 ATTACK = "<img src=x onerror='window.pwned=1'>"
 
@@ -57,7 +57,7 @@ def test_the_interval_of_a_difference_is_paired_and_the_numbers_are_over_common_
     comparison = compared(rows_of(first), rows)
     official = comparison.official
     assert official is not None
-    assert (official.protocol, official.main, official.num_items, official.notes) == ("toy", "Average", 60, ())
+    assert (official.protocol, official.main, official.num_items, official.notes) == ("example", "Average", 60, ())
     average = official.numbers["Average"]
     assert average.first == pytest.approx(fmean(fmean(row[0] for row in first[start::2]) for start in (0, 1)))
     assert average.difference is not None
@@ -97,7 +97,7 @@ def test_other_files_and_another_judge_are_named() -> None:
     official = compared(rows, rows, files={"prompts.py": "d" * 64}, version="ffff", judge=changed).official
     assert official is not None
     versions, judges = official.notes
-    assert versions.startswith("A was judged by version 2b06cc1 of toy, B by ffff: the official files differ")
+    assert versions.startswith("A was judged by version 2b06cc1 of example, B by ffff: the official files differ")
     assert judges == "The judge of A is gpt-4.1, that of B is gpt-4o."
 
 
@@ -111,7 +111,7 @@ def test_runs_that_were_judged_in_different_ways_are_refused(tmp_path: Path, oth
         read_run(saved_run(tmp_path, rows, stamp=stamp, manifest=given), tmp_path)
         for stamp, given in (("one", manifest()), ("two", other))
     ]
-    with pytest.raises(ValueError, match=rf"A \(one\) was judged by the protocol toy, B \(two\) by {way}"):
+    with pytest.raises(ValueError, match=rf"A \(one\) was judged by the protocol example, B \(two\) by {way}"):
         compare_runs(Console(file=io.StringIO()), runs, tmp_path, None)
     assert list(tmp_path.glob("comparison*")) == []
 
@@ -139,7 +139,7 @@ def test_all_forms_have_both_tables_and_the_page_filters_by_dimension(visitor: V
     visitor.open(tmp_path / "comparison_one_two.html")
     page = visitor.page
     verdict = page.locator(".verdict").inner_text()
-    assert "Official numbers: toy" in verdict
+    assert "Official numbers: example" in verdict
     assert "Over the 6 items that count." in verdict
     assert ATTACK in page.locator(".masthead").inner_text(), "a setting that differs"
     assert page.evaluate("window.pwned") is None

@@ -14,9 +14,9 @@ import pytest
 from scheduler.store.rows import PlannedRow, Row
 from scheduler.store.run_directory import thumbnail_path
 from tests.browser import Visit, visit
-from tests.scheduler.report import toy_protocol
+from tests.scheduler.report import official_rows
 from tests.scheduler.report.gallery.made import STAMP, picture, run_with_pictures, write_page
-from tests.scheduler.report.toy_protocol import answered, complete_rows, judged, manifest
+from tests.scheduler.report.official_rows import answered, complete_rows, judged, manifest
 from tests.scheduler.rows import edited, failed, planned
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ATTACK = f"</script><script>{PWN}</script><img src=x onerror='{PWN}'>"
 @pytest.fixture(scope="module", autouse=True)
 def protocol() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        toy_protocol.register(patched)
+        official_rows.register(patched)
         yield
 
 
@@ -64,7 +64,7 @@ def test_the_official_block_is_on_top_with_numbers_and_deviations(visitor: Visit
     visitor.open(page_file)
     block = visitor.page.locator(".official")
     text = block.inner_text()
-    assert "Official numbers: toy" in text
+    assert "Official numbers: example" in text
     assert "not comparable with published numbers" in text
     assert "The run has 5 items of 1212." in text
     assert "1 of 5 items has no score (filtered: 1)." in text

@@ -1,95 +1,36 @@
-"""A protocol as somebody else's package would bring it, with three dimensions, and rows of a run that it judged."""
+"""The manifest and rows of a run that the example protocol judged."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 import msgspec
 import pytest
 
-from protocol.messages import ImagePart, Question, TextPart, Usage
+from protocol.messages import Usage
 from scheduler.protocols.declaration import (
-    Dimension,
-    ItemFacts,
-    Judge,
-    JudgedItem,
-    Numbers,
-    Protocol,
     ProtocolType,
     Table,
-    UnreadableReply,
 )
-from scheduler.protocols.official import OfficialFiles
 from scheduler.report import official
 from scheduler.store.official_facts import JudgeFacts, OfficialFacts
 from scheduler.store.rows import AnsweredRow, Row
+from tests.example_protocol import PROTOCOL
 from tests.scheduler.rows import edited, planned, scored
 from workers.models.plugins import Registry
 
 
-class Toy(Protocol):
-    """``follows`` and ``keeps`` are asked together, ``flaws`` in a question of its own; fewer of these are better."""
-
-    def questions(self, item: ItemFacts) -> Sequence[Question]:
-        return [
-            Question(name=name, parts=[TextPart(text=item.instruction), ImagePart(image="edit")])
-            for name in self.expected(item)
-        ]
-
-    def expected(self, item: ItemFacts) -> Mapping[str, tuple[str, ...]]:
-        return {"edit": ("follows", "keeps"), "look": ("flaws",)}
-
-    def read(self, item: ItemFacts, question: str, reply: str) -> Mapping[str, float]:
-        try:
-            return {name: float(json.loads(reply)[name]) for name in self.expected(item)[question]}
-        except ValueError as error:
-            raise UnreadableReply("no JSON") from error
-
-    def score(self, item: ItemFacts, dimensions: Mapping[str, float]) -> float:
-        return min(dimensions["follows"], dimensions["keeps"])
-
-    def numbers(self, items: Sequence[JudgedItem]) -> Numbers:
-        groups: dict[str, list[JudgedItem]] = {}
-        for judged in items:
-            groups.setdefault(judged.item.category, []).append(judged)
-        means = {f"{name}/Score": _mean([judged.score for judged in of_group]) for name, of_group in groups.items()}
-        flaws = _mean([judged.dimensions.get("flaws") for judged in items])
-        return Numbers({**means, "Flaws": flaws, "Average": _mean(list(means.values()))}, main="Average")
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known and len(known) == len(values) else None
-
-
-TOY = ProtocolType(
-    name="toy",
-    meaning="three dimensions",
-    formats=("json",),
-    items={"json": 4},
-    dimensions=(
-        Dimension("follows", 0, 10),
-        Dimension("keeps", 0, 10),
-        Dimension("flaws", 0, 5, better="lower"),
-    ),
-    scale=(0, 10),
-    judge=Judge(models=("gpt-4.1",), parameters={"temperature": 0.0, "max_new_tokens": None}),
-    official=OfficialFiles(repository="https://example.org/toy", paths=("prompts.py",), tried={}),
-    make=Toy,
-)
-
-
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+def example(monkeypatch: pytest.MonkeyPatch) -> None:
     """The protocol is there."""
     register(monkeypatch)
 
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(official, "PROTOCOLS", Registry("warmbench.none", ProtocolType, {"toy": f"{__name__}:TOY"}))
+    monkeypatch.setattr(
+        official, "PROTOCOLS", Registry("warmbench.none", ProtocolType, {"example": "tests.example_protocol:PROTOCOL"})
+    )
 
 
 def facts(**changes: Any) -> OfficialFacts:
@@ -97,12 +38,12 @@ def facts(**changes: Any) -> OfficialFacts:
     judge = JudgeFacts(
         type="openai",
         model="gpt-4.1",
-        models=TOY.judge.models,
-        prescribed=dict(TOY.judge.parameters),
+        models=PROTOCOL.judge.models,
+        prescribed=dict(PROTOCOL.judge.parameters),
         parameters={"temperature": 0.0, "max_new_tokens": None},
     )
     given = OfficialFacts(
-        protocol="toy",
+        protocol="example",
         version="2b06cc1",
         files={"prompts.py": "c" * 64},
         commit="2b06cc1",
@@ -116,7 +57,7 @@ def facts(**changes: Any) -> OfficialFacts:
 
 def manifest(**changes: Any) -> dict[str, Any]:
     """A manifest with these facts."""
-    parameters = {"score_range": list(TOY.scale)}
+    parameters = {"score_range": list(PROTOCOL.scale)}
     return {
         "run": "x",
         "official": msgspec.to_builtins(facts(**changes)),
