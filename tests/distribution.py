@@ -21,6 +21,7 @@ _FILES_WITH_A_POOL = tuple(
         "end_to_end/test_hostile_pool",
         "end_to_end/test_resume",
         "end_to_end/test_troubled_runs",
+        "end_to_end/test_slurm",
         "chaos/test_audit",
     )
 )

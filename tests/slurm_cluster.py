@@ -1,6 +1,7 @@
 """A Slurm cluster of one node with two GPUs that are none, in a temporary folder, on ports of its own.
 
-The real daemons of Debian's ``slurm-wlm`` and ``munge``; they need root. There is no accounting.
+The real daemons of Debian's ``slurm-wlm`` and ``munge``; they need root. There is no accounting. Processes are found
+by their groups, as ``proctrack/linuxproc`` misses those whose names have a space.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -116,13 +117,23 @@ class SlurmCluster:
         jobs = self.output("squeue", "--noheader", "--format=%i %T").splitlines()
         return [*jobs, *self.output("squeue", "--steps", "--noheader", "--format=%i %j").splitlines()]
 
+    def allocate(self, *options: str) -> str:
+        """The id of an allocation without a process in it."""
+        command = ["salloc", "--no-shell", *options]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=True)
+        return done.stderr.split("Granted job allocation ")[1].split()[0]
+
+    def cancel_all(self, *which: str) -> None:
+        """End all jobs, or those that the options of ``scancel`` choose."""
+        for signals in (("--signal=KILL", "--full"), ()):
+            self.output("scancel", "--user=root", *signals, *which)
+        if not which:
+            wait_until(lambda: not self.jobs())
+
     def stop(self) -> None:
         """End all jobs, then the daemons."""
-        for job in self.output("squeue", "--noheader", "--format=%A").split():
-            self.output("scancel", "--signal=KILL", job)
-            self.output("scancel", job)
-        with contextlib.suppress(AssertionError):
-            wait_until(lambda: not self.jobs(), seconds=20)
+        with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+            self.cancel_all()
         for daemon in reversed(self._daemons):
             daemon.send_signal(signal.SIGTERM)
         for daemon in reversed(self._daemons):

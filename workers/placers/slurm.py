@@ -31,7 +31,7 @@ from workers.placers.slurm_options import (
     slurm_environment,
     step_command,
 )
-from workers.placers.slurm_queue import last_error, srun_exit_code, waiting_text
+from workers.placers.slurm_queue import errors, srun_exit_code, waiting_text
 from workers.spawn import environment
 
 DECLARATION = PlacerType(
@@ -88,7 +88,12 @@ class SlurmPlacer(Placer):
                 asked, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         step = Step(
-            popen, self._control, name, order.log, begins, f"a {'GPU' if _needs_gpu(order) else 'CPU'} of {job}"
+            popen,
+            self._control,
+            name,
+            order.log,
+            begins,
+            f"a {'GPU' if _needs_gpu(order) else 'CPU'} of Slurm's allocation {job}",
         )
         self._steps = [*(one for one in self._steps if one.is_open), step]
         return step
@@ -197,7 +202,7 @@ class Step(LocalProcess):
             self._runs = True
         if not self.is_open:
             return None
-        return f"{self._needs} (Slurm's allocation), for {duration(time.monotonic() - self._since)}"
+        return f"{self._needs}, for {duration(time.monotonic() - self._since)}"
 
     def exit_code(self) -> int | None:
         code = super().exit_code()
@@ -207,7 +212,8 @@ class Step(LocalProcess):
     def reason(self) -> str | None:
         with contextlib.suppress(OSError), self._log.open("rb") as file:
             file.seek(max(self._begins, self._log.stat().st_size - 4096))
-            return last_error(file.read(4096).decode(errors="replace"))
+            found = errors(file.read(4096).decode(errors="replace"))
+            return found[-1] if found else None
         return None
 
     def kill(self) -> None:

@@ -19,7 +19,7 @@ from workers.placers.slurm_queue import (
     JOB_FORMAT,
     STEP_FORMAT,
     JobState,
-    last_error,
+    errors,
     read_accounting,
     read_jobs,
     read_steps,
@@ -148,7 +148,7 @@ class SlurmControl:
         output = self._call(command, script, environment)
         job = output.text.strip().partition(";")[0]
         if output.code != 0 or not job.isdecimal():
-            made.ended(1, f"sbatch: {last_error(output.errors) or output.errors.strip()[:500] or 'no job id'}")
+            made.ended(1, f"sbatch: {'; '.join(errors(output.errors)) or output.errors.strip()[:500] or 'no job id'}")
             return
         made.job = job
         self._jobs.append(made)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import dataclass
 
 from workers.placers.declaration import duration
 
+_ERROR = re.compile(r"(?:srun|sbatch): (?:error|fatal): (.{1,300})")
 # fmt: off
 _ENDED = (
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED",
@@ -107,9 +109,6 @@ def waiting_text(job: str, reason: str, seconds: float) -> str:
     return f"Slurm to start job {job} ({why}), for {duration(seconds)}"
 
 
-def last_error(text: str) -> str | None:
-    """The last error that one of Slurm's commands has printed, without the command's name; None if there is none."""
-    for line in reversed(text.splitlines()):
-        if line.startswith(("srun: error: ", "sbatch: error: ", "srun: fatal: ", "sbatch: fatal: ")):
-            return line.split(": ", 2)[2][:500]
-    return None
+def errors(text: str) -> list[str]:
+    """The errors that one of Slurm's commands has printed, without the command's name."""
+    return [found[1] for line in text.splitlines() if (found := _ERROR.match(line))]

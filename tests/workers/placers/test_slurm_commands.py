@@ -20,7 +20,7 @@ from workers.placers.slurm_options import (
 )
 from workers.placers.slurm_queue import (
     JobState,
-    last_error,
+    errors,
     read_accounting,
     read_jobs,
     read_steps,
@@ -182,7 +182,7 @@ def test_what_a_job_waits_for_and_how_long_is_said() -> None:
     assert duration(3 * 3600) == "3 h"
 
 
-def test_the_last_error_of_srun_is_the_reason() -> None:
+def test_errors_of_slurms_commands_are_the_reason() -> None:
     text = "srun: error: first\nTraceback\nsrun: error: vm: task 0: Killed\nsrun: Force Terminated StepId=4.0\n"
-    assert last_error(text) == "vm: task 0: Killed"
-    assert last_error("a worker's own line\n") is None
+    assert errors(text) == ["first", "vm: task 0: Killed"]
+    assert errors("a worker's own line: srun: error: x\n") == []
