@@ -18,6 +18,7 @@ from scripts.bench.many_editors import measure_many_editors
 from scripts.bench.old_system import measure_old_system
 from scripts.bench.ordering import measure_ordering
 from scripts.bench.pictures import PictureBenchmark, write_benchmark
+from scripts.bench.placed_by_ray import measure_placed_by_ray
 from scripts.bench.recovery import measure_recovery
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
@@ -54,6 +55,7 @@ _ASKED_FOR: Mapping[str, _Alone] = {
     "large-table": measure_large_table,
     "endurance": measure_endurance,
     "gallery": measure_gallery,
+    "placed-by-ray": measure_placed_by_ray,
 }
 """Figures that take minutes, or gigabytes, or need a browser."""
 

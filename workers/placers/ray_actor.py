@@ -31,10 +31,10 @@ _ALLOCATOR = frozenset({"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"})
 class WarmbenchWorker:
     """One worker's process. Its output goes to the actor's log files."""
 
-    def __init__(self, pool: str, incarnation: str) -> None:
-        self._pool = pool
+    def __init__(self, incarnation: str) -> None:
         self._incarnation = incarnation
         self._process: asyncio.subprocess.Process | None = None
+        self._ended = asyncio.Event()
         self._unused = threading.Timer(_UNUSED_SECONDS, os._exit, (1,))
         self._unused.daemon = True
         self._unused.start()
@@ -72,10 +72,8 @@ class WarmbenchWorker:
         self._leaving = asyncio.ensure_future(self._leave())
         return self._about()
 
-    async def about(self, pool: str, incarnation: str) -> dict[str, Any] | None:
-        """Return where the process runs; None if there is none of this incarnation. It is none of another pool's."""
-        if pool != self._pool:
-            return {"error": "another pool has an actor of this name: choose another pool.ray.namespace"}
+    async def about(self, incarnation: str) -> dict[str, Any] | None:
+        """Return where the process runs; None if there is none of this incarnation."""
         return self._about() if self._process is not None and incarnation == self._incarnation else None
 
     def _about(self) -> dict[str, Any]:
@@ -89,8 +87,11 @@ class WarmbenchWorker:
         return {"host": socket.gethostname(), "pid": self._process.pid, "log": ""}
 
     async def wait(self) -> int:
-        """Return the process's exit code once it has ended, negative for a signal."""
-        return -signal.SIGKILL if self._process is None else await self._process.wait()
+        """Return the process's exit code once it and its group have ended, negative for a signal."""
+        if self._process is None:
+            return -signal.SIGKILL
+        await self._ended.wait()
+        return await self._process.wait()
 
     async def signal(self, number: int) -> None:
         """Send a signal to the process and all that it has started."""
@@ -115,6 +116,7 @@ class WarmbenchWorker:
         await self._process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._ended.set()
         await asyncio.sleep(_ENDED_SECONDS)
         os._exit(0)
 

@@ -64,8 +64,8 @@ class Actor:
         self.ended = False
         self._ray = ray
         self._kind = kind
+        self._name = f"{connect.prefix}{order.worker_id}"
         self._namespace = connect.namespace
-        self._pool = connect.pool
         self._send = send
         self._handle: Any = None
         self._answer: Any = None
@@ -86,7 +86,7 @@ class Actor:
     def _create(self) -> None:
         order = self.order
         options = {
-            "name": order.worker_id,
+            "name": self._name,
             "namespace": self._namespace,
             "lifetime": "detached",
             "num_cpus": order.cpus,
@@ -96,25 +96,28 @@ class Actor:
             "max_task_retries": 0,
         }
         try:
-            self._handle = self._kind.options(**options).remote(self._pool, order.incarnation)
-        except ValueError:  # the name is taken
+            self._handle = self._kind.options(**options).remote(order.incarnation)
+        except self._ray.exceptions.ActorAlreadyExistsError:
             self._ask()
             return
-        pid_file = f"{self._namespace}.{order.worker_id}"
+        except ValueError as error:
+            self._end(1, f"Ray takes no such actor: {_first_line(error)}")
+            return
+        pid_file = f"{self._namespace}.{self._name}"
         arguments = (order.command, order.key_file, order.environment, ENVIRONMENT_BEFORE, pid_file)
         self._next("starting", self._handle.start.remote(*arguments))
 
     def _ask(self) -> None:
         """Ask the actor of this name whether it has this incarnation, which another driver may have started."""
         try:
-            self._handle = self._ray.get_actor(self.order.worker_id, namespace=self._namespace)
+            self._handle = self._ray.get_actor(self._name, namespace=self._namespace)
         except ValueError:
             if self.order.started:
                 self._end(1, "its actor has ended")
             else:
                 self._create()
             return
-        self._next("asking", self._handle.about.remote(self._pool, self.order.incarnation))
+        self._next("asking", self._handle.about.remote(self.order.incarnation))
 
     def signal(self, number: int) -> None:
         """Send the worker's process a signal. If it has no answer to SIGKILL or has not started, its actor goes."""
@@ -158,7 +161,7 @@ class Actor:
         elif self._step == "running":
             self._end(int(answer))
         elif "error" in answer:
-            self._end(127, answer["error"], remove=self._step == "starting")
+            self._end(127, answer["error"])
         else:
             self._send(Started(incarnation=self.order.incarnation, **answer))
             self._next("running", self._handle.wait.remote())
@@ -176,10 +179,9 @@ class Actor:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         return f"{lacking(wanted, nodes, self._ray.available_resources())}, for {duration(now - self._begun)}"
 
-    def _end(self, code: int, reason: str | None = None, *, remove: bool = True) -> None:
+    def _end(self, code: int, reason: str | None = None) -> None:
         self.ended = True
-        if remove:
-            self._remove()
+        self._remove()
         self._send(Ended(incarnation=self.order.incarnation, code=code, reason=reason))
 
     def _remove(self) -> None:

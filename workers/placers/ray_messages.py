@@ -8,12 +8,12 @@ from msgspec import Struct
 class Connect(Struct, frozen=True, kw_only=True, tag=True):
     """The first line. Without an ``address``, a cluster is started on this machine, with at least so many ``cpus``.
 
-    ``pool`` is a name that no other pool has, whoever's it is.
+    The name of an actor is ``prefix`` and its worker's, and no other pool has such a name in the ``namespace``.
     """
 
     address: str | None
-    pool: str
     namespace: str
+    prefix: str
     cpus: float
 
 

@@ -16,8 +16,9 @@ from protocol.messages import ModelSpec
 from protocol.plan import PoolPlan, WorkerPlan
 from tests.waiting import wait_until
 from workers.placers.declaration import Order, PlacementError
-from workers.placers.ray import DECLARATION, RayPlacer, connection, placement
+from workers.placers.ray import DECLARATION, RayPlacer
 from workers.placers.ray_actor import end_earlier, note, start_time
+from workers.placers.ray_options import connection, placement
 from workers.placers.ray_resources import lacking
 
 GPU_NODE = {"CPU": 8.0, "GPU": 2.0, "memory": 1e9}
@@ -80,7 +81,9 @@ def test_a_pool_has_a_namespace_of_its_own() -> None:
     mine, others = (connection(pool(), key).namespace for key in ("a" * 40, "b" * 40))
     assert mine.startswith("warmbench-bench-")
     assert mine != others, "two users may have pools of one name"
-    assert connection(pool(namespace="ours", address="auto"), "a" * 40).namespace == "ours"
+    named = connection(pool(namespace="ours", address="auto"), "a" * 40)
+    assert named.namespace == "ours"
+    assert f"warmbench-{named.prefix}" == f"{mine}."
 
 
 def test_the_key_is_put_where_nodes_look_for_it_if_this_machine_has_the_folder(tmp_path: Path) -> None:
@@ -105,16 +108,17 @@ def test_the_key_of_another_pool_is_not_replaced(tmp_path: Path) -> None:
         RayPlacer(pool(key_file_on_nodes=str(shared)), tmp_path / "other")._share_key()
 
 
-def test_resources_are_numbers_and_those_with_a_key_of_their_own_are_refused() -> None:
+def test_resources_are_numbers_that_ray_takes() -> None:
     (rule,) = next(key for key in DECLARATION.keys if key.name == "editor").rules
-    conflicts = [
-        conflict.message for conflict in rule({"resources": {"A100": 1, "B": "x", "C": 0, "D": True, "GPU": 2}})
-    ]
-    assert conflicts == [
+    resources = {"A100": 1, "B": "x", "C": 0, "D": True, "GPU": 2, "E": 1.5}
+    conflicts = rule({"resources": resources, "gpus": 0.5, "cpus": 2.5})
+    assert [conflict.message for conflict in conflicts] == [
         "B must be a number above 0, found 'x'",
         "C must be a number above 0, found 0",
         "D must be a number above 0, found True",
         "GPU has a key of its own",
+        "E above 1 must be a whole number, found 1.5",
+        "above 1 must be a whole number, found 2.5",
     ]
 
 
