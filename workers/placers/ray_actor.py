@@ -51,7 +51,10 @@ class WarmbenchWorker:
             return self._about()
         key, file = Path(key_file).expanduser(), Path(tempfile.gettempdir()) / f"warmbench-ray-{os.getuid()}" / pid_file
         if not os.access(key, os.R_OK):
-            return {"error": f"{socket.gethostname()} has no key file {key} that user {os.getuid()} can read"}
+            text = (
+                f"{socket.gethostname()} has no key file {key} that user {os.getuid()} can read: copy it there, or name"
+            )
+            return {"error": f"{text} a file that each node has as pool.ray.key_file_on_nodes"}
         keeps = _ALLOCATOR if _ALLOCATOR & os.environ.keys() else frozenset()
         variables = {name: value for name, value in environment.items() if name not in keeps}
         changed = {name: os.environ.get(name) for name, value in variables.items() if os.environ.get(name) != value}
