@@ -9,14 +9,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import yaml
 from PIL import Image
 
+from scheduler.commands.main import main
 from scripts.place import Place
 
 TIMEOUT = 240
@@ -96,6 +99,23 @@ class User:
                 process.kill()
                 raise
         return Result(process.returncode, output)
+
+    def check(self, *arguments: str | Path) -> Result:
+        """Run a command that ends before it starts anything, in this process: that is ten times as fast."""
+        output = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(output):
+            patch.chdir(self.folder)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            try:
+                code = main(list(map(str, arguments)))
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else 1
+        return Result(code, output.getvalue())
+
+    def check_config(self, config: Path, *arguments: str | Path) -> Result:
+        """``warmbench run`` of what ends before it starts anything."""
+        return self.check("run", "--config", config, *self.pool_options, *arguments)
 
     def run_config(self, config: Path, *arguments: str | Path) -> Result:
         """``warmbench run``."""

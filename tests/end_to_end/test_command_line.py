@@ -98,7 +98,7 @@ def test_all_errors_of_a_config_are_reported_together(user: User, tmp_path: Path
     }
     path = tmp_path / "wrong.yaml"
     path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    result = user.run_config(path)  # a dry run without NVML would not check the device
+    result = user.check_config(path)  # a dry run without NVML would not check the device
 
     assert result.code == 2
     for named in (
@@ -121,15 +121,14 @@ def test_all_errors_of_a_config_are_reported_together(user: User, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_a_missing_file_and_a_missing_option_are_usage_errors(user: User, tmp_path: Path) -> None:
-    assert user.run("run").code == 2
-    assert user.run_config(tmp_path / "nowhere.yaml").code == 2
+    assert user.check("run").code == 2
+    assert user.check_config(tmp_path / "nowhere.yaml").code == 2
     no_data = user.simulated(tmp_path / "nowhere.json")
-    result = user.run_config(no_data)
+    result = user.check_config(no_data)
     assert result.code == 2
     assert "nowhere.json" in result.output
-    assert user.run_config(no_data, "--limit", "0").code == 2
+    assert user.check_config(no_data, "--limit", "0").code == 2
 
 
 def bomb(width: int, height: int) -> str:
@@ -184,7 +183,7 @@ BROKEN = {
 
 
 def test_a_dry_run_lists_every_broken_pair_with_its_kind(user: User, tmp_path: Path) -> None:
-    result = user.run_config(user.simulated(broken_benchmark(tmp_path / "data.json")), "--dry-run")
+    result = user.check_config(user.simulated(broken_benchmark(tmp_path / "data.json")), "--dry-run")
 
     assert result.code == 3
     for pair_id, kind in BROKEN.items():
@@ -215,12 +214,11 @@ def test_a_real_run_scores_the_good_pairs_and_reports_the_broken_ones(user: User
     assert json.dumps(report)
 
 
-@pytest.mark.slow
 def test_data_of_the_wrong_shape_is_a_usage_error_and_not_a_broken_pair(user: User, tmp_path: Path) -> None:
     for content in ("[1, 2, 3", '"text"', "{}", "not json"):
         path = tmp_path / "odd.json"
         path.write_text(content)
-        result = user.run_config(user.simulated(path))
+        result = user.check_config(user.simulated(path))
         assert result.code == 2, f"{content}: {result.output}"
         assert "odd.json" in result.output
 
@@ -236,7 +234,7 @@ def test_places_that_cannot_be_made_are_all_reported_before_anything_is_run(
     config = user.simulated(
         small_benchmark(tmp_path / "data.json", pairs=1), logging={"log_dir": str(tmp_path / "link")}
     )
-    result = user.run_config(config, option, "--output-dir", tmp_path / "loop")
+    result = user.check_config(config, option, "--output-dir", tmp_path / "loop")
 
     assert result.code == 2, result.output
     assert "3 problems" in result.output
@@ -248,6 +246,6 @@ def test_places_that_cannot_be_made_are_all_reported_before_anything_is_run(
 
 def test_a_pool_whose_sockets_would_have_too_long_a_path_is_reported(user: User, tmp_path: Path) -> None:
     user.environment["WARMBENCH_HOME"] = str(tmp_path / ("x" * 90))
-    result = user.run_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1)), "--dry-run")
+    result = user.check_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1)), "--dry-run")
     assert result.code == 2, result.output
     assert "set WARMBENCH_HOME to a shorter folder" in result.output

@@ -49,7 +49,7 @@ def test_a_data_file_in_gbk_is_one_error_and_nothing_is_launched(user: User, tmp
         tmp_path / "data.json", {"物理": [pair(number, encoded(picture((8, 8))), "变红") for number in (1, 2)]}
     )
     path.write_bytes(path.read_text(encoding="utf-8").encode("gbk"))
-    result = user.run_config(user.simulated(path), option)
+    result = user.check_config(user.simulated(path), option)
 
     assert result.code == 2, result.output
     assert "1 problem" in result.output
@@ -63,7 +63,7 @@ def test_a_data_file_in_gbk_is_one_error_and_nothing_is_launched(user: User, tmp
 def test_data_without_a_good_pair_are_an_error_that_lists_every_pair(user: User, tmp_path: Path, option: str) -> None:
     good = encoded(picture((8, 8)))
     bad = [pair("1", "%%%"), pair("2", good, ""), {**pair("3", good), "edit_instruction": 3}]
-    result = user.run_config(user.simulated(write_data(tmp_path / "data.json", {"物理": bad})), option)
+    result = user.check_config(user.simulated(write_data(tmp_path / "data.json", {"物理": bad})), option)
 
     assert result.code == 2, result.output
     assert "benchmark.data_path: none of the 3 pairs of " in result.output

@@ -40,6 +40,7 @@ def test_the_scale_of_experts_depends_on_their_own_inputs() -> None:
     assert fan_in("encoder.conv_in.weight", (96, 3, 3, 3, 3)) == 81
 
 
+@pytest.mark.slow
 def test_a_weight_depends_only_on_its_name_and_the_seed() -> None:
     first = draw("q.weight", (64, 64), device="cpu", seed=0)
     assert first.equal(draw("q.weight", (64, 64), device="cpu", seed=0))
@@ -180,6 +181,7 @@ def test_each_model_goes_into_a_folder_that_has_space_for_it() -> None:
         choose_folders(sizes, {disk: 61, memory: 60})
 
 
+@pytest.mark.slow
 def test_a_model_stays_in_the_folder_where_it_was_begun(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     (second / "reward-tiny").mkdir(parents=True)
