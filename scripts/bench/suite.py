@@ -23,6 +23,7 @@ from scripts.bench.recovery import measure_recovery
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
 from scripts.bench.throughput import CPUS, POOL, REWARD, measure_long, measure_spread, measure_throughput
+from scripts.bench.transport import measure_transport
 from scripts.bench.warm_start import measure_warm_start, measure_warm_start_real
 from scripts.bench.workplace import Workplace
 
@@ -43,6 +44,7 @@ _ON_FEW_PAIRS: Mapping[str, _OnData] = {
 }
 _ALONE: Mapping[str, _Alone] = {
     "ordering": measure_ordering,
+    "transport": measure_transport,
     "busy-cores": measure_busy_cores,
     "judging": measure_judging,
     "logits": measure_logits,
