@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 import zmq
 
@@ -101,10 +101,13 @@ class Crew:
             text = one_line(f"{worker.worker_id} can't be connected to at {worker.endpoint}: {error}", 500)
             raise CrewError(text) from error
 
-    def attend(self) -> None:
-        """Read messages, send heartbeats, and withdraw workers that have fallen silent. Raises ``CrewError``."""
+    def attend(self, ready: Container[object]) -> None:
+        """Read the messages of those workers whose sockets are ``ready``, send heartbeats, and withdraw workers that
+        have fallen silent. Raises ``CrewError``.
+        """
         for client in self:
-            self._read(client)
+            if client.link.socket in ready or client.silent:  # it may have spoken while this process was busy
+                self._read(client)
             client.beat()
             if client.silent and client.welcome:
                 log.warning("%s was not heard for %g s", client.name, self._dead_after_seconds)

@@ -171,7 +171,7 @@ class Loop:
             self._pool.beat(self._settings.heartbeat_seconds)
             if self._pool.has_ended(ready):
                 raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
-            self._crew.attend()
+            self._crew.attend(ready)
         except CrewError as error:
             raise AbortedError(str(error)) from error
         if self._error is not None:

@@ -42,7 +42,7 @@ class _Editor:
         return [*self.at_barrier, *self.holding]
 
     def in_round(self, number: int) -> int:
-        return sum(held == number for held in self.holding.values())
+        return [*self.holding.values()].count(number)
 
 
 class Rounds:
@@ -276,12 +276,15 @@ class Rounds:
 
     def _fill(self, number: int | None, depth: int) -> list[RoundAction]:
         """Give each editor up to ``depth`` units of round ``number``: one to all before a second to any."""
-        if self._full:
+        suspects, round_ = bool(self._suspects), -1 if number is None else number
+        if self._full or not (suspects or self._backlog):
             return []
         actions: list[RoundAction] = []
         for level in range(depth):
             for name, editor in self._editors.items():
-                unit = self._next_for(name, editor, -1 if number is None else number, level)
+                if not suspects and editor.in_round(round_) > level:
+                    continue  # the usual case, decided quickly: all editors are looked at after each message
+                unit = self._next_for(name, editor, round_, level)
                 if unit is not None:
                     actions.append(self._assign(name, unit, number))
         return actions

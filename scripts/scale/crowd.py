@@ -134,18 +134,32 @@ class _Worker:
 
     def _finish(self, job: m.Edit | m.Score, started: float, queue: _Queue) -> None:
         queue.running = False
-        finished, names = time.time(), {"run": job.run, "incarnation": self.member.incarnation, "job": job.job}
-        if isinstance(job, m.Edit):
-            self._send(job.run, m.AtBarrier(**names, round=job.round, started=started, finished=finished))
-            self._start_next()
-            size = {"width": _PIXELS, "height": _PIXELS}
-            edited = m.Edited(**names, started=started, finished=finished, sha256=self._sha256, **size)
-            self._send(job.run, edited, [self._image])
-        else:
+        life, finished = self.member.incarnation, time.time()
+        if isinstance(job, m.Score):
             judgement = m.Judgement(score=7.0, method="simulated", response="7")
             items = [m.ScoredItem(item=item.item, judgements=[judgement] * len(item.prompts)) for item in job.items]
-            self._send(job.run, m.Scored(**names, started=started, finished=finished, items=items))
+            scored = m.Scored(
+                run=job.run, incarnation=life, job=job.job, started=started, finished=finished, items=items
+            )
+            self._send(job.run, scored)
             self._start_next()
+            return
+        at_barrier = m.AtBarrier(
+            run=job.run, incarnation=life, job=job.job, round=job.round, started=started, finished=finished
+        )
+        self._send(job.run, at_barrier)
+        self._start_next()
+        edited = m.Edited(
+            run=job.run,
+            incarnation=life,
+            job=job.job,
+            started=started,
+            finished=finished,
+            width=_PIXELS,
+            height=_PIXELS,
+            sha256=self._sha256,
+        )
+        self._send(job.run, edited, [self._image])
 
     def _welcome(self, run: str) -> m.Welcome:
         return m.Welcome(
@@ -189,7 +203,7 @@ class Crowd:
         while os.getppid() == parent:
             now = time.monotonic()
             due = self._due[0][0] if self._due else now + _BEAT_SECONDS
-            for socket, _ in poller.poll(max(0.0, min(due - now, 0.2)) * 1000):
+            for socket, _ in poller.poll(int(max(0.0, min(due - now, 0.2)) * 1000)):
                 by_socket[socket].read()
             now = time.monotonic()
             while self._due and self._due[0][0] <= now:
