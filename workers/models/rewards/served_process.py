@@ -37,6 +37,7 @@ _TERM_SECONDS = 5.0
 """How long it may take to end after SIGTERM: the launcher kills a worker that takes 10 seconds to end."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 _HEALTH_SECONDS = 5.0
+_MOST_LOG_BYTES = 256 * 2**20
 _LAST_BYTES = 2000
 """How much of the end of the server's log is part of an error."""
 
@@ -192,6 +193,7 @@ class ServedProcess:
             "command": self._command(),
             "environment": self._environment(),
             "log": str(self._log),
+            "most_log_bytes": _MOST_LOG_BYTES,
             "term_seconds": self._term_seconds,
         }
         _log.info("the server is started on port %d; its log: %s", self._port, self._log)

@@ -4,7 +4,7 @@ A process between a worker and the server of the user's, since a worker may be k
 start processes of its own. It is the parent of all that it starts, also of what loses its own parent (a subreaper). It
 reads an order from standard input, one JSON line; then the line ``stop`` ends the server gently (SIGTERM, then
 SIGKILL), and the end of the input, which is the worker's death, at once. It writes one JSON line when the server has
-started, and ends when the server and all its processes have ended.
+started, and ends when the server and all its processes have ended. The server's log begins anew when it is too long.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import psutil
 STOP = b"stop\n"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _POLL_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
 
 
 def main() -> int:
@@ -40,12 +41,16 @@ def main() -> int:
         order = json.loads(orders.readline())
     try:
         server = _start(order, lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
-    except OSError as error:
-        _report(error=f"{order['command'][0]}: {error.strerror or error}")
+    except (OSError, ValueError) as error:  # ValueError: a word with a NUL
+        _report(error=f"{order['command'][0]}: {getattr(error, 'strerror', None) or error}")
         return 127
     _report(pid=server.pid)
     ended = os.pidfd_open(server.pid)
-    ready, _, _ = select.select([0, stopped, ended], [], [])
+    ready: list[int] = []
+    while not ready:
+        ready, _, _ = select.select([0, stopped, ended], [], [], _LOOK_SECONDS)
+        if os.path.getsize(order["log"]) > order["most_log_bytes"]:  # noqa: PTH202 - no object for each look
+            os.truncate(order["log"], 0)
     if ended not in ready:
         gently = stopped in ready or os.read(0, len(STOP)) == STOP
         if gently:

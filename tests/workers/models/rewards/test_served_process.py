@@ -172,6 +172,22 @@ def test_a_port_where_another_program_listens_is_an_error(words: Words, tmp_path
     again.close()
 
 
+def test_the_log_of_a_server_that_prints_without_end_begins_anew(
+    words: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.models.rewards.served_process._MOST_LOG_BYTES", 100_000)
+    program = "import os, sys; print('x' * 200_000, flush=True); os.execv(sys.executable, sys.argv[1:])"
+    server = served(words, [sys.executable, "-c", program, *FILES])
+    server.start()
+    log = tmp_path / "reward-0-server.log"
+    wait_until(lambda: log.stat().st_size < 100_000)
+    with urllib.request.urlopen(server.base_url.removesuffix("/v1")):  # noqa: S310 - it is on this machine
+        pass
+    wait_until(lambda: log.read_bytes().endswith(b'"GET / HTTP/1.1" 200 -\n'))
+    assert log.stat().st_size < 100_000
+    server.close()
+
+
 def test_a_command_that_does_not_exist_is_an_error(words: Words) -> None:
     with pytest.raises(ModelError, match=r"^server\.command cannot be run: no-such-server: No such file or directory$"):
         served(words, ["no-such-server", "{port}"]).start()
