@@ -24,7 +24,8 @@ from workers.models.plugins import PluginError
 
 def needed_extras(config: Config) -> list[str]:
     """Return the names of the extras, sorted."""
-    found = {*_of_model(config.diffusion_model), *_of_model(config.reward_model), *_of_data(config)}
+    models = (config.diffusion_model, config.reward_model)
+    found = {*_of_data(config), *_of_placer(config), *(extra for model in models for extra in _of_model(model))}
     return sorted(found)
 
 
@@ -47,6 +48,12 @@ def _of_data(config: Config) -> Iterator[str]:
     if data.data_path is not None and table_suffix(data.data_path) is not None:
         packages |= PACKAGES
     if packages and (extra := extra_of(packages)):
+        yield extra
+
+
+def _of_placer(config: Config) -> Iterator[str]:
+    placer = config.pool.declaration
+    if placer is not None and placer.packages and (extra := extra_of(placer.packages, placer.name)):
         yield extra
 
 

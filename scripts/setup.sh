@@ -39,13 +39,13 @@ fi
 . scripts/torch_index.sh
 with_torch() { install_torch .venv/bin/python constraints.txt .venv/torch-index; }
 
-# A stamp in .venv for each extra names what was installed; "dev" includes all but "bench".
+# A stamp in .venv for each extra names what was installed; "dev" includes all but "bench" and "ray".
 wanted=$(cat pyproject.toml constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
 stamped() { [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; }
 install() { # EXTRA...: those that are not installed
   local extra names="" missing=()
   for extra in "$@"; do
-    if ! stamped "$extra" && { [ "$extra" = bench ] || ! stamped dev; }; then
+    if ! stamped "$extra" && { [[ "$extra" = bench || "$extra" = ray ]] || ! stamped dev; }; then
       missing+=("$extra")
       names+="${names:+,}$extra"
     fi
@@ -65,6 +65,7 @@ if [ "$kind" = run ]; then
 else
   with_torch
   install scheduler editor reward openai parquet dev
+  install ray || echo "Ray could not be installed: tests with it are skipped" >&2
 fi
 if [ "$kind" = bench ]; then
   install bench || echo "The peers of the bench could not be installed: it will leave them out" >&2

@@ -31,6 +31,7 @@ def config_of(folder: Path, text: str, data: str = "data.json", more: str = "") 
         ("diffusion_model: {type: identity}\nreward_model: {type: qwen3_vl}\n", ["reward"]),
         ("reward_model: {type: qwen3_vl, params: {python: /elsewhere/python}}\n", ["editor"]),
         ("diffusion_model: {class_path: my.Editor}\nreward_model: {type: simulated}\n", ["editor"]),
+        (f"{SIMULATED}pool: {{placer: ray}}\n", ["ray"]),
     ],
 )
 def test_the_extras_are_those_of_the_models_that_run_in_this_environment(
@@ -125,7 +126,7 @@ def test_the_demo_gets_its_data_and_models_and_so_does_any_config_that_names_the
 
 def test_the_development_environment_has_everything_and_a_run_in_it_installs_nothing(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    assert checkout.setup("dev") == [".[scheduler,editor,reward,openai,parquet,dev]"]
+    assert checkout.setup("dev") == [".[scheduler,editor,reward,openai,parquet,dev]", ".[ray]"]
     assert checkout.setup("dev") == []
     assert checkout.setup("run", "--config", config_of(tmp_path, REAL)) == []
     assert checkout.setup("bench") == [".[bench]"]

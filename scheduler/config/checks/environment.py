@@ -19,7 +19,7 @@ from scheduler.config.checks.class_paths import missing_class
 from scheduler.config.checks.driver import driver_problem, installed_torch
 from scheduler.config.checks.model_lookup import missing_model
 from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations
-from scheduler.config.checks.packages import missing_packages
+from scheduler.config.checks.packages import missing_for_placer, missing_packages
 from scheduler.config.checks.source_images import TAKE_THE_FIRST, several_images_refused
 from scheduler.config.checks.thoughts import thoughts_refused
 from scheduler.config.checks.worker_environment import worker_environment_problems
@@ -64,6 +64,9 @@ def environment_problems(config: Config, environment: Environment) -> Found:
 
 def _devices_elsewhere(config: Config, stages: Sequence[Stage]) -> Found:
     """What workers on other machines find there, only they can tell."""
+    placer = config.pool.declaration
+    if placer is not None and (lacking := missing_for_placer(placer)):
+        yield _at("pool", "placer", message=lacking[0], hint=lacking[1])
     try:
         resolve_layout(config, (), stages=stages)
     except LayoutError as error:

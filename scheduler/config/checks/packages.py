@@ -12,6 +12,7 @@ from pathlib import Path
 
 from scheduler.config.models import ModelSection
 from scheduler.config.problems import listing
+from workers.placers.declaration import PlacerType
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 """Where warmbench's own files are: its checkout, unless it was installed as a package."""
@@ -26,14 +27,20 @@ def missing_packages(section: ModelSection) -> tuple[str, str] | None:
     """Return what a model's workers lack in this environment, and the command that installs it; None if nothing."""
     if section.has_environment or section.class_path is not None:
         return None
-    packages = section.declaration.packages
+    return _missing(section.type, section.declaration.packages, section.declaration.role)
+
+
+def missing_for_placer(placer: PlacerType) -> tuple[str, str] | None:
+    """Return what the launcher lacks in this environment to use a placer, likewise."""
+    return _missing(f"the placer {placer.name}", placer.packages, placer.name)
+
+
+def _missing(who: str | None, packages: Mapping[str, str], extra: str) -> tuple[str, str] | None:
     lacking = list(_lacking(packages))
     if not lacking:
         return None
     verb = "is" if len(lacking) == 1 else "are"
-    return f"{section.type} needs {listing(lacking)}, which {verb} not installed", install_hint(
-        packages, section.declaration.role
-    )
+    return f"{who} needs {listing(lacking)}, which {verb} not installed", install_hint(packages, extra)
 
 
 def _lacking(packages: Mapping[str, str]) -> Iterator[str]:

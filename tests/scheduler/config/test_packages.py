@@ -10,11 +10,18 @@ import pytest
 
 from scheduler.config.checks import packages
 from scheduler.config.checks.environment import Environment
-from scheduler.config.checks.packages import extra_of, install_hint, missing_packages, version_numbers
+from scheduler.config.checks.packages import (
+    extra_of,
+    install_hint,
+    missing_for_placer,
+    missing_packages,
+    version_numbers,
+)
 from scheduler.config.loading import load_config
 from scheduler.config.problems import ConfigError
 from tests.docs.markdown import ROOT
 from tests.scheduler.config.written import load
+from workers.placers.declaration import PlacerType
 
 
 @pytest.mark.parametrize(
@@ -89,3 +96,11 @@ def test_a_package_that_is_too_old_is_missing(monkeypatch: pytest.MonkeyPatch, t
 def test_versions_are_compared_by_their_numbers() -> None:
     assert version_numbers("2.13.0+cpu") == (2, 13, 0)
     assert version_numbers("5.0.0rc1") == (5, 0)
+
+
+def test_what_a_placer_lacks_is_named_with_its_command() -> None:
+    lacking = missing_for_placer(PlacerType("far", "", "far:Placer", packages={"msgspec": "", "far_engine": ""}))
+    assert lacking is not None
+    assert lacking[0] == "the placer far needs far_engine, which is not installed"
+    assert "pip install" in lacking[1]
+    assert missing_for_placer(PlacerType("near", "", "near:Placer", packages={"msgspec": ""})) is None
