@@ -31,7 +31,7 @@ def locate_run(run: str, output_dir: Path) -> Path:
     if not (path / LEDGER).is_file() and (titled := _titled(run, output_dir)):
         if len(titled) > 1:
             names = ", ".join(sorted(titled))
-            raise NoSuchRunError(f"{len(titled)} runs have the title {run!r}: name one by its id: {names}")
+            raise NoSuchRunError(f"several runs have the title {run!r}; name one by its id: {names}")
         return next(iter(titled.values()))
     if "/" not in run and run not in (".", ".."):
         try:

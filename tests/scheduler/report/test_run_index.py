@@ -88,5 +88,5 @@ def test_a_run_is_found_by_its_title_where_it_is_unambiguous(output: Path) -> No
     assert locate_run("second try", output).name == "20260102_120000"
     assert locate_run("20260101_120000", output).name == "20260101_120000"
     change(output, "20260101_120000", name="second try")
-    with pytest.raises(NoSuchRunError, match=r"2 runs .*: 20260101_120000, 20260102_120000"):
+    with pytest.raises(NoSuchRunError, match=r"several runs .*: 20260101_120000, 20260102_120000"):
         locate_run("second try", output)
