@@ -80,7 +80,10 @@ def test_a_run_makes_the_same_edits_as_on_one_machine_each_editor_on_a_gpu_of_it
     here = user.run_config(config(user, tmp_path, name="here"))
     assert here.code == 0, here.output
     expected = user.hashes()
-    result = user.run_config(config(user, tmp_path, latency_ms=100))
+    path = config(user, tmp_path)
+    assert user.run("workers", "start", "--config", path).code == 0, "a run begins with the first editor that is ready"
+    result = user.run_config(path)
+    assert user.run("workers", "stop", "--config", path).code == 0
     assert result.code == 0, result.output
     assert user.hashes() == expected
     assert len(expected) == 2 * PAIRS
