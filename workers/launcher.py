@@ -337,6 +337,10 @@ class Launcher:
         for worker in self._workers.values():
             worker.clean_up()
         self._placer.close()
+        for run, client in self._clients.items():
+            if client.process is None:  # whose process is known watches this one as well
+                farewell = m.Goodbye(run=run, incarnation=self._life, reason="the pool has ended")
+                self._listener.send(client.identity, farewell)
         (self._folder / POOL_CARD).unlink(missing_ok=True)
         self._door.close()
         self._context.term()

@@ -32,6 +32,6 @@ class Heartbeat(RunMessage, frozen=True, kw_only=True):
 
 
 class Goodbye(RunMessage, frozen=True, kw_only=True):
-    """The run leaves the worker or the pool, or a worker ends."""
+    """The run leaves the worker or the pool, or a worker or launcher ends."""
 
     reason: Text = ""

@@ -46,6 +46,8 @@ class PoolSession:
                     raise PoolUnavailableError(f"the launcher sent an invalid message: {error}") from error
                 if received is not None and isinstance(received[0], m.PoolStatus):
                     return received[0]
+                if received is not None and isinstance(received[0], m.Goodbye):
+                    return None
                 if received is not None and isinstance(received[0], m.Refused):
                     raise PoolUnavailableError(received[0].message)
             elif self.client.has_ended(ready):

@@ -103,6 +103,8 @@ class Tenancy:
                     self._on_granted(granted)
                 case m.Waiting(holders=holders):
                     log.info("Waiting for the pool: it is used by %s", ", ".join(holders))
+                case m.Goodbye():
+                    raise PoolEndedError(f"the launcher of pool {self._pool.name} has ended")
                 case m.Refused(kind="unknown_run"):
                     self._pool.hello()  # the connection was cut and made again, or the launcher is a new one
                 case m.Refused(message=text):
