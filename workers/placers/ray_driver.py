@@ -8,6 +8,7 @@ process: their actors are detached.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import queue
@@ -256,13 +257,12 @@ def main() -> int:
             reports.write(msgspec.json.encode(report) + b"\n")
 
     connect = msgspec.json.decode(sys.stdin.buffer.readline(), type=Connect)
-    ray: Any
+    ray: Any = importlib.import_module("ray")
     try:
-        import ray
-
         cluster = _connect(ray, connect)
     except Exception as error:  # noqa: BLE001 - Ray raises errors of many kinds; each ends up in the worker's reason
         send(Unreachable(f"Ray cluster {connect.address or 'of its own'}: {_first_line(error)}"))
+        ray.shutdown()
         return 1
     send(Connected(cluster))
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
@@ -294,4 +294,6 @@ def _first_line(error: Exception | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    logging.shutdown()
+    os._exit(exit_code)  # the thread that reads standard input may hold its lock
