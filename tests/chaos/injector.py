@@ -12,7 +12,21 @@ from pathlib import Path
 import psutil
 import zmq
 
-from tests.chaos.plan import Deed, Garbage, Injection, Interrupt, Kill, Moment, Rows, Said, Stall, There, Trigger
+from tests.chaos.nodes import Nodes
+from tests.chaos.plan import (
+    Deed,
+    Garbage,
+    Injection,
+    Interrupt,
+    Kill,
+    KillNode,
+    Moment,
+    Rows,
+    Said,
+    Stall,
+    There,
+    Trigger,
+)
 from tests.chaos.processes import Observed, endpoint_of, find_process, send_signal, wake
 
 _LOOK_SECONDS = 0.015
@@ -22,11 +36,18 @@ _TWICE_SECONDS = 0.02
 class Injector(threading.Thread):
     """Watches the schedulers of one part and injects the planned faults. ``done`` has those injected, in order."""
 
-    def __init__(self, injections: Sequence[Injection], schedulers: Mapping[str, Observed], pool: Path) -> None:
+    def __init__(
+        self,
+        injections: Sequence[Injection],
+        schedulers: Mapping[str, Observed],
+        pool: Path,
+        nodes: Nodes | None = None,
+    ) -> None:
         super().__init__(daemon=True)
         self._waiting = list(injections)
         self._schedulers = schedulers
         self._pool = pool
+        self._nodes = nodes
         self._over = threading.Event()
         self._later: list[tuple[float, psutil.Process, int]] = []
         self.done: list[Deed] = []
@@ -68,6 +89,8 @@ class Injector(threading.Thread):
             with contextlib.suppress(psutil.Error):
                 return psutil.Process(scheduler.pid) if scheduler.running else None
             return None
+        if self._nodes is not None and who.startswith("node-"):
+            return self._nodes.find(who)
         return find_process(self._pool, who, self._watched.pid)
 
     def _do(self, deed: Deed) -> bool:
@@ -77,6 +100,8 @@ class Injector(threading.Thread):
             if endpoint is not None:
                 send_garbage(endpoint, deed.seed)
             return endpoint is not None
+        if isinstance(deed, KillNode):
+            return self._nodes is not None and self._nodes.kill(deed.who)
         process = self._find(deed.who)
         if process is None:
             return False

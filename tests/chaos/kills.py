@@ -301,6 +301,7 @@ def _plan(dice: random.Random, number: int) -> Plan:
         with_source=False,
         warm=warm,
         transport="ipc",
+        placer="local",
         heartbeat_seconds=0.2,
         dead_after_seconds=2.0,
         job_timeout_seconds=600.0,

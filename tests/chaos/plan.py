@@ -57,6 +57,15 @@ class Kill:
 
 
 @dataclass(frozen=True)
+class KillNode:
+    """The end of a machine: SIGKILL to all processes of a worker that has joined, and its folder is gone. ``who`` is
+    ``node-0`` and so on, in the order of ``Plan.nodes``.
+    """
+
+    who: str
+
+
+@dataclass(frozen=True)
 class Stall:
     """SIGSTOP, and SIGCONT after so long."""
 
@@ -81,7 +90,7 @@ class Garbage:
     seed: int
 
 
-Deed = Kill | Stall | Interrupt | Garbage
+Deed = Kill | KillNode | Stall | Interrupt | Garbage
 
 
 @dataclass(frozen=True)
@@ -142,11 +151,19 @@ class Plan:
     with_source: bool
     warm: bool
     transport: Literal["ipc", "tcp"]
+    placer: Literal["local", "join"]
     heartbeat_seconds: float
     dead_after_seconds: float
     job_timeout_seconds: float
     real: bool
     parts: tuple[Part, ...]
+
+    @property
+    def nodes(self) -> list[str]:
+        """The roles of the machines whose workers join; none with a local placer."""
+        if self.placer == "local":
+            return []
+        return [*(["editor"] * self.editors.count), *(["reward"] * self.rewards.count)]
 
     @property
     def workers(self) -> list[str]:
@@ -193,13 +210,14 @@ def draw_plan(seed: int) -> Plan:
         with_source=dice.random() < 0.3,
         warm=dice.random() < 0.25,
         transport=dice.choice(("ipc", "ipc", "ipc", "tcp")),
+        placer="local",
         heartbeat_seconds=0.1 if impatient else 1.0,
         dead_after_seconds=dice.choice((0.6, 1.0)) if impatient else 10.0,
         job_timeout_seconds=1.0 if hangs else 600.0,
         real=real,
         parts=(),
     )
-    return _with_parts(plan, dice)
+    return _with_nodes(_with_parts(plan, dice))
 
 
 def _draw_models(
@@ -239,6 +257,34 @@ def _with_parts(plan: Plan, dice: random.Random) -> Plan:
     if len(parts) > 1 or dice.random() < 0.3:
         parts.append(Part(before=_draw_tampers(plan, dice)))
     return replace(plan, parts=tuple(parts))
+
+
+def _with_nodes(plan: Plan) -> Plan:
+    """The plan, or one on machines of their own: drawn apart, so that other plans stay the same. There each killed
+    worker is a machine that ends.
+    """
+    dice = random.Random(f"nodes {plan.seed}")  # noqa: S311 - repeatable is what it has to be
+    suitable = plan.transport == "tcp" and plan.placement == "apart" and not plan.real and not plan.second
+    if not suitable or dice.random() < 0.4:
+        return plan
+    plan = replace(plan, placer="join", warm=False)
+    nodes = [f"node-{number}" for number in range(len(plan.nodes))]
+
+    def elsewhere(injection: Injection) -> Injection:
+        who = dice.choice(nodes)
+        trigger = injection.trigger
+        if isinstance(trigger, There) and trigger.who in plan.workers:
+            trigger = There(who)
+        if injection.deed.who not in plan.workers:
+            return replace(injection, trigger=trigger)
+        deed: Deed = Stall(who, injection.deed.seconds) if isinstance(injection.deed, Stall) else KillNode(who)
+        return Injection(trigger, deed)
+
+    def on_nodes(part: Part) -> Part:
+        before = tuple(tamper for tamper in part.before if tamper.what != "editors")
+        return Part(tuple(map(elsewhere, part.injections)), before)
+
+    return replace(plan, parts=tuple(map(on_nodes, plan.parts)))
 
 
 def _draw_injection(plan: Plan, dice: random.Random) -> Injection:

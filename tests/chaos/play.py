@@ -16,7 +16,8 @@ from tests.chaos.audit import Case, audit
 from tests.chaos.dataset import Item, write_items
 from tests.chaos.finding import Finding
 from tests.chaos.injector import Injector
-from tests.chaos.plan import Deed, Interrupt, Kill, Part, Plan, Stall
+from tests.chaos.nodes import Nodes
+from tests.chaos.plan import Deed, Interrupt, Kill, KillNode, Part, Plan, Stall
 from tests.chaos.processes import SPARE_DESCRIPTORS, Ended, Observed, newest_run, open_descriptors
 from tests.chaos.settings import sections, simulation
 from tests.chaos.tamper import Tampering
@@ -88,6 +89,7 @@ class Play:
         self._resumes = 0
         self._parts = 0
         self._descriptors: dict[int, int] = {}
+        self._nodes = Nodes(user, "bench", plan.nodes) if plan.nodes else None
         self._jobs = [self._job("scheduler", plan.items, folder)]
         if plan.second:
             self._jobs.append(self._job("scheduler-1", plan.second, folder))
@@ -100,6 +102,8 @@ class Play:
             result = self._user.run("workers", "start", "--config", self._jobs[0].config)
             if result.code != 0 and "Traceback" in result.output:
                 self._find("aborted", f"workers start: {result.output[-2000:]}")
+        if self._nodes is not None:
+            self._nodes.start()
         number = 0
         while number < len(self._plan.parts) + CALM_PARTS and not self._is_over(number):
             part = self._plan.parts[number] if number < len(self._plan.parts) else Part()
@@ -137,7 +141,7 @@ class Play:
                 arguments += ["--resume", "latest"]
                 self._resumes += 1
             running[job.name] = Observed(self._user, job.output, arguments)
-        injector = Injector(part.injections, running, self._user.home / "bench")
+        injector = Injector(part.injections, running, self._user.home / "bench", self._nodes)
         injector.start()
         self._parts += 1
         ends = {job.name: running[job.name].wait(HANG_SECONDS) for job in todo}
@@ -188,7 +192,7 @@ class Play:
             allowed |= {130, -2, -15}
         if any(deed == Kill(job.name) for deed in deeds):
             allowed.add(-9)
-        if any(isinstance(deed, Kill | Stall) and not deed.who.startswith("scheduler") for deed in deeds):
+        if any(isinstance(deed, Kill | KillNode | Stall) and not deed.who.startswith("scheduler") for deed in deeds):
             # The launcher has ended, or no worker is left for the work.
             allowed.add(1)
         if self._plan.second and deeds:
@@ -198,9 +202,12 @@ class Play:
 
     def _deaths(self, deeds: list[Deed]) -> int:
         """How many workers died of what was injected, at most: a stopped one takes itself for hung when it goes on."""
-        limit = self._plan.job_timeout_seconds
-        killed = sum(isinstance(deed, Kill) and deed.who in self._plan.workers for deed in deeds)
-        hung = sum(isinstance(deed, Stall) and deed.who in self._plan.workers and deed.seconds > limit / 2
+        limit, workers = (
+            self._plan.job_timeout_seconds,
+            {*self._plan.workers, *(f"node-{n}" for n, _ in enumerate(self._plan.nodes))},
+        )
+        killed = sum(isinstance(deed, Kill | KillNode) and deed.who in workers for deed in deeds)
+        hung = sum(isinstance(deed, Stall) and deed.who in workers and deed.seconds > limit / 2
                    for deed in deeds)  # fmt: skip
         return killed + hung
 
@@ -219,6 +226,9 @@ class Play:
         if self._plan.warm:
             self._descriptors_left()
             self._user.run("workers", "stop", "--config", self._jobs[0].config)
+        if self._nodes is not None:
+            for name in self._nodes.close():
+                self._find("left_over", f"the worker of {name} has outlived its pool")
         with contextlib.suppress(AssertionError):
             wait_until(lambda: self._user.left_over() == [], seconds=_LEFT_SECONDS)
         for name in self._user.left_over():

@@ -24,13 +24,16 @@ def sections(plan: Plan, data: Path, changes: Counter[str]) -> dict[str, Any]:
         editor |= {"model_name": str(TINY_MODELS / "editor"), "device": "cpu", "dtype": "float32"}
         reward |= {"model_name": str(TINY_MODELS / "reward-trained"), "device": "cpu", "dtype": "float32"}
     else:
-        editor |= _simulated(plan.editors) | {"device_ids": _devices(plan, editors)}
-        reward |= _simulated(plan.rewards) | {"device": "auto", "device_ids": _devices(plan, plan.rewards.count)}
+        editor |= _simulated(plan.editors)
+        reward |= _simulated(plan.rewards)
+        if plan.placer == "local":
+            editor["device_ids"] = _devices(plan, editors)
+            reward |= {"device": "auto", "device_ids": _devices(plan, plan.rewards.count)}
     return {
         "benchmark": {"data_path": str(data)},
         "diffusion_model": {"type": "qwen_image_edit" if plan.real else "simulated", "params": editor},
         "reward_model": {"type": "qwen3_vl" if plan.real else "simulated", "params": reward},
-        "pool": {"name": "bench", "transport": plan.transport, "load_in_parallel": True},
+        "pool": {"name": "bench", "load_in_parallel": True, **_pool(plan)},
         "evaluation": {
             "save_generated_images": plan.keep_images,
             "samples_per_pair": plan.samples,
@@ -52,6 +55,14 @@ def simulation(plan: Plan, changes: Counter[str]) -> tuple[Simulation | None, Si
     if plan.real:
         return None, None, seed
     return Simulation(faults=plan.editors.faults), Simulation(faults=plan.rewards.faults), seed  # type: ignore[arg-type]
+
+
+def _pool(plan: Plan) -> dict[str, Any]:
+    if plan.placer == "local":
+        return {"transport": plan.transport}
+    places = {"editors": plan.editors.count, "rewards": plan.rewards.count}
+    # Workers that have lost their launcher end soon, and machines in their places join the next one.
+    return {"placer": "join", "listen": "127.0.0.1", "orphan_seconds": 2, **places}
 
 
 def _simulated(models: Models) -> dict[str, Any]:
