@@ -38,8 +38,8 @@ _HEAD = """\
 [configuration.md](configuration.md) explains the sections; `configs/template.yaml` is a file to copy from.
 
 A heading is the path of a mapping. The default `-` means no value. The column *for* has the values of `type` that have
-the key, if not all do; a `class_path` may have further keys. `identity` and `simulated` accept all keys of the other
-types and ignore those that do not apply; `simulated` has [more](#params-of-simulated-models).
+the key, if not all do; a `class_path` may have further keys. `identity` and `simulated` accept all keys of
+`qwen_image_edit` or `qwen3_vl` and ignore those that do not apply; `simulated` has [more](#params-of-simulated-models).
 """
 _SIMULATED = "simulated"
 

@@ -18,6 +18,7 @@ from scheduler.base.stages import BOTH_STAGES, ROLES, Stage
 from scheduler.benchmark import Benchmark
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.config.checks.model_lookup import local_folder
+from scheduler.config.checks.pipeline_checks import preset_facts
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout
 from scheduler.config.requests import (
@@ -55,7 +56,11 @@ def build_manifest(
 ) -> dict[str, Any]:
     """Build the manifest before any worker has joined; ``add_workers`` completes it. A role without a stage is null."""
     models: dict[Stage, dict[str, Any]] = {
-        "edit": {**_model(editor_spec(config)), "parameters": edit_parameters(config) | _further_sources(config)},
+        "edit": {
+            **_model(editor_spec(config)),
+            "parameters": edit_parameters(config) | _further_sources(config),
+            **_pipeline(config),
+        },
         "score": {**_model(reward_spec(config)), "parameters": score_parameters(config)},
     }
     made_elsewhere = None if edits is None else {"made": "elsewhere", "from": edits.place, "images": len(edits.images)}
@@ -138,6 +143,12 @@ def add_workers(
 def _further_sources(config: Config) -> dict[str, Any]:
     """``images``, where edits depend on it."""
     return {"images": "all"} if takes_all_sources(config) else {}
+
+
+def _pipeline(config: Config) -> dict[str, Any]:
+    """For an editor on any pipeline of diffusers: its class, and the arguments of every edit with their preset."""
+    facts = preset_facts(config.diffusion_model)
+    return {} if facts is None else {"pipeline": facts}
 
 
 def _model(spec: m.ModelSpec) -> dict[str, Any]:

@@ -44,7 +44,15 @@ def test_the_template_shows_every_key_in_its_section(key: tuple[str, str]) -> No
 
 
 def test_the_template_shows_every_type() -> None:
-    for name in ("qwen_image_edit", "multi_gpu_qwen_image_edit", "multi_gpu_qwen_edit", "identity", "simulated"):
+    editors = (
+        "qwen_image_edit",
+        "multi_gpu_qwen_image_edit",
+        "multi_gpu_qwen_edit",
+        "diffusers",
+        "identity",
+        "simulated",
+    )
+    for name in editors:
         assert name in section_of_template("diffusion_model")
     for name in ("qwen3_vl", "qwen3_vl_subprocess", "simulated"):
         assert name in section_of_template("reward_model")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
-from workers.interface import Editor, EditRequest, FetchProgress, ModelError, Progress
+from workers.interface import EditRequest, FetchProgress, ModelError, Progress
 from workers.models.declaration import Alias, ModelType, with_keys
-from workers.models.device_memory import free_memory
+from workers.models.editors.pipeline_editor import PipelineEditor, as_image
 from workers.models.editors.qwen_image_loading import MODULES, load_pipeline, prepare_imports
 from workers.models.editors.qwen_image_loras import lora_files
 from workers.models.editors.qwen_image_options import (
@@ -25,7 +23,7 @@ from workers.models.editors.qwen_image_options import (
 )
 from workers.models.editors.qwen_image_replacement import can_be_mapped, replace_weights
 from workers.models.flatten import flatten
-from workers.models.hub import resolve_model, weight_files
+from workers.models.hub import resolve_model
 from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
 
 DECLARATION = ModelType(
@@ -54,13 +52,12 @@ DECLARATION = ModelType(
     one_image=("QwenImageEditPipeline", "Qwen/Qwen-Image-Edit"),
 )
 
-_LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
 _PIPELINE_ARGUMENTS = ("num_inference_steps", "true_cfg_scale", "height", "width")
 # Without a negative prompt the pipelines leave out true CFG, whatever its scale.
 _NEGATIVE_PROMPT = " "
 
 
-class QwenImageEditEditor(Editor):
+class QwenImageEditEditor(PipelineEditor):
     """One pipeline, which makes one edit at a time.
 
     Parameters of a run: ``num_inference_steps``, ``true_cfg_scale``, ``negative_prompt`` (one blank), ``height`` and
@@ -69,14 +66,8 @@ class QwenImageEditEditor(Editor):
     makes it.
     """
 
-    SECOND_COPY = False
-    """Whether weights move to a second copy in CPU memory if the device is the CPU."""
-
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
-        self._pipeline: Any = None
-        self._mover: Any = None
-        self._resolved: Path | None = None
         self._options: Mapping[str, Any] = {}
 
     def prepare(self) -> None:
@@ -111,72 +102,22 @@ class QwenImageEditEditor(Editor):
         self.spec, self._resolved = spec, folder
         return True
 
-    def place(self, residency: Residency) -> None:
-        """Move all components; leaving a GPU gives its memory back to other processes."""
-        if residency == "disk":
-            raise ValueError("an editor is dropped, not moved to disk")
-        if self._pipeline is None:
-            raise ModelError("not_ready", "the editor was not loaded yet")
-        if residency == "device":
-            self._mover.to_device()
-            return
-        if "keep_prompt_embeddings" in self._options:
-            self._pipeline.encode_prompt.clear()
-        self._mover.to_host()
-
-    def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
-        import torch
-
-        if self._pipeline is None:
-            raise ModelError("not_ready", "the editor was not loaded yet")
-        try:
-            return self._run(request, progress)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            reason = str(error) or type(error).__name__
-        finally:
-            reset_after_edit(self._pipeline, self._options)
-        # Raised outside of the handler: a traceback would keep the tensors of every frame alive.
-        free_memory()
-        raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
-
     def weight_files(self) -> Sequence[str]:
-        return [*weight_files(self._folder()), *map(str, lora_files(self._options))]
-
-    def size_bytes(self) -> int:
-        """The size of the weights, as loaded; before that, of their files."""
-        if self._pipeline is None:
-            return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
-        modules = (getattr(self._pipeline, name) for name in MODULES)
-        tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-    def host_bytes(self) -> int:
-        """What is not mapped from files, which all workers share."""
-        return 0 if self._mover is None else int(self._mover.private_bytes())
+        return [*super().weight_files(), *map(str, lora_files(self._options))]
 
     def load_bytes(self, residency: Residency) -> int:
         straight = residency == "device" and self.device != "cpu"
         return host_copies(self.weight_files(), self.spec.params, straight=straight)
 
-    def versions(self) -> Mapping[str, str]:
-        import torch
+    def _modules(self) -> Iterator[Any]:
+        return (getattr(self._pipeline, name) for name in MODULES)
 
-        versions = {}
-        for library in _LIBRARIES:
-            try:
-                versions[library] = importlib.metadata.version(library)
-            except importlib.metadata.PackageNotFoundError:
-                continue  # torchvision is optional
-        if torch.version.cuda:
-            versions["cuda"] = torch.version.cuda
-        return versions
+    def _reset(self) -> None:
+        reset_after_edit(self._pipeline, self._options)
 
-    def _folder(self, progress: Callable[[], None] = lambda: None) -> Path:
-        if self._resolved is None:
-            if not self.spec.name:
-                raise ModelError("config", "diffusion_model.params names no model: a folder or a hub name is needed")
-            self._resolved = resolve_model(self.spec.name, progress)
-        return self._resolved
+    def _leave(self) -> None:
+        if "keep_prompt_embeddings" in self._options:
+            self._pipeline.encode_prompt.clear()
 
     def _run(self, request: EditRequest, progress: Progress) -> Image.Image:
         import torch
@@ -199,7 +140,7 @@ class QwenImageEditEditor(Editor):
             output_type="np",
             **arguments,
         ).images
-        return self._as_image(pixels)
+        return as_image(pixels[0])
 
     def _images(self, request: EditRequest) -> Image.Image | list[Image.Image]:
         """The source image; a list of them if there are several, which a Plus pipeline takes together."""
@@ -210,13 +151,3 @@ class QwenImageEditEditor(Editor):
             message = f"the editor got {len(request.images)} source images; a {pipeline} takes one"
             raise ModelError("config", f"diffusion_model.params.images: {message}")
         return [flatten(image) for image in request.images]
-
-    def _as_image(self, pixels: Any) -> Image.Image:
-        """Return the image of ``(1, height, width, 3)`` floats from 0 to 1. NaN would become black pixels."""
-        import numpy as np
-
-        if not np.isfinite(pixels).all():
-            reason = "the model's output is not finite: float16 overflows in some models, one step divides by zero"
-            raise ModelError("not_finite", f"{reason}; try bfloat16, or more num_inference_steps")
-        image: Image.Image = self._pipeline.image_processor.numpy_to_pil(pixels)[0]
-        return image

@@ -46,13 +46,13 @@ def load_pipeline(
         ModelError: of kind ``config`` (a parameter), ``model_not_found`` (there is no pipeline), ``oom``, or ``load``
             (the files are damaged or incomplete, or are another kind of pipeline).
     """
-    dtype, options = _checked_params(params), checked_options(params)
+    dtype, options = checked_params(params), checked_options(params)
     index = read_index(folder)
-    _check_device(device)
+    check_device(device)
     import torch
 
     torch.set_num_threads(params.get("threads_per_worker", 1))
-    _keep_quiet()
+    keep_quiet()
     try:
         from workers.models.moving.mover import Mover
 
@@ -75,7 +75,7 @@ def load_pipeline(
     raise ModelError("oom", f"editor model {folder} does not fit on {device}: {reason}")
 
 
-def _checked_params(params: Mapping[str, Any]) -> str:
+def checked_params(params: Mapping[str, Any]) -> str:
     """Check all load parameters, and return the name of the dtype."""
     dtype = params.get("dtype", DEFAULT_DTYPE)
     if dtype not in DTYPES:
@@ -106,7 +106,8 @@ def read_index(folder: Path) -> dict[str, Any]:
     return dict(index)
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise a ModelError if this is a CUDA device and torch sees none."""
     import torch
 
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -121,7 +122,7 @@ def assemble(folder: Path, modules: Mapping[str, Any]) -> Any:
     processor = load_processor(str(folder), subfolder="processor")
     pipeline = DiffusionPipeline.from_pretrained(str(folder), processor=processor, local_files_only=True, **modules)
     pipeline.set_progress_bar_config(disable=True)
-    _pass_image_positions(pipeline.text_encoder)
+    pass_image_positions(pipeline.text_encoder)
     return pipeline
 
 
@@ -149,7 +150,7 @@ def load_module(folder: Path, name: str, class_path: list[str], dtype: str, devi
     return module.eval()
 
 
-def _pass_image_positions(text_encoder: Any) -> None:
+def pass_image_positions(text_encoder: Any) -> None:
     """Tell the text encoder which tokens are those of images, which the pipelines of diffusers 0.42 do not.
 
     transformers 4 finds them itself. From version 5 on it silently numbers the tokens of images like words, and the
@@ -172,7 +173,7 @@ def _pass_image_positions(text_encoder: Any) -> None:
     text_encoder.register_forward_pre_hook(add, with_kwargs=True)
 
 
-def _keep_quiet() -> None:
+def keep_quiet() -> None:
     """Keep messages of these libraries out of the worker's log; their real errors are exceptions."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging

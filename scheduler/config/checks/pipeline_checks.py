@@ -1,0 +1,61 @@
+"""Checks the parameters of the editor ``diffusers`` against its pipeline class, as far as its files are there to tell.
+
+Neither torch nor diffusers is imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.config.checks.model_lookup import model_file
+from scheduler.config.models import ModelSection
+from workers.models.editors.pipeline_arguments import Refusal, arguments_of, refusals
+from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts, preset_of
+from workers.models.editors.signatures import diffusers_is_installed, signature_of
+
+_TYPE = "diffusers"
+
+
+def refused_arguments(section: ModelSection) -> list[Refusal]:
+    """The parameters that the pipeline lacks or ignores; empty if its files are not here to tell yet."""
+    facts = _facts(section)
+    if facts is None or section.has_environment or not diffusers_is_installed():
+        return []
+    signature = signature_of(facts.pipeline)
+    if signature is None:
+        message = f"the model is a {facts.pipeline}, which is no pipeline class of the installed diffusers"
+        return [Refusal(("model_name",), message, "code from a model's folder is never run; see own-models.md")]
+    return list(refusals(signature, facts, dict(section.params)))
+
+
+def preset_facts(section: ModelSection) -> dict[str, Any] | None:
+    """The pipeline class, the arguments that every edit gets and the preset's source; None if they are not known."""
+    facts = _facts(section)
+    signature = signature_of(facts.pipeline) if facts is not None else None
+    if facts is None or signature is None:
+        return None
+    params = dict(section.params)
+    preset = preset_of(facts) if params["preset"] != "none" else None
+    return {
+        "pipeline": facts.pipeline,
+        "arguments": arguments_of(signature, facts, params),
+        "preset": None if preset is None else {"arguments": dict(preset.arguments), "source": preset.source},
+    }
+
+
+def _facts(section: ModelSection) -> CheckpointFacts | None:
+    name = section.params.model_name
+    if section.type != _TYPE or section.class_path is not None or not name:
+        return None
+
+    def read(file: str) -> Mapping[str, Any] | None:
+        try:
+            path = model_file(name, file)
+            content = None if path is None else json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None  # other checks report what is wrong with the files
+        return content if isinstance(content, dict) else None
+
+    return checkpoint_facts(read)

@@ -1,0 +1,187 @@
+"""The editor of any pipeline, on tiny ones of the real classes of diffusers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from protocol.messages import ModelSpec
+from scripts.tiny_models.pipelines import CLASSES, build_pipeline
+from tests.workers.models.editors.tiny_edits import picture
+from workers.interface import EditRequest, ModelError
+from workers.models.editors.diffusers_editor import DiffusersEditor
+from workers.models.editors.qwen_image_edit import QwenImageEditEditor
+
+pytestmark = pytest.mark.slow
+
+PROMPT = "make the circle a square"
+SMALL = {"num_inference_steps": 2, "preset": "2026-11", "output_size": "pipeline"}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A checkpoint of each class."""
+    root = tmp_path_factory.mktemp("pipelines")
+    for name in CLASSES:
+        build_pipeline(name, root / name)
+    return {name: root / name for name in CLASSES}
+
+
+def spec(folder: Path, kind: str = "diffusers") -> ModelSpec:
+    params = {"dtype": "float32", "threads_per_worker": 1}
+    return ModelSpec(role="editor", type=kind, name=str(folder), params=params)
+
+
+class CopyingEditor(DiffusersEditor):
+    """Weights move between two places in CPU memory."""
+
+    SECOND_COPY = True
+
+
+def loaded(folder: Path, kind: type[DiffusersEditor] = DiffusersEditor) -> DiffusersEditor:
+    editor = kind(spec(folder), "cpu")
+    editor.load("device")
+    return editor
+
+
+def request(*images: Image.Image, seed: int = 42, **parameters: Any) -> EditRequest:
+    shown = images or (picture(),)
+    return EditRequest(shown[0], PROMPT, seed, "a/1", {**SMALL, **parameters}, images=shown)
+
+
+def size_of(name: str) -> dict[str, Any]:
+    return {} if name == "StableDiffusionInstructPix2PixPipeline" else {"height": 64, "width": 64}
+
+
+def edit(editor: DiffusersEditor, wanted: EditRequest) -> Image.Image:
+    return editor.edit(wanted, lambda *_: None)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_edit_is_the_one_that_the_pipeline_makes_with_these_arguments(name: str, folders: dict[str, Path]) -> None:
+    import diffusers
+    import torch
+
+    steps: list[tuple[int, int]] = []
+    editor = loaded(folders[name])
+    made = editor.edit(request(**size_of(name)), lambda *step: steps.append(step))
+    assert made.size == (64, 64)
+    assert made.mode == "RGB"
+    assert np.abs(np.asarray(made, np.int16) - np.asarray(picture(), np.int16)).mean() > 5
+    assert steps == [(1, 2), (2, 2)]
+    # Without torchvision the stock pipeline cannot load the processor of a Qwen model.
+    stock = editor._pipeline
+    if not name.startswith("QwenImage"):
+        stock = getattr(diffusers, name).from_pretrained(folders[name], safety_checker=None)
+    preset = {"FluxKontextPipeline": {"guidance_scale": 2.5, "max_area": 64 * 64}}
+    preset["StableDiffusionXLInstructPix2PixPipeline"] = {"guidance_scale": 3.0}
+    arguments = {**size_of(name), **preset.get(name, {"negative_prompt": " "} if "Qwen" in name else {})}
+    generator = torch.Generator("cpu").manual_seed(42)
+    alone = stock(image=picture(), prompt=PROMPT, num_inference_steps=2, generator=generator, **arguments)
+    assert made.tobytes() == alone.images[0].tobytes()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_edit_depends_on_its_seed_and_not_on_others_or_on_where_the_weights_were(
+    name: str, folders: dict[str, Path]
+) -> None:
+    import torch
+
+    editor = loaded(folders[name], CopyingEditor)
+    first = edit(editor, request(**size_of(name)))
+    other = edit(editor, request(seed=43, **size_of(name)))
+    assert other.tobytes() != first.tobytes()
+    editor.place("host")
+    assert editor.host_bytes() < editor.size_bytes() / 100, "all but computed buffers are pages of files"
+    editor.place("device")
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    assert edit(editor, request(**size_of(name))).tobytes() == first.tobytes()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_two_processes_give_the_same_bytes(folders: dict[str, Path]) -> None:
+    code = (
+        "import sys, hashlib\n"
+        "from pathlib import Path\n"
+        "from tests.workers.models.editors.test_diffusers_editor import edit, loaded, request, size_of\n"
+        "for folder in map(Path, sys.argv[1:]):\n"
+        "    made = edit(loaded(folder), request(**size_of(folder.name)))\n"
+        "    print(hashlib.sha256(made.tobytes()).hexdigest())\n"
+    )
+    command = [sys.executable, "-c", code, *map(str, folders.values())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    once, again = (subprocess.run(command, check=True, capture_output=True, env=environment) for _ in range(2))
+    assert once.stdout == again.stdout
+    assert len({*once.stdout.split()}) == len(folders)
+
+
+@pytest.mark.parametrize("name", ["QwenImageEditPipeline", "QwenImageEditPlusPipeline"])
+def test_a_qwen_model_gives_the_edits_of_its_own_editor(name: str, folders: dict[str, Path]) -> None:
+    own = QwenImageEditEditor(spec(folders[name], "qwen_image_edit"), "cpu")
+    own.load("device")
+    wanted = request(height=64, width=64, true_cfg_scale=4.0)
+    assert edit(loaded(folders[name]), wanted).tobytes() == own.edit(wanted, lambda *_: None).tobytes()
+
+
+@pytest.mark.parametrize("name", ["Flux2KleinPipeline", "QwenImageEditPlusPipeline"])
+def test_several_images_count_in_their_order(name: str, folders: dict[str, Path]) -> None:
+    editor = loaded(folders[name])
+    one, two = picture(), picture(-1.5)
+    edits = [edit(editor, request(*images, **size_of(name))) for images in [(one,), (one, two), (two, one)]]
+    assert len({made.tobytes() for made in edits}) == 3
+
+
+def test_the_size_of_the_source_is_kept_in_multiples_of_16(folders: dict[str, Path]) -> None:
+    source = picture(size=(100, 70))
+    for name in ("FluxKontextPipeline", "Flux2KleinPipeline", "StableDiffusionXLInstructPix2PixPipeline"):
+        assert edit(loaded(folders[name]), request(source, output_size="source")).size == (96, 64), name
+
+
+def test_what_is_transparent_is_white(folders: dict[str, Path]) -> None:
+    editor = loaded(folders["StableDiffusionInstructPix2PixPipeline"])
+    hidden, white = Image.new("RGBA", (64, 64), (200, 0, 0, 0)), Image.new("RGB", (64, 64), "white")
+    assert edit(editor, request(hidden)).tobytes() == edit(editor, request(white)).tobytes()
+
+
+def test_what_the_class_lacks_or_ignores_is_refused_by_the_worker_too(folders: dict[str, Path]) -> None:
+    editor = loaded(folders["QwenImageEditPipeline"])
+    with pytest.raises(ModelError, match=r"params.guidance_scale: a QwenImageEditPipeline ignores it") as raised:
+        edit(editor, request(guidance_scale=2.0))
+    assert raised.value.kind == "config"
+    with pytest.raises(ModelError, match=r"params.images: the model is a QwenImageEditPipeline, which takes one"):
+        edit(editor, request(picture(), picture()))
+
+
+def test_a_class_or_component_that_is_not_of_the_libraries_is_never_loaded(tmp_path: Path) -> None:
+    index = {"_class_name": "TheirPipeline", "unet": ["their_code", "TheirModel"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    editor = DiffusersEditor(spec(tmp_path), "cpu")
+    with pytest.raises(ModelError, match="is a TheirPipeline, which is no pipeline class of diffusers"):
+        editor.load("device")
+    index["_class_name"] = "StableDiffusionInstructPix2PixPipeline"
+    (tmp_path / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(ModelError, match="has unet from 'their_code'; only diffusers and transformers are used"):
+        editor.load("device")
+
+
+def test_the_steps_of_a_failed_edit_are_not_counted_in_the_next(folders: dict[str, Path]) -> None:
+    editor = loaded(folders["StableDiffusionXLInstructPix2PixPipeline"])
+    wanted = request(height=64, width=64)
+
+    def fail(step: int, steps: int) -> None:
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        editor.edit(wanted, fail)
+    steps: list[tuple[int, int]] = []
+    editor.edit(wanted, lambda *step: steps.append(step))
+    assert steps == [(1, 2), (2, 2)]

@@ -1,0 +1,206 @@
+"""Any editing pipeline of diffusers: the class that ``model_index.json`` names, with the arguments of its signature."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+from protocol.messages import ModelSpec, Residency
+from workers.interface import EditRequest, FetchProgress, ModelError, Progress
+from workers.models.declaration import Conflict, Key, ModelType, pick
+from workers.models.editors.diffusers_loading import examined, load_pipeline
+from workers.models.editors.pipeline_arguments import MORE, arguments_of, refusals, size_arguments
+from workers.models.editors.pipeline_editor import PipelineEditor, as_image
+from workers.models.editors.pipeline_facts import ALWAYS_A_LIST, IMAGE_TAGS, PRESET_EDITIONS, CheckpointFacts
+from workers.models.editors.signatures import Signature
+from workers.models.flatten import flatten
+from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
+from workers.models.safetensors_files import cast_bytes
+
+_PRESET = "Left out: what the preset says, else the default of the class."
+
+
+def _size_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Two sizes for an edit."""
+    if values["output_size"] == "source" and (values["height"] or values["width"]):
+        message = "is `source` beside height or width"
+        yield Conflict((("output_size",), ("height",), ("width",)), message, "keep one of the two")
+
+
+def _model_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    """No model: which one it is cannot be guessed."""
+    if not values["model_name"]:
+        yield Conflict((("model_name",),), "is missing", "name a folder or a model on the hub")
+
+
+def _optional(name: str, meaning: str) -> Key:
+    """The shared key of this name, which the preset or the class decides if it is left out."""
+    key = next(key for key in EDITOR_KEYS if key.name == name)
+    return replace(key, default=None, meaning=f"{meaning} {_PRESET}")
+
+
+def _guidance(name: str, meaning: str) -> Key:
+    return Key(name, "float", None, f"{meaning} {_PRESET}", low=0, high=100)
+
+
+DECLARATION = ModelType(
+    name="diffusers",
+    role="editor",
+    meaning="Any editing pipeline of diffusers; see editors.md.",
+    target="workers.models.editors.diffusers_editor:DiffusersEditor",
+    keys=(
+        model_name(None, "A folder that holds a diffusers pipeline, or a name on the hub."),
+        *pick(EDITOR_KEYS, "dtype"),
+        Key(
+            "preset",
+            "choice",
+            PRESET_EDITIONS[-1],
+            "Which edition of the recommended arguments by class; `none`: the defaults of the class.",
+            choices=(*PRESET_EDITIONS, "none"),
+        ),
+        _optional("num_inference_steps", "Denoising steps."),
+        _guidance("true_cfg_scale", "Guidance by the instruction, of classes that have this argument."),
+        _guidance("guidance_scale", "Guidance of classes that have this argument."),
+        _guidance("image_guidance_scale", "Guidance by the source image, of classes that have this argument."),
+        _optional("negative_prompt", "What the edit should not be; guidance works against it."),
+        *pick(EDITOR_KEYS, "height", "width"),
+        Key(
+            "output_size",
+            "choice",
+            "pipeline",
+            "`pipeline`: what it chooses; `source`: that of the source image, in multiples of 16 pixels.",
+            choices=("pipeline", "source"),
+        ),
+        Key(MORE, "mapping", None, "More arguments of the pipeline's `__call__`, by name."),
+        *pick(
+            EDITOR_KEYS,
+            "seed",
+            "images",
+            "enable_batch_sync",
+            "threads_per_worker",
+        ),
+        replace(DEVICE, default="cuda"),
+        *pick(EDITOR_KEYS, "device_ids", "conda_env", "python"),
+    ),
+    rules=(_model_conflicts, _size_conflicts),
+    needs="gpu",
+    entry_file="model_index.json",
+    packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},
+    host_copies=lambda files, params: cast_bytes(files, params.get("dtype", "bfloat16")),
+)
+
+
+class DiffusersEditor(PipelineEditor):
+    """A pipeline of the class that the model's files name. The edit is returned as the pipeline makes it."""
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        super().__init__(spec, device)
+        self._signature: Signature | None = None
+        self._facts: CheckpointFacts | None = None
+
+    def prepare(self) -> None:
+        with contextlib.suppress(ImportError):
+            import diffusers  # noqa: F401
+            import transformers  # noqa: F401
+
+    def fetch(self, progress: FetchProgress) -> None:
+        examined(self._folder(progress))
+
+    def load(self, residency: Residency) -> None:
+        self._pipeline = self._mover = None
+        folder = self._folder()
+        self._signature, self._facts = examined(folder)
+        self._pipeline, self._mover = load_pipeline(
+            folder, self._facts.pipeline, self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
+        )
+
+    def load_bytes(self, residency: Residency) -> int:
+        straight = residency == "device" and self.device != "cpu"
+        return cast_bytes(self.weight_files(), self.spec.params.get("dtype", "bfloat16"), straight=straight)
+
+    def _run(self, request: EditRequest, progress: Progress) -> Image.Image:
+        import torch
+
+        signature, facts = self._signature, self._facts
+        if signature is None or facts is None:
+            raise ModelError("not_ready", "the editor was not loaded yet")
+        several = {"images": "all"} if len(request.images) > 1 else {"images": "first"}
+        for refusal in refusals(signature, facts, {**request.parameters, **several}):
+            path = ".".join(("diffusion_model.params", *refusal.key))
+            raise ModelError("config", f"{path}: {refusal.message}")
+        arguments = arguments_of(signature, facts, request.parameters)
+        source = request.image.size if request.parameters.get("output_size") == "source" else None
+        arguments |= size_arguments(signature, arguments, source)
+        # A new one, always on the CPU: an edit does not depend on the device or on earlier edits.
+        generator = torch.Generator(device="cpu").manual_seed(request.seed)
+        with _own_random_numbers(self.device, request.seed), self._reported(signature, progress) as callback:
+            output = self._pipeline(
+                prompt=_prompt(signature.pipeline, request),
+                generator=generator,
+                output_type="np",
+                **self._images(signature, request),
+                **callback,
+                **arguments,
+            )
+        # Of a pipeline of videos, the last frame is the edit.
+        return as_image(output.images[0] if hasattr(output, "images") else output.frames[0][-1])
+
+    @staticmethod
+    def _images(signature: Signature, request: EditRequest) -> dict[str, Any]:
+        images = [flatten(image) for image in request.images]
+        one = len(images) == 1 and signature.pipeline not in ALWAYS_A_LIST
+        return {str(signature.image): images[0] if one else images}
+
+    @contextlib.contextmanager
+    def _reported(self, signature: Signature, progress: Progress) -> Iterator[dict[str, Any]]:
+        """The callback with which a class reports its steps; without one, steps of the scheduler are counted."""
+        if "callback_on_step_end" in signature:
+
+            def report(pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+                progress(step + 1, pipeline.num_timesteps)
+                return {}
+
+            yield {"callback_on_step_end": report, "callback_on_step_end_tensor_inputs": []}
+            return
+        scheduler = self._pipeline.scheduler
+        scheduler.step = _counted(scheduler, progress)
+        try:
+            yield {}
+        finally:
+            del scheduler.step  # the method of the class again
+
+
+def _counted(scheduler: Any, progress: Progress) -> Callable[..., Any]:
+    """The scheduler's step, which is reported each time."""
+    step, done = scheduler.step, 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal done
+        result = step(*args, **kwargs)
+        done += 1
+        progress(done, max(done, len(scheduler.timesteps)))
+        return result
+
+    return counted
+
+
+@contextlib.contextmanager
+def _own_random_numbers(device: str, seed: int) -> Iterator[None]:
+    """Seed torch's global numbers too, which a few pipelines use beside their generator; restored at the end."""
+    import torch
+
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _prompt(pipeline: str, request: EditRequest) -> str:
+    tag = IMAGE_TAGS.get(pipeline)
+    if tag is None:
+        return request.instruction
+    tags = "".join(tag.format(number=number) for number in range(1, len(request.images) + 1))
+    return f"{tags} {request.instruction}"

@@ -1,0 +1,131 @@
+"""Loads any pipeline class of diffusers: all of its weights, from safetensors only, to the device or the host."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from protocol.messages import Residency
+from workers.interface import ModelError
+from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts
+from workers.models.editors.qwen_image_loading import (
+    check_device,
+    checked_params,
+    keep_quiet,
+    load_module,
+    pass_image_positions,
+)
+from workers.models.editors.signatures import Signature, signature_of
+from workers.models.processors import PROCESSOR_CLASSES, load_processor
+
+_LIBRARIES = ("diffusers", "transformers")
+_LEFT_OUT = {"safety_checker": "it would return black images as edits"}
+"""Components that are not loaded, and why."""
+
+
+def read_json(folder: Path) -> Callable[[str], Mapping[str, Any] | None]:
+    """A reader of the JSON files of a folder; None for one that is not there or holds no mapping."""
+
+    def read(name: str) -> Mapping[str, Any] | None:
+        try:
+            content = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    return read
+
+
+def examined(folder: Path) -> tuple[Signature, CheckpointFacts]:
+    """What the pipeline of a folder takes, and what its files say.
+
+    Raises:
+        ModelError: of kind ``load``: it is no pipeline, or none of a class of the installed diffusers.
+    """
+    facts = checkpoint_facts(read_json(folder))
+    if facts is None:
+        raise ModelError("load", f"editor model {folder} has no model_index.json that names a pipeline class")
+    signature = signature_of(facts.pipeline)
+    if signature is None:
+        version = importlib.metadata.version("diffusers")
+        message = f"is a {facts.pipeline}, which is no pipeline class of diffusers {version}"
+        raise ModelError("load", f"editor model {folder} {message}; code from a model's folder is never run")
+    return signature, facts
+
+
+def load_pipeline(
+    folder: Path, pipeline: str, params: Mapping[str, Any], device: str, residency: Residency, *, second_copy: bool
+) -> tuple[Any, Any]:
+    """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory, and the mover of its weights.
+
+    Raises:
+        ModelError: of kind ``config`` (a parameter), ``oom``, or ``load`` (the files are damaged or incomplete, or need
+            code that is not in diffusers or transformers).
+    """
+    dtype = checked_params(params)
+    check_device(device)
+    import torch
+
+    torch.set_num_threads(params.get("threads_per_worker", 1))
+    keep_quiet()
+    try:
+        from workers.models.moving.mover import Mover
+
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        modules, others = _components(folder, index, dtype, device if residency == "device" else "cpu")
+        mover = Mover(modules.values(), device, second_copy=second_copy)
+        if residency == "device":
+            mover.to_device(keep_private=False)
+        return _assembled(folder, pipeline, {**modules, **others}), mover
+    except ModelError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        reason = str(error)
+    except Exception as error:
+        # Damaged files raise whatever the library that reads them raises.
+        raise ModelError("load", f"editor model {folder} can't be loaded: {type(error).__name__}: {error}") from error
+    # Raised out here, where the traceback is gone: it would keep what was loaded so far.
+    raise ModelError("oom", f"editor model {folder} does not fit on {device}: {reason}")
+
+
+def _components(
+    folder: Path, index: Mapping[str, Any], dtype: str, device: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The components with weights, and those others that the pipeline does not load by itself."""
+    import torch
+
+    modules: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, source in index.items():
+        if not isinstance(source, list) or source[:1] == [None]:
+            continue
+        if name in _LEFT_OUT:
+            others[name] = None
+            continue
+        library, class_name = [*source, None, None][:2]
+        if library not in _LIBRARIES or not isinstance(class_name, str):
+            reason = f"model_index.json has {name} from {library!r}; only {' and '.join(_LIBRARIES)} are used"
+            raise ModelError("load", f"editor model {folder}: {reason}")
+        kind = getattr(importlib.import_module(library), class_name, None)
+        if class_name in PROCESSOR_CLASSES:
+            others[name] = load_processor(str(folder), subfolder=name)
+        elif isinstance(kind, type) and issubclass(kind, torch.nn.Module):
+            modules[name] = load_module(folder, name, [library, class_name], dtype, device)
+    return modules, others
+
+
+def _assembled(folder: Path, name: str, components: Mapping[str, Any]) -> Any:
+    """The pipeline with these components; tokenizers, processors and the scheduler are read from the folder."""
+    import diffusers
+
+    pipeline = getattr(diffusers, name).from_pretrained(str(folder), local_files_only=True, **components)
+    pipeline.set_progress_bar_config(disable=True)
+    for component in components.values():
+        if hasattr(getattr(component, "config", None), "image_token_id"):
+            with contextlib.suppress(TypeError):
+                pass_image_positions(component)
+    return pipeline
