@@ -50,7 +50,7 @@ def _guidance(name: str, meaning: str) -> Key:
 DECLARATION = ModelType(
     name="diffusers",
     role="editor",
-    meaning="Any editing pipeline of diffusers; see editors.md.",
+    meaning="Any editing pipeline of diffusers, with the arguments of its class.",
     target="workers.models.editors.diffusers_editor:DiffusersEditor",
     keys=(
         model_name(None, "A folder that holds a diffusers pipeline, or a name on the hub."),
