@@ -6,5 +6,5 @@ else of warmbench.
 
 VERSION = "0.1.0"
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 """Increased with every change of a message; processes with different numbers refuse each other."""

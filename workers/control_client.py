@@ -18,7 +18,8 @@ class ControlClient:
     """A run, or a command, on the control socket. ``process`` is a pidfd, set when the client asks for the lease.
 
     ``key`` is the public key of its connection over TCP, ``last_heard`` the time of its last message, on the monotonic
-    clock. Over TCP, a client with the lease (``leases``) is gone when it is silent for ``dead_after_seconds``.
+    clock. Over TCP, a client with the lease (``leases``) is gone when it is silent for ``dead_after_seconds``. The
+    pool is up for as long as a client ``keeps`` it.
     """
 
     identity: bytes
@@ -27,6 +28,7 @@ class ControlClient:
     key: str | None = None
     process: int | None = None
     leases: bool = False
+    keeps: bool = False
 
     @property
     def is_silent(self) -> bool:
@@ -38,6 +40,11 @@ def silent_longest(clients: Mapping[str, ControlClient]) -> str | None:
     """Return the run that was silent longest, of those without a lease; None if all have one."""
     listening = [run for run, client in clients.items() if client.process is None and not client.leases]
     return min(listening, key=lambda run: clients[run].last_heard, default=None)
+
+
+def is_kept(clients: Mapping[str, ControlClient]) -> bool:
+    """Whether a client keeps the pool up."""
+    return any(client.keeps for client in clients.values())
 
 
 def open_own_process(pid: int | None, created: float | None) -> int | None:

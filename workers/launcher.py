@@ -24,7 +24,7 @@ from protocol.plan import PoolPlan, WorkerPlan
 from protocol.pool import POOL_CARD, PoolCard, write_card
 from protocol.processes import create_time
 from workers.arrivals import Arrivals, other_version
-from workers.control_client import ControlClient, chooses_program, open_own_process, silent_longest
+from workers.control_client import ControlClient, chooses_program, is_kept, open_own_process, silent_longest
 from workers.door import Members, open_door
 from workers.leases import Grant, LeaseAction, Leases
 from workers.managed_worker import ManagedWorker
@@ -228,7 +228,10 @@ class Launcher:
                 worker.reset_deaths()
         client.leases = self._leased = True
         self._keep = self._keep or message.keep_warm
-        self._carry_out(self._leases.request(message.run, message.mode))
+        if message.mode is not None:
+            self._carry_out(self._leases.request(message.run, message.mode))
+        else:
+            client.keeps = self._changed = True
 
     def _on_reload(self, identity: bytes, message: m.Reload) -> None:
         if not self._leases.is_exclusive(message.run, message.epoch):
@@ -312,7 +315,7 @@ class Launcher:
             workers=[worker.status() for worker in self._workers.values()],
             holders=list(self._leases.holders),
             waiting=list(self._leases.waiting),
-            keep=self._keep,
+            keep=self._keep or is_kept(self._clients),
             stopping=self._stopping,
         )
         return self._listener.send(self._clients[run].identity, status)
@@ -320,7 +323,7 @@ class Launcher:
     # -- the end
 
     def _end_if_unused(self) -> None:
-        if self._keep or self._stopping or not self._leases.unused:
+        if self._keep or is_kept(self._clients) or self._stopping or not self._leases.unused:
             return
         if self._leased:
             self._stop(now=False, why="the last run has left")

@@ -13,11 +13,12 @@ from protocol.messages.parts import Count, Id, LeaseMode, ModelSpec, Role, RunMe
 class Lease(RunMessage, frozen=True, kw_only=True):
     """A run asks for the lease: shared if it leaves models where they are, exclusive if it moves or loads any.
 
-    With ``keep_warm`` the pool stays up when its last run has left. The lease ends with the process ``pid``; without
+    Without a ``mode`` it gets none, and the pool stays up for its further runs until it leaves. With ``keep_warm`` the
+    pool stays up when its last run has left. The lease ends with the process ``pid``; without
     one, as over TCP, when the run's heartbeats stop.
     """
 
-    mode: LeaseMode
+    mode: LeaseMode | None
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     pid_create_time: Seconds | None = None
     keep_warm: bool = False

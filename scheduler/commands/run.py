@@ -16,8 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "130 interrupted."
     )
     add_run_arguments(parser)
-    parser.add_argument(
+    editors = parser.add_mutually_exclusive_group()
+    editors.add_argument(
         "--editor-model", type=given, metavar="NAME", help="another checkpoint: a folder, or a name on the hub"
+    )
+    editors.add_argument(
+        "--editor-models",
+        nargs="+",
+        type=given,
+        metavar="NAME",
+        help="a sweep: a run of each of these checkpoints, one after the other on the same workers; a name may be a "
+        "pattern ('out/checkpoint-*'); with --resume, the sweep goes on",
     )
     parser.add_argument(
         "--stages",
@@ -61,6 +70,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
+    if options.editor_models is not None:
+        from scheduler.commands.sweep import check_and_sweep
+
+        return check_and_sweep(options)
     from scheduler.commands.start_run import check_and_run  # takes half a second, and --help does not need it
 
     return check_and_run(options)

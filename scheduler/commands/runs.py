@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,38 +46,12 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(runs)).decode())
     elif runs:
-        _show(runs)
+        from rich.console import Console
+
+        from scheduler.terminal.run_table import run_cells, run_table
+        from scheduler.terminal.table import print_table
+
+        print_table(Console(highlight=False), run_table([run_cells(run) for run in runs]))
     else:
         print(f"There is no run in {options.output_dir / 'runs'}.")
     return 2 if problems and not runs else 0
-
-
-def _show(runs: Sequence[RunSummary]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from scheduler.terminal.table import print_table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("Title", "Run", "Status", "Benchmark", "Pairs", "Mean", "Official", "Time"):
-        numeric = heading in ("Pairs", "Mean", "Official", "Time")
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
-    for run in runs:
-        table.add_row(*(Text(cell) for cell in _cells(run)))
-    print_table(Console(highlight=False), table)
-
-
-def _cells(run: RunSummary) -> list[str]:
-    from scheduler.base.text import format_duration, one_line
-    from scheduler.report.figures import score_text
-
-    mean = score_text(run.mean)
-    if run.ci95 is not None:
-        mean += f" ({run.ci95[0]:.2f} to {run.ci95[1]:.2f})"
-    official = "" if run.official_name is None else f"{one_line(run.official_name, 40)} {score_text(run.official)}"
-    benchmark = one_line(run.benchmark, 40) + (f" ({run.protocol})" if run.protocol else "")
-    pairs = f"{run.num_scored}/{run.num_pairs}" + (f", {run.num_failed} failed" if run.num_failed else "")
-    took = "" if run.seconds is None else format_duration(run.seconds)
-    return [one_line(run.title, 60), run.run, run.status, benchmark, pairs, mean, official, took]

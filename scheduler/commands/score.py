@@ -30,4 +30,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the layout of the folder, one of `warmbench list layouts`; without it, one that suits the data",
     )
     add_run_arguments(parser)
-    parser.set_defaults(editor_model=None, stages=("score",))
+    parser.set_defaults(editor_model=None, editor_models=None, stages=("score",))

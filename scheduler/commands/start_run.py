@@ -16,7 +16,7 @@ from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_lay
 from scheduler.commands.pool_actions import remote_address
 from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
-from scheduler.pool.address import TCP, PoolUnavailableError
+from scheduler.pool.address import TCP, PoolAddress, PoolUnavailableError
 from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
@@ -31,43 +31,63 @@ from scheduler.terminal.logs import configure_logging
 log = logging.getLogger("warmbench")
 
 
-class _UsageError(Exception):
+class UsageError(Exception):
     """Something that the command line asks for is not possible."""
+
+
+USAGE_ERRORS = (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolUnavailableError, UsageError)
 
 
 def check_and_run(options: argparse.Namespace) -> int:
     """Check everything; then run, or show what would be run; return the exit code."""
     console = Console(highlight=False)
     try:
-        _check_stages(options)
-        address = remote_address(options.pool, options.key)
-        if address is not None:
-            check_answer(address)
-        prepared = prepare(
-            options.config,
-            _overrides(options),
-            thorough=options.dry_run,
-            stages=options.stages,
-            images=options.images,
-            images_layout=options.layout,
-            shard=options.shard,
-        )
-        if address is None:
-            pool = prepared.config.pool_name
-            card = card_of(pool)
-            refuse_unequal(pool, card, prepared.config)
-            if options.no_launch and card is None:
-                raise _UsageError(f"pool {pool} is not up, and --no-launch was given")
+        address = pool_elsewhere(options)
+        prepared = checked(options, address)
         if options.dry_run:
             return EXIT_COMPLETE if show_dry_run(console, prepared, options.resume) else EXIT_INCOMPLETE
-        directory = _open_directory(options, prepared, console)
-    except (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolUnavailableError, _UsageError) as error:
+        directory = open_directory(options, prepared, console)
+    except USAGE_ERRORS as error:
         if options.dry_run and isinstance(error, NotHereError):
             show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)
         return EXIT_USAGE
-    _log_start(prepared, directory, resumed=options.resume is not None)
-    run_options = RunOptions(
+    log_start(prepared, directory, resumed=options.resume is not None)
+    return evaluate(Run(prepared, directory, console, run_options(options, address)), options, directory)
+
+
+def pool_elsewhere(options: argparse.Namespace) -> PoolAddress | None:
+    """Return where the pool is, if it is on another machine and answers. Raises ``PoolUnavailableError``."""
+    address = remote_address(options.pool, options.key)
+    if address is not None:
+        check_answer(address)
+    return address
+
+
+def checked(options: argparse.Namespace, address: PoolAddress | None) -> Prepared:
+    """Return what the options ask for, if it can be done. Raises one of ``USAGE_ERRORS``."""
+    _check_stages(options)
+    prepared = prepare(
+        options.config,
+        overrides_of(options),
+        thorough=options.dry_run,
+        stages=options.stages,
+        images=options.images,
+        images_layout=options.layout,
+        shard=options.shard,
+    )
+    if address is None:
+        pool = prepared.config.pool_name
+        card = card_of(pool)
+        refuse_unequal(pool, card, prepared.config)
+        if options.no_launch and card is None:
+            raise UsageError(f"pool {pool} is not up, and --no-launch was given")
+    return prepared
+
+
+def run_options(options: argparse.Namespace, address: PoolAddress | None) -> RunOptions:
+    """Return what the command line asks of the run."""
+    return RunOptions(
         keep_warm=options.keep_warm,
         no_launch=options.no_launch or address is not None,
         pool=address,
@@ -76,14 +96,18 @@ def check_and_run(options: argparse.Namespace) -> int:
         arguments=tuple(options.given),
         name=options.name,
     )
+
+
+def evaluate(run: Run, options: argparse.Namespace, directory: RunDirectory) -> int:
+    """Run to the end, and return the exit code, also where the machine has no memory or threads left."""
     try:
-        return Run(prepared, directory, console, run_options).execute()
+        return run.execute()
     except Exception as error:
         reason = exhausted(error)
         if reason is None:
             raise
         log.error("Aborted: %s", reason)
-        log.warning("To resume: %s", resume_command(run_options.arguments, directory.stamp))
+        log.warning("To resume: %s", resume_command(options.given, directory.stamp))
         return EXIT_ABORTED
 
 
@@ -91,15 +115,16 @@ def _check_stages(options: argparse.Namespace) -> None:
     if "edit" in options.stages or options.images is not None:
         return
     if options.resume is None:
-        raise _UsageError(
+        raise UsageError(
             "--stages score needs edits: name the run that made them with --resume RUN, or score images that were made "
             "elsewhere with `warmbench score --images PATH`"
         )
     if options.editor_model is not None:
-        raise _UsageError("--editor-model names an editor, but --stages score edits nothing: omit one of the two")
+        raise UsageError("--editor-model names an editor, but --stages score edits nothing: omit one of the two")
 
 
-def _overrides(options: argparse.Namespace) -> Overrides:
+def overrides_of(options: argparse.Namespace) -> Overrides:
+    """Return what the command line replaces in the config."""
     return Overrides(
         data=options.data,
         categories=tuple(options.categories) if options.categories else None,
@@ -117,8 +142,8 @@ def _is_remote(options: argparse.Namespace) -> bool:
     return options.pool is not None and options.pool.startswith(TCP)
 
 
-def _open_directory(options: argparse.Namespace, prepared: Prepared, console: Console) -> RunDirectory:
-    """Open the run's directory, a new one or the one to resume, and its log."""
+def open_directory(options: argparse.Namespace, prepared: Prepared, console: Console) -> RunDirectory:
+    """Open the run's directory, a new one or the one to resume, and its log. Raises one of ``USAGE_ERRORS``."""
     config = prepared.config
     folders = (config.evaluation.output_dir, config.evaluation.image_output_dir)
     try:
@@ -127,15 +152,16 @@ def _open_directory(options: argparse.Namespace, prepared: Prepared, console: Co
             read_json(directory.path / "manifest.json"), directory.stamp, prepared.edits, options.shard
         )
         if problem is not None:
-            raise _UsageError(problem)
+            raise UsageError(problem)
         file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
         configure_logging(config.logging.level, file, console, debug=options.debug)
     except OSError as error:
-        raise _UsageError(f"the output can't be written: {error}") from error
+        raise UsageError(f"the output can't be written: {error}") from error
     return directory
 
 
-def _log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) -> None:
+def log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) -> None:
+    """Log what is run."""
     config, benchmark, edits = prepared.config, prepared.benchmark, prepared.edits
     counts = pairs_by_category(prepared)
     if resumed:

@@ -130,8 +130,8 @@ class PoolClient:
             self._beat_at = now
             self.link.send(m.Heartbeat(run=self._run, incarnation="any"))
 
-    def request_lease(self, mode: m.LeaseMode, *, keep_warm: bool) -> None:
-        """Ask for the lease; ``Granted`` or ``Waiting`` answers."""
+    def request_lease(self, mode: m.LeaseMode | None, *, keep_warm: bool) -> None:
+        """Ask for the lease; ``Granted`` or ``Waiting`` answers. None keeps the pool up, until this client leaves."""
         self.link.send(
             m.Lease(
                 run=self._run,

@@ -12,6 +12,10 @@ class AbortedError(Exception):
     """The run cannot go on; what it has done is in the ledger."""
 
 
+class EditorNotLoadedError(AbortedError):
+    """No editor of the pool could load the run's model."""
+
+
 class PoolEndedError(AbortedError):
     """The pool ends, or has ended; a run that has not begun may use another pool."""
 

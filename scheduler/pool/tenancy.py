@@ -22,7 +22,7 @@ from scheduler.pool.matching import (
     shares_devices,
     without_model,
 )
-from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
+from scheduler.pool.settings import AbortedError, EditorNotLoadedError, PoolEndedError, RunSettings
 from scheduler.pool.watch import PoolWatch
 
 log = logging.getLogger("warmbench")
@@ -219,7 +219,7 @@ class Tenancy:
         # The last worker's death may have given up the role's last unit: then the role is not needed any more.
         problem = self._watch.hopeless(self._needed(), self._crew.other_weights, self._again)
         if problem is not None:
-            raise AbortedError(problem)
+            raise (EditorNotLoadedError if self._watch.not_loaded("editor") else AbortedError)(problem)
         needed = self._needed_lease(status)
         if self._lease == "exclusive" and needed == "exclusive":
             self._load_in_place(status, self.epoch)

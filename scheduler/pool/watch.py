@@ -149,6 +149,12 @@ class PoolWatch:
                 return f"no {role} is left: {first.worker_id}: {reason} (its log: {first.log})"
         return None
 
+    def not_loaded(self, role: m.Role) -> bool:
+        """Whether all workers of the role have failed to load the run's model."""
+        workers = [worker for worker in self.workers if worker.role == role]
+        spec = self._specs.get(role)
+        return bool(workers) and spec is not None and all(_failed(worker, spec) for worker in workers)
+
     @property
     def workers(self) -> list[m.WorkerStatus]:
         """All workers."""
@@ -167,5 +173,8 @@ def _event(worker: m.WorkerStatus) -> tuple[str, ...]:
 
 def _lost(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:
     """Whether it died for good or failed to load this model. If it failed to load another, it may load this one."""
-    failed = worker.state is not None and worker.state.phase == "failed" and worker.spec == spec
-    return worker.gave_up or (worker.alive and failed)
+    return worker.gave_up or (worker.alive and _failed(worker, spec))
+
+
+def _failed(worker: m.WorkerStatus, spec: m.ModelSpec) -> bool:
+    return worker.state is not None and worker.state.phase == "failed" and worker.spec == spec

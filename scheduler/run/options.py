@@ -55,6 +55,26 @@ def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage
     return f"{program} {shlex.join([*kept, *chosen, '--resume', run])}"
 
 
+def of_one_checkpoint(arguments: Sequence[str], model: str) -> tuple[str, ...]:
+    """The command line of a run of a sweep, made from that of the sweep."""
+    kept: list[str] = []
+    skipping, single = False, False
+    for word in arguments:
+        if word.startswith("-") or single:
+            skipping = False
+        if single:
+            single = False
+            continue
+        name, equals, _ = word.partition("=")
+        if name == "--editor-models":
+            skipping = not equals
+        elif name == "--name":
+            single = not equals
+        elif not skipping:
+            kept.append(word)
+    return (*kept, "--editor-model", model)
+
+
 def resume_problem(
     manifest: Mapping[str, Any], run: str, edits: EditsElsewhere | None, shard: Shard | None
 ) -> str | None:

@@ -23,8 +23,9 @@ from scheduler.config.models import ModelSection
 from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
 from scheduler.pool.client import PoolClient, find, launch
+from scheduler.pool.keeper import PoolKeeper
 from scheduler.pool.pool_plan import pool_plan, refuse_unequal
-from scheduler.pool.settings import AbortedError, PoolEndedError, RunSettings
+from scheduler.pool.settings import AbortedError, EditorNotLoadedError, PoolEndedError, RunSettings
 from scheduler.report.build import build_report
 from scheduler.report.model import Report
 from scheduler.report.thumbnails import MAX_SECONDS, fill_in
@@ -60,9 +61,17 @@ Ending = Literal["done", "interrupted", "aborted"]
 
 
 class Run:
-    """One evaluation."""
+    """One evaluation. ``unloadable`` is why no editor could load the model, if that is why the run was aborted."""
 
-    def __init__(self, prepared: Prepared, directory: RunDirectory, console: Console, options: RunOptions) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        directory: RunDirectory,
+        console: Console,
+        options: RunOptions,
+        keeper: PoolKeeper | None = None,
+    ) -> None:
+        """The ``keeper`` keeps the pool up when the run has left."""
         self._prepared = prepared
         self._config = config = prepared.config
         self._benchmark = prepared.benchmark
@@ -71,6 +80,8 @@ class Run:
         self._directory = directory
         self._console = console
         self._options = options
+        self._keeper = keeper
+        self.unloadable: str | None = None
         self._started = time.monotonic()
         self._record = Record(prepared, directory, resumed=options.resume, name=options.name)
         evaluation = config.evaluation
@@ -189,6 +200,7 @@ class Run:
                 if isinstance(error, PoolEndedError) and TakeAnotherPool() in self._course.handle(PoolEnded(may_move)):
                     raise
                 log.error("Aborted: %s", error)
+                self.unloadable = str(error) if isinstance(error, EditorNotLoadedError) else None
             except KeyboardInterrupt:
                 log.warning("Stopped at once")
                 ending = "interrupted"
@@ -236,6 +248,8 @@ class Run:
             refuse_unequal(name, card, self._config)
             log.info("Attaching to pool %s, up since %s", name, time.ctime(card.started))
         address = PoolAddress.here(name, folder, card)
+        if self._keeper is not None:
+            self._keeper.keep(address, self._wire_id)
         return PoolClient(context, address, self._wire_id, attached=not launched, dead_after_seconds=silence)
 
     def _assignment(self) -> str:

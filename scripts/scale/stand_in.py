@@ -61,7 +61,7 @@ class StandIn:
                 case m.Hello(run=run):
                     self._runs[run] = identity
                     self._report(run)
-                case m.Lease(run=run, mode=mode):
+                case m.Lease(run=run, mode=mode) if mode is not None:
                     self._listener.send(identity, m.Granted(run=run, incarnation=_LIFE, epoch=1, mode=mode))
                     self._report(run)
                 case m.Goodbye(run=run):

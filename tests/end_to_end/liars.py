@@ -113,7 +113,7 @@ class Liars:
         if isinstance(message, m.Hello | m.Status):
             status: dict[str, Any] = {"holders": [], "waiting": [], "keep": True, "stopping": False}
             yield m.PoolStatus(**common, workers=list(self._statuses.values()), **status), ()
-        elif isinstance(message, m.Lease):
+        elif isinstance(message, m.Lease) and message.mode is not None:
             yield m.Granted(**common, epoch=1, mode=message.mode), ()
 
     def _of_worker(self, name: str, message: m.AnyMessage) -> Iterator[tuple[m.RunMessage, Sequence[Buffer]]]:

@@ -151,3 +151,22 @@ def test_a_launcher_imports_nothing_of_the_models() -> None:
         "assert not {'torch', 'numpy', 'PIL', 'workers.interface', 'workers.holder'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_client_without_a_lease_keeps_the_pool_up_until_it_leaves(pool: Pool) -> None:
+    pool.launcher._keep = False
+    for run in ("keeper", "run", "run-2"):
+        pool.client(run)
+    here = {"pid": os.getpid(), "pid_create_time": create_time(os.getpid())}
+    pool.send("keeper", m.Lease, mode=None, **here)
+    kept = pool.expect("run", m.PoolStatus, lambda status: status.keep)
+    assert (kept.holders, kept.waiting) == ([], []), "it is in nobody's way"
+
+    pool.send("run", m.Lease, mode="exclusive", **here)
+    pool.expect("run", m.Granted)
+    pool.send("run", m.Goodbye, reason="over")
+    pool.expect("keeper", m.PoolStatus, lambda status: not status.holders)
+    assert not pool.launcher._stopping
+    pool.send("keeper", m.Goodbye, reason="over")
+    ends = pool.expect("run-2", m.PoolStatus, lambda status: status.stopping)
+    assert not ends.keep

@@ -11,7 +11,7 @@ from scheduler.base.shard import Shard
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.commands.main import parser
-from scheduler.run.options import keeps_images, resume_command, resume_problem
+from scheduler.run.options import keeps_images, of_one_checkpoint, resume_command, resume_problem
 
 ELSEWHERE = EditsElsewhere("/images", 1, {}, {}, ())
 
@@ -81,6 +81,19 @@ def test_what_to_type_to_go_on_is_what_was_typed_with_the_run_named(
     words: list[str], stages: tuple[Stage, ...] | None, expected: str
 ) -> None:
     assert resume_command(words, "X", stages=stages).endswith(f" {expected}")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "--editor-models", "a", "c", "--limit", "1"], ["run", "--limit", "1"]),
+        (["run", "--limit", "1", "--editor-models=a", "--debug"], ["run", "--limit", "1", "--debug"]),
+        (["run", "--editor-models", "a", "--name", "-x", "--trace"], ["run", "--trace"]),
+        (["run", "--name=x", "--categories", "p", "q", "--editor-models", "a"], ["run", "--categories", "p", "q"]),
+    ],
+)
+def test_the_run_of_one_checkpoint_has_the_other_options_of_its_sweep(words: list[str], expected: list[str]) -> None:
+    assert of_one_checkpoint(words, "c 1") == (*expected, "--editor-model", "c 1")
 
 
 def test_a_run_is_gone_on_with_by_the_command_that_began_it() -> None:
