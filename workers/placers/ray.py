@@ -150,10 +150,16 @@ class RayPlacer(Placer):
                     worker.take(report)
 
     def signal(self, incarnation: str, number: int) -> None:
-        """Send a worker's process a signal."""
+        """Send a worker's process a signal. Without a connection, it counts as ended: it will find that it is none."""
         with self._lock:
-            if incarnation in self._workers:
+            worker = self._workers.get(incarnation)
+            if worker is None:
+                return
+            if self.connected:
                 self._send(Signal(incarnation=incarnation, number=number))
+            elif number == signal.SIGKILL or not worker.runs:
+                del self._workers[incarnation]
+                worker.ended = Ended(incarnation=incarnation, code=-number, reason="there is no connection to Ray")
 
     def close(self) -> None:
         with self._lock:
@@ -162,7 +168,7 @@ class RayPlacer(Placer):
             self._send(Close())
         if driver is not None:
             try:
-                driver.wait(_CLOSE_SECONDS)
+                driver.wait(_CLOSE_SECONDS if self.connected else 1)
             except subprocess.TimeoutExpired:
                 log.warning("the connection to Ray did not end: killed")
                 driver.kill()
