@@ -20,6 +20,7 @@ TRIED = (
     "Flux2KleinKVPipeline",
     "Flux2KleinPipeline",
     "FluxKontextPipeline",
+    "LongCatImageEditPipeline",
     "QwenImageEditPipeline",
     "QwenImageEditPlusPipeline",
     "StableDiffusionInstructPix2PixPipeline",

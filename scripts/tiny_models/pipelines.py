@@ -5,6 +5,8 @@ An edit takes a second or less on one CPU core.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -24,6 +26,9 @@ def build_pipeline(name: str, folder: Path, *, seed: int = 0) -> None:
 
     if name in _QWEN:
         build_editor(folder, seed=seed, pipeline=name)
+        return
+    if name == _LONGCAT:
+        _build_longcat(folder, seed)
         return
     components = BUILDERS[name]()
     for component in components.values():
@@ -146,6 +151,34 @@ def _flux2_klein(*, distilled: bool = False) -> dict[str, Any]:
     }
 
 
+def _build_longcat(folder: Path, seed: int) -> None:
+    """Its text encoder, tokenizer and processor are of the classes of Qwen-Image-Edit's."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, LongCatImageTransformer2DModel
+
+    latent_channels = 16  # as the pipeline expects
+    build_editor(folder, seed=seed)
+    (folder / "processor").rename(folder / "text_processor")
+    for name in ("scheduler", "transformer", "vae"):
+        shutil.rmtree(folder / name)
+    FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True).save_pretrained(folder / "scheduler")
+    transformer = LongCatImageTransformer2DModel(
+        in_channels=4 * latent_channels,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=1,
+        joint_attention_dim=_HIDDEN,
+        pooled_projection_dim=_HIDDEN,
+        axes_dims_rope=[4, 4, 8],
+    )
+    fill_weights(transformer, seed).save_pretrained(folder / "transformer")
+    fill_weights(_vae(latent_channels, shift_factor=0.1), seed).save_pretrained(folder / "vae")
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    index |= {"_class_name": _LONGCAT, "text_processor": index.pop("processor"), "vae": ["diffusers", "AutoencoderKL"]}
+    index["transformer"] = ["diffusers", "LongCatImageTransformer2DModel"]
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
 def _unet(**settings: Any) -> Any:
     from diffusers import UNet2DConditionModel
 
@@ -164,7 +197,7 @@ def _unet(**settings: Any) -> Any:
     return UNet2DConditionModel(**{**usual, **settings})
 
 
-def _vae(**settings: Any) -> Any:
+def _vae(latent_channels: int = _LATENT_CHANNELS, **settings: Any) -> Any:
     """Of a few channels; it downsamples by 8, as those of the real pipelines."""
     from diffusers import AutoencoderKL
 
@@ -174,7 +207,7 @@ def _vae(**settings: Any) -> Any:
         out_channels=3,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=_LATENT_CHANNELS,
+        latent_channels=latent_channels,
         layers_per_block=1,
         norm_num_groups=1,
         **settings,
@@ -228,5 +261,6 @@ BUILDERS: Mapping[str, Callable[[], dict[str, Any]]] = {
 """The components of each class that can be built."""
 
 _QWEN = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline")
-CLASSES = (*BUILDERS, *_QWEN)
+_LONGCAT = "LongCatImageEditPipeline"
+CLASSES = (*BUILDERS, *_QWEN, _LONGCAT)
 """The classes that ``build_pipeline`` can build."""
