@@ -146,8 +146,7 @@ class DiffusersEditor(PipelineEditor):
                 **callback,
                 **arguments,
             )
-        # Of a pipeline of videos, the last frame is the edit.
-        return as_image(output.images[0] if hasattr(output, "images") else output.frames[0][-1])
+        return as_image(_pixels(output))
 
     @staticmethod
     def _images(signature: Signature, request: EditRequest) -> dict[str, Any]:
@@ -196,6 +195,13 @@ def _own_random_numbers(device: str, seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         torch.manual_seed(seed)
         yield
+
+
+def _pixels(output: Any) -> Any:
+    """The edit in what a pipeline returns; of a video it is the last frame."""
+    if "frames" in output:
+        return output["frames"][0][-1]
+    return output["images" if "images" in output else "image"][0]
 
 
 def _prompt(pipeline: str, request: EditRequest) -> str:

@@ -17,7 +17,7 @@ from protocol.messages import ModelSpec
 from scripts.tiny_models.pipelines import CLASSES, build_pipeline
 from tests.workers.models.editors.tiny_edits import picture
 from workers.interface import EditRequest, ModelError
-from workers.models.editors.diffusers_editor import DiffusersEditor
+from workers.models.editors.diffusers_editor import DiffusersEditor, _pixels
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
 pytestmark = pytest.mark.slow
@@ -187,3 +187,14 @@ def test_the_steps_of_a_failed_edit_are_not_counted_in_the_next(folders: dict[st
     steps: list[tuple[int, int]] = []
     editor.edit(wanted, lambda *step: steps.append(step))
     assert steps == [(1, 2), (2, 2)]
+
+
+def test_the_edit_is_found_in_the_output_of_each_kind_of_pipeline() -> None:
+    from diffusers.pipelines.chronoedit.pipeline_output import ChronoEditPipelineOutput
+    from diffusers.pipelines.flux.pipeline_output import FluxPipelineOutput
+    from diffusers.pipelines.kandinsky5.pipeline_output import KandinskyImagePipelineOutput
+
+    pixels: np.ndarray = np.arange(2 * 4 * 4 * 3, dtype=np.float32).reshape(2, 4, 4, 3)
+    assert np.array_equal(_pixels(FluxPipelineOutput(images=pixels)), pixels[0])
+    assert np.array_equal(_pixels(KandinskyImagePipelineOutput(image=pixels)), pixels[0])
+    assert np.array_equal(_pixels(ChronoEditPipelineOutput(frames=pixels[None])), pixels[1])
