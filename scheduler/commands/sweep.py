@@ -154,7 +154,9 @@ class _Work:
             self._sweep.interrupt()
         except USAGE_ERRORS as error:
             print(error, file=sys.stderr)
-            code = EXIT_ABORTED if self._any_began else EXIT_USAGE
+            if not self._any_began:
+                return self._nothing_was_run()
+            code = EXIT_ABORTED
         except OSError as error:
             print(f"{self._directory.path} can't be written: {error}", file=sys.stderr)
             code = EXIT_ABORTED
@@ -189,6 +191,11 @@ class _Work:
             self._sweep.ended(model, EXIT_USAGE, run.unloadable)
         else:
             self._sweep.ended(model, code)
+
+    def _nothing_was_run(self) -> int:
+        if self._options.resume is None and not any(one.run for one in self._sweep.checkpoints):
+            self._directory.discard()
+        return EXIT_USAGE
 
     def _write(self) -> None:
         entries = [

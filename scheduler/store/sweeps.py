@@ -81,6 +81,12 @@ class SweepDirectory:
         text = msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
         write_atomically(self.path / SWEEP, text, sync_folder=True)
 
+    def discard(self) -> None:
+        """Remove it: nothing was run."""
+        for name in (SWEEP, _LOCK):
+            (self.path / name).unlink(missing_ok=True)
+        self.path.rmdir()
+
     def close(self) -> None:
         """Release it to other processes."""
         self._lock.release()

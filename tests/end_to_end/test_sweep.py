@@ -169,7 +169,12 @@ def test_a_sweep_over_folders_that_are_no_models_loads_nothing_and_says_so(
     dry = user.run_config(config, "--editor-models", "a", tiny_editor_path, "--dry-run")
     assert dry.code == 3, dry.output
     assert "2 checkpoints, 0 finished, 1 to be evaluated, 1 that can't be loaded" in dry.output
+    before = sorted(user.output.glob("sweeps/*"))
     assert user.run_config(config, "--editor-models", "nothing-*").code == 2
+    refused = user.run_config(config, "--editor-models", tiny_editor_path, "--no-launch")
+    assert refused.code == 2, refused.output
+    assert "is not up, and --no-launch was given" in refused.output
+    assert sorted(user.output.glob("sweeps/*")) == before, "nothing was run, and nothing is left"
     both = user.run_config(config, "--editor-models", "a", "--editor-model", "b")
     assert both.code == 2
     assert "not allowed with argument" in both.output
