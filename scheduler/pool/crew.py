@@ -110,7 +110,7 @@ class Crew:
                 self._read(client)
             client.beat()
             if client.silent and client.welcome:
-                log.warning("%s was not heard for %g s", client.name, self._dead_after_seconds)
+                log.warning("%s was not heard for %g s", client.name, client.silent_after_seconds)
                 self._withdraw(client, died=False)
                 client.hello()
             elif client.unanswered and self._address.keys is not None:

@@ -12,6 +12,9 @@ from protocol.sockets import Link
 from scheduler.pool.clocks import Offset, better, measured
 from scheduler.pool.residency import Placement
 
+_LAUNCHER_FIRST = 1.5
+"""How much longer than its launcher a run waits for a worker over TCP."""
+
 
 class WorkerClient:
     """The connection to one life of a worker. ``welcome``: it has answered Hello."""
@@ -42,6 +45,9 @@ class WorkerClient:
         self._run = run
         self._heartbeat_seconds = heartbeat_seconds
         self._dead_after_seconds = dead_after_seconds
+        # Over TCP, the launcher notices a death by the same silence: its word, that the worker died of its work, is
+        # worth more than the silence alone, so it gets the time to come.
+        self.silent_after_seconds = dead_after_seconds * (_LAUNCHER_FIRST if status.server_key else 1.0)
         self._heard = time.monotonic()
         self._beat = 0.0
         self._asked_at = 0.0
@@ -107,7 +113,7 @@ class WorkerClient:
     @property
     def silent(self) -> bool:
         """Whether it was not heard for too long."""
-        return time.monotonic() - self._heard > self._dead_after_seconds
+        return time.monotonic() - self._heard > self.silent_after_seconds
 
     def beat(self) -> None:
         """Send a heartbeat if one is due."""
