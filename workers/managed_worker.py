@@ -128,8 +128,7 @@ class ManagedWorker:
         if life is None:
             self.incarnation, self._restart_at, self._exit_code = join.incarnation, None, None
             life = self._life = Life(None, time.monotonic(), join.pid)
-            self._started = time.time()
-            self.state = None
+            self._started, self.state = time.time(), None
         life.heard_at, life.dismiss = time.monotonic(), dismiss
         self.joined_before = join.incarnation
         if life.link is not None:
@@ -157,8 +156,7 @@ class ManagedWorker:
                     protocol_version=PROTOCOL_VERSION,
                     version=VERSION,
                     heartbeat_seconds=self._pool.heartbeat_seconds,
-                    # The tie tells of a death; silence alone never does.
-                    dead_after_seconds=86400.0,
+                    dead_after_seconds=86400.0,  # the tie tells of a death; silence alone never does
                 )
             )
 
@@ -287,11 +285,10 @@ class ManagedWorker:
         elsewhere = self._life.placed.log if self._life is not None and self._life.placed is not None else None
         return elsewhere or str(log_path(self._folder, self.plan.worker_id))
 
-    def _waits_for(self) -> str | None:
-        """What it waits for before there is a process."""
-        if self._life is None:
-            return "a worker that joins" if self.free else None
-        return self._life.placed.waits_for if self._life.placed is not None else None
+    def _waits_for(self) -> str | None:  # before there is a process
+        if self._life is not None:
+            return self._life.placed.waits_for if self._life.placed is not None else None
+        return "a worker that joins" if self.free else None
 
     def _read(self, life: Life) -> None:
         while life.link is not None:
