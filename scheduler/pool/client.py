@@ -30,8 +30,9 @@ _LOG_LINES = 15
 class PoolEnd:
     """Waits for the end of a launcher on this machine, also after the connection to it is closed."""
 
-    def __init__(self, process: int | None) -> None:
-        self._process = None if process is None else os.dup(process)
+    def __init__(self, card: PoolCard | None) -> None:
+        """``card`` is the launcher's, None for one on another machine."""
+        self._process = None if card is None else open_pidfd(card.pid, card.pid_create_time)
 
     def wait(self, seconds: float) -> bool:
         """Return whether it has ended in this time; a launcher elsewhere counts as ended."""
@@ -112,7 +113,7 @@ class PoolClient:
 
     def end(self) -> PoolEnd:
         """Return what waits for the launcher's end; the caller closes it."""
-        return PoolEnd(self._process)
+        return PoolEnd(self.address.card)
 
     def heard(self) -> None:
         """Note that the launcher was heard."""
