@@ -16,7 +16,7 @@ from typing import Any
 from scheduler.base.files import PARTIAL, file_name, write_atomically
 from scheduler.base.text import encodable
 from scheduler.store.ledger import LEDGER, LedgerLock
-from scheduler.store.run_names import run_by_id
+from scheduler.store.run_names import make_stamped_folder, run_by_id
 
 log = logging.getLogger("warmbench")
 
@@ -36,19 +36,8 @@ class RunDirectory:
 
     @classmethod
     def create(cls, output_dir: Path, image_output_dir: Path | None = None) -> RunDirectory:
-        """Create one by an exclusive mkdir: two runs that start in the same second get different ones."""
-        runs = output_dir / "runs"
-        runs.mkdir(parents=True, exist_ok=True)
-        stamp = time.strftime("%Y%m%d_%H%M%S")
-        number = 1
-        while True:
-            path = runs / (stamp if number == 1 else f"{stamp}_{number}")
-            try:
-                path.mkdir()
-            except FileExistsError:
-                number += 1
-                continue
-            return cls(path, image_output_dir)
+        """Create one, which no other run has."""
+        return cls(make_stamped_folder(output_dir / "runs"), image_output_dir)
 
     @classmethod
     def reopen(cls, output_dir: Path, image_output_dir: Path | None, run: str) -> RunDirectory:

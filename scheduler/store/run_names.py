@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -61,6 +62,22 @@ def run_by_id(output_dir: Path, run: str) -> Path:
         raise NoSuchRunError(f"there is no run in {folder}: name its output folder with --output-dir")
     near = difflib.get_close_matches(run, runs, n=1) or [_newest(runs).name]
     raise NoSuchRunError(f"there is no run {run!r} in {folder}; did you mean {near[0]}?")
+
+
+def make_stamped_folder(parent: Path) -> Path:
+    """Make a folder with the present time as its name, by an exclusive mkdir: two that are made in the same second get
+    different names. Raises ``OSError``.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    stamp, number = time.strftime("%Y%m%d_%H%M%S"), 1
+    while True:
+        path = parent / (stamp if number == 1 else f"{stamp}_{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
 
 
 def run_folders(output_dir: Path) -> list[Path]:

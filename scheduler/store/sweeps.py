@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from msgspec import Struct
 from scheduler.base.files import write_atomically
 from scheduler.base.text import encodable
 from scheduler.store.ledger import LedgerLock
-from scheduler.store.run_names import NoSuchRunError
+from scheduler.store.run_names import NoSuchRunError, make_stamped_folder
 
 SWEEP = "sweep.json"
 _STAMP = re.compile(r"\d{8}_\d{6}(?:_\d+)?")
@@ -50,18 +49,8 @@ class SweepDirectory:
 
     @classmethod
     def create(cls, output_dir: Path) -> SweepDirectory:
-        """Create one, by an exclusive mkdir. Raises ``OSError``."""
-        sweeps = output_dir / "sweeps"
-        sweeps.mkdir(parents=True, exist_ok=True)
-        stamp, number = time.strftime("%Y%m%d_%H%M%S"), 1
-        while True:
-            path = sweeps / (stamp if number == 1 else f"{stamp}_{number}")
-            try:
-                path.mkdir()
-            except FileExistsError:
-                number += 1
-                continue
-            return cls(path)
+        """Create one, which no other sweep has. Raises ``OSError``."""
+        return cls(make_stamped_folder(output_dir / "sweeps"))
 
     @classmethod
     def reopen(cls, output_dir: Path, sweep: str) -> SweepDirectory:
