@@ -12,17 +12,10 @@ from typing import Any
 from protocol.messages import Residency
 from workers.interface import ModelError
 from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts
-from workers.models.editors.qwen_image_loading import (
-    check_device,
-    checked_params,
-    keep_quiet,
-    load_module,
-    pass_image_positions,
-)
+from workers.models.editors.pipeline_loading import LIBRARIES, load_module, load_onto, pass_image_positions
 from workers.models.editors.signatures import Signature, signature_of
 from workers.models.processors import PROCESSOR_CLASSES, load_processor
 
-_LIBRARIES = ("diffusers", "transformers")
 _LEFT_OUT = {"safety_checker": "it would return black images as edits"}
 """Components that are not loaded, and why."""
 
@@ -66,56 +59,38 @@ def load_pipeline(
         ModelError: of kind ``config`` (a parameter), ``oom``, or ``load`` (the files are damaged or incomplete, or need
             code that is not in diffusers or transformers).
     """
-    dtype = checked_params(params)
-    check_device(device)
+    index = read_json(folder)("model_index.json") or {}
+
+    def components(dtype: str, at: str) -> dict[str, Any]:
+        return _components(folder, index, dtype, at)
+
+    def pipeline_of(components: Mapping[str, Any]) -> Any:
+        return _assembled(folder, pipeline, components)
+
+    return load_onto(folder, components, pipeline_of, params, device, residency, second_copy=second_copy)
+
+
+def _components(folder: Path, index: Mapping[str, Any], dtype: str, device: str) -> dict[str, Any]:
+    """The components that the pipeline does not load by itself: those with weights, and processors."""
     import torch
 
-    torch.set_num_threads(params.get("threads_per_worker", 1))
-    keep_quiet()
-    try:
-        from workers.models.moving.mover import Mover
-
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        modules, others = _components(folder, index, dtype, device if residency == "device" else "cpu")
-        mover = Mover(modules.values(), device, second_copy=second_copy)
-        if residency == "device":
-            mover.to_device(keep_private=False)
-        return _assembled(folder, pipeline, {**modules, **others}), mover
-    except ModelError:
-        raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        reason = str(error)
-    except Exception as error:
-        # Damaged files raise whatever the library that reads them raises.
-        raise ModelError("load", f"editor model {folder} can't be loaded: {type(error).__name__}: {error}") from error
-    # Raised out here, where the traceback is gone: it would keep what was loaded so far.
-    raise ModelError("oom", f"editor model {folder} does not fit on {device}: {reason}")
-
-
-def _components(
-    folder: Path, index: Mapping[str, Any], dtype: str, device: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The components with weights, and those others that the pipeline does not load by itself."""
-    import torch
-
-    modules: dict[str, Any] = {}
-    others: dict[str, Any] = {}
+    components: dict[str, Any] = {}
     for name, source in index.items():
         if not isinstance(source, list) or source[:1] == [None]:
             continue
         if name in _LEFT_OUT:
-            others[name] = None
+            components[name] = None
             continue
         library, class_name = [*source, None, None][:2]
-        if library not in _LIBRARIES or not isinstance(class_name, str):
-            reason = f"model_index.json has {name} from {library!r}; only {' and '.join(_LIBRARIES)} are used"
+        if library not in LIBRARIES or not isinstance(class_name, str):
+            reason = f"model_index.json has {name} from {library!r}; only {' and '.join(LIBRARIES)} are used"
             raise ModelError("load", f"editor model {folder}: {reason}")
         kind = getattr(importlib.import_module(library), class_name, None)
         if class_name in PROCESSOR_CLASSES:
-            others[name] = load_processor(str(folder), subfolder=name)
+            components[name] = load_processor(str(folder), subfolder=name)
         elif isinstance(kind, type) and issubclass(kind, torch.nn.Module):
-            modules[name] = load_module(folder, name, [library, class_name], dtype, device)
-    return modules, others
+            components[name] = load_module(folder, name, [library, class_name], dtype, device)
+    return components
 
 
 def _assembled(folder: Path, name: str, components: Mapping[str, Any]) -> Any:

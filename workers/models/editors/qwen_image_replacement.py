@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
-from workers.models.editors.qwen_image_loading import DEFAULT_DTYPE, MODULES, assemble, load_module, read_index
+from workers.models.editors.pipeline_loading import DEFAULT_DTYPE, load_module
+from workers.models.editors.qwen_image_loading import MODULES, assemble, read_index
 from workers.models.safetensors_files import stored_as
 
 _PROVENANCE = ("dtype", "torch_dtype", "transformers_version", "architectures")
