@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import glob
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,36 +15,28 @@ from rich.console import Console
 
 from scheduler.base.text import counted, one_line
 from scheduler.commands.dry_run import show_dry_run
+from scheduler.commands.evaluation import Evaluator, options_of, own_problem
 from scheduler.commands.start_run import (
     USAGE_ERRORS,
     UsageError,
     checked,
-    evaluate,
-    log_start,
-    open_directory,
     overrides_of,
     pool_elsewhere,
-    run_options,
 )
 from scheduler.config.checks.environment import Environment
 from scheduler.config.loading import load_config
 from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
-from scheduler.pool.keeper import PoolKeeper
 from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
-from scheduler.run.options import of_one_checkpoint, resume_command
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
+from scheduler.run.options import resume_command
+from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE
 from scheduler.run.sweep_order import Checkpoint, Sweep
-from scheduler.store.ledger import LEDGER
 from scheduler.store.sweeps import SweepDirectory, SweepEntry, SweepFile, find_sweep, read_sweep
 from scheduler.store.titles import run_title
 from scheduler.terminal.run_table import run_cells, run_table
 from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
-
-_OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_name", "optimizations", "lora", "images"))
-"""The keys whose problems may be those of one checkpoint alone."""
 
 
 def check_and_sweep(options: argparse.Namespace) -> int:
@@ -54,7 +45,7 @@ def check_and_sweep(options: argparse.Namespace) -> int:
     try:
         models = expand(options.editor_models)
         address = pool_elsewhere(options)
-        config = load_config(options.config, overrides_of(_of_one(options, Checkpoint(models[0]), None)))
+        config = load_config(options.config, overrides_of(options_of(options, models[0], None, None)))
         output_dir = config.evaluation.output_dir
         if options.dry_run:
             return _show(options, console, models, address, output_dir)
@@ -95,27 +86,9 @@ def _open(options: argparse.Namespace, output_dir: Path) -> tuple[SweepDirectory
         raise UsageError(f"the output can't be written: {error}") from error
 
 
-def _of_one(options: argparse.Namespace, checkpoint: Checkpoint, output_dir: Path | None) -> argparse.Namespace:
-    """Return the options of this checkpoint's run, which is resumed if it has a ledger."""
-    has_ledger = checkpoint.run and output_dir and (output_dir / "runs" / checkpoint.run / LEDGER).is_file()
-    title = os.path.basename(checkpoint.model) or checkpoint.model  # noqa: PTH119 - may be no path
-    changed = {
-        "editor_model": checkpoint.model,
-        "resume": checkpoint.run if has_ledger else None,
-        "name": f"{options.name} {title}" if options.name else None,
-        "given": of_one_checkpoint(options.given, checkpoint.model),
-    }
-    return argparse.Namespace(**{**vars(options), **changed})
-
-
 def _checkpoint(entry: SweepEntry) -> Checkpoint:
     stages = tuple(stage for stage in ("edit", "score") if stage in entry.stages)
     return Checkpoint(entry.model, entry.run, entry.code, entry.reason, stages)
-
-
-def _own_problem(error: ConfigError) -> bool:
-    """Whether the checkpoint is all that is wrong."""
-    return all(problem.path.startswith(_OF_THE_CHECKPOINT) for problem in error.problems)
 
 
 class _Work:
@@ -133,64 +106,45 @@ class _Work:
         self.started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self._options = options
         self._console = console
-        self._address = address
         self._output_dir = output_dir
         self._directory = directory
         self._sweep = sweep
-        self._keeper = None if options.keep_warm or address is not None else PoolKeeper()
-        self._any_began = False
+        self._evaluator = Evaluator(options, console, address)
 
     def execute(self) -> int:
         """Evaluate what is left, show the table, and return the exit code."""
         code = None
-        hangup = signal.getsignal(signal.SIGHUP)
         try:
             self._write()
             while (checkpoint := self._sweep.next()) is not None:
                 self._evaluate(checkpoint)
                 self._write()
-                signal.signal(signal.SIGHUP, hangup)  # a run ignores it once it has ended
         except KeyboardInterrupt:
             self._sweep.interrupt()
         except USAGE_ERRORS as error:
             print(error, file=sys.stderr)
-            if not self._any_began:
+            if not self._evaluator.any_began:
                 return self._nothing_was_run()
             code = EXIT_ABORTED
         except OSError as error:
             print(f"{self._directory.path} can't be written: {error}", file=sys.stderr)
             code = EXIT_ABORTED
         finally:
-            if self._keeper is not None:
-                self._keeper.close()
+            self._evaluator.close()
         return self._finish(self._sweep.exit_code if code is None else code)
 
     def _evaluate(self, checkpoint: Checkpoint) -> None:
         """Evaluate a checkpoint. Raises one of ``USAGE_ERRORS`` if no checkpoint can be evaluated like this."""
-        model, options = checkpoint.model, _of_one(self._options, checkpoint, self._output_dir)
+        model = checkpoint.model
         say(self._console, f"Checkpoint {model}: {counted(self._sweep.left, 'checkpoint')} left")
-        try:
-            prepared = checked(options, self._address)
-        except ConfigError as error:
-            if not _own_problem(error):
-                raise
-            print(error, file=sys.stderr)
-            self._sweep.ended(model, EXIT_USAGE, "; ".join(map(str, error.problems)))
-            return
-        run_directory = open_directory(options, prepared, self._console)
-        with closing(run_directory):
-            self._sweep.began(model, run_directory.stamp)
+
+        def began(run: str) -> None:
+            self._sweep.began(model, run)
             self._write()
-            log_start(prepared, run_directory, resumed=options.resume is not None)
-            run = Run(prepared, run_directory, self._console, run_options(options, self._address), self._keeper)
-            code = evaluate(run, options, run_directory)
-        if code == EXIT_USAGE:
-            raise UsageError("the pool can't be used")  # the run has logged why
-        self._any_began = True
-        if run.unloadable is not None:
-            self._sweep.ended(model, EXIT_USAGE, run.unloadable)
-        else:
-            self._sweep.ended(model, code)
+
+        options = options_of(self._options, model, checkpoint.run, self._output_dir)
+        outcome = self._evaluator.evaluate(options, began)
+        self._sweep.ended(model, outcome.code, outcome.reason)
 
     def _nothing_was_run(self) -> int:
         if self._options.resume is None and not any(one.run for one in self._sweep.checkpoints):
@@ -244,10 +198,10 @@ def _show(
     left = [checkpoint for checkpoint in sweep.checkpoints if not checkpoint.is_finished(options.stages)]
     for checkpoint in left:
         try:
-            overrides = overrides_of(_of_one(options, checkpoint, None))
+            overrides = overrides_of(options_of(options, checkpoint.model, None, None))
             load_config(options.config, overrides, Environment(gpus=None, stages=options.stages, data=False))
         except ConfigError as error:
-            if not _own_problem(error):
+            if not own_problem(error):
                 raise
             print(error, file=sys.stderr)
         else:
@@ -256,7 +210,7 @@ def _show(
         return EXIT_USAGE
     complete = True
     if good:
-        first = _of_one(options, good[0], output_dir)
+        first = options_of(options, good[0].model, good[0].run, output_dir)
         complete = show_dry_run(console, checked(first, address), first.resume)
     finished = len(sweep.checkpoints) - len(left)
     say(

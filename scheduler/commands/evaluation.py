@@ -1,0 +1,93 @@
+"""Evaluates one checkpoint after the other, each in a run of its own, on workers that stay warm in between."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from scheduler.commands.start_run import UsageError, checked, evaluate, log_start, open_directory, run_options
+from scheduler.config.problems import ConfigError
+from scheduler.pool.address import PoolAddress
+from scheduler.pool.keeper import PoolKeeper
+from scheduler.run.options import of_one_checkpoint
+from scheduler.run.run import EXIT_USAGE, Run
+from scheduler.store.ledger import LEDGER
+
+_OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_name", "optimizations", "lora", "images"))
+"""The keys whose problems may be those of one checkpoint alone."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an evaluation ended: the exit code of its run; 2 if the checkpoint cannot be loaded, for the ``reason``."""
+
+    code: int
+    reason: str | None = None
+
+
+class Evaluator:
+    """Keeps the pool up from the first run to ``close``, unless the pool is elsewhere or stays up anyway."""
+
+    def __init__(self, options: argparse.Namespace, console: Console, address: PoolAddress | None) -> None:
+        self._options = options
+        self._console = console
+        self._address = address
+        self._keeper = None if options.keep_warm or address is not None else PoolKeeper()
+        self.any_began = False
+        """Whether the run of a checkpoint has come so far that its command line is right."""
+
+    def evaluate(self, options: argparse.Namespace, began: Callable[[str], None]) -> Outcome:
+        """Evaluate the checkpoint of these options; ``began`` gets the id of its run before any work.
+
+        Raises one of ``USAGE_ERRORS`` if no checkpoint can be evaluated like this.
+        """
+        try:
+            prepared = checked(options, self._address)
+        except ConfigError as error:
+            if not own_problem(error):
+                raise
+            print(error, file=sys.stderr)
+            return Outcome(EXIT_USAGE, "; ".join(map(str, error.problems)))
+        hangup = signal.getsignal(signal.SIGHUP)
+        directory = open_directory(options, prepared, self._console)
+        with closing(directory):
+            began(directory.stamp)
+            log_start(prepared, directory, resumed=options.resume is not None)
+            run = Run(prepared, directory, self._console, run_options(options, self._address), self._keeper)
+            code = evaluate(run, options, directory)
+        signal.signal(signal.SIGHUP, hangup)  # a run ignores it once it has ended
+        if code == EXIT_USAGE:
+            raise UsageError("the pool can't be used")  # the run has logged why
+        self.any_began = True
+        return Outcome(code) if run.unloadable is None else Outcome(EXIT_USAGE, run.unloadable)
+
+    def close(self) -> None:
+        """Leave the pool, which ends if nobody else needs it."""
+        if self._keeper is not None:
+            self._keeper.close()
+
+
+def options_of(options: argparse.Namespace, model: str, run: str | None, output_dir: Path | None) -> argparse.Namespace:
+    """Return the options of this checkpoint's ``run``, which is resumed if it has a ledger."""
+    has_ledger = run and output_dir and (output_dir / "runs" / run / LEDGER).is_file()
+    title = os.path.basename(model) or model  # noqa: PTH119 - may be no path
+    changed = {
+        "editor_model": model,
+        "resume": run if has_ledger else None,
+        "name": f"{options.name} {title}" if options.name else None,
+        "given": of_one_checkpoint(options.given, model),
+    }
+    return argparse.Namespace(**{**vars(options), **changed})
+
+
+def own_problem(error: ConfigError) -> bool:
+    """Whether the checkpoint is all that is wrong."""
+    return all(problem.path.startswith(_OF_THE_CHECKPOINT) for problem in error.problems)
