@@ -15,11 +15,12 @@ from scheduler.report.model import Report
 
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the report."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "evaluation_report_<stamp>.json of warmbench",
-        **msgspec.json.schema(Report),
-    }
+    return schema_of(Report, "evaluation_report_<stamp>.json of warmbench")
+
+
+def schema_of(kind: type[msgspec.Struct], title: str) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a type; its docstrings are the descriptions."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **msgspec.json.schema(kind)}
     for definition in schema["$defs"].values():
         definition["description"] = " ".join(inspect.cleandoc(definition["description"]).split())
     return schema

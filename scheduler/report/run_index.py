@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from scheduler.base.files import write_atomically
-from scheduler.report.model import ReportStatus
+from scheduler.report.model import Report, ReportStatus
 from scheduler.report.saved_run import SavedRun, read_run
 from scheduler.statistics.describe import Interval
 from scheduler.store.ledger import LEDGER
@@ -84,8 +84,7 @@ def list_runs(output_dir: Path) -> tuple[list[RunSummary], list[str]]:
 def summarize(run: SavedRun) -> RunSummary:
     """Return a run in short. Raises ``OSError``: its ledger cannot be read."""
     report = run.report(intervals=False)
-    official, overall, times = report.official, report.overall, report.performance
-    walls = [stage.wall_seconds for stage in (times.edit, times.score) if stage.wall_seconds is not None]
+    official, overall = report.official, report.overall
     main = official.main if official is not None else None
     return RunSummary(
         run=run.stamp,
@@ -101,8 +100,14 @@ def summarize(run: SavedRun) -> RunSummary:
         ci95=overall.ci95,
         official_name=main,
         official=official.numbers.get(main) if official is not None and main is not None else None,
-        seconds=max(walls) if walls else None,
+        seconds=run_seconds(report),
     )
+
+
+def run_seconds(report: Report) -> float | None:
+    """Return how long the stages of a run took; None if none has ended."""
+    stages = (report.performance.edit, report.performance.score)
+    return max((stage.wall_seconds for stage in stages if stage.wall_seconds is not None), default=None)
 
 
 def _of(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -10,17 +10,17 @@ from typing import Any
 def manifest_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what decides results and differs, a line each: ``changed: editor.parameters.seed 1 -> 2``."""
     lines = []
-    first, second = _facts(before), _facts(now)
+    first, second = decisive_facts(before), decisive_facts(now)
     # A role that had nothing to do is in one of them alone, which is no change.
     for subject in first.keys() & second.keys():
         old, new = first[subject], second[subject]
         names = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
-        lines += [f"changed: {name} {_short(old.get(name))} -> {_short(new.get(name))}" for name in names]
+        lines += [f"changed: {name} {short_json(old.get(name))} -> {short_json(new.get(name))}" for name in names]
     return sorted(lines)
 
 
-def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what decides results, by subject."""
+def decisive_facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what decides results, by subject: ``run``, ``editor``, ``reward``, and each of the two ``as loaded``."""
     names = ("prompts_sha256", "samples_per_pair", "reward_passes")
     subjects: dict[str, dict[str, Any]] = {"run": {name: manifest.get(name) for name in names}}
     subjects["run"]["data"] = (manifest.get("data") or {}).get("sha256")
@@ -45,7 +45,8 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return subjects
 
 
-def _short(value: Any) -> str:
+def short_json(value: Any) -> str:
+    """Return a value as JSON, cut if it is long."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -51,7 +51,9 @@ def compare(
         elif pair.score is None or other_pair.score is None:
             without_score.append(WithoutScore(*key, pair.status, other_pair.status))
         else:
-            scored.append(ScoredPair(*key, pair.score, other_pair.score, _difference(pair.score, other_pair.score)))
+            scored.append(
+                ScoredPair(*key, pair.score, other_pair.score, score_difference(pair.score, other_pair.score))
+            )
             both.append((pair, other_pair))
     members: dict[str, list[ScoredPair]] = {}
     for scored_pair in scored:
@@ -80,8 +82,8 @@ def is_worse(overall: GroupComparison, by: float | None) -> bool | None:
     return None if by is None or difference is None else difference < -by - ROUNDING
 
 
-def _difference(first: float, other: float) -> float:
-    """The difference, exactly 0 where it is only rounding: a protocol's score may be a weighted sum."""
+def score_difference(first: float, other: float) -> float:
+    """Return the difference, exactly 0 where it is only rounding: a protocol's score may be a weighted sum."""
     difference = other - first
     return 0.0 if abs(difference) < ROUNDING else difference
 
@@ -118,7 +120,7 @@ def _dimensions(both: Sequence[tuple[PairResult, PairResult]]) -> dict[str, Grou
 
 def _compared(values: Sequence[tuple[float, float]]) -> GroupComparison:
     return GroupComparison(
-        **structs.asdict(describe_differences([_difference(first, other) for first, other in values])),
+        **structs.asdict(describe_differences([score_difference(first, other) for first, other in values])),
         first_mean=mean([first for first, _ in values]) if values else None,
         other_mean=mean([other for _, other in values]) if values else None,
     )

@@ -20,7 +20,7 @@ class DifferentJudgingError(ValueError):
     """Two runs were judged by different protocols: their scores have nothing in common."""
 
 
-def judged_alike(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def judged_by_one_protocol(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
     """Raise ``DifferentJudgingError`` unless all runs (name, manifest) were judged by one protocol, or all by none."""
     ways = [(name, facts.protocol if (facts := official_facts(manifest)) else None) for name, manifest in runs]
     first, way = ways[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.report.compare.comparison import compare
 from scheduler.report.compare.comparison_report import ComparedRun, Comparison, ComparisonReport
-from scheduler.report.compare.official_comparison import judged_alike
+from scheduler.report.compare.official_comparison import judged_by_one_protocol
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
 from scheduler.store.manifest_differences import manifest_differences
@@ -47,7 +47,7 @@ def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None) ->
         OSError: a ledger cannot be read.
         DifferentJudgingError: two runs were judged by different protocols.
     """
-    judged_alike([(f"{_label(number)} ({run.stamp})", run.manifest) for number, run in enumerate(runs)])
+    judged_by_one_protocol([(f"{_label(number)} ({run.stamp})", run.manifest) for number, run in enumerate(runs)])
     loaded = []
     titles = run_titles([(run.manifest, run.stamp) for run in runs])
     for number, (run, title) in enumerate(zip(runs, titles, strict=True)):

@@ -18,6 +18,7 @@ from scheduler.report.json_form import report_schema, to_json
 from scheduler.report.model import Report
 from scheduler.store.rows import Row
 from tests.recorded import assert_as_recorded
+from tests.scheduler.report.json_schema import lines, schema_errors
 from tests.scheduler.rows import edited, failed, planned, report_of, scored, stage_end
 
 SCHEMA = resources.files("scheduler.report") / "report_schema.json"
@@ -29,31 +30,9 @@ def schema() -> dict[str, Any]:
     return content
 
 
-def closed(part: Any) -> Any:
-    """The schema, but such that it allows no key that it does not describe."""
-    if isinstance(part, list):
-        return [closed(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    result = {name: closed(item) for name, item in part.items()}
-    if part.get("type") == "object" and "properties" in part:
-        result.setdefault("additionalProperties", False)
-    return result
-
-
-def lines(value: Any, indent: str = "") -> str:
-    """JSON with a line for each value that is short, and for each list of names."""
-    line = json.dumps(value)
-    if isinstance(value, list) or not isinstance(value, dict) or len(indent + line) < 110:
-        return line
-    inner = ",\n".join(f"{indent} {json.dumps(name)}: {lines(part, indent + ' ')}" for name, part in value.items())
-    return f"{{\n{inner}\n{indent}}}"
-
-
 def problems(report: dict[str, Any]) -> list[str]:
     """The errors of a report by the schema, with keys that the schema does not describe."""
-    errors = Draft202012Validator(closed(schema())).iter_errors(report)
-    return [f"{error.json_path}: {error.message}" for error in errors]
+    return schema_errors(report, schema())
 
 
 ROWS: list[Row] = [

@@ -1,0 +1,43 @@
+"""Writes the files of a series into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.report.json_form import to_json
+from scheduler.report.series.build import build_series
+from scheduler.report.series.model import Series
+from scheduler.report.series.results import read_results
+from scheduler.report.writing import write_files
+
+
+@dataclass(frozen=True)
+class WrittenSeries:
+    """A series and its files."""
+
+    series: Series
+    paths: tuple[Path, ...]
+
+
+def write_series(runs: Sequence[Path], to: Path) -> WrittenSeries:
+    """Read the runs in these directories and write their series into the folder ``to``, which is made if it is missing.
+
+    Raises:
+        ValueError: the runs cannot be compared.
+        OSError: a ledger cannot be read.
+        UnwrittenError: a file cannot be written. The others are.
+    """
+    series = read_series(runs, to)
+    return WrittenSeries(series, tuple(write_files({to / "series.json": lambda: to_json(series)})))
+
+
+def read_series(runs: Sequence[Path], to: Path) -> Series:
+    """Return the series of the runs in these directories, for files in the folder ``to``.
+
+    Raises:
+        ValueError: the runs cannot be compared.
+        OSError: a ledger cannot be read.
+    """
+    return build_series([read_results(run) for run in dict.fromkeys(runs)], to)
