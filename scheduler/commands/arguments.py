@@ -6,6 +6,8 @@ import argparse
 import locale
 import math
 import os
+import shlex
+import shutil
 from pathlib import Path
 
 from scheduler.base.shard import Shard
@@ -65,3 +67,17 @@ def count_or_fraction(text: str) -> int | float:
         return int(text) if text.isascii() and text.isdigit() else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a count nor a fraction") from None
+
+
+def program(text: str) -> tuple[str, ...]:
+    """Return the words of a command that is started without a shell, or raise ``ArgumentTypeError``."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be read as a command: {error}") from None
+    if not words:
+        raise argparse.ArgumentTypeError("must not be empty")
+    if shutil.which(words[0]) is None:
+        hint = "; what needs a shell is written as sh -c '...'"
+        raise argparse.ArgumentTypeError(f"there is no program {words[0]!r}{hint}")
+    return tuple(words)

@@ -9,11 +9,20 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from scheduler.commands.start_run import UsageError, checked, evaluate, log_start, open_directory, run_options
+from scheduler.commands.start_run import (
+    UsageError,
+    announce_result,
+    checked,
+    evaluate,
+    log_start,
+    open_directory,
+    run_options,
+)
 from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
 from scheduler.pool.keeper import PoolKeeper
@@ -27,10 +36,14 @@ _OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_na
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an evaluation ended: the exit code of its run; 2 if the checkpoint cannot be loaded, for the ``reason``."""
+    """How an evaluation ended: the exit code of its run; 2 if the checkpoint cannot be loaded, for the ``reason``.
+
+    ``announce`` starts the command of ``--on-result``: after the outcome is noted. It raises ``KeyboardInterrupt``.
+    """
 
     code: int
     reason: str | None = None
+    announce: Callable[[], None] = lambda: None
 
 
 class Evaluator:
@@ -67,7 +80,9 @@ class Evaluator:
         if code == EXIT_USAGE:
             raise UsageError("the pool can't be used")  # the run has logged why
         self.any_began = True
-        return Outcome(code) if run.unloadable is None else Outcome(EXIT_USAGE, run.unloadable)
+        if run.unloadable is not None:
+            code = EXIT_USAGE
+        return Outcome(code, run.unloadable, partial(announce_result, options, prepared, run, directory, code))
 
     def close(self) -> None:
         """Leave the pool, which ends if nobody else needs it."""

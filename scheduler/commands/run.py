@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from scheduler.base.stages import BOTH_STAGES, Stage
-from scheduler.commands.arguments import count_or_fraction, given, path, positive, shard, typed
+from scheduler.commands.arguments import count_or_fraction, given, path, positive, program, shard, typed
 from scheduler.commands.workers import add_key
 
 
@@ -66,6 +66,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--trace", action="store_true", help="write a timeline, trace.json in the run's folder")
     add("--dry-run", action="store_true", help="check everything, load no model, run nothing")
     add("--name", type=_title, metavar="TEXT", help="the run's title; left out: the name of its checkpoint")
+    text = (
+        "run this command after the reports are written, with the figures in variables such as WARMBENCH_MEAN; "
+        "its failure is only logged"
+    )
+    add("--on-result", type=program, metavar="COMMAND", help=text)
     add("--debug", action="store_true", help="log everything")
 
 

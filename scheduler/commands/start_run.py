@@ -21,8 +21,9 @@ from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
 from scheduler.run.options import RunOptions, resume_command, resume_problem
-from scheduler.run.prepare import Prepared, prepare
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
+from scheduler.run.prepare import Prepared, prepare, secret_variables
+from scheduler.run.result_hook import ResultHook, result_variables
+from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, Run
 from scheduler.store.ledger import LedgerBusyError
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.run_names import NoSuchRunError
@@ -53,7 +54,13 @@ def check_and_run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     log_start(prepared, directory, resumed=options.resume is not None)
-    return evaluate(Run(prepared, directory, console, run_options(options, address)), options, directory)
+    run = Run(prepared, directory, console, run_options(options, address))
+    code = evaluate(run, options, directory)
+    try:
+        announce_result(options, prepared, run, directory, code)
+    except KeyboardInterrupt:
+        log.warning("--on-result was interrupted; the run itself has ended")
+    return code
 
 
 def pool_elsewhere(options: argparse.Namespace) -> PoolAddress | None:
@@ -109,6 +116,21 @@ def evaluate(run: Run, options: argparse.Namespace, directory: RunDirectory) -> 
         log.error("Aborted: %s", reason)
         log.warning("To resume: %s", resume_command(options.given, directory.stamp))
         return EXIT_ABORTED
+
+
+def announce_result(
+    options: argparse.Namespace, prepared: Prepared, run: Run, directory: RunDirectory, code: int
+) -> None:
+    """Start the command of ``--on-result``, if there is one, and the run has ended by itself and written its reports.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the command has ended.
+    """
+    if options.on_result is None or run.report is None or code == EXIT_INTERRUPTED:
+        return
+    config = prepared.config
+    hook = ResultHook(options.on_result, secrets=secret_variables(config))
+    hook(result_variables(run.report, directory.path, config.evaluation.output_dir, code))
 
 
 def _check_stages(options: argparse.Namespace) -> None:

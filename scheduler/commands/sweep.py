@@ -118,7 +118,6 @@ class _Work:
             self._write()
             while (checkpoint := self._sweep.next()) is not None:
                 self._evaluate(checkpoint)
-                self._write()
         except KeyboardInterrupt:
             self._sweep.interrupt()
         except USAGE_ERRORS as error:
@@ -145,6 +144,8 @@ class _Work:
         options = options_of(self._options, model, checkpoint.run, self._output_dir)
         outcome = self._evaluator.evaluate(options, began)
         self._sweep.ended(model, outcome.code, outcome.reason)
+        self._write()
+        outcome.announce()
 
     def _nothing_was_run(self) -> int:
         if self._options.resume is None and not any(one.run for one in self._sweep.checkpoints):

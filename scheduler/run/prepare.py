@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,9 +180,18 @@ def _variable_problems(config: Config, stages: Sequence[Stage]) -> Iterator[Prob
     if config.pool.elsewhere:
         return  # they have those of their own machines
     for name, section in (sections[stage] for stage in stages):
-        needed = section.declaration.variables
-        for variable in needed(section.params.model_dump()) if needed is not None else ():
+        for variable in _variables(section):
             yield from _variable_problem(config, name, section, variable)
+
+
+def secret_variables(config: Config) -> set[str]:
+    """Return the variables of the environment that are meant for the config's models alone, such as a judge's key."""
+    return {variable for section in (config.diffusion_model, config.reward_model) for variable in _variables(section)}
+
+
+def _variables(section: ModelSection) -> Collection[str]:
+    needed = section.declaration.variables
+    return needed(section.params.model_dump()) if needed is not None else ()
 
 
 def _variable_problem(config: Config, name: str, section: ModelSection, variable: str) -> Iterator[Problem]:

@@ -61,7 +61,9 @@ Ending = Literal["done", "interrupted", "aborted"]
 
 
 class Run:
-    """One evaluation. ``unloadable`` is why no editor could load the model, if that is why the run was aborted."""
+    """One evaluation. ``unloadable`` is why no editor could load the model, if that is why the run was aborted;
+    ``report`` is what its end has written.
+    """
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Run:
         self._options = options
         self._keeper = keeper
         self.unloadable: str | None = None
+        self.report: Report | None = None
         self._started = time.monotonic()
         self._record = Record(prepared, directory, resumed=options.resume, name=options.name)
         evaluation = config.evaluation
@@ -113,9 +116,9 @@ class Run:
         finally:
             # Also closes what an exception left open; lingers for the last messages.
             context.destroy(linger=500)
-        report, written = None, False
+        written = False
         try:
-            report = self._report(patient=ending == "done")
+            self.report = self._report(patient=ending == "done")
             written = True
         except KeyboardInterrupt:
             log.warning("Stopped while the reports were written. To write them: %s", self._report_command())
@@ -132,7 +135,7 @@ class Run:
         if "score" not in self._stages:
             command = resume_command(self._options.arguments, self._directory.stamp, stages=("score",))
             log.info("The edits are kept. To score them: %s", command)
-        return EXIT_COMPLETE if report is not None and report.status == "COMPLETE" else EXIT_INCOMPLETE
+        return EXIT_COMPLETE if self.report is not None and self.report.status == "COMPLETE" else EXIT_INCOMPLETE
 
     def _open_ledger(self) -> None:
         if self._options.resume:

@@ -30,6 +30,7 @@ from scheduler.config.requests import (
     takes_all_sources,
 )
 from scheduler.protocols.prepared import PreparedProtocol
+from scheduler.store.checkpoints import checkpoint_step
 from scheduler.store.manifest_differences import version_differences
 from scheduler.store.official_facts import facts_of_run
 from scheduler.store.process_facts import process_facts
@@ -58,6 +59,7 @@ def build_manifest(
     models: dict[Stage, dict[str, Any]] = {
         "edit": {
             **_model(editor_spec(config)),
+            **_step(editor_spec(config)),
             "parameters": edit_parameters(config) | _further_sources(config),
             **_pipeline(config),
         },
@@ -154,6 +156,12 @@ def _pipeline(config: Config) -> dict[str, Any]:
 def _model(spec: m.ModelSpec) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(spec)
     return {"type": plain["type"] or plain["class_path"], "model_name": plain["name"], "load": plain["params"]}
+
+
+def _step(spec: m.ModelSpec) -> dict[str, int]:
+    """The step of a checkpoint, if it says that: its files may be gone when somebody asks."""
+    step = None if spec.name is None else checkpoint_step(spec.name)
+    return {} if step is None else {"step": step}
 
 
 def _combine_rules(config: Config, benchmark: Benchmark) -> dict[str, str]:

@@ -93,15 +93,15 @@ def plan_merge(parts: Sequence[Part], *, allow_missing: bool = False) -> Merge:
 def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Return what decides results and differs, a line each.
 
-    A fingerprint covers a model with its load parameters: where both are known and equal, the paths of models and
-    their load parameters may differ. Versions of packages may, too: the report names them.
+    A fingerprint covers a model with its load parameters: where both are known and equal, the paths and steps of models
+    and their load parameters may differ. Versions of packages may, too: the report names them.
     """
     lines = [line.removeprefix("changed: ") for line in manifest_differences(first, other)]
     covered = []
     for role in ("editor", "reward"):
         prints = [_fingerprints(manifest, role) for manifest in (first, other)]
         if all(prints) and prints[0] == prints[1]:
-            covered += [f"{role}.model_name ", f"{role}.load."]
+            covered += [f"{role}.model_name ", f"{role}.step ", f"{role}.load."]
     lines = [line for line in lines if ".versions." not in line and not line.startswith(tuple(covered))]
     stages = [", ".join(map(str, manifest.get("stages") or ())) for manifest in (first, other)]
     return lines + ([f"stages {stages[0]} -> {stages[1]}"] if stages[0] != stages[1] else [])

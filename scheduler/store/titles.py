@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler.base.text import one_line
+from scheduler.store.checkpoints import recorded_step, step_in_name
 
 _LONGEST = 80
 
 
 def run_title(manifest: Mapping[str, Any], stamp: str) -> str:
-    """Return the run's name; else the last two parts of the editor's checkpoint, or of the place of edits made
-    elsewhere; else the editor's type.
+    """Return the run's name; else the last two parts of the editor's checkpoint, with its step if that is not one of
+    them, or of the place of edits made elsewhere; else the editor's type.
     """
     name = manifest.get("name")
     if isinstance(name, str) and name:
@@ -23,7 +24,9 @@ def run_title(manifest: Mapping[str, Any], stamp: str) -> str:
     place = edits.get("from") if isinstance(edits, Mapping) else None
     for path in (place, editor.get("model_name")):
         if isinstance(path, str) and (parts := [part for part in path.split("/") if part not in ("", ".")]):
-            return one_line("/".join(parts[-2:]), _LONGEST)
+            title = "/".join(parts[-2:])
+            step = None if path == place else recorded_step(manifest)
+            return one_line(title if step in (None, step_in_name(title)) else f"{title} step {step}", _LONGEST)
     kind = editor.get("type")
     return one_line(kind if isinstance(kind, str) and kind else stamp, _LONGEST)
 
