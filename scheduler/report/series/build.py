@@ -82,6 +82,7 @@ def build_series(results: Sequence[RunResults], to: Path) -> Series:
             for number, run in enumerate(runs)
         ),
         changes=changes(list(usual), scores, best, by_step=by_step, ranking=ranking),
+        gate=None,
         pairs=tuple(_pair(key, runs, usual[key], to) for key in usual),
     )
 

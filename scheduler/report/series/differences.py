@@ -28,7 +28,7 @@ class Comparisons:
     @classmethod
     def of(cls, runs: Sequence[Scores]) -> Comparisons:
         tests = {
-            (later, earlier): paired_test(_differences(runs[earlier], runs[later]))
+            (later, earlier): paired_test(differences(runs[earlier], runs[later]))
             for earlier, later in combinations(range(len(runs)), 2)
         }
         p_values = {numbers: test.p for numbers, test in tests.items() if test.p is not None}
@@ -92,7 +92,8 @@ def _changed(changed: tuple[float, PairKey]) -> ChangedPair:
     return ChangedPair(category=category, pair_id=pair_id, difference=difference)
 
 
-def _differences(earlier: Scores, later: Scores) -> list[float]:
+def differences(earlier: Scores, later: Scores) -> list[float]:
+    """Return later minus earlier score of each pair that has both."""
     both = zip(earlier, later, strict=True)
     return [score_difference(before, now) for before, now in both if before is not None and now is not None]
 

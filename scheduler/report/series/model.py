@@ -141,6 +141,26 @@ class Change(Struct, frozen=True, kw_only=True):
     better: tuple[ChangedPair, ...]
 
 
+class Gate(Struct, frozen=True, kw_only=True):
+    """Whether the ``run`` is worse than the run ``other`` by more than ``by``: whether the whole 95% interval of their
+    paired difference, ``ci95``, lies below ``-by``.
+
+    Beside the ``best`` run the interval is the one that is corrected for all comparisons of the series: the best of
+    many is in part the luckiest. ``worse`` is null if that is unknown, and ``reason`` says why: they were not judged
+    alike, or fewer than two pairs have a score in both. Without another run nothing is worse, and ``other`` is null.
+    """
+
+    by: float
+    against: str
+    run: RunNumber
+    other: RunNumber | None
+    num_pairs: Count
+    mean_difference: float | None
+    ci95: Interval | None
+    worse: bool | None
+    reason: str | None
+
+
 class SeriesPair(Struct, frozen=True, kw_only=True):
     """One pair. The tuples have an entry for each run, in the order of ``runs``.
 
@@ -183,4 +203,5 @@ class Series(Struct, frozen=True, kw_only=True):
     ranking: tuple[RunNumber, ...]
     runs: tuple[SeriesRun, ...]
     changes: tuple[Change, ...]
+    gate: Gate | None
     pairs: tuple[SeriesPair, ...]

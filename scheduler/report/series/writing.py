@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from scheduler.report.json_form import to_json
 from scheduler.report.series.build import build_series
+from scheduler.report.series.gate import GateRule, judge
 from scheduler.report.series.model import Series
 from scheduler.report.series.results import read_results
 from scheduler.report.writing import write_files
@@ -21,15 +24,18 @@ class WrittenSeries:
     paths: tuple[Path, ...]
 
 
-def write_series(runs: Sequence[Path], to: Path) -> WrittenSeries:
+def write_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None) -> WrittenSeries:
     """Read the runs in these directories and write their series into the folder ``to``, which is made if it is missing.
+    With a ``rule`` the series has a gate.
 
     Raises:
-        ValueError: the runs cannot be compared.
+        ValueError: the runs cannot be compared, or the series lacks a run that the rule names.
         OSError: a ledger cannot be read.
         UnwrittenError: a file cannot be written. The others are.
     """
     series = read_series(runs, to)
+    if rule is not None:
+        series = structs.replace(series, gate=judge(series, rule))
     return WrittenSeries(series, tuple(write_files({to / "series.json": lambda: to_json(series)})))
 
 
