@@ -29,6 +29,7 @@ from scheduler.pool.keeper import PoolKeeper
 from scheduler.run.options import of_one_checkpoint
 from scheduler.run.run import EXIT_USAGE, Run
 from scheduler.store.ledger import LEDGER
+from scheduler.store.steps import checkpoint_step
 
 _OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_name", "optimizations", "lora", "images"))
 """The keys whose problems may be those of one checkpoint alone."""
@@ -93,14 +94,21 @@ class Evaluator:
 def options_of(options: argparse.Namespace, model: str, run: str | None, output_dir: Path | None) -> argparse.Namespace:
     """Return the options of this checkpoint's ``run``, which is resumed if it has a ledger."""
     has_ledger = run and output_dir and (output_dir / "runs" / run / LEDGER).is_file()
-    title = os.path.basename(model) or model  # noqa: PTH119 - may be no path
     changed = {
         "editor_model": model,
         "resume": run if has_ledger else None,
-        "name": f"{options.name} {title}" if options.name else None,
+        "name": _title(options.name, model) if options.name else None,
         "given": of_one_checkpoint(options.given, model),
     }
     return argparse.Namespace(**{**vars(options), **changed})
+
+
+def _title(name: str, model: str) -> str:
+    """Return the name of a checkpoint's run: with ``{name}`` and ``{step}`` filled in, else with the checkpoint's."""
+    checkpoint, (step, _) = os.path.basename(model) or model, checkpoint_step(model)  # noqa: PTH119 - may be no path
+    if "{name}" not in name and "{step}" not in name:
+        return f"{name} {checkpoint}"
+    return name.replace("{name}", checkpoint).replace("{step}", checkpoint if step is None else str(step))
 
 
 def own_problem(error: ConfigError) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "edit and score a benchmark, and write the reports",
     "score": "score edits that were made elsewhere, and write the reports",
+    "watch": "evaluate every checkpoint that a training writes, once it is complete",
     "runs": "list the runs of an output folder",
     "status": "show the progress of a run, from its files alone",
     "report": "write a run's reports again, from its directory alone",

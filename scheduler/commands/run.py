@@ -40,22 +40,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``run`` and ``score``."""
+    add_evaluation_arguments(parser)
+    text = (
+        "only part I of N of the pairs that the other options choose, such as 2/8; `warmbench merge` makes one report"
+    )
+    parser.add_argument("--shard", type=shard, metavar="I/N", help=text)
+    text = "resume this run of the output folder: its id, or latest for the newest"
+    parser.add_argument("--resume", type=given, metavar="RUN", help=text)
+
+
+def add_evaluation_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every command that evaluates."""
     add = parser.add_argument
     add("--config", type=path, required=True, metavar="FILE", help="the YAML file that configures the run")
     add("--data", type=path, metavar="PATH", help="the benchmark, instead of benchmark.data_path")
     add("--categories", nargs="+", type=typed, metavar="NAME", help="only these categories")
     add("--limit", type=positive, metavar="N", help="only the first N pairs of each category")
-    text = (
-        "only part I of N of the pairs that the other options choose, such as 2/8; `warmbench merge` makes one report"
-    )
-    add("--shard", type=shard, metavar="I/N", help=text)
     add("--output-dir", type=path, metavar="DIR", help="where reports, logs and runs are written")
     add("--pool", type=given, metavar="NAME", help="the pool to attach to or to launch, or the tcp://HOST:PORT of one")
     add_key(parser)
     add("--keep-warm", action="store_true", help="leave the pool up after the run")
     add("--no-launch", action="store_true", help="only attach to a pool that is up")
-    text = "resume this run of the output folder: its id, or latest for the newest"
-    add("--resume", type=given, metavar="RUN", help=text)
     add(
         "--max-failures",
         type=count_or_fraction,

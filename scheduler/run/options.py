@@ -55,22 +55,30 @@ def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage
     return f"{program} {shlex.join([*kept, *chosen, '--resume', run])}"
 
 
+_OF_SEVERAL: Mapping[str, int | None] = {
+    "--editor-models": None,
+    **dict.fromkeys(("--name", "--order", "--every", "--from-step", "--until", "--settle", "--broken-after"), 1),
+    **dict.fromkeys(("--poll", "--fail-if-worse"), 1),
+    **dict.fromkeys(("--once", "--retry"), 0),
+}
+"""Options of sweeps and watches that a run of one checkpoint does not have, and how many words follow; None: any."""
+
+
 def of_one_checkpoint(arguments: Sequence[str], model: str) -> tuple[str, ...]:
-    """The command line of a run of a sweep, made from that of the sweep."""
+    """The command line of one run, made from that of a sweep or watch."""
     kept: list[str] = []
-    skipping, single = False, False
+    following, any_number = 0, False
     for word in arguments:
-        if word.startswith("-") or single:
-            skipping = False
-        if single:
-            single = False
+        if following:
+            following -= 1
             continue
         name, equals, _ = word.partition("=")
-        if name == "--editor-models":
-            skipping = not equals
-        elif name == "--name":
-            single = not equals
-        elif not skipping:
+        if name in _OF_SEVERAL:
+            count = _OF_SEVERAL[name]
+            following, any_number = (0 if equals else count or 0), count is None and not equals
+            continue
+        any_number = any_number and not word.startswith("-")
+        if not any_number:
             kept.append(word)
     return (*kept, "--editor-model", model)
 

@@ -6,7 +6,7 @@ Pure: it is told how each evaluation ended, and names the next one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.base.stages import Stage
@@ -81,12 +81,19 @@ class Sweep:
         """The first of ``EXIT_ORDER`` that applies. A checkpoint that cannot be loaded is an incomplete result (3)
         beside others, and a wrong command line (2) if none can.
         """
-        codes = {checkpoint.code for checkpoint in self.checkpoints}
         if self._interrupted:
             return 130
-        if codes - {2}:
-            codes = {3 if code == 2 else code for code in codes}
-        return next((code for code in EXIT_ORDER if code in codes), 1)
+        return combined_exit_code({checkpoint.code for checkpoint in self.checkpoints})
+
+
+def combined_exit_code(codes: Collection[int | None]) -> int:
+    """Return the exit code of runs that ended with these: the first of ``EXIT_ORDER`` that applies.
+
+    What cannot be loaded (2) is an incomplete result (3) beside others.
+    """
+    if {*codes} - {2, 4}:
+        codes = {3 if code == 2 else code for code in codes}
+    return next((code for code in EXIT_ORDER if code in codes), 1)
 
 
 def natural(text: str) -> tuple[tuple[tuple[int, str], ...], str]:

@@ -43,10 +43,15 @@ def damaged_files(folder: Path) -> list[str]:
 
 def loaded_weights(folder: Path) -> list[Path]:
     """Return the safetensors that loading the model reads: no other checkpoints, variants or LoRAs beside them."""
-    components = [name for name, source in _object(folder / "model_index.json").items() if isinstance(source, list)]
-    folders = [folder / name for name in components] or [folder]
+    folders = [folder / name for name in component_names(folder)] or [folder]
     found = [path for place in folders for path in _weights_in(place) if path.is_file()]
     return found or sorted(folder.rglob("*.safetensors"))
+
+
+def component_names(folder: Path) -> list[str]:
+    """Return the folders of a pipeline's components, by its ``model_index.json``; empty for anything else."""
+    index = _object(folder / "model_index.json")
+    return [name for name, source in index.items() if isinstance(source, list) and "/" not in name and name != ".."]
 
 
 def _weights_in(folder: Path) -> list[Path]:
