@@ -7,7 +7,7 @@ their domain (``ZMQ_ZAP_ENFORCE_DOMAIN``), without which any key would.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
@@ -21,15 +21,23 @@ _log.setLevel(logging.ERROR)  # one line per foreign connection would let strang
 class Gate:
     """One context's admission. ``allowed`` may be replaced at any time; connections that are open stay."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], allowed: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        allowed: Collection[str] = (),
+        is_new: Callable[[str], bool] = lambda _key: False,
+    ) -> None:
+        """``is_new``, which the authenticator's thread calls: whether a key may connect that ``allowed`` lacks."""
         self.allowed = frozenset(allowed)
+        self._is_new = is_new
         self._authenticator = ThreadAuthenticator(context, log=_log)
         self._authenticator.start()
         self._authenticator.configure_curve_callback(DOMAIN, self)
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether this key may connect; called by the authenticator."""
-        return domain == DOMAIN and key.decode() in self.allowed
+        public = key.decode()
+        return domain == DOMAIN and (public in self.allowed or self._is_new(public))
 
     def close(self) -> None:
         """Admit nobody any more. Call this before the context is terminated."""

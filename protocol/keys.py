@@ -176,10 +176,10 @@ class PoolKeys:
         """Return what each public key that may connect is for."""
         return {entry.public: entry.use for entry in self.entries()}
 
-    def changed(self) -> tuple[int, int]:
+    def changed(self) -> tuple[int, int, int]:
         """Return what differs once the allowed keys have changed."""
         try:
             status = self._allowed.stat()
         except OSError:
-            return 0, 0
-        return status.st_mtime_ns, status.st_ino
+            return 0, 0, 0
+        return status.st_mtime_ns, status.st_size, status.st_ino

@@ -202,6 +202,7 @@ class Link(_Socket):
         """
         super().__init__(context, zmq.DEALER, _LINK_QUEUE)
         self.endpoint = endpoint
+        self._context, self._keys, self._server = context, keys, server
         try:
             self._secure(endpoint, keys if server is not None else None)
             if keys is not None and server is not None:
@@ -211,6 +212,13 @@ class Link(_Socket):
         except (zmq.ZMQError, ValueError):
             self.socket.close(0)
             raise
+
+    def again(self) -> Link:
+        """Close, and return a new connection. ZeroMQ itself never tries again with a key that was refused once, also if
+        it was made a moment ago and is known by now.
+        """
+        self.close()
+        return Link(self._context, self.endpoint, self._keys, self._server)
 
     def receive(self) -> tuple[AnyMessage, list[Buffer]] | None:
         """Return the next message, or None. An invalid one is dropped: raises ``ProtocolError``."""

@@ -17,6 +17,7 @@ import msgspec
 import zmq
 from setproctitle import setproctitle
 
+from protocol.joined import clear_dead_workers
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import LAUNCHER_LOCK, PoolError, clear_dead_pool, private_folder, try_lock
 from protocol.sockets import Listener, ipc_endpoint
@@ -59,6 +60,7 @@ def run_launcher(folder: Path) -> int:
     if lock is None:
         return EXIT_TAKEN
     clear_dead_pool(folder)
+    clear_dead_workers()
     try:
         Launcher(plan, folder).run()
     except (PoolError, PlacementError, ValueError) as error:

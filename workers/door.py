@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import msgspec
 import zmq
-from msgspec import Struct
 
 from protocol.gate import Gate
+from protocol.joined import Members, read_members, remove_members, write_members
 from protocol.keys import KeyPair, PoolKeys, Use
 from protocol.plan import PoolPlan, port_range
 from protocol.sockets import Listener, ipc_endpoint
 from workers.entrance import Entrance, LocalEntrance, RemoteEntrance
 from workers.life_socket import Introduction, LifeSocket, read_introduction
 from workers.strangers import Strangers
-
-_MEMBERS = "members"
-
-
-class Members(Struct, frozen=True, kw_only=True):
-    """What the next launcher of a pool over TCP has to know: the lease's epoch, the port where workers look for it, and
-    the incarnation of each worker.
-    """
-
-    epoch: int = 0
-    port: int | None = None
-    incarnations: dict[str, str] = {}
 
 
 class Door(ABC):
@@ -64,7 +50,7 @@ class Door(ABC):
         """Return the workers of an earlier launcher, which may still be there."""
         return Members()
 
-    def note(self, members: Members) -> None:  # noqa: B027 - workers on this machine end with their launcher
+    def note(self, epoch: int, incarnations: Mapping[str, str]) -> None:  # noqa: B027 - only TCP has a next launcher
         """Write down the workers, for the next launcher."""
 
     @abstractmethod
@@ -112,11 +98,11 @@ class RemoteDoor(Door):
 
     def __init__(self, plan: PoolPlan, folder: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self._keys = PoolKeys(folder)
-        self._members = folder / _MEMBERS
+        self._folder = folder
         pair = self._keys.launcher_pair()
-        self._uses = self._keys.allowed()
         self._changed = self._keys.changed()
-        self._gate = Gate(context, self._uses)
+        self._uses = self._keys.allowed()
+        self._gate = Gate(context, self._uses, self._is_new)
         host, port = _address(plan.listen)
         try:
             self.listener = self._bind(context, host, port or self.members().port, plan, pair)
@@ -143,6 +129,10 @@ class RemoteDoor(Door):
                     raise
         return Listener(context, f"tcp://{host}:*", pair, ports)
 
+    def _is_new(self, key: str) -> bool:
+        """Whether this key has been allowed since ``refresh`` read them: whoever makes a key uses it at once."""
+        return self._keys.changed() != self._changed and key in self._keys.allowed()
+
     def _runs(self) -> list[str]:
         return sorted(key for key, use in self._uses.items() if use == "run")
 
@@ -156,25 +146,21 @@ class RemoteDoor(Door):
         changed = self._keys.changed()
         if changed == self._changed:
             return False
-        self._changed, self._uses = changed, self._keys.allowed()
+        self._uses = self._keys.allowed()
         self._gate.allowed = frozenset(self._uses)
         self.entrance.allowed = self._runs()
+        self._changed = changed  # last: until then the gate's thread takes what is in the file
         return True
 
     def members(self) -> Members:
-        try:
-            return msgspec.json.decode(self._members.read_bytes()[: 1 << 20], type=Members)
-        except (OSError, ValueError, msgspec.MsgspecError):
-            return Members()
+        return read_members(self._folder)
 
-    def note(self, members: Members) -> None:
-        temporary = self._members.with_name(f".{_MEMBERS}.{os.getpid()}")
+    def note(self, epoch: int, incarnations: Mapping[str, str]) -> None:
         with contextlib.suppress(OSError):  # a full disk costs the adoption of workers, no more
-            temporary.write_bytes(msgspec.json.encode(msgspec.structs.replace(members, port=self._port)))
-            temporary.rename(self._members)
+            write_members(self._folder, Members(epoch=epoch, port=self._port, incarnations=dict(incarnations)))
 
     def close(self) -> None:
-        self._members.unlink(missing_ok=True)
+        remove_members(self._folder)
         self.listener.close()
         self._gate.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import socket
 import sys
 import time
@@ -17,8 +16,8 @@ from setproctitle import setproctitle
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.gate import Gate
+from protocol.joined import clear_dead_workers, worker_folder
 from protocol.keys import KeyFileError, new_pair, read_client_keys
-from protocol.pool import home, private_folder
 from protocol.sockets import Listener
 from workers.peers import WorkerIdentity
 from workers.ties import RemoteTie
@@ -69,12 +68,10 @@ def run_joined(options: argparse.Namespace) -> int:
         return EXIT_REFUSED
     identity = WorkerIdentity(tie.assigned.worker_id, options.role, tie.assigned.device, local_device, incarnation)
     setproctitle(f"warmbench: {identity.worker_id} on {identity.device} of {options.endpoint}")
-    folder = private_folder(private_folder(home()) / f"joined-{incarnation}")
-    try:
+    with worker_folder(incarnation) as folder:
+        clear_dead_workers()
         worker = Worker(identity, context, listener, folder, tie, gate)
         return worker.run()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(tie: RemoteTie, endpoint: str, patience: float | None) -> str | None:

@@ -25,7 +25,7 @@ from protocol.pool import POOL_CARD, PoolCard, write_card
 from protocol.processes import create_time
 from workers.arrivals import Arrivals, other_version
 from workers.control_client import ControlClient, chooses_program, is_kept, open_own_process, silent_longest
-from workers.door import Members, open_door
+from workers.door import open_door
 from workers.leases import Grant, LeaseAction, Leases
 from workers.managed_worker import ManagedWorker
 from workers.placers.declaration import make_placer
@@ -114,6 +114,9 @@ class Launcher:
                 poller.register(client.process, select.POLLIN)
         ready = dict(poller.poll(250))
         self._mailbox.run()
+        if self._door.refresh():  # before reading: the sender's key may have been admitted since the last turn
+            for worker in self._workers.values():
+                worker.allow(self._door.entrance.allowed)
         for introduction in self._door.introductions(ready, self._strangers):
             self._arrivals.introduce(*introduction)
         self._strangers.read(self._listener, self._handle)
@@ -126,9 +129,6 @@ class Launcher:
             elif client.leases and client.process is None and client.is_silent:
                 log.warning("run %.100r was not heard for %g s: its lease ends", run, client.dead_after_seconds)
                 self._remove_client(run)
-        if self._door.refresh():
-            for worker in self._workers.values():
-                worker.allow(self._door.entrance.allowed)
         self._broadcast_status()
         self._end_if_unused()
 
@@ -299,7 +299,7 @@ class Launcher:
 
     def _note_members(self) -> None:
         incarnations = {name: worker.incarnation for name, worker in self._workers.items() if worker.alive}
-        self._door.note(Members(epoch=self._leases.epoch, incarnations=incarnations))
+        self._door.note(self._leases.epoch, incarnations)
 
     def _drop_if_unreachable(self, run: str) -> None:
         """Drop a client that is unreachable, even if its process lives: it may have named any."""

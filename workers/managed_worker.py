@@ -127,7 +127,8 @@ class ManagedWorker:
         life = self._life
         if life is None:
             self.incarnation, self._restart_at, self._exit_code = join.incarnation, None, None
-            life = self._life = Life(None, time.monotonic(), join.pid)
+            adopted = self._placer.adopt(self.plan.worker_id, join.incarnation)
+            life = self._life = Life(adopted, time.monotonic(), join.pid)
             self._started, self.state = time.time(), None
         life.heard_at, life.dismiss = time.monotonic(), dismiss
         self.joined_before = join.incarnation
@@ -166,9 +167,9 @@ class ManagedWorker:
             self._life.link.send(m.Allow(run=m.LAUNCHER, incarnation=self.incarnation, keys=keys))
 
     def said_goodbye(self, reason: str) -> None:
-        """The process ends by itself, for this reason."""
+        """The process ends, for this reason if it is not empty."""
         if self._life is not None:
-            self._life.last_words = reason
+            self._life.last_words, self._life.has_left = reason or None, True
 
     def reload(self, spec: m.ModelSpec, epoch: int, command: list[str] | None = None) -> None:
         """Have it load this model, now and after each restart; with a ``command``, in a new process of that."""
@@ -335,8 +336,7 @@ class ManagedWorker:
             return
         ended = "silent" if code == SILENT else signal.Signals(-code).name if code < 0 else f"exit code {code}"
         ended += f": {reason}" if reason else ""
-        finished = self.state is not None and self.state.done > 0
-        decision = self._supervision.died(finished_a_pair=finished)
+        decision = self._supervision.died(finished_a_pair=self.state is not None and self.state.done > 0)
         if isinstance(decision, StopRestarting):
             self._gave_up = True
             text = "%s died (%s), %d times in a row: not restarted"

@@ -23,6 +23,8 @@ from workers.life_socket import send_last_words
 log = logging.getLogger("warmbench.worker")
 
 _FIRST_INTERVAL = 1.0
+_AGAIN_SECONDS = 5.0
+"""After a silence of this length, a new connection is made, again and again: the last one may have been refused."""
 _REFUSED_FOR_GOOD = ("protocol_version", "incarnation", "invalid")
 
 
@@ -41,8 +43,8 @@ class Tie(abc.ABC):
         """Look at what has come. Return why the worker has to end, or None."""
 
     @abc.abstractmethod
-    def say_last_words(self, text: str) -> None:
-        """Leave the reason for the worker's end."""
+    def say_goodbye(self, reason: str | None) -> None:
+        """The worker ends, for this reason if it is a failure."""
 
     def close(self) -> None:  # noqa: B027 - the kernel closes a Unix socket
         """Close it."""
@@ -62,15 +64,21 @@ class LocalTie(Tie):
             return "the launcher is gone"
         return None
 
-    def say_last_words(self, text: str) -> None:
-        send_last_words(self._connection, text)
+    def say_goodbye(self, reason: str | None) -> None:
+        if reason is not None:
+            send_last_words(self._connection, reason)
 
 
 class RemoteTie(Tie):
     """Heartbeats over TCP: the worker repeats ``Join``, the launcher answers ``Assigned``."""
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: ClientKeys, join: Callable[[], m.Join]
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        keys: ClientKeys,
+        join: Callable[[], m.Join],
+        again_seconds: float = _AGAIN_SECONDS,
     ) -> None:
         """``join`` makes the introduction, with the worker's present state."""
         self.assigned: m.Assigned | None = None
@@ -79,7 +87,8 @@ class RemoteTie(Tie):
         self._endpoint = endpoint
         self._join = join
         self._sent_at = 0.0
-        self._heard_at = time.monotonic()
+        self._heard_at = self._connected_at = time.monotonic()
+        self._again_seconds = again_seconds
 
     def register(self, poller: zmq.Poller) -> None:
         poller.register(self._link.socket, zmq.POLLIN)
@@ -89,6 +98,9 @@ class RemoteTie(Tie):
         if refusal is not None:
             return refusal
         now = time.monotonic()
+        if now - max(self._heard_at, self._connected_at) > self._again_seconds:
+            self._connected_at, self._sent_at = now, 0.0
+            self._link = self._link.again()
         interval = self.assigned.heartbeat_seconds if self.assigned else _FIRST_INTERVAL
         if now - self._sent_at >= interval:
             self._sent_at = now
@@ -124,9 +136,9 @@ class RemoteTie(Tie):
                 case _:
                     self._heard_at = time.monotonic()
 
-    def say_last_words(self, text: str) -> None:
+    def say_goodbye(self, reason: str | None) -> None:
         join = self._join()
-        self._link.send(m.Goodbye(run=join.run, incarnation=join.incarnation, reason=text[:4000]))
+        self._link.send(m.Goodbye(run=join.run, incarnation=join.incarnation, reason=(reason or "")[:4000]))
 
     def close(self) -> None:
         self._link.close()

@@ -108,12 +108,12 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda *_: self._mailbox.post(self._end))
         self._mailbox.wake_on_signals()
         self._write_card()
-        poller = zmq.Poller()
-        poller.register(self._listener.socket, zmq.POLLIN)
-        poller.register(self._mailbox.fileno(), select.POLLIN)
-        self._tie.register(poller)
         lost = False
         while not self._is_over():
+            poller = zmq.Poller()
+            poller.register(self._listener.socket, zmq.POLLIN)
+            poller.register(self._mailbox.fileno(), select.POLLIN)
+            self._tie.register(poller)
             ready = dict(poller.poll(self._wait_ms()))
             reason = self._tie.update(ready)
             if reason is not None:
@@ -133,8 +133,7 @@ class Worker:
             self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
         if self._holder.slots is not None:
             self._holder.close()
-        if self._broken is not None:
-            self._tie.say_last_words(self._broken)
+        self._tie.say_goodbye(self._broken)
         self._listener.close()
         self._tie.close()
         if self._gate is not None:

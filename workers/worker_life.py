@@ -25,7 +25,8 @@ class Life:
 
     ``placed`` is the process as its placer knows it, None if somebody else started it. ``pid`` is the worker's own once
     it has introduced itself, ``refusal`` why it refused the launcher's Hello. Over TCP, ``dismiss`` tells it to end,
-    ``heard_at`` is when it was last heard, and ``device`` names that of a worker elsewhere.
+    ``heard_at`` is when it was last heard, ``has_left`` whether it has said goodbye, and ``device`` names that of a
+    worker elsewhere.
     """
 
     placed: Placed | None
@@ -39,6 +40,7 @@ class Life:
     device: str | None = None
     server_key: str | None = None
     last_words: str | None = None
+    has_left: bool = False
     last_heartbeat: float = 0.0
     kill_at: float | None = None
     welcome: bool = False
@@ -50,6 +52,8 @@ class Life:
         if code is not None and self.placed is not None:
             self.last_words = self.last_words or self.placed.reason
             return code
+        if self.placed is None and self.has_left:
+            return 0
         silent = time.monotonic() - self.heard_at if self.heard_at is not None else 0.0
         if silent <= dead_after_seconds:
             return None

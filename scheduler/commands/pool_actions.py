@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from protocol import messages as m
+from protocol.joined import clear_dead_workers, end_waiting_workers
 from protocol.pool import LAUNCHER_LOCK, PoolCard, PoolError, check_name, clear_dead_pool, try_lock
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.text import all_are, format_duration, one_line
@@ -24,7 +25,7 @@ from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError
 from scheduler.pool.address import TCP, AddressError, PoolAddress, PoolUnavailableError
-from scheduler.pool.client import find, launch
+from scheduler.pool.client import PoolEnd, find, launch
 from scheduler.pool.gpu_room import RoomCheck
 from scheduler.pool.pool_plan import PoolDiffersError, pool_plan, refuse_unequal
 from scheduler.pool.session import PoolSession
@@ -32,6 +33,9 @@ from scheduler.pool.watch import PoolWatch
 from scheduler.terminal.pool_table import pool_table
 from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
+
+_LAUNCHER_END_SECONDS = 10.0
+"""How long a launcher may take to end once it has said goodbye: its last messages have half a second to leave."""
 
 
 def execute_action(options: argparse.Namespace) -> int:
@@ -165,11 +169,14 @@ def stop(console: Console, pool: PoolAddress | str, *, now: bool) -> int:
     if isinstance(pool, str):
         folder, card = find(pool)
         if card is None:
+            say(console, f"Pool {pool} is not up.")
             lock = try_lock(folder / LAUNCHER_LOCK)
             if lock is not None:
+                if waited := end_waiting_workers(folder, now=now):
+                    say(console, f"Ended, as they waited for its next launcher: {', '.join(waited)}.")
                 clear_dead_pool(folder)
+                clear_dead_workers()
                 os.close(lock)
-            say(console, f"Pool {pool} is not up.")
             return 0
         pool = PoolAddress.here(pool, folder, card)
     with closing(PoolSession(pool)) as session, Interrupts():
@@ -177,26 +184,33 @@ def stop(console: Console, pool: PoolAddress | str, *, now: bool) -> int:
 
 
 def _stop(console: Console, session: PoolSession, *, now: bool, code: int) -> int:
-    session.client.stop(now=now)
+    with closing(session.client.end()) as end:
+        session.client.stop(now=now)
+        _wait_for_end(console, session, end)
+        if not end.wait(_LAUNCHER_END_SECONDS):
+            raise PoolUnavailableError(
+                f"pool {session.client.name} has said that it ends, but its launcher is still up"
+            )
+    say(console, f"Pool {session.client.name} has ended.")
+    return code
+
+
+def _wait_for_end(console: Console, session: PoolSession, end: PoolEnd) -> None:
+    """Wait until the launcher says that it ends, or is gone."""
     shown: set[str] = set()
     while True:
         try:
             status = session.next_status()
         except PoolUnavailableError:
-            end = session.client.end()
-            ended = end.wait(0)
-            end.close()
-            if ended:
-                break
+            if end.wait(0):
+                return
             raise
         if status is None:
-            break
+            return
         for worker in status.workers:
             if worker.alive and worker.state is not None and worker.state.running and worker.worker_id not in shown:
                 shown.add(worker.worker_id)
                 say(console, f"{worker.worker_id} first finishes {one_line(worker.state.running, 80)}")
-    say(console, f"Pool {session.client.name} has ended.")
-    return code
 
 
 def status(console: Console, pool: PoolAddress | str) -> int:

@@ -19,7 +19,6 @@ from protocol import messages as m
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import PoolCard, check_name, home, pool_folder, read_pool_card
 from protocol.processes import create_time, open_pidfd
-from protocol.sockets import Link
 from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
 
 _LAUNCH_SECONDS = 30.0
@@ -69,16 +68,12 @@ class PoolClient:
         self.address = address
         self.name = address.name
         self.attached = attached
-        self._context = context
-        self.link = self._connect()
+        server_key = address.keys.server if address.keys is not None else None
+        self.link = address.link(context, address.endpoint, server_key)
         self._run = run
         self._dead_after_seconds = dead_after_seconds
         self._heard_at = self._beat_at = self._connected_at = time.monotonic()
         self.hello()
-
-    def _connect(self) -> Link:
-        keys = self.address.keys
-        return self.address.link(self._context, self.address.endpoint, keys.server if keys is not None else None)
 
     def hello(self) -> None:
         """Introduce the run, for the first time or after the launcher's silence."""
@@ -97,8 +92,7 @@ class PoolClient:
         now = time.monotonic()
         if now - self._connected_at > self._dead_after_seconds / 2:
             self._connected_at = now
-            self.link.close()
-            self.link = self._connect()
+            self.link = self.link.again()
             self.hello()
 
     def register(self, poller: zmq.Poller) -> None:

@@ -114,7 +114,7 @@ class Crew:
                 self._withdraw(client, died=False)
                 client.hello()
             elif client.unanswered and self._address.keys is not None:
-                client.hello()
+                client.hello_again()
 
     def settle(self, desired: Mapping[m.Role, Wanted], epoch: int) -> bool:
         """Return whether all weights are where they should be; if not, begin all moves that can begin."""

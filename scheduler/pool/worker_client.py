@@ -14,6 +14,8 @@ from scheduler.pool.residency import Placement
 
 _LAUNCHER_FIRST = 1.5
 """How much longer than its launcher a run waits for a worker over TCP."""
+_AGAIN_SECONDS = 5.0
+"""A worker over TCP that does not answer is connected to anew, each time after this."""
 
 
 class WorkerClient:
@@ -27,6 +29,7 @@ class WorkerClient:
         run: str,
         heartbeat_seconds: float,
         dead_after_seconds: float,
+        again_seconds: float = _AGAIN_SECONDS,
     ) -> None:
         self.name = status.worker_id
         self.role: m.Role = status.role
@@ -45,10 +48,11 @@ class WorkerClient:
         self._run = run
         self._heartbeat_seconds = heartbeat_seconds
         self._dead_after_seconds = dead_after_seconds
+        self._again_seconds = again_seconds
         # Over TCP, the launcher notices a death by the same silence: its word, that the worker died of its work, is
         # worth more than the silence alone, so it gets the time to come.
         self.silent_after_seconds = dead_after_seconds * (_LAUNCHER_FIRST if status.server_key else 1.0)
-        self._heard = time.monotonic()
+        self._heard = self._connected_at = time.monotonic()
         self._beat = 0.0
         self._asked_at = 0.0
         self._offset: Offset | None = None
@@ -96,9 +100,19 @@ class WorkerClient:
         """What is added to the worker's times, in seconds."""
         return self._offset.seconds if self._offset is not None else 0.0
 
+    def hello_again(self) -> None:
+        """Repeat Hello, which a cut connection may have lost; now and then on a new connection, as the worker may have
+        refused the last one because it did not know its key yet.
+        """
+        now = time.monotonic()
+        if now - self._connected_at > self._again_seconds:
+            self._connected_at = now
+            self.link = self.link.again()
+        self.hello()
+
     @property
     def unanswered(self) -> bool:
-        """Whether its answer to Hello is overdue: over TCP, a cut connection may have lost it."""
+        """Whether its answer to Hello is overdue."""
         return not self.welcome and time.monotonic() - self._hello_at > self._dead_after_seconds / 2
 
     def heard(self, state: m.WorkerState | None) -> None:

@@ -99,6 +99,10 @@ class Placer(abc.ABC):
     def start(self, order: Order) -> Placed | None:
         """Start a process; None if somebody else starts workers. Raises ``PlacementError``."""
 
+    def adopt(self, worker_id: str, incarnation: str) -> Placed | None:  # noqa: ARG002 - most cannot
+        """Return the process that the placer of an earlier launcher has started; None if it can't be watched."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most have nothing to release
         """The pool ends, and all of its processes have ended."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 
+from protocol.joined import worker_card
+from protocol.processes import open_pidfd
 from workers.placers.declaration import Order, Placed, PlacementError, Placer, PlacerType
 from workers.spawn import spawn
 
@@ -26,6 +29,11 @@ class LocalPlacer(Placer):
             return LocalProcess(spawn(order.plan, order.arguments, order.log))
         except OSError as error:
             raise PlacementError(f"{order.plan.command[0]} cannot be started: {error}") from error
+
+    def adopt(self, worker_id: str, incarnation: str) -> AdoptedProcess | None:
+        card = worker_card(worker_id, incarnation)
+        process = open_pidfd(card.pid, card.pid_create_time) if card is not None else None
+        return AdoptedProcess(card.pid, process) if card is not None and process is not None else None
 
 
 class LocalProcess(Placed):
@@ -59,4 +67,36 @@ class LocalProcess(Placed):
 
     def close(self) -> None:
         self._popen.wait()
+        os.close(self._pidfd)
+
+
+class AdoptedProcess(Placed):
+    """A process that an earlier launcher has started. Nobody can wait for its exit code."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self._pid = pid
+        self._pidfd = pidfd
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    @property
+    def descriptor(self) -> int:
+        return self._pidfd
+
+    def exit_code(self) -> int | None:
+        return 1 if select.select([self._pidfd], [], [], 0)[0] else None
+
+    def end(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+
+    def close(self) -> None:
         os.close(self._pidfd)

@@ -1,0 +1,71 @@
+"""Workers over TCP on this machine outlive their launcher: the next one takes them, or ``workers stop`` ends them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from protocol.pool import read_pool_card, read_worker_cards
+from tests.harness import User, new_user, small_benchmark
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    with new_user(tmp_path) as made:
+        yield made
+
+
+def workers(user: User) -> set[psutil.Process]:
+    """The workers over TCP of this user."""
+    return {psutil.Process(card.pid) for folder in user.home.glob("joined-*") for card in read_worker_cards(folder)}
+
+
+def kill_launcher(user: User, pool: str) -> None:
+    card = read_pool_card(user.home / pool)
+    assert card is not None
+    psutil.Process(card.pid).kill()
+    wait_until(lambda: read_pool_card(user.home / pool) is None)
+
+
+def test_adopted_workers_are_watched_and_stopped_like_others(user: User, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), pool={"transport": "tcp"})
+    assert user.run("workers", "start", "--config", config).code == 0
+    first = workers(user)
+    assert len(first) == 3
+    kill_launcher(user, "bench")
+    assert user.run("workers", "start", "--config", config).code == 0
+    assert workers(user) == first
+
+    killed = min(first, key=lambda process: process.pid)
+    killed.kill()
+    # Its silence would tell after 10 s.
+    wait_until(lambda: killed not in workers(user) and len(workers(user)) == 3, seconds=8)
+
+    left, began = workers(user), time.monotonic()
+    stopped = user.run("workers", "stop", "--config", config)
+    assert stopped.code == 0, stopped.output
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    assert time.monotonic() - began < 8
+    assert list(user.home.glob("joined-*")) == []
+    assert user.left_over() == []
+
+
+def test_stop_ends_workers_that_wait_for_a_launcher(user: User, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), pool={"transport": "tcp"})
+    assert user.run("workers", "start", "--config", config).code == 0
+    left = workers(user)
+    kill_launcher(user, "bench")
+    stopped = user.run("workers", "stop", "--config", config)
+    assert stopped.code == 0, stopped.output
+    assert "is not up" in stopped.output
+    assert "waited for its next launcher: editor-0, editor-1, reward-0" in stopped.output
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    assert list(user.home.glob("joined-*")) == []
+    assert user.left_over() == []
