@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 from typing import Any
@@ -29,20 +30,26 @@ def palette_file(**options: Any) -> bytes:
     return file_of(picture("RGB", (30, 20)).quantize(16), **options)
 
 
-FILES = {
-    "png": file_of(picture("RGB", (1700, 900))),
-    "transparent": file_of(picture("RGBA", (900, 1700))),
-    "grey": file_of(picture("L", (1000, 10))),
-    "palette": palette_file(),
-    "transparent palette": palette_file(transparency=3),
-    "palette with alphas": palette_file(transparency=bytes(range(0, 256, 16))),
-    "jpeg": file_of(picture("RGB", (2000, 1601)), "JPEG", comment=b"made by hand"),
-    "grey jpeg": file_of(picture("L", (800, 801)), "JPEG"),
-    "cmyk jpeg": file_of(picture("CMYK", (1600, 800)), "JPEG"),
-    "sideways": file_of(picture("RGB", (90, 40)), "JPEG", exif=exif_of(_SIDEWAYS)),
-    "small": file_of(picture("RGB", (7, 5)), "WEBP", lossless=True),
-    "gif": palette_file(kind="GIF", comment=b"a comment"),
+MADE: dict[str, Callable[[], bytes]] = {
+    "png": lambda: file_of(picture("RGB", (1700, 900))),
+    "transparent": lambda: file_of(picture("RGBA", (900, 1700))),
+    "grey": lambda: file_of(picture("L", (1000, 10))),
+    "palette": palette_file,
+    "transparent palette": lambda: palette_file(transparency=3),
+    "palette with alphas": lambda: palette_file(transparency=bytes(range(0, 256, 16))),
+    "jpeg": lambda: file_of(picture("RGB", (2000, 1601)), "JPEG", comment=b"made by hand"),
+    "grey jpeg": lambda: file_of(picture("L", (800, 801)), "JPEG"),
+    "cmyk jpeg": lambda: file_of(picture("CMYK", (1600, 800)), "JPEG"),
+    "sideways": lambda: file_of(picture("RGB", (90, 40)), "JPEG", exif=exif_of(_SIDEWAYS)),
+    "small": lambda: file_of(picture("RGB", (7, 5)), "WEBP", lossless=True),
+    "gif": lambda: palette_file(kind="GIF", comment=b"a comment"),
 }
+
+
+@functools.cache
+def file_named(name: str) -> bytes:
+    """Made when a test asks for it: collecting the tests is to be quick."""
+    return MADE[name]()
 
 
 def saved(image: Image.Image, **options: Any) -> bytes:
@@ -52,12 +59,12 @@ def saved(image: Image.Image, **options: Any) -> bytes:
 
 
 def opened(name: str) -> Image.Image:
-    return Image.open(io.BytesIO(FILES[name]))
+    return Image.open(io.BytesIO(file_named(name)))
 
 
 def shown(name: str, step: ImageStep, source: str = "small") -> QuestionImage:
     question = Question(name="q", parts=[TextPart(text="?"), ImagePart(image="edit", step=step)])
-    (image,) = images_to_show(question, {"edit": FILES[name], "source": FILES[source]})
+    (image,) = images_to_show(question, {"edit": file_named(name), "source": file_named(source)})
     return image
 
 
@@ -95,7 +102,7 @@ STEPS: dict[Callable[[Image.Image], bytes], ImageStep] = {
 
 
 @pytest.mark.parametrize("script", STEPS)
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", MADE)
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
 def test_the_bytes_are_those_of_the_official_script(name: str, script: Callable[[Image.Image], bytes]) -> None:
     image = shown(name, STEPS[script], source="png")
@@ -108,11 +115,11 @@ def test_the_bytes_are_those_of_the_official_script(name: str, script: Callable[
     [("png", "image/png"), ("jpeg", "image/jpeg"), ("small", "image/webp"), ("gif", "image/gif")],
 )
 def test_original_bytes_are_untouched_and_say_what_they_are(name: str, media_type: str) -> None:
-    assert shown(name, ImageStep()) == QuestionImage(FILES[name], media_type)
+    assert shown(name, ImageStep()) == QuestionImage(file_named(name), media_type)
 
 
 def test_a_server_can_be_told_another_media_type() -> None:
-    assert shown("png", ImageStep(media_type="image/jpeg")) == QuestionImage(FILES["png"], "image/jpeg")
+    assert shown("png", ImageStep(media_type="image/jpeg")) == QuestionImage(file_named("png"), "image/jpeg")
 
 
 def test_original_bytes_are_not_decoded() -> None:
@@ -160,13 +167,13 @@ def test_images_that_several_questions_show_are_decoded_once(monkeypatch: pytest
     step = ImageStep(rgb=True, size_of="source", encoding="jpeg", quality=74)
     twice = Question(name="q", parts=[ImagePart(image="edit", step=step), ImagePart(image="edit", step=step)])
     again = Question(name="r", parts=[ImagePart(image="edit", step=step), ImagePart(image="source")])
-    images = {"edit": FILES["png"], "source": FILES["small"]}
+    images = {"edit": file_named("png"), "source": file_named("small")}
     first, second = images_to_show(twice, images)
     third, source = images_to_show(again, images)
     assert first == second == third
-    assert (source.data, decoded) == (FILES["small"], [FILES["png"]])
-    other_size = images_to_show(again, {**images, "source": FILES["palette"]})[0]
-    other_image = images_to_show(again, {**images, "edit": FILES["jpeg"]})[0]
+    assert (source.data, decoded) == (file_named("small"), [file_named("png")])
+    other_size = images_to_show(again, {**images, "source": file_named("palette")})[0]
+    other_image = images_to_show(again, {**images, "edit": file_named("jpeg")})[0]
     assert len({first.data, other_size.data, other_image.data}) == 3
 
 
@@ -175,9 +182,9 @@ def test_the_images_that_were_not_shown_for_longest_are_dropped_first() -> None:
     expected = {name: shown(name, step).data for name in ("small", "palette", "gif", "jpeg")}
     recent = RecentImages(most_bytes=len(expected["small"]) + len(expected["gif"]))
     for name in ("small", "palette", "small", "gif"):
-        assert recent.encoded(FILES[name], step, None) == expected[name]
+        assert recent.encoded(file_named(name), step, None) == expected[name]
     assert list(recent._kept.values()) == [expected["small"], expected["gif"]]
-    assert recent.encoded(FILES["jpeg"], step, None) == expected["jpeg"], "too large to be kept"
+    assert recent.encoded(file_named("jpeg"), step, None) == expected["jpeg"], "too large to be kept"
     assert (recent._bytes, list(recent._kept)) == (0, [])
 
 
@@ -190,7 +197,7 @@ def test_a_broken_image_is_named_with_its_kind() -> None:
             images_to_show(question, {"edit": edit, "source": source})
         return raised.value.kind, str(raised.value).partition(":")[0]
 
-    good, truncated, large = FILES["png"], FILES["jpeg"][:2000], png_header(50_000, 50_000)
+    good, truncated, large = file_named("png"), file_named("jpeg")[:2000], png_header(50_000, 50_000)
     assert failure(truncated, good) == ("bad_image", "image 'edit' of the question")
     assert failure(good, b"GIF") == ("bad_image", "image 'source' of the question")
     assert failure(large, good) == ("image_too_large", "image 'edit' of the question")
