@@ -28,8 +28,8 @@ from scheduler.pool.address import PoolAddress
 from scheduler.pool.keeper import PoolKeeper
 from scheduler.run.options import of_one_checkpoint
 from scheduler.run.run import EXIT_USAGE, Run
+from scheduler.store.checkpoints import checkpoint_step
 from scheduler.store.ledger import LEDGER
-from scheduler.store.steps import checkpoint_step
 
 _OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_name", "optimizations", "lora", "images"))
 """The keys whose problems may be those of one checkpoint alone."""
@@ -105,7 +105,7 @@ def options_of(options: argparse.Namespace, model: str, run: str | None, output_
 
 def _title(name: str, model: str) -> str:
     """Return the name of a checkpoint's run: with ``{name}`` and ``{step}`` filled in, else with the checkpoint's."""
-    checkpoint, (step, _) = os.path.basename(model) or model, checkpoint_step(model)  # noqa: PTH119 - may be no path
+    checkpoint, step = os.path.basename(model) or model, checkpoint_step(model)  # noqa: PTH119 - may be no path
     if "{name}" not in name and "{step}" not in name:
         return f"{name} {checkpoint}"
     return name.replace("{name}", checkpoint).replace("{step}", checkpoint if step is None else str(step))

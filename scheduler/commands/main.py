@@ -25,6 +25,7 @@ COMMANDS = {
     "status": "show the progress of a run, from its files alone",
     "report": "write a run's reports again, from its directory alone",
     "compare": "compare runs pair by pair",
+    "series": "show checkpoint after checkpoint, or model beside model, and fail a run that is worse",
     "merge": "make one run of the shards of a benchmark, and write its reports",
     "export": "write a run's edits into a folder as the script of a public benchmark reads them",
     "workers": "start, show or stop a pool, hand out its keys, or join one as a worker",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.run.watch_order import Sighting
-from scheduler.store.steps import checkpoint_step
+from scheduler.store.checkpoints import checkpoint_step, step_in_name
 from workers.models.model_folder import ENTRY_FILES, component_names, damaged_files, few, missing_files
 
 MAX_DEPTH = 3
@@ -71,7 +71,7 @@ class WatchedFolder:
                 for found in self._checkpoints(child, depth + 1):
                     inner = True
                     yield found
-        if is_model or (depth and not inner and checkpoint_step(folder.name)[0] is not None):
+        if is_model or (depth and not inner and step_in_name(folder.name) is not None):
             yield folder
 
     def _is_model(self, folder: Path) -> bool:
@@ -94,7 +94,7 @@ class WatchedFolder:
         version = digest.hexdigest()[:16]
         return Sighting(
             path=path,
-            step=checkpoint_step(str(folder.absolute()))[0],
+            step=checkpoint_step(str(folder.absolute())),
             version=version,
             age=max(0.0, time.time() - changed),
             lacks=() if decided.get(path) == version else tuple(self._lacks(folder, files)),

@@ -22,8 +22,8 @@ from scheduler.report.series.model import (
 from scheduler.report.series.results import PairKey, PairScore, RunResults, run_cost
 from scheduler.report.series.settings import judged_alike, setting_differences
 from scheduler.statistics.describe import ScoreStatistics
+from scheduler.store.checkpoints import recorded_step, recorded_training
 from scheduler.store.run_names import started_at
-from scheduler.store.steps import run_step
 from scheduler.store.titles import run_titles
 
 
@@ -41,7 +41,7 @@ def build_series(results: Sequence[RunResults], to: Path) -> Series:
         zip((run.path for run in results), run_titles([(run.manifest, run.stamp) for run in results]), strict=True)
     )
     judged_by_one_protocol([(f"{titles[run.path]} ({run.stamp})", run.manifest) for run in results])
-    steps = {run.path: run_step(run.manifest) for run in results}
+    steps = {run.path: (recorded_step(run.manifest), recorded_training(run.manifest)) for run in results}
     trainings = list(dict.fromkeys(training for step, training in steps.values() if step is not None))
     runs = sorted(results, key=lambda run: _place(steps[run.path], trainings))
     usual = _usual_pairs(runs)

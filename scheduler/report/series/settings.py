@@ -13,7 +13,7 @@ from scheduler.store.manifest_differences import decisive_facts, short_json
 from workers.models.plugins import PluginError
 from workers.models.registry import REWARDS
 
-_STUDIED = ("editor.type", "editor.model_name", "editor.fingerprint")
+_STUDIED = ("editor.type", "editor.model_name", "editor.step", "editor.fingerprint")
 """What a series compares."""
 _OF_THE_RUN: Mapping[str, SettingKind] = {
     "prompts_sha256": "prompts",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from scheduler.report.series.build import build_series
 from scheduler.report.series.gate import GateRule, judge
 from scheduler.report.series.model import Series
 from scheduler.report.series.results import read_results
+from scheduler.report.series.tables_csv import pairs_csv, series_csv
 from scheduler.report.writing import write_files
 
 
@@ -33,17 +34,30 @@ def write_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None) -
         OSError: a ledger cannot be read.
         UnwrittenError: a file cannot be written. The others are.
     """
-    series = read_series(runs, to)
-    if rule is not None:
-        series = structs.replace(series, gate=judge(series, rule))
-    return WrittenSeries(series, tuple(write_files({to / "series.json": lambda: to_json(series)})))
+    series = read_series(runs, to, rule)
+    return WrittenSeries(series, tuple(write_series_files(series, to)))
 
 
-def read_series(runs: Sequence[Path], to: Path) -> Series:
+def read_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None) -> Series:
     """Return the series of the runs in these directories, for files in the folder ``to``.
 
     Raises:
-        ValueError: the runs cannot be compared.
+        ValueError: the runs cannot be compared, or the series lacks a run that the rule names.
         OSError: a ledger cannot be read.
     """
-    return build_series([read_results(run) for run in dict.fromkeys(runs)], to)
+    series = build_series([read_results(run) for run in dict.fromkeys(runs)], to)
+    return series if rule is None else structs.replace(series, gate=judge(series, rule))
+
+
+def write_series_files(series: Series, to: Path) -> list[Path]:
+    """Write the files of a series that was read for the folder ``to``, and return their paths.
+
+    Raises:
+        UnwrittenError: a file cannot be written. The others are.
+    """
+    forms: dict[str, Callable[[], bytes]] = {
+        "series.json": lambda: to_json(series),
+        "series.csv": lambda: series_csv(series),
+        "pairs.csv": lambda: pairs_csv(series),
+    }
+    return write_files({to / name: form for name, form in forms.items()})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.store.checkpoints import checkpoint_step, recorded_step, step_in_name
+from scheduler.store.checkpoints import checkpoint_step, recorded_step, recorded_training, step_in_name
 from scheduler.store.titles import run_title
 
 
@@ -57,3 +57,23 @@ def test_a_name_without_a_step_has_that_of_the_trainers_state(tmp_path: Path, co
 def test_a_runs_title_has_the_step_once(editor: Any, step: int | None, title: str) -> None:
     assert recorded_step({"editor": editor}) == step
     assert run_title({"editor": editor}, "20261121_091500") == title
+
+
+@pytest.mark.parametrize(
+    ("manifest", "step", "training"),
+    [
+        ({"editor": {"model_name": "/t/out/checkpoint-900"}}, 900, "/t/out"),
+        ({"editor": {"model_name": "/t/out/checkpoint-900/pipeline"}}, 900, "/t/out"),
+        ({"editor": {"model_name": "/t/best", "step": 350}}, 350, "/t"),
+        ({"editor": {"model_name": "Qwen/Qwen-Image-Edit-2511"}}, None, None),
+        ({"editor": {"model_name": "base", "load": {"lora": [{"path": "/l/checkpoint-5/a.safetensors"}]}}}, 5, "/l"),
+        ({"editor": {"load": {"optimizations": {"lora": [{"path": "/l/step-7"}]}}}}, 7, "/l"),
+        ({"editor": None, "edits": {"from": "/edits/checkpoint-3"}}, 3, "/edits"),
+        ({"editor": {"load": {"lora": "x"}}, "edits": 1}, None, None),
+    ],
+)
+def test_a_run_has_the_step_of_what_was_trained_and_the_folder_of_that_training(
+    manifest: Any, step: int | None, training: str | None
+) -> None:
+    assert recorded_step(manifest) == step
+    assert recorded_training(manifest) == training

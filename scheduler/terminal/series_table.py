@@ -1,0 +1,25 @@
+"""The table of a series, the best run first."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from scheduler.base.text import one_line
+from scheduler.report.series import words
+from scheduler.report.series.model import Series
+
+NARROWEST_TITLE = 24
+
+
+def series_table(series: Series) -> Table:
+    """Return the table."""
+    table = Table(box=box.SIMPLE_HEAD)
+    first, *others = words.headings(series)
+    table.add_column(first, overflow="fold", min_width=NARROWEST_TITLE)
+    for heading in others:
+        table.add_column(one_line(heading, 30), justify="right", no_wrap=True)
+    for row in words.rows(series, one_line):
+        table.add_row(*map(Text, row))
+    return table
