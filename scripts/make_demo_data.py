@@ -13,15 +13,16 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image
 
-from scripts import demo_scenes as scenes
 from scripts.demo_canvas import Canvas
+from scripts.demo_scenes import causality, environment, physics, reference, society
+from scripts.demo_scenes.palette import Drawing
 
 Encoding = Literal["png", "transparent_png", "palette_png", "jpeg"]
 
@@ -31,7 +32,7 @@ class Scene:
     """One pair: the drawing, its description, and the edit instruction."""
 
     pair_id: str
-    draw: Callable[[], Canvas]
+    draw: Drawing
     description: str
     instruction: str
     encoding: Encoding = "png"
@@ -41,19 +42,19 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "物理": (
         Scene(
             "physics_glass",
-            scenes.glass_on_table,
+            physics.glass_on_table,
             "一只装着水的玻璃杯放在木桌的边缘，有一半悬在桌外，下面是地板。",
             "让杯子掉到地上碎开，水洒在地板上。",
         ),
         Scene(
             "physics_slope",
-            scenes.ball_on_slope,
+            physics.ball_on_slope,
             "一个橙色的小球停在斜坡的顶端，被一块深色挡板挡住，斜坡右下方是草地。",
             "拿走挡板，让小球滚到斜坡底部的草地上。",
         ),
         Scene(
             "physics_ice",
-            scenes.ice_on_plate,
+            physics.ice_on_plate,
             "阳光下的木桌上有一个白色盘子，盘子里放着一块完整的冰。",
             "让盘子里的冰块完全融化成一滩水。",
         ),
@@ -61,19 +62,19 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "环境": (
         Scene(
             "environment_tree",
-            scenes.summer_tree,
+            environment.summer_tree,
             "夏天晴朗的天空下，草地上长着一棵枝叶茂盛的绿树。",
             "把季节改成冬天：树叶落光，树枝和地面都盖着积雪。",
         ),
         Scene(
             "environment_house",
-            scenes.house_by_day,
+            environment.house_by_day,
             "白天，草地上有一座红色屋顶的小房子，两旁各有一棵松树，天上有太阳和白云。",
             "把白天改成夜晚：天空变暗，出现月亮和星星，房子的窗户亮起灯光。",
         ),
         Scene(
             "environment_street",
-            scenes.sunny_street,
+            environment.sunny_street,
             "晴天的城市街道，路边有三栋高楼，一辆红色小汽车停在马路上。",
             "把天气改成大雨：乌云密布，路面湿滑并有积水和倒影。",
             "jpeg",
@@ -82,19 +83,19 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "社会": (
         Scene(
             "society_greeting",
-            scenes.two_people,
+            society.two_people,
             "房间里，一个穿蓝色衣服的人和一个穿绿色衣服的人面对我们站着，彼此隔开一段距离。",
             "让这两个人走到一起，友好地握手。",
         ),
         Scene(
             "society_seat",
-            scenes.seat_on_the_bus,
+            society.seat_on_the_bus,
             "公交车里，一个穿橙色衣服的年轻人坐在座位上，旁边站着一位拄着拐杖、拉着吊环的白发老人。",
             "让年轻人站起来，把座位让给老人坐。",
         ),
         Scene(
             "society_litter",
-            scenes.litter_in_the_park,
+            society.litter_in_the_park,
             "公园的小路上丢着一个塑料瓶和一团废纸，一个穿红色衣服的人站在路上，右边有一个绿色垃圾桶。",
             "让这个人把地上的垃圾捡起来扔进垃圾桶，路面变干净。",
         ),
@@ -102,19 +103,19 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "因果": (
         Scene(
             "causality_candle",
-            scenes.burning_candle,
+            causality.burning_candle,
             "昏暗的房间里，木桌上的烛台上立着一支刚点燃不久的长蜡烛。",
             "画出蜡烛燃烧几个小时以后的样子：蜡烛快要烧完，蜡油流满烛台。",
         ),
         Scene(
             "causality_seedling",
-            scenes.seedling_in_pot,
+            causality.seedling_in_pot,
             "陶土花盆里有一株刚长出两片叶子的小苗，旁边放着一个蓝色的洒水壶。",
             "画出每天浇水、两个月以后的样子：小苗长成一株高大的开花植物。",
         ),
         Scene(
             "causality_dominoes",
-            scenes.dominoes,
+            causality.dominoes,
             "六块彩色的多米诺骨牌在桌上立成一排，左边一只手正要推倒第一块红色骨牌。",
             "画出第一块骨牌被推倒以后的结果：所有骨牌依次向右倒下。",
         ),
@@ -122,20 +123,20 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "指代": (
         Scene(
             "reference_balls",
-            scenes.three_balls,
+            reference.three_balls,
             "桌面上从左到右放着三个球：红球、绿球和黄球。",
             "把左边的红球换成蓝色，其他的球保持不变。",
         ),
         Scene(
             "reference_cups",
-            scenes.three_cups,
+            reference.three_cups,
             "透明背景上有三个杯子，从左到右越来越小：橙色的大杯、玻璃的中杯和紫色的小杯。",
             "把最小的那个杯子换成绿色，其他杯子保持不变。",
             "transparent_png",
         ),
         Scene(
             "reference_grid",
-            scenes.grid_of_shapes,
+            reference.grid_of_shapes,
             "三行三列的格子里交替放着不同颜色的圆形和正方形，正中间是一个紫色的圆形。",
             "把第二行中间的圆形换成同样颜色的三角形，其他图形保持不变。",
             "palette_png",

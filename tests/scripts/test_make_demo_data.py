@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from scheduler.benchmark import Benchmark, Pair, load_benchmark
-from scripts.make_demo_data import main, write_if_changed
+from scripts.make_demo_data import SCENES, main, write_if_changed
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,14 @@ def test_the_images_differ_in_shape_and_encoding(demo: Benchmark) -> None:
     assert ratios >= {1.0, 1.5, 0.67, 1.78, 2.5}
     assert all(200 <= max(image.size) <= 400 for image in images)
     assert len({pair.sha256 for pair in demo.pairs}) == 15
+
+
+def test_every_scene_can_be_drawn_as_its_instruction_asks_for() -> None:
+    for scene in (scene for of_category in SCENES.values() for scene in of_category):
+        source, edit = scene.draw().opaque(), scene.draw(edited=True).opaque()
+        assert edit.size == source.size
+        changed = ImageChops.difference(source, edit).convert("L").point(lambda value: 255 * (value > 16))
+        assert changed.getbbox() is not None, scene.pair_id
 
 
 def test_one_image_is_really_transparent(demo: Benchmark) -> None:
