@@ -10,18 +10,19 @@ from typing import Any
 from scheduler.base.files import read_json
 
 _STEP = re.compile(r"(?:checkpoint|ckpt|steps?|iter(?:ation)?)[-_=.]?([0-9]{1,12})(?![0-9])", re.IGNORECASE)
+_EPOCH = re.compile(r"epochs?[-_=.]?([0-9]{1,12})(?![0-9])", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,12}")
 _MOST = 10**12
 
 
 def step_in_name(model: str) -> int | None:
     """Return the step in a checkpoint's path or name: ``checkpoint-900``, ``global_step900``, ``epoch=3-step=900``,
-    ``checkpoint-900/pipeline``, or a folder that is named by its step; None if there is none.
+    ``checkpoint-900/pipeline``, or a folder that is named by its step; else the epoch (``epoch-3``), else None.
     """
     parts = [part for part in model.split("/") if part not in ("", ".")][-2:]
     if parts and _NUMBER.fullmatch(parts[-1]):
         return int(parts[-1])
-    found = [step for part in parts for step in _STEP.findall(part)]
+    found = [step for name in (_EPOCH, _STEP) for part in parts for step in name.findall(part)]
     return int(found[-1]) if found else None
 
 

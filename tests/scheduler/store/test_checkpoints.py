@@ -20,6 +20,8 @@ from scheduler.store.titles import run_title
         ("out/global_step1200", 1200),
         ("out/step_0042", 42),
         ("out/epoch=3-step=1500", 1500),
+        ("out/step=1500-epoch=3", 1500),
+        ("out/epoch-3", 3),
         ("out/steps/2000", 2000),
         ("out/iter-7-ema", 7),
         ("Qwen/Qwen-Image-Edit-2511", None),
