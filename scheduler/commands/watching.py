@@ -189,7 +189,9 @@ class _Work:
             seen = self._folder.look(decided)
             self._unreadable = ""
         except OSError as error:
-            self._unreadable = f"{self._folder.path} can't be read: {error.strerror or error}"
+            missing = isinstance(error, FileNotFoundError)
+            why = "which does not exist yet" if missing else f"which can't be read: {error.strerror or error}"
+            self._unreadable = f"Waiting for {self._folder.path}, {why}"
             return View()
         view = self._watch.look(seen, time.monotonic())
         for entry in view.broken:
@@ -230,7 +232,7 @@ class _Work:
             for one in view.waiting
         }
         if self._unreadable:
-            reasons[""] = (self._unreadable, f"Waiting: {self._unreadable}")
+            reasons[""] = (self._unreadable, self._unreadable)
         elif not reasons:
             reasons[""] = ("idle", f"Waiting for checkpoints in {self._folder.path}")
         first = next(iter(reasons.values()))[1]
