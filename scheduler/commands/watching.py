@@ -17,6 +17,7 @@ from scheduler.base.text import counted, one_line
 from scheduler.commands.dry_run import show_dry_run
 from scheduler.commands.evaluation import Evaluator, options_of, own_problem
 from scheduler.commands.start_run import USAGE_ERRORS, UsageError, checked, overrides_of, pool_elsewhere
+from scheduler.commands.watch_series import WatchSeries
 from scheduler.config.document import Config
 from scheduler.config.evaluation_settings import evaluation_settings
 from scheduler.config.loading import load_config
@@ -24,7 +25,7 @@ from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
 from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
-from scheduler.report.series.writing import write_series
+from scheduler.report.series.gate import GateRule
 from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE
 from scheduler.run.watch_order import Sighting, View, Watch, Watched, WatchRules
 from scheduler.run.watched_folder import WatchedFolder
@@ -95,6 +96,10 @@ def _rules(options: argparse.Namespace) -> WatchRules:
     )
 
 
+def _rule(options: argparse.Namespace) -> GateRule | None:
+    return None if options.fail_if_worse is None else GateRule(options.fail_if_worse, options.against)
+
+
 def _counts(entry: WatchEntry, settings: str, output_dir: Path, *, retry: bool) -> bool:
     """Whether an entry of an earlier part says something about this one."""
     if entry.settings != settings or (retry and entry.code == EXIT_USAGE):
@@ -140,6 +145,7 @@ class _Work:
         self._others = len(known) - len(kept)
         self._watch = Watch(_rules(options), kept)
         self._evaluator = Evaluator(options, console, address)
+        self._series = WatchSeries(directory.path, _rule(options))
         self._told: dict[str, str] = {}
         self._unreadable = ""
 
@@ -170,17 +176,18 @@ class _Work:
             code = EXIT_ABORTED
         finally:
             self._evaluator.close()
-        return self._finish(self._watch.exit_code() if code is None else code)
+        return self._finish(self._watch.exit_code(self._series.codes) if code is None else code)
 
     def _begin(self) -> None:
         self._say(f"Watching {self._folder.path}, pid {os.getpid()}; series and state: {self._directory.path}")
         if self._others:
             what = counted(self._others, "checkpoint")
             self._say(f"{what} of an earlier watch: evaluated with other settings, or its run is gone; done again")
+        self._write()
         done = sum(entry.is_decided for entry in self._watch.entries)
         if done:
             self._say(f"{counted(done, 'checkpoint')} done before")
-        self._write()
+            self._write_series()
 
     def _look(self) -> View:
         """Look, decide, and say what is new."""
@@ -224,6 +231,7 @@ class _Work:
         self._write()
         if outcome.code in (EXIT_COMPLETE, EXIT_INCOMPLETE):
             self._write_series()
+        outcome.announce()
 
     def _wait(self, view: View) -> None:
         """Wait until the next look."""
@@ -267,10 +275,8 @@ class _Work:
         return [self._output_dir / "runs" / run for run in ended]
 
     def _write_series(self) -> None:
-        try:
-            write_series(self._runs(), self._directory.path)
-        except (OSError, ValueError) as error:
-            self._say(f"The series can't be written: {error}")
+        for line in self._series.write(self._runs()):
+            self._say(line)
 
     def _finish(self, code: int) -> int:
         entries = self._watch.entries

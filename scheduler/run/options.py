@@ -58,7 +58,7 @@ def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage
 _OF_SEVERAL: Mapping[str, int | None] = {
     "--editor-models": None,
     **dict.fromkeys(("--name", "--order", "--every", "--from-step", "--until", "--settle", "--broken-after"), 1),
-    **dict.fromkeys(("--poll", "--fail-if-worse"), 1),
+    **dict.fromkeys(("--poll", "--fail-if-worse", "--against"), 1),
     **dict.fromkeys(("--once", "--retry"), 0),
 }
 """Options of sweeps and watches that a run of one checkpoint does not have, and how many words follow; None: any."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from scheduler.run.sweep_order import combined_exit_code, natural
@@ -174,8 +174,8 @@ class Watch:
         """Whether the watch cannot go on: the user wants its end, or too many runs were aborted one after the other."""
         return self._interrupted or self._aborts_in_a_row >= _ABORTS_IN_A_ROW
 
-    def exit_code(self, *, worse: bool = False) -> int:
-        """The first of ``EXIT_ORDER`` that applies; ``worse``: what was asked of the scores does not hold.
+    def exit_code(self, gate: Collection[int] = ()) -> int:
+        """The first of ``EXIT_ORDER`` that applies; ``gate`` are codes of what was asked of the scores.
 
         Without a single checkpoint it is 2: the folder is the wrong one.
         """
@@ -184,7 +184,7 @@ class Watch:
         codes = {entry.code for entry in self._known.values() if entry.is_decided or entry.path in self._seen} - {None}
         if not codes:
             return 0 if self._known else 2
-        return combined_exit_code({*codes, *([4] if worse else [])})
+        return combined_exit_code({*codes, *gate})
 
     def _remember(self, seen: Sequence[Sighting], now: float) -> None:
         before, self._seen = self._seen, {one.path: one for one in seen}

@@ -78,7 +78,8 @@ class Watching:
 
 @contextlib.contextmanager
 def training(model: Path, out: Path, *, pause: float, half: float) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.end_to_end.played_training", model, out, str(pause), str(half)]
+    arguments = [str(model), str(out), str(pause), str(half)]
+    command = [sys.executable, "-m", "tests.end_to_end.played_training", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         try:
             yield process

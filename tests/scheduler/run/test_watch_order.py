@@ -149,14 +149,14 @@ def test_a_single_look_waits_for_what_is_new_and_not_for_what_stays_incomplete()
 
 
 def test_the_exit_code_is_the_first_that_applies() -> None:
-    def code(*codes: int | None, worse: bool = False) -> int:
+    def code(*codes: int | None, gate: tuple[int, ...] = ()) -> int:
         watch = Watch(RULES, [done(f"step-{number}", code) for number, code in enumerate(codes)])  # type: ignore[arg-type]
         look(watch, *(seen(f"step-{number}") for number in range(len(codes))))
-        return watch.exit_code(worse=worse)
+        return watch.exit_code(gate)
 
     assert code() == 2, "there was no checkpoint"
     assert [code(0), code(0, 3), code(2, 2), code(0, 2), code(2, 1, 0), code(None)] == [0, 3, 2, 3, 1, 0]
-    assert [code(0, worse=True), code(0, 3, worse=True), code(1, worse=True)] == [4, 4, 1]
+    assert [code(0, gate=(4,)), code(0, 3, gate=(4,)), code(1, gate=(4,)), code(0, gate=(3,))] == [4, 4, 1, 3]
     interrupted = Watch(RULES, [done("step-1", 1)])
     interrupted.interrupt()
     assert interrupted.exit_code() == 130

@@ -1,0 +1,42 @@
+"""The series of a watch: written anew after each evaluation, with what ``--fail-if-worse`` says of its last run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scheduler.base.text import counted, one_line
+from scheduler.report.series import words
+from scheduler.report.series.gate import GateRule
+from scheduler.report.series.model import Gate
+from scheduler.report.series.writing import write_series
+
+
+class WatchSeries:
+    """``folder`` gets its files."""
+
+    def __init__(self, folder: Path, rule: GateRule | None) -> None:
+        self._folder = folder
+        self._rule = rule
+        self._gate: Gate | None = None
+
+    def write(self, runs: Sequence[Path]) -> list[str]:
+        """Write the series of these runs, and return what is to be said about it."""
+        if not runs:
+            return []
+        try:
+            written = write_series(runs, self._folder, self._rule)
+        except (OSError, ValueError) as error:
+            return [f"The series can't be written: {error}"]
+        self._gate = written.series.gate
+        lines = [f"Series of {counted(len(runs), 'run')}: {self._folder}"]
+        if self._gate is not None:
+            lines.append(words.gate_line(written.series, self._gate, one_line))
+        return lines
+
+    @property
+    def codes(self) -> set[int]:
+        """What the gate adds to the exit codes: 4 for worse, 3 if it cannot be decided."""
+        if self._rule is None or (self._gate is not None and self._gate.worse is False):
+            return set()
+        return {3} if self._gate is None or self._gate.worse is None else {4}
