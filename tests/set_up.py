@@ -73,6 +73,26 @@ def isolated_reward_model() -> Path:
     return models / "reward"
 
 
+def quantization_packages() -> Path:
+    """A folder with torchao, for ``PYTHONPATH``: beside it every import of diffusers takes two seconds longer."""
+    folder = ROOT / ".venv" / "tests" / "quantization"
+    with _locked(folder.parent):
+        if not (folder / "torchao").is_dir():
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--target",
+                str(folder),
+                "torchao",
+            ]
+            subprocess.run([*command, "--constraint", str(ROOT / "constraints.txt")], check=True, timeout=600)
+    return folder
+
+
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Only one process at a time is in the block; the lock ends with its process."""
@@ -86,3 +106,4 @@ if __name__ == "__main__":
     for model in MODELS:
         tiny_model(model)
     isolated_reward_model()
+    quantization_packages()

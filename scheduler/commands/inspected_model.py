@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from rich.console import Console
 from scheduler.base.text import format_size, one_line
 from scheduler.config.checks.packages import install_hint
 from scheduler.terminal.say import say
+from workers.models.fitting import WORKING_BYTES, parts_of, ways
 from workers.models.model_folder import damaged_files, loaded_weights, missing_files
 from workers.models.safetensors_files import SUFFIX, DamagedFileError, read_header
 
 _MAX_JSON_BYTES = 1 << 24
+_LAYER = re.compile(r"(.*?)\.(\d+)\.")
+_LIST = re.compile("layers|blocks")
+_DTYPE = "bfloat16"
 _BESIDES = {"diffusers": ("torch", "accelerate"), "transformers": ("torch", "accelerate")}
 """What each library needs beside itself to load a model."""
 
@@ -65,11 +70,12 @@ def describe_model(folder: Path) -> tuple[list[str], list[str]]:
     weights = set(loaded_weights(folder))
     total = Counter[str]()
     for part in parts:
-        held = _tensors([path for path in weights if path.is_relative_to(part.folder)], problems)
+        held, lists = _tensors([path for path in weights if path.is_relative_to(part.folder)], problems)
         total += held
         if pipeline and held:
-            lines.append(f"  {part.name}: {part.kind}, {_amount(held)}")
-    lines.append(f"Parameters: {_amount(total)}")
+            lines.append(f"  {part.name}: {part.kind}, {_amount(held)}{_layers(lists)}")
+    lines.append(f"Parameters: {_amount(total)}" + ("" if pipeline else _layers(lists)))
+    lines += _fitting_lines(weights, "editor" if pipeline else "reward")
     libraries = [library, *(part.library for part in parts if part.library)]
     lines += _package_lines(dict.fromkeys(libraries), "editor" if pipeline else "reward")
     return lines, problems
@@ -88,24 +94,45 @@ def _whole(folder: Path, entry: Mapping[str, Any]) -> Iterator[_Part]:
     yield _Part("", kind, "transformers", folder)
 
 
-def _tensors(paths: list[Path], problems: list[str]) -> Counter[str]:
-    """Return the parameters and the bytes of these files."""
-    held = Counter[str]()
+def _tensors(paths: list[Path], problems: list[str]) -> tuple[Counter[str], Counter[str]]:
+    """Return the parameters and the bytes of these files, and how long each list of layers is."""
+    held, layers = Counter[str](), set[tuple[str, str]]()
     for path in paths:
         try:
-            for tensor in read_header(path).values():
+            for name, tensor in read_header(path).items():
+                if numbered := _LAYER.match(name):
+                    layers.add((numbered[1], numbered[2]))
                 held["parameters"] += prod(tensor.shape)
                 held["bytes"] += tensor.size_bytes
                 held[tensor.dtype] += tensor.size_bytes
         except (OSError, DamagedFileError) as error:
             if not any(path.name in problem for problem in problems):
                 problems.append(str(error))
-    return held
+    return held, Counter(prefix.rpartition(".")[2] for prefix, _ in layers)
+
+
+def _layers(lists: Counter[str]) -> str:
+    return "".join(f", {number} {name}" for name, number in lists.most_common(2) if number > 1 and _LIST.search(name))
 
 
 def _amount(held: Counter[str]) -> str:
     kinds = sorted((name for name in held if name not in {"parameters", "bytes"}), key=lambda name: -held[name])
-    return f"{held['parameters']:,} in {format_size(held['bytes'])}" + (f" ({', '.join(kinds)})" if kinds else "")
+    sizes = ", ".join(f"{name} {format_size(held[name])}" if len(kinds) > 1 else name for name in kinds)
+    return f"{held['parameters']:,} in {format_size(held['bytes'])}" + (f" ({sizes})" if kinds else "")
+
+
+def _fitting_lines(weights: set[Path], role: str) -> Iterator[str]:
+    """What of the weights a GPU holds, and which GPU has room for it."""
+    parts = parts_of(weights, _DTYPE).values()
+    if not any(part.size for part in parts):
+        return
+    working = format_size(WORKING_BYTES[role])
+    yield f"On a GPU, as {_DTYPE}, with {working} (an estimate) to work with:"
+    rows = ways(parts, role)
+    width = max(len(way.keys) for way in rows)
+    for way in rows:
+        fits = ", ".join(name for name, room in way.fits.items() if room) or "none of these"
+        yield f"  {way.keys:<{width}}  {format_size(way.size):>8}  fits on {fits}"
 
 
 def _package_lines(libraries: Mapping[str, None], role: str) -> Iterator[str]:

@@ -60,7 +60,10 @@ def score_identity_parameters(config: Config) -> dict[str, Any]:
 
 
 def optimizations(config: Config) -> dict[str, dict[str, Any]]:
-    """The optimizations that the editor was asked for, as ``exact`` and as ``approximate``."""
+    """The optimizations that the editor was asked for, as ``exact`` and as ``approximate``.
+
+    Other keys that change pixels, such as ``quantization``, are among them.
+    """
     section = config.diffusion_model
     key = section.declaration.key("optimizations")
     asked: dict[str, Any] = {}
@@ -68,9 +71,10 @@ def optimizations(config: Config) -> dict[str, dict[str, Any]]:
         asked = _plain(key, dict(section.params)[key.name])
     options = {option.name: option for option in key.keys} if key is not None else {}
     approximate = {name for name, value in asked.items() if name in options and _is_approximate(options[name], value)}
+    others = {key.name: value for key, value in _values(section, "load") if key.approximate and value != key.default}
     return {
         "exact": {name: value for name, value in asked.items() if name not in approximate},
-        "approximate": {name: value for name, value in asked.items() if name in approximate},
+        "approximate": {name: value for name, value in asked.items() if name in approximate} | others,
     }
 
 

@@ -19,7 +19,7 @@ from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.address import PoolUnavailableError
 from scheduler.pool.matching import unequal_settings
 from scheduler.pool.residency import Weights, off_device
-from workers.models.safetensors_files import loaded_bytes
+from workers.models.fitting import needed_bytes, parts_of
 
 
 class PoolDiffersError(PoolUnavailableError):
@@ -107,9 +107,11 @@ def expected_weights(section: ModelSection, spec: m.ModelSpec) -> Weights | None
 
 
 def device_bytes(section: ModelSection, spec: m.ModelSpec) -> int:
-    """How much of a GPU the weights of a section take, by the model's files; 0 if that is not known."""
+    """How much of a GPU the weights of a section take at most, by the model's files; 0 if that is not known."""
     name, entry_file = section.params.model_name, section.declaration.entry_file
     smaller = (spec.params.get("optimizations") or {}).get("fp8")
     known = section.holds_gpu and section.class_path is None and not smaller and name and entry_file
     paths = stored_weights(name, entry_file) if known and name and entry_file else None
-    return loaded_bytes(paths or (), spec.params.get("dtype", "auto"))
+    parts = parts_of(paths or (), spec.params.get("dtype", "auto"))
+    offload, quantization = spec.params.get("offload", "none"), spec.params.get("quantization")
+    return needed_bytes(parts.values(), offload=offload, quantization=quantization)

@@ -89,6 +89,25 @@ def _lora_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
         yield Conflict((("path",),), "is missing", "give a .safetensors file, or OWNER/NAME/FILE on the hub")
 
 
+def fitting_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    """What quantized weights exclude."""
+    if values["quantization"] is None:
+        return
+    hint = "keep one of the two"
+    if values["offload"] == "group":
+        message = "quantized weights cannot be offloaded in groups"
+        yield Conflict((("offload",), ("quantization",)), message, "write `offload: model`")
+    if values.get("lora"):
+        yield Conflict((("quantization",), ("lora",)), "a LoRA cannot be merged into quantized weights", hint)
+    on = values.get("optimizations") or {}
+    for name in ("fp8", "lightning_lora"):
+        if on and dict(on).get(name):
+            message = (
+                "the weights are quantized already" if name == "fp8" else "it cannot be merged into quantized weights"
+            )
+            yield Conflict((("optimizations", name), ("quantization",)), message, hint)
+
+
 _LORA_KEYS = (
     Key("path", "hub_file", None, "A .safetensors file, or OWNER/NAME/FILE on the hub."),
     Key("weight", "float", 1.0, "Its strength; 1 as it was trained.", low=-10, high=10),
@@ -135,6 +154,27 @@ EDITOR_KEYS = (
         keys=_LORA_KEYS,
         rules=(_lora_conflicts,),
         later=True,
+    ),
+    Key(
+        "offload",
+        "choice",
+        "none",
+        "What leaves the GPU during an edit, if it cannot hold the model: `model`, all components but the one that "
+        "works; `group`, all layers but the one that works (slow). Exact.",
+        "load",
+        choices=("none", "model", "group"),
+        later=True,
+    ),
+    Key(
+        "quantization",
+        "choice",
+        None,
+        "Approximate. Store the weights of linear layers, except the VAE's, in fewer bits: `int8` and `float8` "
+        "(torchao), `nf4` (bitsandbytes).",
+        "load",
+        choices=("int8", "float8", "nf4"),
+        later=True,
+        approximate=True,
     ),
     DEVICE,
     Key(

@@ -72,7 +72,7 @@ def cast_bytes(files: Iterable[str | Path], dtype: str, *, straight: bool = Fals
     for path in map(Path, files):
         folders.setdefault(path.parent, []).append(path)
     return sum(
-        _loaded_size(tensor, dtype)
+        loaded_size(tensor, dtype)
         for folder, paths in folders.items()
         if not straight or stored_as(folder, dtype)
         for tensor in _tensors(paths)
@@ -92,11 +92,6 @@ def stored_as(folder: Path, dtype: str) -> bool:
     return sizes[True] >= sizes[False]
 
 
-def loaded_bytes(files: Iterable[str | Path], dtype: str) -> int:
-    """Return how much memory all weights take as ``dtype`` (``auto``: as in their files)."""
-    return sum(_loaded_size(tensor, dtype) for tensor in _tensors(files))
-
-
 def _tensors(files: Iterable[str | Path]) -> Iterator[StoredTensor]:
     """All tensors. A file that can't be read counts as nothing: loading it reports what is wrong."""
     for path in map(Path, files):
@@ -109,5 +104,6 @@ def _is_cast(tensor: StoredTensor, dtype: str) -> bool:
     return dtype in _FLOATS and tensor.dtype in _FORMAT_NAMES and tensor.dtype != _FLOATS[dtype][0]
 
 
-def _loaded_size(tensor: StoredTensor, dtype: str) -> int:
+def loaded_size(tensor: StoredTensor, dtype: str) -> int:
+    """Return the bytes of a tensor when it is loaded as ``dtype`` (``auto``: as in its file)."""
     return prod(tensor.shape) * _FLOATS[dtype][1] if _is_cast(tensor, dtype) else tensor.size_bytes

@@ -169,7 +169,8 @@ def _optimizations(config: Config) -> Found:
     section = config.diffusion_model
     if section.class_path is None and not section.has_environment:
         for name, message, hint in refused_optimizations(config):
-            yield _at("diffusion_model", "params", "optimizations", name, message=message, hint=hint)
+            path = (name,) if name == "quantization" else ("optimizations", name)
+            yield _at("diffusion_model", "params", *path, message=message, hint=hint)
         for number, message, hint in refused_loras(config):
             yield _at("diffusion_model", "params", "lora", number, "path", message=message, hint=hint)
 

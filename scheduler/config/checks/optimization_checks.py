@@ -16,6 +16,7 @@ from typing import Any
 from scheduler.config.document import Config
 from scheduler.config.problems import did_you_mean, shown
 from scheduler.config.requests import is_local_file, optimizations
+from workers.models.fitting import QUANTIZATION_PACKAGES
 
 Refusal = tuple[str, str, str | None]
 """The option, what is wrong, and a hint."""
@@ -40,12 +41,14 @@ def refused_optimizations(config: Config) -> Iterator[Refusal]:
     values = dict(config.diffusion_model.params)
     on = {name: value for group in optimizations(config).values() for name, value in group.items()}
     for name, value in on.items():
-        if refusal := _missing_part(name) or _missing_for(name, value, values):
+        if refusal := _missing_part(name, value) or _missing_for(name, value, values):
             yield (name, *refusal)
 
 
-def _missing_part(name: str) -> tuple[str, str | None] | None:
+def _missing_part(name: str, value: Any = None) -> tuple[str, str | None] | None:
     package, part = _NEEDED_PARTS.get(name, ("diffusers", ""))
+    if name == "quantization":
+        package = QUANTIZATION_PACKAGES[value]
     folder = _folder(package)
     if folder is None:
         return f"needs the package {package}, which is not installed", _LEAVE_OUT

@@ -122,15 +122,15 @@ def test_a_key_that_is_added_later_enters_identities_and_specs_only_where_it_dif
     before = load(tmp_path, text % "")
     added = (
         Key("output_size", "choice", "pipeline", choices=("pipeline", "source"), later=True),
-        Key("offload", "choice", "none", affects="load", choices=("none", "model"), later=True),
+        Key("kept_on", "choice", "none", affects="load", choices=("none", "model"), later=True),
     )
     model = OWN["editor"]
     monkeypatch.setitem(OWN, "editor", replace(model, keys=(*model.keys, *added)))
-    for values in ("", ", output_size: pipeline, offload: none"):
+    for values in ("", ", output_size: pipeline, kept_on: none"):
         default = load(tmp_path, text % values)
         assert edit_identity_parameters(default) == edit_identity_parameters(before)
         assert editor_spec(default) == editor_spec(before)
         assert edit_parameters(default) == edit_parameters(before) | {"output_size": "pipeline"}
-    changed = load(tmp_path, text % ", output_size: source, offload: model")
+    changed = load(tmp_path, text % ", output_size: source, kept_on: model")
     assert edit_identity_parameters(changed) == edit_identity_parameters(before) | {"output_size": "source"}
-    assert editor_spec(changed).params == editor_spec(before).params | {"offload": "model"}
+    assert editor_spec(changed).params == editor_spec(before).params | {"kept_on": "model"}

@@ -18,7 +18,7 @@ from workers.models.editors.pipeline_editor import PipelineEditor, as_image
 from workers.models.editors.pipeline_facts import ALWAYS_A_LIST, IMAGE_TAGS, PRESET_EDITIONS, CheckpointFacts
 from workers.models.editors.signatures import Signature
 from workers.models.flatten import flatten
-from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
+from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name
 from workers.models.safetensors_files import cast_bytes
 
 _PRESET = "Left out: what the preset says, else the default of the class."
@@ -84,9 +84,9 @@ DECLARATION = ModelType(
             "threads_per_worker",
         ),
         replace(DEVICE, default="cuda"),
-        *pick(EDITOR_KEYS, "device_ids", "conda_env", "python"),
+        *pick(EDITOR_KEYS, "offload", "quantization", "device_ids", "conda_env", "python"),
     ),
-    rules=(_model_conflicts, _size_conflicts),
+    rules=(_model_conflicts, _size_conflicts, fitting_conflicts),
     needs="gpu",
     entry_file="model_index.json",
     packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},

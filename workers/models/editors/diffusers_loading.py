@@ -62,7 +62,7 @@ def load_pipeline(
     index = read_json(folder)("model_index.json") or {}
 
     def components(dtype: str, at: str) -> dict[str, Any]:
-        return _components(folder, index, dtype, at)
+        return _components(folder, index, dtype, at, params.get("quantization"))
 
     def pipeline_of(components: Mapping[str, Any]) -> Any:
         return _assembled(folder, pipeline, components)
@@ -70,7 +70,9 @@ def load_pipeline(
     return load_onto(folder, components, pipeline_of, params, device, residency, second_copy=second_copy)
 
 
-def _components(folder: Path, index: Mapping[str, Any], dtype: str, device: str) -> dict[str, Any]:
+def _components(
+    folder: Path, index: Mapping[str, Any], dtype: str, device: str, quantization: str | None
+) -> dict[str, Any]:
     """The components that the pipeline does not load by itself: those with weights, and processors."""
     import torch
 
@@ -89,7 +91,9 @@ def _components(folder: Path, index: Mapping[str, Any], dtype: str, device: str)
         if class_name in PROCESSOR_CLASSES:
             components[name] = load_processor(str(folder), subfolder=name)
         elif isinstance(kind, type) and issubclass(kind, torch.nn.Module):
-            components[name] = load_module(folder, name, [library, class_name], dtype, device)
+            components[name] = load_module(
+                folder, name, [library, class_name], dtype, device, quantization=quantization
+            )
     return components
 
 

@@ -14,6 +14,7 @@ from protocol.messages import ModelSpec, Residency
 from workers.interface import Editor, EditRequest, ModelError, Progress
 from workers.models.device_memory import free_memory
 from workers.models.hub import resolve_model, weight_files
+from workers.models.quantization import held_bytes
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
 
@@ -65,7 +66,7 @@ class PipelineEditor(Editor):
         if self._pipeline is None:
             return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
         tensors = [tensor for module in self._modules() for tensor in (*module.parameters(), *module.buffers())]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return sum(map(held_bytes, tensors))
 
     def host_bytes(self) -> int:
         """What is not mapped from files, which all workers share."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from protocol.messages import Residency
 from workers.interface import ModelError
+from workers.models.quantization import checked_quantization, quantization_config
 from workers.models.safetensors_files import stored_as
 
 LIBRARIES = ("diffusers", "transformers")
@@ -29,7 +30,7 @@ def load_onto(
 ) -> tuple[Any, Any]:
     """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory, and the mover of its weights.
 
-    Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1).
+    Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1), ``offload`` (``none``), ``quantization``.
 
     Args:
         read_components: of a dtype and a device: the components that the pipeline does not load by itself.
@@ -40,16 +41,19 @@ def load_onto(
     """
     dtype = checked_params(params)
     check_device(device)
+    quantized = checked_quantization(params, "diffusion_model") is not None
+    offload = params.get("offload", "none")
+    straight = residency == "device" and offload == "none"
     import torch
 
     torch.set_num_threads(params.get("threads_per_worker", 1))
     keep_quiet()
     try:
-        from workers.models.moving.mover import Mover
+        from workers.models.moving.offload import mover_of
 
-        components = read_components(dtype, device if residency == "device" else "cpu")
+        components = read_components(dtype, device if straight else "cpu")
         modules = [component for component in components.values() if isinstance(component, torch.nn.Module)]
-        mover = Mover(modules, device, second_copy=second_copy)
+        mover = mover_of(modules, device, offload=offload, quantized=quantized, second_copy=second_copy)
         if residency == "device":
             mover.to_device(keep_private=False)
         return assemble(components), mover
@@ -84,23 +88,30 @@ def check_device(device: str) -> None:
         raise ModelError("load", f"device {device}: torch {torch.__version__} sees no GPU here (it is {build})")
 
 
-def load_module(folder: Path, name: str, class_path: list[str], dtype: str, device: str = "cpu") -> Any:
+def load_module(
+    folder: Path, name: str, class_path: list[str], dtype: str, device: str = "cpu", *, quantization: str | None = None
+) -> Any:
     """Load one component by itself: the pipeline would use random weights in place of missing ones.
 
     Weights are mapped into host memory. Only those that have to be converted go straight to the device.
+    ``quantization`` does not apply to a VAE, in which errors are visible.
     """
     import torch
 
     module_class = getattr(importlib.import_module(class_path[0]), class_path[1])
     # A device map lets each tensor be converted there, without a copy on the host.
-    straight = {} if device == "cpu" or stored_as(folder / name, dtype) else {"device_map": {"": device}}
+    quantized = quantization is not None and not name.startswith("vae")
+    mapped = device == "cpu" or (stored_as(folder / name, dtype) and not quantized)
+    options: dict[str, Any] = {} if mapped else {"device_map": {"": device}}
+    if quantization is not None and quantized:
+        options["quantization_config"] = quantization_config(quantization, class_path[0], dtype)
     module, loading = module_class.from_pretrained(
         str(folder / name),
         dtype=getattr(torch, dtype),
         use_safetensors=True,
         local_files_only=True,
         output_loading_info=True,
-        **straight,
+        **options,
     )
     if missing := sorted(loading["missing_keys"]):
         reason = f"{name} lacks weights, such as {missing[0]} ({len(missing)} in all)"

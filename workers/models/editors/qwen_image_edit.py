@@ -24,7 +24,7 @@ from workers.models.editors.qwen_image_options import (
 from workers.models.editors.qwen_image_replacement import can_be_mapped, replace_weights
 from workers.models.flatten import flatten
 from workers.models.hub import resolve_model
-from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
+from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name
 
 DECLARATION = ModelType(
     name="qwen_image_edit",
@@ -36,6 +36,7 @@ DECLARATION = ModelType(
         model_name("Qwen/Qwen-Image-Edit", "A folder that holds a diffusers pipeline, or a name on the hub."),
         replace(DEVICE, default="cuda"),
     ),
+    rules=(fitting_conflicts,),
     needs="gpu",
     old_names=(
         Alias(
@@ -88,7 +89,7 @@ class QwenImageEditEditor(PipelineEditor):
     def replace(self, spec: ModelSpec) -> bool:
         if self._pipeline is None or spec.params != self.spec.params or not spec.name:
             return False
-        if not can_be_replaced(self._options):
+        if not can_be_replaced(self._options, spec.params):
             return False
         folder = resolve_model(spec.name)
         if not can_be_mapped(folder, spec.params):

@@ -45,7 +45,10 @@ def load_pipeline(
     index = read_index(folder)
 
     def components(dtype: str, at: str) -> dict[str, Any]:
-        return {name: load_module(folder, name, index[name], dtype, at) for name in MODULES}
+        return {
+            name: load_module(folder, name, index[name], dtype, at, quantization=params.get("quantization"))
+            for name in MODULES
+        }
 
     def pipeline_of(modules: Mapping[str, Any]) -> Any:
         pipeline = assemble(folder, modules)

@@ -69,12 +69,14 @@ def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
             _act(name, act, pipeline, value, device)
 
 
-def can_be_replaced(options: Mapping[str, Any]) -> bool:
+def can_be_replaced(options: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
     """Whether new weights may replace the loaded ones.
 
-    A LoRA changes these, cache-dit wraps their modules, and weights are cast to 8 bits faster on the device.
+    A LoRA changes these, cache-dit and ``offload`` wrap their modules, and weights are cast to 8 bits or quantized
+    faster on the device.
     """
-    return not options.keys() & {"lightning_lora", _LORA, "cache_dit", "fp8"}
+    fitted = params.get("offload", "none") != "none" or params.get("quantization") is not None
+    return not fitted and not options.keys() & {"lightning_lora", _LORA, "cache_dit", "fp8"}
 
 
 def host_copies(files: Sequence[str], params: Mapping[str, Any], *, straight: bool = False) -> int:

@@ -31,10 +31,12 @@ def test_a_lora_is_a_file_here_or_on_the_hub_and_its_weights_stay_where_they_are
             with pytest.raises(ModelError, match=f"params.{key}: there is no file") as caught:
                 lora_files(options)
             assert caught.value.kind == "model_not_found"
-    assert not can_be_replaced({"lightning_lora": str(file)})
-    assert not can_be_replaced({"lora": own})
-    assert not can_be_replaced({"fp8": True})
-    assert can_be_replaced({"first_block_cache": 0.1})
+    assert not can_be_replaced({"lightning_lora": str(file)}, {})
+    assert not can_be_replaced({"lora": own}, {})
+    assert not can_be_replaced({"fp8": True}, {})
+    assert not can_be_replaced({}, {"offload": "model"})
+    assert not can_be_replaced({}, {"quantization": "int8"})
+    assert can_be_replaced({"first_block_cache": 0.1}, {"offload": "none"})
 
 
 def lora_for(editor: QwenImageEditEditor, file: Path) -> dict[str, Any]:
