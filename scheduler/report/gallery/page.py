@@ -21,12 +21,13 @@ _COMMON_SCRIPTS = ("base", "words", "figures", "chart", "view", "grid", "stage",
 _ESCAPED = {character.encode(): f"\\u{ord(character):04x}".encode() for character in "<>&\u2028\u2029"}
 
 
-def render_page(*, title: str, scripts: Sequence[str], data: Mapping[str, Any]) -> bytes:
-    """Return a page as UTF-8 HTML. ``scripts`` names this page's own; they run after those that all pages share.
+def render_page(*, title: str, scripts: Sequence[str], data: Mapping[str, Any], styles: Sequence[str] = ()) -> bytes:
+    """Return a page as UTF-8 HTML. ``scripts`` and ``styles`` name this page's own, which come after those that all
+    pages share.
 
     The scripts read ``data`` as JSON; its texts must be encodable as UTF-8.
     """
-    style = _resource("page.css")
+    style = "".join(_resource(f"{name}.css") for name in ("page", *styles))
     script = _script(tuple(scripts))
     policy = "; ".join(
         [

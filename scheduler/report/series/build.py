@@ -184,6 +184,7 @@ def _series_run(
         best=comparisons.between(number, best),
         previous=comparisons.between(number, number - 1 if number else None),
         cost=run_cost(report),
+        failures=report.failures,
     )
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from scheduler.report.model import ReportStatus, Scale
 from scheduler.statistics.describe import Interval, ScoreStatistics
-from scheduler.store.results import Count, PairStatus
+from scheduler.store.results import Count, Failure, PairStatus
 
 RunNumber = Count
 """The place of a run in ``runs``."""
@@ -122,6 +122,7 @@ class SeriesRun(Struct, frozen=True, kw_only=True):
     best: RunDifference | None
     previous: RunDifference | None
     cost: RunCost
+    failures: tuple[Failure, ...]
 
 
 class ChangedPair(Struct, frozen=True, kw_only=True):

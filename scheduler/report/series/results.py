@@ -65,7 +65,7 @@ def results_of(run: SavedRun, report: Report, *, running: bool) -> RunResults:
         path=run.path,
         manifest=run.manifest,
         running=running,
-        report=msgspec.structs.replace(report, pairs=(), failures=()),
+        report=msgspec.structs.replace(report, pairs=()),
         score_range=(low, high),
         pairs={(pair.category, pair.pair_id): files.pair_score(pair) for pair in report.pairs},
         texts={(pair.category, pair.pair_id): pair.instruction for pair in report.pairs},

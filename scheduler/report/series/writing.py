@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from scheduler.report.gallery.series_page import render_series
 from scheduler.report.json_form import to_json
 from scheduler.report.series.build import build_series
 from scheduler.report.series.gate import GateRule, judge
@@ -60,4 +61,6 @@ def write_series_files(series: Series, to: Path) -> list[Path]:
         "series.csv": lambda: series_csv(series),
         "pairs.csv": lambda: pairs_csv(series),
     }
+    others = tuple(forms)
+    forms["series.html"] = lambda: render_series(series, to, others)
     return write_files({to / name: form for name, form in forms.items()})

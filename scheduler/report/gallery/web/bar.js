@@ -1,7 +1,8 @@
 // The controls above the cards, the bar above the page, the help, and the keys that work everywhere.
 
-// `fields`: statusName; statuses, sorts, values and others (null if there are none), lists of [value, label]; range
-// (null without scores): label, from, to, ends. `changed` is called after the view has changed.
+// `fields`: statusName; statuses, sorts, values, others and layouts (the last three null if there are none), lists of
+// [value, label]; range (null without scores): label, from, to, ends; optionally searchHint, and otherName, the label of
+// `others`. `changed` is called after the view has changed.
 function toolBar(fields, changed) {
   const update = (name) => (event) => {
     view[name] = event.target.value;
@@ -22,7 +23,7 @@ function toolBar(fields, changed) {
   const search = make("div", { class: "field by-text" },
     make("label", { for: "view-q" }, t("search")),
     make("input", {
-      id: "view-q", type: "search", value: view.q, placeholder: t("search.hint"), autocomplete: "off",
+      id: "view-q", type: "search", value: view.q, placeholder: fields.searchHint ?? t("search.hint"), autocomplete: "off",
       spellcheck: "false", on: { input: update("q") },
     }));
   const named = [...categories].map(([name, { count }]) => [name, `${name} (${whole(count)})`]);
@@ -50,8 +51,9 @@ function toolBar(fields, changed) {
     fields.statuses.length > 2 && select("status", fields.statusName, fields.statuses),
     fields.values && select("by", t("by"), fields.values),
     range,
-    fields.others && select("other", t("other.run"), fields.others),
+    fields.others && select("other", fields.otherName ?? t("other.run"), fields.others),
     select("sort", t("sort"), fields.sorts),
+    fields.layouts && select("layout", t("layout"), fields.layouts),
     make("div", { class: "matches" }, count, clear));
   return {
     bar,
@@ -108,7 +110,8 @@ function openHelp() {
   dialog.showModal();
 }
 
-function listenForKeys(grid) {
+// `onKey(event)` returns true if it has handled the key.
+function listenForKeys(grid, onKey) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape" && event.target.id === "view-q") {
@@ -124,7 +127,7 @@ function listenForKeys(grid) {
     } else if (event.key === "?") openHelp();
     else if (event.key === "j") grid.step(grid.holder.contains(document.activeElement) ? 1 : 0);
     else if (event.key === "k") grid.step(grid.holder.contains(document.activeElement) ? -1 : 0);
-    else return;
+    else if (!onKey?.(event)) return;
     event.preventDefault();
   });
 }

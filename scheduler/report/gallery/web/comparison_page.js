@@ -39,7 +39,7 @@ function fields() {
 
 startPage({
   title: () => `${runs.map((run) => run.title).join(" / ")} · ${t("comparison.title")}`,
-  narrowest: runs.length > 2 ? 560 : 460,
+  narrowest: () => (runs.length > 2 ? 560 : 460),
   ratio: usualRatio(pairs.flatMap((pair) => pair.runs.map((result) => result?.size))),
   drawCard,
   describe: describePair,

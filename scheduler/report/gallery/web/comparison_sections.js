@@ -91,11 +91,6 @@ function settings(comparison) {
     make("ul", {}, comparison.settings.map((line) => make("li", {}, make("bdi", {}, textOf(line))))));
 }
 
-function pText(p) {
-  if (!isKnown(p)) return NOTHING;
-  return p < 0.001 ? "<0.001" : p.toFixed(3);
-}
-
 function differencesTable(comparison, choose) {
   const { first, other } = comparison;
   const values = new Map();

@@ -1,22 +1,25 @@
 // One pair in full, over the page; keys lead to the next and the previous one.
 
 // `describe(pair, redraw)` returns what is shown of a pair: key (its name in the URL), heading, pictures, body (lists
-// of nodes), and optionally onKey(event), true if it was handled. `picturesOf(pair)` are the first ones shown.
+// of nodes), and optionally below (nodes under the pictures), onKey(event), true if it was handled, and
+// choosePicture(edge, index), see stage.js. `picturesOf(pair)` are the first ones shown.
 function createDetail(grid, describe, picturesOf) {
   const position = make("span", { class: "position" });
   const heading = make("h2", { id: "detail-heading" });
   const buttons = make("div", { class: "detail-buttons" });
-  const pictures = make("div", { class: "detail-pictures" });
+  const pictures = make("div", { class: "detail-stage" });
+  const below = make("div", { class: "detail-below" });
   const body = make("div", { class: "detail-body" });
   const dialog = make("dialog", { class: "detail", "aria-labelledby": "detail-heading" },
     make("div", { class: "detail-head" }, heading, position, buttons),
-    make("div", { class: "detail-main" }, pictures, body));
+    make("div", { class: "detail-main" }, make("div", { class: "detail-pictures" }, pictures, below), body));
   let index = -1;
   let described = null;
 
   // `focus` is a selector of the element that was used; redrawing has replaced it.
   function redraw(focus) {
     if (index < 0) return;
+    const used = document.activeElement?.dataset.action;
     described = describe(grid.item(index), redraw);
     heading.replaceChildren(...described.heading);
     position.textContent = t("position", { n: whole(index + 1), all: whole(grid.count()) });
@@ -26,12 +29,12 @@ function createDetail(grid, describe, picturesOf) {
       iconButton("close", "×", () => dialog.close(), false),
     );
     const scrolled = body.scrollTop;
-    pictures.replaceChildren(stage(described.pictures, redraw));
-    body.replaceChildren(...described.body);
-    if (focus) {
-      body.scrollTop = scrolled;
-      dialog.querySelector(focus)?.focus();
-    }
+    pictures.replaceChildren(stage(described.pictures, redraw, described.choosePicture));
+    fill(below, described.below ?? []);
+    fill(body, described.body);
+    if (focus) body.scrollTop = scrolled;
+    const selector = focus ?? (used && `[data-action="${used}"]:not(:disabled)`);
+    if (selector) dialog.querySelector(selector)?.focus();
   }
 
   function iconButton(name, sign, action, disabled) {
@@ -48,12 +51,14 @@ function createDetail(grid, describe, picturesOf) {
     body.scrollTop = 0;
     if (!dialog.open) {
       dialog.showModal();
-      dialog.focus();
+      first().focus();
     }
     view.pair = described.key;
     writeView();
     for (const near of [index + 1, index - 1]) preload(near);
   }
+
+  const first = () => dialog.querySelector("[autofocus]") ?? dialog;
 
   function preload(near) {
     if (near < 0 || near >= grid.count()) return;
@@ -69,7 +74,7 @@ function createDetail(grid, describe, picturesOf) {
     const used = document.activeElement?.dataset.action;
     open(next);
     const button = used && dialog.querySelector(`[data-action="${used}"]:not(:disabled)`);
-    (button || dialog).focus();
+    (button || first()).focus();
   }
 
   dialog.tabIndex = -1;
@@ -94,6 +99,14 @@ function createDetail(grid, describe, picturesOf) {
   });
 
   return { dialog, open, redraw: () => redraw(), isOpen: () => dialog.open, close: () => dialog.close() };
+}
+
+// Puts the nodes into the holder. Those that are there already stay untouched: a slider is not torn from the hand.
+function fill(holder, nodes) {
+  const wanted = nodes.filter(Boolean);
+  if (wanted.length !== holder.childNodes.length || wanted.some((node, i) => node !== holder.childNodes[i])) {
+    holder.replaceChildren(...wanted);
+  }
 }
 
 // A text under its name, with a note if it was cut.

@@ -54,6 +54,11 @@ function secondsText(seconds) {
   return `${Math.floor(rounded / 3600)} h ${rest(Math.floor((rounded % 3600) / 60))} min`;
 }
 
+function pText(p) {
+  if (!isKnown(p)) return NOTHING;
+  return p < 0.001 ? "<0.001" : p.toFixed(3);
+}
+
 function shareText(share) {
   return !isKnown(share) ? NOTHING : `${(100 * share).toFixed(1)}%`;
 }

@@ -3,7 +3,8 @@
 
 const GRID = { gap: 20, narrowest: 360, ahead: 2, mostPrinted: 200 };
 
-function createGrid(draw, open, narrowest = GRID.narrowest) {
+// `narrowest()` is the least width of a card.
+function createGrid(draw, open, narrowest = () => GRID.narrowest) {
   const rows = make("div", { class: "rows" });
   const holder = make("div", { class: "grid", role: "feed" }, rows);
   const cards = new Map();
@@ -26,7 +27,7 @@ function createGrid(draw, open, narrowest = GRID.narrowest) {
 
   function measure() {
     width = holder.clientWidth;
-    columns = Math.max(1, Math.floor((width + GRID.gap) / (narrowest + GRID.gap)));
+    columns = Math.max(1, Math.floor((width + GRID.gap) / (narrowest() + GRID.gap)));
     rows.style.setProperty("--columns", columns);
     if (!items.length) {
       rowHeight = 0;

@@ -1,8 +1,9 @@
 // A page of cards: the sections above them, the controls, the cards, the detail view, and the view in the URL.
 
 // `settings`: title(); drawCard(pair); describe(pair, redraw) and picturesOf(pair), see detail.js; rules, see view.js;
-// fields(), see bar.js; before(actions), the sections above the gallery. Optional: narrowest (width of a card), ratio
-// (of its pictures), redrawOn (the parts of the view that change the content of cards).
+// fields(), see bar.js; before(actions), the sections above the gallery. Optional: narrowest() (width of a card), ratio
+// (of its pictures), redrawOn (the parts of the view that change the content of cards), below() (what stays at the
+// bottom of the window while there are cards), onKey(event), see bar.js.
 function startPage(settings) {
   chooseLanguage();
   chooseTheme();
@@ -15,7 +16,7 @@ function startPage(settings) {
   let tools = null;
   const decisive = () => (settings.redrawOn ?? []).map((name) => view[name]).join("\n");
   let shownFor = null;
-  if (settings.ratio) grid.holder.style.setProperty("--picture", settings.ratio.toFixed(3));
+  if (settings.ratio) document.documentElement.style.setProperty("--picture", settings.ratio.toFixed(3));
 
   function update(redrawTools) {
     if (redrawTools || shownFor !== decisive()) drawTools();
@@ -63,7 +64,7 @@ function startPage(settings) {
       topBar(draw),
       settings.before(actions),
       make("section", { class: "gallery", "aria-label": t("gallery") },
-        make("h2", {}, t("gallery")), tools.bar, grid.holder, empty,
+        make("h2", {}, t("gallery")), tools.bar, grid.holder, empty, settings.below?.(),
         make("p", { class: "print-note" }, t("print.note", { n: GRID.mostPrinted }))),
       make("footer", { class: "quiet" }, t("footer", { limit: whole(page.text_limit) })));
     for (const node of main.querySelectorAll("details")) if (node.id && open.includes(node.id)) node.open = true;
@@ -74,7 +75,7 @@ function startPage(settings) {
   }
 
   draw();
-  listenForKeys(grid);
+  listenForKeys(grid, settings.onKey);
   foldAhead(rules.texts);
   openNamedPair();
   addEventListener("hashchange", () => {

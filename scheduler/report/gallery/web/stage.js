@@ -43,6 +43,19 @@ function pictureOf(picture, { large = false } = {}) {
   return image;
 }
 
+// Shows another picture in this holder, before all else in it. The old one stays until the new one can be painted.
+function swapPicture(holder, picture) {
+  const old = holder.firstElementChild;
+  const url = pictureUrlOf({ full: picture.small, small: picture.full });
+  if (old?.tagName === "IMG" && url) {
+    if (old.getAttribute("src") !== url) old.src = url;
+    old.alt = shown(picture.label);
+    return;
+  }
+  if (old?.matches("img, .placeholder")) old.remove();
+  holder.prepend(pictureOf(picture));
+}
+
 function pictureUrlOf(picture) {
   return picture.full || picture.small;
 }
@@ -59,26 +72,31 @@ function fullSizeLink(picture) {
   return make("a", link, `${picture.label}: ${t("full.size")}${size}`);
 }
 
-// `pictures`: two or more, the source first. `redraw` is called when another mode or picture is chosen.
-function stage(pictures, redraw) {
+// `pictures`: two or more, the source first. `redraw` is called when another mode or picture is chosen;
+// `choosePicture(edge, index)`, if there is one, in place of choosing a picture here.
+function stage(pictures, redraw, choosePicture) {
   const last = pictures.length - 1;
   const left = Math.min(stageChoice.left, last);
   const right = Math.min(stageChoice.right, last);
   const tools = make("div", { class: "stage-tools" }, modeButtons(redraw));
   if (pictures.length > 2 && stageChoice.mode !== "side") {
-    tools.append(pictureChoice("left", pictures, left, redraw), pictureChoice("right", pictures, right, redraw));
+    const choose = choosePicture ?? ((edge, index) => {
+      stageChoice[edge] = index;
+      redraw(`[data-edge="${edge}"]`);
+    });
+    tools.append(pictureChoice("left", pictures, left, choose), pictureChoice("right", pictures, right, choose));
   }
   // Slider and flip need two pictures.
   const mode = pictureUrlOf(pictures[left]) && pictureUrlOf(pictures[right]) ? stageChoice.mode : "side";
   const shown = {
     slider: () => slider(pictures[left], pictures[right]),
     flip: () => flip(pictures[left], pictures[right], redraw),
-    side: () => side(pictures),
+    side: () => side(stageChoice.mode === "side" ? pictures : [pictures[left], pictures[right]]),
   }[mode]();
   const links = pictures.map(fullSizeLink).filter(Boolean);
   const sourceNote = pictures[0].small && !pictures[0].full ? t("source.small") : null;
   const below = [...links, sourceNote].filter(Boolean).flatMap((part, i) => (i ? [" · ", part] : [part]));
-  return make("div", { class: "stage-holder" }, tools, shown, make("p", { class: "stage-links" }, below));
+  return make("div", { class: `stage-holder of-${stageChoice.mode}` }, tools, shown, make("p", { class: "stage-links" }, below));
 }
 
 function modeButtons(redraw) {
@@ -95,20 +113,24 @@ function setMode(mode, redraw) {
   redraw(`[data-mode="${mode}"]`);
 }
 
-function pictureChoice(edge, pictures, chosen, redraw) {
+function pictureChoice(edge, pictures, chosen, choose) {
   const options = pictures.map((picture, index) =>
     make("option", { value: index, selected: index === chosen }, picture.label));
-  const change = (event) => {
-    stageChoice[edge] = Number(event.target.value);
-    redraw(`[data-edge="${edge}"]`);
-  };
+  const change = (event) => choose(edge, Number(event.target.value));
   return make("select", { "aria-label": t(`edge.${edge}`), "data-edge": edge, on: { change } }, options);
 }
 
-// As wide as the room allows, and as high as fits without scrolling.
+// As wide as the room allows, and as high as fits without scrolling. Where no size is known, the file tells it.
 function framed(node, pictures) {
-  const size = pictures.find((picture) => picture.size)?.size ?? [4, 3];
-  node.style.setProperty("--ratio", String(Math.min(3, Math.max(0.4, size[0] / size[1]))));
+  const shape = (width, height) => node.style.setProperty("--ratio", String(Math.min(3, Math.max(0.4, width / height))));
+  const known = pictures.find((picture) => picture.size)?.size;
+  shape(...(known ?? [4, 3]));
+  const image = node.querySelector(".over img, .layer:not(.hidden) img");
+  if (!known && image) {
+    const measure = () => image.naturalWidth > 0 && shape(image.naturalWidth, image.naturalHeight);
+    if (image.complete) measure();
+    else image.addEventListener("load", measure);
+  }
   return node;
 }
 

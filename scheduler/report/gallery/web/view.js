@@ -1,8 +1,11 @@
 // Which pairs are shown, in which order. The URL's hash has it, so that a link leads to the same view.
 
-// `by` is the dimension that is filtered and sorted by, empty for the score.
-const PLAIN = { q: "", category: "", status: "", by: "", low: "", high: "", sort: "", other: "", pair: "" };
-const NOT_A_FILTER = ["by", "sort", "other", "pair"];
+// `by` is the dimension that is filtered and sorted by, empty for the score. The last four are those of a series.
+const PLAIN = {
+  q: "", category: "", status: "", by: "", low: "", high: "", sort: "", other: "", pair: "",
+  run: "", metric: "", plot: "", layout: "",
+};
+const NOT_A_FILTER = ["by", "sort", "other", "pair", "run", "metric", "plot", "layout"];
 const view = { ...PLAIN };
 
 function readView() {
@@ -23,7 +26,7 @@ function writeView() {
 
 // The view without filters.
 function withoutFilters() {
-  return { ...PLAIN, by: view.by, sort: view.sort, other: view.other };
+  return { ...PLAIN, ...Object.fromEntries(NOT_A_FILTER.map((name) => [name, view[name]])), pair: "" };
 }
 
 function fold(text) {
