@@ -66,6 +66,8 @@ def run_launcher(folder: Path) -> int:
     except (PoolError, PlacementError, ValueError) as error:
         logging.getLogger("warmbench.launcher").error("%s", error)
         return 1
+    finally:
+        clear_dead_workers()  # those that it had to kill
     return 0
 
 

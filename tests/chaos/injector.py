@@ -6,14 +6,13 @@ import contextlib
 import random
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 import zmq
 
-from tests.chaos.nodes import Nodes
-from tests.chaos.plan import (
+from tests.chaos.deeds import (
     Deed,
     Garbage,
     Injection,
@@ -21,12 +20,14 @@ from tests.chaos.plan import (
     Kill,
     KillNode,
     Moment,
+    Restart,
     Rows,
     Said,
     Stall,
     There,
     Trigger,
 )
+from tests.chaos.nodes import Nodes
 from tests.chaos.processes import Observed, endpoint_of, find_process, send_signal, wake
 
 _LOOK_SECONDS = 0.015
@@ -42,12 +43,14 @@ class Injector(threading.Thread):
         schedulers: Mapping[str, Observed],
         pool: Path,
         nodes: Nodes | None = None,
+        start_launcher: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(daemon=True)
         self._waiting = list(injections)
         self._schedulers = schedulers
         self._pool = pool
         self._nodes = nodes
+        self._start_launcher = start_launcher
         self._over = threading.Event()
         self._later: list[tuple[float, psutil.Process, int]] = []
         self.done: list[Deed] = []
@@ -109,6 +112,11 @@ class Injector(threading.Thread):
         match deed:
             case Kill():
                 return send_signal(process, signal.SIGKILL)
+            case Restart():
+                killed = send_signal(process, signal.SIGKILL)
+                if killed:
+                    self._start_launcher()
+                return killed
             case Stall(_, seconds):
                 self._later.append((now + seconds, process, signal.SIGCONT))
                 return send_signal(process, signal.SIGSTOP)

@@ -13,111 +13,23 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tests.chaos.dataset import Item, draw_items
-
-Event = Literal["planned", "edited", "scored"]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """``seconds`` after the start of the part."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Rows:
-    """When the ledger has ``count`` more rows of this kind than at the start of the part."""
-
-    event: Event
-    count: int
-
-
-@dataclass(frozen=True)
-class There:
-    """The process exists; it may not have said anything yet."""
-
-    who: str
-
-
-@dataclass(frozen=True)
-class Said:
-    """The scheduler has printed this."""
-
-    text: str
-
-
-Trigger = Moment | Rows | There | Said
-
-
-@dataclass(frozen=True)
-class Kill:
-    """SIGKILL. ``who`` is a worker's id, ``launcher``, ``scheduler``, or ``scheduler-1`` for the second of two."""
-
-    who: str
-
-
-@dataclass(frozen=True)
-class KillNode:
-    """The end of a machine: SIGKILL to all processes of a worker that has joined, and its folder is gone. ``who`` is
-    ``node-0`` and so on, in the order of ``Plan.nodes``.
-    """
-
-    who: str
-
-
-@dataclass(frozen=True)
-class Stall:
-    """SIGSTOP, and SIGCONT after so long."""
-
-    who: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Interrupt:
-    """A signal that asks the scheduler to end, once or twice."""
-
-    who: str
-    number: int
-    times: int
-
-
-@dataclass(frozen=True)
-class Garbage:
-    """A stranger sends frames that are no messages."""
-
-    who: str
-    seed: int
-
-
-Deed = Kill | KillNode | Stall | Interrupt | Garbage
-
-
-@dataclass(frozen=True)
-class Injection:
-    """What is done, and when."""
-
-    trigger: Trigger
-    deed: Deed
-
-
-@dataclass(frozen=True)
-class Tamper:
-    """What happens to the files while nobody runs. ``number`` chooses among the images there are.
-
-    ``cut`` takes the end of the ledger's last line away, ``half`` appends the beginning of another one.
-    """
-
-    what: Literal["delete", "overwrite", "cut", "half", "steps", "seed", "editors"]
-    number: int = 0
-
-
-@dataclass(frozen=True)
-class Part:
-    """A process of the scheduler, from its start to its end, and the faults for it."""
-
-    injections: tuple[Injection, ...] = ()
-    before: tuple[Tamper, ...] = ()
+from tests.chaos.deeds import (
+    Deed,
+    Garbage,
+    Injection,
+    Interrupt,
+    Kill,
+    KillNode,
+    Moment,
+    Part,
+    Restart,
+    Rows,
+    Said,
+    Stall,
+    Tamper,
+    There,
+    Trigger,
+)
 
 
 @dataclass(frozen=True)
@@ -217,7 +129,7 @@ def draw_plan(seed: int) -> Plan:
         real=real,
         parts=(),
     )
-    return _with_nodes(_with_parts(plan, dice))
+    return _over_tcp(_with_parts(plan, dice))
 
 
 def _draw_models(
@@ -259,15 +171,31 @@ def _with_parts(plan: Plan, dice: random.Random) -> Plan:
     return replace(plan, parts=tuple(parts))
 
 
-def _with_nodes(plan: Plan) -> Plan:
-    """The plan, or one on machines of their own: drawn apart, so that other plans stay the same. There each killed
-    worker is a machine that ends.
+def _over_tcp(plan: Plan) -> Plan:
+    """The plan, or one on machines of their own, or with launchers that are started again: drawn apart, so that other
+    plans stay the same.
     """
     dice = random.Random(f"nodes {plan.seed}")  # noqa: S311 - repeatable is what it has to be
-    suitable = plan.transport == "tcp" and plan.placement == "apart" and not plan.real and not plan.second
-    if not suitable or dice.random() < 0.4:
+    suitable = plan.placement == "apart" and not plan.real and not plan.second
+    if suitable and dice.random() < (0.6 if plan.transport == "tcp" else 0.3):
+        plan = _on_nodes(plan, dice)
+    if plan.transport != "tcp":
         return plan
-    plan = replace(plan, placer="join", warm=False)
+
+    def restarted(injection: Injection) -> Injection:
+        kills = injection.deed == Kill("launcher") and not isinstance(injection.trigger, There)
+        return replace(injection, deed=Restart()) if kills else injection
+
+    parts = [replace(part, injections=tuple(map(restarted, part.injections))) for part in plan.parts]
+    if parts[0].injections and dice.random() < 0.4:
+        once_more = Injection(_draw_trigger(plan, dice, "launcher"), Restart())
+        parts[0] = replace(parts[0], injections=(*parts[0].injections, once_more))
+    return replace(plan, parts=tuple(parts))
+
+
+def _on_nodes(plan: Plan, dice: random.Random) -> Plan:
+    """The plan on machines of their own, whose workers join. There each killed worker is a machine that ends."""
+    plan = replace(plan, transport="tcp", placer="join", warm=False)
     nodes = [f"node-{number}" for number in range(len(plan.nodes))]
 
     def elsewhere(injection: Injection) -> Injection:
@@ -275,7 +203,7 @@ def _with_nodes(plan: Plan) -> Plan:
         trigger = injection.trigger
         if isinstance(trigger, There) and trigger.who in plan.workers:
             trigger = There(who)
-        if injection.deed.who not in plan.workers:
+        if injection.deed.who not in plan.workers or isinstance(injection.deed, Garbage):
             return replace(injection, trigger=trigger)
         deed: Deed = Stall(who, injection.deed.seconds) if isinstance(injection.deed, Stall) else KillNode(who)
         return Injection(trigger, deed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -14,10 +15,11 @@ from typing import Any
 
 from tests.chaos.audit import Case, audit
 from tests.chaos.dataset import Item, write_items
+from tests.chaos.deeds import Deed, Interrupt, Kill, KillNode, Part, Restart, Stall
 from tests.chaos.finding import Finding
 from tests.chaos.injector import Injector
 from tests.chaos.nodes import Nodes
-from tests.chaos.plan import Deed, Interrupt, Kill, KillNode, Part, Plan, Stall
+from tests.chaos.plan import Plan
 from tests.chaos.processes import SPARE_DESCRIPTORS, Ended, Observed, newest_run, open_descriptors
 from tests.chaos.settings import sections, simulation
 from tests.chaos.tamper import Tampering
@@ -90,6 +92,7 @@ class Play:
         self._parts = 0
         self._descriptors: dict[int, int] = {}
         self._nodes = Nodes(user, "bench", plan.nodes) if plan.nodes else None
+        self._starts: list[subprocess.Popen[str]] = []
         self._jobs = [self._job("scheduler", plan.items, folder)]
         if plan.second:
             self._jobs.append(self._job("scheduler-1", plan.second, folder))
@@ -141,7 +144,7 @@ class Play:
                 arguments += ["--resume", "latest"]
                 self._resumes += 1
             running[job.name] = Observed(self._user, job.output, arguments)
-        injector = Injector(part.injections, running, self._user.home / "bench", self._nodes)
+        injector = Injector(part.injections, running, self._user.home / "bench", self._nodes, self._start_launcher)
         injector.start()
         self._parts += 1
         ends = {job.name: running[job.name].wait(HANG_SECONDS) for job in todo}
@@ -158,6 +161,10 @@ class Play:
                       f"{', '.join(map(str, injector.done)) or 'undisturbed'}\n{_end_of(ended.output)}")  # fmt: skip
             self._judge(number, job, ended, injector.done)
         return not any(ended.hung for ended in ends.values())
+
+    def _start_launcher(self) -> None:
+        """Start the next launcher after one that was killed, which keeps its pool up from then on."""
+        self._starts.append(self._user.start("workers", "start", "--config", self._jobs[0].config))
 
     def _tamper(self, part: Part) -> None:
         first = self._jobs[0]
@@ -192,7 +199,10 @@ class Play:
             allowed |= {130, -2, -15}
         if any(deed == Kill(job.name) for deed in deeds):
             allowed.add(-9)
-        if any(isinstance(deed, Kill | KillNode | Stall) and not deed.who.startswith("scheduler") for deed in deeds):
+        if any(
+            isinstance(deed, Kill | KillNode | Restart | Stall) and not deed.who.startswith("scheduler")
+            for deed in deeds
+        ):
             # The launcher has ended, or no worker is left for the work.
             allowed.add(1)
         if self._plan.second and deeds:
@@ -225,7 +235,10 @@ class Play:
             self._findings += audit(self._case(job), run, job.output, job.code)
         if self._plan.warm:
             self._descriptors_left()
+        if self._plan.warm or self._starts:
             self._user.run("workers", "stop", "--config", self._jobs[0].config)
+        for start in self._starts:
+            start.communicate()
         if self._nodes is not None:
             for name in self._nodes.close():
                 self._find("left_over", f"the worker of {name} has outlived its pool")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.chaos.plan import Tamper
+from tests.chaos.deeds import Tamper
 from tests.chaos.standing import Unit
 
 

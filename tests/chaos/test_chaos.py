@@ -6,12 +6,13 @@ import random
 
 import pytest
 
+from tests.chaos.deeds import Garbage, Injection, Interrupt, Kill, KillNode, Restart, Stall
 from tests.chaos.kills import different, kill_runs
-from tests.chaos.plan import Garbage, Injection, Interrupt, Kill, KillNode, Plan, Stall, draw_plan
+from tests.chaos.plan import Plan, draw_plan
 from tests.chaos.play import Outcome, play
 from tests.chaos.runs import summary
 
-SEEDS = (26, 12, 42, 97, 62, 4, 31, 20)
+SEEDS = (26, 12, 27, 97, 62, 4, 31, 20)
 
 
 def injections(plan: Plan) -> list[Injection]:
@@ -29,7 +30,7 @@ def test_these_seeds_have_every_kind_of_fault() -> None:
     """When plans are drawn differently, choose other seeds."""
     plans = [draw_plan(seed) for seed in SEEDS]
     deeds = [injection.deed for plan in plans for injection in injections(plan)]
-    assert {type(deed) for deed in deeds} == {Kill, KillNode, Stall, Interrupt, Garbage}
+    assert {type(deed) for deed in deeds} == {Kill, KillNode, Restart, Stall, Interrupt, Garbage}
     killed = {deed.who.partition("-")[0] for deed in deeds if isinstance(deed, Kill)}
     assert killed >= {"scheduler", "launcher", "editor"}
     assert any(plan.placement != "apart" for plan in plans)
