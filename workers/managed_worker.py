@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 import time
 import uuid
@@ -22,7 +21,7 @@ from workers.entrance import Entrance
 from workers.placers.declaration import Order, PlacementError, Placer
 from workers.spawn import log_path
 from workers.supervision import StopRestarting, Supervision
-from workers.worker_life import END_SECONDS, SILENT, Life
+from workers.worker_life import END_SECONDS, SILENT, Life, how_it_ended
 
 log = logging.getLogger("warmbench.launcher")
 
@@ -282,9 +281,8 @@ class ManagedWorker:
         )
 
     def _log(self) -> str:
-        """Where its output goes."""
-        elsewhere = self._life.placed.log if self._life is not None and self._life.placed is not None else None
-        return elsewhere or str(log_path(self._folder, self.plan.worker_id))
+        placed = self._life.placed if self._life is not None else None
+        return (placed.log if placed is not None else None) or str(log_path(self._folder, self.plan.worker_id))
 
     def _waits_for(self) -> str | None:  # before there is a process
         if self._life is not None:
@@ -329,13 +327,15 @@ class ManagedWorker:
         life.close()
         self._remove_traces()
         self.changed = True
-        if self._stopping:
-            return
-        if self._start_anew:
+        if self._start_anew and not self._stopping:
             self.start()
+        elif not self._stopping:
+            self._plan_restart(how_it_ended(code, reason))
+
+    def _plan_restart(self, ended: str) -> None:
+        if not self._placer.starts:
+            log.warning("%s died (%s): another one may join in its place", self.plan.worker_id, ended)
             return
-        ended = "silent" if code == SILENT else signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        ended += f": {reason}" if reason else ""
         decision = self._supervision.died(finished_a_pair=self.state is not None and self.state.done > 0)
         if isinstance(decision, StopRestarting):
             self._gave_up = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import zmq
 from protocol.sockets import Link
 from workers.life_socket import read_last_words
 from workers.placers.declaration import Placed
+from workers.probe import Probe
 
 SILENT = -1000
 """In place of the exit code of a process elsewhere that is not heard: it may live, and be heard again."""
@@ -45,6 +47,7 @@ class Life:
     kill_at: float | None = None
     welcome: bool = False
     refusal: str | None = None
+    probe: Probe | None = None
 
     def exit_code(self, dead_after_seconds: float) -> int | None:
         """Its exit code if it has ended. One that is not heard over TCP counts as dead (``SILENT``)."""
@@ -55,12 +58,24 @@ class Life:
         if self.placed is None and self.has_left:
             return 0
         silent = time.monotonic() - self.heard_at if self.heard_at is not None else 0.0
+        if self.placed is None and self._refuses(silent > dead_after_seconds / 2):
+            self.last_words = self.last_words or "its process has ended: nobody listens on its port"
+            return 1
         if silent <= dead_after_seconds:
             return None
         self.last_words = self.last_words or f"it was not heard for {silent:.0f} s"
         if self.placed is not None:
             self.placed.kill()
         return SILENT
+
+    def _refuses(self, suspicious: bool) -> bool:
+        """Whether connections to it are refused, if there is a reason to ask."""
+        if suspicious and self.probe is None and self.link is not None:
+            self.probe = Probe(self.link.endpoint)
+        elif not suspicious and self.probe is not None:
+            self.probe.close()
+            self.probe = None
+        return self.probe is not None and self.probe.refused
 
     def reason(self) -> str | None:
         """Why it ended, if it said so."""
@@ -90,6 +105,12 @@ class Life:
 
     def close(self) -> None:
         """Close what belongs to it."""
-        for closable in (self.link, self.socket, self.placed):
+        for closable in (self.link, self.socket, self.placed, self.probe):
             if closable is not None:
                 closable.close()
+
+
+def how_it_ended(code: int, reason: str | None) -> str:
+    """Return the end of a process in words."""
+    ended = "silent" if code == SILENT else signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return f"{ended}: {reason}" if reason else ended

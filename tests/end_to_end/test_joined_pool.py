@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,36 @@ def test_a_pool_grows_and_shrinks_while_a_run_goes_on(user: User, tmp_path: Path
         assert run.returncode == 0, output
         rows = user.rows("edited")
         assert len(rows) == len({(row["category"], row["pair_id"]) for row in rows}) == 16
+
+
+def test_a_pair_that_kills_workers_that_joined_fails_and_the_next_worker_takes_their_place(
+    user: User, tmp_path: Path
+) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    config = joined_config(user, data, pool={}, faults={"crash": ["spatial/1"]})
+    with joined_pool(user, config) as pool:
+        pool.start()
+        pool.join("editor", "reward")
+        pool.wait_for(2)
+        editor, deaths = pool.workers[0], 0
+        with user.start("run", "--config", config) as run:
+            while run.poll() is None:
+                if editor.poll() is not None:
+                    deaths += 1
+                    pool.join("editor")
+                    editor = pool.workers[-1]
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    run.wait(0.05)
+            output, _ = run.communicate(timeout=TIMEOUT)
+        assert run.returncode == 3, output
+        assert "its process has ended" in output
+        (failed,) = user.rows("failed")
+        assert (failed["kind"], failed["pair_id"]) == ("poison", "1")
+        assert len(user.rows("scored")) == 3
+        assert 2 <= deaths <= 4
+        status = pool.status()
+        assert status is not None
+        assert {worker.worker_id for worker in status.workers} == {"editor-0", "reward-0"}
 
 
 def test_a_launcher_that_is_killed_and_started_again_adopts_its_workers(user: User, tmp_path: Path) -> None:

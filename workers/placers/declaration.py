@@ -86,9 +86,10 @@ class Placed(abc.ABC):
 
 
 class Placer(abc.ABC):
-    """One pool's placer. ``elsewhere`` is what its type declares."""
+    """One pool's placer. ``elsewhere`` is what its type declares; ``starts``: it starts processes."""
 
     elsewhere = True
+    starts = True
 
     def __init__(self, plan: PoolPlan, folder: Path) -> None:
         """``folder`` is the pool's. Raises ``PlacementError``."""

@@ -14,5 +14,7 @@ DECLARATION = PlacerType(
 class JoinPlacer(Placer):
     """Starts nothing."""
 
+    starts = False
+
     def start(self, order: Order) -> None:  # noqa: ARG002 - the base class has it
         return None

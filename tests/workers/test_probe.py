@@ -1,0 +1,37 @@
+"""A process behind a TCP port has ended if its machine refuses connections, and for no other reason."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.waiting import wait_until
+from workers.probe import Probe
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_refuses_connections_once_its_process_has_ended(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.bind((host, 0))
+        listener.listen()
+        endpoint = (
+            f"tcp://[{host}]:{listener.getsockname()[1]}"
+            if ":" in host
+            else f"tcp://{host}:{listener.getsockname()[1]}"
+        )
+        probe = Probe(endpoint)
+        listener.accept()[0].close()
+        assert not probe.refused
+        probe.close()
+    probe = Probe(endpoint)
+    wait_until(lambda: probe.refused)
+    probe.close()
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://head:5600", "ipc:///tmp/x.sock", "tcp://127.0.0.1:x", "tcp://192.0.2.1:9"])
+def test_nothing_is_known_of_what_does_not_answer(endpoint: str) -> None:
+    probe = Probe(endpoint)
+    assert not probe.refused
+    probe.close()
