@@ -3,7 +3,7 @@
 Paths are plain strings: pathlib interns every part of a path, and CPython's table of interned strings grows with each
 image of a run.
 """
-# ruff: noqa: PTH105, PTH108, PTH118, PTH120, PTH123
+# ruff: noqa: PTH103, PTH105, PTH108, PTH113, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def write_atomically(
     folder, name = os.path.split(path)
     # A suffix could make a name longer than 255 bytes. The name is the same each time: the next writer overwrites what
     # a killed one has left.
-    temporary = os.path.join(folder, f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.partial")
+    temporary = os.path.join(folder, _partial_name(name))
     try:
         _write(temporary, content, durable=durable)
         os.replace(temporary, path)
@@ -45,6 +46,10 @@ def write_atomically(
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _partial_name(name: str) -> str:
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.partial"
 
 
 def _write(path: str, content: bytes | memoryview, *, durable: bool) -> None:
@@ -96,6 +101,30 @@ def remove_file(path: str) -> None:
     """Remove the file if it exists."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def take_file(source: str, target: str) -> bool:
+    """Make ``target`` a hard link to this file, or a copy where there can be none; False if the file is missing. A file
+    that is there is replaced at once. Neither may be changed in place afterwards.
+    """
+    source = os.path.realpath(source)
+    if not os.path.isfile(source):
+        return False
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, _partial_name(name))
+    remove_file(temporary)
+    try:
+        try:
+            os.link(source, temporary)
+        except FileNotFoundError:
+            return False
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        remove_file(temporary)  # two names of one file are left as they are by `replace`
+    return True
 
 
 def folder_of(path: str) -> str:

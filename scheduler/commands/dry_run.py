@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from scheduler.store.ledger import LEDGER, LedgerBusyError, is_written
 from scheduler.store.manifest import notes
 from scheduler.store.official_facts import facts_of_run
 from scheduler.store.results import Expected
+from scheduler.store.rows import EditedRow, ScoredRow
 from scheduler.store.run_names import NoSuchRunError, run_by_id
 from scheduler.terminal.say import say
 
@@ -53,6 +55,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         *(_estimate_lines(prepared) if resume is None else ()),
         *(_request_lines(prepared) if resume is None else ()),
         f"Output: {config.evaluation.output_dir}",
+        *_reuse_lines(prepared),
         *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
         *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits, benchmark.shard)),
         *(f"Notice: {notice}" for notice in config.notices),
@@ -84,6 +87,14 @@ def show_layout(console: Console, config: Config, stages: Collection[Stage]) -> 
         return
     lines = _layout_lines(config, layout, stages, unchecked)
     say(console, f"Config: {config.path}", *lines, *(f"Notice: {notice}" for notice in config.notices))
+
+
+def _reuse_lines(prepared: Prepared) -> Iterator[str]:
+    """Yield what may be taken over: identities are known when the models are loaded."""
+    for run in prepared.reuse:
+        counts = Counter(type(row) for row in run.rows())
+        edits, scores = counted(counts[EditedRow], "edit"), counted(counts[ScoredRow], "score")
+        yield f"Reuses: of {edits} and {scores} of {run.name}, those of the same identity"
 
 
 def _layout_lines(config: Config, layout: Layout, stages: Collection[Stage], unchecked: str | None) -> Iterator[str]:

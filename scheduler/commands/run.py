@@ -61,6 +61,8 @@ def add_evaluation_arguments(parser: argparse.ArgumentParser) -> None:
     add_key(parser)
     add("--keep-warm", action="store_true", help="leave the pool up after the run")
     add("--no-launch", action="store_true", help="only attach to a pool that is up")
+    text = "take over the edits and scores of this run where they are what this run would make; may be repeated"
+    add("--reuse", type=given, action="append", default=[], metavar="RUN", help=text)
     add(
         "--max-failures",
         type=count_or_fraction,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -20,13 +22,16 @@ from scheduler.pool.address import TCP, PoolAddress, PoolUnavailableError
 from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
+from scheduler.report.saved_run import open_run
 from scheduler.run.options import RunOptions, resume_command, resume_problem
 from scheduler.run.prepare import Prepared, prepare, secret_variables
 from scheduler.run.result_hook import ResultHook, result_variables
+from scheduler.run.reuse import OtherRun
 from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, Run
 from scheduler.store.ledger import LedgerBusyError
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.run_names import NoSuchRunError
+from scheduler.store.titles import run_title
 from scheduler.terminal.logs import configure_logging
 
 log = logging.getLogger("warmbench")
@@ -89,7 +94,19 @@ def checked(options: argparse.Namespace, address: PoolAddress | None) -> Prepare
         refuse_unequal(pool, card, prepared.config)
         if options.no_launch and card is None:
             raise UsageError(f"pool {pool} is not up, and --no-launch was given")
-    return prepared
+    return replace(prepared, reuse=_reused_runs(options.reuse, prepared.config.evaluation.output_dir))
+
+
+def _reused_runs(names: list[str], output_dir: Path) -> tuple[OtherRun, ...]:
+    """Return the runs that ``--reuse`` names. Each name becomes a path: ``latest`` and a title may mean another run
+    when the next checkpoint has its turn. Raises ``NoSuchRunError``.
+    """
+    runs = {run.path.resolve(): run for run in (open_run(name, output_dir) for name in names)}
+    names[:] = map(str, runs)
+    return tuple(
+        OtherRun(run.stamp, path, run_title(run.manifest, run.stamp), run.manifest, run.expected, run.rows)
+        for path, run in runs.items()
+    )
 
 
 def run_options(options: argparse.Namespace, address: PoolAddress | None) -> RunOptions:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from scheduler.base.stages import Stage
+from scheduler.base.text import counted
 from scheduler.report.agreement import agree
 from scheduler.report.dimensions import aspect_names, describe_dimensions, pair_dimensions
 from scheduler.report.json_form import plain
@@ -34,7 +35,8 @@ def build_report(
 ) -> Report:
     """Build the report of a run, finished or not, from its ledger's rows and its manifest alone.
 
-    ``manifest["notes"]`` is a list of warnings to the reader (a simulated model, random weights).
+    ``manifest["notes"]`` is a list of warnings to the reader (a simulated model, random weights). ``reused_from`` has
+    the titles of runs whose results were taken over, by their ids.
     ``manifest["left_out"]`` are pairs (category, id) of the ledger that the run no longer includes.
     ``manifest["combine"]`` is the rule for the aspects of each category that has aspects. ``human`` are scores by
     people, which the report compares with the reward's. Without ``intervals`` the official numbers have none.
@@ -45,12 +47,14 @@ def build_report(
     tallies = read_tallies(_of_pairs(rows, stages, usage), expected)
     pairs: list[PairResult] = []
     failures: list[Failure] = []
+    reused: dict[str, Counter[str]] = {}
     judged_by = official_rules(manifest)
     tallies.reverse()
     while tallies:  # each is freed when its result is made
         tally = tallies.pop()
         if (tally.category, tally.pair_id) in left_out:
             continue
+        _count_reused(tally, reused)
         pair = tally.result(expected)
         names = judged_by.dimension_names(pair) if judged_by else ()
         if dimensions := pair_dimensions(pair, expected, names):
@@ -67,7 +71,7 @@ def build_report(
         stages=tuple(expected.stages),
         samples_per_pair=expected.samples_per_pair,
         reward_passes=expected.reward_passes,
-        notes=tuple(str(note) for note in manifest.get("notes") or ()),
+        notes=tuple(map(str, (*(manifest.get("notes") or ()), *_reuse_notes(reused, manifest.get("reused_from"))))),
         official=official(judged_by, pairs, failures, expected, intervals=intervals) if judged_by else None,
         summary=Summary(
             total_pairs=overall.num_pairs,
@@ -118,9 +122,35 @@ def _of_pairs(rows: Iterable[Row], stages: list[StageRow], usage: UsageTotals) -
         if isinstance(row, StageRow):
             stages.append(row)
             continue
-        if isinstance(row, AnsweredRow | ScoredRow | FailedRow) and row.usage is not None:
+        if isinstance(row, AnsweredRow | ScoredRow | FailedRow) and row.usage is not None and not _reused_from(row):
             usage.add(row.usage)
         yield row
+
+
+def _reused_from(row: Row) -> str | None:
+    """The run from which the result was taken over."""
+    run = getattr(row, "reused_from", None)
+    return run if isinstance(run, str) else None
+
+
+def _count_reused(tally: PairTally, reused: dict[str, Counter[str]]) -> None:
+    """Count the results of the pair that come from other runs, by run and kind."""
+    for sample in tally.samples.values():
+        rows: list[Row] = [*sample.scores.values()]
+        if sample.edit is not None and not sample.withdrawn:
+            rows.append(sample.edit)
+        for row in rows:
+            if run := _reused_from(row):
+                reused.setdefault(run, Counter())["edit" if isinstance(row, EditedRow) else "score"] += 1
+
+
+def _reuse_notes(reused: Mapping[str, Counter[str]], others: Any) -> Iterator[str]:
+    for run, counts in reused.items():
+        other = others.get(run) if isinstance(others, Mapping) else None
+        title = other.get("title") if isinstance(other, Mapping) else None
+        name = run if title in (None, run) else f"{run} ({title})"
+        taken = " and ".join(counted(counts[kind], kind) for kind in ("edit", "score") if counts[kind])
+        yield f"Taken over from run {name}: {taken}."
 
 
 def _by_category(pairs: Sequence[PairResult], rules: Mapping[str, Any]) -> dict[str, Group]:
@@ -165,7 +195,9 @@ def _performance(
     edit = _stage_performance("edit", stages)
     loss = None
     if edit.workers and any(row.rounds for row in stages):
-        seconds = [sample.edit_device_seconds for pair in pairs for sample in pair.samples]
+        # Edits of other runs have no round in this one.
+        edits = [sample for pair in pairs for sample in pair.samples if sample.round is not None]
+        seconds = [sample.edit_device_seconds for sample in edits]
         loss = barrier_loss([value for value in seconds if value is not None], edit.workers * round_size)
     return Performance(
         edit=edit,

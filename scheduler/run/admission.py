@@ -15,7 +15,7 @@ from scheduler.benchmark.edits_elsewhere import NO_IMAGE, EditsElsewhere
 from scheduler.benchmark.pairs import PairError
 from scheduler.benchmark.sources import FileSource
 from scheduler.benchmark.units import AllEdits, EditUnit
-from scheduler.run.resume import WRONG_IMAGE, Counting, Planner, outdated
+from scheduler.run.planner import WRONG_IMAGE, Planner, outdated
 from scheduler.stages.edit_rows import MAX_MESSAGE, failed_edit
 from scheduler.stages.identity import elsewhere_identity
 from scheduler.store.rows import EditedRow
@@ -45,7 +45,7 @@ class Admission(Planner):
         thumbnail = thumbnail_path(self.directory.path, unit.category, unit.pair_id, unit.sample)
         if not kept and Path(thumbnail).exists():
             self._remaining.stale.append(thumbnail)  # it shows another image
-        counting = self._counting_scores(unit, sample, image.sha256) if kept else Counting()
+        counting = self._counting_scores(unit, sample if kept else SampleTally(), image.sha256)
         self._reuse(unit, sample, image.sha256, counting)
 
     def _refuse(self, unit: EditUnit, sample: SampleTally, error: RefusedError) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from protocol import messages as m
@@ -17,11 +17,13 @@ from scheduler.config.checks.thoughts import thoughts_refused
 from scheduler.pool.settings import AbortedError
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.admission import Admission
+from scheduler.run.planner import Remaining
 from scheduler.run.prepare import Prepared
 from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
-from scheduler.run.resume import Remaining, Resumption, from_the_beginning
-from scheduler.run.resume_summary import summary
+from scheduler.run.resume import Resumption, from_the_beginning
+from scheduler.run.resume_summary import reuse_lines, summary
+from scheduler.run.reuse import Offers, OtherRun
 from scheduler.stages.costs import KnownCosts, by_cost
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.estimate import Forecast, kind_of
@@ -54,7 +56,9 @@ class Agenda:
         expected: Expected,
         *,
         resumed: bool,
+        reuse: Sequence[OtherRun] = (),
     ) -> None:
+        """``reuse``: runs whose results may be taken over. Such a run is a ``resumed`` one: its plan is recorded."""
         self._prepared = prepared
         self._config = prepared.config
         self._benchmark = prepared.benchmark
@@ -64,6 +68,7 @@ class Agenda:
         self._record = record
         self._expected = expected
         self._resume = resumed
+        self._reuse = reuse
         layout = prepared.layout
         kinds: dict[m.Role, str] = {"editor": kind_of(layout.editors), "reward": kind_of(layout.rewards)}
         self._forecast = Forecast(prepared.config, KnownCosts(home() / ".costs.json"), kinds)
@@ -91,15 +96,25 @@ class Agenda:
     def _remaining(self, fingerprints: Mapping[m.Role, str], recorded: bool) -> Remaining:
         known = (self._benchmark, self._task, self._directory, self._expected)
         reward = fingerprints.get("reward")
+        offers = self._offers()
         if self._prepared.edits is not None:
-            admission = Admission(*known, self._prepared.edits, reward=reward)
+            admission = Admission(*known, self._prepared.edits, reward=reward, offers=offers)
             return admission.remaining(self._recorded_rows() if self._resume or recorded else ())
         if not self._resume:
             everything = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
             return replace(everything, rows=()) if recorded else everything
         editor, keep_images = fingerprints.get("editor"), self._prepared.keeps_images
-        resumption = Resumption(*known, editor=editor, reward=reward, keep_images=keep_images)
+        resumption = Resumption(*known, editor=editor, reward=reward, keep_images=keep_images, offers=offers)
         return resumption.remaining(self._recorded_rows())
+
+    def _offers(self) -> Offers:
+        offers = Offers()
+        for run in self._reuse:
+            try:
+                offers.add(run)
+            except OSError as error:
+                raise OSError(f"{run.name}, which --reuse names: {error}") from error
+        return offers
 
     def _recorded_rows(self) -> Iterator[Row]:
         """The ledger, checked by the manifest of the part that wrote it: this part may have another scale."""
@@ -117,7 +132,8 @@ class Agenda:
         if self._resume:
             self._record.manifest["left_out"] = remaining.left_out
             self._record.note_pool(tenancy)
-            for line in (*summary(remaining, self._stages), *self._record.differences()):
+            lines = (*summary(remaining, self._stages), *self._record.differences())
+            for line in (*lines, *reuse_lines(remaining, self._reuse, self._record.manifest)):
                 log.info("%s", line)
             self._record.write()
         if self._prepared.edits is not None:

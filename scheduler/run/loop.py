@@ -28,8 +28,8 @@ from scheduler.pool.tenancy import Tenancy
 from scheduler.pool.worker_client import WorkerClient
 from scheduler.run import course as c
 from scheduler.run.agenda import Agenda
+from scheduler.run.planner import Remaining
 from scheduler.run.progress import ProgressDisplay
-from scheduler.run.resume import Remaining
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.store.delivery import Delivery, LedgerEntry

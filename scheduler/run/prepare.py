@@ -36,11 +36,13 @@ from scheduler.pool.gpu_room import RoomCheck
 from scheduler.protocols.official import OfficialError
 from scheduler.protocols.prepared import PreparedProtocol, official_texts, prepare_protocol, suitable, with_prescribed
 from scheduler.run.options import keeps_images
+from scheduler.run.reuse import OtherRun
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage.
+    """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage. ``reuse`` are runs
+    whose results it may take over.
 
     ``unchecked`` says why the devices were not checked; the layout is then presumed. ``warnings`` are about the GPUs
     and the official files.
@@ -54,6 +56,7 @@ class Prepared:
     unchecked: str | None = None
     warnings: tuple[str, ...] = ()
     protocol: PreparedProtocol | None = None
+    reuse: tuple[OtherRun, ...] = ()
 
     @property
     def keeps_images(self) -> bool:

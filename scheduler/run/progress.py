@@ -8,7 +8,7 @@ from protocol import messages as m
 from scheduler.base.stages import Stage
 from scheduler.pool.worker_client import WorkerClient
 from scheduler.run.course import Course
-from scheduler.run.resume import Remaining
+from scheduler.run.planner import Remaining
 from scheduler.run.run_view import ViewBuilder
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage

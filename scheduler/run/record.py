@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from scheduler.base.files import read_json
 from scheduler.base.stages import ROLES
 from scheduler.pool.tenancy import Tenancy
 from scheduler.run.prepare import Prepared
+from scheduler.run.reuse import OtherRun
 from scheduler.store.manifest import add_workers, build_manifest
 from scheduler.store.manifest_differences import manifest_differences
 from scheduler.store.run_directory import RunDirectory
@@ -23,7 +25,16 @@ class Record:
     that the run is given; a part without one keeps the run's.
     """
 
-    def __init__(self, prepared: Prepared, directory: RunDirectory, *, resumed: bool, name: str | None) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        directory: RunDirectory,
+        *,
+        resumed: bool,
+        name: str | None,
+        reuse: Sequence[OtherRun] = (),
+    ) -> None:
+        """``reuse``: runs whose results this part may take over."""
         self._config = prepared.config
         self._directory = directory
         self._earlier = read_json(directory.path / _NAME) if resumed else {}
@@ -38,6 +49,9 @@ class Record:
             protocol=prepared.protocol,
         )
         self.manifest["name"] = name or self._earlier.get("name")
+        others = {run.run: {"directory": str(run.path.absolute()), "title": run.title} for run in reuse}
+        if known := {**self._earlier.get("reused_from", {}), **others}:
+            self.manifest["reused_from"] = known
         if resumed:
             before = {name: value for name, value in self._earlier.items() if name not in ("earlier_parts", "left_out")}
             self.manifest["earlier_parts"] = [*self._earlier.get("earlier_parts", []), before]

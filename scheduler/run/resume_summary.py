@@ -1,12 +1,15 @@
-"""What the log says of a resumed run: what is reused, what is done, and why."""
+"""What the log says of a run that has results already: what is reused, what is done, and why."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 from scheduler.base.text import counted
-from scheduler.run.resume import Remaining
+from scheduler.run.planner import Remaining
+from scheduler.run.reuse import OtherRun
+from scheduler.store.manifest_differences import manifest_differences
 
 
 def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
@@ -27,6 +30,21 @@ def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
         pairs = counted(len(remaining.left_out), "pair")
         lines.append(f"Left out: {pairs} of the ledger that this run does not ask for")
     return lines
+
+
+def reuse_lines(remaining: Remaining, runs: Iterable[OtherRun], manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Log lines: what was taken over from other runs, or what a run from which nothing was taken has otherwise."""
+    for run in runs:
+        taken, scores = remaining.taken_edits[run.run], remaining.taken_scores[run.run]
+        if taken or scores:
+            yield f"Taken over from {run.name}: {counted(taken, 'edit')}, {counted(scores, 'score')}"
+            continue
+        yield f"Nothing was taken over from {run.name}: it has no other result of the same identity"
+        yield from (f"  {line}" for line in manifest_differences(run.manifest, manifest))
+    if remaining.gone:
+        gone = remaining.gone
+        edits = counted(sum(gone.values()), "edit")
+        yield f"{edits} of these runs made again: {gone['missing']} without their image, {gone['wrong']} with another"
 
 
 def _counted(reasons: Counter[str]) -> str:

@@ -37,13 +37,14 @@ from scheduler.run.options import RunOptions, resume_command
 from scheduler.run.prepare import Prepared
 from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
+from scheduler.run.resume import from_the_beginning
 from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import build_task
 from scheduler.store.checked_rows import checked_rows
 from scheduler.store.human_scores import readable_human_scores
-from scheduler.store.ledger import cut_torn_line, read_ledger
+from scheduler.store.ledger import append_rows, cut_torn_line, read_ledger
 from scheduler.store.results import Expected
 from scheduler.store.run_directory import RunDirectory, reports_locked
 from scheduler.store.trace import Trace
@@ -86,14 +87,20 @@ class Run:
         self.unloadable: str | None = None
         self.report: Report | None = None
         self._started = time.monotonic()
-        self._record = Record(prepared, directory, resumed=options.resume, name=options.name)
+        own = directory.path.resolve()
+        self._reuse = reuse = tuple(run for run in prepared.reuse if run.path != own)
+        self._record = Record(prepared, directory, resumed=options.resume, name=options.name, reuse=reuse)
         evaluation = config.evaluation
         self._expected = Expected(
             samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=self._stages
         )
         self._task = build_task(config, prepared.benchmark, prepared.protocol)
-        self._course = Course(self._stages, resumed=options.resume)
-        self._agenda = Agenda(prepared, self._task, directory, self._record, self._expected, resumed=options.resume)
+        # What is taken over depends on the models, as for a resumed run: the plan is recorded, then completed.
+        has_plan = options.resume or bool(reuse)
+        self._course = Course(self._stages, resumed=has_plan)
+        self._agenda = Agenda(
+            prepared, self._task, directory, self._record, self._expected, resumed=has_plan, reuse=reuse
+        )
         # Unique also among the runs of other output folders.
         self._wire_id = f"{directory.stamp}-{uuid.uuid4().hex[:6]}"
 
@@ -144,6 +151,9 @@ class Run:
                 log.warning("The ledger's last line was torn (%s): cut off", counted(torn, "byte"))
         else:
             self._record.write()
+            if self._reuse:
+                plan = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
+                append_rows(self._directory.ledger, plan.rows)
 
     def _report_command(self) -> str:
         return f"warmbench report {shlex.quote(str(self._directory.path))}"

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import UNSET
+
 from protocol import messages as m
 from scheduler.stages.edit_rows import EditJob
 from scheduler.stages.score_rows import ScoreJob
@@ -57,7 +59,7 @@ class ViewBuilder:
         if not isinstance(rows, list):
             return  # a generator, which the delivery consumes; those hold no results
         for row in rows:
-            if isinstance(row, ScoredRow):
+            if isinstance(row, ScoredRow) and row.reused_from is UNSET:  # the others are in the sums of the plan
                 self.add_scores(row.category, row.score)
             elif isinstance(row, FailedRow) and row.kind != OUTDATED:
                 self.failures += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import UNSET
+
 from scheduler.base.stages import Stage
 from scheduler.stages.clock import StageClock
 from scheduler.store.rows import AnsweredRow, EditedRow, Row, ScoredRow, StageRow
@@ -24,6 +26,8 @@ class UnfinishedStages:
                     self._clocks.pop(row.stage, None)
                     if row.stage == "edit":
                         self._rounds.clear()
+                case EditedRow() | AnsweredRow() | ScoredRow() if row.reused_from is not UNSET:
+                    pass  # the work of another run
                 case EditedRow():
                     if row.round is not None:
                         self._rounds.add(row.round)

@@ -6,13 +6,13 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from scheduler.base.text import counted
-from scheduler.store.rows import Row, decode_row
+from scheduler.store.rows import Row, decode_row, encode_row
 
 LEDGER = "results.jsonl"
 
@@ -68,6 +68,14 @@ def is_written(ledger: Path) -> bool | None:
     finally:
         os.close(descriptor)
     return False
+
+
+def append_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write these rows at the end, durably. Raises ``OSError``."""
+    with path.open("ab") as file:
+        file.writelines(map(encode_row, rows))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_ledger(path: Path, *, growing: bool = False) -> Iterator[Row]:

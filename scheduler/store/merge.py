@@ -152,6 +152,7 @@ def merged_manifest(merge: Merge, run: str, process: Mapping[str, Any]) -> dict[
     missing = ", ".join(map(str, merge.missing))
     if missing:
         notes = {f"This is not the whole benchmark: {missing} of its shards are missing.": None, **notes}
+    reused = {run: other for manifest in manifests for run, other in (manifest.get("reused_from") or {}).items()}
     official, edits = first.get("official"), first.get("edits")
     devices = Counter(name for manifest in manifests for name in manifest.get("devices") or {})
     return {
@@ -171,5 +172,6 @@ def merged_manifest(merge: Merge, run: str, process: Mapping[str, Any]) -> dict[
         "notes": list(notes),
         "workers": workers,
         "version_differences": version_differences(process.get("environment") or {}, workers),
+        **({"reused_from": reused} if reused else {}),
         "shards": manifests,
     }

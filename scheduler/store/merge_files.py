@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, structs
 
-from scheduler.base.files import write_atomically
+from scheduler.base.files import take_file, write_atomically
 from scheduler.store.merge import Merge, Part, merged_manifest
 from scheduler.store.rows import EditedRow, PlannedRow, Row, encode_row
 from scheduler.store.run_directory import RunDirectory
@@ -65,21 +65,16 @@ def _taken(row: EditedRow, part: Part, directory: RunDirectory) -> str:
     if part.manifest.get("edits"):
         return str(source.absolute())  # made elsewhere: it stays where it is
     target = directory.image_path(row.category, row.pair_id, row.sample)
-    _link_or_copy(source, Path(target))
+    _take_once(source, Path(target))
     return directory.recorded(target)
 
 
 def _take_thumbnails(source: Path, target: Path) -> None:
     for file in source.glob("*/*/*.jpg"):
-        _link_or_copy(file, target / file.relative_to(source))
+        _take_once(file, target / file.relative_to(source))
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _take_once(source: Path, target: Path) -> None:
     """Take a file that is there, and has not been taken."""
-    if target.exists() or not source.is_file():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
+    if not target.exists():
+        take_file(str(source), str(target))

@@ -1,7 +1,8 @@
 """The rows of the ledger: one JSON object a line, appended and never changed.
 
 Times are epoch seconds of the device's work alone; ``sample`` counts the seeds of a pair from 0, ``pass_`` (``pass`` in
-JSON) the judgements of one edit from 0. ``identity`` is a SHA-256 over all that the result depends on.
+JSON) the judgements of one edit from 0. ``identity`` is a SHA-256 over all that the result depends on. ``reused_from``
+is the id of another run from which the result was taken over; worker, device and times are then those of that run.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class EditedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="edite
     sha256: str
     size: tuple[int, int]
     seed: int | None = None
+    reused_from: str | UnsetType = UNSET
 
 
 class AnsweredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="answered"):
@@ -79,6 +81,7 @@ class AnsweredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="ans
     dimensions: dict[str, float]
     response: str
     usage: Usage | None = None
+    reused_from: str | UnsetType = UNSET
 
 
 class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="scored"):
@@ -105,6 +108,7 @@ class ScoredRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="score
     method: str
     dimensions: dict[str, float] | None = None
     usage: Usage | None = None
+    reused_from: str | UnsetType = UNSET
 
 
 class FailedRow(Struct, frozen=True, kw_only=True, tag_field="event", tag="failed"):

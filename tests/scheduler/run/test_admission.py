@@ -15,7 +15,7 @@ from scheduler.config.prompts import CategoryPrompts, PromptTemplate
 from scheduler.report.build import build_report
 from scheduler.report.model import Report
 from scheduler.run.admission import Admission, refused_edits
-from scheduler.run.resume import Remaining
+from scheduler.run.planner import Remaining
 from scheduler.stages.by_prompts import PromptJudging
 from scheduler.stages.task import Task
 from scheduler.store.results import Expected

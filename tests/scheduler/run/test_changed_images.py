@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from scheduler.benchmark.pairs import Details, Pair
-from scheduler.run.resume import changed_images
+from scheduler.run.planner import changed_images
 from scheduler.store.rows import PlannedRow
 from tests.scheduler.rows import planned
 

@@ -20,7 +20,8 @@ from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit
 from scheduler.config.prompts import CategoryPrompts
 from scheduler.report.build import read_tallies
-from scheduler.run.resume import Remaining, Resumption
+from scheduler.run.planner import Remaining
+from scheduler.run.resume import Resumption
 from scheduler.stages.batches import Batches
 from scheduler.stages.by_prompts import PromptJudging
 from scheduler.stages.by_protocol import ProtocolJudging
