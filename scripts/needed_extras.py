@@ -62,11 +62,13 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--editor-models", nargs="+")
     options, _ = parser.parse_known_args(arguments)
     try:
-        print(*needed_extras(load_config(options.config, Overrides(data=options.data))))
+        extras = needed_extras(load_config(options.config, Overrides(data=options.data)))
     except ConfigError:
         return
+    print(*extras, *(["plots"] if options.editor_models else []))  # a sweep ends with a series
 
 
 if __name__ == "__main__":

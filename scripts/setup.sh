@@ -64,7 +64,7 @@ if [ "$kind" = run ]; then
   if grep -qsE 'outputs/(demo|tiny-models)/' "$2"; then demo=yes; fi
 else
   with_torch
-  install scheduler editor reward openai parquet dev
+  install scheduler editor reward openai parquet plots dev
   install ray || echo "Ray could not be installed: tests with it are skipped" >&2
 fi
 if [ "$kind" = bench ]; then

@@ -15,6 +15,7 @@ from scheduler.report.json_form import to_json
 from scheduler.report.series import words
 from scheduler.report.series.gate import PREVIOUS, GateRule
 from scheduler.report.series.model import Series
+from scheduler.report.series.plots import can_plot
 from scheduler.report.series.writing import read_series, write_series_files
 from scheduler.report.writing import UnwrittenError
 from scheduler.store.many_runs import locate_runs
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "a run (its directory, id or title), a sweep (its id or folder), a watched folder, or a pattern of titles"
     add("runs", nargs="+", type=given, metavar="RUN", help=text)
     add("--to", type=path, metavar="DIR", help="write series.html, series.json, CSV tables and plots into this folder")
+    add("--no-plots", action="store_true", help="write no plots, which takes less time")
     add("--output-dir", type=path, default=Path("outputs"), metavar="DIR", help="where runs are (default: outputs)")
     add("--json", action="store_true", help="print the series as JSON, without its pairs, instead of the table")
     text = "exit with 4 if the 95%% interval of the last run's paired difference lies wholly below -BY"
@@ -56,7 +58,7 @@ def execute(options: argparse.Namespace) -> int:
         paths: list[Path] = []
         if options.to is not None:
             try:
-                paths = write_series_files(series, options.to)
+                paths = write_series_files(series, options.to, plots=not options.no_plots)
             except UnwrittenError as error:
                 paths, unwritten = error.written, error
     except (NoSuchRunError, OSError, ValueError) as error:
@@ -67,6 +69,8 @@ def execute(options: argparse.Namespace) -> int:
     else:
         show_series(console, series)
         say(console, *(f"Series: {one_line(file)}" for file in paths))
+        if options.to is not None and not options.no_plots and not can_plot():
+            say(console, "There are no plots: they need matplotlib (the extra `plots` of warmbench)")
     if unwritten is not None:
         print(f"The series can't be written: {unwritten}", file=sys.stderr)
         return 1

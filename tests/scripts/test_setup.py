@@ -108,6 +108,7 @@ def test_a_run_installs_each_extra_once_and_only_when_it_is_needed(tmp_path: Pat
     assert checkout.setup("run", "--config", simulated) == []
     assert checkout.setup("run", "--config", real, torch_index="https://example.org") == ["torch", ".[editor,reward]"]
     assert checkout.setup("run", "--config", real) == []
+    assert checkout.setup("run", "--config", simulated, "--editor-models", "a", "b") == [".[plots]"]
     with (tmp_path / "constraints.txt").open("a") as file:
         file.write("# another version\n")
     assert checkout.setup("run", "--config", simulated) == [".[scheduler]"]
@@ -126,7 +127,7 @@ def test_the_demo_gets_its_data_and_models_and_so_does_any_config_that_names_the
 
 def test_the_development_environment_has_everything_and_a_run_in_it_installs_nothing(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    assert checkout.setup("dev") == [".[scheduler,editor,reward,openai,parquet,dev]", ".[ray]"]
+    assert checkout.setup("dev") == [".[scheduler,editor,reward,openai,parquet,plots,dev]", ".[ray]"]
     assert checkout.setup("dev") == []
     assert checkout.setup("run", "--config", config_of(tmp_path, REAL)) == []
     assert checkout.setup("bench") == [".[bench]"]

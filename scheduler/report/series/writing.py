@@ -13,6 +13,7 @@ from scheduler.report.json_form import to_json
 from scheduler.report.series.build import build_series
 from scheduler.report.series.gate import GateRule, judge
 from scheduler.report.series.model import Series
+from scheduler.report.series.plots import can_plot, plot_files
 from scheduler.report.series.results import read_results
 from scheduler.report.series.tables_csv import pairs_csv, series_csv
 from scheduler.report.writing import write_files
@@ -26,9 +27,9 @@ class WrittenSeries:
     paths: tuple[Path, ...]
 
 
-def write_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None) -> WrittenSeries:
+def write_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None, *, plots: bool = True) -> WrittenSeries:
     """Read the runs in these directories and write their series into the folder ``to``, which is made if it is missing.
-    With a ``rule`` the series has a gate.
+    With a ``rule`` the series has a gate. For ``plots``, see ``write_series_files``.
 
     Raises:
         ValueError: the runs cannot be compared, or the series lacks a run that the rule names.
@@ -36,7 +37,7 @@ def write_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None) -
         UnwrittenError: a file cannot be written. The others are.
     """
     series = read_series(runs, to, rule)
-    return WrittenSeries(series, tuple(write_series_files(series, to)))
+    return WrittenSeries(series, tuple(write_series_files(series, to, plots=plots)))
 
 
 def read_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None) -> Series:
@@ -50,8 +51,10 @@ def read_series(runs: Sequence[Path], to: Path, rule: GateRule | None = None) ->
     return series if rule is None else structs.replace(series, gate=judge(series, rule))
 
 
-def write_series_files(series: Series, to: Path) -> list[Path]:
+def write_series_files(series: Series, to: Path, *, plots: bool = True) -> list[Path]:
     """Write the files of a series that was read for the folder ``to``, and return their paths.
+
+    The ``plots``, which take seconds, are left out without matplotlib (extra ``plots``).
 
     Raises:
         UnwrittenError: a file cannot be written. The others are.
@@ -60,6 +63,7 @@ def write_series_files(series: Series, to: Path) -> list[Path]:
         "series.json": lambda: to_json(series),
         "series.csv": lambda: series_csv(series),
         "pairs.csv": lambda: pairs_csv(series),
+        **(plot_files(series) if plots and can_plot() else {}),
     }
     others = tuple(forms)
     forms["series.html"] = lambda: render_series(series, to, others)

@@ -57,7 +57,7 @@ def test_the_table_has_the_best_first_with_differences_to_the_best_and_the_previ
 def test_the_files_are_the_table_the_pairs_and_the_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made(tmp_path, WORSE, [*BASE[:7], None])
     to = tmp_path / "series"
-    assert series(tmp_path, "t/*", "--to", str(to)) == 0
+    assert series(tmp_path, "t/*", "--to", str(to), "--no-plots") == 0
     shown = capsys.readouterr().out
     assert all(f"Series: {to / name}" in shown for name in ("series.json", "series.csv", "pairs.csv"))
     rows = list(csv.DictReader(io.StringIO((to / "series.csv").read_text(encoding="utf-8-sig"))))
@@ -78,7 +78,7 @@ def test_the_files_are_the_table_the_pairs_and_the_json(tmp_path: Path, capsys: 
 def test_the_same_runs_give_the_same_files(tmp_path: Path) -> None:
     made(tmp_path, WORSE, BASE)
     for name in ("one", "two"):
-        assert series(tmp_path, "t/*", "--to", str(tmp_path / name)) == 0
+        assert series(tmp_path, "t/*", "--to", str(tmp_path / name), "--no-plots") == 0
     one, two = (sorted((tmp_path / name).iterdir()) for name in ("one", "two"))
     assert [path.name for path in one] == [path.name for path in two]
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]

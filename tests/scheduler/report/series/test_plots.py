@@ -1,0 +1,58 @@
+"""Plots have what the series has, are the same bytes each time, and show names from data as they are."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from scheduler.report.series.build import build_series
+from scheduler.report.series.model import Series
+from scheduler.report.series.plots import COLOURS, plot_files, plots
+from scheduler.report.series.results import read_results
+from tests.scheduler.report.series.runs import checkpoint
+
+SCORES = [5.0, 6.0, 7.0, 4.0, 8.0, 5.0]
+
+
+def series_of(folder: Path, *models: str) -> Series:
+    runs = [
+        checkpoint(folder, model, [score + number / 10 for score in SCORES], stamp=f"20260101_12000{number}")
+        for number, model in enumerate(models)
+    ]
+    return build_series([read_results(run) for run in runs], folder)
+
+
+def texts(svg: bytes) -> list[str]:
+    root = ET.fromstring(svg)  # noqa: S314 - our own file
+    return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_series_has_the_plots_that_it_has_values_for(tmp_path: Path) -> None:
+    series = series_of(tmp_path, "t/checkpoint-1", "t/checkpoint-2")
+    found = plots(series)
+    assert list(found) == ["score", "categories"]
+    assert [panel.title for panel in found["categories"]] == ["add", "remove", "style"]
+    (score,) = found["score"]
+    assert score.values == pytest.approx([35 / 6, 35 / 6 + 0.1])
+    assert list(score.intervals) == [run.ci95 for run in series.runs]
+
+
+@pytest.mark.slow
+def test_lines_have_a_name_for_each_training_and_a_run_without_a_step_is_a_level(tmp_path: Path) -> None:
+    series = series_of(tmp_path, "org/base", "/r/a/checkpoint-100", "/r/a/checkpoint-200", "/r/b/checkpoint-100")
+    files = plot_files(series)
+    assert list(files) == ["score.png", "score.svg", "categories.png", "categories.svg"]
+    svg = files["score.svg"]()
+    assert {"Step", "r/a", "r/b", "org/base"} <= set(texts(svg))
+    assert all(colour.lower().encode() in svg for colour in COLOURS[:2])
+    png = files["score.png"]()
+    assert png.startswith(b"\x89PNG")
+    assert (files["score.svg"](), files["score.png"]()) == (svg, png), "nothing of the time or the machine is in them"
+
+
+@pytest.mark.slow
+def test_a_leaderboard_has_the_best_on_top_and_names_are_no_markup_and_no_formulas(tmp_path: Path) -> None:
+    svg = plot_files(series_of(tmp_path, "org/<b>&", "org/$x_1$", "org/模型"))["score.svg"]()
+    assert [text for text in texts(svg) if text.startswith("org/")] == ["org/模型", "org/$x_1$", "org/<b>&"]
