@@ -127,11 +127,11 @@ def _figure(series: Series, panels: Sequence[Panel], *, same_scale: bool) -> Any
     columns = min(_PANELS_IN_A_ROW, len(panels))
     rows = math.ceil(len(panels) / columns)
     shown = list(series.ranking)[:_MOST_BARS]
-    height = 3.2 if series.by_step else 0.9 + 0.28 * len(shown)
+    height = (4.2 if columns == 1 else 3.2) if series.by_step else 0.9 + 0.28 * len(shown)
     width = 8.0 if columns == 1 else 4.2 * columns
-    figure = Figure(figsize=(width, (4.2 if columns == 1 and series.by_step else height) * rows), layout="constrained")
-    shared = {"sharey" if series.by_step else "sharex": same_scale}
-    axes = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
+    figure: Any = Figure(figsize=(width, height * rows), layout="constrained")
+    along, beside = same_scale and series.by_step, same_scale and not series.by_step
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=along, sharex=beside).flat)
     for number, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
         axis.set_title(one_line(panel.title, _LONGEST_NAME), loc="left")
         if series.by_step:
