@@ -100,9 +100,9 @@ def _rule(options: argparse.Namespace) -> GateRule | None:
     return None if options.fail_if_worse is None else GateRule(options.fail_if_worse, options.against)
 
 
-def _counts(entry: WatchEntry, settings: str, output_dir: Path, *, retry: bool) -> bool:
-    """Whether an entry of an earlier part says something about this one."""
-    if entry.settings != settings or (retry and entry.code == EXIT_USAGE):
+def _counts(entry: WatchEntry, output_dir: Path, *, retry: bool) -> bool:
+    """Whether an entry of an earlier part still says something: its run is there, and it is not to be tried again."""
+    if retry and entry.code == EXIT_USAGE:
         return False
     return entry.run is None or (output_dir / "runs" / entry.run / LEDGER).is_file()
 
@@ -139,10 +139,9 @@ class _Work:
         self._settings = evaluation_settings(config, options.stages)
         self._folder = folder
         self._directory = directory
-        kept = [
-            _watched(entry) for entry in known if _counts(entry, self._settings, self._output_dir, retry=options.retry)
-        ]
-        self._others = len(known) - len(kept)
+        valid = [entry for entry in known if _counts(entry, self._output_dir, retry=options.retry)]
+        self._others = [entry for entry in valid if entry.settings != self._settings]
+        kept = [_watched(entry) for entry in valid if entry.settings == self._settings]
         self._watch = Watch(_rules(options), kept)
         self._evaluator = Evaluator(options, console, address)
         self._series = WatchSeries(directory.path, _rule(options))
@@ -181,8 +180,8 @@ class _Work:
     def _begin(self) -> None:
         self._say(f"Watching {self._folder.path}, pid {os.getpid()}; series and state: {self._directory.path}")
         if self._others:
-            what = counted(self._others, "checkpoint")
-            self._say(f"{what} of an earlier watch: evaluated with other settings, or its run is gone; done again")
+            what = counted(len({entry.path for entry in self._others}), "checkpoint")
+            self._say(f"An earlier watch evaluated {what} with other settings: these runs do not count for this one")
         self._write()
         done = sum(entry.is_decided for entry in self._watch.entries)
         if done:
@@ -267,6 +266,7 @@ class _Work:
                 )
                 for one in self._watch.entries
             ],
+            self._others,
         )
 
     def _runs(self) -> list[Path]:

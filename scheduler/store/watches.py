@@ -33,11 +33,12 @@ class WatchEntry(Struct, frozen=True, kw_only=True):
 
 
 class WatchFile(Struct, frozen=True, kw_only=True):
-    """``watch.json``."""
+    """``watch.json``. ``others`` were evaluated with other settings than the last watch has."""
 
     folder: str
     command: list[str]
     checkpoints: list[WatchEntry]
+    others: list[WatchEntry] = []
 
 
 class UnreadableWatchError(Exception):
@@ -65,7 +66,8 @@ class WatchDirectory:
     def read(self) -> list[WatchEntry]:
         """Return what ``watch.json`` has; nothing if there is none. Raises ``UnreadableWatchError``."""
         try:
-            return msgspec.json.decode((self.path / WATCH).read_bytes(), type=WatchFile).checkpoints
+            file = msgspec.json.decode((self.path / WATCH).read_bytes(), type=WatchFile)
+            return [*file.checkpoints, *file.others]
         except FileNotFoundError:
             return []
         except (OSError, msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -73,15 +75,13 @@ class WatchDirectory:
                 f"{self.path / WATCH} can't be read: {error}; without this file, every checkpoint is evaluated again"
             ) from error
 
-    def write(self, command: Sequence[str], entries: Sequence[WatchEntry]) -> None:
+    def write(self, command: Sequence[str], entries: Sequence[WatchEntry], others: Sequence[WatchEntry] = ()) -> None:
         """Write ``watch.json``. Raises ``OSError``."""
         file = WatchFile(
             folder=encodable(str(self.folder)),
             command=[encodable(word) for word in command],
-            checkpoints=[
-                msgspec.structs.replace(entry, reason=None if entry.reason is None else encodable(entry.reason))
-                for entry in entries
-            ],
+            checkpoints=list(map(_encodable, entries)),
+            others=list(others),
         )
         text = msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
         write_atomically(self.path / WATCH, text, sync_folder=True)
@@ -89,3 +89,8 @@ class WatchDirectory:
     def close(self) -> None:
         """Release it to other processes."""
         self._lock.release()
+
+
+def _encodable(entry: WatchEntry) -> WatchEntry:
+    reason = None if entry.reason is None else encodable(entry.reason)
+    return msgspec.structs.replace(entry, path=encodable(entry.path), reason=reason)
