@@ -19,13 +19,15 @@ from scheduler.config.document import Config
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.models import ModelSection
 from scheduler.config.problems import ConfigError
+from scheduler.trackers.declaration import TRACKERS
 from workers.models.plugins import PluginError
 
 
 def needed_extras(config: Config) -> list[str]:
     """Return the names of the extras, sorted."""
     models = (config.diffusion_model, config.reward_model)
-    found = {*_of_data(config), *_of_placer(config), *(extra for model in models for extra in _of_model(model))}
+    found = {*_of_data(config), *_of_placer(config), *_of_trackers(config)}
+    found |= {extra for model in models for extra in _of_model(model)}
     return sorted(found)
 
 
@@ -55,6 +57,13 @@ def _of_placer(config: Config) -> Iterator[str]:
     placer = config.pool.declaration
     if placer is not None and placer.packages and (extra := extra_of(placer.packages, placer.name)):
         yield extra
+
+
+def _of_trackers(config: Config) -> Iterator[str]:
+    for name in config.trackers.wanted:
+        packages = TRACKERS.get(name).packages
+        if packages and (extra := extra_of(packages, name)):
+            yield extra
 
 
 def main(arguments: Sequence[str]) -> None:

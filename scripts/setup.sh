@@ -39,13 +39,13 @@ fi
 . scripts/torch_index.sh
 with_torch() { install_torch .venv/bin/python constraints.txt .venv/torch-index; }
 
-# A stamp in .venv for each extra names what was installed; "dev" includes all but "bench" and "ray".
+# A stamp in .venv for each extra names what was installed; "dev" includes all but "bench", "ray" and the trackers.
 wanted=$(cat pyproject.toml constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
 stamped() { [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]; }
 install() { # EXTRA...: those that are not installed
   local extra names="" missing=()
   for extra in "$@"; do
-    if ! stamped "$extra" && { [[ "$extra" = bench || "$extra" = ray ]] || ! stamped dev; }; then
+    if ! stamped "$extra" && { [[ " bench ray wandb mlflow tensorboard " = *" $extra "* ]] || ! stamped dev; }; then
       missing+=("$extra")
       names+="${names:+,}$extra"
     fi
@@ -66,6 +66,7 @@ else
   with_torch
   install scheduler editor reward openai parquet plots dev
   install ray || echo "Ray could not be installed: tests with it are skipped" >&2
+  install wandb mlflow tensorboard || echo "The trackers could not be installed: tests with them are skipped" >&2
 fi
 if [ "$kind" = bench ]; then
   install bench || echo "The peers of the bench could not be installed: it will leave them out" >&2

@@ -21,6 +21,7 @@ ORDER = (
     "benchmark",
     "statistics",
     "config",
+    "trackers",
     "base",
 )
 """The packages of the scheduler, from the top down. Each may import itself and those below it."""

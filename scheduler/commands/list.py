@@ -1,4 +1,4 @@
-"""``warmbench list``: formats, protocols, layouts, editors, rewards and placers, built in or brought by plug-ins."""
+"""``warmbench list``: what can be used, built in or brought by plug-ins."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scheduler.base.text import one_line
 from scheduler.benchmark.formats import FORMATS
 from scheduler.benchmark.layouts import LAYOUTS
 from scheduler.protocols.declaration import PROTOCOLS, ProtocolType
+from scheduler.trackers.declaration import TRACKERS
 from workers.models.declaration import ModelType
 from workers.models.plugins import PluginError, Registry
 from workers.models.registry import EDITORS, REWARDS
@@ -22,6 +23,7 @@ KINDS: dict[str, Registry[Any]] = {
     "editors": EDITORS,
     "rewards": REWARDS,
     "placers": PLACERS,
+    "trackers": TRACKERS,
 }
 _DEVICES = {"gpu": ["a GPU"], "any": ["a GPU or the CPU"], "none": []}
 

@@ -30,7 +30,7 @@ COMMANDS = {
     "export": "write a run's edits into a folder as the script of a public benchmark reads them",
     "workers": "start, show or stop a pool, hand out its keys, or join one as a worker",
     "inspect": "say what a path is, a model or data, and what is wrong with it",
-    "list": "show the formats, protocols, layouts, editors, rewards and placers that can be used, plug-ins included",
+    "list": "show the formats, protocols, layouts, models, placers and trackers that can be used, plug-ins included",
 }
 """Each is a module of this package with ``add_arguments(parser)`` and ``execute(options) -> exit code``."""
 

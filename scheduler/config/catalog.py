@@ -13,6 +13,7 @@ from scheduler.config.models import FAMILIES
 from scheduler.config.pool_section import PoolSection, pool_section
 from scheduler.config.prompts import CategoryEntry
 from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, SchedulerSection
+from scheduler.config.tracker_section import TrackersSection, trackers_section
 from scheduler.config.values import Section
 
 PLAIN_SECTIONS: dict[str, type[Section]] = {
@@ -22,6 +23,7 @@ PLAIN_SECTIONS: dict[str, type[Section]] = {
     "logging": LoggingSection,
     "pool": PoolSection,
     "scheduler": SchedulerSection,
+    "trackers": TrackersSection,
 }
 """The keys of ``prompts`` are categories, each a ``CategoryEntry``."""
 
@@ -48,6 +50,8 @@ def classes(section: str, *, builtin: bool = False) -> tuple[type[Section], ...]
     family = _FAMILIES.get(section)
     if section == "pool":
         return (pool_section(builtin=builtin),)
+    if section == "trackers":
+        return (trackers_section(builtin=builtin),)
     if family is None:
         return (PLAIN_SECTIONS[section],)
     return (*family.types(builtin=builtin).values(), family.own())

@@ -13,6 +13,7 @@ from scheduler.config.pool_section import PoolSection
 from scheduler.config.prompts import Prompts
 from scheduler.config.reading.yaml_values import PLAIN_WORDS
 from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, SchedulerSection
+from scheduler.config.tracker_section import TrackersSection
 from scheduler.config.values import Section
 
 
@@ -32,6 +33,7 @@ class Config:
     logging: LoggingSection
     pool: PoolSection
     scheduler: SchedulerSection
+    trackers: TrackersSection
     path: Path = field(compare=False)
     notices: tuple[str, ...] = field(default=(), compare=False)
 
@@ -56,6 +58,7 @@ class Config:
             "logging": _plain(self.logging),
             "pool": {name: value for name, value in _plain(self.pool).items() if value is not None},
             "scheduler": _plain(self.scheduler),
+            **({"trackers": self.trackers.wanted} if self.trackers.wanted else {}),
         }
         text: str = yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
         return text

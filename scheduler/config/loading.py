@@ -25,6 +25,7 @@ from scheduler.config.problems import ConfigError, Location, Problem, did_you_me
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
 from scheduler.config.reading.yaml_source import YamlSource, read_source
 from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, SchedulerSection
+from scheduler.config.tracker_section import trackers_section
 from scheduler.config.validation import Checker, Findings
 from scheduler.config.values import Section, check_name
 
@@ -149,7 +150,8 @@ def _raw_sections(source: YamlSource, findings: Findings) -> dict[str, dict[str,
         elif value is None:
             continue
         elif not isinstance(value, dict):
-            findings.refuse((name,), f"must be a mapping, found {shown(value)}{where}")
+            hint = "name each with its keys, as in `trackers: {wandb: {project: ...}}`" if name == "trackers" else None
+            findings.refuse((name,), f"must be a mapping, found {shown(value)}{where}", hint)
         else:
             raw[name] = value
     return raw
@@ -182,6 +184,7 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
         logging=plain("logging", LoggingSection),
         pool=plain("pool", pool_section()),
         scheduler=plain("scheduler", SchedulerSection),
+        trackers=plain("trackers", trackers_section()),
         path=source.file,
         notices=tuple(notices),
     )

@@ -127,7 +127,11 @@ def test_the_demo_gets_its_data_and_models_and_so_does_any_config_that_names_the
 
 def test_the_development_environment_has_everything_and_a_run_in_it_installs_nothing(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    assert checkout.setup("dev") == [".[scheduler,editor,reward,openai,parquet,plots,dev]", ".[ray]"]
+    assert checkout.setup("dev") == [
+        ".[scheduler,editor,reward,openai,parquet,plots,dev]",
+        ".[ray]",
+        ".[wandb,mlflow,tensorboard]",
+    ]
     assert checkout.setup("dev") == []
     assert checkout.setup("run", "--config", config_of(tmp_path, REAL)) == []
     assert checkout.setup("bench") == [".[bench]"]

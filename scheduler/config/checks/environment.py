@@ -19,7 +19,7 @@ from scheduler.config.checks.class_paths import missing_class
 from scheduler.config.checks.driver import driver_problem, installed_torch
 from scheduler.config.checks.model_lookup import missing_model
 from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations
-from scheduler.config.checks.packages import missing_for_placer, missing_packages
+from scheduler.config.checks.packages import missing_for_placer, missing_for_tracker, missing_packages
 from scheduler.config.checks.pipeline_checks import refused_arguments
 from scheduler.config.checks.source_images import TAKE_THE_FIRST, several_images_refused
 from scheduler.config.checks.thoughts import thoughts_refused
@@ -28,6 +28,7 @@ from scheduler.config.document import Config
 from scheduler.config.layout import Gpu, LayoutError, resolve_layout
 from scheduler.config.models import ModelSection
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
+from scheduler.trackers.declaration import TRACKERS
 from workers.models.thoughts import USE_GENERATE
 
 Found = Iterator[tuple[Location, Problem]]
@@ -57,6 +58,7 @@ def environment_problems(config: Config, environment: Environment) -> Found:
         yield from _devices_elsewhere(config, environment.stages)
     else:
         yield from _workers_here(config, environment)
+    yield from _trackers(config)
     yield from _places_to_write(config)
     for check in environment.more:
         for problem in check(config):
@@ -72,6 +74,12 @@ def _devices_elsewhere(config: Config, stages: Sequence[Stage]) -> Found:
         resolve_layout(config, (), stages=stages)
     except LayoutError as error:
         yield from error.located
+
+
+def _trackers(config: Config) -> Found:
+    for name in config.trackers.wanted:
+        if lacking := missing_for_tracker(TRACKERS.get(name)):
+            yield _at("trackers", name, message=lacking[0], hint=lacking[1])
 
 
 def _workers_here(config: Config, environment: Environment) -> Found:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from scheduler.config.models import ModelSection
 from scheduler.config.problems import listing
+from scheduler.trackers.declaration import TrackerType
 from workers.placers.declaration import PlacerType
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 """Where warmbench's own files are: its checkout, unless it was installed as a package."""
 
-DISTRIBUTIONS = {"zmq": "pyzmq", "PIL": "pillow"}
+DISTRIBUTIONS = {"zmq": "pyzmq", "PIL": "pillow", "mlflow": "mlflow-skinny"}
 """What pip calls modules of another name."""
 
 _REQUIREMENT = re.compile(r"([\w.-]+).*\bextra\s*==\s*[\"']([\w-]+)[\"']")
@@ -35,6 +36,11 @@ def missing_for_placer(placer: PlacerType) -> tuple[str, str] | None:
     return _missing(f"the placer {placer.name}", placer.packages, placer.name)
 
 
+def missing_for_tracker(tracker: TrackerType) -> tuple[str, str] | None:
+    """Return what this environment lacks to use a tracker, likewise."""
+    return _missing(f"the tracker {tracker.name}", tracker.packages, tracker.name)
+
+
 def _missing(who: str | None, packages: Mapping[str, str], extra: str) -> tuple[str, str] | None:
     lacking = list(_lacking(packages))
     if not lacking:
@@ -45,7 +51,8 @@ def _missing(who: str | None, packages: Mapping[str, str], extra: str) -> tuple[
 
 def _lacking(packages: Mapping[str, str]) -> Iterator[str]:
     for name, oldest in packages.items():
-        if find_spec(name) is None:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:  # without an origin, a folder of that name, as trackers make
             yield name
         elif oldest:
             try:

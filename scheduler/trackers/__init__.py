@@ -1,0 +1,1 @@
+"""Experiment trackers that get the results of runs: one file per tracker."""
