@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ from scheduler.run.options import of_one_checkpoint
 from scheduler.run.run import EXIT_USAGE, Run
 from scheduler.store.checkpoints import checkpoint_step
 from scheduler.store.ledger import LEDGER
+from scheduler.trackers.sending import Sender
 
 _OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_name", "optimizations", "lora", "images"))
 """The keys whose problems may be those of one checkpoint alone."""
@@ -39,7 +41,8 @@ _OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_na
 class Outcome:
     """How an evaluation ended: the exit code of its run; 2 if the checkpoint cannot be loaded, for the ``reason``.
 
-    ``announce`` starts the command of ``--on-result``: after the outcome is noted. It raises ``KeyboardInterrupt``.
+    ``announce`` tells trackers and the command of ``--on-result``, after the outcome is noted. It raises
+    ``KeyboardInterrupt``.
     """
 
     code: int
@@ -55,6 +58,7 @@ class Evaluator:
         self._console = console
         self._address = address
         self._keeper = None if options.keep_warm or address is not None else PoolKeeper()
+        self._sender = Sender()
         self.any_began = False
         """Whether the run of a checkpoint has come so far that its command line is right."""
 
@@ -83,12 +87,18 @@ class Evaluator:
         self.any_began = True
         if run.unloadable is not None:
             code = EXIT_USAGE
-        return Outcome(code, run.unloadable, partial(announce_result, options, prepared, run, directory, code))
+        return Outcome(
+            code, run.unloadable, partial(announce_result, options, prepared, run, directory, code, self._sender)
+        )
 
     def close(self) -> None:
-        """Leave the pool, which ends if nobody else needs it."""
-        if self._keeper is not None:
-            self._keeper.close()
+        """Leave the pool, which ends if nobody else needs it; wait until the trackers have the results."""
+        try:
+            if self._keeper is not None:
+                self._keeper.close()
+        finally:
+            with contextlib.suppress(KeyboardInterrupt):  # logged; nothing else was interrupted
+                self._sender.close()
 
 
 def options_of(options: argparse.Namespace, model: str, run: str | None, output_dir: Path | None) -> argparse.Namespace:

@@ -43,7 +43,7 @@ def execute(options: argparse.Namespace) -> int:
         try:
             folder = write_merge(plan, output_dir, process_facts())
             say(console, f"Merged {counted(len(runs), 'shard')} into run {one_line(folder.name)}")
-            return 0 if rebuild_reports(console, read_run(folder, output_dir)) else 3
+            return 0 if rebuild_reports(console, read_run(folder, output_dir)).status == "COMPLETE" else 3
         except OSError as error:
             what = "reports" if isinstance(error, UnwrittenError) else "run"
             print(f"The {what} can't be written: {error}", file=sys.stderr)

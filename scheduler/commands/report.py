@@ -11,6 +11,7 @@ from rich.console import Console
 from scheduler.base.text import counted, one_line
 from scheduler.commands.arguments import path
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
+from scheduler.commands.send import Send
 from scheduler.report.figures import averages_line, interval_text, shortfall_text
 from scheduler.report.markdown_statistics import correlation_text, matching_lines
 from scheduler.report.model import Report
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes a run's reports and its pairs.csv again, from its directory alone. Exit codes: 0 every pair was done; "
         "3 some failed or are missing; 2 there is no such run, or it or the human scores cannot be read; 1 the reports "
-        "cannot be written."
+        "cannot be written, or not sent."
     )
     parser.add_argument("run", metavar="RUN", help=RUN)
     parser.add_argument(
@@ -45,22 +46,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a CSV of scores that people gave (category, pair_id, score): the report shows how far the reward agrees; "
         "later reports of the run keep it",
     )
+    text = "also send the results to the trackers of the run's config, or of --config"
+    parser.add_argument("--send", action="store_true", help=text)
+    parser.add_argument("--config", type=path, metavar="FILE", help="with --send: a config with `trackers`")
     add_output_dir(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     def rebuild(runs: list[SavedRun]) -> int:
+        console = Console(highlight=False)
+        send = Send(runs[0], options.config) if options.send or options.config is not None else None
         try:
-            return 0 if rebuild_reports(Console(highlight=False), runs[0], options.human_scores) else 3
+            report = rebuild_reports(console, runs[0], options.human_scores)
         except UnwrittenError as error:
             print(f"The reports can't be written: {error}", file=sys.stderr)
             return 1
+        if send is not None and not send(report, console):
+            return 1
+        return 0 if report.status == "COMPLETE" else 3
 
     return with_runs(options, rebuild)
 
 
-def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None = None) -> bool:
-    """Write the reports, show their table, and return whether the run is complete.
+def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None = None) -> Report:
+    """Write the reports, show their table, and return the report.
 
     ``human_scores`` is a file of scores that people gave; later reports of the run keep it until there is another.
 
@@ -96,7 +105,7 @@ def rebuild_reports(console: Console, run: SavedRun, human_scores: Path | None =
     say(console, f"{report.status}: {done if complete else shortfall_text(report.overall)}")
     if unwritten is not None:
         raise unwritten
-    return complete
+    return report
 
 
 def _stored(folder: Path) -> HumanScores | None:

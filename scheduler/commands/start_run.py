@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
 from scheduler.report.saved_run import open_run
+from scheduler.report.tracked import to_send
 from scheduler.run.options import RunOptions, resume_command, resume_problem
 from scheduler.run.prepare import Prepared, prepare, secret_variables
 from scheduler.run.result_hook import ResultHook, result_variables
@@ -33,6 +35,7 @@ from scheduler.store.run_directory import RunDirectory
 from scheduler.store.run_names import NoSuchRunError
 from scheduler.store.titles import run_title
 from scheduler.terminal.logs import configure_logging
+from scheduler.trackers.sending import Sender
 
 log = logging.getLogger("warmbench")
 
@@ -62,9 +65,10 @@ def check_and_run(options: argparse.Namespace) -> int:
     run = Run(prepared, directory, console, run_options(options, address))
     code = evaluate(run, options, directory)
     try:
-        announce_result(options, prepared, run, directory, code)
+        with closing(Sender()) as sender:
+            announce_result(options, prepared, run, directory, code, sender)
     except KeyboardInterrupt:
-        log.warning("--on-result was interrupted; the run itself has ended")
+        log.warning("Interrupted, but the run itself has ended")
     return code
 
 
@@ -136,16 +140,22 @@ def evaluate(run: Run, options: argparse.Namespace, directory: RunDirectory) -> 
 
 
 def announce_result(
-    options: argparse.Namespace, prepared: Prepared, run: Run, directory: RunDirectory, code: int
+    options: argparse.Namespace, prepared: Prepared, run: Run, directory: RunDirectory, code: int, sender: Sender
 ) -> None:
-    """Start the command of ``--on-result``, if there is one, and the run has ended by itself and written its reports.
+    """Begin to send the results to the trackers, and start the command of ``--on-result``, if the run has ended by
+    itself and written its reports. An aborted run has no result for trackers: the part that resumes it will.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; the command has ended.
     """
-    if options.on_result is None or run.report is None or code == EXIT_INTERRUPTED:
+    if run.report is None or code == EXIT_INTERRUPTED:
         return
     config = prepared.config
+    if code in (EXIT_COMPLETE, EXIT_INCOMPLETE):
+        for order in to_send(config.trackers.wanted, run.report, directory.path, config.evaluation.output_dir):
+            sender.send(order, secrets=secret_variables(config))
+    if options.on_result is None:
+        return
     hook = ResultHook(options.on_result, secrets=secret_variables(config))
     hook(result_variables(run.report, directory.path, config.evaluation.output_dir, code))
 

@@ -12,7 +12,6 @@ from scheduler.config.declared import DeclaredSection, section_of
 from scheduler.config.problems import printable
 from scheduler.config.values import Section
 from scheduler.trackers.declaration import SHARED_KEYS, TRACKERS, TrackerType
-from workers.models.declaration import with_keys
 from workers.models.plugins import PluginError
 
 
@@ -61,5 +60,6 @@ def trackers_section(*, builtin: bool = False) -> type[TrackersSection]:
 
 
 def _section(tracker: TrackerType) -> type[DeclaredSection]:
-    keys = with_keys(SHARED_KEYS, *tracker.keys)
+    own = {key.name for key in tracker.keys}
+    keys = (*tracker.keys, *(key for key in SHARED_KEYS if key.name not in own))
     return section_of(DeclaredSection, f"trackers.{tracker.name}", keys, tracker.rules)

@@ -64,8 +64,9 @@ class TrackerType:
     """What a tracker declares.
 
     ``keys`` are those of its section under ``trackers``, named as itself, beside those that every tracker has
-    (``SHARED_KEYS``); ``rules`` say which values do not go together. ``packages`` are those that the environment must
-    have, each with the oldest version that works, or ``""``; ``send`` alone imports them.
+    (``SHARED_KEYS``), which it may declare with other defaults; ``rules`` say which values do not go together.
+    ``packages`` are those that the environment must have, each with the oldest version that works, or ``""``; ``send``
+    alone imports them.
     """
 
     name: str

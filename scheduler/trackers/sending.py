@@ -1,16 +1,20 @@
-"""Sends runs to trackers, each in a process of its own that has a deadline: no tracker fails or delays a run."""
+"""Sends runs to trackers, each in a process of its own that has a deadline: no tracker fails or delays a run.
+
+A thread for each tracker starts these processes and waits for them, so that the next run can begin meanwhile.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import IO, Any
 
 import msgspec
@@ -24,6 +28,8 @@ log = logging.getLogger("warmbench")
 
 _LAST_WORDS = 2000
 """Bytes of what a process printed last that may hold the reason why it ended."""
+_SILENT_SECONDS = 0.5
+"""How long a run waits at its end before it says what for."""
 
 
 class Sending(Struct, frozen=True, kw_only=True):
@@ -42,38 +48,113 @@ class Sent(Struct, frozen=True, kw_only=True):
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class _Started:
-    """A process that sends, ``until`` its deadline by the monotonic clock."""
-
-    order: Sending
-    process: subprocess.Popen[bytes]
-    printed: IO[bytes]
-    until: float
-
-
 class Sender:
-    """Starts the processes and waits for their ends. The runs of one tracker are sent one after the other."""
+    """Sends in the background, the runs of one tracker one after the other."""
 
-    def __init__(self, *, secrets: Collection[str] = ()) -> None:
-        """``secrets`` are variables of the environment that trackers do not get."""
-        self._secrets = frozenset(secrets)
-        self._started: dict[str, _Started] = {}
+    def __init__(self) -> None:
+        self._lines: dict[str, _Line] = {}
+        self.failed = False
+        """Whether anything was not sent, once it is closed."""
 
-    def send(self, order: Sending) -> None:
-        """Start to send, and return. Waits for what the same tracker still sends, at most until its deadline.
+    def send(self, order: Sending, *, secrets: Collection[str] = ()) -> None:
+        """Begin to send. ``secrets`` are variables of the environment that the tracker does not get."""
+        environment = {name: value for name, value in os.environ.items() if name not in secrets}
+        self._lines.setdefault(order.tracker, _Line(order.tracker)).add(order, environment)
+
+    def close(self) -> None:
+        """Wait until everything is sent; what takes longer than the time for one run is not sent.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C or SIGTERM while it waited; that process has ended.
+            KeyboardInterrupt: Ctrl-C or SIGTERM; all processes have ended.
         """
-        self._finish(order.tracker)
-        environment = {name: value for name, value in os.environ.items() if name not in self._secrets}
-        printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
+        lines, reason = list(self._lines.values()), "interrupted"
+        self._lines = {}
         try:
-            with tempfile.TemporaryFile() as given:
-                given.write(msgspec.json.encode(order))
-                given.seek(0)
-                process = subprocess.Popen(
+            for line in lines:
+                line.finish()
+            for line in lines:
+                line.wait()
+            reason = "too many results were waiting"
+        finally:
+            for line in lines:
+                line.stop(reason)
+                self.failed |= line.failed
+
+
+class _Line:
+    """The thread that sends the runs of one tracker."""
+
+    def __init__(self, tracker: str) -> None:
+        self._orders: queue.SimpleQueue[tuple[Sending, dict[str, str]] | None] = queue.SimpleQueue()
+        self._tracker = tracker
+        self._seconds = 0.0
+        self.failed = False
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped: str | None = None
+        # `Thread.join` takes a thread for ended once Ctrl-C has interrupted it.
+        self._done = threading.Event()
+        threading.Thread(target=self._work, name=f"tracker-{tracker}", daemon=True).start()
+
+    def add(self, order: Sending, environment: dict[str, str]) -> None:
+        self._seconds = order.timeout_seconds
+        self._orders.put((order, environment))
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        self._orders.put(None)
+        self._until = time.monotonic() + self._seconds
+
+    def wait(self) -> None:
+        """Wait until everything is sent, or the time is over."""
+        left = max(self._until - time.monotonic(), 0.0)
+        if not self._done.wait(min(left, _SILENT_SECONDS)):
+            log.info("Waiting for %s, at most %s", self._tracker, format_duration(left))
+            self._done.wait(max(self._until - time.monotonic(), 0.0))
+
+    def stop(self, reason: str) -> None:
+        """End the process, if there is one, and send nothing more."""
+        with self._lock:
+            self._stopped = reason
+            if self._process is not None:
+                _end(self._process)
+        self._done.wait()
+
+    def _reason(self) -> str | None:
+        """Why nothing more is sent, if so."""
+        return self._stopped
+
+    def _work(self) -> None:
+        try:
+            while (item := self._orders.get()) is not None:
+                self._handle(*item)
+        finally:
+            self._done.set()
+
+    def _handle(self, order: Sending, environment: dict[str, str]) -> None:
+        """Send a run and log what became of it."""
+        problem, where = self._reason(), None
+        if problem is None:
+            try:
+                problem, where = self._send(order, environment)
+            except OSError as error:
+                problem = str(error)
+        title = one_line(order.run.title, 80)
+        if problem is not None:
+            self.failed = True
+            log.warning("Not sent to %s: %s (%s). The results are in its report", order.tracker, title, problem)
+        else:
+            log.info("Sent to %s: %s%s", order.tracker, title, f", {one_line(where, 400)}" if where else "")
+
+    def _send(self, order: Sending, environment: dict[str, str]) -> tuple[str | None, str | None]:
+        """Return why the run was not sent, or None, and where it can be seen. Raises ``OSError``."""
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
+            given.write(msgspec.json.encode(order))
+            given.seek(0)
+            with self._lock:
+                if (reason := self._reason()) is not None:
+                    return reason, None
+                self._process = process = subprocess.Popen(
                     [sys.executable, "-m", "scheduler.trackers"],
                     env={**environment, "PYTHONIOENCODING": "utf-8:backslashreplace"},
                     stdin=given,
@@ -81,50 +162,23 @@ class Sender:
                     stderr=printed,
                     start_new_session=True,  # Ctrl-C is for the run
                 )
-        except OSError as error:
-            printed.close()
-            _not_sent(order, str(error))
-            return
-        self._started[order.tracker] = _Started(order, process, printed, time.monotonic() + order.timeout_seconds)
-
-    def close(self) -> None:
-        """Wait until everything is sent, or its time is over.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C or SIGTERM; all processes have ended.
-        """
-        try:
-            for tracker in list(self._started):
-                self._finish(tracker, say_so=True)
-        finally:
-            for started in self._started.values():
-                _end(started)
-            self._started.clear()
-
-    def _finish(self, tracker: str, *, say_so: bool = False) -> None:
-        """Wait for the process of this tracker, end it at its deadline or if it is interrupted, and log the outcome."""
-        started = self._started.pop(tracker, None)
-        if started is None:
-            return
-        process, order = started.process, started.order
-        left = max(started.until - time.monotonic(), 0.0)
-        if say_so and process.poll() is None:
-            log.info("Sending the results to %s, for at most %s", tracker, format_duration(left))
-        try:
-            process.wait(left)
-            _log_outcome(started)
-        except subprocess.TimeoutExpired:
-            _not_sent(order, f"it took longer than {format_duration(order.timeout_seconds)}")
-        except BaseException:
-            _not_sent(order, "interrupted")
-            raise
-        finally:
-            _end(started)
+            assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+            with process.stdout as answer:
+                try:
+                    process.wait(order.timeout_seconds)
+                except subprocess.TimeoutExpired:
+                    return f"it took longer than {format_duration(order.timeout_seconds)}", None
+                finally:
+                    with self._lock:
+                        _end(process)
+                        self._process = None
+                if (reason := self._reason()) is not None:
+                    return reason, None
+                return _outcome(answer.read(), process.returncode, printed)
 
 
-def _end(started: _Started) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process that still runs with all that it has started, such as a service in a session of its own."""
-    process = started.process
     if process.poll() is None:
         with contextlib.suppress(psutil.Error):
             for child in psutil.Process(process.pid).children(recursive=True):
@@ -132,28 +186,16 @@ def _end(started: _Started) -> None:
                     child.kill()
         process.kill()
         process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
-    started.printed.close()
 
 
-def _log_outcome(started: _Started) -> None:
-    order, pipe = started.order, started.process.stdout
+def _outcome(answer: bytes, code: int, printed: IO[bytes]) -> tuple[str | None, str | None]:
+    """Return why the run was not sent, or None, and where it can be seen."""
     try:
-        sent = msgspec.json.decode(pipe.read() if pipe is not None else b"", type=Sent)
+        sent = msgspec.json.decode(answer, type=Sent)
     except msgspec.MsgspecError:
-        started.printed.seek(0, os.SEEK_END)
-        started.printed.seek(max(started.printed.tell() - _LAST_WORDS, 0))
-        lines = started.printed.read().decode("utf-8", "replace").split("\n")
-        reason = next((line for line in reversed(lines) if line.strip()), "")
-        code = started.process.returncode
-        _not_sent(order, f"its process ended with code {code}{': ' if reason else ''}{one_line(reason, 400)}")
-        return
-    if sent.problem is not None:
-        _not_sent(order, sent.problem)
-    else:
-        log.info("Sent to %s%s", order.tracker, f": {one_line(sent.where, 400)}" if sent.where else "")
-
-
-def _not_sent(order: Sending, reason: str) -> None:
-    log.warning("Not sent to %s: %s. The run does not depend on it", order.tracker, reason)
+        size = printed.seek(0, os.SEEK_END)
+        printed.seek(max(size - _LAST_WORDS, 0))
+        lines = [line for line in printed.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        last = f": {one_line(lines[-1], 400)}" if lines else ""
+        return f"its process ended with code {code}{last}", None
+    return sent.problem, sent.where

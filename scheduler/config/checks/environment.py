@@ -58,7 +58,7 @@ def environment_problems(config: Config, environment: Environment) -> Found:
         yield from _devices_elsewhere(config, environment.stages)
     else:
         yield from _workers_here(config, environment)
-    yield from _trackers(config)
+    yield from tracker_problems(config)
     yield from _places_to_write(config)
     for check in environment.more:
         for problem in check(config):
@@ -76,7 +76,8 @@ def _devices_elsewhere(config: Config, stages: Sequence[Stage]) -> Found:
         yield from error.located
 
 
-def _trackers(config: Config) -> Found:
+def tracker_problems(config: Config) -> Found:
+    """What the trackers of the config lack here."""
     for name in config.trackers.wanted:
         if lacking := missing_for_tracker(TRACKERS.get(name)):
             yield _at("trackers", name, message=lacking[0], hint=lacking[1])

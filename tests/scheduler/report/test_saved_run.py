@@ -103,14 +103,14 @@ def test_the_log_is_found_where_the_config_says_or_where_it_would_be(tmp_path: P
 def test_a_report_that_waited_for_the_runs_own_says_nothing_older_than_that(tmp_path: Path) -> None:
     path = saved_run(tmp_path, ROWS[:1], manifest={"notes": ["begun"]})
     run = open_run(str(path), None)
-    complete: list[bool] = []
-    thread = threading.Thread(target=lambda: complete.append(rebuild_reports(Console(file=io.StringIO()), run)))
+    complete: list[str] = []
+    thread = threading.Thread(target=lambda: complete.append(rebuild_reports(Console(file=io.StringIO()), run).status))
     with reports_locked(path, patient=False):
         thread.start()
         (path / "manifest.json").write_text('{"notes": ["ended"]}', encoding="utf-8")
         with (path / "results.jsonl").open("ab") as ledger:
             ledger.writelines(map(encode_row, ROWS[1:]))
     thread.join(timeout=30)
-    assert complete == [True]
+    assert complete == ["COMPLETE"]
     report = json.loads((tmp_path / f"evaluation_report_{path.name}.json").read_text(encoding="utf-8"))
     assert (report["notes"], report["status"]) == (["ended"], "COMPLETE")
