@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field, PlainValidator, create_model
+from pydantic import BeforeValidator, Field, PlainValidator, create_model
 
 from scheduler.config.problems import printable, shown
 from scheduler.config.values import Allowed, DeviceIds, FilePath, Section, device_name, plain_problem
@@ -53,10 +53,21 @@ def _field(key: Key, owner: str) -> tuple[Any, Any]:
     if key.kind == "mapping":
         kind = section_of(DeclaredSection, f"{owner}.{key.name}", key.keys, key.rules) if key.keys else dict
         annotation = kind if key.keys else _type(key)
+        if key.sets:
+            annotation = Annotated[annotation, BeforeValidator(partial(_named_set, key))]
         return annotation, Field(default_factory=kind, description=key.meaning)
     annotation = _list(key, owner) if key.kind == "list" else _type(key)
     optional = key.default is None or key.optional
     return annotation | None if optional else annotation, Field(default=key.default, description=key.meaning)
+
+
+def _named_set(key: Key, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value in key.sets:
+        return dict(key.sets[value])
+    names = ", ".join(key.sets)
+    raise ValueError(f"must be a mapping, or one of {names}, found {shown(value)}")
 
 
 def _type(key: Key) -> Any:

@@ -86,6 +86,8 @@ class Key:
     A key that is ``later`` did not exist when results were recorded: it enters identities and fingerprints only where
     it differs from its default, so the class must treat a missing value as the default. ``approximate`` is an
     optimization that changes pixels: always, or as a pattern, with the values in which it is found.
+
+    ``sets`` are mappings that may be written by name instead.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Key:
     optional: bool = False
     later: bool = False
     approximate: bool | str = False
+    sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, eq=False)

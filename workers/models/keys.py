@@ -84,6 +84,14 @@ OPTIMIZATIONS = (
 )
 
 
+_EXACT: Mapping[str, Any] = {"compile_repeated_blocks": True, "keep_prompt_embeddings": True}
+OPTIMIZATION_SETS: Mapping[str, Mapping[str, Any]] = {
+    "exact": _EXACT,
+    "approximate": {**_EXACT, "first_block_cache": 0.08},
+}
+"""What is on by the names ``exact`` and ``approximate``: nothing that needs a further package or another checkpoint."""
+
+
 def _lora_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     if values["path"] is None:
         yield Conflict((("path",),), "is missing", "give a .safetensors file, or OWNER/NAME/FILE on the hub")
@@ -138,10 +146,12 @@ EDITOR_KEYS = (
         "optimizations",
         "mapping",
         None,
-        "What makes the editor faster; by default nothing that changes a pixel. Reports say which were on.",
+        "What makes the editor faster: a mapping, or a set by its name, `exact` or `approximate`. By default nothing "
+        "that changes a pixel. Reports say which were on.",
         "load",
         keys=OPTIMIZATIONS,
         rules=(_optimization_conflicts,),
+        sets=OPTIMIZATION_SETS,
     ),
     Key(
         "lora",
