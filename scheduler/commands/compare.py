@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BY",
         help="exit with 4 if the estimated overall mean difference of any run is below -BY",
     )
+    parser.add_argument(
+        "--pixels", action="store_true", help="compare the edits, too: PSNR, mean and largest difference of the pixels"
+    )
     add_output_dir(parser)
 
 
@@ -53,7 +56,9 @@ def execute(options: argparse.Namespace) -> int:
     def show(runs: list[SavedRun]) -> int:
         folder = options.output_dir or runs[0].output_dir
         try:
-            compared = compare_runs(Console(highlight=False), runs, folder, options.fail_if_worse)
+            compared = compare_runs(
+                Console(highlight=False), runs, folder, options.fail_if_worse, pixels=options.pixels
+            )
         except UnwrittenError as error:
             print(f"The comparison can't be written: {error}", file=sys.stderr)
             return 1
@@ -64,14 +69,16 @@ def execute(options: argparse.Namespace) -> int:
     return with_runs(options, show)
 
 
-def compare_runs(console: Console, runs: Sequence[SavedRun], output_dir: Path, limit: float | None) -> ComparedRuns:
+def compare_runs(
+    console: Console, runs: Sequence[SavedRun], output_dir: Path, limit: float | None, *, pixels: bool = False
+) -> ComparedRuns:
     """Compare each run with the first one, show and write the comparison, and return it.
 
     Raises:
         UnwrittenError: a file cannot be written. The comparison is shown.
         OSError: a ledger cannot be read.
     """
-    compared = compare_saved_runs(runs, limit)
+    compared = compare_saved_runs(runs, limit, pixels=pixels)
     unwritten: UnwrittenError | None = None
     try:
         paths = _write(compared, output_dir)

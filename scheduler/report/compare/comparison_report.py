@@ -71,12 +71,42 @@ class OfficialComparison(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
+class EditDistance(PairKey, frozen=True):
+    """How far two edits are from each other: the mean and the largest difference of a channel, from 0 to 255, and the
+    peak signal-to-noise ratio in dB, null if all pixels are equal.
+    """
+
+    sample: int
+    mean_difference: float
+    largest_difference: int
+    psnr: float | None
+
+
+class PixelComparison(Struct, frozen=True, kw_only=True):
+    """The edits of both runs, pixel by pixel (``--pixels``).
+
+    ``num_edits`` of them are compared, of which ``num_equal`` have the same pixels. Others have another size, or an
+    image that is not there any more. The figures are null without an edit, the ratios also if all pixels are equal.
+    """
+
+    num_edits: int
+    num_equal: int
+    num_other_size: int
+    num_without_image: int
+    psnr_median: float | None
+    psnr_min: float | None
+    mean_difference: float | None
+    largest_difference: int | None
+    edits: tuple[EditDistance, ...]
+
+
 class Comparison(Struct, frozen=True, kw_only=True):
     """One run compared with the first. Both are named by their labels; pairs are in the first run's order.
 
     ``worse``: whether the mean difference is below what ``--fail-if-worse`` allows, null without that option or if no
     pair counts. ``settings`` are those that differ and affect results, a line each. ``dimensions`` are compared over
-    the pairs that count and have the dimension in both runs. ``official`` is null without a protocol.
+    the pairs that count and have the dimension in both runs. ``official`` is null without a protocol, and ``pixels``
+    without ``--pixels``.
     """
 
     first: str
@@ -92,6 +122,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     only_in_first: tuple[PairKey, ...]
     only_in_other: tuple[PairKey, ...]
     pairs: tuple[ScoredPair, ...]
+    pixels: PixelComparison | None = None
 
 
 class ComparedRun(Struct, frozen=True, kw_only=True):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from scheduler.report.compare.comparison import compare
 from scheduler.report.compare.comparison_report import ComparedRun, Comparison, ComparisonReport
 from scheduler.report.compare.official_comparison import judged_by_one_protocol
+from scheduler.report.compare.pixels import compare_pixels
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
 from scheduler.store.manifest_differences import manifest_differences
@@ -40,8 +43,8 @@ class ComparedRuns:
         )
 
 
-def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None) -> ComparedRuns:
-    """Read the runs and compare each with the first.
+def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None, *, pixels: bool = False) -> ComparedRuns:
+    """Read the runs and compare each with the first, with ``pixels`` also the edits themselves.
 
     Raises:
         OSError: a ledger cannot be read.
@@ -64,6 +67,13 @@ def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None) ->
         )
         for other in loaded[1:]
     ]
+    if pixels:
+        comparisons = [
+            structs.replace(
+                comparison, pixels=compare_pixels(first.report, other.report, (first.saved.path, other.saved.path))
+            )
+            for comparison, other in zip(comparisons, loaded[1:], strict=True)
+        ]
     return ComparedRuns(tuple(loaded), tuple(comparisons), fail_if_worse)
 
 

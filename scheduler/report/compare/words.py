@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from scheduler.base.text import counted
 from scheduler.report.compare.comparison import ROUNDING
-from scheduler.report.compare.comparison_report import Comparison, GroupComparison, OfficialComparison, PairKey
+from scheduler.report.compare.comparison_report import (
+    Comparison,
+    GroupComparison,
+    OfficialComparison,
+    PairKey,
+    PixelComparison,
+)
 from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
 from scheduler.report.figures import NOTHING, interval_text, score_text
 from scheduler.report.official_text import number_interval_text, number_text
@@ -74,6 +80,21 @@ def verdict_lines(compared: ComparedRuns) -> Iterator[str]:
         if comparison.worse:
             text += f". WORSE by more than {compared.fail_if_worse:g}"
         yield text
+    for comparison in compared.comparisons:
+        if comparison.pixels is not None:
+            yield _pixel_line(comparison, comparison.pixels)
+
+
+def _pixel_line(comparison: Comparison, pixels: PixelComparison) -> str:
+    text = f"Pixels of {comparison.other} against {comparison.first}, {counted(pixels.num_edits, 'edit')}"
+    if pixels.num_edits:
+        text += f": {pixels.num_equal} equal"
+    if pixels.mean_difference is not None and pixels.num_equal < pixels.num_edits:
+        text += f", mean difference {pixels.mean_difference:.3g}, largest {pixels.largest_difference} of 255"
+        ratios = (f"{pixels.psnr_median:.1f} dB" if pixels.psnr_median is not None else "infinite", pixels.psnr_min)
+        text += f", PSNR {ratios[0]} in the median, {ratios[1]:.1f} dB at the lowest"
+    left_out = ((pixels.num_other_size, "of another size"), (pixels.num_without_image, "without an image"))
+    return text + "".join(f"; {number} {why}" for number, why in left_out if number)
 
 
 def headings(comparison: Comparison) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,3 +233,15 @@ def test_every_mistake_in_a_lora_is_named_with_its_place(tmp_path: Path, monkeyp
 def test_the_options_that_are_on_are_distinguished(tmp_path: Path) -> None:
     config = config_with(tmp_path, "fp8: true, attention_backend: native")
     assert optimizations(config) == {"exact": {"attention_backend": "native"}, "approximate": {"fp8": True}}
+
+
+def test_a_set_of_optimizations_is_what_its_name_stands_for(tmp_path: Path) -> None:
+    def asked(value: str) -> tuple[Any, Any]:
+        config = load(tmp_path, f"diffusion_model: {{params: {{optimizations: {value}}}}}")
+        return optimizations(config), editor_spec(config)
+
+    exact = "{compile_repeated_blocks: true, keep_prompt_embeddings: true}"
+    assert asked("exact") == asked(exact)
+    assert asked("approximate") == asked(exact[:-1] + ", first_block_cache: 0.08}")
+    assert asked("exact")[0]["approximate"] == {}
+    assert asked("approximate")[0]["approximate"] == {"first_block_cache": 0.08}
