@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scheduler.report.gallery.pictures import ExistingFiles
 from scheduler.report.gallery.run_page import score_range
-from scheduler.report.model import Report
+from scheduler.report.model import Official, Report
 from scheduler.report.run_index import run_seconds
 from scheduler.report.saved_run import SavedRun, read_run
 from scheduler.report.series.model import RunCost
@@ -51,10 +51,17 @@ class RunResults(Struct, frozen=True, kw_only=True):
         return self.path.name
 
 
-def read_results(path: Path, *, intervals: bool = True) -> RunResults:
+def read_results(path: Path) -> RunResults:
     """Read the run in the directory ``path``. Raises ``OSError``: its ledger cannot be read."""
-    run = read_run(path, path.parent)
-    return results_of(run, run.report(intervals=intervals), running=run.is_running() is True)
+    run = read_run(path, path.absolute().parent.parent)
+    report = run.report(intervals=False)
+    if report.official is not None and report.official.numbers:
+        intervals = _known_intervals(run, report.official)
+        if intervals is None:
+            report = run.report()
+        else:
+            report = structs.replace(report, official=structs.replace(report.official, intervals=intervals))
+    return results_of(run, report, running=run.is_running() is True)
 
 
 def results_of(run: SavedRun, report: Report, *, running: bool) -> RunResults:
@@ -65,7 +72,7 @@ def results_of(run: SavedRun, report: Report, *, running: bool) -> RunResults:
         path=run.path,
         manifest=run.manifest,
         running=running,
-        report=msgspec.structs.replace(report, pairs=()),
+        report=structs.replace(report, pairs=()),
         score_range=(low, high),
         pairs={(pair.category, pair.pair_id): files.pair_score(pair) for pair in report.pairs},
         texts={(pair.category, pair.pair_id): pair.instruction for pair in report.pairs},
@@ -90,6 +97,29 @@ def run_cost(report: Report) -> RunCost:
         prompt_tokens=judge.prompt_tokens if judge else None,
         completion_tokens=judge.completion_tokens if judge else None,
     )
+
+
+class _WrittenOfficial(Struct):
+    numbers: dict[str, float | None]
+    intervals: dict[str, Interval]
+
+
+class _WrittenReport(Struct):
+    """What is read of ``evaluation_report_<stamp>.json``."""
+
+    official: _WrittenOfficial | None
+
+
+def _known_intervals(run: SavedRun, official: Official) -> Mapping[str, Interval] | None:
+    """The intervals of the official numbers by the report beside the run, for a bootstrap takes seconds; None unless
+    that report has exactly the numbers that the ledger gives now.
+    """
+    try:
+        written = (run.output_dir / f"evaluation_report_{run.stamp}.json").read_bytes()
+        known = msgspec.json.decode(written, type=_WrittenReport).official
+    except (OSError, ValueError, RecursionError):
+        return None
+    return known.intervals if known is not None and known.numbers == official.numbers else None
 
 
 class _Files:
