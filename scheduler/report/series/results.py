@@ -55,12 +55,13 @@ def read_results(path: Path) -> RunResults:
     """Read the run in the directory ``path``. Raises ``OSError``: its ledger cannot be read."""
     run = read_run(path, path.absolute().parent.parent)
     report = run.report(intervals=False)
-    if report.official is not None and report.official.numbers:
-        intervals = _known_intervals(run, report.official)
+    official = report.official
+    if official is not None and official.numbers:
+        intervals = _known_intervals(run, official)
         if intervals is None:
             report = run.report()
         else:
-            report = structs.replace(report, official=structs.replace(report.official, intervals=intervals))
+            report = structs.replace(report, official=structs.replace(official, intervals=intervals))
     return results_of(run, report, running=run.is_running() is True)
 
 
