@@ -190,9 +190,8 @@ class _Work:
 
     def _look(self) -> View:
         """Look, decide, and say what is new."""
-        decided = {entry.path: entry.version for entry in self._watch.entries if entry.is_decided}
         try:
-            seen = self._folder.look(decided)
+            seen = self._folder.look(self._watch.decided)
             self._unreadable = ""
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
@@ -220,6 +219,7 @@ class _Work:
             self._write()
 
         options = options_of(self._options, model, self._watch.run_of(one), self._output_dir)
+        options.reuse = [*options.reuse, *self._earlier_runs(one)]
         outcome = self._evaluator.evaluate(options, began)
         after = self._folder.look_at(one.path)
         if not self._watch.ended(one, outcome.code, outcome.reason, after):
@@ -231,6 +231,14 @@ class _Work:
         if outcome.code in (EXIT_COMPLETE, EXIT_INCOMPLETE):
             self._write_series()
         outcome.announce()
+
+    def _earlier_runs(self, one: Sighting) -> list[str]:
+        """The runs of other versions of this checkpoint, and of this one with other settings: what is still valid of
+        their results is not done again.
+        """
+        runs = [self._watch.earlier_run(one), *(entry.run for entry in self._others if entry.path == one.path)]
+        folders = [self._output_dir / "runs" / run for run in dict.fromkeys(runs) if run is not None]
+        return [str(folder) for folder in folders if (folder / LEDGER).is_file()]
 
     def _wait(self, view: View) -> None:
         """Wait until the next look."""

@@ -32,6 +32,11 @@ class Sighting:
     lacks: tuple[str, ...] = ()
     temporary: bool = False
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.lacks and not self.temporary
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -115,19 +120,22 @@ class Watch:
         """What became of each checkpoint, in the order of steps."""
         return sorted(self._known.values(), key=lambda entry: _order(entry.step, entry.path))
 
+    @property
+    def decided(self) -> dict[str, str]:
+        """The versions with which nothing is left to do, by their paths."""
+        return {entry.path: entry.version for entry in self._known.values() if entry.is_decided}
+
     def look(self, seen: Sequence[Sighting], now: float) -> View:
         """Decide by what a look has found at the time ``now``, in seconds of any clock that only goes forward."""
         self._remember(seen, now)
-        wanted = [one for one in seen if self._rules.wants(one.step) and not self._is_decided(one)]
         ready: list[Sighting] = []
         waiting: list[Waiting] = []
         broken: list[Watched] = []
-        for one in sorted(wanted, key=lambda one: _order(one.step, one.path), reverse=self._rules.newest_first):
+        for one in self._left(seen):
             unchanged = max(one.age, now - self._since[one.path])
-            complete = not one.lacks and not one.temporary
-            if complete and unchanged >= self._rules.settle:
+            if one.is_complete and unchanged >= self._rules.settle:
                 ready.append(one)
-            elif complete or unchanged < self._patience:
+            elif one.is_complete or unchanged < self._patience:
                 waiting.append(self._waiting(one, unchanged))
             elif not one.temporary:
                 broken.append(Watched(one.path, one.step, one.version, code=2, reason="; ".join(one.lacks)))
@@ -136,6 +144,16 @@ class Watch:
         self._pending = frozenset(one.path for one in ready) | {one.path for one in waiting}
         over = not ready and not waiting and (self._rules.once or self._is_past_the_last())
         return View(tuple(ready), tuple(waiting), tuple(broken), tuple(sorted(gone, key=natural)), over)
+
+    def following(self, seen: Sequence[Sighting], present: str) -> Sighting | None:
+        """Return the checkpoint that most likely follows the present one, by a look that decides nothing."""
+        complete = (one for one in self._left(seen) if one.is_complete and one.age >= self._rules.settle)
+        return next((one for one in complete if one.path != present), None)
+
+    def earlier_run(self, one: Sighting) -> str | None:
+        """The run that evaluated another version of this checkpoint, if there was one."""
+        entry = self._known.get(one.path)
+        return entry.run if entry is not None and entry.version != one.version else None
 
     def run_of(self, one: Sighting) -> str | None:
         """The run to resume for this version of a checkpoint, if one has begun."""
@@ -192,6 +210,11 @@ class Watch:
             path: self._since[path] if path in before and _same(before[path], one) else now
             for path, one in self._seen.items()
         }
+
+    def _left(self, seen: Sequence[Sighting]) -> list[Sighting]:
+        """What is to be evaluated still, in its order."""
+        wanted = [one for one in seen if self._rules.wants(one.step) and not self._is_decided(one)]
+        return sorted(wanted, key=lambda one: _order(one.step, one.path), reverse=self._rules.newest_first)
 
     def _is_decided(self, one: Sighting) -> bool:
         """Nothing is left to do: also after a second abort."""

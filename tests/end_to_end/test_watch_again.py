@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -58,6 +59,7 @@ def test_only_what_is_new_changed_or_to_be_evaluated_otherwise_is_evaluated(user
 
     third = once(user, config, "--limit", "1", "--until", "1")
     assert third.code == 0, third.output
+    assert re.search(r"Taken over from .*: 2 edits, 2 scores", third.output), "what is still valid"
     assert "An earlier watch evaluated 3 checkpoints with other settings" in third.output
     assert entries(user).keys() == {"step-1"}
     fourth = once(user, config)

@@ -90,6 +90,23 @@ def test_a_checkpoint_with_other_content_is_a_new_one() -> None:
     assert watch.run_of(seen("step-1")) == "run"
 
 
+def test_what_follows_the_present_checkpoint_is_told_without_deciding_anything() -> None:
+    watch = Watch(RULES, [done("step-1")])
+    folders = [seen("step-1"), seen("step-2"), seen("step-3", lacks=["it lacks a file"]), seen("step-4", age=0)]
+    assert watch.following(folders, "step-2") is None
+    following = watch.following([*folders, seen("step-5")], "step-2")
+    assert following is not None
+    assert following.path == "step-5"
+    assert look(watch).gone == ()
+
+
+def test_the_run_of_another_version_is_known_until_the_new_one_has_its_own() -> None:
+    watch, new = Watch(RULES, [done("step-1")]), seen("step-1", "b")
+    assert (watch.earlier_run(seen("step-1")), watch.earlier_run(new)) == (None, "run")
+    watch.began(new, "run-b")
+    assert watch.earlier_run(new) is None
+
+
 def test_a_killed_or_interrupted_evaluation_is_resumed() -> None:
     for code in (None, 1, 130):
         watch = Watch(RULES, [Watched("step-1", 1, "a", "run", code)])
