@@ -93,6 +93,7 @@ class ManagedWorker:
         except PlacementError as error:
             log.error("%s could not be started: %s", self.plan.worker_id, error)
             self._gave_up, self._exit_code = True, 127
+            self.state = m.WorkerState(phase="failed", error=str(error))
             return
         if placed is None:
             return  # whoever joins is it
@@ -339,8 +340,7 @@ class ManagedWorker:
         decision = self._supervision.died(finished_a_pair=self.state is not None and self.state.done > 0)
         if isinstance(decision, StopRestarting):
             self._gave_up = True
-            text = "%s died (%s), %d times in a row: not restarted"
-            log.error(text, self.plan.worker_id, ended, decision.deaths)
+            log.error("%s died (%s), %d times: not restarted", self.plan.worker_id, ended, decision.deaths)
         else:
             self._restart_at = time.monotonic() + decision.delay
             log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, ended, decision.delay)

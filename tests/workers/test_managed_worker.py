@@ -114,6 +114,15 @@ def test_a_worker_that_was_given_up_is_restarted_when_a_new_run_asks_for_the_poo
     assert not worker.status().gave_up
 
 
+def test_a_worker_that_cannot_be_started_is_reported_with_the_reason(worker: ManagedWorker) -> None:
+    worker.plan = msgspec.structs.replace(worker.plan, command=["/no/such/python"])
+    worker.start()
+    status = worker.status()
+    assert (status.alive, status.gave_up, status.exit_code) == (False, True, 127)
+    assert status.state is not None
+    assert "/no/such/python cannot be started: " in (status.state.error or "")
+
+
 def test_a_worker_that_ended_with_a_reason_is_reported_with_it_and_its_next_life_without(
     worker: ManagedWorker, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from protocol.keys import KeyFileError, PoolKeys, read_client_keys
+from protocol.keys import KeyFileError, PoolKeys, read_client_keys, write_secret
 from protocol.plan import PoolPlan
 from workers.placers.declaration import Order, Placed, PlacementError, Placer, PlacerType
 from workers.placers.ray_messages import (
@@ -79,13 +79,17 @@ class RayPlacer(Placer):
 
     def _share_key(self) -> None:
         """Put the key of workers where the nodes look for it, if that is a folder of this machine too."""
-        path, own = Path(self._key_file).expanduser(), PoolKeys(self.folder).join_key
+        path, keys = Path(self._key_file).expanduser(), PoolKeys(self.folder)
         try:
+            own = read_client_keys(keys.join_key)
             if path.exists():
-                if read_client_keys(path).server != read_client_keys(own).server:
+                shared = read_client_keys(path)
+                if shared.server != own.server:
                     raise PlacementError(f"the key file {path} is another pool's: remove it, or name another one")
+                if keys.allowed().get(shared.public) != "join":
+                    raise PlacementError(f"the key in {path} does not let workers join: remove the file")
             elif path.parent.is_dir():
-                PoolKeys(self.folder).hand_out(path, "join", "ray")
+                write_secret(path, own)
                 log.info("the nodes' key file is %s", path)
         except (OSError, KeyFileError) as error:
             raise PlacementError(f"{error}") from error

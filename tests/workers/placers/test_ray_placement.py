@@ -96,6 +96,21 @@ def test_the_key_is_put_where_nodes_look_for_it_if_this_machine_has_the_folder(t
     assert shared.stat().st_mode & 0o777 == 0o600
     RayPlacer(pool(key_file_on_nodes=str(shared)), tmp_path)._share_key()
     assert read_client_keys(shared) == made
+    shared.unlink()
+    elsewhere = tmp_path / "elsewhere.key"
+    for path in (shared, elsewhere):
+        RayPlacer(pool(key_file_on_nodes=str(path)), tmp_path)._share_key()
+        assert keys.allowed()[read_client_keys(path).public] == "join", "a lost file, or another path, is made again"
+
+
+def test_a_key_that_lets_no_worker_join_is_named(tmp_path: Path) -> None:
+    keys, shared = PoolKeys(tmp_path), tmp_path / "shared.key"
+    keys.launcher_pair()
+    keys.hand_out(shared, "join", "nodes")
+    RayPlacer(pool(key_file_on_nodes=str(shared)), tmp_path)._share_key()
+    keys.take_back("nodes")
+    with pytest.raises(PlacementError, match=r"shared\.key does not let workers join: remove the file"):
+        RayPlacer(pool(key_file_on_nodes=str(shared)), tmp_path)._share_key()
 
 
 def test_the_key_of_another_pool_is_not_replaced(tmp_path: Path) -> None:
