@@ -256,7 +256,7 @@ class _Work:
         end = time.monotonic() + self._options.poll
         with WaitingLine(self._console, self._told) as line:
             while (left := end - time.monotonic()) > 0:
-                line.show(f"{done} done. {first}{more}. Next look in {left:.0f} s", reasons)
+                line.show(f"{done} done, next look in {left:.0f} s. {first}{more}", reasons)
                 time.sleep(min(left, _TICK_SECONDS))
 
     def _write(self) -> None:
