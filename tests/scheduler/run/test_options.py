@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,19 @@ def test_what_to_type_to_go_on_is_what_was_typed_with_the_run_named(
 )
 def test_the_run_of_one_checkpoint_has_the_other_options_of_its_sweep(words: list[str], expected: list[str]) -> None:
     assert of_one_checkpoint(words, "c 1") == (*expected, "--editor-model", "c 1")
+
+
+def test_the_run_of_one_checkpoint_has_no_option_that_only_watches_have(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = {}
+    for name in ("run", "watch"):
+        with pytest.raises(SystemExit):
+            parser([name]).parse_args([name, "--help"])
+        commands[name] = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    own = commands["watch"] - commands["run"]
+    assert {"--settle", "--once"} <= own
+    words = [word for option in sorted(own - {"--once", "--retry"}) for word in (option, "value")]
+    run = of_one_checkpoint(["run", *words, "--once", "--retry", "--debug"], "c")
+    assert run == ("run", "--debug", "--editor-model", "c")
 
 
 def test_a_run_is_gone_on_with_by_the_command_that_began_it() -> None:
