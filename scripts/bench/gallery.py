@@ -72,7 +72,7 @@ def _figures(numbers: dict[str, Any]) -> list[Ratio]:
         Ratio("gallery: search", who, slowest, "ms, the slowest step of typing", target=at_most(_MAX_STEP_MS)),
         Ratio("gallery: sort", who, max(numbers["sort_ms"].values()), "ms, the slowest order"),
         Ratio("gallery: frame", who, median, "ms while scrolling, the median", target=at_most(_MAX_FRAME_MS)),
-        Ratio("gallery: slow frame", who, _percentile(scrolling, 95), "ms while scrolling, the 95th percentile"),
+        Ratio("gallery: slow frame", who, percentile(scrolling, 95), "ms while scrolling, the 95th percentile"),
         Ratio(
             "gallery: drag",
             who,
@@ -152,7 +152,8 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _percentile(values: list[float], percent: int) -> float:
+def percentile(values: list[float], percent: int) -> float:
+    """The value that this share of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 

@@ -79,14 +79,27 @@ _SCROLL = """([count, through]) => {
   return stopwatch.frames(count, () => scrollBy(0, step));
 }"""
 
+# From run to run and back, with the cards on the screen.
+_SLIDE = """(count) => {
+  document.querySelector(".gallery").scrollIntoView();
+  const slider = document.querySelector(".gallery > .timeline input");
+  if (!slider) return [];
+  const last = Number(slider.max);
+  return stopwatch.frames(count, (number) => {
+    const place = number % (2 * last);
+    slider.value = String(place > last ? 2 * last - place : place);
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}"""
+
 
 def measure_page(browser: Browser, page_file: Path, *, openings: int, frames: int) -> dict[str, Any]:
     """Open the page ``openings`` times, each in a new browser context. If ``frames`` is not 0, also use the last one.
 
     Returns seconds from the start of navigation until the first cards are drawn, and until their images are decoded;
     milliseconds from a key or a choice to the end of the frame that shows its effect; and milliseconds per frame while
-    each of ``frames`` frames scrolls by an eighth of a window (``scrolling``), and while a third as many frames go
-    through the whole page (``dragging``).
+    each of ``frames`` frames scrolls by an eighth of a window (``scrolling``), while a third as many frames go through
+    the whole page (``dragging``), and while each of ``frames`` frames of a series shows another run (``sliding``).
     """
     cards: list[float] = []
     pictures: list[float] = []
@@ -115,5 +128,6 @@ def _use(page: Page, frames: int) -> dict[str, Any]:
         "frame_ms": {
             "scrolling": page.evaluate(_SCROLL, [frames, False]),
             "dragging": page.evaluate(_SCROLL, [frames // 3, True]),
+            "sliding": page.evaluate(_SLIDE, frames),
         },
     }

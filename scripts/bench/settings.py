@@ -47,6 +47,7 @@ class Settings:
     reply_tokens: int = 128
     gallery_pairs: tuple[int, int] = (300, 10_000)
     gallery_frames: int = 180
+    series_pages: tuple[tuple[int, int], ...] = ((30, 300), (8, 10_000))
     judge_slots: tuple[int, ...] = (4, 32, 128)
     judge_items: int = 20
     judge_seconds: float = 1.0

@@ -20,6 +20,7 @@ from scripts.bench.ordering import measure_ordering
 from scripts.bench.pictures import PictureBenchmark, write_benchmark
 from scripts.bench.placed_by_ray import measure_placed_by_ray
 from scripts.bench.recovery import measure_recovery
+from scripts.bench.series_page import measure_series_page
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
 from scripts.bench.throughput import CPUS, POOL, REWARD, measure_long, measure_spread, measure_throughput
@@ -57,6 +58,7 @@ _ASKED_FOR: Mapping[str, _Alone] = {
     "large-table": measure_large_table,
     "endurance": measure_endurance,
     "gallery": measure_gallery,
+    "series-page": measure_series_page,
     "placed-by-ray": measure_placed_by_ray,
 }
 """Figures that take minutes, or gigabytes, or need a browser."""

@@ -60,6 +60,7 @@ TINY = Settings(
     reply_tokens=4,
     gallery_pairs=(4, 12),
     gallery_frames=12,
+    series_pages=((3, 4),),
 )
 
 
@@ -229,7 +230,7 @@ def test_an_unknown_figure_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "invalid choice: 'nothing'" in capsys.readouterr().err
 
 
-MEASURED = [figure for figure in FIGURES if figure not in ("recovery", "gallery")]
+MEASURED = [figure for figure in FIGURES if figure not in ("recovery", "gallery", "series-page")]
 
 
 @pytest.mark.slow
@@ -270,6 +271,32 @@ def test_a_gallery_is_opened_searched_sorted_and_scrolled() -> None:
     assert set(raw[1]["sort_ms"]) >= {"first", "best", "file", "category", "slowest"}
     figures = [ratio.figure for ratio in ratios]
     assert figures == [f"gallery: {what}" for what in ("open", "open", "search", "sort", "frame", "slow frame", "drag")]
+    assert all(ratio.value > 0 for ratio in ratios)
+
+
+@pytest.mark.slow
+def test_the_page_of_a_series_is_opened_scrolled_and_slid_from_run_to_run() -> None:
+    reason = missing_browser()
+    if reason is not None:
+        pytest.skip(reason)
+    raw: list[Mapping[str, Any]] = []
+    with workplace() as place:
+        ratios = run_suite(place, TINY, raw.append, ["series-page"])
+
+    (numbers,) = raw
+    assert (numbers["runs"], numbers["pairs"]) == (3, 4)
+    assert {name: len(frames) for name, frames in numbers["frame_ms"].items()} == {
+        "scrolling": 12,
+        "dragging": 4,
+        "sliding": 12,
+    }
+    assert {ratio.figure.removeprefix("series-page: ") for ratio in ratios} == {
+        "open",
+        "search",
+        "sort",
+        "scrolling",
+        "sliding",
+    }
     assert all(ratio.value > 0 for ratio in ratios)
 
 

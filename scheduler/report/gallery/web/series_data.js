@@ -34,12 +34,23 @@ function follow(node, show) {
   return node;
 }
 
+function showRun(root) {
+  for (const node of root.querySelectorAll("[data-follows]")) followers.get(node)?.(currentRun());
+}
+
+// Browsers limit how often the URL changes, and a slider moves often.
+let writing = null;
+
 function chooseRun(number) {
   if (number === currentRun() || !runs[number]) return;
   view.run = runs[number].run;
-  writeView();
-  for (const node of document.querySelectorAll("[data-follows]")) followers.get(node)?.(number);
+  clearTimeout(writing);
+  writing = setTimeout(writeView, 200);
+  // What is behind a dialog is drawn when that is closed.
+  showRun(document.querySelector("dialog[open]") ?? document);
 }
+
+document.addEventListener("close", () => showRun(document), true);
 
 function stepRun(by) {
   const place = placeOf.get(currentRun()) + by;

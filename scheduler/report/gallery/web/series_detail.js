@@ -17,9 +17,9 @@ function describePair(pair, redraw) {
     heading: [
       make("bdi", { class: "name" }, pair.pair_id), " ",
       make("bdi", { class: "category" }, pair.category), " ",
-      scoreOrReason(pair, kept.shown),
+      make("span", { class: "card-score" }, scoreOrReason(pair, kept.shown)),
     ],
-    pictures: [sourceOf(pair), ...order.map((number) => editIn(pair, number))],
+    pictures: pairPictures(pair),
     choosePicture(edge, index) {
       if (edge === "right" && index > 0) chooseRun(order[index - 1]);
       else stageChoice[edge] = index;
@@ -29,6 +29,20 @@ function describePair(pair, redraw) {
     body: kept.body,
     onKey: runKey,
   };
+}
+
+const pairPictures = (pair) => [sourceOf(pair), ...order.map((number) => editIn(pair, number))];
+
+// Shows another run of the pair that is open, and replaces as little as possible.
+function showInDetail(pair, number) {
+  const holder = document.querySelector("dialog.detail[open]");
+  if (!holder || !swapRight(holder, pairPictures(pair), placeOf.get(number) + 1)) {
+    kept.redraw();
+    return;
+  }
+  kept.shown = number;
+  holder.querySelector(".card-score").replaceChildren(scoreOrReason(pair, number));
+  preloadAround(pair);
 }
 
 // The edits of the runs next to the current one, so that they are there when the slider moves.
@@ -57,7 +71,7 @@ function filmStrip(pair) {
     buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(order[place] === number)));
     if (!strip.isConnected) return;
     revealCurrent();
-    if (kept.shown !== number) kept.redraw();
+    if (kept.shown !== number) showInDetail(pair, number);
   });
 }
 

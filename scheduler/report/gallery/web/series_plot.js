@@ -9,12 +9,24 @@ function stepPlot(metric, onPoint) {
     "aria-valuemin": 0, "aria-valuemax": order.length - 1,
   });
   let places = [];
+  let drawnWidth = 0;
 
   function draw() {
-    if (!holder.clientWidth) return;
-    const drawn = drawStepPlot(metric, holder.clientWidth, currentRun());
+    const width = holder.clientWidth;
+    if (!width || width === drawnWidth) return;
+    drawnWidth = width;
+    const drawn = drawStepPlot(metric, width);
     places = drawn.places;
     holder.replaceChildren(drawn.picture);
+    mark(currentRun());
+  }
+
+  function mark(number) {
+    if (!places.length) return;
+    const guide = holder.querySelector(".guide");
+    for (const end of ["x1", "x2"]) guide.setAttribute(end, places[number][0]);
+    holder.querySelector(".current")?.classList.remove("current");
+    holder.querySelector(`[data-run="${number}"]`)?.classList.add("current");
   }
 
   function nearest(event) {
@@ -41,7 +53,7 @@ function stepPlot(metric, onPoint) {
   return follow(holder, (number) => {
     holder.setAttribute("aria-valuenow", placeOf.get(number));
     holder.setAttribute("aria-valuetext", shown(pointText(metric, number)));
-    draw();
+    mark(number);
   });
 }
 
@@ -53,7 +65,7 @@ function pointText(metric, number) {
 }
 
 // The picture, and the place of each run in it: [x, y], where y is null without a value.
-function drawStepPlot(metric, width, current) {
+function drawStepPlot(metric, width) {
   const height = Math.round(Math.min(400, Math.max(230, width * 0.46)));
   const points = runs.map((run) => metric.pointOf(run));
   const values = points.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(isKnown);
@@ -64,8 +76,7 @@ function drawStepPlot(metric, width, current) {
   const places = runs.map((run, number) => [x(number), isKnown(points[number].value) ? y(points[number].value) : null]);
   const picture = make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
     valueGrid(metric, ends, y, width, height), stepTicks(x, width, floor));
-  const at = places[current];
-  picture.append(make("line", { class: "guide", x1: at[0], x2: at[0], y1: PLOT.top - 8, y2: floor }));
+  picture.append(make("line", { class: "guide", y1: PLOT.top - 8, y2: floor }));
   runs.forEach((run, number) => {
     if (isKnown(run.step) || !isKnown(places[number][1])) return;
     // A run without a step, such as the model before its training, is a level to compare with.
@@ -79,18 +90,18 @@ function drawStepPlot(metric, width, current) {
     const { line: d } = brokenPath(heights, (index) => places[members[index]][0], (height) => height);
     picture.append(make("path", { class: `course ${colourClass(runs[members[0]])}`, d }));
   }
-  points.forEach((point, number) => picture.append(...pointMarks(point, number, places[number], y, floor, current)));
+  points.forEach((point, number) => picture.append(...pointMarks(point, number, places[number], y, floor)));
   return { picture, places };
 }
 
-function pointMarks({ value, interval }, number, [x, place], y, floor, current) {
+function pointMarks({ value, interval }, number, [x, place], y, floor) {
   const colour = isKnown(runs[number].step) ? colourClass(runs[number]) : "line-none";
   if (!isKnown(value)) {
     const d = `M${x - 4} ${floor - 4}l8 -8m0 8l-8 -8`;
-    return [make("path", { class: `absent${number === current ? " current" : ""}`, d })];
+    return [make("path", { class: "absent", d, "data-run": number })];
   }
   const marks = [make("circle", {
-    class: `point ${colour}${number === current ? " current" : ""}`, cx: x, cy: place, r: number === current ? 5.5 : 4,
+    class: `point ${colour}`, cx: x, cy: place, r: 4, "data-run": number,
   })];
   if (interval) {
     marks.unshift(make("line", { class: `whisker ${colour}`, x1: x, x2: x, y1: y(interval[0]), y2: y(interval[1]) }));

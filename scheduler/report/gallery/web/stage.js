@@ -36,24 +36,30 @@ function pictureOf(picture, { large = false } = {}) {
   if (!url) return placeholder(picture);
   const image = make("img", { src: url, alt: picture.label, decoding: "async", draggable: "false" });
   if (!large) image.loading = "lazy";
+  shownIn.set(image, picture);
   image.addEventListener("error", () => {
-    if (image.getAttribute("src") !== picture.small && picture.small) image.setAttribute("src", picture.small);
-    else image.replaceWith(placeholder({ ...picture, missing: t("picture.gone") }));
+    const wanted = shownIn.get(image);
+    if (image.getAttribute("src") !== wanted.small && wanted.small) image.setAttribute("src", wanted.small);
+    else image.replaceWith(placeholder({ ...wanted, missing: t("picture.gone") }));
   });
   return image;
 }
 
+// Image element -> the picture that it shows.
+const shownIn = new WeakMap();
+
 // Shows another picture in this holder, before all else in it. The old one stays until the new one can be painted.
-function swapPicture(holder, picture) {
+function swapPicture(holder, picture, { large = false } = {}) {
   const old = holder.firstElementChild;
-  const url = pictureUrlOf({ full: picture.small, small: picture.full });
+  const url = (large && picture.full) || picture.small || picture.full;
   if (old?.tagName === "IMG" && url) {
+    shownIn.set(old, picture);
     if (old.getAttribute("src") !== url) old.src = url;
     old.alt = shown(picture.label);
     return;
   }
   if (old?.matches("img, .placeholder")) old.remove();
-  holder.prepend(pictureOf(picture));
+  holder.prepend(pictureOf(picture, { large }));
 }
 
 function pictureUrlOf(picture) {
@@ -93,10 +99,31 @@ function stage(pictures, redraw, choosePicture) {
     flip: () => flip(pictures[left], pictures[right], redraw),
     side: () => side(stageChoice.mode === "side" ? pictures : [pictures[left], pictures[right]]),
   }[mode]();
-  const links = pictures.map(fullSizeLink).filter(Boolean);
-  const sourceNote = pictures[0].small && !pictures[0].full ? t("source.small") : null;
-  const below = [...links, sourceNote].filter(Boolean).flatMap((part, i) => (i ? [" · ", part] : [part]));
-  return make("div", { class: `stage-holder of-${stageChoice.mode}` }, tools, shown, make("p", { class: "stage-links" }, below));
+  const below = make("p", { class: "stage-links" }, stageLinks(pictures, left, right));
+  return make("div", { class: `stage-holder of-${stageChoice.mode}` }, tools, shown, below);
+}
+
+// Links to the pictures that are shown, in full size.
+function stageLinks(pictures, left, right) {
+  const shown = stageChoice.mode === "side" ? pictures : [pictures[left], pictures[right]];
+  const sourceNote = shown.includes(pictures[0]) && pictures[0].small && !pictures[0].full ? t("source.small") : null;
+  const parts = [...shown.map(fullSizeLink), sourceNote].filter(Boolean);
+  return parts.flatMap((part, i) => (i ? [" · ", part] : [part]));
+}
+
+// Shows another picture at the right of a slider that is there already; false if there is none.
+function swapRight(holder, pictures, right) {
+  const node = holder.querySelector(".stage.slider");
+  if (!node || !pictureUrlOf(pictures[right])) return false;
+  const left = Math.min(stageChoice.left, pictures.length - 1);
+  stageChoice.right = right;
+  swapPicture(node.querySelector(".over"), pictures[right], { large: true });
+  node.querySelector(".tag.end").textContent = shown(pictures[right].label);
+  const label = t("slider.label", { left: pictures[left].label, right: pictures[right].label });
+  node.querySelector(".wipe").setAttribute("aria-label", shown(label));
+  holder.querySelector("[data-edge=right]").value = right;
+  holder.querySelector(".stage-links").replaceChildren(...stageLinks(pictures, left, right));
+  return true;
 }
 
 function modeButtons(redraw) {

@@ -124,7 +124,7 @@ def test_one_slider_moves_every_part_of_the_page(opened: Visit, series: Path) ->
     assert failing.locator(".card-score").inner_text() == "failed"
     page.keyboard.press("[")
     assert failing.locator(".card-score").inner_text() == "5.00"
-    assert "run=20260101_000001" in page.url
+    opened.wait_for("location.hash.includes('run=20260101_000001')")
     page.locator(".plot").focus()
     page.keyboard.press("End")
     assert current(opened) == "Step 300"
