@@ -25,6 +25,8 @@ from workers.models.safetensors_files import SUFFIX, DamagedFileError, read_head
 _CACHE_ENTRIES = 10_000
 _MOST_THREADS = 16
 _CHUNK_BYTES = 1 << 22
+_READ_AHEAD_BYTES = 128 * 1024
+"""The kernel reads no more ahead for one request than it would for a file that is read in order, and says nothing."""
 _LOCKS = 64
 """The number of lock files. Two files that share one are only hashed one after the other."""
 
@@ -41,8 +43,11 @@ def file_stamps(files: Iterable[str]) -> dict[str, str]:
     return {name: f"{name}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}" for name, stat in status.items()}
 
 
-def hash_files(files: Sequence[str], cache: Path, progress: Callable[[], None] = lambda: None) -> dict[str, str]:
-    """Return the hash of each file, by its path. ``cache`` is a JSON file that need not exist yet.
+def hash_files(
+    files: Sequence[str], cache: Path, progress: Callable[[], None] = lambda: None, *, threads: int = _MOST_THREADS
+) -> dict[str, str]:
+    """Return the hash of each file, by its path. ``cache`` is a JSON file that need not exist yet. At most this many
+    ``threads`` read.
 
     ``progress`` is called while files are read, here or by another process that hashes the same one.
 
@@ -54,7 +59,7 @@ def hash_files(files: Sequence[str], cache: Path, progress: Callable[[], None] =
     known = {name: name_in_hub_cache(Path(name)) or cached.get(stamp) for name, stamp in stamps.items()}
     # The largest first: then the last thread has little left to do alone.
     missing = sorted((name for name in known if known[name] is None), key=lambda name: -Path(name).stat().st_size)
-    hashed = _hash_in_parallel({name: stamps[name] for name in missing}, cache, progress) if missing else {}
+    hashed = _hash_in_parallel({name: stamps[name] for name in missing}, cache, progress, threads) if missing else {}
     return {name: digest or hashed[name] for name, digest in known.items()}
 
 
@@ -75,9 +80,25 @@ def name_in_hub_cache(path: Path) -> str | None:
     return blob.name
 
 
-def _hash_in_parallel(stamps: Mapping[str, str], cache: Path, progress: Callable[[], None]) -> dict[str, str]:
+def read_ahead(files: Sequence[str], progress: Callable[[], None] = lambda: None) -> None:
+    """Have the kernel read files into its page cache, which all workers share.
+
+    Raises:
+        OSError: one of the files cannot be read.
+    """
+    for name in files:
+        with Path(name).open("rb") as file:
+            descriptor = file.fileno()
+            for start in range(0, os.fstat(descriptor).st_size, _READ_AHEAD_BYTES):
+                os.posix_fadvise(descriptor, start, _READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
+                progress()
+
+
+def _hash_in_parallel(
+    stamps: Mapping[str, str], cache: Path, progress: Callable[[], None], threads: int
+) -> dict[str, str]:
     hashing = _Hashing(cache)
-    threads = min(len(stamps), _MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(len(stamps), threads, len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(threads, "hash") as pool:
         futures = {name: pool.submit(hashing.hash_once, Path(name), stamp) for name, stamp in stamps.items()}
         pending = set(futures.values())

@@ -8,7 +8,6 @@ model is stale.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from PIL import Image
 
 from protocol.messages import Edit, Judgement, LoadedModel, ModelSpec, Phase, Residency, Score, ScoredItem
 from workers.device import Watchdog
-from workers.file_hashes import file_stamps
+from workers.file_hashes import file_stamps, read_ahead
 from workers.fingerprint import fingerprint
 from workers.interface import (
     Editor,
@@ -42,9 +41,6 @@ from workers.models.registry import make_model
 from workers.payloads import PreparedBatch, ScoreInput, ScoreOutput
 
 _log = logging.getLogger(__name__)
-
-_READ_AHEAD_BYTES = 128 * 1024
-"""The kernel reads no more ahead for one request than it would for a file that is read in order, and says nothing."""
 
 
 class ModelHolder:
@@ -111,7 +107,7 @@ class ModelHolder:
                 _read(model, residency)
         files = model.weight_files()
         if residency == "host":
-            _read_ahead(model.mapped_files(), self._watchdog.progressed)
+            read_ahead(model.mapped_files(), self._watchdog.progressed)
         stamps = file_stamps(files)
         # The cache is shared by all pools of this user.
         cache = self._pool_folder.parent / ".fingerprints.json"
@@ -140,7 +136,7 @@ class ModelHolder:
                 _read(model, residency)
                 self._refuse_if_stale()
                 if residency == "host":
-                    _read_ahead(model.mapped_files(), self._watchdog.progressed)
+                    read_ahead(model.mapped_files(), self._watchdog.progressed)
             self._loads += 1
             self._model = model
         elif residency == "device":
@@ -323,13 +319,3 @@ def _close(model: Model | None) -> None:
             model.close()
         except Exception:  # noqa: BLE001 - a user's model may raise anything, and it is dropped all the same
             _log.exception("%s could not be closed", type(model).__name__)
-
-
-def _read_ahead(files: Sequence[str], progress: Callable[[], None]) -> None:
-    """Have the kernel read mapped files into its page cache, which all workers share."""
-    for name in files:
-        with Path(name).open("rb") as file:
-            descriptor = file.fileno()
-            for start in range(0, os.fstat(descriptor).st_size, _READ_AHEAD_BYTES):
-                os.posix_fadvise(descriptor, start, _READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
-                progress()

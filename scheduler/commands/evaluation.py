@@ -24,10 +24,12 @@ from scheduler.commands.start_run import (
     open_directory,
     run_options,
 )
+from scheduler.config.document import Config
 from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
 from scheduler.pool.keeper import PoolKeeper
 from scheduler.run.options import of_one_checkpoint
+from scheduler.run.read_ahead import ReadAhead
 from scheduler.run.run import EXIT_USAGE, Run
 from scheduler.store.checkpoints import checkpoint_step
 from scheduler.store.ledger import LEDGER
@@ -59,11 +61,18 @@ class Evaluator:
         self._address = address
         self._keeper = None if options.keep_warm or address is not None else PoolKeeper()
         self._sender = Sender()
+        self._ahead = ReadAhead()
         self.any_began = False
         """Whether the run of a checkpoint has come so far that its command line is right."""
 
-    def evaluate(self, options: argparse.Namespace, began: Callable[[str], None]) -> Outcome:
-        """Evaluate the checkpoint of these options; ``began`` gets the id of its run before any work.
+    def evaluate(
+        self,
+        options: argparse.Namespace,
+        began: Callable[[str], None],
+        following: Callable[[], str | None] = lambda: None,
+    ) -> Outcome:
+        """Evaluate the checkpoint of these options; ``began`` gets the id of its run before any work. ``following`` is
+        asked, when its last edits are made, for the checkpoint whose files are to be read ahead.
 
         Raises one of ``USAGE_ERRORS`` if no checkpoint can be evaluated like this.
         """
@@ -79,7 +88,9 @@ class Evaluator:
         with closing(directory):
             began(directory.stamp)
             log_start(prepared, directory, resumed=options.resume is not None)
-            run = Run(prepared, directory, self._console, run_options(options, self._address), self._keeper)
+            read_next = partial(self._read_next, prepared.config, following)
+            run = Run(prepared, directory, self._console, run_options(options, self._address), self._keeper, read_next)
+            self._ahead.stop()  # from here on, the workers read
             code = evaluate(run, options, directory)
         signal.signal(signal.SIGHUP, hangup)  # a run ignores it once it has ended
         if code == EXIT_USAGE:
@@ -91,8 +102,14 @@ class Evaluator:
             code, run.unloadable, partial(announce_result, options, prepared, run, directory, code, self._sender)
         )
 
+    def _read_next(self, config: Config, following: Callable[[], str | None]) -> None:
+        entry_file, model = config.diffusion_model.declaration.entry_file, following()
+        if model is not None and entry_file is not None and self._address is None and not config.pool.elsewhere:
+            self._ahead.start(model, entry_file)
+
     def close(self) -> None:
         """Leave the pool, which ends if nobody else needs it; wait until the trackers have the results."""
+        self._ahead.stop()
         try:
             if self._keeper is not None:
                 self._keeper.close()

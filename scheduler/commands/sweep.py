@@ -29,8 +29,9 @@ from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
 from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
+from scheduler.report.series.writing import write_series
 from scheduler.run.options import resume_command
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE
+from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.run.sweep_order import Checkpoint, Sweep
 from scheduler.store.sweeps import SweepDirectory, SweepEntry, SweepFile, find_sweep, read_sweep
 from scheduler.store.titles import run_title
@@ -142,7 +143,7 @@ class _Work:
             self._write()
 
         options = options_of(self._options, model, checkpoint.run, self._output_dir)
-        outcome = self._evaluator.evaluate(options, began)
+        outcome = self._evaluator.evaluate(options, began, self._sweep.following)
         self._sweep.ended(model, outcome.code, outcome.reason)
         self._write()
         outcome.announce()
@@ -165,11 +166,23 @@ class _Work:
         for checkpoint in checkpoints:
             if checkpoint.reason is not None:
                 say(self._console, f"{checkpoint.model} was not loaded: {one_line(checkpoint.reason, 400)}")
-        say(self._console, f"Sweep: {self._directory.path}")
+        say(self._console, f"Sweep: {self._directory.path}", *(self._series() if code != EXIT_INTERRUPTED else ()))
         if code != EXIT_COMPLETE and not all(one.is_finished(self._options.stages) for one in checkpoints):
             command = resume_command(self._options.given, self._directory.stamp)
             say(self._console, f"To go on with what is missing: {command}")
         return code
+
+    def _series(self) -> list[str]:
+        """Write the series of all runs, and return what is to be said about it."""
+        evaluated = [one.run for one in self._sweep.checkpoints if one.run is not None and one.code != EXIT_USAGE]
+        if not evaluated:
+            return []
+        folder = self._directory.path / "series"
+        try:
+            write_series([self._output_dir / "runs" / run for run in evaluated], folder)
+        except (OSError, ValueError) as error:
+            return [f"The series can't be written: {error}"]
+        return [f"Series of {counted(len(evaluated), 'run')}: {folder / 'series.html'}"]
 
     def _row(self, checkpoint: Checkpoint) -> list[str]:
         title = run_title({"editor": {"model_name": checkpoint.model}}, checkpoint.model)

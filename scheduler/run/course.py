@@ -44,6 +44,11 @@ class LeaseMissing:
 
 
 @dataclass(frozen=True)
+class LastEdits:
+    """At most a quarter of the edits waits for an editor."""
+
+
+@dataclass(frozen=True)
 class EditsRunningOut:
     """The last edits are with the editors."""
 
@@ -94,6 +99,7 @@ Event = (
     | PlanRecorded
     | LeaseHeld
     | LeaseMissing
+    | LastEdits
     | EditsRunningOut
     | EditsOver
     | WeightsSettled
@@ -129,6 +135,11 @@ class ReadEarly:
     """Have the role's weights read from disk into host memory ahead of their turn."""
 
     role: Role
+
+
+@dataclass(frozen=True)
+class ReadNext:
+    """Have the files of the model after this run's read, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +186,7 @@ CourseAction = (
     | TakeIn
     | RecordWorkers
     | ReadEarly
+    | ReadNext
     | FinishStage
     | CloseScores
     | BeginSwitch
@@ -201,6 +213,7 @@ class Course:
         self.draining = False
         self.begun: set[Role] = set()
         self.switches = 0
+        self._next_read = False
         self._enter_pool()
 
     def _enter_pool(self) -> None:
@@ -253,6 +266,9 @@ class Course:
         match event:
             case EditsOver(scores_left) if self.phase == "editing":
                 return self._on_edits_over(scores_left)
+            case LastEdits() if not (self._next_read or self.draining):
+                self._next_read = True
+                return [ReadNext()]
             case EditsRunningOut() if self.phase == "editing" and self._scores_later and not self.draining:
                 return [ReadEarly("reward")]
             case WeightsSettled() if self.phase == "switching":

@@ -60,12 +60,15 @@ class Loop:
         course: c.Course,
         interrupts: Interrupts,
         trace: Trace | None = None,
+        read_next: Callable[[], None] = lambda: None,
     ) -> None:
+        """``read_next`` is called when the last edits are made."""
         self._pool = pool
         self._settings = settings
         self.run = settings.run
         self._course = course
         self._interrupts = interrupts
+        self._read_next = read_next
         self._mailbox = Mailbox()
         self.trace = trace
         self._delivery = Delivery(directory.ledger, self._mailbox.post, self._on_disk_failure, trace)
@@ -219,6 +222,8 @@ class Loop:
         if course.phase in ("planning", "done"):
             return
         settled = self._crew.settle(course.desired, epoch)
+        if self._edit.nearly_out:
+            yield c.LastEdits()
         if self._edit.running_out:
             yield c.EditsRunningOut()
         if settled:
@@ -243,6 +248,8 @@ class Loop:
                 self._agenda.record_workers(self.tenancy)
             case c.ReadEarly(role):
                 self._crew.read_early(role, self.epoch)
+            case c.ReadNext():
+                self._read_next()
             case c.FinishStage(stage):
                 self._finish(stage)
             case c.CloseScores():

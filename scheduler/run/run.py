@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import logging
-import math
 import shlex
 import time
 import uuid
+from collections.abc import Callable
 from typing import Literal
 
 import zmq
 from rich.console import Console
 
-from protocol.messages import ModelSpec, Role
 from protocol.pool import PoolError
 from scheduler.base.interrupts import Interrupts
-from scheduler.base.stages import ROLES
 from scheduler.base.text import counted, format_duration
 from scheduler.benchmark.units import EditUnit
-from scheduler.config.interpreters import worker_command
-from scheduler.config.models import ModelSection
-from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
 from scheduler.pool.client import PoolClient, find, launch
 from scheduler.pool.keeper import PoolKeeper
 from scheduler.pool.pool_plan import pool_plan, refuse_unequal
-from scheduler.pool.settings import AbortedError, EditorNotLoadedError, PoolEndedError, RunSettings
+from scheduler.pool.settings import AbortedError, EditorNotLoadedError, PoolEndedError
 from scheduler.report.build import build_report
 from scheduler.report.model import Report
 from scheduler.report.thumbnails import MAX_SECONDS, fill_in
@@ -38,6 +33,7 @@ from scheduler.run.prepare import Prepared
 from scheduler.run.progress import ProgressDisplay
 from scheduler.run.record import Record
 from scheduler.run.resume import from_the_beginning
+from scheduler.run.run_settings import run_settings
 from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
@@ -73,8 +69,9 @@ class Run:
         console: Console,
         options: RunOptions,
         keeper: PoolKeeper | None = None,
+        read_next: Callable[[], None] = lambda: None,
     ) -> None:
-        """The ``keeper`` keeps the pool up when the run has left."""
+        """The ``keeper`` keeps the pool up when the run has left. ``read_next``: see ``Loop``."""
         self._prepared = prepared
         self._config = config = prepared.config
         self._benchmark = prepared.benchmark
@@ -84,18 +81,18 @@ class Run:
         self._console = console
         self._options = options
         self._keeper = keeper
+        self._read_next = read_next
         self.unloadable: str | None = None
         self.report: Report | None = None
         self._started = time.monotonic()
-        own = directory.path.resolve()
-        self._reuse = reuse = tuple(run for run in prepared.reuse if run.path != own)
+        self._reuse = reuse = tuple(run for run in prepared.reuse if run.path != directory.path.resolve())
         self._record = Record(prepared, directory, resumed=options.resume, name=options.name, reuse=reuse)
         evaluation = config.evaluation
         self._expected = Expected(
             samples_per_pair=evaluation.samples_per_pair, reward_passes=evaluation.reward_passes, stages=self._stages
         )
         self._task = build_task(config, prepared.benchmark, prepared.protocol)
-        # What is taken over depends on the models, as for a resumed run: the plan is recorded, then completed.
+        # What is taken over depends on the models, as for a resumed run.
         has_plan = options.resume or bool(reuse)
         self._course = Course(self._stages, resumed=has_plan)
         self._agenda = Agenda(
@@ -192,7 +189,8 @@ class Run:
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
             trace = self._trace()
-            loop = Loop(context, pool, self._directory, self._loop_settings(), self._course, interrupts, trace)
+            settings = run_settings(self._prepared, self._wire_id, keep_warm=self._options.keep_warm)
+            loop = Loop(context, pool, self._directory, settings, self._course, interrupts, trace, self._read_next)
             reward, limits = self._config.reward_model, self._config.scheduler
             batches = Batches(
                 batch_size=reward.batch_size,
@@ -270,36 +268,6 @@ class Run:
         rewards = [f"reward-{number} on {device}" for number, device in enumerate(self._layout.rewards)]
         return ", ".join([*editors, *rewards, f"residency {self._layout.residency}"])
 
-    def _loop_settings(self) -> RunSettings:
-        times = self._config.scheduler
-        limit = times.max_failures
-        if isinstance(limit, float):
-            limit = math.floor(limit * len(self._benchmark.pairs))
-        stages = self._stages
-        devices: dict[Role, tuple[str, ...]] = {"editor": self._layout.editors, "reward": self._layout.rewards}
-        specs: dict[Role, ModelSpec] = {"editor": editor_spec(self._config), "reward": reward_spec(self._config)}
-        sections: dict[Role, ModelSection] = {
-            "editor": self._config.diffusion_model,
-            "reward": self._config.reward_model,
-        }
-        elsewhere = self._config.pool.elsewhere
-        return RunSettings(
-            run=self._wire_id,
-            swap=self._layout.residency == "swap",
-            # One stage alone takes no turns, but the other role's models may hold its devices.
-            swap_if_shared=times.residency == "auto" or (times.residency == "swap" and len(stages) == 1),
-            devices={role: devices[role] for role in map(ROLES.__getitem__, stages)},
-            keep_warm=self._options.keep_warm,
-            heartbeat_seconds=times.heartbeat_seconds,
-            dead_after_seconds=times.dead_after_seconds,
-            orphan_seconds=self._config.pool.orphan_seconds,
-            max_failures=limit,
-            specs={role: specs[role] for role in map(ROLES.__getitem__, stages)},
-            commands={
-                role: worker_command(sections[role], elsewhere=elsewhere) for role in map(ROLES.__getitem__, stages)
-            },
-        )
-
     # -- the reports
 
     def _report(self, *, patient: bool) -> Report | None:
@@ -329,9 +297,11 @@ class Run:
                 continue
             mean = "-" if group.mean is None else f"{group.mean:.3f}"
             log.info("%s: %d of %d scored, mean %s", category, group.num_samples, group.num_pairs, mean)
-        unwritten: UnwrittenError | None = None
         try:
-            paths = write_reports(report, evaluation.output_dir, self._directory.path, evaluation.metrics)
+            paths, unwritten = (
+                write_reports(report, evaluation.output_dir, self._directory.path, evaluation.metrics),
+                None,
+            )
         except UnwrittenError as error:
             paths, unwritten = error.written, error
         for path in paths:

@@ -60,6 +60,10 @@ class Sweep:
         """The checkpoint to evaluate now; None if there is none left, or the user wants the sweep to end."""
         return self._checkpoints[self._left[0]] if self._left and not self._interrupted else None
 
+    def following(self) -> str | None:
+        """The checkpoint after the one that is evaluated now; None if that is the last one."""
+        return self._left[1] if len(self._left) > 1 and not self._interrupted else None
+
     def began(self, model: str, run: str) -> None:
         """The checkpoint is evaluated by this run."""
         self._checkpoints[model] = Checkpoint(model, run)

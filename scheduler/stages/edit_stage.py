@@ -70,6 +70,11 @@ class EditStage:
         """Whether no edit waits for an editor."""
         return self._started and self.rounds.running_out
 
+    @property
+    def nearly_out(self) -> bool:
+        """Whether at most a quarter of the edits waits for an editor."""
+        return self._started and self.rounds.nearly_out
+
     def at_work(self) -> dict[str, EditJob]:
         """Return the job that each editor's device may be working on."""
         return {job.worker: job for job in self._jobs.values() if self.rounds.current(job.worker) == job.unit}

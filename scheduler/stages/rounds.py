@@ -59,6 +59,7 @@ class Rounds:
     ) -> None:
         """``units`` are not copied and must not change. ``max_undelivered`` is a number of images; None: no limit."""
         self._backlog = Backlog(units)
+        self._units = len(units)
         self._tried: Tried[EditUnit] = Tried()
         self._suspects = Suspects(self._tried)
         self._synchronized = synchronized
@@ -102,6 +103,11 @@ class Rounds:
     def running_out(self) -> bool:
         """Whether no unit waits: all that is left is with the editors."""
         return not (self._backlog or self._suspects)
+
+    @property
+    def nearly_out(self) -> bool:
+        """Whether at most a quarter of all units waits."""
+        return 4 * len(self._backlog) <= self._units
 
     @property
     def stranded(self) -> bool:

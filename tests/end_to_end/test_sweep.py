@@ -79,7 +79,8 @@ def begun(user: User) -> bool:
 def test_every_checkpoint_of_a_pattern_is_evaluated_in_order_by_the_same_processes(
     user: User, tmp_path: Path, config: Path
 ) -> None:
-    result = user.run_config(config, "--editor-models", "out/checkpoint-*")
+    tell = "sh -c 'echo $WARMBENCH_STEP $WARMBENCH_STATUS $WARMBENCH_EXIT_CODE >> told'"
+    result = user.run_config(config, "--editor-models", "out/checkpoint-*", "--on-result", tell)
 
     assert result.code == 3, result.output
     sweep = sweep_file(user)
@@ -97,6 +98,12 @@ def test_every_checkpoint_of_a_pattern_is_evaluated_in_order_by_the_same_process
     assert "NOT LOADED" in table
     assert "out/checkpoint-950-broken was not loaded: no editor is left: editor-0: the weights are truncated" in table
     assert f"--resume {sweep['sweep']}" in table
+    series = user.output / "sweeps" / sweep["sweep"] / "series"
+    assert f"Series of 3 runs: {series / 'series.html'}" in table
+    written = json.loads((series / "series.json").read_text(encoding="utf-8"))
+    assert [run["step"] for run in written["runs"]] == [900, 1000, 1100]
+    told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
+    assert told == ["900 COMPLETE 0", "950 INCOMPLETE 2", "1000 COMPLETE 0", "1100 COMPLETE 0"]
     assert user.left_over() == [], "the pool was launched for the sweep, and ends with it"
 
     again = user.run_config(config, "--editor-models", "out/checkpoint-*", "--resume", "latest")
@@ -190,6 +197,7 @@ def test_real_checkpoints_are_loaded_into_the_same_processes(
 
     assert result.code == 0, result.output
     assert result.output.count("loading the run's model in place") == 2, "each of two editors has loaded the second one"
+    assert result.output.count("Reading ahead: ") == 1, "the second one"
     runs = [entry["run"] for entry in sweep_file(user)["checkpoints"]]
     hashes = []
     for run in runs:

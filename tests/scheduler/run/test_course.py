@@ -56,6 +56,15 @@ def test_models_that_share_devices_change_places_between_the_stages() -> None:
     assert course.switches == 1
 
 
+def test_the_next_model_is_read_once_while_the_last_edits_are_made_unless_the_user_wants_the_run_to_end() -> None:
+    course = editing(swap=False)
+    assert after(course, c.LastEdits()) == [c.ReadNext()]
+    assert after(course, c.LastEdits()) == []
+    interrupted = editing(swap=False)
+    after(interrupted, c.Interrupted())
+    assert after(interrupted, c.LastEdits()) == []
+
+
 def test_a_resumed_run_with_nothing_left_to_edit_places_the_rewards_without_counting_a_switch() -> None:
     course = c.Course(BOTH_STAGES, resumed=True)
     assert after(course, c.LeaseHeld(swap=True), c.ModelsKnown(frozenset({"editor"}))) == []
@@ -170,7 +179,7 @@ def disturbed(scenario: Scenario, choices: bytes) -> CourseDriver:
     return driver
 
 
-OF_WORKERS = (c.TakeIn, c.ReadEarly, c.CloseScores, c.BeginSwitch, c.EndSwitch)
+OF_WORKERS = (c.TakeIn, c.ReadEarly, c.ReadNext, c.CloseScores, c.BeginSwitch, c.EndSwitch)
 """Actions of a run that may use its workers."""
 
 EVENTS: st.SearchStrategy[c.Event] = st.one_of(
@@ -183,6 +192,7 @@ EVENTS: st.SearchStrategy[c.Event] = st.one_of(
         [
             c.PlanRecorded(),
             c.LeaseMissing(),
+            c.LastEdits(),
             c.EditsRunningOut(),
             c.WeightsSettled(),
             c.WorkersGathered(),

@@ -73,6 +73,15 @@ def test_the_exit_code_is_the_gravest(codes: list[int]) -> None:
         assert sweep.exit_code == (3 if {2, 3} & set(met) else 0)
 
 
+def test_the_checkpoint_that_follows_is_known_while_one_is_evaluated() -> None:
+    sweep = Sweep(["b", "a", "c"], BOTH_STAGES)
+    seen = []
+    while (checkpoint := sweep.next()) is not None:
+        seen.append((checkpoint.model, sweep.following()))
+        sweep.ended(checkpoint.model, 0)
+    assert seen == [("a", "b"), ("b", "c"), ("c", None)]
+
+
 def test_an_interrupt_between_two_checkpoints_ends_the_sweep() -> None:
     sweep = Sweep(["a", "b"], BOTH_STAGES)
     sweep.ended("a", 0)
