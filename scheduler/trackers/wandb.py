@@ -58,7 +58,7 @@ def send(run: TrackedRun, options: Mapping[str, Any]) -> str | None:
     tracked.log(
         {f"{run.prefix}/{name}": value for name, value in run.numbers.items()}
         | {step: run.step or 0}
-        | ({f"{run.prefix}/pairs": _table(run)} if run.pairs else {})
+        | ({f"{run.prefix}/pairs": _table(run), f"{run.prefix}/edits": _images(run)} if run.pairs else {})
     )
     _save_files(tracked, run)
     address = tracked.url if mode != "offline" else None
@@ -85,6 +85,17 @@ def _table(run: TrackedRun) -> Any:
         for pair in run.pairs
     ]
     return wandb.Table(columns=columns, data=rows)
+
+
+def _images(run: TrackedRun) -> list[Any]:
+    """The edits, which a panel shows with a slider over the steps."""
+    import wandb
+
+    captions = [f"{pair.score:.4g} " if pair.score is not None else "" for pair in run.pairs]
+    return [
+        wandb.Image(pair.edit, caption=f"{caption}{pair.category}/{pair.pair_id}: {pair.instruction}")
+        for pair, caption in zip(run.pairs, captions, strict=True)
+    ]
 
 
 def _save_files(tracked: Any, run: TrackedRun) -> None:

@@ -12,6 +12,7 @@ from scheduler.commands.list import KINDS
 from scheduler.commands.main import main
 from tests.csv_format import install_csv_format
 from tests.plugin_packages import install
+from tests.scheduler.trackers.plug_in import install_lines_tracker
 
 
 def listed(site: Path, *arguments: str) -> list[str]:
@@ -60,6 +61,23 @@ def test_a_plug_in_is_listed_with_its_package_and_a_broken_one_with_its_error(tm
     )
     assert "the package other_json 1.2" in json
     assert "warmbench itself" in json
+
+
+def test_a_tracker_of_a_plug_in_is_listed_and_a_broken_one_is_an_error_of_its_own_key(tmp_path: Path) -> None:
+    install_lines_tracker(tmp_path)
+    install(tmp_path, "bad_tracker", "warmbench.trackers", {"bad": "bad_tracker:TRACKER"}, "import no_such")
+    bad, lines = listed(tmp_path, "trackers")[-2:]
+    assert lines == "lines: A line in a file for each run; from the package warmbench_lines 1.2"
+    assert bad.startswith("bad: broken: warmbench.trackers: 'bad' of the package bad_tracker 1.2")
+    config = tmp_path / "config.yaml"
+    config.write_text("trackers: {bad: {}, lines: {dose: raise}}\n", encoding="utf-8")
+    run = [sys.executable, "-m", "scheduler", "run", "--config", str(config), "--dry-run"]
+    result = subprocess.run(run, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "trackers.bad: warmbench.trackers: 'bad' of the package bad_tracker 1.2" in result.stderr
+    assert "No module named 'no_such' (line 1)" in result.stderr
+    assert "trackers.lines.dose: unknown key (line 1); known here: file, does, name, " in result.stderr
+    assert "did you mean `does`?" in result.stderr
 
 
 def test_a_reward_that_is_registered_as_an_editor_is_listed_as_broken(tmp_path: Path) -> None:

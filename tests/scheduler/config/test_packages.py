@@ -14,13 +14,15 @@ from scheduler.config.checks.packages import (
     extra_of,
     install_hint,
     missing_for_placer,
+    missing_for_tracker,
     missing_packages,
     version_numbers,
 )
 from scheduler.config.loading import load_config
 from scheduler.config.problems import ConfigError
+from scheduler.trackers.declaration import TRACKERS, TrackerType
 from tests.docs.markdown import ROOT
-from tests.scheduler.config.written import load
+from tests.scheduler.config.written import load, write
 from workers.placers.declaration import PlacerType
 
 
@@ -104,3 +106,29 @@ def test_what_a_placer_lacks_is_named_with_its_command() -> None:
     assert lacking[0] == "the placer far needs far_engine, which is not installed"
     assert "pip install" in lacking[1]
     assert missing_for_placer(PlacerType("near", "", "near:Placer", packages={"msgspec": ""})) is None
+
+
+def test_what_a_tracker_lacks_is_an_error_of_its_key_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    text = f"evaluation: {{output_dir: {tmp_path}}}\ntrackers:\n  tensorboard:\n"
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, text), environment=Environment(stages=(), data=False))
+    (problem,) = caught.value.problems
+    assert problem.path == "trackers.tensorboard"
+    assert problem.message == "the tracker tensorboard needs tensorboard, which is not installed (line 3)"
+    assert f"{ROOT}[tensorboard]" in str(problem.hint)
+
+
+def test_a_folder_of_the_name_is_no_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "far_tracker").mkdir()  # as W&B makes one where it is used
+    monkeypatch.syspath_prepend(tmp_path)
+    lacking = missing_for_tracker(TrackerType("far", "", lambda *_: None, packages={"far_tracker": ""}))
+    assert lacking is not None
+    assert lacking[0] == "the tracker far needs far_tracker, which is not installed"
+
+
+def test_the_extras_of_trackers_have_what_they_declare() -> None:
+    for tracker in TRACKERS.all().values():
+        assert extra_of(tracker.packages, tracker.name) == tracker.name
