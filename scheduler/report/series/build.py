@@ -10,7 +10,7 @@ from typing import Any
 
 from scheduler.report.compare.official_comparison import judged_by_one_protocol
 from scheduler.report.model import Official, Scale
-from scheduler.report.series.differences import Comparisons, changes
+from scheduler.report.series.differences import Comparisons, changes, previous_run
 from scheduler.report.series.model import (
     RunOfficial,
     Series,
@@ -53,6 +53,7 @@ def build_series(results: Sequence[RunResults], to: Path) -> Series:
     ranking = sorted(range(len(runs)), key=lambda number: (not ranked[number], -_mean(runs[number])))
     best = ranking[0] if ranked[ranking[0]] else None
     comparisons = Comparisons.of(scores)
+    in_order = [steps[run.path][1] for run in runs]
     by_step = sum(step is not None for step, _ in steps.values()) > 1
     official = next((run.report.official for run in runs if run.report.official is not None), None)
     return Series(
@@ -78,10 +79,18 @@ def build_series(results: Sequence[RunResults], to: Path) -> Series:
                 comparisons=comparisons,
                 number=number,
                 best=best,
+                previous=previous_run(in_order, number),
             )
             for number, run in enumerate(runs)
         ),
-        changes=changes(list(usual), scores, best, by_step=by_step, ranking=ranking),
+        changes=changes(
+            list(usual),
+            scores,
+            by_step=by_step,
+            best=best,
+            previous=previous_run(in_order, len(runs) - 1),
+            ranking=ranking,
+        ),
         gate=None,
         pairs=tuple(_pair(key, runs, usual[key], to) for key in usual),
     )
@@ -153,6 +162,7 @@ def _series_run(
     comparisons: Comparisons,
     number: int,
     best: int | None,
+    previous: int | None,
 ) -> SeriesRun:
     report, overall = run.report, run.report.overall
     return SeriesRun(
@@ -182,7 +192,7 @@ def _series_run(
         ranked=ranked,
         settings=settings,
         best=comparisons.between(number, best),
-        previous=comparisons.between(number, number - 1 if number else None),
+        previous=comparisons.between(number, previous),
         cost=run_cost(report),
         failures=report.failures,
     )

@@ -60,15 +60,29 @@ class Comparisons:
         )
 
 
+def previous_run(trainings: Sequence[str | None], run: int) -> int | None:
+    """Return the number of the run before this one in its training, or of the last run that is of no training; None if
+    there is none. ``trainings`` are those of all runs, in their order.
+    """
+    before = range(run - 1, -1, -1)
+    return next((number for number in before if trainings[number] in (trainings[run], None)), None)
+
+
 def changes(
-    keys: Sequence[PairKey], runs: Sequence[Scores], best: int | None, *, by_step: bool, ranking: Sequence[int]
+    keys: Sequence[PairKey],
+    runs: Sequence[Scores],
+    *,
+    by_step: bool,
+    best: int | None,
+    previous: int | None,
+    ranking: Sequence[int],
 ) -> tuple[Change, ...]:
     """Return what changed to the last run from the first, the best and the one before it; in a leaderboard, to the best
     from the second best.
     """
     last = len(runs) - 1
     if by_step:
-        wanted = [(0, last), (best, last), (last - 1, last)]
+        wanted = [(0, last), (best, last), (previous, last)]
     else:
         wanted = [(ranking[1], ranking[0])] if len(runs) > 1 else []
     pairs = dict.fromkeys((earlier, later) for earlier, later in wanted if earlier is not None and earlier != later)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scheduler.report.compare.comparison import ROUNDING
-from scheduler.report.series.differences import differences
+from scheduler.report.series.differences import differences, previous_run
 from scheduler.report.series.model import Gate, Series, SeriesRun
 from scheduler.statistics.paired import paired_test
 
@@ -62,7 +62,7 @@ def judge(series: Series, rule: GateRule) -> Gate:
 
 def _other(series: Series, against: str, run: int) -> int | None:
     if against == PREVIOUS:
-        return run - 1 if run else None
+        return previous_run([one.training for one in series.runs], run)
     if against == BEST:
         return next((number for number in series.ranking if number != run and series.runs[number].ranked), None)
     return _number(series, against)

@@ -41,6 +41,7 @@ def test_runs_without_a_step_come_first_then_training_after_training_by_step(tmp
     )
     assert [(run.training, run.step) for run in series.runs] == [(None, None), ("/b", 3), ("/b", 20), ("/a", 100)]
     assert series.by_step
+    assert [run.previous and run.previous.run for run in series.runs] == [None, 0, 1, 0], "of its own training"
     assert not series_of(tmp_path / "2", ("one", [*A]), ("/a/checkpoint-1", [*A])).by_step
 
 
