@@ -24,8 +24,10 @@ from scheduler.report.compare.saved_runs import ComparedRuns, compare_saved_runs
 from scheduler.report.json_form import to_json
 from scheduler.report.official_text import main_numbers
 from scheduler.report.saved_run import SavedRun
+from scheduler.report.series import words as series_words
 from scheduler.report.writing import UnwrittenError, write_files
 from scheduler.terminal.say import say
+from scheduler.terminal.series_table import NARROWEST_TITLE, series_table
 from scheduler.terminal.table import LONGEST_CATEGORY, print_table
 
 _MAX_NAME_BYTES = 200
@@ -86,6 +88,9 @@ def compare_runs(
         paths, unwritten = error.written, error
     say(console, *(words.run_line(run, one_line) for run in compared.runs))
     say(console, *(f"⚠️  {note}" for note in words.note_lines(compared, one_line)), style="bold yellow")
+    if compared.series is not None:
+        print_table(console, series_table(compared.series), NARROWEST_TITLE)
+        say(console, series_words.legend_line(compared.series))
     for comparison in compared.comparisons:
         say(console, "", f"Settings, {comparison.first} → {comparison.other}:")
         say(console, *(f"   - {line}" for line in words.setting_lines(comparison, one_line)))

@@ -16,10 +16,10 @@ NARROWEST_TITLE = 24
 def series_table(series: Series) -> Table:
     """Return the table."""
     table = Table(box=box.SIMPLE_HEAD)
-    first, *others = words.headings(series)
+    first, *others = words.headings(series, one_line)
     table.add_column(first, overflow="fold", min_width=NARROWEST_TITLE)
     for heading in others:
-        table.add_column(one_line(heading, 30), justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in words.rows(series, one_line):
         table.add_row(*map(Text, row))
     return table

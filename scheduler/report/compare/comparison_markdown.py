@@ -9,6 +9,7 @@ from scheduler.report.compare import words
 from scheduler.report.compare.comparison_report import Comparison
 from scheduler.report.compare.saved_runs import ComparedRuns
 from scheduler.report.markdown_text import escape, table
+from scheduler.report.series import words as series_words
 
 
 def render_markdown(compared: ComparedRuns) -> str:
@@ -24,6 +25,11 @@ def _lines(compared: ComparedRuns) -> Iterator[str]:
         yield ""
         yield f"> **Note:** {note}"
     yield ""
+    if compared.series is not None:
+        yield from table(series_words.headings(compared.series, escape), series_words.rows(compared.series, escape))
+        yield ""
+        yield series_words.legend_line(compared.series)
+        yield ""
     yield from (f"- {escape(line)}" for line in words.verdict_lines(compared))
     for comparison in compared.comparisons:
         yield from _comparison(comparison)

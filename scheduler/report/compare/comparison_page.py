@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import structs
 
 from scheduler.report.compare.saved_runs import ComparedRuns, LoadedRun
 from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.page_values import page_tree, page_value, text_limit
 from scheduler.report.gallery.pictures import Pictures
 from scheduler.report.gallery.run_page import dimension_scale, score_range
+from scheduler.report.series.model import Series
 from scheduler.report.thumbnails import further_images
 from scheduler.store.results import Failure, PairResult, SampleResult
 
@@ -32,6 +34,7 @@ def render_comparison(compared: ComparedRuns, output_dir: Path, name: str) -> by
         "dimensions": _dimensions(compared),
         "links": [["JSON", quote(f"{name}.json")], ["Markdown", quote(f"{name}.md")]],
         "text_limit": limit,
+        **({} if compared.series is None else {"series": page_value(_ranked(compared.series), limit)}),
     }
     return render_page(
         title=f"{' / '.join(run.title for run in compared.runs)} · warmbench",
@@ -102,6 +105,7 @@ class _PageRun:
 def _comparison(compared: ComparedRuns, limit: int) -> dict[str, Any]:
     """The JSON form. Official numbers are in a list, because the page has no nulls in mappings."""
     plain = msgspec.to_builtins(compared.report())
+    del plain["series"]
     for comparison in plain["comparisons"]:
         if official := comparison["official"]:
             official["numbers"] = [
@@ -110,6 +114,17 @@ def _comparison(compared: ComparedRuns, limit: int) -> dict[str, Any]:
             ]
     value: dict[str, Any] = page_value(plain, limit)
     return value
+
+
+def _ranked(series: Series) -> dict[str, Any]:
+    """The table of all runs, the best first."""
+    runs = [structs.asdict(series.runs[number]) for number in series.ranking]
+    shown = ("title", "step", "mean", "ci95", "num_scored", "num_pairs", "judged_alike", "best", "previous")
+    return {
+        "by_step": series.by_step,
+        "num_comparisons": series.num_comparisons,
+        "runs": [{name: msgspec.to_builtins(run[name]) for name in shown} for run in runs],
+    }
 
 
 def _dimensions(compared: ComparedRuns) -> list[list[Any]]:

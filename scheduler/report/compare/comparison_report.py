@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from scheduler.report.model import ReportStatus
+from scheduler.report.series.model import Series
 from scheduler.statistics.describe import Interval, PairedDifference
 from scheduler.store.results import PairStatus
 
@@ -142,8 +143,13 @@ class ComparedRun(Struct, frozen=True, kw_only=True):
 
 
 class ComparisonReport(Struct, frozen=True, kw_only=True):
-    """All runs, and each but the first compared with the first. ``fail_if_worse`` is that option's value."""
+    """All runs, and each but the first compared with the first. ``fail_if_worse`` is that option's value.
+
+    ``series`` has the table of more than two runs, the best first, as ``series.json`` has it, without pairs; null for
+    two runs, and where two have no pair in common.
+    """
 
     runs: tuple[ComparedRun, ...]
     fail_if_worse: float | None
+    series: Series | None
     comparisons: tuple[Comparison, ...]

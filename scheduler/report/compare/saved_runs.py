@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec import structs
 
@@ -13,6 +14,10 @@ from scheduler.report.compare.official_comparison import judged_by_one_protocol
 from scheduler.report.compare.pixels import compare_pixels
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
+from scheduler.report.series.build import build_series
+from scheduler.report.series.model import Series
+from scheduler.report.series.pairs import DifferentBenchmarkError
+from scheduler.report.series.results import results_of
 from scheduler.store.manifest_differences import manifest_differences
 from scheduler.store.titles import run_titles
 
@@ -30,16 +35,22 @@ class LoadedRun:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRuns:
-    """The runs in their order, and each but the first compared with the first."""
+    """The runs in their order, and each but the first compared with the first. ``series`` is that of more than two runs
+    of one benchmark, each called by its label and its title, without their pairs.
+    """
 
     runs: tuple[LoadedRun, ...]
     comparisons: tuple[Comparison, ...]
     fail_if_worse: float | None
+    series: Series | None
 
     def report(self) -> ComparisonReport:
         """The comparison's JSON form."""
         return ComparisonReport(
-            runs=tuple(map(_compared_run, self.runs)), fail_if_worse=self.fail_if_worse, comparisons=self.comparisons
+            runs=tuple(map(_compared_run, self.runs)),
+            fail_if_worse=self.fail_if_worse,
+            series=self.series,
+            comparisons=self.comparisons,
         )
 
 
@@ -74,7 +85,18 @@ def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None, *,
             )
             for comparison, other in zip(comparisons, loaded[1:], strict=True)
         ]
-    return ComparedRuns(tuple(loaded), tuple(comparisons), fail_if_worse)
+    return ComparedRuns(tuple(loaded), tuple(comparisons), fail_if_worse, _series(loaded))
+
+
+def _series(runs: Sequence[LoadedRun]) -> Series | None:
+    if len(runs) <= 2:
+        return None
+    results = [results_of(run.saved, run.report, running=run.running) for run in runs]
+    titles = [f"{run.label}: {run.title}" for run in runs]
+    try:
+        return structs.replace(build_series(results, Path(), titles), pairs=(), changes=())
+    except DifferentBenchmarkError:
+        return None
 
 
 def _compared_run(run: LoadedRun) -> ComparedRun:

@@ -90,8 +90,8 @@ class SeriesRun(Struct, frozen=True, kw_only=True):
     unknown. ``num_pairs`` is ``num_scored + num_edited + num_failed + num_missing``; statistics are over the scored
     pairs. ``num_other`` pairs have another source image or instruction than in most runs: they count in the run's own
     statistics, not in differences. ``judged_alike``: protocol, judge and prompts are the usual ones. ``best`` and
-    ``previous`` compare it with the first run of the ranking and with the run before it: of its training, else the last of no
-    training. They are null where that is the run itself, or if there is none.
+    ``previous`` compare it with the first run of the ranking and with the run before it: of its training, else the last
+    of no training. They are null where that is the run itself, or if there is none.
     """
 
     run: str

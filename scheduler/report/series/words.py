@@ -18,10 +18,10 @@ MAX_SETTINGS = 6
 """Settings of one run that are named; the JSON has all of them."""
 
 
-def headings(series: Series) -> list[str]:
+def headings(series: Series, show: Show) -> list[str]:
     """The headings of the table's columns."""
     steps = ["Step"] if series.by_step else []
-    main = [series.main] if series.main is not None else []
+    main = [show(series.main, 40)] if series.main is not None else []
     previous = ["Against Previous", "p"] if series.by_step else []
     return ["Run", *steps, "Pairs", "Mean", "95% CI", *main, "Against Best", "p", *previous, "Time"]
 

@@ -10,6 +10,7 @@ function masthead(choose) {
       runs.flatMap((run, index) => fact(`${t("run")} ${run.label}`, runFacts(run, page.runs[index]))),
       fact(t("files"), fileLinks(page.links))),
     page.runs.some((run) => run.samples_per_pair > 1) && make("p", { class: "quiet aside" }, t("sample.first")),
+    page.series && runsTable(page.series),
     comparisons.map((comparison) => verdict(comparison, choose)));
 }
 
@@ -24,6 +25,28 @@ function runFacts(run, { editor, gallery }) {
   const state = [scored, t(`report.${run.status}`), run.running && t("run.running")].filter(Boolean).join(", ");
   return [modelText(editor), " · ", make("span", { class: "quiet" }, `${run.run}, ${state}`), " · ",
     make("a", { href: gallery }, t("open.run"))];
+}
+
+// All runs, the best first, with differences that are corrected for all comparisons of two runs.
+function runsTable({ by_step: bySteps, num_comparisons: n, runs: ranked }) {
+  const names = ["run", bySteps && "step", "num_samples", "mean", "ci95", "to.best", bySteps && "to.previous"];
+  const difference = (found) => make("td", {}, isKnown(found?.mean_difference)
+    ? `${signedText(found.mean_difference)} ${intervalText(found.ci95_series)} · p ${pText(found.p_series)}` : NOTHING);
+  const row = (run) => make("tr", {},
+    make("th", { scope: "row" }, make("bdi", {}, run.title),
+      !run.judged_alike && make("span", { class: "status incomplete" }, t("not.comparable"))),
+    bySteps && make("td", {}, isKnown(run.step) ? whole(run.step) : NOTHING),
+    make("td", {}, `${whole(run.num_scored)} / ${whole(run.num_pairs)}`),
+    make("td", { class: "strong" }, scoreText(run.mean)),
+    make("td", {}, intervalText(run.ci95)),
+    difference(run.best),
+    bySteps && difference(run.previous));
+  return make("section", { class: "results" },
+    make("h2", {}, t("runs")),
+    make("div", { class: "wide" }, make("table", {},
+      make("thead", {}, make("tr", {}, names.filter(Boolean).map((name) => make("th", { scope: "col" }, t(name))))),
+      make("tbody", {}, ranked.map(row)))),
+    make("p", { class: "quiet" }, t("runs.corrected", { n: whole(n) })));
 }
 
 // One run compared with the first: the result, the settings that differ, the table.

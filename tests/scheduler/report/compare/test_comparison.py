@@ -244,3 +244,30 @@ def test_names_of_many_runs_still_make_a_file_name(tmp_path: Path) -> None:
     shown([run] * 30, tmp_path)
     (name,) = (path.name for path in tmp_path.glob("comparison_*.json"))
     assert len(name.encode()) <= 255
+
+
+def test_of_more_than_two_runs_the_table_of_all_comes_first(tmp_path: Path) -> None:
+    runs = [
+        run_of(
+            tmp_path / name, *rows(*(pair(str(n), score + n % 3) for n in range(9))), editor={"model_name": f"t/{name}"}
+        )
+        for name, score in (("x", 5.0), ("y", 7.0), ("z", 6.0))
+    ]
+    result, text = shown(runs, tmp_path)
+    assert result.series is not None
+    assert [result.series.runs[number].title for number in result.series.ranking] == ["B: t/y", "C: t/z", "A: t/x"]
+    assert text.index("B: t/y") < text.index("Settings, A → B")
+    assert "corrected for all 3 comparisons of two runs" in text
+    name = f"comparison_{'_'.join([runs[0].stamp] * 3)}"
+    markdown = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
+    assert "| C: t/z | 9/9 | 7.00 |" in markdown
+    assert markdown.index("| C: t/z |") < markdown.index("## B against A")
+    series = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))["series"]
+    assert [run["best"] and run["best"]["mean_difference"] for run in series["runs"]] == [-2.0, None, -1.0]
+    assert series["pairs"] == []
+
+
+def test_without_a_common_pair_or_with_two_runs_there_is_no_such_table(tmp_path: Path) -> None:
+    first, other = (run_of(tmp_path / name, *rows(pair(name, 5.0))) for name in "xy")
+    assert shown([first, other, first], tmp_path)[0].series is None
+    assert shown([first, first], tmp_path)[0].series is None

@@ -11,8 +11,8 @@ import pytest
 
 from scheduler.report.compare.official_comparison import DifferentJudgingError
 from scheduler.report.saved_run import read_run
-from scheduler.report.series.build import DifferentBenchmarkError
 from scheduler.report.series.model import Series, SettingDifference
+from scheduler.report.series.pairs import DifferentBenchmarkError
 from scheduler.report.series.writing import read_series
 from scheduler.report.writing import write_reports
 from scheduler.store.rows import Row
