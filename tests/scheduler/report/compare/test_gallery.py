@@ -181,7 +181,7 @@ def test_of_three_runs_the_reader_chooses_which_is_compared_with_the_first(visit
     visitor.open(page_file)
     assert visitor.page.locator(".verdict").count() == 2
     all_runs = visitor.page.locator("section.results", has=visitor.page.get_by_role("heading", name="Runs", exact=True))
-    assert [row.split(":")[0] for row in all_runs.locator("tbody tr").all_inner_texts()] == ["B", "C", "A"]
+    assert [row.split(":")[0] for row in all_runs.locator("tbody tr").all_inner_texts()] == ["C", "B", "A"]
     assert "corrected for all 3 comparisons of two runs" in all_runs.inner_text()
     assert ids(visitor)[0] == "a3"
     visitor.page.get_by_label("Compared with A").select_option("C")
