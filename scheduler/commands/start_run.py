@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,9 +61,10 @@ def check_and_run(options: argparse.Namespace) -> int:
             show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)
         return EXIT_USAGE
-    log_start(prepared, directory, resumed=options.resume is not None)
-    run = Run(prepared, directory, console, run_options(options, address))
-    code = evaluate(run, options, directory)
+    with closing(directory):
+        log_start(prepared, directory, resumed=options.resume is not None)
+        run = Run(prepared, directory, console, run_options(options, address))
+        code = evaluate(run, options, directory)
     try:
         with closing(Sender()) as sender:
             announce_result(options, prepared, run, directory, code, sender)
@@ -197,13 +198,15 @@ def open_directory(options: argparse.Namespace, prepared: Prepared, console: Con
     folders = (config.evaluation.output_dir, config.evaluation.image_output_dir)
     try:
         directory = RunDirectory.reopen(*folders, options.resume) if options.resume else RunDirectory.create(*folders)
-        problem = resume_problem(
-            read_json(directory.path / "manifest.json"), directory.stamp, prepared.edits, options.shard
-        )
-        if problem is not None:
-            raise UsageError(problem)
-        file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
-        configure_logging(config.logging.level, file, console, debug=options.debug)
+        with ExitStack() as unless_open:
+            unless_open.callback(directory.close)
+            manifest = read_json(directory.path / "manifest.json")
+            problem = resume_problem(manifest, directory.stamp, prepared.edits, options.shard)
+            if problem is not None:
+                raise UsageError(problem)
+            file = config.log_dir / f"benchmark_{directory.stamp}.log" if config.logging.save_to_file else None
+            configure_logging(config.logging.level, file, console, debug=options.debug)
+            unless_open.pop_all()
     except OSError as error:
         raise UsageError(f"the output can't be written: {error}") from error
     return directory
