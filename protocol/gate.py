@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Collection
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
 from protocol.keys import DOMAIN
 
@@ -28,6 +27,8 @@ class Gate:
         is_new: Callable[[str], bool] = lambda _key: False,
     ) -> None:
         """``is_new``, which the authenticator's thread calls: whether a key may connect that ``allowed`` lacks."""
+        from zmq.auth.thread import ThreadAuthenticator  # noqa: PLC0415 - its asyncio is a tenth of a worker's imports
+
         self.allowed = frozenset(allowed)
         self._is_new = is_new
         self._authenticator = ThreadAuthenticator(context, log=_log)
