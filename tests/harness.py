@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +21,11 @@ import yaml
 from PIL import Image
 
 from scheduler.commands.main import main
+from scheduler.terminal.logs import configure_logging
 from scripts.place import Place
 
 TIMEOUT = 240
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,9 @@ class User:
         return Result(process.returncode, output)
 
     def check(self, *arguments: str | Path) -> Result:
-        """Run a command that ends before it starts anything, in this process: that is ten times as fast."""
+        """Run a command that leaves no process behind, in this process: that saves a second of imports."""
         output = io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(output):
+        with _as_before(), pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(output):
             patch.chdir(self.folder)
             for name, value in self.environment.items():
                 patch.setenv(name, value)
@@ -118,16 +121,18 @@ class User:
         return self.check("run", "--config", config, *self.pool_options, *arguments)
 
     def run_config(self, config: Path, *arguments: str | Path) -> Result:
-        """``warmbench run``."""
-        return self.run("run", "--config", config, *self.pool_options, *arguments)
+        """``warmbench run``; on a warm pool, in this process."""
+        run = self.check if self.pool_options else self.run
+        return run("run", "--config", config, *self.pool_options, *arguments)
 
     def start_run(self, config: Path, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start ``warmbench run``."""
         return self.start("run", "--config", config, *self.pool_options, *arguments)
 
     def score(self, images: Path | str, config: Path, *arguments: str | Path) -> Result:
-        """``warmbench score``."""
-        return self.run("score", "--images", images, "--config", config, *self.pool_options, *arguments)
+        """``warmbench score``; on a warm pool, in this process."""
+        run = self.check if self.pool_options else self.run
+        return run("score", "--images", images, "--config", config, *self.pool_options, *arguments)
 
     # -- what a run leaves
 
@@ -162,6 +167,25 @@ class User:
             with contextlib.suppress(psutil.Error):
                 left.append(" ".join(process.cmdline()))
         return left
+
+
+@contextlib.contextmanager
+def _as_before() -> Iterator[None]:
+    """What a command changes in its process is as before when the block ends: signals and the log. None may hang."""
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"the command has not ended after {TIMEOUT} s")
+
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TIMEOUT)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        configure_logging("INFO", None, None, debug=False)
 
 
 @contextlib.contextmanager

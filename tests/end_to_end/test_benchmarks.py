@@ -68,6 +68,8 @@ def test_a_benchmark_is_run_exported_and_scored_again_with_the_same_numbers(
     user = User(tmp_path, place, pool="benchmarks")
     server.answer = partial(answer, benchmark)
     config = config_of(user, benchmark, server)
+    if not place.processes():
+        assert user.run("workers", "start", "--config", config, "--pool", "benchmarks").code == 0
     result = user.run_config(config)
     assert result.code == 0, result.output
     official, made = user.report()["official"], user.hashes()
@@ -78,7 +80,7 @@ def test_a_benchmark_is_run_exported_and_scored_again_with_the_same_numbers(
     assert official["num_scored"] == official["num_items"] == len(made)
 
     layout = benchmark.removesuffix("_v2")
-    exported = user.run("export", "latest", "--layout", layout, "--to", "results/my_model")
+    exported = user.check("export", "latest", "--layout", layout, "--to", "results/my_model")
     assert exported.code == 0, exported.output
     again = user.score("results/my_model", config)
     assert again.code == 0, again.output

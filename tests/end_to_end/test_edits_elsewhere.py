@@ -77,8 +77,8 @@ def test_a_resumed_run_scores_only_changed_images_again(user: User, tmp_path: Pa
     changed = user.score(images, config, "--resume", "latest")
     assert "Reused: 5 of 6 scores" in changed.output
     assert {key for key, score in scores(user).items() if score != before[key]} == {"spatial/1"}
-    assert user.run("status").output.count("score: 6/6") == 1
-    compared = user.run("compare", *sorted(path.name for path in (user.output / "runs").iterdir()))
+    assert user.check("status").output.count("score: 6/6") == 1
+    compared = user.check("compare", *sorted(path.name for path in (user.output / "runs").iterdir()))
     assert compared.code == 0, compared.output
     assert "changed: edits null -> " in compared.output
 
@@ -193,7 +193,7 @@ def test_an_exported_run_is_scored_again_in_the_benchmarks_own_layout(user: User
     assert user.run_config(config).code == 0
     before, made = scores(user), {(row["pair_id"], row["sample"]): row["sha256"] for row in user.rows("edited")}
 
-    exported = user.run("export", "latest", "--layout", "unicbench", "--to", "model")
+    exported = user.check("export", "latest", "--layout", "unicbench", "--to", "model")
     assert exported.code == 0, exported.output
     assert "6 edits" in exported.output
     assert (tmp_path / "model-sample-1" / "Style_Transfer" / "en" / "k0.png").is_file()

@@ -50,7 +50,7 @@ def test_a_run_that_keeps_no_edits_still_shows_them_and_why_one_is_missing(
         assert visitor.complaints == []
         assert all(url.startswith(("file:", "data:")) for url in visitor.requests)
 
-    assert user.run("compare", run.name, run.name).code == 0
+    assert user.check("compare", run.name, run.name).code == 0
     with visit(chromium) as visitor:
         visitor.open(user.output / f"comparison_{run.name}_{run.name}.html")
         visitor.wait_for_pictures()

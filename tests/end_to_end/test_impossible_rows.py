@@ -28,7 +28,7 @@ def test_a_resumed_run_does_again_what_its_ledger_cannot_have(user: User, tmp_pa
     other["image"] = "../../../../../etc/passwd"
     ledger.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
-    result = user.run("report", "latest")
+    result = user.check("report", "latest")
     assert result.code == 3, result.output
     assert "WARNING: The ledger has 2 impossible rows, not used: " in result.output
     assert {failure["kind"] for failure in user.report()["failures"]} == {"out_of_range", "outside_run"}

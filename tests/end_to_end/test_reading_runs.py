@@ -42,7 +42,7 @@ def remove_reports(user: User) -> None:
 
 
 def status(user: User, *arguments: str) -> dict[str, Any]:
-    result = user.run("status", "--json", *arguments)
+    result = user.check("status", "--json", *arguments)
     assert result.code == 0, result.output
     answer: dict[str, Any] = json.loads(result.output)
     return answer
@@ -77,7 +77,7 @@ def test_reports_made_again_from_the_run_directory_are_the_same(user: User, tmp_
     assert float(row["score"]) == pytest.approx((float(row["aspect:look"]) + float(row["aspect:sense"])) / 2)
 
     remove_reports(user)
-    result = user.run("report", "latest")
+    result = user.check("report", "latest")
     assert result.code == 3, result.output
     assert left_by(user) == written
 
@@ -88,7 +88,7 @@ def test_reports_made_again_from_the_run_directory_are_the_same(user: User, tmp_
     written = left_by(user)
     remove_reports(user)
     moved = shutil.copytree(user.run_folder(), tmp_path / "moved" / user.run_folder().name)
-    assert user.run("report", moved, "--output-dir", tmp_path / "there").code == 0
+    assert user.check("report", moved, "--output-dir", tmp_path / "there").code == 0
     written_again = {path.name: path.read_bytes() for path in (*(tmp_path / "there").iterdir(), moved / "pairs.csv")}
     # The gallery says where it finds the run, seen from itself; all else is the same.
     there, here = (f"{folder}/{moved.name}/".encode() for folder in ("../moved", "runs"))
@@ -110,7 +110,7 @@ def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: User, tmp_p
     process.send_signal(signal.SIGKILL)
     finish(process)
 
-    result = user.run("report", user.run_folder())
+    result = user.check("report", user.run_folder())
     assert result.code == 3, result.output
     report = user.report()
     assert problems(report) == []
@@ -120,7 +120,7 @@ def test_report_and_status_of_a_killed_run_say_how_far_it_came(user: User, tmp_p
     assert stopped["state"] == "stopped"
     assert stopped["overall"]["done"] == report["overall"]["num_samples"]
     assert stopped["stages"]["edit"]["per_second"] is None
-    plain = user.run("status")
+    plain = user.check("status")
     assert plain.code == 0
     assert f"--resume {user.run_folder().name}" in plain.output
     assert "\x1b" not in plain.output
@@ -135,11 +135,11 @@ def test_reading_a_run_in_progress_does_not_disturb_it(user: User, tmp_path: Pat
     editor.suspend()
     ledger = user.run_folder() / "results.jsonl"
     before = ledger.stat().st_ino
-    result = user.run("report", "latest")
+    result = user.check("report", "latest")
     assert result.code == 3, result.output
     assert "not over" in result.output
     assert user.report()["status"] == "INCOMPLETE"
-    assert user.run("compare", "latest", "latest").code in (0, 2)
+    assert user.check("compare", "latest", "latest").code in (0, 2)
     editor.resume()
     output = finish(process)
     assert process.returncode == 0, output
@@ -171,7 +171,7 @@ def test_runs_are_compared_and_a_worse_one_gives_exit_code_4(user: User, tmp_pat
     lost = abs(reports[0]["overall"]["mean"] - reports[1]["overall"]["mean"])
     assert lost > 0
 
-    result = user.run("compare", better, worse, "--fail-if-worse", str(lost / 2))
+    result = user.check("compare", better, worse, "--fail-if-worse", str(lost / 2))
     assert result.code == 4, result.output
     assert "changed: editor.type" in result.output
     assert "WORSE by more than" in result.output
@@ -179,9 +179,9 @@ def test_runs_are_compared_and_a_worse_one_gives_exit_code_4(user: User, tmp_pat
     assert comparison["comparisons"][0]["overall"]["mean_difference"] == pytest.approx(-lost)
     assert comparison["comparisons"][0]["worse"] is True
     assert len(comparison["comparisons"][0]["pairs"]) == 8
-    assert user.run("compare", better, worse, "--fail-if-worse", str(lost * 2)).code == 0
-    assert user.run("compare", worse, better, "--fail-if-worse", "0").code == 0
-    same = user.run("compare", user.output / "runs" / worse, worse, "--fail-if-worse", "0")
+    assert user.check("compare", better, worse, "--fail-if-worse", str(lost * 2)).code == 0
+    assert user.check("compare", worse, better, "--fail-if-worse", "0").code == 0
+    same = user.check("compare", user.output / "runs" / worse, worse, "--fail-if-worse", "0")
     assert same.code == 0, same.output
     assert "mean difference 0.00" in same.output
     assert "no setting differs" in same.output
@@ -190,15 +190,15 @@ def test_runs_are_compared_and_a_worse_one_gives_exit_code_4(user: User, tmp_pat
 @pytest.mark.slow
 def test_a_missing_run_or_an_empty_comparison_is_a_usage_error(user: User, tmp_path: Path) -> None:
     first, other = (saved_run(tmp_path / name, [planned(name), edited(name), scored(name, 5.0)]) for name in "ab")
-    nothing = user.run("compare", first, other, "--fail-if-worse", "0.2")
+    nothing = user.check("compare", first, other, "--fail-if-worse", "0.2")
     assert nothing.code == 2, "what could not be compared has not passed"
     assert "no pair has a score in both" in nothing.output
-    assert user.run("compare", first, f"{other}x").code == 2
+    assert user.check("compare", first, f"{other}x").code == 2
     for arguments in (("report", "latest"), ("status",), ("compare", "one", "two")):
-        result = user.run(*arguments)
+        result = user.check(*arguments)
         assert result.code == 2, result.output
         assert "there is no run in outputs/runs: name its output folder" in result.output
-    assert user.run("compare", "latest").code == 2
-    assert user.run("report").code == 2
-    assert user.run("compare", "a", "b", "--fail-if-worse", "-1").code == 2
-    assert user.run("compare", "a", "b", "--fail-if-worse", "nan").code == 2
+    assert user.check("compare", "latest").code == 2
+    assert user.check("report").code == 2
+    assert user.check("compare", "a", "b", "--fail-if-worse", "-1").code == 2
+    assert user.check("compare", "a", "b", "--fail-if-worse", "nan").code == 2

@@ -52,7 +52,7 @@ def test_the_report_of_merged_shards_is_that_of_the_whole_run(user: User, tmp_pa
         report = user.report()
         assert report["overall"]["num_pairs"] == 3
         assert report["notes"][0].startswith(f"This is shard {number}/3 of the benchmark")
-    merged = user.run("merge", *reversed(shards), "--output-dir", tmp_path / "one")
+    merged = user.check("merge", *reversed(shards), "--output-dir", tmp_path / "one")
     assert merged.code == 3, merged.output
     user.output = tmp_path / "one"
     assert results(user.report()) == results(whole)
@@ -77,13 +77,13 @@ def test_what_are_not_all_shards_of_one_run_is_refused_with_every_reason(user: U
         user.run_config(other if name == "other" else config, "--shard", *words)
         folders[name] = user.run_folder()
     for command in (("run", "--config", config), ("run", "--config", config, "--shard", "2/3")):
-        refused = user.run(*command, "--resume", folders["1"].name)
+        refused = user.check(*command, "--resume", folders["1"].name)
         assert (refused.code, refused.output) == (
             2, f"run {folders['1'].name} is shard 1/3: resume it with --shard 1/3\n"
         )  # fmt: skip
 
     def merge(*names: str) -> tuple[int, str]:
-        result = user.run("merge", *(folders[name] for name in names), "--output-dir", tmp_path / "one")
+        result = user.check("merge", *(folders[name] for name in names), "--output-dir", tmp_path / "one")
         return result.code, result.output
 
     code, output = merge("1", "2")
@@ -95,7 +95,7 @@ def test_what_are_not_all_shards_of_one_run_is_refused_with_every_reason(user: U
     assert f"{folders['other']} differs from {folders['1']}: editor.parameters.num_inference_steps" in output
     assert f"{folders['other']} differs from {folders['1']}: data " in output
     assert not (tmp_path / "one").exists()
-    merged = user.run("merge", folders["1"], folders["2"], "--allow-missing", "--output-dir", tmp_path / "one")
+    merged = user.check("merge", folders["1"], folders["2"], "--allow-missing", "--output-dir", tmp_path / "one")
     assert merged.code == 3, "one of its pairs is bad"
     assert "This is not the whole benchmark: 3/3 of its shards are missing." in merged.output
 
@@ -103,7 +103,7 @@ def test_what_are_not_all_shards_of_one_run_is_refused_with_every_reason(user: U
 @pytest.mark.slow
 def test_more_shards_than_pairs_are_refused_before_anything_runs(user: User, tmp_path: Path) -> None:
     config = user.simulated(mixed_benchmark(tmp_path / "data.json"))
-    refused = user.run("run", "--config", config, "--shard", "1/10")
+    refused = user.check("run", "--config", config, "--shard", "1/10")
     assert refused.code == 2
     assert "--shard: the data has 9 pairs, too few for 10 shards" in refused.output
     assert not user.output.exists()

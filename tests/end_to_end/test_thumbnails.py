@@ -72,7 +72,7 @@ def test_missing_thumbnails_are_made_from_the_files_on_disk(user: User, tmp_path
 
     folder = user.run_folder()
     shutil.rmtree(folder / "thumbnails")
-    assert user.run("report", folder).code == 0
+    assert user.check("report", folder).code == 0
     assert set(thumbnails(user)) == names("edit", pairs=2), "a run's directory has no sources"
 
     shutil.rmtree(folder / "thumbnails")

@@ -42,6 +42,6 @@ def test_a_run_whose_reports_are_refused_says_so_and_shows_its_table(user: User,
     assert list(user.output.glob("evaluation_report_*.html")) == []
 
     (command,) = re.findall(r"To write the reports: warmbench (.*)", result.output)
-    result = user.run(*shlex.split(command))
+    result = user.check(*shlex.split(command))
     assert result.code == 0, result.output
     assert len(list(user.output.glob("evaluation_report_*.html"))) == 1
