@@ -75,6 +75,14 @@ function filmStrip(pair) {
   });
 }
 
+// Where the texts scroll beside the pictures, so that the row is seen.
+function revealDown(body, row) {
+  if (body.scrollHeight <= body.clientHeight) return;
+  const [box, of] = [row.getBoundingClientRect(), body.getBoundingClientRect()];
+  if (box.top < of.top) body.scrollTop += box.top - of.top - 8;
+  else if (box.bottom > of.bottom) body.scrollTop += box.bottom - of.bottom + 8;
+}
+
 function pairText(pair, number) {
   const score = scoreIn(pair, number);
   return `${stepText(runs[number])}: ${isKnown(score) ? scoreText(score) : reasonIn(pair, number)}`;
@@ -98,7 +106,10 @@ function scoresBlock(pair) {
         href: `${gallery}#${new URLSearchParams({ pair: pairKey(pair) })}`, target: "_blank", rel: "noopener",
         "aria-label": `${t("open.run")}: ${nameOf(run)}`, title: t("open.run"),
       }, "↗")));
-    return follow(row, (current) => row.classList.toggle("current", current === number));
+    return follow(row, (current) => {
+      row.classList.toggle("current", current === number);
+      if (current === number && row.isConnected) revealDown(row.closest(".detail-body"), row);
+    });
   });
   return make("section", { class: "block" },
     make("h3", {}, t(series.by_step ? "scores.by.step" : "scores")),

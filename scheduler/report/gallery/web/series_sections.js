@@ -8,6 +8,7 @@ function masthead() {
     make("p", { class: "kicker" }, t("series.title")),
     make("h1", {}, make("bdi", {}, page.title)),
     warnings(),
+    series.gate && gateLine(series.gate),
     make("div", { class: "figures" },
       best && make("div", { class: "figure main" },
         make("span", { class: "label" }, t("best.mean")),
@@ -15,13 +16,25 @@ function masthead() {
         make("span", { class: "more" }, `${t("ci95")} ${intervalText(best.ci95)}`),
         make("span", { class: "more" }, make("bdi", {}, nameOf(best)))),
       series.by_step && last !== best && isKnown(last.mean) && latestFigure(last),
+      officialFigure(),
       figure(t("runs"), whole(runs.length), ""),
       figure(t("pairs"), whole(pairs.length), ""),
-      seconds.length > 0 && figure(t("cost.seconds"), secondsText(seconds.reduce((sum, each) => sum + each, 0)), "")),
+      seconds.length > 0 && figure(t("cost.all"), secondsText(seconds.reduce((sum, each) => sum + each, 0)), "")),
     make("dl", { class: "about" },
       fact(t("data"), series.benchmark),
       fact(t("protocol"), series.protocol),
       fact(t("files"), fileLinks(page.links))));
+}
+
+// The best official number that is usually quoted.
+function officialFigure() {
+  const value = (run) => own(run.official?.numbers ?? {}, series.main);
+  const [first] = runs.filter((run) => isKnown(value(run))).sort((one, other) => value(other) - value(one));
+  return first && make("div", { class: "figure" },
+    make("span", { class: "label" }, make("bdi", {}, t("best.official", { name: series.main }))),
+    make("span", { class: "value" }, numberText(value(first))),
+    make("span", { class: "more" }, `${t("ci95")} ${numberIntervalText(first.official.intervals[series.main])}`),
+    make("span", { class: "more" }, make("bdi", {}, nameOf(first))));
 }
 
 function latestFigure(last) {
@@ -30,6 +43,16 @@ function latestFigure(last) {
   return make("div", { class: "figure" },
     make("span", { class: "label" }, t("latest.mean")), make("span", { class: "value" }, scoreText(last.mean)),
     make("span", { class: "more" }, more), make("span", { class: "more" }, make("bdi", {}, nameOf(last))));
+}
+
+// What --fail-if-worse found.
+function gateLine({ by, run, other, worse, reason, mean_difference: mean, ci95: interval }) {
+  const names = { run: nameOf(runs[run]), other: isKnown(other) ? nameOf(runs[other]) : "", by };
+  let text = t("gate.unknown", { ...names, reason });
+  if (!isKnown(other)) text = t("gate.alone", names);
+  else if (isKnown(worse)) text = t(worse ? "gate.worse" : "gate.passed", names);
+  return make("p", { class: worse === true ? "gate worse" : "gate" }, text,
+    isKnown(worse) && isKnown(mean) && make("span", { class: "quiet" }, ` ${signedText(mean)} ${intervalText(interval)}`));
 }
 
 // What a reader must know first: notes of runs, said once with the runs that have them.

@@ -1,18 +1,26 @@
 // The table of all runs. A click on a heading sorts by it; a click on a row shows its run everywhere.
 
-const differences = (name) => runs.flatMap((run) => {
-  const difference = run[name];
-  return difference ? [difference.mean_difference, ...(difference.ci95_series ?? difference.ci95 ?? [])] : [];
-}).filter(isKnown).map(Math.abs);
+// The end of the axis of differences: all of them, but not so far that their intervals become points.
+function axisEnd(name) {
+  const known = runs.map((run) => run[name]).filter((each) => isKnown(each?.mean_difference));
+  const widths = known.filter((each) => each.ci95_series).map(({ ci95_series: [low, high] }) => high - low)
+    .sort((first, second) => first - second);
+  const all = known.flatMap((each) => [each.mean_difference, ...(each.ci95_series ?? [])]).map(Math.abs);
+  const usual = widths.length ? 3 * widths[Math.floor(widths.length / 2)] : Infinity;
+  return Math.max(0.01, Math.min(usual, ...(all.length ? [Math.max(...all)] : [])));
+}
 
 // The columns: name (also that of its heading), value(run, number) that it is sorted by, direction of the first sort
 // (null: not sorted by), cell(run, number).
 function runColumns() {
   const anyOfficial = series.main && runs.some((run) => run.official);
-  const difference = (name) => ({
-    name: `to.${name}`, value: (run) => run[name]?.mean_difference, direction: -1,
-    cell: (run) => differenceCell(run, name, Math.max(0.01, ...differences(name))),
-  });
+  const difference = (name) => {
+    const end = axisEnd(name);
+    return {
+      name: `to.${name}`, value: (run) => run[name]?.mean_difference, direction: -1,
+      cell: (run) => differenceCell(run, name, end),
+    };
+  };
   const columns = [
     { name: "run", value: (_, number) => placeOf.get(number), direction: 1, cell: nameCell, heads: true },
     series.by_step && {
@@ -81,7 +89,8 @@ function differenceCell(run, name, most) {
   ];
 }
 
-// A difference and its interval on an axis from -most to most; the line in the middle is zero.
+// A difference and its interval on an axis from -most to most; the line in the middle is zero. A difference beyond the
+// axis is an arrow.
 function forest(mean, interval, most) {
   const width = 120;
   const x = (value) => width / 2 + (Math.min(most, Math.max(-most, value)) / most) * (width / 2 - 4);
@@ -90,7 +99,10 @@ function forest(mean, interval, most) {
   if (interval) {
     picture.append(make("line", { class: "interval", x1: x(interval[0]), x2: x(interval[1]), y1: 8, y2: 8 }));
   }
-  picture.append(make("circle", { cx: x(mean), cy: 8, r: 3.2, class: "mean", fill: differenceColour(mean > 0 ? 1 : 0) }));
+  const tip = x(mean) + Math.sign(mean) * 4;
+  picture.append(Math.abs(mean) > most
+    ? make("path", { class: "mean", d: `M${tip} 8l${-Math.sign(mean) * 7} -4v8z` })
+    : make("circle", { class: "mean", cx: x(mean), cy: 8, r: 3.2 }));
   return picture;
 }
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
+from scheduler.report.series.gate import GateRule
 from scheduler.report.series.writing import write_series
 from scheduler.store.rows import Row
 from tests.browser import Visit, visit
@@ -54,7 +55,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made_run(folder, n, rows_of(scores), f"trainings/<b>lora/checkpoint-{n}00")
         for n, scores in enumerate(SCORES, 1)
     ]
-    write_series(checkpoints, folder / "of three")
+    write_series(checkpoints, folder / "of three", GateRule(by=0.1))
     return folder / "of three" / "series.html"
 
 
@@ -82,6 +83,8 @@ def names(visitor: Visit) -> list[str]:
 def test_plot_and_table_have_the_figures_of_the_json_form(opened: Visit, series: Path) -> None:
     page, plain = opened.page, json.loads(series.with_suffix(".json").read_text(encoding="utf-8"))
     assert page.locator("h1").inner_text() == "<b>lora"
+    gate = page.locator(".gate").inner_text()
+    assert gate.startswith("checkpoint-300 is not shown to be worse than checkpoint-200 by more than 0.1: +1.17 [")
     assert page.locator(".plot .point").count() == 3
     assert page.locator(".readout-value").inner_text() == "5.88"
     assert "Step 300" in page.locator(".readout").inner_text()
