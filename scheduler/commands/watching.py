@@ -17,6 +17,14 @@ from scheduler.base.text import counted, one_line
 from scheduler.commands.dry_run import show_dry_run
 from scheduler.commands.evaluation import Evaluator, options_of, own_problem
 from scheduler.commands.start_run import USAGE_ERRORS, UsageError, checked, overrides_of, pool_elsewhere
+from scheduler.commands.watch_options import (
+    base_model,
+    entry_file_of,
+    gate_rule,
+    rules_of,
+    run_arguments,
+    watched_folder,
+)
 from scheduler.commands.watch_series import WatchSeries
 from scheduler.config.document import Config
 from scheduler.config.evaluation_settings import evaluation_settings
@@ -25,9 +33,9 @@ from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
 from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
-from scheduler.report.series.gate import GateRule
+from scheduler.run.assembled import assemble
 from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE
-from scheduler.run.watch_order import Sighting, View, Watch, Watched, WatchRules
+from scheduler.run.watch_order import Sighting, View, Watch, Watched
 from scheduler.run.watched_folder import WatchedFolder
 from scheduler.store.ledger import LEDGER
 from scheduler.store.watches import UnreadableWatchError, WatchDirectory, WatchEntry
@@ -45,7 +53,7 @@ def check_and_watch(options: argparse.Namespace) -> int:
     try:
         address = pool_elsewhere(options)
         config = load_config(options.config, overrides_of(options))
-        folder = _watched_folder(options, config)
+        folder = watched_folder(options, config)
         if options.once and not options.folder.is_dir():
             raise UsageError(f"there is no folder {options.folder}")
         complete = _check(options, console, address)
@@ -64,12 +72,6 @@ def check_and_watch(options: argparse.Namespace) -> int:
         return _Work(options, console, address, config, folder, directory, known).execute()
 
 
-def _watched_folder(options: argparse.Namespace, config: Config) -> WatchedFolder:
-    section = config.diffusion_model
-    entry_file = section.declaration.entry_file if section.class_path is None else None
-    return WatchedFolder(options.folder, entry_file, output_dir=config.evaluation.output_dir)
-
-
 def _check(options: argparse.Namespace, console: Console, address: PoolAddress | None) -> bool:
     """Check all but the checkpoints; whether a run would be complete. Raises one of ``USAGE_ERRORS``.
 
@@ -84,22 +86,6 @@ def _check(options: argparse.Namespace, console: Console, address: PoolAddress |
     return not options.dry_run or show_dry_run(console, prepared, None)
 
 
-def _rules(options: argparse.Namespace) -> WatchRules:
-    return WatchRules(
-        settle=options.settle,
-        broken_after=options.broken_after,
-        newest_first=options.order == "newest",
-        every=options.every,
-        from_step=options.from_step,
-        until=options.until,
-        once=options.once,
-    )
-
-
-def _rule(options: argparse.Namespace) -> GateRule | None:
-    return None if options.fail_if_worse is None else GateRule(options.fail_if_worse, options.against)
-
-
 def _counts(entry: WatchEntry, output_dir: Path, *, retry: bool) -> bool:
     """Whether an entry of an earlier part still says something: its run is there, and it is not to be tried again."""
     if retry and entry.code == EXIT_USAGE:
@@ -109,15 +95,6 @@ def _counts(entry: WatchEntry, output_dir: Path, *, retry: bool) -> bool:
 
 def _watched(entry: WatchEntry) -> Watched:
     return Watched(entry.path, entry.step, entry.version, entry.run, entry.code, entry.reason)
-
-
-def _arguments(options: argparse.Namespace) -> list[str]:
-    """The command line of a run, made from that of the watch: without the folder."""
-    words = list(options.given[1:])
-    places = [number for number, word in enumerate(words) if Path(word) == options.folder]
-    if places:
-        del words[0 if places[0] == 0 else places[-1]]
-    return ["run", *words]
 
 
 class _Work:
@@ -133,8 +110,9 @@ class _Work:
         directory: WatchDirectory,
         known: Sequence[WatchEntry],
     ) -> None:
-        self._options = argparse.Namespace(**{**vars(options), "given": _arguments(options)})
+        self._options = argparse.Namespace(**{**vars(options), "given": run_arguments(options)})
         self._console = console
+        self._config = config
         self._output_dir = config.evaluation.output_dir
         self._settings = evaluation_settings(config, options.stages)
         self._folder = folder
@@ -142,9 +120,9 @@ class _Work:
         valid = [entry for entry in known if _counts(entry, self._output_dir, retry=options.retry)]
         self._others = [entry for entry in valid if entry.settings != self._settings]
         kept = [_watched(entry) for entry in valid if entry.settings == self._settings]
-        self._watch = Watch(_rules(options), kept)
+        self._watch = Watch(rules_of(options), kept)
         self._evaluator = Evaluator(options, console, address)
-        self._series = WatchSeries(directory.path, _rule(options))
+        self._series = WatchSeries(directory.path, gate_rule(options))
         self._told: dict[str, str] = {}
         self._unreadable = ""
 
@@ -209,9 +187,9 @@ class _Work:
 
     def _evaluate(self, one: Sighting, view: View) -> None:
         """Evaluate a checkpoint. Raises one of ``USAGE_ERRORS`` if no checkpoint can be evaluated like this."""
-        model = os.path.normpath(self._folder.path / one.path)
+        model = self._model(one)
         more = len(view.ready) - 1
-        self._say(f"Checkpoint {model}" + (f": {more} more ready" if more else ""))
+        self._say(f"Checkpoint {self._named(one.path)}" + (f": {more} more ready" if more else ""))
         self._told.clear()
 
         def began(run: str) -> None:
@@ -231,6 +209,15 @@ class _Work:
         if outcome.code in (EXIT_COMPLETE, EXIT_INCOMPLETE):
             self._write_series()
         outcome.announce()
+
+    def _model(self, one: Sighting) -> str:
+        """The folder of the model to evaluate: the checkpoint, or one that is made of it. Raises ``OSError``."""
+        base, entry_file = base_model(self._config), entry_file_of(self._config)
+        if not one.trained or base is None or entry_file is None:
+            return self._named(one.path)
+        place = self._directory.path / self._directory.folder.name / one.path
+        assemble(base, entry_file, self._folder.path / one.path, one.trained, place)
+        return str(place)
 
     def _earlier_runs(self, one: Sighting) -> list[str]:
         """The runs of other versions of this checkpoint, and of this one with other settings: what is still valid of
@@ -323,7 +310,7 @@ def _show(options: argparse.Namespace, console: Console, folder: WatchedFolder) 
     except OSError as error:
         say(console, f"Watch: {options.folder} can't be read yet: {error.strerror}")
         return EXIT_COMPLETE
-    view = Watch(_rules(options)).look(seen, 0.0)
+    view = Watch(rules_of(options)).look(seen, 0.0)
     say(console, f"Watch: {counted(len(seen), 'checkpoint')} in {options.folder}, {len(view.ready)} complete")
     for one in view.ready:
         say(console, f"  {one.path}: complete")

@@ -31,6 +31,7 @@ class Sighting:
     age: float
     lacks: tuple[str, ...] = ()
     temporary: bool = False
+    trained: tuple[str, ...] = ()
 
     @property
     def is_complete(self) -> bool:

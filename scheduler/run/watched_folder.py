@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from scheduler.run.assembled import trainable_components
 from scheduler.run.watch_order import Sighting
 from scheduler.store.checkpoints import checkpoint_step, step_in_name
 from workers.models.model_folder import ENTRY_FILES, component_names, damaged_files, few, missing_files
@@ -39,12 +40,16 @@ class _File:
 
 
 class WatchedFolder:
-    """``entry_file`` is the file without which a folder is no model of the editor; None if it takes any folder."""
+    """``entry_file`` is the file without which a folder is no model of the editor; None if it takes any folder.
+    ``base`` is the pipeline of which a checkpoint may have some components without the others.
+    """
 
-    def __init__(self, folder: Path, entry_file: str | None, *, output_dir: Path) -> None:
+    def __init__(self, folder: Path, entry_file: str | None, *, output_dir: Path, base: Path | None = None) -> None:
         self.path = folder
         self._entry_file = entry_file
         self._not = output_dir.resolve()
+        self._base = str(base)
+        self._trainable = sorted(trainable_components(base)) if base is not None else []
 
     def look(self, decided: Mapping[str, str]) -> list[Sighting]:
         """Return its checkpoints. What one lacks is not looked up if ``decided`` has its version by its path.
@@ -62,7 +67,7 @@ class WatchedFolder:
 
     def _checkpoints(self, folder: Path, depth: int) -> Iterator[Path]:
         """Yield the checkpoints in the folder, and what will become one: a folder with a step in its name."""
-        is_model = self._is_model(folder)
+        is_model = self._is_model(folder) or (depth > 0 and bool(self._trained(folder)))
         inner = False
         if not is_model or depth == 0:  # a training may leave its last model in the folder itself
             for child in _folders(folder) if depth < MAX_DEPTH else ():
@@ -78,6 +83,12 @@ class WatchedFolder:
         entries = ENTRY_FILES if self._entry_file is None else (self._entry_file,)
         return any((folder / name).is_file() for name in entries)
 
+    def _trained(self, folder: Path) -> tuple[str, ...]:
+        """The components that are there, of a checkpoint that is no whole model."""
+        if self._is_model(folder):
+            return ()
+        return tuple(name for name in self._trainable if (folder / name).is_dir())
+
     def _is_elsewhere(self, folder: Path) -> bool:
         """Whether it is the output of this program, or a link to a checkpoint that is found anyway (``latest``)."""
         target = folder.resolve()
@@ -90,8 +101,9 @@ class WatchedFolder:
             changed = max((file.changed for file in files), default=folder.stat().st_mtime)
         except OSError:
             return None  # deleted or renamed meanwhile
-        digest = hashlib.sha256(repr([(file.path, file.size, file.mtime_ns) for file in files]).encode())
-        version = digest.hexdigest()[:16]
+        trained = self._trained(folder)
+        content = [(file.path, file.size, file.mtime_ns) for file in files]
+        version = hashlib.sha256(repr([content, self._base] if trained else content).encode()).hexdigest()[:16]
         return Sighting(
             path=path,
             step=checkpoint_step(str(folder.absolute())),
@@ -99,11 +111,13 @@ class WatchedFolder:
             age=max(0.0, time.time() - changed),
             lacks=() if decided.get(path) == version else tuple(self._lacks(folder, files)),
             temporary=any(_TEMPORARY_FOLDER.fullmatch(part) for part in path.split("/")),
+            trained=trained,
         )
 
     def _files(self, folder: Path) -> Iterator[_File]:
         """The files that the model consists of; all files of a folder that is none yet."""
         components = component_names(folder) if self._entry_file is not None else []
+        components = components or list(self._trained(folder))
         if not components:
             yield from _below(folder, folder, MAX_DEPTH)
             return
@@ -116,7 +130,10 @@ class WatchedFolder:
         if partial := [file.path for file in files if _PARTIAL_FILE.fullmatch(file.path.rpartition("/")[2])]:
             yield f"still being written: {few(partial)}"
         try:
-            if self._entry_file is not None and not (folder / self._entry_file).is_file():
+            if trained := self._trained(folder):
+                if missing := [f"{name}/{file}" for name in trained for file in _missing_of(folder / name)]:
+                    yield f"it lacks {few(missing)}"
+            elif self._entry_file is not None and not (folder / self._entry_file).is_file():
                 yield f"it lacks {self._entry_file}"
             elif self._is_model(folder) and (missing := missing_files(folder)):
                 yield f"it lacks {few(missing)}"
@@ -124,6 +141,11 @@ class WatchedFolder:
                 yield few(damaged)
         except OSError as error:  # deleted or renamed meanwhile
             yield f"it can't be read: {error}"
+
+
+def _missing_of(component: Path) -> list[str]:
+    missing = missing_files(component)
+    return missing or ([] if any(component.glob("*.safetensors")) else ["*.safetensors"])
 
 
 def _folders(folder: Path) -> list[Path]:

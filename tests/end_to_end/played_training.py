@@ -1,7 +1,7 @@
 """Plays a training: ``python -m tests.end_to_end.played_training MODEL OUT PAUSE HALF`` writes six checkpoints.
 
 Each is a copy of MODEL with other weights, PAUSE seconds after the one before. ``step_300`` is broken, ``step_400`` is
-half-written for HALF seconds, and ``step_500`` is deleted before it is complete.
+half-written for HALF seconds, ``step_500`` is deleted before it is complete, and ``step_600`` is a transformer alone.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def other_weights(model: Path, step: int) -> bytes:
     return bytes(content)
 
 
-def write(model: Path, folder: Path, weights: bytes, *, half_seconds: float = 0.0) -> None:
+def write(model: Path, folder: Path, weights: bytes, *, half_seconds: float = 0.0, files: str = "**/*") -> None:
     """Write a checkpoint file by file, as trainers do, its weights in two halves."""
-    for source in sorted(path for path in model.rglob("*") if path.is_file() and path.name[0] != "."):
+    for source in sorted(path for path in model.glob(files) if path.is_file() and path.name[0] != "."):
         target = folder / source.relative_to(model)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target != folder / WEIGHTS:
@@ -50,6 +50,8 @@ def train(model: Path, out: Path, pause: float, half_seconds: float) -> None:
             write(model, folder, weights[:1000])
             time.sleep(half_seconds)
             shutil.rmtree(folder)
+        elif step == 600:
+            write(model, folder, weights, files="transformer/*")
         else:
             write(model, folder, weights, half_seconds=half_seconds if step == 400 else 0.0)
         print(f"{time.strftime('%H:%M:%S')} {folder.name}", flush=True)

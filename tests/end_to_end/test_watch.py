@@ -21,7 +21,7 @@ from tests.harness import TIMEOUT, User, small_benchmark
 from tests.set_up import ROOT
 from tests.waiting import wait_until
 
-SIZE = {"height": 128, "width": 160}
+SMALL = {"height": 128, "width": 160, "num_inference_steps": 2}
 KILLED_AFTER = (1, 3, 6, 9, 13)
 """How many edits are in the ledgers each time that the watch is killed."""
 
@@ -95,7 +95,12 @@ def test_a_training_is_evaluated_checkpoint_by_checkpoint_and_five_kills_change_
     sections = yaml.safe_load(config.read_text(encoding="utf-8"))
     sections["diffusion_model"] = {
         "type": "qwen_image_edit",
-        "params": {"model_name": "none", "device": "cpu", "dtype": "float32", "num_inference_steps": 2, **SIZE},
+        "params": {
+            "model_name": str(tiny_editor_path),
+            "device": "cpu",
+            "dtype": "float32",
+            **SMALL,
+        },
     }
     config = user.config(**sections)
     options = ("--until", "600", "--settle", "1", "--broken-after", "8", "--poll", "0.2", "--keep-warm")

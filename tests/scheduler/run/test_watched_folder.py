@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.run.assembled import assemble
+from scheduler.run.watch_order import Sighting
 from scheduler.run.watched_folder import WatchedFolder
+from workers.models.model_folder import missing_files
+
+INDEX = "model_index.json"
 
 SHARDS = ("diffusion_pytorch_model-00001-of-00002.safetensors", "diffusion_pytorch_model-00002-of-00002.safetensors")
 
@@ -140,6 +145,38 @@ def test_an_editor_that_takes_any_folder_gets_those_with_a_step_or_a_model(tmp_p
     assert folders.keys() == {"checkpoint-1", "checkpoint-2", "final"}
     assert folders["checkpoint-1"] == folders["final"] == ()
     assert "it was cut off" in folders["checkpoint-2"][0]
+
+
+def test_a_component_alone_is_a_checkpoint_of_the_pipeline_that_it_belongs_to(tmp_path: Path) -> None:
+    base = pipeline(tmp_path / "base")
+    out = tmp_path / "out"
+    trained = pipeline(tmp_path / "whole") / "transformer"
+    shutil.copytree(trained, out / "step_2000" / "transformer")
+    (out / "step_2000" / "optimizer.bin").touch()
+    shutil.copytree(trained, out / "step_3000" / "transformer", ignore=shutil.ignore_patterns(SHARDS[1]))
+    (out / "step_4000" / "transformer").mkdir(parents=True)
+    (out / "step_4000" / "transformer" / "config.json").touch()
+    (out / "vae").mkdir()
+
+    def look(base: Path | None) -> dict[str, Sighting]:
+        return {one.path: one for one in WatchedFolder(out, INDEX, output_dir=tmp_path, base=base).look({})}
+
+    seen = look(base)
+    assert {path: (one.trained, one.lacks) for path, one in seen.items()} == {
+        "step_2000": (("transformer",), ()),
+        "step_3000": (("transformer",), (f"it lacks transformer/{SHARDS[1]}",)),
+        "step_4000": (("transformer",), ("it lacks transformer/*.safetensors",)),
+    }
+    assert look(tmp_path / "whole")["step_2000"].version != seen["step_2000"].version, "the other components differ"
+    assert look(None)["step_2000"].lacks == ("it lacks model_index.json",)
+
+    for _ in range(2):  # a watch that was killed makes it again
+        assemble(base, INDEX, out / "step_2000", ("transformer",), tmp_path / "made" / "step_2000")
+    made = tmp_path / "made" / "step_2000"
+    assert not missing_files(made)
+    assert (made / "transformer" / SHARDS[0]).resolve() == out / "step_2000" / "transformer" / SHARDS[0]
+    assert (made / "scheduler" / "scheduler_config.json").resolve().is_relative_to(base)
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["step_2000"]
 
 
 def test_an_empty_folder_changes_when_something_is_written(tmp_path: Path) -> None:
