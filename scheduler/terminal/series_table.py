@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +16,13 @@ NARROWEST_TITLE = 24
 
 def series_table(series: Series) -> Table:
     """Return the table."""
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     first, *others = words.headings(series, one_line)
-    table.add_column(first, overflow="fold", min_width=NARROWEST_TITLE)
+    rows = words.rows(series, one_line)
+    longest = max(cell_len(row[0]) for row in rows)
+    table.add_column(first, overflow="fold", min_width=min(NARROWEST_TITLE, longest))
     for heading in others:
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in words.rows(series, one_line):
+    for row in rows:
         table.add_row(*map(Text, row))
     return table

@@ -22,7 +22,7 @@ _PATH = re.compile(rf"(?<![\w./<>-]){_TOP}/[\w./-]*\w|(?<![\w./-])(?:Makefile|[\
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _COMMANDS = (
     *(("run",), ("runs",), ("score",), ("status",), ("report",), ("compare",), ("export",), ("list",)),
-    *(("inspect",), ("merge",), ("watch",)),
+    *(("inspect",), ("merge",), ("watch",), ("series",)),
     *(("workers", action) for action in ("start", "status", "stop", "keys", "join")),
 )
 
