@@ -1,11 +1,12 @@
 """Admits known keys to the sockets of a context that have CURVE.
 
-pyzmq's own authenticator answers libzmq in a thread. If that thread ends, nobody gets in any more: sockets enforce
+pyzmq's own authenticator answers libzmq in a thread. While that thread does not run, nobody gets in: sockets enforce
 their domain (``ZMQ_ZAP_ENFORCE_DOMAIN``), without which any key would.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Collection
 
@@ -31,15 +32,36 @@ class Gate:
 
         self.allowed = frozenset(allowed)
         self._is_new = is_new
-        self._authenticator = ThreadAuthenticator(context, log=_log)
-        self._authenticator.start()
-        self._authenticator.configure_curve_callback(DOMAIN, self)
+        self._context = context
+        self._authenticator = self._start()
+
+    def _start(self) -> ThreadAuthenticator:
+        authenticator = ThreadAuthenticator(self._context, log=_log)
+        try:
+            authenticator.start()
+        except zmq.ZMQError:
+            authenticator.stop()
+            raise
+        authenticator.configure_curve_callback(DOMAIN, self)
+        return authenticator
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether this key may connect; called by the authenticator."""
         public = key.decode()
         return domain == DOMAIN and (public in self.allowed or self._is_new(public))
 
+    def keep_open(self) -> None:
+        """Start the authenticator again if it has ended: until then, nobody gets in. Call this now and then."""
+        if self._authenticator.is_alive():
+            return
+        self.close()
+        with contextlib.suppress(zmq.ZMQError):  # the last one's socket is being closed: the next call succeeds
+            self._authenticator = self._start()
+            _log.error("the authenticator had ended, so nobody could connect: it has been started again")
+
     def close(self) -> None:
         """Admit nobody any more. Call this before the context is terminated."""
+        if not self._authenticator.is_alive() and self._authenticator.pipe is not None:
+            self._authenticator.pipe.close(0)  # stopping it would wait for the thread to read from it
+            self._authenticator.pipe = None  # type: ignore[assignment]  # as pyzmq does itself
         self._authenticator.stop()

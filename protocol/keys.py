@@ -163,7 +163,7 @@ class PoolKeys:
         """Return the keys that may connect."""
         try:
             text = self._allowed.read_text(encoding="utf-8")[:_MAX_BYTES]
-        except OSError:
+        except (OSError, ValueError):
             return []
         keys = []
         for line in text.splitlines():

@@ -43,7 +43,7 @@ class Door(ABC):
         return "run"
 
     def refresh(self) -> bool:
-        """Read the allowed keys again if they have changed; return whether they have."""
+        """Keep the door open. Read the allowed keys again if they have changed; return whether they have."""
         return False
 
     def members(self) -> Members:
@@ -143,6 +143,7 @@ class RemoteDoor(Door):
         return self._uses.get(key or "")
 
     def refresh(self) -> bool:
+        self._gate.keep_open()
         changed = self._keys.changed()
         if changed == self._changed:
             return False

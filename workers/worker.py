@@ -114,6 +114,8 @@ class Worker:
             poller.register(self._listener.socket, zmq.POLLIN)
             poller.register(self._mailbox.fileno(), select.POLLIN)
             self._tie.register(poller)
+            if self._gate is not None:
+                self._gate.keep_open()
             ready = dict(poller.poll(self._wait_ms()))
             reason = self._tie.update(ready)
             if reason is not None:
