@@ -9,10 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 import zmq
 
 from protocol.keys import DOMAIN
+
+if TYPE_CHECKING:
+    from zmq.auth.thread import ThreadAuthenticator
 
 _log = logging.getLogger("warmbench.gate")
 _log.setLevel(logging.ERROR)  # one line per foreign connection would let strangers fill the log
@@ -28,14 +32,14 @@ class Gate:
         is_new: Callable[[str], bool] = lambda _key: False,
     ) -> None:
         """``is_new``, which the authenticator's thread calls: whether a key may connect that ``allowed`` lacks."""
-        from zmq.auth.thread import ThreadAuthenticator  # noqa: PLC0415 - its asyncio is a tenth of a worker's imports
-
         self.allowed = frozenset(allowed)
         self._is_new = is_new
         self._context = context
         self._authenticator = self._start()
 
     def _start(self) -> ThreadAuthenticator:
+        from zmq.auth.thread import ThreadAuthenticator  # noqa: PLC0415 - its asyncio is a tenth of a worker's imports
+
         authenticator = ThreadAuthenticator(self._context, log=_log)
         try:
             authenticator.start()
