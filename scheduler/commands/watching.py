@@ -198,7 +198,7 @@ class _Work:
 
         options = options_of(self._options, model, self._watch.run_of(one), self._output_dir)
         options.reuse = [*options.reuse, *self._earlier_runs(one)]
-        outcome = self._evaluator.evaluate(options, began)
+        outcome = self._evaluator.evaluate(options, began, lambda: self._following(one))
         after = self._folder.look_at(one.path)
         if not self._watch.ended(one, outcome.code, outcome.reason, after):
             what = "deleted" if after is None else "overwritten"
@@ -209,6 +209,14 @@ class _Work:
         if outcome.code in (EXIT_COMPLETE, EXIT_INCOMPLETE):
             self._write_series()
         outcome.announce()
+
+    def _following(self, present: Sighting) -> str | None:
+        """The folder of the model that will most likely be evaluated next."""
+        try:
+            one = self._watch.following(self._folder.look(self._watch.decided), present.path)
+            return None if one is None else self._model(one)
+        except OSError:
+            return None
 
     def _model(self, one: Sighting) -> str:
         """The folder of the model to evaluate: the checkpoint, or one that is made of it. Raises ``OSError``."""
