@@ -1,17 +1,17 @@
 """A judge's server that a worker starts, waits for and stops (``server.command``).
 
 The server runs under a guard (``server_guard``), which ends it with all its processes when the worker ends, however
-that happens. If the server ends by itself, so does the worker, with the server's last lines as its reason: its launcher
-starts both anew, and the requests that were in flight are made again like those of any worker that died.
+that happens. If the server ends by itself or hangs, the worker ends, with the server's last lines as its reason: its
+launcher starts both anew, and the requests that were in flight are made again like those of any worker that died.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,6 +37,13 @@ _TERM_SECONDS = 5.0
 """How long it may take to end after SIGTERM: the launcher kills a worker that takes 10 seconds to end."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
 _HEALTH_SECONDS = 5.0
+"""How long one answer to the question whether it is ready may take, from its first byte to its last."""
+_HUNG_SECONDS = 60.0
+"""A server that was ready, and then did not answer this question for so long, hangs."""
+_LOOKS = 6
+"""How often it is asked in that time."""
+_OK = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9]\b")
+_MOST_STATUS_BYTES = 4096
 _MOST_LOG_BYTES = 256 * 2**20
 _LAST_BYTES = 2000
 """How much of the end of the server's log is part of an error."""
@@ -104,16 +111,22 @@ class ServedProcess:
     """A server, from ``start`` to ``close``."""
 
     def __init__(
-        self, settings: ServerSettings, context: WorkerContext, *, term_seconds: float = _TERM_SECONDS
+        self,
+        settings: ServerSettings,
+        context: WorkerContext,
+        *,
+        term_seconds: float = _TERM_SECONDS,
+        hung_seconds: float = _HUNG_SECONDS,
     ) -> None:
         self._settings = settings
+        self._hung_seconds = hung_seconds
         self._term_seconds = term_seconds
         self._context = context
         self._log = context.folder / f"{context.name or 'reward'}-server.log"
         self._port = settings.port or 0
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
-        self._closing = False
+        self._closing = self._hangs = False
 
     @property
     def base_url(self) -> str:
@@ -121,9 +134,9 @@ class ServedProcess:
         return f"http://127.0.0.1:{self._port}/v1"
 
     def has_ended(self) -> bool:
-        """Return whether it has ended by itself, so that the worker ends too. For any thread."""
+        """Return whether it has ended by itself or hangs, so that the worker ends too. For any thread."""
         guard = self._guard
-        return guard is not None and guard.poll() is not None and not self._closing
+        return guard is not None and (self._hangs or guard.poll() is not None) and not self._closing
 
     def start(self) -> None:
         """Start it, and return when it is ready. All that ``close`` does is done if this raises.
@@ -231,22 +244,38 @@ class ServedProcess:
             wait = min(_LONGEST_WAIT, 1.5 * wait)
 
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_HEALTH_SECONDS)
-        try:
-            connection.request("GET", self._settings.ready)
-            return 200 <= connection.getresponse().status < 300
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        """Whether it answers with 2xx, within the time however slowly its bytes come."""
+        deadline = time.monotonic() + _HEALTH_SECONDS
+        host, answer = f"127.0.0.1:{self._port}", b""
+        request = f"GET {self._settings.ready} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), _HEALTH_SECONDS) as link:
+            link.sendall(request.encode())
+            while b"\n" not in answer and len(answer) < _MOST_STATUS_BYTES and time.monotonic() < deadline:
+                link.settimeout(max(0.001, deadline - time.monotonic()))
+                part = link.recv(_MOST_STATUS_BYTES)
+                if not part:
+                    break
+                answer += part
+        return b"\n" in answer and _OK.match(answer) is not None
 
     def _watch(self, guard: subprocess.Popen[bytes]) -> None:
-        guard.wait()
+        reason = self._wait_for_trouble(guard)
         if not self._closing:
-            self._kill_group(guard)
-            reason = f"its server {self._how_it_ended(guard)}"
             _log.error("%s", reason)
             self._context.broken(reason)
+
+    def _wait_for_trouble(self, guard: subprocess.Popen[bytes]) -> str:
+        """Return what has become of the server, once it has ended or hangs."""
+        well_at = time.monotonic()
+        while not self._closing and time.monotonic() - well_at <= self._hung_seconds:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                guard.wait(self._hung_seconds / _LOOKS)
+                self._kill_group(guard)
+                return f"its server {self._how_it_ended(guard)}"
+            if self._is_ready():
+                well_at = time.monotonic()
+        self._hangs = True
+        return f"its server hangs: {self._settings.ready} gave no 2xx for {self._hung_seconds:g} s{self._last()}"
 
     def _kill_group(self, guard: subprocess.Popen[bytes]) -> None:
         """If the guard was killed, its server was killed with it, but not what that had started."""

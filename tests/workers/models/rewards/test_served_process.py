@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,42 @@ def test_a_server_that_dies_ends_its_worker_with_its_last_lines_as_the_reason(
     for process in found:
         if process.is_running():
             process.kill()
+
+
+@pytest.mark.slow
+def test_a_server_that_hangs_ends_its_worker(words: Words, tmp_path: Path) -> None:
+    settings = ServerSettings(command=FILES, ready="/")
+    server = ServedProcess(settings, words.context, term_seconds=0.2, hung_seconds=0.3)
+    server.start()
+    found = processes(tmp_path)
+    assert not server.has_ended()
+    found[-1].suspend()  # the kernel still accepts connections for it
+    wait_until(lambda: words.broken)
+    assert "its server hangs: / gave no 2xx for 0.3 s" in words.broken[0]
+    assert server.has_ended()
+    server.close()
+    assert gone(found)
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_byte_by_byte_is_not_ready(words: Words) -> None:
+    program = """
+import itertools, socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    connection, _ = listener.accept()
+    try:
+        for byte in itertools.cycle(b"HTTP/1.1 200 OK and so on "):
+            connection.send(bytes([byte]))
+            time.sleep(0.05)
+    except OSError:
+        pass
+"""
+    server = served(words, [sys.executable, "-c", program, "{port}"], start_timeout_seconds=1.0)
+    began = time.monotonic()
+    with pytest.raises(ModelError, match="is not ready after 1 s"):
+        server.start()
+    assert time.monotonic() - began < 30
 
 
 def test_a_server_that_ends_at_its_start_is_an_error_with_the_end_of_its_log(words: Words, tmp_path: Path) -> None:
