@@ -1,4 +1,6 @@
-"""``warmbench export``: writes a run's edits into a folder, named as the script of a public benchmark reads them."""
+"""``warmbench export``: writes a run's edits into a folder, as the script of a public benchmark reads them, or its
+numbers as a file that can be published.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from scheduler.base.text import counted, one_line
 from scheduler.benchmark import DataError
 from scheduler.benchmark.layouts import LAYOUTS, FolderLayout
 from scheduler.commands.arguments import given, path
+from scheduler.commands.export_results import RESULTS, add_results_arguments, export_results
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
 from scheduler.config.problems import did_you_mean
 from scheduler.report.build import read_tallies
@@ -25,23 +28,34 @@ _SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Writes a run's edits into a folder, named as the script of a public benchmark reads them; `warmbench score "
-        "--images` reads them, too. Nothing is overwritten. Exit codes: 0 every edit is there; 3 some are missing; 2 "
-        "there is no such run, the layout does not suit it, or other files are in the way, and nothing was written; "
-        "1 a file cannot be written."
+        "Writes a run's edits into a folder, named as the script of a public benchmark reads them (`warmbench score "
+        "--images` reads them, too), or its numbers as a file that can be published. Nothing is overwritten. Exit "
+        "codes: 0 everything is there; 3 some edits are missing; 2 there is no such run, it does not suit the layout "
+        "or the format, or other files are in the way, and nothing was written; 1 a file cannot be written."
     )
     parser.add_argument("run", metavar="RUN", help=RUN)
     add = parser.add_argument
-    add("--layout", type=given, required=True, metavar="NAME", help="one of `warmbench list layouts`")
-    text = "the folder of this model's edits; further samples go into DIR-sample-1, DIR-sample-2, ..."
+    what = parser.add_mutually_exclusive_group(required=True)
+    text = "export the edits, in one of `warmbench list layouts`"
+    what.add_argument("--layout", type=given, metavar="NAME", help=text)
+    text = "export the numbers: eval_results (the Hub's .eval_results) or every_eval_ever"
+    what.add_argument("--results", choices=RESULTS, metavar="FORMAT", help=text)
+    text = "the folder of this model's edits (further samples go into DIR-sample-1, ...), or of the files with results"
     add("--to", type=path, required=True, metavar="DIR", help=text)
     text = "the benchmark, where a layout wants the source images and the data was moved since the run"
     add("--data", type=path, metavar="PATH", help=text)
     add("--link", action="store_true", help="make hard links where possible, instead of copies")
+    add_results_arguments(parser)
     add_output_dir(parser, writes=False)
 
 
 def execute(options: argparse.Namespace) -> int:
+    if options.results is not None:
+        return with_runs(options, lambda runs: export_results(runs[0], options))
+    return _export_edits(options)
+
+
+def _export_edits(options: argparse.Namespace) -> int:
     def export(runs: list[SavedRun]) -> int:
         run = runs[0]
         layout = _layout(options.layout)
