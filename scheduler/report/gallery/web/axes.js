@@ -10,9 +10,12 @@ function ticksBetween(low, high, count) {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => (first + index) * step);
 }
 
-// The ends of an axis for these values: a little beyond the least and the largest.
-function endsFor(values) {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+// The ends of an axis for these values: a little beyond the least and the largest, but not far beyond `limits`, the ends
+// of their scale, where the interval of few values may reach.
+function endsFor(values, limits = null) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const low = limits ? Math.max(least, Math.min(limits[0], most)) : least;
+  const high = limits ? Math.min(most, Math.max(limits[1], least)) : most;
   const room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 1;
   return [low - room, high + room];
 }

@@ -3,6 +3,9 @@
 const { runs, comparisons, fail_if_worse: limit } = data.comparison;
 const withResponses = pairs.some((pair) => pair.runs.some((result) => result?.response || result?.message));
 
+// So many runs that a card has room only for the first and the one that is compared with it.
+const many = runs.length > 4;
+
 const runOf = (label) => runs.findIndex((run) => run.label === label);
 // For each comparison: the key of a pair -> its difference, or the reason why it does not count.
 const outcomes = comparisons.map((comparison) => {
@@ -56,16 +59,22 @@ function differenceMark(pair) {
   return mark;
 }
 
-function comparedPictures(pair) {
+// The places of the runs that the cards show.
+function cardRuns() {
+  const { first, other } = comparisons[current()];
+  return many ? [runOf(first), runOf(other)] : runs.map((_, index) => index);
+}
+
+function comparedPictures(pair, shownRuns = cardRuns()) {
   return [
     { label: t("source"), small: pair.source_thumbnail, full: null, missing: t("picture.none") },
-    ...runs.map((run, index) => runPicture(run.label, page.runs[index].base, pair.runs[index])),
+    ...shownRuns.map((index) => runPicture(runs[index].label, page.runs[index].base, pair.runs[index])),
   ];
 }
 
 // A card has room for the edits alone.
 function allPictures(pair) {
-  return [...comparedPictures(pair), ...furtherPictures(pair, "")];
+  return [...comparedPictures(pair, runs.map((_, index) => index)), ...furtherPictures(pair, "")];
 }
 
 function runPicture(label, base, result) {
@@ -92,24 +101,29 @@ function drawCard(pair) {
       differenceMark(pair),
       make("h3", { id, class: "name" }, make("bdi", {}, pair.pair_id)),
       make("span", { class: "category" }, make("bdi", {}, pair.category))),
-    make("p", { class: "scores" }, runs.map((run, index) =>
-      make("span", {}, make("i", {}, run.label), " ", scoreMark(pair.runs[index]?.score))),
+    make("p", { class: "scores" }, cardRuns().map((index) =>
+      make("span", {}, make("i", {}, runs[index].label), " ", scoreMark(pair.runs[index]?.score))),
       make("span", { class: "quiet" }, leftOutText(pair))),
     dimensions.size > 0 && make("p", { class: "dimensions" }, dimensionDifferences(pair)),
     make("p", { class: "instruction", dir: "auto" }, textOf(pair.instruction)),
-    withResponses && runs.map((run, index) => {
+    withResponses && cardRuns().map((index) => {
       const text = replyText(pair.runs[index]) || textOf(pair.runs[index]?.message);
-      return make("p", { class: "one-response", dir: "auto" }, text && [make("i", {}, run.label), " ", text]);
+      return make("p", { class: "one-response", dir: "auto" }, text && [make("i", {}, runs[index].label), " ", text]);
     }));
 }
 
 function dimensionDifferences(pair) {
   if (!dimensions.has(view.by)) return null;
-  return [make("bdi", {}, view.by), " ", runs.map((run, index) => make("span", {}, make("i", {}, run.label), " ",
+  return [make("bdi", {}, view.by), " ", cardRuns().map((index) => make("span", {}, make("i", {}, runs[index].label), " ",
     make("b", {}, scoreText(dimensionOf(pair.runs[index], view.by)))))];
 }
 
+let describedOther = comparisons[0]?.other;
+
 function describePair(pair) {
+  const { other } = comparisons[current()];
+  if (describedOther !== other) stageChoice.right = runOf(other) + 1;
+  describedOther = other;
   return {
     key: pairKey(pair),
     heading: [

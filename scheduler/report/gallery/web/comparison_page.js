@@ -22,7 +22,7 @@ function fields() {
   const { num_pairs, wins, ties, losses } = comparisons[current()].overall;
   const counts = Object.entries({ win: wins, tie: ties, loss: losses, left_out: pairs.length - num_pairs });
   const values = pairs.map(valueOf).filter(isKnown);
-  const others = comparisons.map(({ other }, index) => [index ? other : "", other]);
+  const others = comparisons.map(({ other }, index) => [index ? other : "", `${other}: ${runs[runOf(other)].title}`]);
   return {
     statusName: t("outcome"),
     statuses: [["", t("all.statuses")], ...counts.filter(([, count]) => count > 0).map(([name, n]) =>
@@ -38,7 +38,7 @@ function fields() {
 }
 
 startPage({
-  title: () => `${runs.map((run) => run.title).join(" / ")} · ${t("comparison.title")}`,
+  title: () => `${many ? manyTitle() : runs.map((run) => run.title).join(" / ")} · ${t("comparison.title")}`,
   narrowest: () => (runs.length > 2 ? 560 : 460),
   ratio: usualRatio(pairs.flatMap((pair) => pair.runs.map((result) => result?.size))),
   drawCard,

@@ -1,17 +1,33 @@
 // The sections above the cards of a comparison.
 
+const manyTitle = () => t("comparison.many", { n: whole(comparisons.length), first: runs[0].title });
+
 function masthead(choose) {
+  const facts = runs.flatMap((run, index) => fact(`${t("run")} ${run.label}`, runFacts(run, page.runs[index])));
   return make("header", { class: "masthead" },
     make("p", { class: "kicker" }, t("comparison.title")),
-    make("h1", {}, runs.map((run, index) => [
+    make("h1", {}, many ? make("bdi", {}, manyTitle()) : runs.map((run, index) => [
       index ? " · " : "", make("span", {}, make("i", {}, run.label), " ", make("bdi", {}, run.title))])),
     warnings(),
-    make("dl", { class: "about" },
-      runs.flatMap((run, index) => fact(`${t("run")} ${run.label}`, runFacts(run, page.runs[index]))),
-      fact(t("files"), fileLinks(page.links))),
+    make("dl", { class: "about" }, many ? [] : facts, fact(t("files"), fileLinks(page.links))),
     page.runs.some((run) => run.samples_per_pair > 1) && make("p", { class: "quiet aside" }, t("sample.first")),
     page.series && runsTable(page.series),
-    comparisons.map((comparison) => verdict(comparison, choose)));
+    many && folded("compared.runs", whole(runs.length), make("dl", { class: "about" }, facts), "runs.facts"),
+    comparisons.map((comparison) => (many ? foldedVerdict : verdict)(comparison, choose)));
+}
+
+// One of many comparisons. What it holds is made when it is first opened.
+function foldedVerdict(comparison, choose) {
+  const { first, other, overall, worse } = comparison;
+  const node = make("details", { class: "folded", id: `versus-${other}` },
+    make("summary", {},
+      make("h2", {}, t("versus", { first, other })),
+      make("span", {}, overall.num_pairs ? `${signedText(overall.mean_difference)} ${intervalText(overall.ci95)}`
+        : t("comparison.empty")),
+      make("span", { class: "quiet" }, make("bdi", {}, runs[runOf(other)].title)),
+      worse && make("span", { class: "status incomplete" }, t("verdict.worse", { limit }))));
+  node.addEventListener("toggle", () => node.open && node.childElementCount === 1 && node.append(verdict(comparison, choose)));
+  return node;
 }
 
 function warnings() {
@@ -53,7 +69,7 @@ function runsTable({ by_step: bySteps, num_comparisons: n, runs: ranked }) {
 function verdict(comparison, choose) {
   const { first, other, overall } = comparison;
   return make("section", { class: "verdict" },
-    make("h2", {}, t("versus", { first, other }), " ",
+    !many && make("h2", {}, t("versus", { first, other }), " ",
       comparison.worse && make("span", { class: "status incomplete" }, t("verdict.worse", { limit }))),
     overall.num_pairs === 0 ? make("p", { class: "empty" }, t("comparison.empty")) : make("div", { class: "figures" },
       make("div", { class: "figure main" },

@@ -3,8 +3,8 @@
 function rankedPlot(metric, onPoint) {
   const points = runs.map((run) => metric.pointOf(run));
   const known = points.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(isKnown);
-  const ends = metric.kind === "score" || metric.kind === "number" ? endsFor(known) : [0, Math.max(...known) * 1.04 || 1];
-  const at = (value) => `${(100 * (value - ends[0])) / (ends[1] - ends[0])}%`;
+  const ends = metric.kind === "score" || metric.kind === "number" ? endsFor(known, metric.limits) : [0, Math.max(...known) * 1.04 || 1];
+  const at = (value) => `${100 * shareOf(value, ends)}%`;
   const direction = metric.better === "lower" ? 1 : -1;
   const sorted = runs.map((_, number) => number).sort(by((number) => points[number].value, direction, (a, b) => a - b));
   const ticks = metric.kind === "seconds"
@@ -40,8 +40,9 @@ function rankedRow(metric, number, { value, interval, missing }, at, ticks, onPo
     }
     lane.append(placed("i", `lane-dot ${isKnown(run.step) ? colourClass(run) : ""}`, at(value)));
   } else lane.append(make("span", { class: "lane-missing" }, missing));
+  const kind = number === bestRun ? " best" : run.judged_alike ? "" : " apart";
   return make("div", {
-    class: number === bestRun ? "ranked-row best" : "ranked-row", role: "option", tabindex: -1,
+    class: `ranked-row${kind}`, role: "option", tabindex: -1,
     on: {
       click: () => chooseRun(number), pointerenter: () => onPoint(number), pointerleave: () => onPoint(null),
     },

@@ -7,8 +7,9 @@ const valueTexts = {
   count: [whole, () => NOTHING],
 };
 
-// Each with: id (its name in the URL), group, name (as people read it), kind (of text), better ("higher", "lower"), and
-// pointOf(run): value, interval, num (of scores), or missing (the reason why there is no value).
+// Each with: id (its name in the URL), group, name (as people read it), kind (of text), better ("higher", "lower"), limits
+// (of its scale, if there is one), and pointOf(run): value, interval, num (of scores), or missing (the reason why there
+// is no value).
 function allMetrics() {
   const statistics = (group, missing) => (isKnown(group?.mean)
     ? { value: group.mean, interval: group.ci95, num: group.num_samples } : { missing });
@@ -25,17 +26,18 @@ function allMetrics() {
   });
   const all = [
     {
-      id: "", group: "overall", name: t("overall.mean"), kind: "score", better: "higher",
+      id: "", group: "overall", name: t("overall.mean"), kind: "score", better: "higher", limits: page.range,
       pointOf: (run) => statistics({ ...run, num_samples: run.num_scored }, t("missing.scores")),
     },
     ...mainFirst.map((name) =>
       ({ id: `official:${name}`, group: "official", name, kind: "number", better: "higher", pointOf: official(name) })),
     ...series.categories.map((name) => ({
-      id: `category:${name}`, group: "category", name, kind: "score", better: "higher",
+      id: `category:${name}`, group: "category", name, kind: "score", better: "higher", limits: page.range,
       pointOf: (run) => statistics(own(run.categories, name), t("missing.category")),
     })),
     ...Object.entries(series.dimensions).map(([name, scale]) => ({
       id: `dimension:${name}`, group: "dimension", name, kind: "score", better: scale?.better ?? "higher",
+      limits: scale ? [scale.low, scale.high] : page.range,
       pointOf: (run) => statistics(own(run.dimensions, name), t("missing.dimension")),
     })),
     cost("seconds", "seconds"), cost("edit_wall_seconds", "seconds"), cost("score_wall_seconds", "seconds"),

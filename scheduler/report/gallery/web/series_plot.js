@@ -70,8 +70,8 @@ function drawStepPlot(metric, width) {
   const points = runs.map((run) => metric.pointOf(run));
   const values = points.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(isKnown);
   const x = stepScale(width);
-  const ends = endsFor(values);
-  const y = (value) => PLOT.top + (1 - (value - ends[0]) / (ends[1] - ends[0])) * (height - PLOT.top - PLOT.bottom);
+  const ends = endsFor(values, metric.limits);
+  const y = (value) => PLOT.top + (1 - shareOf(value, ends)) * (height - PLOT.top - PLOT.bottom);
   const floor = height - PLOT.bottom;
   const places = runs.map((run, number) => [x(number), isKnown(points[number].value) ? y(points[number].value) : null]);
   const picture = make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
@@ -101,7 +101,7 @@ function pointMarks({ value, interval }, number, [x, place], y, floor) {
     return [make("path", { class: "absent", d, "data-run": number })];
   }
   const marks = [make("circle", {
-    class: `point ${colour}`, cx: x, cy: place, r: 4, "data-run": number,
+    class: `point ${colour}${runs[number].judged_alike ? "" : " apart"}`, cx: x, cy: place, r: 4.6, "data-run": number,
   })];
   if (interval) {
     marks.unshift(make("line", { class: `whisker ${colour}`, x1: x, x2: x, y1: y(interval[0]), y2: y(interval[1]) }));

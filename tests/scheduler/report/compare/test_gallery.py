@@ -21,7 +21,7 @@ from tests.browser import Visit
 from tests.scheduler.report.gallery.made import run_with_pictures, without_nulls
 from tests.scheduler.rows import edited, failed, planned, scored
 
-RUNS = ("20251023_230000", "20251024_101500", "20251025_080000")
+RUNS = ("20251023_230000", "20251024_101500", "20251025_080000", "20251026_080000", "20251027_080000")
 _DATA = re.compile(rb'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
@@ -39,7 +39,7 @@ def rows_of(scores: dict[str, float | None], *, instruction: str = "do it") -> l
     return rows
 
 
-def compared(output: Path, runs: Sequence[list[Row]], checkpoints: Sequence[str] = ("", "", "")) -> Path:
+def compared(output: Path, runs: Sequence[list[Row]], checkpoints: Sequence[str] = ("", "", "", "", "")) -> Path:
     for stamp, rows, checkpoint in zip(RUNS, runs, checkpoints, strict=False):
         run_with_pictures(output, rows, stamp=stamp, manifest={"workers": [], "editor": {"model_name": checkpoint}})
     saved = [read_run(output / "runs" / stamp, output) for stamp in RUNS[: len(runs)]]
@@ -190,6 +190,20 @@ def test_of_three_runs_the_reader_chooses_which_is_compared_with_the_first(visit
     assert visitor.page.locator(".card").first.locator(".picture").count() == 4
     visitor.page.get_by_role("button", name="中文").click()
     assert visitor.page.get_by_label("与 A 对比").input_value() == "C"
+
+
+def test_of_many_runs_each_comparison_is_folded_and_cards_show_the_chosen_one(visitor: Visit, tmp_path: Path) -> None:
+    page_file = compared(tmp_path, [rows_of({"a1": 2.0 + number, "a2": 3.0}) for number in range(5)], list("vwxyz"))
+    visitor.open(page_file, "other=E")
+    page = visitor.page
+    assert page.locator("h1").inner_text() == "4 runs against v"
+    assert page.locator(".verdict").count() == 0
+    page.locator("#versus-C summary").click()
+    assert "+1.00" in page.locator("#versus-C .verdict .figure.main").inner_text()
+    assert page.locator(".card").first.locator(".tag").all_inner_texts() == ["Source", "A", "E"]
+    page.locator(".card").first.click()
+    assert page.get_by_label("right picture").input_value() == "5"
+    assert page.locator("dialog.detail .block").count() == 5
 
 
 def test_runs_without_a_common_pair_make_a_page_all_the_same(visitor: Visit, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(visitor: Visit, series: Path) -> Iterator[Visit]:
+    visitor.page.set_viewport_size({"width": 1280, "height": 3000})  # cards far below the window do not exist
     visitor.open(series)
     yield visitor
     assert all(url.startswith(("file:", "data:")) for url in visitor.requests)
@@ -148,8 +149,6 @@ def test_pairs_are_ordered_by_their_change_between_two_runs(opened: Visit) -> No
     assert names(opened) == ["p2"]
     page.get_by_label("Change", exact=True).select_option("")
     page.get_by_label("Show", exact=True).select_option("strip")
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    opened.wait_for("document.querySelectorAll('.strip-card').length > 1")
     assert page.locator(".strip-card").count() == 4
     assert page.locator(".strip-card").first.locator("img").count() == 4
 
