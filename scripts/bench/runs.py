@@ -84,5 +84,9 @@ def read_finished_run(output: Path, launched: float) -> FinishedRun:
     """The only run in this output folder."""
     (folder,) = (output / "runs").iterdir()
     (report,) = output.glob("evaluation_report_*.json")
-    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
-    return FinishedRun(launched, folder, json.loads(report.read_text(encoding="utf-8")), rows)
+    return FinishedRun(launched, folder, json.loads(report.read_text(encoding="utf-8")), read_rows(folder))
+
+
+def read_rows(run: Path) -> list[Mapping[str, Any]]:
+    """The ledger of the run in this folder."""
+    return [json.loads(line) for line in (run / "results.jsonl").read_text(encoding="utf-8").splitlines()]

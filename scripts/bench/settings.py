@@ -26,6 +26,7 @@ class Settings:
     spread_sigma: float = 0.4
     load_seconds: float = 3.0
     real_editors: int = 2
+    checkpoints: int = 6
     isolation_batch_ms: float = 1000.0
     long_latency_ms: float = 1000.0
     long_rounds: int = 12

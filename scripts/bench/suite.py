@@ -23,6 +23,7 @@ from scripts.bench.recovery import measure_recovery
 from scripts.bench.series_page import measure_series_page
 from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
+from scripts.bench.sweep import measure_sweep
 from scripts.bench.throughput import CPUS, POOL, REWARD, measure_long, measure_spread, measure_throughput
 from scripts.bench.transport import measure_transport
 from scripts.bench.warm_start import measure_warm_start, measure_warm_start_real
@@ -42,6 +43,7 @@ _ON_FEW_PAIRS: Mapping[str, _OnData] = {
     "switches": measure_switches,
     "warm-start": measure_warm_start,
     "warm-start-real": measure_warm_start_real,
+    "sweep": measure_sweep,
 }
 _ALONE: Mapping[str, _Alone] = {
     "ordering": measure_ordering,

@@ -26,6 +26,12 @@ def measure_warm_start_real(
     place: Workplace, data: PictureBenchmark, settings: Settings, record: Record
 ) -> list[Ratio]:
     """The same with the real classes of diffusers and transformers, and the tiny models."""
+    figure = ("warm-start-real", "warmbench, tiny real models")
+    return [_measure(place, data, settings, record, figure, *real_models(place, settings))]
+
+
+def real_models(place: Workplace, settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The sections of an editor and a reward of the real classes, with the tiny models."""
     models = {name: str(MODELS[name].current_or_built(place.folder / name)) for name in ("editor", "reward")}
     real = {"dtype": "float32", "num_inference_steps": 2}
     editor = {
@@ -44,8 +50,7 @@ def measure_warm_start_real(
         "scoring": "logits",
         "max_pixels": 12544,
     }
-    figure = ("warm-start-real", "warmbench, tiny real models")
-    return [_measure(place, data, settings, record, figure, editor, reward)]
+    return editor, reward
 
 
 def _measure(
