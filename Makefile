@@ -23,7 +23,7 @@ run: ## run an evaluation: make run [CONFIG=configs/demo.yaml] [ARGS="--limit 2"
 test: ## run all tests: make test [ARGS="-k rounds"]
 	@scripts/setup.sh dev
 	@.venv/bin/python -m tests.set_up
-	@.venv/bin/python -m pytest --numprocesses=3 --dist=loadscope $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses=4 --dist=loadscope $(ARGS)
 
 check: ## check lint, format and types
 	@scripts/setup.sh dev

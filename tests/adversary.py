@@ -6,6 +6,7 @@ option is taken: tests put what is harmless first, so that a shrunk example has 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 CHOICES = st.binary(min_size=40, max_size=240)
 
-THOROUGH = settings(max_examples=500, print_blob=True)
+THOROUGH = settings(max_examples=int(os.environ.get("EXAMPLES", "200")), print_blob=True)
 """For tests that take :data:`CHOICES`: random each time, and what fails is printed such that it can be replayed."""
 
 

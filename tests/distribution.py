@@ -1,7 +1,8 @@
 """Which tests run in one process, when several processes share them (``make test``), and in which order.
 
-Tests that need the same expensive thing stay together: torch takes eight seconds to import, a browser two to start.
-Whole runs are spread one by one. What takes longest comes first, so that no process has a long test left at the end.
+Tests that need the same expensive thing stay together: torch takes eight seconds to import, a browser two to start, the
+warm pool three. Whole runs with pools of their own are spread one by one. What takes longest comes first, so that no
+process has a long test left at the end.
 """
 
 from __future__ import annotations
@@ -12,21 +13,47 @@ import pytest
 
 _TOGETHER = {
     "torch": ("tests/workers/models/", "tests/scripts/test_tiny_", "tests/scripts/test_mover.py"),
+    "warm": tuple(
+        f"tests/end_to_end/test_{name}.py"
+        for name in (
+            "edits_elsewhere",
+            "impossible_rows",
+            "reading_runs",
+            "shards",
+            "simulated_run",
+            "thumbnails",
+            "trust",
+            "unwritten_reports",
+        )
+    ),
     "browser": ("tests/scheduler/report/",),
 }
 _FILES_WITH_A_POOL = tuple(
     f"tests/{name}.py"
     for name in (
+        "end_to_end/test_slurm",
+        "end_to_end/test_ray",
         "end_to_end/test_real_models",
+        "end_to_end/test_far_pool",
         "end_to_end/test_hostile_pool",
+        "end_to_end/test_benchmarks",
         "end_to_end/test_resume",
         "end_to_end/test_troubled_runs",
-        "end_to_end/test_slurm",
         "chaos/test_audit",
     )
 )
+"""What the tests of one of these files share takes seconds to start: a cluster, a network, a pool."""
+
 _ONE_BY_ONE = ("tests/scripts/test_bench.py", "tests/scripts/test_full_size.py", "tests/chaos/", "tests/end_to_end/")
-EXPENSIVE = (*_TOGETHER["torch"], *_FILES_WITH_A_POOL, *_ONE_BY_ONE, *_TOGETHER["browser"], "tests/docs/", "tests/")
+EXPENSIVE = (
+    *_TOGETHER["torch"],
+    *_FILES_WITH_A_POOL,
+    *_TOGETHER["warm"],
+    *_ONE_BY_ONE,
+    *_TOGETHER["browser"],
+    "tests/docs/",
+    "tests/",
+)
 
 
 def scope(nodeid: str) -> str:

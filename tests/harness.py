@@ -20,6 +20,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from protocol.pool import read_pool_card
 from scheduler.commands.main import main
 from scheduler.terminal.logs import configure_logging
 from scripts.place import Place
@@ -47,6 +48,7 @@ class User:
         self.home = place.home
         self.output = folder / "outputs"
         self.environment = {**place.environment, "COLUMNS": "200", "NO_COLOR": "1"}
+        self._usual = dict(self.environment)
         self._place = place
         self.pool_options = ("--pool", pool, "--keep-warm") if pool else ()
 
@@ -117,12 +119,12 @@ class User:
         return Result(code, output.getvalue())
 
     def check_config(self, config: Path, *arguments: str | Path) -> Result:
-        """``warmbench run`` of what ends before it starts anything."""
+        """``warmbench run`` of what ends before it starts anything, or on a warm pool."""
         return self.check("run", "--config", config, *self.pool_options, *arguments)
 
     def run_config(self, config: Path, *arguments: str | Path) -> Result:
-        """``warmbench run``; on a warm pool, in this process."""
-        run = self.check if self.pool_options else self.run
+        """``warmbench run``; in this process if it starts no pool and takes nothing from the environment."""
+        run = self.check if self._starts_nothing(config, arguments) else self.run
         return run("run", "--config", config, *self.pool_options, *arguments)
 
     def start_run(self, config: Path, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -130,9 +132,16 @@ class User:
         return self.start("run", "--config", config, *self.pool_options, *arguments)
 
     def score(self, images: Path | str, config: Path, *arguments: str | Path) -> Result:
-        """``warmbench score``; on a warm pool, in this process."""
-        run = self.check if self.pool_options else self.run
+        """``warmbench score``; in this process, as ``run_config``."""
+        run = self.check if self._starts_nothing(config, arguments) else self.run
         return run("score", "--images", images, "--config", config, *self.pool_options, *arguments)
+
+    def _starts_nothing(self, config: Path, arguments: Sequence[str | Path]) -> bool:
+        """Whether it is a dry run, or the config's pool is up, and no class or variable of the user's is needed."""
+        path = self.folder / config
+        own = self.environment != self._usual or not path.is_file() or b"class_path" in path.read_bytes()
+        is_up = bool(self.pool_options) or read_pool_card(self.home / config.stem) is not None
+        return not own and ("--dry-run" in arguments or (is_up and "--pool" not in arguments))
 
     # -- what a run leaves
 

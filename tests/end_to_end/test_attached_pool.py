@@ -56,5 +56,5 @@ def test_an_earlier_checkpoints_error_is_shown_to_no_later_run_and_a_repaired_on
     assert "editor-0: loading the run's model in place: it could not be loaded before" in repaired
     assert "ERROR" not in repaired
     assert pids(user, config) == workers
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0
     assert user.left_over() == []

@@ -51,7 +51,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> list[m.WorkerStatus]:
             link.send(m.Hello(run="watcher", incarnation="any", protocol_version=PROTOCOL_VERSION, version=VERSION))
             assert link.socket.poll(20_000)
             received = link.receive()
-        assert user.run("workers", "stop", "--config", path).code == 0
+        assert user.check("workers", "stop", "--config", path).code == 0
     assert received is not None
     assert isinstance(received[0], m.PoolStatus)
     return received[0].workers

@@ -123,6 +123,6 @@ def test_what_a_pool_was_launched_with_is_applied_anew_or_refused_but_never_igno
         assert "scheduler.job_timeout_seconds from 600 to 900" in refused.output
         assert f"warmbench workers stop --config {slow} --pool bench" in refused.output
     assert len(list((user.output / "runs").iterdir())) == runs, "nothing was run"
-    assert user.run("workers", "stop", "--config", slow).code == 0
+    assert user.check("workers", "stop", "--config", slow).code == 0
     assert user.run_config(slow).code == 0
     assert user.left_over() == []

@@ -40,7 +40,7 @@ def test_whatever_is_killed_nothing_is_left_and_the_next_start_works(
             finished(start)
         if victims == "workers":
             assert user.run_config(config).code == 0, "they are started again"
-            assert user.run("workers", "stop", "--config", config).code == 0
+            assert user.check("workers", "stop", "--config", config).code == 0
         wait_until(lambda: user.processes() == [])
     assert user.run_config(config).code == 0
     assert user.left_over() == []
@@ -60,7 +60,7 @@ def test_workers_stop_removes_what_a_killed_launcher_left(user: User, tmp_path: 
     wait_until(lambda: len(user.processes()) <= len(workers))
     assert user.left_over() != []
 
-    result = user.run("workers", "stop", "--config", config)
+    result = user.check("workers", "stop", "--config", config)
     assert (result.code, "is not up" in result.output) == (0, True), result.output
     wait_until(lambda: user.left_over() == [])
 

@@ -55,7 +55,7 @@ def test_a_pool_says_which_resource_it_waits_for_and_how_long(user: User, nodes:
     config = user.simulated(data, pool=ray_pool(nodes, editor={"gpus": 3}))
     with user.start_run(config) as run:
         text = "waits for a Ray node with 3 GPU and 1 CPU; the cluster has 3 nodes and none is such"
-        wait_until(lambda: text in user.run("workers", "status", "--config", config).output)
+        wait_until(lambda: text in user.check("workers", "status", "--config", config).output)
         launcher_log = user.home / "bench" / "launcher.log"
         wait_until(lambda: f"editor-0 {text}, for 10 s" in launcher_log.read_text(encoding="utf-8"))
         run_logs = user.output / "logs"

@@ -83,7 +83,7 @@ def test_a_run_makes_the_same_edits_as_on_one_machine_each_editor_on_a_gpu_of_it
     path = config(user, tmp_path)
     assert user.run("workers", "start", "--config", path).code == 0, "a run begins with the first editor that is ready"
     result = user.run_config(path)
-    assert user.run("workers", "stop", "--config", path).code == 0
+    assert user.check("workers", "stop", "--config", path).code == 0
     assert result.code == 0, result.output
     assert user.hashes() == expected
     assert len(expected) == 2 * PAIRS
@@ -124,7 +124,7 @@ def test_a_worker_without_resources_says_what_it_waits_for(
     path = config(user, tmp_path)
     started = user.start_run(path, "--keep-warm")
     why = "a GPU of Slurm's allocation" if how == "steps" else r"Slurm to start job \d+ \(Resources"
-    wait_until(lambda: re.search(f"waits for {why}", user.run("workers", "status", "--config", path).output))
+    wait_until(lambda: re.search(f"waits for {why}", user.check("workers", "status", "--config", path).output))
     if how == "steps":
         busy.terminate()
         busy.wait(60)
@@ -133,7 +133,7 @@ def test_a_worker_without_resources_says_what_it_waits_for(
     wait_until(lambda: launcher_log(user).count("is ready") == 3)
     output, _ = started.communicate(timeout=TIMEOUT)
     assert started.returncode == 0, output
-    assert user.run("workers", "stop", "--config", path).code == 0
+    assert user.check("workers", "stop", "--config", path).code == 0
     assert ours(cluster) == []
 
 

@@ -104,20 +104,19 @@ def test_on_a_warm_pool_that_shares_devices_the_other_stages_models_make_room(us
     for number in range(2):
         leaves, comes = f"editor-{number}: model moved to host", f"reward-{number}: model moved to device"
         assert moves.index(leaves) < moves.index(comes), "nobody comes before the other has left"
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0
 
 
-@pytest.mark.slow
 def test_scores_need_edits_and_stages_need_names(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1))
-    alone = user.run_config(config, "--stages", "score")
+    alone = user.check_config(config, "--stages", "score")
     assert alone.code == 2
     assert "--resume RUN" in alone.output
     assert "warmbench score --images" in alone.output
-    who = user.run_config(config, "--stages", "score", "--resume", "latest", "--editor-model", "other")
+    who = user.check_config(config, "--stages", "score", "--resume", "latest", "--editor-model", "other")
     assert who.code == 2
     assert "--editor-model names an editor" in who.output
-    wrong = user.run_config(config, "--stages", "edit,judge")
+    wrong = user.check_config(config, "--stages", "edit,judge")
     assert wrong.code == 2
     assert "'edit,judge' is none of: edit, score, edit,score" in wrong.output
     assert not user.output.exists()
@@ -147,4 +146,4 @@ def test_a_pool_for_one_stage_alone_says_what_it_lacks(user: User, tmp_path: Pat
     result = user.run_config(config)
     assert result.code == 1
     assert "the pool has no reward: it was launched for editing alone" in result.output
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0

@@ -166,23 +166,23 @@ def test_a_sweep_over_folders_that_are_no_models_loads_nothing_and_says_so(
 ) -> None:
     (tmp_path / "a").mkdir()
     config = real(user, small_benchmark(tmp_path / "data.json", pairs=1), (tiny_editor_path, tiny_reward_path))
-    result = user.run_config(config, "--editor-models", "a", "./b")
+    result = user.check_config(config, "--editor-models", "a", "./b")
     assert result.code == 2, result.output
     assert "holds no model_index.json" in result.output
     assert "does not exist" in result.output
     assert result.output.count("NOT LOADED") == 2
     assert not (user.output / "runs").exists()
 
-    dry = user.run_config(config, "--editor-models", "a", tiny_editor_path, "--dry-run")
+    dry = user.check_config(config, "--editor-models", "a", tiny_editor_path, "--dry-run")
     assert dry.code == 3, dry.output
     assert "2 checkpoints, 0 finished, 1 to be evaluated, 1 that can't be loaded" in dry.output
     before = sorted(user.output.glob("sweeps/*"))
-    assert user.run_config(config, "--editor-models", "nothing-*").code == 2
-    refused = user.run_config(config, "--editor-models", tiny_editor_path, "--no-launch")
+    assert user.check_config(config, "--editor-models", "nothing-*").code == 2
+    refused = user.check_config(config, "--editor-models", tiny_editor_path, "--no-launch")
     assert refused.code == 2, refused.output
     assert "is not up, and --no-launch was given" in refused.output
     assert sorted(user.output.glob("sweeps/*")) == before, "nothing was run, and nothing is left"
-    both = user.run_config(config, "--editor-models", "a", "--editor-model", "b")
+    both = user.check_config(config, "--editor-models", "a", "--editor-model", "b")
     assert both.code == 2
     assert "not allowed with argument" in both.output
 
@@ -209,4 +209,4 @@ def test_real_checkpoints_are_loaded_into_the_same_processes(
             psutil.Process(pid).create_time() < row["started"] for row in rows for pid in pids(user, config).values()
         )
     assert not hashes[0] & hashes[1], "they are two checkpoints"
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0

@@ -52,17 +52,17 @@ def test_a_pool_is_started_shown_used_and_stopped(user: User, tmp_path: Path) ->
     assert user.run_config(config, "--no-launch").code == 0
     assert pids(user, config) == before, "the workers are still the same processes"
 
-    status = user.run("workers", "status", "--config", config)
+    status = user.check("workers", "status", "--config", config)
     assert status.code == 0
     for word in ("editor-0", "editor-1", "reward-0", "simulated", "device"):
         assert word in status.output
     assert re.findall(r"  (idle|ready|working\S*)  ", status.output) == ["idle"] * 3
 
-    stopped = user.run("workers", "stop", "--config", config)
+    stopped = user.check("workers", "stop", "--config", config)
     assert stopped.code == 0
     assert user.left_over() == []
-    assert user.run("workers", "status", "--config", config).code == 1
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "status", "--config", config).code == 1
+    assert user.check("workers", "stop", "--config", config).code == 0
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ def test_a_worker_that_cannot_load_is_reported_and_the_others_stay_usable(user: 
     assert "not today" in started.output
     assert ".log" in started.output
     assert user.run_config(config).code == 0, "the other editor is enough"
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0
     assert user.left_over() == []
 
 
@@ -164,7 +164,7 @@ def test_two_runs_at_once_give_the_same_results_as_alone(user: User, tmp_path: P
         user.output = tmp_path / f"both-{number}"
         assert pairs(user) == alone[number]
         assert {row["seed"] for row in user.rows("edited")} == {7 * number}
-    assert user.run("workers", "stop", "--config", config, "--pool", "shared").code == 0
+    assert user.check("workers", "stop", "--config", config, "--pool", "shared").code == 0
     assert user.left_over() == []
 
 
@@ -183,7 +183,7 @@ def test_one_run_that_ends_badly_does_not_disturb_the_other(user: User, tmp_path
     result = finished(steady)
 
     assert result.code == 0, result.output
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0
     assert user.left_over() == []
 
 
@@ -217,7 +217,7 @@ def test_runs_that_move_models_take_turns_and_survive_each_others_failures(user:
     for number in (holder, stopped):
         result = finished(runs[number])
         assert result.code == 0, result.output
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0
     assert user.left_over() == []
 
 
@@ -261,7 +261,7 @@ def test_two_launchers_at_once_give_one_pool(user: User, tmp_path: Path) -> None
     assert len([process for process in user.processes() if "launcher of" in " ".join(process.cmdline())]) == 1
     assert len(pids(user, config)) == 3
     assert user.run_config(config).code == 0
-    assert user.run("workers", "stop", "--config", config).code == 0
+    assert user.check("workers", "stop", "--config", config).code == 0
 
 
 @pytest.mark.slow
