@@ -16,6 +16,7 @@ from PIL import Image
 
 from scheduler.report.gallery.page import render_page
 from scheduler.report.gallery.page_values import page_value, text_limit
+from scheduler.report.model import Scale
 from scheduler.report.series.model import Series, SeriesPair, SeriesRun
 
 _LETTERS = {"scored": "s", "edited": "e", "failed": "f", "missing": "m", "absent": "a", "other": "o"}
@@ -43,7 +44,7 @@ def render_series(series: Series, folder: Path, links: Sequence[str]) -> bytes:
     page = {
         "title": page_value(title, limit),
         "range": series.score_range,
-        "dimensions": [],
+        "dimensions": [[name, _dimension(series, scale)] for name, scale in series.dimensions.items()],
         "links": [[name, quote(name)] for name in links],
         "runs": [_run(run, folder) for run in series.runs],
         "ratio": _usual_ratio(series, folder),
@@ -74,6 +75,12 @@ def series_title(series: Series) -> str:
 def _run(run: SeriesRun, folder: Path) -> dict[str, Any]:
     gallery = _gallery(folder, run)
     return {"base": _quoted(run.directory) + "/", **({} if gallery is None else {"gallery": _quoted(gallery)})}
+
+
+def _dimension(series: Series, scale: Scale | None) -> dict[str, Any]:
+    if scale is None:
+        return {"range": series.score_range, "better": "higher"}
+    return {"range": [scale.low, scale.high], "better": scale.better}
 
 
 def _gallery(folder: Path, run: SeriesRun) -> str | None:

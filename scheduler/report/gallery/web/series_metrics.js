@@ -35,9 +35,8 @@ function allMetrics() {
       id: `category:${name}`, group: "category", name, kind: "score", better: "higher", limits: page.range,
       pointOf: (run) => statistics(own(run.categories, name), t("missing.category")),
     })),
-    ...Object.entries(series.dimensions).map(([name, scale]) => ({
-      id: `dimension:${name}`, group: "dimension", name, kind: "score", better: scale?.better ?? "higher",
-      limits: scale ? [scale.low, scale.high] : page.range,
+    ...[...dimensions].map(([name, { range, better }]) => ({
+      id: `dimension:${name}`, group: "dimension", name, kind: "score", better, limits: range,
       pointOf: (run) => statistics(own(run.dimensions, name), t("missing.dimension")),
     })),
     cost("seconds", "seconds"), cost("edit_wall_seconds", "seconds"), cost("score_wall_seconds", "seconds"),

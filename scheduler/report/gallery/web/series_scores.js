@@ -66,6 +66,7 @@ function readoutOf(metric, number) {
   const facts = [
     interval && `${t("ci95")} ${metricInterval(metric, interval)}`,
     isKnown(num) && t("scored.n", { n: whole(num) }),
+    metric.better === "lower" && metric.group === "dimension" && t("lower.is.better"),
     missing,
   ].filter(Boolean).join(" · ");
   return [

@@ -35,7 +35,7 @@ def rows_of(scores: Sequence[float | None], instruction: str = "") -> list[Row]:
             rows.append(failed(name, category, message=PWN))
             continue
         edit = msgspec.structs.replace(edited(name, category), image=f"images/{category}/{name}.png")
-        rows += [edit, scored(name, score, category)]
+        rows += [edit, scored(name, score, category, aspects={"clean": score / 2})]
     return [*rows, stage_end("edit", wall=90.0, device=80.0, workers=1)]
 
 
@@ -108,6 +108,9 @@ def test_the_reader_chooses_what_the_plot_shows(opened: Visit) -> None:
     page = opened.page
     page.get_by_role("radio", name="style").click()
     assert page.locator(".readout-value").inner_text() == "7.25"
+    page.get_by_role("radio", name="clean").click()
+    assert page.locator(".readout-value").inner_text() == "2.94"
+    page.get_by_role("radio", name="style").click()
     page.keyboard.press("ArrowUp")
     assert page.locator(".metric[aria-checked=true] .name").inner_text() == "物理"
     page.get_by_role("button", name="Ranked").click()
@@ -138,9 +141,11 @@ def test_one_slider_moves_every_part_of_the_page(opened: Visit, series: Path) ->
     assert sources == [64] * 8
 
 
-def test_pairs_are_ordered_by_their_change_between_two_runs(opened: Visit) -> None:
+def test_pairs_are_ordered_by_their_change_between_two_runs(opened: Visit, series: Path) -> None:
     page = opened.page
-    assert names(opened)[0] == "p2"
+    first, *_ = json.loads(series.with_suffix(".json").read_text(encoding="utf-8"))["changes"]
+    worse, better = ([pair["pair_id"] for pair in first[name]] for name in ("worse", "better"))
+    assert names(opened) == [*worse, *reversed(better)] == ["p2", "p3", "p1", "p0"]
     page.get_by_label("Order").select_option("better")
     assert names(opened)[0] == "p0"
     page.get_by_label("From → to").select_option(label="200 → 300")
