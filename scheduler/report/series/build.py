@@ -54,12 +54,14 @@ def build_series(results: Sequence[RunResults], to: Path, titles: Sequence[str] 
     usual = usual_pairs(runs)
     scores = [usual_scores(run, usual) for run in runs]
     settings = setting_differences([run.manifest for run in runs])
-    ranked = _ranked(runs, [judged_alike(differences) for differences in settings])
+    alike = [judged_alike(differences) for differences in settings]
+    ranked = _ranked(runs, alike)
     ranking = sorted(range(len(runs)), key=lambda number: (not ranked[number], -_mean(runs[number])))
     best = ranking[0] if ranked[ranking[0]] else None
-    previous = [previous_run([place.training for place in places], number) for number in range(len(runs))]
+    trainings = [place.training for place in places]
+    previous = [previous_run(trainings, alike, number) for number in range(len(runs))]
     by_step = sum(place.step is not None for place in places) > 1
-    comparisons = Comparisons.of(scores)
+    comparisons = Comparisons.of(scores, alike)
     standings = [
         _Standing(
             settings=settings[number],
@@ -84,7 +86,9 @@ def build_series(results: Sequence[RunResults], to: Path, titles: Sequence[str] 
         num_comparisons=comparisons.count,
         ranking=tuple(ranking),
         runs=tuple(map(_series_run, runs, directories, places, standings)),
-        changes=changes(list(usual), scores, by_step=by_step, best=best, previous=previous[-1], ranking=ranking),
+        changes=changes(
+            list(usual), scores, comparisons, by_step=by_step, best=best, previous=previous[-1], ranking=ranking
+        ),
         gate=None,
         pairs=tuple(series_pairs(runs, directories, usual)),
     )

@@ -1,4 +1,4 @@
-"""Compares every two runs of a series, over the pairs that have a score in both."""
+"""Compares every two runs of a series that were judged alike, over the pairs that have a score in both."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ MOST_CHANGED = 20
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The test of each run against each earlier one, by their numbers, with its p value corrected for all of them."""
+    """The test of each run against each earlier one, by their numbers, with its p value corrected for all of them. Runs
+    that were not judged like most are in none.
+    """
 
     tests: Mapping[tuple[int, int], PairedTest]
     corrected: Mapping[tuple[int, int], float]
 
     @classmethod
-    def of(cls, runs: Sequence[Scores]) -> Comparisons:
+    def of(cls, runs: Sequence[Scores], alike: Sequence[bool]) -> Comparisons:
         tests = {
             (later, earlier): paired_test(differences(runs[earlier], runs[later]))
             for earlier, later in combinations(range(len(runs)), 2)
+            if alike[earlier] and alike[later]
         }
         p_values = {numbers: test.p for numbers, test in tests.items() if test.p is not None}
         return cls(tests, dict(zip(p_values, holm(list(p_values.values())), strict=True)))
@@ -40,11 +43,13 @@ class Comparisons:
         return len(self.corrected)
 
     def between(self, run: int, other: int | None) -> RunDifference | None:
-        """Return ``run`` compared with ``other``; None without another run."""
-        if other is None or run == other:
+        """Return ``run`` compared with ``other``; None without another run, or if they were not judged alike."""
+        if other is None:
             return None
-        numbers = (max(run, other), min(run, other))
-        test, sign = self.tests[numbers], 1 if run > other else -1
+        numbers, sign = (max(run, other), min(run, other)), 1 if run > other else -1
+        test = self.tests.get(numbers)
+        if test is None:
+            return None
         mean = test.mean_difference
         return RunDifference(
             run=other,
@@ -60,17 +65,18 @@ class Comparisons:
         )
 
 
-def previous_run(trainings: Sequence[str | None], run: int) -> int | None:
+def previous_run(trainings: Sequence[str | None], alike: Sequence[bool], run: int) -> int | None:
     """Return the number of the run before this one in its training, or of the last run that is of no training; None if
-    there is none. ``trainings`` are those of all runs, in their order.
+    there is none. Runs that were not judged like most are passed over. Both lists are of all runs, in their order.
     """
     before = range(run - 1, -1, -1)
-    return next((number for number in before if trainings[number] in (trainings[run], None)), None)
+    return next((one for one in before if alike[one] and trainings[one] in (trainings[run], None)), None)
 
 
 def changes(
     keys: Sequence[PairKey],
     runs: Sequence[Scores],
+    comparisons: Comparisons,
     *,
     by_step: bool,
     best: int | None,
@@ -78,15 +84,19 @@ def changes(
     ranking: Sequence[int],
 ) -> tuple[Change, ...]:
     """Return what changed to the last run from the first, the best and the one before it; in a leaderboard, to the best
-    from the second best.
+    from the second best. Runs that were not judged alike are left out.
     """
     last = len(runs) - 1
     if by_step:
         wanted = [(0, last), (best, last), (previous, last)]
     else:
         wanted = [(ranking[1], ranking[0])] if len(runs) > 1 else []
-    pairs = dict.fromkeys((earlier, later) for earlier, later in wanted if earlier is not None and earlier != later)
-    return tuple(_change(keys, runs, earlier, later) for earlier, later in pairs)
+    pairs = dict.fromkeys((earlier, later) for earlier, later in wanted if earlier is not None)
+    return tuple(
+        _change(keys, runs, earlier, later)
+        for earlier, later in pairs
+        if (max(earlier, later), min(earlier, later)) in comparisons.tests
+    )
 
 
 def _change(keys: Sequence[PairKey], runs: Sequence[Scores], earlier: int, later: int) -> Change:

@@ -62,7 +62,7 @@ def judge(series: Series, rule: GateRule) -> Gate:
 
 def _other(series: Series, against: str, run: int) -> int | None:
     if against == PREVIOUS:
-        return previous_run([one.training for one in series.runs], run)
+        return previous_run([one.training for one in series.runs], [one.judged_alike for one in series.runs], run)
     if against == BEST:
         return next((number for number in series.ranking if number != run and series.runs[number].ranked), None)
     return _number(series, against)

@@ -91,7 +91,8 @@ class SeriesRun(Struct, frozen=True, kw_only=True):
     pairs. ``num_other`` pairs have another source image or instruction than in most runs: they count in the run's own
     statistics, not in differences. ``judged_alike``: protocol, judge and prompts are the usual ones. ``best`` and
     ``previous`` compare it with the first run of the ranking and with the run before it: of its training, else the last
-    of no training. They are null where that is the run itself, or if there is none.
+    of no training. They are null where that is the run itself, if there is none, and for a run that was not judged
+    alike.
     """
 
     run: str
@@ -186,10 +187,11 @@ class Series(Struct, frozen=True, kw_only=True):
 
     ``runs`` are in the order of their steps: those without a step first, then training after training. ``by_step``: two
     or more have one; else the series is a leaderboard, in the order in which the runs were named. ``ranking`` has the
-    numbers of all runs, the highest mean first, those without a score last. ``num_comparisons`` is how many
+    numbers of all runs, the highest mean first. Runs that are not ``ranked`` come last: those that were not judged
+    alike, and those with scores for less than half as many pairs as another. ``num_comparisons`` is how many
     comparisons of two runs ``p_series`` and ``ci95_series`` are corrected for. ``protocol``, ``main`` and ``scale`` are
-    those of the official numbers, ``score_range`` are the ends of the scores' scale. ``pairs`` are in the benchmark's
-    order.
+    those of the official numbers, ``score_range`` are the ends of the scores' scale. ``gate`` is null unless it was
+    asked for. ``pairs`` are in the benchmark's order.
     """
 
     benchmark: str

@@ -130,6 +130,19 @@ def test_the_settings_of_most_runs_are_usual_and_of_two_the_firsts(tmp_path: Pat
     assert [run.judged_alike for run in read_series(paths[:2], tmp_path).runs] == [True, False]
 
 
+def test_a_run_that_was_judged_otherwise_is_compared_with_no_other(tmp_path: Path) -> None:
+    paths = []
+    for number, prompts in enumerate(("usual", "other", "usual", "usual")):
+        stamp = f"20260101_12000{number}"
+        paths.append(checkpoint(tmp_path, f"t/checkpoint-{number}", A, stamp=stamp, prompts_sha256=prompts))
+    series = read_series(paths, tmp_path)
+    assert series.num_comparisons == 3
+    assert (series.runs[1].best, series.runs[1].previous) == (None, None)
+    assert series.runs[2].previous is not None
+    assert series.runs[2].previous.run == 0, "the odd run is passed over"
+    assert series.ranking[-1] == 1
+
+
 def test_what_no_score_depends_on_is_no_other_judge(tmp_path: Path) -> None:
     judge = manifest_of("x")["reward"]
     faster = judge | {"parameters": judge["parameters"] | {"batch_size": 8}, "load": {"threads_per_worker": 4}}
