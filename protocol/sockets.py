@@ -53,6 +53,11 @@ def ipc_endpoint(path: Path) -> str:
     return f"ipc://{path}"
 
 
+def bracketed(address: str) -> str:
+    """Return an address as it stands in an endpoint: one of IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
 class _Socket:
     """What both ends share: limits, sends that never block, closing that never hangs."""
 
@@ -71,6 +76,7 @@ class _Socket:
         if keys is None:
             raise ValueError(f"{endpoint}: plain TCP is refused; sockets over TCP need keys")
         self.socket.curve_secretkey = keys.secret.encode()
+        self.socket.setsockopt(zmq.IPV6, int("[" in endpoint))
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, _PING_MS)
         self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PONG_MS)
         self.socket.setsockopt(zmq.HANDSHAKE_IVL, _PONG_MS)

@@ -14,7 +14,7 @@ from protocol.gate import Gate
 from protocol.joined import Members, read_members, remove_members, write_members
 from protocol.keys import KeyPair, PoolKeys, Use
 from protocol.plan import PoolPlan, port_range
-from protocol.sockets import Listener, ipc_endpoint
+from protocol.sockets import Listener, bracketed, ipc_endpoint
 from workers.entrance import Entrance, LocalEntrance, RemoteEntrance
 from workers.life_socket import Introduction, LifeSocket, read_introduction
 from workers.strangers import Strangers
@@ -167,8 +167,14 @@ class RemoteDoor(Door):
 
 
 def _address(listen: str | None) -> tuple[str, int | None]:
-    """The host and the port of ``HOST`` or ``HOST:PORT``. ZeroMQ binds to addresses, and to names of interfaces."""
-    host, _, port = (listen or "127.0.0.1").removeprefix("tcp://").partition(":")
+    """The host and the port of ``HOST`` or ``HOST:PORT``, where an address of IPv6 is in brackets. ZeroMQ binds to
+    addresses, and to names of interfaces.
+    """
+    text = (listen or "127.0.0.1").removeprefix("tcp://")
+    if text.startswith("["):
+        host, _, port = text.partition("]")
+        return f"{host}]", int(port[1:]) if port else None
+    host, _, port = text.partition(":")
     with contextlib.suppress(OSError):
         host = socket.gethostbyname(host) if host != "*" else "0.0.0.0"  # noqa: S104 - only known keys are admitted
     return host, int(port) if port else None
@@ -176,12 +182,13 @@ def _address(listen: str | None) -> tuple[str, int | None]:
 
 def _advertised(host: str) -> str:
     """The address at which others reach a socket that is bound to this one."""
-    if host != "0.0.0.0":  # noqa: S104 - compared with, not bound to
+    if host not in ("0.0.0.0", "[::]"):  # noqa: S104 - compared with, not bound to
         return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family, elsewhere = (socket.AF_INET6, "2001:db8::1") if host == "[::]" else (socket.AF_INET, "192.0.2.1")
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: which address leads out of this machine?
+            probe.connect((elsewhere, 9))  # sends nothing: which address leads out of this machine?
             found: str = probe.getsockname()[0]
         except OSError:
             return socket.gethostname()
-    return found
+    return bracketed(found)

@@ -18,7 +18,7 @@ from protocol import messages as m
 from protocol.gate import Gate
 from protocol.joined import clear_dead_workers, worker_folder
 from protocol.keys import KeyFileError, new_pair, read_client_keys
-from protocol.sockets import Listener
+from protocol.sockets import Listener, bracketed
 from workers.peers import WorkerIdentity
 from workers.ties import RemoteTie
 from workers.worker import Worker
@@ -32,7 +32,7 @@ def run_joined(options: argparse.Namespace) -> int:
     """Join and work until the pool or this worker ends; return the exit code."""
     try:
         keys = read_client_keys(options.key)
-        address = options.address or own_address(options.endpoint)
+        address = bracketed(options.address or own_address(options.endpoint))
     except (KeyFileError, ValueError, OSError) as error:
         print(f"warmbench: {error}", file=sys.stderr)
         return 2

@@ -114,9 +114,10 @@ def start(console: Console, config: Config, layout: Layout, foreground: bool) ->
 def _how_to_join(config: Config, card: PoolCard) -> Iterator[str]:
     """What one types on the machines of the workers, if nothing else starts them there."""
     if config.pool.placer == "join":
-        port = card.endpoint.rpartition(":")[2]
+        host, _, port = card.endpoint.rpartition(":")
         yield f"Key for workers:  warmbench workers keys --pool {config.pool_name} --for worker --to worker.key"
-        where = f"tcp://{socket.gethostname()}:{port}"
+        ipv6 = host.startswith("tcp://[") and host != "tcp://[::]"  # which the machine's name may not lead to
+        where = card.endpoint if ipv6 else f"tcp://{socket.gethostname()}:{port}"
         yield f"On each machine:  warmbench workers join {where} --key worker.key --role editor"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -18,8 +19,8 @@ from workers.models.declaration import Conflict
 from workers.models.plugins import PluginError
 from workers.placers.declaration import PLACERS, PlacerType
 
-_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,255}|\*)(:(?P<port>[0-9]{1,5}))?")
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]+){3}")
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,255}|\*|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\])(:(?P<port>[0-9]{1,5}))?")
+_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 
 
 def _transport(value: object) -> str:
@@ -40,9 +41,17 @@ def _pool_name(value: object) -> str:
 
 def _listen(value: object) -> str:
     found = _ADDRESS.fullmatch(value.removeprefix("tcp://")) if isinstance(value, str) else None
-    if found is None or not 1 <= int(found["port"] or 1) <= 65535:
-        raise ValueError(f"must be HOST or HOST:PORT, such as 10.0.0.1:5600, found {shown(value)}")
+    if found is None or not 1 <= int(found["port"] or 1) <= 65535 or not _is_ipv6(found["ipv6"] or "::"):
+        raise ValueError(f"must be HOST or HOST:PORT, such as 10.0.0.1:5600 or [fd00::1]:5600, found {shown(value)}")
     return found.group()
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _ports(value: object) -> str:
@@ -70,7 +79,7 @@ class PoolSection(Section):
         description="`ipc`: sockets in the pool's folder, for one user on one machine; `tcp`: encrypted, known keys "
         "only. Left out: `ipc` with the placer `local`, else `tcp`.",
     )
-    listen: Annotated[str, PlainValidator(_listen), Allowed("`HOST` or `HOST:PORT`")] | None = Field(
+    listen: Annotated[str, PlainValidator(_listen), Allowed("`HOST`, `HOST:PORT`, `[IPV6]:PORT`")] | None = Field(
         None,
         description="The address on which a launcher with `transport: tcp` listens. Left out: 127.0.0.1 with the "
         "placer `local`, else all addresses of its machine; without a port, a free one.",
@@ -153,7 +162,7 @@ class PoolSection(Section):
 
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches it."""
-    return _LOOPBACK.fullmatch(address.partition(":")[0]) is not None
+    return _LOOPBACK.fullmatch(address) is not None
 
 
 def placer_sections(*, builtin: bool = False) -> dict[str, type[DeclaredSection]]:

@@ -49,7 +49,7 @@ class PoolAddress:
             except KeyFileError as error:
                 raise PoolUnavailableError(str(error)) from error
         # A socket that is bound to all addresses is reached on loopback as well.
-        endpoint = card.endpoint.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:")
+        endpoint = card.endpoint.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:").replace("tcp://[::]:", "tcp://[::1]:")
         return cls(name, endpoint, folder, card, keys)
 
     def link(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, server_key: str | None) -> Link:

@@ -18,6 +18,7 @@ from protocol import messages as m
 from protocol.keys import new_pair, read_client_keys
 from tests.end_to_end.joined import edits, joined_config, joined_pool, scores
 from tests.harness import TIMEOUT, User, new_user, small_benchmark
+from tests.ipv6 import needs_ipv6
 from tests.protocol.curve import connect
 from tests.waiting import wait_until
 
@@ -77,6 +78,19 @@ def test_workers_that_join_give_the_same_as_a_pool_of_this_machine(user: User, t
         for process in pool.workers:
             assert process.wait(20) == 0
     assert user.left_over() == []
+
+
+@needs_ipv6
+def test_a_pool_on_an_address_of_ipv6(user: User, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=1)
+    with joined_pool(user, joined_config(user, data, pool={"listen": "[::1]"})) as pool:
+        assert pool.start().endpoint.startswith("tcp://[::1]:")
+        pool.join("editor", "reward")
+        assert all((worker.endpoint or "").startswith("tcp://[::1]:") for worker in pool.wait_for(2).values())
+        key = tmp_path / "friend.key"
+        assert user.run("workers", "keys", "--pool", pool.name, "--for", "run", "--to", key).code == 0
+        run = user.run("run", "--config", pool.config, "--pool", pool.endpoint, "--key", key)
+        assert run.code == 0, run.output
 
 
 def test_a_pool_grows_and_shrinks_while_a_run_goes_on(user: User, tmp_path: Path) -> None:

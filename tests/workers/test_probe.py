@@ -6,11 +6,12 @@ import socket
 
 import pytest
 
+from tests.ipv6 import needs_ipv6
 from tests.waiting import wait_until
 from workers.probe import Probe
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 def test_a_port_refuses_connections_once_its_process_has_ended(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
