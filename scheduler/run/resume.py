@@ -110,6 +110,8 @@ class Resumption(Planner):
         """Take over an edit of another run, with its image and thumbnail."""
         if image_needed:
             take_file(edit.image, path)
+        else:
+            remove_file(path)  # it is another edit
         if not take_file(edit.thumbnail, thumbnail):
             remove_file(thumbnail)  # it shows another edit
         self._take([edit.taken(unit, self.directory.recorded(path))])
