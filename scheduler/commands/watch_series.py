@@ -19,15 +19,18 @@ class WatchSeries:
         self._folder = folder
         self._rule = rule
         self._gate: Gate | None = None
+        self._unwritten = False
 
     def write(self, runs: Sequence[Path]) -> list[str]:
         """Write the series of these runs, and return what is to be said about it."""
         if not runs:
             return []
+        self._unwritten = True
         try:
             written = write_series(runs, self._folder, self._rule)
         except (OSError, ValueError) as error:
             return [f"The series can't be written: {error}"]
+        self._unwritten = False
         self._gate = written.series.gate
         lines = [f"Series of {counted(len(runs), 'run')}: {self._folder}"]
         if self._gate is not None:
@@ -36,7 +39,8 @@ class WatchSeries:
 
     @property
     def codes(self) -> set[int]:
-        """What the gate adds to the exit codes: 4 for worse, 3 if it cannot be decided."""
+        """What the series adds to the exit codes: 1 if it is not written, 4 for worse, 3 if that cannot be decided."""
+        codes = {1} if self._unwritten else set()
         if self._rule is None or (self._gate is not None and self._gate.worse is False):
-            return set()
-        return {3} if self._gate is None or self._gate.worse is None else {4}
+            return codes
+        return codes | ({3} if self._gate is None or self._gate.worse is None else {4})

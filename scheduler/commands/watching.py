@@ -34,7 +34,8 @@ from scheduler.pool.address import PoolAddress
 from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
 from scheduler.run.assembled import assemble
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE
+from scheduler.run.options import command_line
+from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.run.watch_order import Sighting, View, Watch, Watched
 from scheduler.run.watched_folder import WatchedFolder
 from scheduler.store.ledger import LEDGER
@@ -110,6 +111,7 @@ class _Work:
         directory: WatchDirectory,
         known: Sequence[WatchEntry],
     ) -> None:
+        self._command = command_line(options.given)
         self._options = argparse.Namespace(**{**vars(options), "given": run_arguments(options)})
         self._console = console
         self._config = config
@@ -291,6 +293,8 @@ class _Work:
         if code == EXIT_USAGE and not entries:
             say(self._console, f"No checkpoint was found in {self._folder.path}")
         say(self._console, f"Watch: {self._directory.path}")
+        if code in (EXIT_ABORTED, EXIT_INTERRUPTED):
+            say(self._console, f"To go on: {self._command}")
         return code
 
     def _row(self, entry: Watched) -> list[str]:

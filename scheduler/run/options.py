@@ -50,9 +50,14 @@ def resume_command(arguments: Sequence[str], run: str, *, stages: Sequence[Stage
             next(words, None)
         elif not word.startswith(tuple(f"{option}=" for option in replaced)):
             kept.append(word)
-    program = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("warmbench") else f"{sys.executable} -m scheduler"
     chosen = ["--stages", ",".join(stages)] if stages else []
-    return f"{program} {shlex.join([*kept, *chosen, '--resume', run])}"
+    return command_line([*kept, *chosen, "--resume", run])
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """This program with these arguments, to be typed."""
+    program = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("warmbench") else f"{sys.executable} -m scheduler"
+    return f"{program} {shlex.join(arguments)}"
 
 
 _OF_SEVERAL: Mapping[str, int | None] = {

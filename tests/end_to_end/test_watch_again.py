@@ -83,6 +83,7 @@ def test_a_second_watch_is_refused_and_sigterm_ends_the_first_with_its_pool(user
     result = finished(first)
     assert result.code == 130, result.output
     assert "out/step-1" in result.output[result.output.index("Title") :]
+    assert f"-m scheduler watch out --config {config}" in result.output[result.output.index("To go on") :]
     assert user.left_over() == []
 
 
