@@ -22,6 +22,7 @@ from workers.models.model_folder import ENTRY_FILES, component_names, damaged_fi
 MAX_DEPTH = 3
 """How far below the watched folder a checkpoint may lie, as in ``run-1/checkpoints/step-1000``."""
 
+_LORA = "pytorch_lora_weights.safetensors"
 _UNFINISHED = r"(?:tmp|temp|partial|incomplete|writing)"
 _TEMPORARY_FOLDER = re.compile(rf"{_UNFINISHED}[-_.].*|.*[-_.]{_UNFINISHED}", re.IGNORECASE)
 _PARTIAL_FILE = re.compile(
@@ -134,13 +135,22 @@ class WatchedFolder:
                 if missing := [f"{name}/{file}" for name in trained for file in _missing_of(folder / name)]:
                     yield f"it lacks {few(missing)}"
             elif self._entry_file is not None and not (folder / self._entry_file).is_file():
-                yield f"it lacks {self._entry_file}"
+                yield f"it lacks {self._entry_file}{_hint(folder)}"
             elif self._is_model(folder) and (missing := missing_files(folder)):
                 yield f"it lacks {few(missing)}"
             if damaged := damaged_files(folder):
                 yield few(damaged)
         except OSError as error:  # deleted or renamed meanwhile
             yield f"it can't be read: {error}"
+
+
+def _hint(folder: Path) -> str:
+    """What a folder that is no pipeline may be instead."""
+    if (folder / _LORA).is_file():
+        return f"; it has {_LORA}, and a LoRA alone is not evaluated"
+    if components := [child.name for child in _folders(folder) if (child / "config.json").is_file()]:
+        return f"; for {few(components)} alone, model_name in the config must be their pipeline, on this machine"
+    return ""
 
 
 def _missing_of(component: Path) -> list[str]:

@@ -168,7 +168,10 @@ def test_a_component_alone_is_a_checkpoint_of_the_pipeline_that_it_belongs_to(tm
         "step_4000": (("transformer",), ("it lacks transformer/*.safetensors",)),
     }
     assert look(tmp_path / "whole")["step_2000"].version != seen["step_2000"].version, "the other components differ"
-    assert look(None)["step_2000"].lacks == ("it lacks model_index.json",)
+    (lack,) = look(None)["step_2000"].lacks
+    assert lack.startswith("it lacks model_index.json; for transformer alone, model_name in the config must be")
+    (out / "step_2000" / "pytorch_lora_weights.safetensors").touch()
+    assert look(None)["step_2000"].lacks[0].endswith("and a LoRA alone is not evaluated")
 
     for _ in range(2):  # a watch that was killed makes it again
         assemble(base, INDEX, out / "step_2000", ("transformer",), tmp_path / "made" / "step_2000")
