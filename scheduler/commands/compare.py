@@ -27,7 +27,7 @@ from scheduler.report.saved_run import SavedRun
 from scheduler.report.series import words as series_words
 from scheduler.report.writing import UnwrittenError, write_files
 from scheduler.terminal.say import say
-from scheduler.terminal.series_table import NARROWEST_TITLE, series_table
+from scheduler.terminal.series_table import series_table
 from scheduler.terminal.table import LONGEST_CATEGORY, print_table
 
 _MAX_NAME_BYTES = 200
@@ -89,7 +89,7 @@ def compare_runs(
     say(console, *(words.run_line(run, one_line) for run in compared.runs))
     say(console, *(f"⚠️  {note}" for note in words.note_lines(compared, one_line)), style="bold yellow")
     if compared.series is not None:
-        print_table(console, series_table(compared.series), NARROWEST_TITLE)
+        print_table(console, series_table(compared.series))
         say(console, series_words.legend_line(compared.series))
     for comparison in compared.comparisons:
         say(console, "", f"Settings, {comparison.first} → {comparison.other}:")

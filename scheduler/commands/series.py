@@ -22,7 +22,7 @@ from scheduler.store.many_runs import locate_runs
 from scheduler.store.run_names import NoSuchRunError
 from scheduler.terminal.logs import configure_logging
 from scheduler.terminal.say import say
-from scheduler.terminal.series_table import NARROWEST_TITLE, series_table
+from scheduler.terminal.series_table import series_table
 from scheduler.terminal.table import print_table
 
 
@@ -80,7 +80,7 @@ def execute(options: argparse.Namespace) -> int:
 def show_series(console: Console, series: Series) -> None:
     """Print the table and what a reader must know beside it."""
     say(console, *(f"⚠️  {line}" for line in words.note_lines(series, one_line)), style="bold yellow")
-    print_table(console, series_table(series), NARROWEST_TITLE)
+    print_table(console, series_table(series))
     say(console, words.legend_line(series), *words.setting_lines(series, one_line))
     if series.gate is not None:
         say(console, words.gate_line(series, series.gate, one_line))

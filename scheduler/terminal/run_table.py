@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -16,12 +17,19 @@ _HEADINGS = ("Title", "Run", "Status", "Benchmark", "Pairs", "Mean", "Official",
 _NUMERIC = ("Pairs", "Mean", "Official", "Time")
 
 
+_NARROWEST_TITLE = 24
+
+
 def run_table(rows: Iterable[Sequence[str]]) -> Table:
     """Return the table of these rows; one that ends early has no more cells."""
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in _HEADINGS:
+    shown = list(rows)
+    first, *others = _HEADINGS
+    longest = max((cell_len(row[0]) for row in shown), default=0)
+    table.add_column(first, overflow="fold", min_width=min(_NARROWEST_TITLE, longest))
+    for heading in others:
         table.add_column(heading, justify="right" if heading in _NUMERIC else "left", no_wrap=True)
-    for row in rows:
+    for row in shown:
         table.add_row(*(Text(cell) for cell in row))
     return table
 

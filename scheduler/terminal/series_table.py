@@ -11,7 +11,7 @@ from scheduler.base.text import one_line
 from scheduler.report.series import words
 from scheduler.report.series.model import Series
 
-NARROWEST_TITLE = 24
+_NARROWEST_TITLE = 24
 
 
 def series_table(series: Series) -> Table:
@@ -20,7 +20,7 @@ def series_table(series: Series) -> Table:
     first, *others = words.headings(series, one_line)
     rows = words.rows(series, one_line)
     longest = max(cell_len(row[0]) for row in rows)
-    table.add_column(first, overflow="fold", min_width=min(NARROWEST_TITLE, longest))
+    table.add_column(first, overflow="fold", min_width=min(_NARROWEST_TITLE, longest))
     for heading in others:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:

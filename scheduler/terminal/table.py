@@ -61,13 +61,14 @@ def final_table(report: Report, metrics: Sequence[str]) -> Table:
     return table
 
 
-def print_table(console: Console, table: Table, narrowest: int = NARROWEST_CATEGORY) -> None:
-    """Print a table with every number whole, even past the edge of a narrow console. Only its first column is folded,
-    to no less than ``narrowest``.
+def print_table(console: Console, table: Table) -> None:
+    """Print a table with every number whole, even past the edge of a narrow console: only its first column, which has a
+    ``min_width``, may be folded.
     """
     natural = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-    names = max((cell_len(str(cell)) for cell in table.columns[0].cells), default=0)
-    needed = natural - max(names - narrowest, 0)
+    first = table.columns[0]
+    names = max((cell_len(str(cell)) for cell in first.cells), default=0)
+    needed = natural - max(names - (first.min_width or names), 0)
     if needed > console.width:
         table.width = needed
     console.print(table, crop=False)
