@@ -55,6 +55,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
         *(_estimate_lines(prepared) if resume is None else ()),
         *(_request_lines(prepared) if resume is None else ()),
         f"Output: {config.evaluation.output_dir}",
+        *([f"Trackers: {', '.join(config.trackers.wanted)}"] if config.trackers.wanted else []),
         *_reuse_lines(prepared),
         *([f"Resumes: {_resumed(prepared, resume)}"] if resume else []),
         *(f"Note: {one_line(note)}" for note in notes(config, prepared.stages, prepared.edits, benchmark.shard)),

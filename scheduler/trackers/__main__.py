@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import sys
-from collections.abc import Mapping
 
 import msgspec
 import psutil
 
-from scheduler.base.text import one_line
 from scheduler.trackers.declaration import TRACKERS
-from scheduler.trackers.sending import Sending, Sent
-
-_SECRET_NAME = re.compile(r"KEY|TOKEN|PASSWORD|SECRET|CREDENTIAL", re.IGNORECASE)
+from scheduler.trackers.sending import Sending, Sent, without_secrets
 
 
 def main() -> None:
@@ -37,14 +32,6 @@ def main() -> None:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             child.kill()
-
-
-def without_secrets(text: str, environment: Mapping[str, str]) -> str:
-    """Return a text without passwords in addresses and without the values of variables that look secret."""
-    for name, value in environment.items():
-        if len(value) >= 8 and _SECRET_NAME.search(name):
-            text = text.replace(value, "***")
-    return one_line(re.sub(r"//[^/@\s]*@", "//", text), 600)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import queue
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from scheduler.trackers.declaration import TrackedRun
 
 log = logging.getLogger("warmbench")
 
+_SECRET_NAME = re.compile(r"KEY|TOKEN|PASSWORD|SECRET|CREDENTIAL", re.IGNORECASE)
 _LAST_WORDS = 2000
 """Bytes of what a process printed last that may hold the reason why it ended."""
 _SILENT_SECONDS = 0.5
@@ -167,14 +169,20 @@ class _Line:
                 try:
                     process.wait(order.timeout_seconds)
                 except subprocess.TimeoutExpired:
-                    return f"it took longer than {format_duration(order.timeout_seconds)}", None
+                    took = f"it took longer than {format_duration(order.timeout_seconds)}"
+                    return took + _last_words(printed, environment), None
                 finally:
                     with self._lock:
                         _end(process)
                         self._process = None
                 if (reason := self._reason()) is not None:
                     return reason, None
-                return _outcome(answer.read(), process.returncode, printed)
+                try:
+                    sent = msgspec.json.decode(answer.read(), type=Sent)
+                except msgspec.MsgspecError:
+                    ended = f"its process ended with code {process.returncode}"
+                    return ended + _last_words(printed, environment), None
+                return sent.problem, sent.where
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -188,14 +196,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _outcome(answer: bytes, code: int, printed: IO[bytes]) -> tuple[str | None, str | None]:
-    """Return why the run was not sent, or None, and where it can be seen."""
-    try:
-        sent = msgspec.json.decode(answer, type=Sent)
-    except msgspec.MsgspecError:
-        size = printed.seek(0, os.SEEK_END)
-        printed.seek(max(size - _LAST_WORDS, 0))
-        lines = [line for line in printed.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        last = f": {one_line(lines[-1], 400)}" if lines else ""
-        return f"its process ended with code {code}{last}", None
-    return sent.problem, sent.where
+def _last_words(printed: IO[bytes], environment: Mapping[str, str]) -> str:
+    """Return the last line that a process has printed, to be appended to what became of it."""
+    size = printed.seek(0, os.SEEK_END)
+    printed.seek(max(size - _LAST_WORDS, 0))
+    lines = [line for line in printed.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return f": {without_secrets(lines[-1], environment)}" if lines else ""
+
+
+def without_secrets(text: str, environment: Mapping[str, str]) -> str:
+    """Return a line without passwords in addresses and without the values of variables that look secret."""
+    for name, value in environment.items():
+        if len(value) >= 8 and _SECRET_NAME.search(name):
+            text = text.replace(value, "***")
+    return one_line(re.sub(r"//[^/@\s]*@", "//", text), 600)

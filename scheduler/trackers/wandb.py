@@ -28,6 +28,7 @@ def send(run: TrackedRun, options: Mapping[str, Any]) -> str | None:
         "console": "off",
         "disable_code": True,
         "disable_git": True,
+        "init_timeout": 0.8 * options["timeout_seconds"],  # so that it says why, before its time is over
         "silent": True,
         "x_disable_machine_info": True,
         "x_disable_stats": True,

@@ -20,7 +20,7 @@ def send(run, options):
     if does == "exit":
         sys.exit("gone")
     if does == "die":
-        print("the last words", file=sys.stderr, flush=True)
+        print("the last words for tracker-secret", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     if does == "hang":
         child = subprocess.Popen(["sleep", "600"], start_new_session=True)

@@ -12,9 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from scheduler.trackers.__main__ import without_secrets
 from scheduler.trackers.declaration import TrackedRun
-from scheduler.trackers.sending import Sender, Sending
+from scheduler.trackers.sending import Sender, Sending, without_secrets
 from tests.scheduler.trackers.plug_in import install_lines_tracker
 from tests.waiting import wait_until
 
@@ -87,7 +86,7 @@ def test_runs_are_sent_one_after_the_other_in_the_background_and_without_the_jud
     [
         ("raise", "lines", "ValueError: refused for *** at http://host/path"),
         ("exit", "lines", "SystemExit: gone"),
-        ("die", "lines", "its process ended with code -9: the last words"),
+        ("die", "lines", "its process ended with code -9: the last words for ***"),
         ("", "none", "KeyError: 'none'"),
     ],
 )
