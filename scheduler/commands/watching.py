@@ -91,7 +91,9 @@ def _counts(entry: WatchEntry, output_dir: Path, *, retry: bool) -> bool:
     """Whether an entry of an earlier part still says something: its run is there, and it is not to be tried again."""
     if retry and entry.code == EXIT_USAGE:
         return False
-    return entry.run is None or (output_dir / "runs" / entry.run / LEDGER).is_file()
+    if entry.run is None:
+        return True
+    return Path(entry.run).name == entry.run and (output_dir / "runs" / entry.run / LEDGER).is_file()
 
 
 def _watched(entry: WatchEntry) -> Watched:
@@ -312,7 +314,7 @@ class _Work:
         return os.path.normpath(self._folder.path / path)
 
     def _say(self, text: str) -> None:
-        say(self._console, f"{time.strftime('%H:%M:%S')} {text}")
+        say(self._console, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
 
 
 def _show(options: argparse.Namespace, console: Console, folder: WatchedFolder) -> int:
