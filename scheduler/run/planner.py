@@ -36,6 +36,8 @@ OTHER_TEXT = "the instruction is another"
 NO_IMAGE = "its image is missing"
 WRONG_IMAGE = "its image is not the one that was made"
 MADE_AGAIN = "its edit is made again"
+GONE_THERE = "its image in the other run is missing"
+WRONG_THERE = "its image in the other run is not the one that was made"
 
 TakenRow = EditedRow | ScoredRow | AnsweredRow
 
@@ -50,8 +52,7 @@ class Remaining:
     else by now, and are deleted at once. ``edit_reasons`` and ``score_reasons`` say why units are left, ``missing`` why
     edits can be neither made nor scored. ``complete_scores`` are the reused scores of edits with nothing left to be
     done; the others are looked at again when their edit is scored. ``sums``: count and sum of the reused scores, by
-    category. Of what is reused, ``taken_edits`` and ``taken_scores`` were taken over from other runs, by their ids;
-    ``gone`` edits of other runs cannot be: their image is missing, or another.
+    category. ``taken_edits`` and ``taken_scores`` count what was taken over from other runs, by their ids.
     """
 
     edits: Units = ()
@@ -72,7 +73,6 @@ class Remaining:
     sums: dict[str, tuple[int, float]] = field(default_factory=dict)
     taken_edits: Counter[str] = field(default_factory=Counter)
     taken_scores: Counter[str] = field(default_factory=Counter)
-    gone: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass

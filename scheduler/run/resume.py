@@ -13,6 +13,7 @@ from scheduler.benchmark.pairs import Benchmark
 from scheduler.benchmark.units import AllEdits, EditUnit
 from scheduler.run.planner import (
     FAILED,
+    GONE_THERE,
     MADE_AGAIN,
     NEW,
     NO_IMAGE,
@@ -20,6 +21,7 @@ from scheduler.run.planner import (
     OTHER_SOURCE,
     OTHER_TEXT,
     WRONG_IMAGE,
+    WRONG_THERE,
     Counting,
     Planner,
     Remaining,
@@ -59,14 +61,16 @@ class Resumption(Planner):
         file_alone = self.editor is None and reason in (NO_IMAGE, WRONG_IMAGE)
         if edit is not None and not (sample.withdrawn or file_alone):
             self._rows.append(outdated(unit, "edit", str(reason)))
-        thumbnail = thumbnail_path(self.directory.path, unit.category, unit.pair_id, unit.sample)
-        offered = self._offered(unit)
-        if offered is not None:
-            self._take_over(unit, sample, *offered, path, thumbnail)
+        offered, state = self._offered(unit)
+        if offered is not None and state in ("right", "unneeded"):
+            self._take_over(unit, sample, offered, path, image_needed=state == "right")
             return
         if edit is not None and not file_alone:
-            self._remaining.stale.append(thumbnail)
+            self._remaining.stale.append(_thumbnail(self, unit))
         self._take(counting.offered)
+        if edit is None and offered is not None:
+            reason = WRONG_THERE if state == "wrong" else GONE_THERE
+            counting = self._take_withdrawn(unit, offered, path, reason)
         self._keep(counting)
         self._make(unit, str(reason))
 
@@ -83,42 +87,51 @@ class Resumption(Planner):
             return WRONG_IMAGE
         return NO_IMAGE if state == "missing" and not complete else None
 
-    def _offered(self, unit: EditUnit) -> tuple[OfferedEdit, bool] | None:
-        """An edit of another run that can be taken over, and whether its image is needed.
-
-        An image is needed if it is to be kept or scored. It has to be the one that was made.
+    def _offered(self, unit: EditUnit) -> tuple[OfferedEdit | None, str]:
+        """The edit of another run to take over, and the state of its image: ``right``, or ``unneeded`` where it is
+        neither kept nor scored. Else the first one that is offered, whose image is ``missing`` or ``wrong``.
         """
+        first: tuple[OfferedEdit | None, str] = (None, "missing")
         if self.editor is None:
-            return None
-        gone = ""
+            return first
         for edit in self.offers.edits(self.task.edit_identity(unit, self.editor)):
             scored = Counting()
             self._add_offered(unit, edit.row.sha256, scored)
             if not self.keep_images and self._is_complete(unit, scored):
-                return edit, False
+                return edit, "unneeded"
             state = image_state(edit.image, edit.row.sha256)
             if state == "right":
-                return edit, True
-            gone = gone or state
-        if gone:
-            self._remaining.gone[gone] += 1
-        return None
+                return edit, state
+            first = (edit, state) if first[0] is None else first
+        return first
 
     def _take_over(
-        self, unit: EditUnit, sample: SampleTally, edit: OfferedEdit, image_needed: bool, path: str, thumbnail: str
+        self, unit: EditUnit, sample: SampleTally, edit: OfferedEdit, path: str, *, image_needed: bool
     ) -> None:
         """Take over an edit of another run, with its image and thumbnail."""
         if image_needed:
             take_file(edit.image, path)
         else:
             remove_file(path)  # it is another edit
-        if not take_file(edit.thumbnail, thumbnail):
-            remove_file(thumbnail)  # it shows another edit
+        if not take_file(edit.thumbnail, _thumbnail(self, unit)):
+            remove_file(_thumbnail(self, unit))  # it shows another edit
         self._take([edit.taken(unit, self.directory.recorded(path))])
         # Scores of the run's own stay with an edit of the same bytes.
         same = sample.edit is not None and sample.edit.sha256 == edit.row.sha256
         counting = self._counting_scores(unit, sample if same else SampleTally(), edit.row.sha256)
         self._reuse(unit, sample, edit.row.sha256, counting)
+
+    def _take_withdrawn(self, unit: EditUnit, edit: OfferedEdit, path: str, reason: str) -> Counting:
+        """Take over the results about an edit whose image cannot be had: they count if the edit that is made in its
+        place has the same bytes.
+        """
+        counting = Counting()
+        self._add_offered(unit, edit.row.sha256, counting)
+        if counting.offered:
+            self._taken.append(edit.taken(unit, self.directory.recorded(path)))
+            self._take(counting.offered)
+            self._taken.append(outdated(unit, "edit", reason))
+        return counting
 
     def _why_outdated(self, unit: EditUnit, planned: PlannedRow | None, identity: str) -> str | None:
         pair = self.task.pairs[unit.key]
@@ -139,6 +152,10 @@ class Resumption(Planner):
         self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += len(
             self.task.judging.units(unit)
         )
+
+
+def _thumbnail(planner: Planner, unit: EditUnit) -> str:
+    return thumbnail_path(planner.directory.path, unit.category, unit.pair_id, unit.sample)
 
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:

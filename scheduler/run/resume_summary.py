@@ -39,12 +39,8 @@ def reuse_lines(remaining: Remaining, runs: Iterable[OtherRun], manifest: Mappin
         if taken or scores:
             yield f"Taken over from {run.name}: {counted(taken, 'edit')}, {counted(scores, 'score')}"
             continue
-        yield f"Nothing was taken over from {run.name}: it has no other result of the same identity"
+        yield f"Nothing was taken over from {run.name}"
         yield from (f"  {line}" for line in manifest_differences(run.manifest, manifest))
-    if remaining.gone:
-        gone = remaining.gone
-        edits = counted(sum(gone.values()), "edit")
-        yield f"{edits} of these runs made again: {gone['missing']} without their image, {gone['wrong']} with another"
 
 
 def _counted(reasons: Counter[str]) -> str:

@@ -26,14 +26,16 @@ def test_a_run_takes_over_what_another_has_and_makes_the_rest(user: User, tmp_pa
     result = user.run_config(config, "--reuse", "the first")
     assert result.code == 0, result.output
     assert "Reused: 5 of 8 edits, 5 of 8 scores" in result.output
-    assert f"Taken over from run {first.name} (the first): 5 edits, 5 scores" in result.output
-    assert "1 edit of these runs made again: 0 without their image, 1 with another" in result.output
-    rows = user.rows("edited")
+    assert f"Taken over from run {first.name} (the first): 5 edits, 6 scores" in result.output
+    swapped = "1 its image in the other run is not the one that was made"
+    assert f"To edit: 3 (2 not done before, {swapped})" in result.output
+    rows = [row for row in user.rows("edited") if (row["category"], row["pair_id"]) != ("spatial", "1")]
     taken = [row for row in rows if row.get("reused_from") == first.name]
-    assert (len(taken), len(rows)) == (5, 8)
+    assert (len(taken), len(rows)) == (5, 7)
+    assert len([row for row in user.rows("scored") if "reused_from" not in row]) == 2
     assert all((user.run_folder() / row["image"]).stat().st_nlink == 2 for row in taken), "images are links"
     assert {key: user.hashes()[key] for key in edits} == edits
-    note = f"Taken over from run {first.name} (the first): 5 edits and 5 scores."
+    note = f"Taken over from run {first.name} (the first): 5 edits and 6 scores."
     assert note in user.report()["notes"]
     assert note in result.output.replace("\n", " ")
     assert note in (user.output / f"evaluation_report_{user.run_folder().name}.html").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from protocol.messages import Usage
 from scheduler.base.files import take_file
 from scheduler.benchmark.units import EditUnit
 from scheduler.report.build import build_report
+from scheduler.run.planner import GONE_THERE, NEW, WRONG_THERE
 from scheduler.run.resume_summary import reuse_lines
 from scheduler.run.reuse import OtherRun
 from scheduler.run.unfinished import UnfinishedStages
@@ -77,19 +78,45 @@ def test_what_is_left_to_be_done(tmp_path: Path, first: Settings, second: Settin
     assert_nothing_left(run)
 
 
-@pytest.mark.parametrize("harm", ["image gone", "image swapped"])
-def test_an_edit_whose_image_is_not_there_is_made_again_with_one_line_in_the_log(tmp_path: Path, harm: str) -> None:
+@pytest.mark.parametrize(("harm", "reason"), [("image gone", GONE_THERE), ("image swapped", WRONG_THERE)])
+def test_an_edit_whose_image_is_not_there_is_made_again_and_keeps_its_scores_if_it_is_the_same(
+    tmp_path: Path, harm: str, reason: str
+) -> None:
     other = made(tmp_path)
     damage(other.directory, harm)
     run = begin(tmp_path, BASE, other)
+    name = other.directory.stamp
     assert [unit.pair_id for unit in run.remaining.edits] == ["0"]
-    assert run.remaining.taken_edits == run.remaining.taken_scores == {other.directory.stamp: 2}
-    name = OtherRun(other.directory.stamp, other.directory.path, "base", {}, Expected(), lambda: iter(()))
-    lines = list(reuse_lines(run.remaining, [name], {}))
-    assert lines[0] == f"Taken over from {name.name}: 2 edits, 2 scores"
-    assert [line.split(" of these runs ")[0] for line in lines[1:]] == ["1 edit"]
+    assert run.remaining.edit_reasons == {reason: 1}
+    assert (run.remaining.taken_edits, run.remaining.taken_scores) == ({name: 2}, {name: 3})
     run.work([])
     assert report_of(run).status == "COMPLETE"
+    assert sum(isinstance(row, ScoredRow) and row.reused_from is UNSET for row in run.rows()) == 0
+    assert_only_own_results(run)
+
+
+def test_scores_of_an_image_that_is_gone_do_not_count_for_an_edit_of_other_bytes(tmp_path: Path) -> None:
+    other = made(tmp_path)
+    damage(other.directory, "image gone")
+    run = begin(tmp_path, BASE, other)
+    (unit,) = run.remaining.edits
+    run.write([edited("0", "c", identity=run.task.edit_identity(unit, "E"), sha256="f" * 64)])
+    (pair, *_) = report_of(run).pairs
+    assert (pair.pair_id, pair.status) == ("0", "missing")
+
+
+def test_the_log_says_what_came_from_which_run_or_how_that_differs(tmp_path: Path) -> None:
+    other = made(tmp_path)
+    run = begin(tmp_path, BASE, other)
+    runs = [
+        OtherRun(stamp, tmp_path, title, {"data": {"sha256": "a"}}, Expected(), lambda: iter(()))
+        for stamp, title in ((other.directory.stamp, "the first"), ("20261121_091500", "\n"))
+    ]
+    assert list(reuse_lines(run.remaining, runs, {"data": {"sha256": "b"}})) == [
+        f"Taken over from run {other.directory.stamp} (the first): 3 edits, 3 scores",
+        "Nothing was taken over from run 20261121_091500 (\\n)",
+        '  changed: data "a" -> "b"',
+    ]
 
 
 def test_of_two_runs_the_first_whose_image_is_there_gives_it(tmp_path: Path) -> None:
@@ -236,4 +263,4 @@ def _contents(parts: list[Part]) -> dict[str, bytes]:
 def test_units_of_another_benchmark_are_never_asked_for(tmp_path: Path) -> None:
     run = begin(tmp_path, replace(BASE, sources="x"), made(tmp_path))
     assert set(run.remaining.edits) == {EditUnit("c", str(number)) for number in range(3)}
-    assert not run.remaining.gone
+    assert run.remaining.edit_reasons == {NEW: 3}
