@@ -94,6 +94,24 @@ def test_a_run_makes_the_same_edits_as_on_one_machine_each_editor_on_a_gpu_of_it
     assert_nothing_is_left(user, cluster)
 
 
+def test_jobs_find_the_key_and_write_their_logs_in_the_shared_folder(
+    user: User, cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    path = config(user, tmp_path, slurm={"cpus": 1, "shared_folder": str(shared)})
+    assert user.run("workers", "start", "--config", path).code == 0
+    key = shared / "warmbench-bench-join.key"
+    assert (shared.stat().st_mode & 0o777, key.stat().st_mode & 0o777) == (0o700, 0o600)
+    (job,) = [line.split()[0] for line in ours(cluster) if line.endswith("editor-0")]
+    assert f"--key {key}" in cluster.output("scontrol", "write", "batch_script", job, "-")
+    log = user.home / "bench" / "editor-0.log"
+    assert log.readlink() == shared / "warmbench-bench-editor-0.log"
+    assert log.exists(), "the job has made it"
+    assert user.check("workers", "stop", "--config", path).code == 0
+    assert not key.exists()
+    assert_nothing_is_left(user, cluster)
+
+
 def test_a_task_that_slurm_ends_is_started_again_and_nothing_is_lost_or_double(
     user: User, cluster: SlurmCluster, how: str, tmp_path: Path
 ) -> None:
