@@ -83,7 +83,7 @@ class Batches:
         """The number of batches so far."""
         self.requests = 0
         """The number of requests that a server was asked so far. A unit that was lost with its reward counts as one."""
-        self._held = 0
+        self._held, self._dearest = 0, 1
         self._starts: dict[ScoreUnit, int] = {}
         self._errors: dict[ScoreUnit, int] = {}
 
@@ -161,6 +161,7 @@ class Batches:
         """The batch's judgements came, for so many requests; ``delivered`` or ``unit_failed`` follows for each unit."""
         units = self._take(name, batch)
         self.requests += requests if units else 0
+        self._dearest = max(self._dearest, -(-requests // len(units)) if units else 0)
         self._delivering.update(units)
         if units:
             self._rewards[name].proven = True
@@ -239,8 +240,10 @@ class Batches:
 
     @property
     def _spent(self) -> bool:
-        """Whether the requests that were made and those that are under way are all that may be made."""
-        return self._max_requests is not None and self.requests + self._held >= self._max_requests
+        """Whether the requests that were made and those that are under way are all that may be made. A unit under way
+        counts as the most that one has taken so far: requests are made again, and there may be several for a unit.
+        """
+        return self._max_requests is not None and self.requests + self._held * self._dearest >= self._max_requests
 
     def _is_poison(self, entry: EditUnit | ScoreUnit) -> bool:
         return self._suspects.is_poison(_unit(entry))

@@ -63,6 +63,21 @@ def test_requests_end_at_their_limit_with_nothing_under_way() -> None:
     assert batches.requests == 4
 
 
+@given(limit=st.integers(1, 40), slots=st.integers(1, 12), each=st.integers(1, 9))
+def test_requests_that_are_made_again_count_before_they_are_made(limit: int, slots: int, each: int) -> None:
+    batches = with_waiting(Batches(batch_size=1, slots=slots, max_requests=limit), scores(60))
+    batches.close()
+    held = deque(batches.join("a"))
+    first = len(held)  # nothing is known yet
+    while held:
+        action = held.popleft()
+        assert isinstance(action, AssignBatch)
+        held += batches.scored("a", action.batch, requests=each)
+        held += batches.delivered(*action.units)
+    assert batches.exhausted
+    assert limit <= batches.requests <= max(limit + each - 1, first * each)
+
+
 @given(limit=st.integers(1, 40), count=st.integers(0, 40), slots=st.integers(1, 12), deaths=st.sets(st.integers(0, 39)))
 def test_no_more_requests_are_made_than_are_allowed(limit: int, count: int, slots: int, deaths: set[int]) -> None:
     """A request that was under way when its reward died counts."""
