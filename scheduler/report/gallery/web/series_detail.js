@@ -88,12 +88,13 @@ function pairText(pair, number) {
   return `${stepText(runs[number])}: ${isKnown(score) ? scoreText(score) : reasonIn(pair, number)}`;
 }
 
-// Run by run: the score, the change since the run before, or why there is no score.
+// Run by run: the score, the change since the run before (without steps, since the best), or why there is no score.
 function scoresBlock(pair) {
-  const rows = order.map((number, place) => {
+  const rows = order.map((number) => {
     const run = runs[number];
     const { gallery } = page.runs[number];
-    const change = place > 0 ? changeOf(pair, order[place - 1], number) : null;
+    const since = series.by_step ? run.previous?.run : run.best?.run;
+    const change = isKnown(since) ? changeOf(pair, since, number) : null;
     const name = make("bdi", {}, shortName(run));
     const row = make("tr", {},
       make("th", { scope: "row" }, make("button", { type: "button", class: "plain", on: { click: () => chooseRun(number) } },
