@@ -6,6 +6,7 @@ uncorrected p value is below 5% nearly always. Holm's correction holds the proba
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -19,7 +20,8 @@ class PairedTest(Struct, frozen=True):
 
     ``standard_error`` is ``s / sqrt(n)`` with the sample deviation ``s`` (ddof 1). ``p`` is two-sided, and never below
     ``2 ** (1 - k)`` of ``k`` differences that are not 0: the smallest p value that the exact test of their signs can
-    give. So two or three pairs that all differ alike show nothing. Both are null under two pairs.
+    give. So two or three pairs that all differ alike show nothing. Both are null under two pairs, and all three if a
+    float cannot hold them.
     """
 
     num_pairs: int
@@ -37,20 +39,22 @@ class PairedTest(Struct, frozen=True):
         from scipy.special import stdtrit
 
         margin = -float(stdtrit(self.num_pairs - 1, 0.025 / comparisons)) * self.standard_error
-        return self.mean_difference - margin, self.mean_difference + margin
+        low, high = self.mean_difference - margin, self.mean_difference + margin
+        return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def paired_test(differences: Sequence[float]) -> PairedTest:
-    """Test whether the mean of these differences, all finite, is 0."""
+    """Test whether the mean of these differences is 0."""
     count = len(differences)
     wins = sum(difference > 0 for difference in differences)
     losses = sum(difference < 0 for difference in differences)
-    centre = math.fsum(differences) / count if count else None
-    error = p = None
-    if centre is not None and count > 1:
-        squares = math.fsum((difference - centre) ** 2 for difference in differences)
-        error = math.sqrt(squares / (count - 1) / count)
-        p = _p(centre, error, count, wins + losses)
+    centre = error = p = None
+    with contextlib.suppress(OverflowError, ValueError):  # of scores beyond 1e154, which no judge means
+        centre = math.fsum(differences) / count if count else None
+        if centre is not None and count > 1:
+            squares = math.fsum((difference - centre) ** 2 for difference in differences)
+            error = math.sqrt(squares / (count - 1) / count)
+            p = _p(centre, error, count, wins + losses)
     return PairedTest(count, centre, error, p, wins, count - wins - losses, losses)
 
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -21,6 +20,8 @@ from scheduler.base.text import one_line
 from scheduler.report.official_text import main_numbers
 from scheduler.report.series.model import Series
 from scheduler.statistics.describe import Interval
+
+log = logging.getLogger("warmbench")
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
@@ -30,6 +31,7 @@ _MOST_PANELS = 24
 _MOST_BARS = 40
 _LONGEST_NAME = 40
 _DPI = 144
+_LARGEST = 1e100
 _NOT_ALIKE = "not judged like most runs"
 _STYLE: Mapping[str, Any] = {
     "axes.axisbelow": True,
@@ -56,19 +58,29 @@ class Panel:
     values: Sequence[float | None]
     intervals: Sequence[Interval | None]
 
+    def can_be_drawn(self) -> bool:
+        """Whether there is a value, and none that has no place on paper."""
+        ends = [end for interval in self.intervals if interval is not None for end in interval]
+        values = [value for value in self.values if value is not None]
+        return bool(values) and all(abs(value) < _LARGEST for value in (*values, *ends))
+
 
 def can_plot() -> bool:
     """Whether matplotlib is installed."""
     return find_spec("matplotlib") is not None
 
 
-def plot_files(series: Series) -> dict[str, Callable[[], bytes]]:
-    """Return the names of the plots' files with what makes their content."""
-    return {
-        f"{name}.{kind}": partial(_render, series, panels, kind, same_scale=name == "categories")
-        for name, panels in plots(series).items()
-        for kind in ("png", "svg")
-    }
+def plot_files(series: Series) -> dict[str, bytes]:
+    """Return the plots by the names of their files. One that matplotlib cannot draw is left out, with a warning."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no line for each font that is not there
+    files = {}
+    for name, panels in plots(series).items():
+        try:
+            for kind in ("png", "svg"):
+                files[f"{name}.{kind}"] = _render(series, panels, kind, same_scale=name == "categories")
+        except Exception as error:  # noqa: BLE001 - fonts, caches and values may be anything; all else is written
+            log.warning("The plot %s is left out: %s: %s", name, type(error).__name__, one_line(str(error), 200))
+    return files
 
 
 def plots(series: Series) -> dict[str, list[Panel]]:
@@ -81,10 +93,7 @@ def plots(series: Series) -> dict[str, list[Panel]]:
         "dimensions": list(_groups(series, "dimensions", tuple(series.dimensions))),
         "official": list(_official(series)),
     }
-    kept = {
-        name: [panel for panel in panels if any(value is not None for value in panel.values)][:_MOST_PANELS]
-        for name, panels in found.items()
-    }
+    kept = {name: [panel for panel in panels if panel.can_be_drawn()][:_MOST_PANELS] for name, panels in found.items()}
     return {name: panels for name, panels in kept.items() if panels}
 
 
@@ -105,7 +114,6 @@ def _official(series: Series) -> Iterator[Panel]:
 def _render(series: Series, panels: Sequence[Panel], kind: str, *, same_scale: bool) -> bytes:
     import matplotlib as mpl
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # no line for each font that is not there
     content = io.BytesIO()
     with mpl.rc_context({**_STYLE, "font.family": _fonts()}):
         figure = _figure(series, panels, same_scale=same_scale)

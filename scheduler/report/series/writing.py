@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from msgspec import structs
@@ -59,11 +60,12 @@ def write_series_files(series: Series, to: Path, *, plots: bool = True) -> list[
     Raises:
         UnwrittenError: a file cannot be written. The others are.
     """
+    drawn = plot_files(series) if plots and can_plot() else {}
     forms: dict[str, Callable[[], bytes]] = {
         "series.json": lambda: to_json(series),
         "series.csv": lambda: series_csv(series),
         "pairs.csv": lambda: pairs_csv(series),
-        **(plot_files(series) if plots and can_plot() else {}),
+        **{name: partial(bytes, content) for name, content in drawn.items()},
     }
     others = tuple(forms)
     forms["series.html"] = lambda: render_series(series, to, others)
