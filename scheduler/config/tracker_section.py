@@ -48,7 +48,7 @@ def trackers_section(*, builtin: bool = False) -> type[TrackersSection]:
     """The section with those of all trackers, with ``builtin`` without those of packages; the same class each time."""
     fields: dict[str, Any] = {}
     for name in TRACKERS.names():
-        if builtin and TRACKERS.package(name):
+        if (builtin and TRACKERS.package(name)) or hasattr(TrackersSection, name):
             continue
         try:
             tracker = TRACKERS.get(name)

@@ -43,14 +43,14 @@ def _values(run: TrackedRun, summary: Any) -> Iterator[Any]:
     for pair in run.pairs:
         content, (width, height) = _side_by_side(pair.source, pair.edit)
         image = summary.Image(width=width, height=height, colorspace=3, encoded_image_string=content)
-        yield summary.Value(tag=f"{run.prefix}/pairs/{pair.category}/{pair.pair_id}", image=image)
+        yield summary.Value(tag=f"{run.prefix}/edits/{pair.category}/{pair.pair_id}", image=image)
     settings = "".join(f"| {_cell(name)} | {_cell(value)} |\n" for name, value in run.settings.items())
     pairs = "".join(
         f"| {_cell(pair.category)}/{_cell(pair.pair_id)} | {_cell(pair.instruction)} | {_cell(pair.score)} |\n"
         for pair in run.pairs
     )
     yield _text(summary, f"{run.prefix}/settings", f"| setting | value |\n| --- | --- |\n{settings}")
-    yield _text(summary, f"{run.prefix}/pairs", f"| pair | instruction | score |\n| --- | --- | --- |\n{pairs}")
+    yield _text(summary, f"{run.prefix}/table", f"| pair | instruction | score |\n| --- | --- | --- |\n{pairs}")
     for name, path in run.files.items():
         text = Path(path).read_text(encoding="utf-8")
         yield _text(summary, f"{run.prefix}/files/{name}", "".join(f"    {line}\n" for line in text.splitlines()))

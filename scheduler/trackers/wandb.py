@@ -55,12 +55,12 @@ def send(run: TrackedRun, options: Mapping[str, Any]) -> str | None:
     # A step of its own: W&B's counter would refuse checkpoints that are older than what the run has already.
     step = f"{run.prefix}/step"
     tracked.define_metric(step, hidden=True)
-    tracked.define_metric(f"{run.prefix}/*", step_metric=step)
-    tracked.log(
-        {f"{run.prefix}/{name}": value for name, value in run.numbers.items()}
-        | {step: run.step or 0}
-        | ({f"{run.prefix}/pairs": _table(run), f"{run.prefix}/edits": _images(run)} if run.pairs else {})
-    )
+    logged: dict[str, Any] = {f"{run.prefix}/{name.replace('*', '_')}": value for name, value in run.numbers.items()}
+    if run.pairs:
+        logged |= {f"{run.prefix}/table": _table(run), f"{run.prefix}/edits": _images(run)}
+    for name in logged:  # one by one: a pattern would also move what the training itself logs under this prefix
+        tracked.define_metric(name, step_metric=step)
+    tracked.log(logged | {step: run.step or 0})
     _save_files(tracked, run)
     address = tracked.url if mode != "offline" else None
     offline = str(Path(tracked.dir).parent)

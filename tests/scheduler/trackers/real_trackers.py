@@ -58,7 +58,7 @@ def read_wandb(folder: Path) -> dict[str, Any]:
         elif record.HasField("artifact"):
             contents = {item.path: item.local_path for item in record.artifact.manifest.contents}
             read["artifact"] = sorted(contents)
-            read["table"] = json.loads(Path(contents["eval/pairs.table.json"]).read_text(encoding="utf-8"))
+            read["table"] = json.loads(Path(contents["eval/table.table.json"]).read_text(encoding="utf-8"))
         elif record.HasField("metric"):
             read["metrics"][record.metric.name or record.metric.glob_name] = record.metric.step_metric
     files = folder / "files"
