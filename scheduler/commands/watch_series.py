@@ -20,18 +20,28 @@ class WatchSeries:
         self._rule = rule
         self._gate: Gate | None = None
         self._unwritten = False
+        self._due = self._plots_due = False
 
-    def write(self, runs: Sequence[Path]) -> list[str]:
-        """Write the series of these runs, and return what is to be said about it."""
-        if not runs:
+    def outdated(self) -> None:
+        """A run has ended since it was written."""
+        self._due = self._plots_due = True
+
+    def write(self, runs: Sequence[Path], *, plots: bool) -> list[str]:
+        """Write the series of these runs if it is outdated, and return what is to be said about it. The ``plots`` take
+        seconds: without them, they are still to be written.
+        """
+        if not runs or not (self._due or (plots and self._plots_due)):
             return []
+        announced, self._due, self._plots_due = not self._due, False, not plots
         self._unwritten = True
         try:
-            written = write_series(runs, self._folder, self._rule)
+            written = write_series(runs, self._folder, self._rule, plots=plots)
         except (OSError, ValueError) as error:
             return [f"The series can't be written: {error}"]
         self._unwritten = False
         self._gate = written.series.gate
+        if announced:
+            return []
         lines = [f"Series of {counted(len(runs), 'run')}: {self._folder}"]
         if self._gate is not None:
             lines.append(words.gate_line(written.series, self._gate, one_line))

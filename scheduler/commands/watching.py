@@ -141,6 +141,7 @@ class _Work:
             self._begin()
             while not self._watch.must_end:
                 view = self._look()
+                self._write_series(plots=not view.ready)
                 if view.over:
                     break
                 if view.ready:
@@ -168,7 +169,7 @@ class _Work:
         done = sum(entry.is_decided for entry in self._watch.entries)
         if done:
             self._say(f"{counted(done, 'checkpoint')} done before")
-            self._write_series()
+            self._series.outdated()
 
     def _look(self) -> View:
         """Look, decide, and say what is new."""
@@ -211,7 +212,7 @@ class _Work:
             self._say(f"{self._named(one.path)} was not loaded, and is passed over")
         self._write()
         if outcome.code in (EXIT_COMPLETE, EXIT_INCOMPLETE):
-            self._write_series()
+            self._series.outdated()
         outcome.announce()
 
     def _following(self, present: Sighting) -> str | None:
@@ -281,8 +282,8 @@ class _Work:
         ended = [one.run for one in self._watch.entries if one.run and one.code in (EXIT_COMPLETE, EXIT_INCOMPLETE)]
         return [self._output_dir / "runs" / run for run in ended]
 
-    def _write_series(self) -> None:
-        for line in self._series.write(self._runs()):
+    def _write_series(self, *, plots: bool) -> None:
+        for line in self._series.write(self._runs(), plots=plots):
             self._say(line)
 
     def _finish(self, code: int) -> int:
