@@ -17,7 +17,9 @@ _TOGETHER = {
         f"tests/end_to_end/test_{name}.py"
         for name in (
             "edits_elsewhere",
+            "hostile_input",
             "impossible_rows",
+            "judges",
             "reading_runs",
             "shards",
             "simulated_run",

@@ -134,6 +134,7 @@ def test_when_the_launcher_is_killed_the_run_aborts_and_the_workers_end(user: Us
     wait_until(lambda: user.processes() == [])
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_load_ends_the_run_with_the_reason_and_the_log(user: User, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from workers.interface import Editor, ModelError\n"

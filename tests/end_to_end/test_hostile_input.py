@@ -57,7 +57,7 @@ def test_with_any_ids_every_pair_has_its_own_image_and_no_file_lies_elsewhere(us
     data = write_data(tmp_path / "data.json", {"CON": items, "a\u202eb {0} %s": [*bad, items[0]], "..": items[:2]})
     config = user.simulated(data, editor={"latency_ms": 0})
     before = files_below(tmp_path.parent)
-    result = measured(user, "run", "--config", config)
+    result = user.run_config(config)
 
     assert result.code == 3, result.output
     shows_safely(result.output)
@@ -72,11 +72,8 @@ def test_with_any_ids_every_pair_has_its_own_image_and_no_file_lies_elsewhere(us
     failed = [(row["kind"], row["stage"]) for row in user.rows("failed")]
     assert failed == [("bad_id", "load")] * (len(BAD_IDS) + 2)
     written = {path for path in files_below(tmp_path.parent) - before if "__pycache__" not in str(path)}
-    assert {path for path in written if not path.is_relative_to(user.output)} <= {
-        user.folder / "said",
-        user.folder / "peak",
-    }
-    dry = measured(user, "run", "--config", config, "--dry-run")
+    assert {path for path in written if not path.is_relative_to(user.output)} == set()
+    dry = user.run_config(config, "--dry-run")
     assert dry.code == 3
     shows_safely(dry.output)
     assert f"{len(BAD_IDS) + 2} of " in dry.output
@@ -90,7 +87,7 @@ def test_an_id_that_equals_the_file_name_of_another_pair_does_not_take_its_image
     name = Path(RunDirectory(tmp_path).image_path("c", LONG, 0)).name.removesuffix(".png")
     assert name != LONG
     items = [pair(LONG, encoded(coloured(1))), pair(name, encoded(coloured(2)))]
-    result = measured(user, "run", "--config", user.simulated(write_data(tmp_path / "data.json", {"c": items})))
+    result = user.run_config(user.simulated(write_data(tmp_path / "data.json", {"c": items})))
     assert result.code == 0, result.output
     assert len({row["image"] for row in user.rows("edited")}) == 2
 
@@ -173,9 +170,7 @@ def test_templates_with_format_tricks_are_all_reported_and_nothing_is_run(user: 
     prompts = {
         f"c{number}": {"system_prompt": "s", "user_prompt_template": trick} for number, trick in enumerate(tricks)
     }
-    result = measured(
-        user, "run", "--config", user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), prompts=prompts)
-    )
+    result = user.check_config(user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), prompts=prompts))
     assert result.code == 2
     for number in range(len(tricks)):
         assert f"prompts.c{number}.user_prompt_template" in result.output
@@ -217,7 +212,7 @@ def test_malicious_configs_are_refused_in_little_memory(user: User, tmp_path: Pa
 @pytest.mark.parametrize("address", ["tcp://0.0.0.0:*", "tcp://10.0.0.1:5555"])
 def test_an_address_as_transport_is_refused_by_name(user: User, tmp_path: Path, address: str) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), pool={"transport": address})
-    result = measured(user, "run", "--config", config, "--dry-run")
+    result = user.check_config(config, "--dry-run")
     assert result.code == 2
     assert "pool.transport" in result.output
     assert address in result.output

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageChops
 
-from tests.harness import User, new_user, small_benchmark
+from tests.harness import User, small_benchmark
 from tests.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
-    with new_user(tmp_path) as made:
-        yield made
 
 
 def judged_by(server: OpenAIServer, user: User, *, pairs: int = 4, **params: Any) -> Path:
@@ -49,6 +42,7 @@ def test_the_judge_is_shown_every_edit_as_it_is(user: User) -> None:
     assert user.left_over() == []
 
 
+@pytest.mark.warm
 def test_a_thousand_items_are_judged_by_a_server_with_every_fault(user: User) -> None:
     for_good = ["filtered", "filtered_400", "refused"]
     refusals = ["rate_limit", "rate_limit_seconds", "rate_limit_date", "server_error", "overloaded"]
@@ -68,6 +62,7 @@ def test_a_thousand_items_are_judged_by_a_server_with_every_fault(user: User) ->
     assert (report["status"], len(report["failures"])) == ("INCOMPLETE", kinds.total())
 
 
+@pytest.mark.warm
 @pytest.mark.parametrize(
     ("told", "named"),
     [

@@ -285,7 +285,7 @@ def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> N
 def test_a_missing_run_is_a_usage_error(user: User, tmp_path: Path, run: str) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     for arguments in (["--resume", run], ["--resume", run, "--dry-run"]):
-        result = user.run_config(config, *arguments)
+        result = user.check_config(config, *arguments)
         assert result.code == 2, result.output
         assert "there is no run" in result.output
 

@@ -59,6 +59,7 @@ def test_the_ledger_holds_what_the_contract_names(user: User, tmp_path: Path) ->
     assert {"wall_seconds", "rounds", "barrier_wait_seconds", "model_switches"} <= set(stage)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_config_manifest_log_and_reports(user: User, tmp_path: Path) -> None:
     write_pynvml(tmp_path / "three-gpus", 3)
     user.environment["PYTHONPATH"] = str(tmp_path / "three-gpus")

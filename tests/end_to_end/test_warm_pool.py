@@ -69,7 +69,7 @@ def test_a_pool_is_started_shown_used_and_stopped(user: User, tmp_path: Path) ->
 def test_a_run_that_may_not_launch_says_so_when_there_is_no_pool(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"))
     for options in (("--no-launch",), ("--no-launch", "--dry-run")):
-        result = user.run_config(config, *options)
+        result = user.check_config(config, *options)
         assert result.code == 2
         assert "is not up" in result.output
     assert not user.output.exists(), "nothing was run, and nothing is left"

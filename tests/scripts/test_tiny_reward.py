@@ -13,6 +13,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
 
 
+@pytest.mark.slow
 def test_building_gives_the_same_model_each_time(tiny_reward_path: Path, tmp_path: Path) -> None:
     build_reward(tmp_path / "again")
     assert contents(tmp_path / "again") == contents(tiny_reward_path)

@@ -44,6 +44,7 @@ def test_the_build_is_what_its_version_file_says(text: str, build: TorchBuild | 
     assert read_build(text) == build
 
 
+@pytest.mark.slow
 def test_the_torch_of_this_environment_is_the_one_that_it_says_itself() -> None:
     import torch
 

@@ -67,6 +67,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_with_pictures(tmp_path_factory.mktemp("hostile"), attacked(), manifest=manifest)
 
 
+@pytest.mark.slow
 def test_nothing_runs_and_nothing_is_requested(chromium: Browser, page_file: Path) -> None:
     with visit(chromium, viewport={"width": 1400, "height": 6000}) as visitor:
         visitor.open(page_file)
@@ -98,6 +99,7 @@ def test_nothing_runs_and_nothing_is_requested(chromium: Browser, page_file: Pat
         assert visitor.complaints == []
 
 
+@pytest.mark.slow
 def test_markup_shows_as_text_and_what_does_not_print_as_escapes(chromium: Browser, page_file: Path) -> None:
     with visit(chromium, viewport={"width": 1400, "height": 6000}) as visitor:
         visitor.open(page_file)
@@ -116,6 +118,7 @@ def test_markup_shows_as_text_and_what_does_not_print_as_escapes(chromium: Brows
         assert not unprintable & set(text + shown)
 
 
+@pytest.mark.slow
 def test_the_same_characters_become_escapes_as_in_the_terminal(visitor: Visit, tmp_path: Path) -> None:
     characters = [chr(code) for code in (*range(0x3000), *range(0xFE00, 0x10000), *range(0xE0000, 0xE0080))]
     texts = {str(start): "".join(characters[start : start + 4000]) for start in range(0, len(characters), 4000)}
@@ -141,6 +144,7 @@ def test_a_hundred_kilobytes_are_cut_and_said_to_be(visitor: Visit, page_file: P
     assert text.count("the whole text has 100,000 characters") == 2
 
 
+@pytest.mark.slow
 def test_pairs_with_hostile_names_are_found_by_their_address(visitor: Visit, page_file: Path) -> None:
     visitor.open(page_file)
     visitor.page.locator(".card").first.click()

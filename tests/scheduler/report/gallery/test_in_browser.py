@@ -117,6 +117,7 @@ def test_pairs_are_sorted_lowest_first_and_as_chosen(opened: Visit) -> None:
     assert ids(opened) == ["p0", "p2", "torn", "p1", "p3", "heavy", "waiting"]
 
 
+@pytest.mark.slow
 def test_filters_work_together_and_are_in_the_address(opened: Visit, chromium: Browser, page_file: Path) -> None:
     page = opened.page
     page.get_by_label("Category").select_option("physics")
@@ -229,6 +230,7 @@ def test_everything_can_be_done_by_keyboard(opened: Visit) -> None:
     assert page.locator("dialog[open]").count() == 0
 
 
+@pytest.mark.slow
 def test_it_speaks_the_readers_language_and_another_when_asked(chromium: Browser, page_file: Path) -> None:
     with visit(chromium, locale="zh-CN") as visitor:
         visitor.open(page_file)
@@ -244,6 +246,7 @@ def test_it_speaks_the_readers_language_and_another_when_asked(chromium: Browser
         assert visitor.complaints == []
 
 
+@pytest.mark.slow
 def test_it_is_dark_where_the_reader_prefers_that_or_chooses_so(chromium: Browser, page_file: Path) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     with visit(chromium, color_scheme="dark") as visitor:
@@ -256,6 +259,7 @@ def test_it_is_dark_where_the_reader_prefers_that_or_chooses_so(chromium: Browse
         assert visitor.page.evaluate(ground) == light
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 800])
 def test_nothing_is_wider_than_the_screen(chromium: Browser, page_file: Path, width: int) -> None:
     with visit(chromium, viewport={"width": width, "height": 800}) as visitor:

@@ -83,6 +83,7 @@ def test_the_official_block_is_on_top_with_numbers_and_deviations(visitor: Visit
         assert part in how
 
 
+@pytest.mark.slow
 def test_pairs_are_filtered_and_sorted_by_each_dimension(visitor: Visit, page_file: Path) -> None:
     visitor.open(page_file)
     page = visitor.page
@@ -119,6 +120,7 @@ def test_a_pair_shows_all_its_images_and_every_question_with_its_reply(visitor: 
     assert '{"flaws": 4.0}' in text
 
 
+@pytest.mark.slow
 def test_hostile_replies_names_and_files_are_shown_as_text(chromium: Browser, tmp_path: Path) -> None:
     rows: list[Row] = [
         msgspec.structs.replace(with_images(planned("1", "a")), reference=ATTACK, task=ATTACK, subsets=[ATTACK]),
