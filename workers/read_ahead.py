@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
+from setproctitle import setproctitle
 
 from protocol.host_memory import available_memory
 from workers.file_hashes import hash_files, read_ahead
@@ -24,6 +25,7 @@ from workers.models.hub import weight_files
 
 def main(folder: Path, cache: Path) -> None:
     """Read the files of the model in this folder."""
+    setproctitle(f"warmbench: reads {folder} ahead")
     threading.Thread(target=_end_with_input, daemon=True).start()
     os.nice(19)
     with contextlib.suppress(psutil.Error, OSError):

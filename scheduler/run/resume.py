@@ -66,7 +66,7 @@ class Resumption(Planner):
             self._take_over(unit, sample, offered, path, image_needed=state == "right")
             return
         if edit is not None and not file_alone:
-            self._remaining.stale.append(_thumbnail(self, unit))
+            self._remaining.stale.append(self._thumbnail(unit))
         self._take(counting.offered)
         if edit is None and offered is not None:
             reason = WRONG_THERE if state == "wrong" else GONE_THERE
@@ -99,7 +99,10 @@ class Resumption(Planner):
             self._add_offered(unit, edit.row.sha256, scored)
             if not self.keep_images and self._is_complete(unit, scored):
                 return edit, "unneeded"
-            state = image_state(edit.image, edit.row.sha256)
+            try:
+                state = image_state(edit.image, edit.row.sha256)
+            except OSError:  # another run's files need not be readable
+                state = "missing"
             if state == "right":
                 return edit, state
             first = (edit, state) if first[0] is None else first
@@ -113,8 +116,8 @@ class Resumption(Planner):
             take_file(edit.image, path)
         else:
             remove_file(path)  # it is another edit
-        if not take_file(edit.thumbnail, _thumbnail(self, unit)):
-            remove_file(_thumbnail(self, unit))  # it shows another edit
+        if not take_file(edit.thumbnail, self._thumbnail(unit)):
+            remove_file(self._thumbnail(unit))  # it shows another edit
         self._take([edit.taken(unit, self.directory.recorded(path))])
         # Scores of the run's own stay with an edit of the same bytes.
         same = sample.edit is not None and sample.edit.sha256 == edit.row.sha256
@@ -143,6 +146,9 @@ class Resumption(Planner):
             return OTHER_TEXT
         return None if self.editor is None else OTHER
 
+    def _thumbnail(self, unit: EditUnit) -> str:
+        return thumbnail_path(self.directory.path, unit.category, unit.pair_id, unit.sample)
+
     def _make(self, unit: EditUnit, reason: str) -> None:
         if self.editor is None:
             self._remaining.missing[reason] += 1
@@ -152,10 +158,6 @@ class Resumption(Planner):
         self._remaining.score_reasons[NEW if reason in (NEW, FAILED) else MADE_AGAIN] += len(
             self.task.judging.units(unit)
         )
-
-
-def _thumbnail(planner: Planner, unit: EditUnit) -> str:
-    return thumbnail_path(planner.directory.path, unit.category, unit.pair_id, unit.sample)
 
 
 def from_the_beginning(benchmark: Benchmark, samples_per_pair: int) -> Remaining:

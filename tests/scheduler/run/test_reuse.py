@@ -95,6 +95,14 @@ def test_an_edit_whose_image_is_not_there_is_made_again_and_keeps_its_scores_if_
     assert_only_own_results(run)
 
 
+def test_an_image_of_another_run_that_cannot_be_read_is_missing(tmp_path: Path) -> None:
+    other = made(tmp_path)
+    (image, *_) = sorted((other.directory.path / "images").rglob("*.png"))
+    image.unlink()
+    image.mkdir()
+    assert begin(tmp_path, BASE, other).remaining.edit_reasons == {GONE_THERE: 1}
+
+
 def test_scores_of_an_image_that_is_gone_do_not_count_for_an_edit_of_other_bytes(tmp_path: Path) -> None:
     other = made(tmp_path)
     damage(other.directory, "image gone")
