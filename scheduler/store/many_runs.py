@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +21,7 @@ def locate_runs(names: Sequence[str], output_dir: Path) -> list[Path]:
     """Return the folders of the runs that these names stand for, each once, in this order.
 
     A name is that of a run (see ``locate_run``), the id or the folder of a sweep, the folder of a watch or the one that
-    is watched, or a pattern with ``*``, ``?`` or ``[``, which titles or ids match. An id that a run and a sweep have is
+    is watched, or a pattern with ``*``, ``?`` or ``[``, which titles, ids or else folders match. An id that a run and a sweep have is
     the run's, unless it is the only name.
 
     Raises:
@@ -76,6 +77,7 @@ def _matching(pattern: str, output_dir: Path) -> list[Path]:
         if fnmatchcase(folder.name, pattern)
         or fnmatchcase(run_title(read_json(folder / "manifest.json"), folder.name), pattern)
     ]
+    found = found or [Path(path) for path in sorted(glob.glob(pattern)) if (Path(path) / LEDGER).is_file()]  # noqa: PTH207 - a pattern may be absolute
     if not found:
         raise NoSuchRunError(f"no run in {output_dir / 'runs'} has a title or an id like {pattern!r}")
     return found

@@ -100,7 +100,9 @@ def plots(series: Series) -> dict[str, list[Panel]]:
 def _groups(series: Series, field: str, names: Sequence[str]) -> Iterator[Panel]:
     for name in names:
         groups = [getattr(run, field).get(name) for run in series.runs]
-        yield Panel(name, [group and group.mean for group in groups], [group and group.ci95 for group in groups])
+        scale = series.dimensions.get(name) if field == "dimensions" else None
+        title = f"{name}, lower is better" if scale is not None and scale.better == "lower" else name
+        yield Panel(title, [group and group.mean for group in groups], [group and group.ci95 for group in groups])
 
 
 def _official(series: Series) -> Iterator[Panel]:

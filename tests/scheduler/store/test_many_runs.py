@@ -37,6 +37,7 @@ def found(output: Path, *names: str) -> list[str]:
 def test_a_pattern_stands_for_the_runs_with_such_a_title_or_id_the_newest_last(output: Path) -> None:
     assert found(output, "t/*") == ["0", "1"]
     assert found(output, "*_12000[12]") == ["1", "2"]
+    assert found(output, f"{output}/runs/2026*_12000[01]") == ["0", "1"]
     with pytest.raises(NoSuchRunError, match="has a title or an id like 'v/\\*'"):
         found(output, "v/*")
 

@@ -13,6 +13,7 @@ from scheduler.report.compare.official_comparison import DifferentJudgingError
 from scheduler.report.saved_run import read_run
 from scheduler.report.series.model import Series, SettingDifference
 from scheduler.report.series.pairs import DifferentBenchmarkError
+from scheduler.report.series.plots import plots
 from scheduler.report.series.writing import read_series
 from scheduler.report.writing import write_reports
 from scheduler.store.rows import Row
@@ -210,7 +211,7 @@ def test_official_numbers_have_the_intervals_of_the_report_unless_its_numbers_ar
     main = series.main
     assert main is not None
     assert (series.protocol, series.scale) == ("example", (0.0, 10.0))
-    assert set(series.dimensions) == {"follows", "keeps", "flaws"}
+    assert [panel.title for panel in plots(series)["dimensions"]] == ["follows", "keeps", "flaws, lower is better"]
     first = series.runs[0].official
     assert first is not None
     calculated = first.intervals[main]

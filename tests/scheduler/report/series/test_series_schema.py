@@ -27,7 +27,7 @@ def test_the_schema_that_is_shipped_is_valid_and_that_of_the_types_of_a_series()
 def test_a_series_is_as_the_schema_says_and_has_no_key_that_it_does_not_name(tmp_path: Path) -> None:
     runs = simulated_checkpoints(tmp_path, 3, 12)
     runs.append(checkpoint(tmp_path, "base", [None] * 12, stamp="20260101_130000", prompts_sha256="other"))
-    written = write_series(runs, tmp_path / "series")
+    written = write_series(runs, tmp_path / "series", plots=False)
     series = json.loads(written.paths[0].read_bytes())
     assert schema_errors(series, json.loads(SCHEMA.read_text())) == []
     assert len(series["runs"]) == 4
