@@ -21,8 +21,8 @@ def locate_runs(names: Sequence[str], output_dir: Path) -> list[Path]:
     """Return the folders of the runs that these names stand for, each once, in this order.
 
     A name is that of a run (see ``locate_run``), the id or the folder of a sweep, the folder of a watch or the one that
-    is watched, or a pattern with ``*``, ``?`` or ``[``, which titles, ids or else folders match. An id that a run and a sweep have is
-    the run's, unless it is the only name.
+    is watched, or a pattern with ``*``, ``?`` or ``[``, which titles, ids or else folders match. An id that a run and a
+    sweep have is the run's, unless it is the only name.
 
     Raises:
         NoSuchRunError: a name stands for no run with a ledger, or for several of the same title.
