@@ -37,6 +37,8 @@ from tests.openai_request import FOR_GOOD, FaultKind, Request, default_answer, d
 class OpenAIServer:
     """The server; all of it is ready once the ``with`` block begins."""
 
+    PATH = "/chat/completions"
+
     def __init__(
         self,
         *,
@@ -53,6 +55,7 @@ class OpenAIServer:
         models: Collection[str] | None = None,
         refused_parameters: Collection[str] = (),
         redirect: str | None = None,
+        version: str | None = None,
         keep: bool = True,
     ) -> None:
         """``limit`` is the most requests in flight, ``accepted`` the only key, ``redirect`` another base URL. Without
@@ -67,6 +70,7 @@ class OpenAIServer:
         self.count = self.in_flight = self.most_in_flight = self.answered = 0
         self.met: Counter[str] = Counter()
         """How often each fault was met, and each refusal: ``limit``, ``unauthorized``, ``unknown_model``, ..."""
+        self.version = version
         self._redirect = redirect
         self._fault = fault or self._by_chance
         self._keep, self._port = keep, port
@@ -133,16 +137,19 @@ class OpenAIServer:
     ) -> None:
         key = headers.get("authorization", "").removeprefix("Bearer ") or None
         if self._redirect is not None and method == "POST":
-            _send(writer, 307, {}, {"Location": f"{self._redirect}/chat/completions"})
+            _send(writer, 307, {}, {"Location": self._redirect + self.PATH})
         elif path == "/health":
             _send(writer, 200, {"status": "ok"})
         elif self.accepted is not None and key != self.accepted:
             self._refuse(writer, "unauthorized", 401, "Incorrect API key provided.", code="invalid_api_key")
         elif (method, path) == ("GET", "/v1/models"):
             _send(writer, 200, {"object": "list", "data": [{"id": model} for model in self.models or ["any"]]})
-        elif (method, path) == ("POST", "/v1/chat/completions"):
-            digest = hashlib.sha256(content).digest()
-            request = Request(self.count, json.loads(content), key, self._seen[digest], digest)
+        elif path == "/version" and self.version is not None:
+            _send(writer, 200, {"version": self.version})
+        elif (method, path) == ("POST", "/v1" + self.PATH):
+            body = self._body(headers, content)
+            digest = hashlib.sha256(json.dumps(body).encode()).digest()
+            request = Request(self.count, body, key, self._seen[digest], digest)
             self.count += 1
             self._seen[digest] += 1
             if self._keep:
@@ -155,6 +162,10 @@ class OpenAIServer:
                 self.in_flight -= 1
         else:
             _send(writer, 404, {"error": {"message": f"no {method} {path}"}})
+
+    def _body(self, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(content)
+        return body
 
     async def _judge(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = request.body

@@ -21,8 +21,17 @@ from workers.models.plugins import PluginError
 from workers.models.registry import MODELS, canonical_type
 
 
-def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path, progress: Callable[[], None] = lambda: None) -> str:
-    """The SHA-256, in hex, of a spec and its files. ``cache`` and ``progress``: see ``file_hashes.hash_files``.
+def fingerprint(
+    spec: ModelSpec,
+    files: Sequence[str],
+    cache: Path,
+    progress: Callable[[], None] = lambda: None,
+    *,
+    revision: str | None = None,
+) -> str:
+    """The SHA-256, in hex, of a spec and its files, and of the model's ``revision`` if it has one.
+
+    ``cache`` and ``progress``: see ``file_hashes.hash_files``.
 
     The model's name does not count if there are files: the same files elsewhere are the same model.
 
@@ -38,6 +47,8 @@ def fingerprint(spec: ModelSpec, files: Sequence[str], cache: Path, progress: Ca
         "params": msgspec.to_builtins(_decisive(spec.params, _keys_of(spec))),
         "files": {os.path.relpath(name, base): digest for name, digest in hashes.items()},
     }
+    if revision is not None:
+        what["revision"] = revision
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 

@@ -111,7 +111,7 @@ class ModelHolder:
         stamps = file_stamps(files)
         # The cache is shared by all pools of this user.
         cache = self._pool_folder.parent / ".fingerprints.json"
-        digest = fingerprint(spec, files, cache, self._watchdog.progressed)
+        digest = fingerprint(spec, files, cache, self._watchdog.progressed, revision=model.revision())
         # The files must not have changed between reading, hashing and now.
         if file_stamps(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
             text = "its files changed while they were loaded: wait until they are written, then load it again"

@@ -207,6 +207,10 @@ class Model(abc.ABC):
         """
         return None
 
+    def revision(self) -> str | None:
+        """What the results depend on that is in no file: the version of a server. It is part of the fingerprint."""
+        return None
+
     def versions(self) -> Mapping[str, str]:
         """The libraries that a result depends on, name to version."""
         return {}

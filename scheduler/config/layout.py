@@ -148,6 +148,9 @@ def _wanted_by_editor(config: Config, visible: Sequence[int]) -> tuple[Location,
     base: Location = ("diffusion_model", "params")
     if params.device_ids is not None:
         return (*base, "device_ids"), params.device_ids
+    if section.declaration.workers_key is not None:
+        key = section.declaration.workers_key
+        return (*base, key), ("cpu",) * dict(params)[key]
     device = params.device
     if device is None and section.declaration.needs == "gpu":
         return (*base, "device_ids"), None

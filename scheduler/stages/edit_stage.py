@@ -111,6 +111,8 @@ class EditStage:
                 self._on_device_done(worker, message)
             case m.Edited():
                 self._on_result(worker, message, images[0], images[1:])
+            case m.Failed(kind=kind, message=text) if kind in m.HOPELESS:
+                self._services.abort(f"{worker}: {text} ({kind})")
             case m.Failed(job=job, stage=stage, kind=kind, message=text, started=started, finished=finished):
                 self._acknowledge(worker, job)
                 self._fail(worker, job, stage, kind, text, started, finished)

@@ -159,9 +159,9 @@ def test_files_are_hashed_when_the_next_load_may_begin(
         def load(self, residency: Residency) -> None:
             reserved.append(list((tmp_path / ".loads").glob("*.reserved")))
 
-    def watched(*arguments: Any) -> str:
+    def watched(*arguments: Any, **options: Any) -> str:
         reserved.append(list((tmp_path / ".loads").glob("*.reserved")))
-        return fingerprint(*arguments)
+        return fingerprint(*arguments, **options)
 
     monkeypatch.setattr(holder_module, "fingerprint", watched)
     monkeypatch.setattr(holder_module, "make_model", ReservingEditor)

@@ -141,6 +141,7 @@ class ModelType:
     ``variables`` says, by the parameters, which variables of the environment its workers cannot do without.
     ``answers_questions``: this reward answers the questions of protocols, beside prompts. ``streams``: this reward
     works on many judgements at once, at most ``max_concurrency`` (a key), and each is sent to it by itself.
+    ``workers_key`` is the key that says how many workers there are, of a type that uses no device.
     ``note`` stands at the top of each report. ``free`` lets it have further keys of any name.
     ``old_classes`` maps classes of the system before this one to the ``type`` that each has become.
     """
@@ -165,6 +166,7 @@ class ModelType:
     one_image: tuple[str, ...] = ()
     answers_questions: bool = False
     streams: bool = False
+    workers_key: str | None = None
 
     def __post_init__(self) -> None:
         names = [key.name for key in self.keys]

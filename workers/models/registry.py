@@ -17,6 +17,7 @@ EDITORS = Registry(
     {
         "qwen_image_edit": "workers.models.editors.qwen_image_edit:DECLARATION",
         "diffusers": "workers.models.editors.diffusers_editor:DECLARATION",
+        "http": "workers.models.editors.http_editor:DECLARATION",
         "identity": "workers.models.editors.identity_editor:DECLARATION",
         "simulated": "workers.models.editors.simulated_editor:DECLARATION",
     },

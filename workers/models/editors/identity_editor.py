@@ -16,7 +16,9 @@ DECLARATION = ModelType(
     role="editor",
     meaning="Gives back the source image.",
     target="workers.models.editors.identity_editor:IdentityEditor",
-    keys=with_keys(ignored(EDITOR_KEYS, "dtype", "optimizations", "lora", "conda_env", "python"), _NAME),
+    keys=with_keys(
+        ignored(EDITOR_KEYS, "dtype", "optimizations", "lora", "offload", "quantization", "conda_env", "python"), _NAME
+    ),
     needs="none",
     note="No-edit control: every source image was given back unchanged. These are the scores of no edit at all, which "
     "an editor has to beat.",

@@ -16,7 +16,10 @@ DECLARATION = ModelType(
     role="editor",
     meaning="Inverts the image after a set time.",
     target="workers.models.editors.simulated_editor:SimulatedEditor",
-    keys=with_keys(ignored(EDITOR_KEYS, "dtype", "optimizations", "lora", "conda_env", "python"), *SIMULATION_KEYS),
+    keys=with_keys(
+        ignored(EDITOR_KEYS, "dtype", "optimizations", "lora", "offload", "quantization", "conda_env", "python"),
+        *SIMULATION_KEYS,
+    ),
     needs="none",
     note="The editor is simulated: it measures the scheduling, and its results carry no meaning.",
 )

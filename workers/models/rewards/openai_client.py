@@ -1,4 +1,4 @@
-"""Asks a server with `/v1/chat/completions`, in a thread with an event loop of its own.
+"""Asks a server, in a thread with an event loop of its own.
 
 `openai_pacing` decides how many requests are in flight and when one is made again, `openai_replies` reads what comes.
 """
@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,10 +21,10 @@ import msgspec
 
 from protocol.messages import HOPELESS, Usage
 from workers.interface import ModelError
-from workers.models.rewards.openai_http import Connection
+from workers.models.rewards.openai_http import Connection, Request
 from workers.models.rewards.openai_pacing import Pacing, Ticket, delay
-from workers.models.rewards.openai_replies import Answer, Failure
-from workers.models.rewards.openai_settings import JudgeSettings
+from workers.models.rewards.openai_replies import MAX_REPLY, Answer, Failure
+from workers.models.rewards.openai_settings import RequestSettings
 
 T = TypeVar("T")
 
@@ -93,14 +93,20 @@ class _Asked:
             raise ModelError(self.hopeless.kind, self.hopeless.message)
 
 
-class JudgeClient:
+class ServerClient:
     """The connection to one server. ``submit``, ``close`` and ``slots`` are for other threads, the rest for its own."""
 
     def __init__(
-        self, base_url: str, key: str | None, *, is_local: bool, worker_ends: Callable[[], bool] | None = None
+        self,
+        base_url: str,
+        key: str | None,
+        *,
+        is_local: bool,
+        max_reply: int = MAX_REPLY,
+        worker_ends: Callable[[], bool] | None = None,
     ) -> None:
-        """``key`` is in no message and no log. ``is_local``: not through a proxy. ``worker_ends``: the server was
-        the worker's own and has ended, so that the worker is about to end.
+        """``key``, ``is_local`` and ``max_reply``: see ``Connection``. ``worker_ends``: the server was the worker's own
+        and has ended, so that the worker is about to end.
         """
         self._pacing = Pacing(1)
         self._asked: dict[bytes, _Asked] = {}
@@ -111,7 +117,7 @@ class JudgeClient:
         self._random = random.Random()  # noqa: S311 - spreads requests, hides nothing
         self._progress: Callable[[], None] = lambda: None
         self._loop = asyncio.new_event_loop()
-        self._connection = Connection(base_url, key, is_local=is_local)
+        self._connection = Connection(base_url, key, is_local=is_local, max_reply=max_reply)
         self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
         self._thread.start()
 
@@ -163,30 +169,31 @@ class JudgeClient:
         """See ``Connection.check``."""
         await self._connection.check()
 
+    async def server_version(self) -> str | None:
+        """See ``Connection.version``."""
+        return await self._connection.version()
+
     # -- requests
 
-    async def ask(self, body: Mapping[str, Any], settings: JudgeSettings, meter: Meter) -> Answer | Failure:
+    async def ask(self, request: Request[T], settings: RequestSettings, meter: Meter) -> T | Failure:
         """Make a request, again where its failure may pass. ``meter`` counts what it takes.
 
         Raises:
             ModelError: every other request would fail like this one.
         """
         with self._begun(settings) as asked:
-            result = await self._ask(body, settings, asked, meter)
+            result = await self._ask(request, settings, asked, meter)
         if isinstance(result, Answer):
             meter.add(result)
         return result
 
-    async def _ask(
-        self, body: Mapping[str, Any], settings: JudgeSettings, asked: _Asked, meter: Meter
-    ) -> Answer | Failure:
-        content = msgspec.json.encode(body)
+    async def _ask(self, request: Request[T], settings: RequestSettings, asked: _Asked, meter: Meter) -> T | Failure:
         failures = troubles = 0
         while True:
             asked.fail_if_hopeless()
-            result = await self._attempt(content, body, settings, asked, meter)
+            result = await self._attempt(request, settings, asked, meter)
             self._progress()
-            if isinstance(result, Answer):
+            if not isinstance(result, Failure):
                 return result
             asked.fail_if_hopeless()
             failures, troubles = failures + 1, troubles + result.in_trouble
@@ -215,7 +222,7 @@ class JudgeClient:
             await self._loop.create_future()
 
     @contextlib.contextmanager
-    def _begun(self, settings: JudgeSettings) -> Iterator[_Asked]:
+    def _begun(self, settings: RequestSettings) -> Iterator[_Asked]:
         """What is known of requests with these settings; the first one that is made is alone."""
         name = msgspec.json.encode(settings)
         known = self._asked.get(name)
@@ -234,17 +241,17 @@ class JudgeClient:
             asked.pending -= 1
 
     async def _attempt(
-        self, content: bytes, body: Mapping[str, Any], settings: JudgeSettings, asked: _Asked, meter: Meter
-    ) -> Answer | Failure:
+        self, request: Request[T], settings: RequestSettings, asked: _Asked, meter: Meter
+    ) -> T | Failure:
         ticket = await self._admitted()
         if asked.hopeless is not None:  # by now
             self._pacing.ended(ticket)
             self._admit()
             return asked.hopeless
         meter.requests += 1
-        result: Answer | Failure | None = None
+        result: T | Failure | None = None
         try:
-            result = await self._connection.complete(content, body.keys(), settings.request_timeout_seconds)
+            result = await self._connection.post(request, settings.request_timeout_seconds)
             return result
         finally:
             if isinstance(result, Failure):
@@ -263,7 +270,7 @@ class JudgeClient:
             self._admit()
 
     def _log(self, failure: Failure, now: float) -> None:
-        """Say in the worker's log, now and then, why the judge may be slow."""
+        """Say in the worker's log, now and then, why the server may be slow."""
         if now - self._logged > _LOG_SECONDS:
             self._logged = now
             log.warning("%s: %s; up to %d requests in flight now", failure.kind, failure.message, self._pacing.limit)

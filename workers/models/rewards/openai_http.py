@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from workers.interface import ModelError
 from workers.models.rewards.openai_replies import MAX_REPLY, Answer, Failure, read_reply
@@ -17,8 +20,34 @@ from workers.models.rewards.openai_replies import MAX_REPLY, Answer, Failure, re
 _CONNECT_SECONDS = 30.0
 _LOAD_SECONDS = 15.0
 _SHORTEST_SECRET = 8
+_MOST_VERSION = 10_000
 _NO_KEY = "none"
 """Sent to a server that needs no key: the package sends one in any case."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """What is asked of a server: what is posted to a path, and what its reply (status, headers, body) says.
+
+    ``posted`` are arguments of the package's ``post``.
+    """
+
+    path: str
+    posted: Mapping[str, Any]
+    content_type: str
+    read: Callable[[int, Mapping[str, str], bytes], T | Failure]
+
+
+def completion(body: Mapping[str, Any]) -> Request[Answer]:
+    """The request for a chat completion."""
+
+    def read(status: int, headers: Mapping[str, str], reply: bytes) -> Answer | Failure:
+        return read_reply(status, headers, reply, body.keys())
+
+    return Request("/chat/completions", {"content": msgspec.json.encode(body)}, "application/json", read)
 
 
 class _TooLongError(Exception):
@@ -28,8 +57,10 @@ class _TooLongError(Exception):
 class Connection:
     """The server. Made in any thread, then used in one event loop."""
 
-    def __init__(self, base_url: str, key: str | None, *, is_local: bool) -> None:
-        """``key`` is in no message and no log. ``is_local``: not through a proxy."""
+    def __init__(self, base_url: str, key: str | None, *, is_local: bool, max_reply: int = MAX_REPLY) -> None:
+        """``key`` is in no message and no log. ``is_local``: not through a proxy. ``max_reply``: the most bytes of a
+        reply that are read.
+        """
         import httpx2
         import openai
 
@@ -40,7 +71,7 @@ class Connection:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
             follow_redirects=False,  # the key is for this server
             trust_env=not is_local,
-            event_hooks={"response": [_bound]},
+            event_hooks={"response": [_bound_to(max_reply)]},
         )
         self._secret = key if key is not None and len(key) >= _SHORTEST_SECRET else None
         self._client = openai.AsyncOpenAI(
@@ -51,20 +82,20 @@ class Connection:
         """Close all connections."""
         await self._client.close()
 
-    async def complete(self, content: bytes, sent: Collection[str], seconds: float) -> Answer | Failure:
-        """Ask for a chat completion, once; ``sent`` are the names of the request's parameters."""
+    async def post(self, request: Request[T], seconds: float) -> T | Failure:
+        """Make a request, once."""
         try:
             async with asyncio.timeout(seconds):
-                status, headers, reply = await self._call("post", "/chat/completions", content)
+                status, headers, reply = await self._call("post", request.path, request)
         except TimeoutError:
             return Failure("timeout", f"no reply in {seconds:g} s", again=True, in_trouble=True)
         except _TooLongError as error:
             return Failure("bad_reply", str(error), again=True)
         except ModelError as error:
             return Failure(error.kind, str(error), again=True, in_trouble=True)
-        return read_reply(status, headers, reply, sent)
+        return request.read(status, headers, reply)
 
-    async def _call(self, method: str, path: str, content: bytes | None) -> tuple[int, Mapping[str, str], bytes]:
+    async def _call(self, method: str, path: str, request: Request[Any] | None) -> tuple[int, Mapping[str, str], bytes]:
         """The status, the headers and the body of the server's reply.
 
         Raises:
@@ -74,9 +105,10 @@ class Connection:
         import httpx2
         import openai
 
-        options = {"headers": {"Content-Type": "application/json", "Accept-Encoding": "identity"}}
+        content_type = request.content_type if request is not None else "application/json"
+        options = {"headers": {"Content-Type": content_type, "Accept-Encoding": "identity"}}
         call = getattr(self._client, method)
-        more = {"content": content} if content is not None else {}
+        more = request.posted if request is not None else {}
         try:
             response = await call(path, cast_to=httpx2.Response, options=options, **more)
         except openai.APIStatusError as error:
@@ -114,15 +146,30 @@ class Connection:
             result = read_reply(status, headers, reply, ())
             raise ModelError("unauthorized", f"{url}: {result.message if isinstance(result, Failure) else status}")
 
+    async def version(self) -> str | None:
+        """The server's version as `/version` says it (vLLM, vLLM-Omni); None if it does not."""
+        address = self._client.base_url.copy_with(path="/version")
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS):
+                status, _, reply = await self._call("get", str(address), None)
+            version = msgspec.json.decode(reply[:_MOST_VERSION]).get("version") if status == 200 else None
+        except (TimeoutError, ModelError, _TooLongError, msgspec.DecodeError, AttributeError):
+            return None
+        return str(version)[:100] if version else None
 
-async def _bound(response: Any) -> None:
-    """Have no more read of a reply than is allowed."""
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise _TooLongError("the reply is compressed, though that was not asked for")
-    response.stream = _bounded_stream(response.stream)
+
+def _bound_to(most: int) -> Callable[[Any], Any]:
+    """Have no more read of a reply than these bytes."""
+
+    async def bound(response: Any) -> None:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise _TooLongError("the reply is compressed, though that was not asked for")
+        response.stream = _bounded_stream(response.stream, most)
+
+    return bound
 
 
-def _bounded_stream(stream: Any) -> Any:
+def _bounded_stream(stream: Any, most: int) -> Any:
     import httpx2
 
     class Bounded(httpx2.AsyncByteStream):
@@ -130,8 +177,8 @@ def _bounded_stream(stream: Any) -> Any:
             size = 0
             async for chunk in stream:
                 size += len(chunk)
-                if size > MAX_REPLY:
-                    raise _TooLongError(f"the reply is longer than {MAX_REPLY // 2**20} MB")
+                if size > most:
+                    raise _TooLongError(f"the reply is longer than {most // 2**20} MB")
                 yield chunk
 
         async def aclose(self) -> None:

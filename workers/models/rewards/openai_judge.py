@@ -22,7 +22,8 @@ from workers.models.rewards.batching import RowFailure
 from workers.models.rewards.conversations import Conversation, second_question
 from workers.models.rewards.generation import ModelReply
 from workers.models.rewards.judgements import by_numbers, by_replies, failed, read
-from workers.models.rewards.openai_client import JudgeClient, Meter
+from workers.models.rewards.openai_client import Meter, ServerClient
+from workers.models.rewards.openai_http import completion
 from workers.models.rewards.openai_logprobs import expected_score
 from workers.models.rewards.openai_replies import Answer, Failure
 from workers.models.rewards.openai_requests import Body, Server, follow_up, prompt_bodies, question_body
@@ -65,7 +66,7 @@ class OpenAIJudge(StreamingReward):
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
-        self._client: JudgeClient | None = None
+        self._client: ServerClient | None = None
         self._served: ServedProcess | None = None
         self._encoders: ThreadPoolExecutor | None = None
         self._server = Server(spec.name or "")
@@ -92,7 +93,7 @@ class OpenAIJudge(StreamingReward):
         key = read_key(str(self.spec.params.get("api_key_env", "OPENAI_API_KEY")), needed=not is_loopback(host))
         self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="judge images")
         ended = self._served.has_ended if self._served is not None else None
-        self._client = JudgeClient(base_url, key, is_local=is_loopback(host), worker_ends=ended)
+        self._client = ServerClient(base_url, key, is_local=is_loopback(host), worker_ends=ended)
         self._client.submit(self._client.check(), lambda: None).result()
 
     def _address(self) -> str:
@@ -139,7 +140,7 @@ class OpenAIJudge(StreamingReward):
 
     # -- in the client's thread
 
-    async def _judge_all(self, client: JudgeClient, requests: list[ScoreRequest], settings: JudgeSettings) -> Scores:
+    async def _judge_all(self, client: ServerClient, requests: list[ScoreRequest], settings: JudgeSettings) -> Scores:
         loop = asyncio.get_running_loop()
         making = loop.run_in_executor(self._encoders, self._asked, tuple(requests), settings)
         requests.clear()  # images take memory
@@ -175,9 +176,9 @@ class _Asked:
     conversation: Conversation | None
 
 
-async def _judge(client: JudgeClient, asked: _Asked, settings: JudgeSettings) -> Judgement:
+async def _judge(client: ServerClient, asked: _Asked, settings: JudgeSettings) -> Judgement:
     meter = Meter()
-    result = await client.ask(asked.body, settings, meter)
+    result = await client.ask(completion(asked.body), settings, meter)
     if isinstance(result, Failure):
         judgement = Judgement(aspect=asked.prompt.aspect, kind=result.kind, message=result.message)
     elif asked.conversation is None:
@@ -205,7 +206,7 @@ def _score_by_logits(prompt: Prompt, answer: Answer, settings: JudgeSettings) ->
 
 
 async def _score_by_replies(
-    client: JudgeClient,
+    client: ServerClient,
     asked: _Asked,
     conversation: Conversation,
     answer: Answer,
@@ -219,7 +220,7 @@ async def _score_by_replies(
     reading = read(first, scale)
     if isinstance(reading, Unreadable) and not reading.final:
         body = follow_up(asked.body, second_question(conversation, answer.text, scale))
-        again = await client.ask(body, settings, meter)
+        again = await client.ask(completion(body), settings, meter)
         if isinstance(again, Failure):
             second = RowFailure(again.kind, again.message)
         else:
@@ -231,7 +232,7 @@ async def _score_by_replies(
     return judgement
 
 
-def read_key(variable: str, *, needed: bool) -> str | None:
+def read_key(variable: str, *, needed: bool, section: str = "reward_model") -> str | None:
     """The key that this variable of the process holds.
 
     Raises:
@@ -241,7 +242,7 @@ def read_key(variable: str, *, needed: bool) -> str | None:
     if not key:
         if needed:
             message = (
-                f"the variable {variable} (reward_model.params.api_key_env) is not set in the environment of the "
+                f"the variable {variable} ({section}.params.api_key_env) is not set in the environment of the "
                 "workers. A warm pool has that of the shell that started it: set the variable, end the pool with "
                 "`warmbench workers stop`, and run again"
             )

@@ -125,16 +125,16 @@ class _Error:
 def read_reply(status: int, headers: Mapping[str, str], content: bytes, sent: Collection[str]) -> Answer | Failure:
     """What the server's reply says. ``sent`` are the names of the request's parameters."""
     if not 200 <= status < 300:
-        return _refusal(status, headers, _error(content), sent)
+        return refusal(status, headers, error_of(content), sent)
     try:
         reply = msgspec.json.decode(content, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _bad_reply(headers, content, error)
+        return bad_reply(headers, content, error)
     if not reply.choices:
         if reply.error is not None:  # a gateway's way to say that the server behind it failed
-            inner = _error(content)
+            inner = error_of(content)
             code = int(inner.code) if inner.code.isdecimal() and len(inner.code) == 3 else 502
-            return _refusal(code, headers, inner, sent)
+            return refusal(code, headers, inner, sent)
         return Failure("bad_reply", "the reply has no choices", again=True)
     return _answer(reply, reply.choices[0])
 
@@ -168,16 +168,17 @@ def _count(number: int | None) -> int:
     return number if number is not None and 0 <= number <= _MOST_TOKENS else 0
 
 
-def _bad_reply(headers: Mapping[str, str], content: bytes, error: Exception) -> Failure:
+def bad_reply(headers: Mapping[str, str], content: bytes, error: Exception) -> Failure:
+    """The failure that a reply of another form means."""
     start = content[:100].lstrip().lower()
     if "html" in headers.get("content-type", "") or start.startswith((b"<!doctype", b"<html")):
         message = "the reply is a page, not JSON: does base_url end where the API begins, such as in /v1?"
     else:
-        message = f"the reply is not what a chat completion looks like: {_shown(str(error))}"
+        message = f"the reply does not have the form that was expected: {_shown(str(error))}"
     return Failure("bad_reply", message, again=True)
 
 
-def _refusal(status: int, headers: Mapping[str, str], error: _Error, sent: Collection[str]) -> Failure:
+def refusal(status: int, headers: Mapping[str, str], error: _Error, sent: Collection[str]) -> Failure:
     """The failure that a status other than success means."""
     said = f"HTTP {status}" + (f": {error.message}" if error.message else "")
     after = retry_after_seconds(headers.get("retry-after"), datetime.now(UTC))
@@ -212,7 +213,7 @@ def _parameter(error: _Error, sent: Collection[str]) -> str | None:
     return named[0] if len(named) == 1 or (named and "parameter" in error.message.lower()) else None
 
 
-def _error(content: bytes) -> _Error:
+def error_of(content: bytes) -> _Error:
     """What the body of an error says, in any of the usual forms."""
     try:
         body = msgspec.json.decode(content)

@@ -34,6 +34,55 @@ _OURS = (
 """What `parameters` can't set: a judge could not read the reply, or would be asked for another one."""
 _BY_KEY = {"temperature": "temperature", "max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}
 
+BASE_URL = Key(
+    "base_url",
+    "text",
+    OPENAI,
+    "The address of the server's API, up to `/v1`.",
+    "load",
+    high=2000,
+    pattern=r"https?://[^\s@?#]+",
+    wanted="an address without a user, a password or a query, such as http://127.0.0.1:8000/v1",
+)
+API_KEY_ENV = Key(
+    "api_key_env",
+    "text",
+    "OPENAI_API_KEY",
+    "The name of the variable that holds the key (never the key itself), in the environment of the workers. A "
+    "server on this machine (a loopback address) needs none.",
+    "start",
+    pattern="[A-Z_][A-Z0-9_]{0,99}",
+    wanted="the name of a variable in capital letters, not a key",
+)
+NO_DEVICE = Key(
+    "device",
+    "fixed",
+    "cpu",
+    "Always `cpu`: the model is on a server.",
+    "process",
+    because="the model is on a server, and its worker needs no device",
+)
+RETRY_KEYS = (
+    Key(
+        "request_timeout_seconds",
+        "float",
+        300.0,
+        "How long a request may take before it is made again.",
+        "speed",
+        low=1,
+        high=86_400,
+    ),
+    Key(
+        "max_retries",
+        "int",
+        8,
+        "How often a request is made again after a failure that may pass: 429, 5xx, a timeout, a broken reply.",
+        "speed",
+        low=0,
+        high=100,
+    ),
+)
+
 KEYS = with_keys(
     ignored(
         pick(
@@ -53,35 +102,10 @@ KEYS = with_keys(
         "batch_size",
     ),
     model_name(None, "The model, as its server calls it."),
-    Key(
-        "base_url",
-        "text",
-        OPENAI,
-        "The address of the server's API, up to `/v1`.",
-        "load",
-        high=2000,
-        pattern=r"https?://[^\s@?#]+",
-        wanted="an address without a user, a password or a query, such as http://127.0.0.1:8000/v1",
-    ),
+    BASE_URL,
     SERVER_KEY,
-    Key(
-        "api_key_env",
-        "text",
-        "OPENAI_API_KEY",
-        "The name of the variable that holds the key (never the key itself), in the environment of the workers. A "
-        "server on this machine (a loopback address) needs none.",
-        "start",
-        pattern="[A-Z_][A-Z0-9_]{0,99}",
-        wanted="the name of a variable in capital letters, not a key",
-    ),
-    Key(
-        "device",
-        "fixed",
-        "cpu",
-        "Always `cpu`: the model is on a server.",
-        "process",
-        because="the model is on a server, and its worker needs no device",
-    ),
+    API_KEY_ENV,
+    NO_DEVICE,
     Key(
         "max_concurrency",
         "int",
@@ -91,24 +115,7 @@ KEYS = with_keys(
         low=1,
         high=MAX_CONCURRENCY,
     ),
-    Key(
-        "request_timeout_seconds",
-        "float",
-        300.0,
-        "How long a request may take before it is made again.",
-        "speed",
-        low=1,
-        high=86_400,
-    ),
-    Key(
-        "max_retries",
-        "int",
-        8,
-        "How often a request is made again after a failure that may pass: 429, 5xx, a timeout, a broken reply.",
-        "speed",
-        low=0,
-        high=100,
-    ),
+    *RETRY_KEYS,
     Key(
         "reply_format",
         "choice",
@@ -189,15 +196,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class JudgeSettings(Struct, frozen=True, kw_only=True):
-    """What one run asks of a judge: the keys of the same names. Other keys are ignored."""
+class RequestSettings(Struct, frozen=True, kw_only=True):
+    """How one run makes its requests: the keys of the same names. Other keys are ignored."""
+
+    max_concurrency: Annotated[int, Meta(ge=1, le=MAX_CONCURRENCY)] = 32
+    request_timeout_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
+    max_retries: Annotated[int, Meta(ge=0, le=100)] = 8
+
+
+class JudgeSettings(RequestSettings, frozen=True, kw_only=True):
+    """What one run asks of a judge."""
 
     scoring: Literal["generate", "logits"] = "generate"
     score_range: tuple[float, float] = (0.0, 10.0)
     compare_with_original: bool = False
-    max_concurrency: Annotated[int, Meta(ge=1, le=MAX_CONCURRENCY)] = 32
-    request_timeout_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
-    max_retries: Annotated[int, Meta(ge=0, le=100)] = 8
     reply_format: ReplyFormat = "text"
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = 0.0
     max_new_tokens: Annotated[int, Meta(ge=1)] | None = 1024

@@ -1,0 +1,92 @@
+"""The request for an edit (`/v1/images/edits`, a form with files), and what its reply says."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+from PIL import Image
+
+from workers.interface import EditRequest
+from workers.models.rewards.openai_http import Request
+from workers.models.rewards.openai_replies import Failure, bad_reply, error_of, refusal
+
+MAX_EDIT_REPLY = 256 * 2**20
+"""The most bytes of a reply that are read: a PNG of the largest accepted image, in base64."""
+
+_OPENAI_HOST = "api.openai.com"
+_FIELDS = ("num_inference_steps", "true_cfg_scale", "guidance_scale", "negative_prompt")
+
+
+class _Made(Struct, frozen=True):
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class _Reply(Struct, frozen=True):
+    data: list[_Made] | None = None
+    error: Any = None
+
+
+def edit_request(request: EditRequest, model: str, base_url: str) -> Request[bytes]:
+    """The request for an edit; its answer is the encoded image."""
+    fields = edit_fields(request, model, urlsplit(base_url).hostname or "")
+    name = "image" if len(request.images) == 1 else "image[]"
+    files = [(name, (f"{number}.png", _png(image), "image/png")) for number, image in enumerate(request.images)]
+
+    def read(status: int, headers: Mapping[str, str], reply: bytes) -> bytes | Failure:
+        return read_edit(status, headers, reply, fields)
+
+    return Request("/images/edits", {"body": fields, "files": files}, "multipart/form-data", read)
+
+
+def edit_fields(request: EditRequest, model: str, host: str) -> dict[str, str]:
+    """The fields of the form, beside the images."""
+    given = request.parameters
+    fields: dict[str, Any] = {"model": model, "prompt": request.instruction, "n": 1}
+    if host != _OPENAI_HOST:  # it refuses both, and always answers with the image itself
+        fields |= {"response_format": "b64_json", "seed": request.seed}
+    fields |= {name: given[name] for name in _FIELDS if given.get(name) is not None}
+    if given.get("width") and given.get("height"):
+        fields["size"] = f"{given['width']}x{given['height']}"
+    fields |= given.get("parameters") or {}
+    return {name: _text(value) for name, value in fields.items() if value is not None}
+
+
+def read_edit(status: int, headers: Mapping[str, str], reply: bytes, sent: Mapping[str, str]) -> bytes | Failure:
+    """What the server's reply says: the encoded image, or why there is none."""
+    if not 200 <= status < 300:
+        return refusal(status, headers, error_of(reply), sent.keys())
+    try:
+        made = msgspec.json.decode(reply, type=_Reply)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return bad_reply(headers, reply, error)
+    if made.error is not None and not made.data:  # a gateway's way to say that the server behind it failed
+        return refusal(502, headers, error_of(reply), sent.keys())
+    if not made.data:
+        return Failure("bad_reply", "the reply has no image", again=True)
+    first = made.data[0]
+    if first.b64_json is None:
+        message = "the reply has an address in place of the image" if first.url else "the reply has no image"
+        return Failure("bad_reply", f"{message}: does the server take response_format b64_json?")
+    try:
+        return base64.b64decode(first.b64_json, validate=True)
+    except ValueError as error:
+        return Failure("bad_reply", f"the image is no base64: {error}", again=True)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
