@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.equal_checkpoints import error_rates
+from scripts.equal_checkpoints import alarm_rates, error_rates
 
 
 def test_holm_over_all_pairs_of_runs_keeps_the_error_below_5_percent_and_over_the_best_alone_does_not() -> None:
@@ -18,3 +18,9 @@ def test_holm_over_all_pairs_of_runs_keeps_the_error_below_5_percent_and_over_th
 def test_so_it_is_with_few_pairs_and_with_checkpoints_that_hardly_differ() -> None:
     assert error_rates(6, 5, 500)[-1] <= 0.05
     assert error_rates(6, 40, 500, changed=0.1)[-1] <= 0.05
+
+
+def test_the_gate_beside_the_best_rarely_fails_an_equal_checkpoint() -> None:
+    alone, corrected = alarm_rates(6, 40, 2000)
+    assert alone > 0.05
+    assert corrected <= 0.025
