@@ -46,6 +46,8 @@ from scheduler.terminal.table import print_table
 from scheduler.terminal.waiting_line import WaitingLine
 
 _TICK_SECONDS = 1.0
+_SHORTEST_SECONDS = 0.1
+"""Between two looks."""
 
 
 def check_and_watch(options: argparse.Namespace) -> int:
@@ -180,7 +182,7 @@ class _Work:
             missing = isinstance(error, FileNotFoundError)
             why = "which does not exist yet" if missing else f"which can't be read: {error.strerror or error}"
             self._unreadable = f"Waiting for {self._folder.path}, {why}"
-            return View()
+            return View(over=self._options.once)
         view = self._watch.look(seen, time.monotonic())
         for entry in view.broken:
             self._say(f"{self._named(entry.path)} is broken, and passed over: {one_line(entry.reason, 400)}")
@@ -192,6 +194,9 @@ class _Work:
 
     def _evaluate(self, one: Sighting, view: View) -> None:
         """Evaluate a checkpoint. Raises one of ``USAGE_ERRORS`` if no checkpoint can be evaluated like this."""
+        config = load_config(self._options.config, overrides_of(self._options))
+        if evaluation_settings(config, self._options.stages) != self._settings:
+            raise UsageError(f"{config.path} has changed since the watch began: begin it again to evaluate with it")
         model = self._model(one)
         more = len(view.ready) - 1
         self._say(f"Checkpoint {self._named(one.path)}" + (f": {more} more ready" if more else ""))
@@ -253,7 +258,7 @@ class _Work:
         first = next(iter(reasons.values()))[1]
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         done = counted(sum(entry.is_decided for entry in self._watch.entries), "checkpoint")
-        end = time.monotonic() + self._options.poll
+        end = time.monotonic() + max(self._options.poll, _SHORTEST_SECONDS)
         with WaitingLine(self._console, self._told) as line:
             while (left := end - time.monotonic()) > 0:
                 line.show(f"{done} done, next look in {left:.0f} s. {first}{more}", reasons)

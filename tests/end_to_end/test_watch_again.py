@@ -87,6 +87,22 @@ def test_a_second_watch_is_refused_and_sigterm_ends_the_first_with_its_pool(user
     assert user.left_over() == []
 
 
+@pytest.mark.slow
+@pytest.mark.warm
+def test_a_config_that_changes_in_between_ends_the_watch_instead_of_mixing_runs(user: User, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=1)
+    config = user.simulated(data)
+    checkpoint(tmp_path / "out" / "step-1")
+    process = user.start("watch", "out", "--config", config, *user.pool_options, *QUICK)
+    wait_until(lambda: list(user.output.glob("watches/*/series.json")), seconds=TIMEOUT)
+    assert user.simulated(data, editor={"seed": 7}) == config
+    checkpoint(tmp_path / "out" / "step-2")
+    result = finished(process)
+    assert result.code == 1, result.output
+    assert f"{config} has changed since the watch began" in result.output
+    assert entries(user).keys() == {"step-1"}
+
+
 def test_what_can_never_be_evaluated_is_refused_before_anything_is_waited_for(user: User, tmp_path: Path) -> None:
     config = user.simulated(tmp_path / "missing.json")
     refused = user.check("watch", "out", "--config", config)
