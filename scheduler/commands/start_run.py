@@ -23,7 +23,7 @@ from scheduler.pool.address import TCP, PoolAddress, PoolUnavailableError
 from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
-from scheduler.report.saved_run import open_run
+from scheduler.report.saved_run import read_run
 from scheduler.report.tracked import to_send
 from scheduler.run.options import RunOptions, resume_command, resume_problem
 from scheduler.run.prepare import Prepared, prepare, secret_variables
@@ -31,6 +31,7 @@ from scheduler.run.result_hook import ResultHook, result_variables
 from scheduler.run.reuse import OtherRun
 from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, Run
 from scheduler.store.ledger import LedgerBusyError
+from scheduler.store.many_runs import locate_runs
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.run_names import NoSuchRunError
 from scheduler.store.titles import run_title
@@ -103,14 +104,14 @@ def checked(options: argparse.Namespace, address: PoolAddress | None) -> Prepare
 
 
 def _reused_runs(names: list[str], output_dir: Path) -> tuple[OtherRun, ...]:
-    """Return the runs that ``--reuse`` names. Each name becomes a path: ``latest`` and a title may mean another run
-    when the next checkpoint has its turn. Raises ``NoSuchRunError``.
+    """Return the runs that ``--reuse`` names. Each name becomes paths: ``latest`` and a title may mean other runs when
+    the next checkpoint has its turn. Raises ``NoSuchRunError``.
     """
-    runs = {run.path.resolve(): run for run in (open_run(name, output_dir) for name in names)}
-    names[:] = map(str, runs)
+    runs = [read_run(path.resolve(), output_dir) for path in locate_runs(names, output_dir)]
+    names[:] = (str(run.path) for run in runs)
     return tuple(
-        OtherRun(run.stamp, path, run_title(run.manifest, run.stamp), run.manifest, run.expected, run.rows)
-        for path, run in runs.items()
+        OtherRun(run.stamp, run.path, run_title(run.manifest, run.stamp), run.manifest, run.expected, run.rows)
+        for run in runs
     )
 
 

@@ -96,7 +96,7 @@ class Agenda:
     def _remaining(self, fingerprints: Mapping[m.Role, str], recorded: bool) -> Remaining:
         known = (self._benchmark, self._task, self._directory, self._expected)
         reward = fingerprints.get("reward")
-        offers = self._offers()
+        offers = self._offers(fingerprints.get("editor"))
         if self._prepared.edits is not None:
             admission = Admission(*known, self._prepared.edits, reward=reward, offers=offers)
             return admission.remaining(self._recorded_rows() if self._resume or recorded else ())
@@ -107,9 +107,11 @@ class Agenda:
         resumption = Resumption(*known, editor=editor, reward=reward, keep_images=keep_images, offers=offers)
         return resumption.remaining(self._recorded_rows())
 
-    def _offers(self) -> Offers:
+    def _offers(self, editor: str | None) -> Offers:
         offers = Offers()
         for run in self._reuse:
+            if not run.may_have_edits_of(editor):
+                continue
             try:
                 offers.add(run)
             except OSError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.base.text import counted
 from scheduler.run.planner import Remaining
 from scheduler.run.reuse import OtherRun
 from scheduler.store.manifest_differences import manifest_differences
+
+_FIRST = 3
+"""How many runs from which nothing was taken over are named."""
 
 
 def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
@@ -32,15 +35,19 @@ def summary(remaining: Remaining, stages: Collection[str]) -> list[str]:
     return lines
 
 
-def reuse_lines(remaining: Remaining, runs: Iterable[OtherRun], manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Log lines: what was taken over from other runs, or what a run from which nothing was taken has otherwise."""
+def reuse_lines(remaining: Remaining, runs: Sequence[OtherRun], manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Log lines: what was taken over from which runs; if nothing was, how they differ from this one."""
+    nothing = True
     for run in runs:
-        taken, scores = remaining.taken_edits[run.run], remaining.taken_scores[run.run]
-        if taken or scores:
-            yield f"Taken over from {run.name}: {counted(taken, 'edit')}, {counted(scores, 'score')}"
-            continue
+        edits, scores = remaining.taken_edits[run.run], remaining.taken_scores[run.run]
+        if edits or scores:
+            nothing = False
+            yield f"Taken over from {run.name}: {counted(edits, 'edit')}, {counted(scores, 'score')}"
+    for run in runs[:_FIRST] if nothing else ():
         yield f"Nothing was taken over from {run.name}"
         yield from (f"  {line}" for line in manifest_differences(run.manifest, manifest))
+    if nothing and len(runs) > _FIRST:
+        yield f"... nor from {counted(len(runs) - _FIRST, 'more run')}"
 
 
 def _counted(reasons: Counter[str]) -> str:

@@ -34,6 +34,20 @@ class OtherRun:
     expected: Expected
     rows: Callable[[], Iterator[Row]]
 
+    def may_have_edits_of(self, editor: str | None) -> bool:
+        """Whether its manifest does not say that other editors than the one with this fingerprint made all of its
+        edits. A ledger that nothing can be taken from need not be read.
+        """
+        earlier = self.manifest.get("earlier_parts")
+        parts = [self.manifest, *(earlier if isinstance(earlier, list) else ())]
+        known = {
+            worker.get("fingerprint")
+            for part in parts
+            for worker in part.get("workers") or ()
+            if worker.get("role") == "editor"
+        }
+        return editor is None or not known or editor in known
+
     @property
     def name(self) -> str:
         """What messages call it."""

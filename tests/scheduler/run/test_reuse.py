@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from protocol.messages import Usage
 from scheduler.base.files import take_file
 from scheduler.benchmark.units import EditUnit
 from scheduler.report.build import build_report
-from scheduler.run.planner import GONE_THERE, NEW, WRONG_THERE
+from scheduler.run.planner import GONE_THERE, NEW, WRONG_THERE, Remaining
 from scheduler.run.resume_summary import reuse_lines
 from scheduler.run.reuse import OtherRun
 from scheduler.run.unfinished import UnfinishedStages
@@ -118,13 +119,39 @@ def test_the_log_says_what_came_from_which_run_or_how_that_differs(tmp_path: Pat
     run = begin(tmp_path, BASE, other)
     runs = [
         OtherRun(stamp, tmp_path, title, {"data": {"sha256": "a"}}, Expected(), lambda: iter(()))
-        for stamp, title in ((other.directory.stamp, "the first"), ("20261121_091500", "\n"))
+        for stamp, title in ((other.directory.stamp, "the first"), *((f"2026112{day}_0", "\n") for day in range(4)))
     ]
-    assert list(reuse_lines(run.remaining, runs, {"data": {"sha256": "b"}})) == [
-        f"Taken over from run {other.directory.stamp} (the first): 3 edits, 3 scores",
-        "Nothing was taken over from run 20261121_091500 (\\n)",
-        '  changed: data "a" -> "b"',
-    ]
+    manifest = {"data": {"sha256": "b"}}
+    first, *others = runs
+    assert list(reuse_lines(run.remaining, runs, manifest)) == [f"Taken over from {first.name}: 3 edits, 3 scores"]
+    lines = list(reuse_lines(Remaining(), others, manifest))
+    assert lines[:2] == ["Nothing was taken over from run 20261120_0 (\\n)", '  changed: data "a" -> "b"']
+    assert lines[-1] == "... nor from 1 more run"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "editor", "read"),
+    [
+        ({}, "E", True),
+        ({"workers": [{"role": "editor", "fingerprint": "E"}]}, "E", True),
+        ({"workers": [{"role": "editor", "fingerprint": "F"}]}, "E", False),
+        ({"workers": [{"role": "editor", "fingerprint": "F"}]}, None, True),
+        ({"workers": [{"role": "reward", "fingerprint": "F"}]}, "E", True),
+        (
+            {
+                "workers": [{"role": "editor", "fingerprint": "F"}],
+                "earlier_parts": [{"workers": [{"role": "editor", "fingerprint": "E"}]}],
+            },
+            "E",
+            True,
+        ),
+    ],
+)
+def test_a_run_of_other_editors_alone_is_not_read(
+    tmp_path: Path, manifest: dict[str, Any], editor: str | None, read: bool
+) -> None:
+    run = OtherRun("1", tmp_path, "1", manifest, Expected(), lambda: iter(()))
+    assert run.may_have_edits_of(editor) == read
 
 
 def test_of_two_runs_the_first_whose_image_is_there_gives_it(tmp_path: Path) -> None:
