@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from scheduler.base.text import one_line
+from scheduler.report.series.writing import write_series
 from scheduler.store.rows import Row
 from tests.browser import Visit, visit
 from tests.scheduler.report.gallery.made import run_with_pictures
@@ -95,6 +96,37 @@ def test_nothing_runs_and_nothing_is_requested(chromium: Browser, page_file: Pat
             "[...new Set([...document.querySelectorAll('a, img')].map((n) => (n.href || n.src).split(':')[0]))]"
         )
         assert set(schemes) <= {"file"}
+        assert all(url.startswith(("file:", "data:")) for url in visitor.requests)
+        assert visitor.complaints == []
+
+
+@pytest.mark.slow
+def test_nothing_runs_on_the_page_of_a_series(chromium: Browser, tmp_path: Path) -> None:
+    runs = []
+    for number in range(2):
+        stamp = f"20260101_00000{number}"
+        model = {
+            "model_name": f"{ATTACKS[number]}/checkpoint-{number}",
+            "parameters": dict.fromkeys(ATTACKS, number),
+        }
+        run_with_pictures(tmp_path, attacked(), stamp=stamp, manifest={"notes": ATTACKS, "editor": model}, drawn=3)
+        runs.append(tmp_path / "runs" / stamp)
+    write_series(runs, tmp_path, plots=False)
+    with visit(chromium, viewport={"width": 1400, "height": 6000}) as visitor:
+        visitor.open(tmp_path / "series.html", "metric=dimension%3A__proto__")
+        page = visitor.page
+        page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true })")
+        assert page.locator(".readout-value").inner_text() == "2.00"
+        for radio in page.get_by_role("radio").all()[:4]:
+            radio.click()
+        page.get_by_label("Show", exact=True).select_option("strip")
+        page.locator(".card").first.click()
+        for key in ("ArrowLeft", "ArrowLeft", "j", "v", "j", "v", "Escape"):
+            page.keyboard.press(key)
+        text = page.inner_text("main")
+        assert all(attack in text for attack in ATTACKS[:9])
+        assert page.evaluate("window.pwned") is None
+        assert not {"\u202e", "\u200b", "\x1b"} & set(text)
         assert all(url.startswith(("file:", "data:")) for url in visitor.requests)
         assert visitor.complaints == []
 
