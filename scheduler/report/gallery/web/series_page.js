@@ -64,6 +64,8 @@ function fields() {
   };
 }
 
+document.documentElement.style.setProperty("--runs", String(runs.length));
+
 startPage({
   title: () => `${page.title} · ${t("series.title")}`,
   narrowest: () => (isStrip() ? 5000 : 330),
