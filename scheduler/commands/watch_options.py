@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
+from scheduler.commands.evaluation import options_of
 from scheduler.config.checks.model_lookup import model_file
 from scheduler.config.document import Config
 from scheduler.report.series.gate import GateRule
-from scheduler.run.watch_order import WatchRules
+from scheduler.run.watch_order import Watch, WatchRules
 from scheduler.run.watched_folder import WatchedFolder
 
 
@@ -42,6 +44,16 @@ def rules_of(options: argparse.Namespace) -> WatchRules:
         until=options.until,
         once=options.once,
     )
+
+
+def of_first_checkpoint(options: argparse.Namespace, folder: WatchedFolder) -> argparse.Namespace:
+    """Return the options of a run of the first whole checkpoint, if there is one."""
+    try:
+        ready = Watch(rules_of(options)).look(folder.look({}), 0.0).ready
+    except OSError:
+        return options
+    whole = [one for one in ready if not one.trained]
+    return options_of(options, os.path.normpath(folder.path / whole[0].path), None, None) if whole else options
 
 
 def gate_rule(options: argparse.Namespace) -> GateRule | None:

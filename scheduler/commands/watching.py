@@ -21,6 +21,7 @@ from scheduler.commands.watch_options import (
     base_model,
     entry_file_of,
     gate_rule,
+    of_first_checkpoint,
     rules_of,
     run_arguments,
     watched_folder,
@@ -59,7 +60,7 @@ def check_and_watch(options: argparse.Namespace) -> int:
         folder = watched_folder(options, config)
         if options.once and not options.folder.is_dir():
             raise UsageError(f"there is no folder {options.folder}")
-        complete = _check(options, console, address)
+        complete = _check(of_first_checkpoint(options, folder), console, address)
         if options.dry_run:
             return _show(options, console, folder) if complete else EXIT_INCOMPLETE
         directory = WatchDirectory(config.evaluation.output_dir, options.folder)
