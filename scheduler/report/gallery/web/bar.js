@@ -86,13 +86,13 @@ function topBar(redrawAll) {
 
 const KEYS = [
   [["j", "k"], "keys.step"],
-  [["←", "→", "↑", "↓"], "keys.arrows"],
+  [["←", "→", "↑", "↓"], data.series ? "keys.arrows.runs" : "keys.arrows"],
   [["Enter"], "keys.open"],
   [["Esc"], "keys.close"],
   [["/"], "keys.search"],
   [["v"], "keys.mode"],
   [["Space"], "keys.flip"],
-  [["[", "]"], "keys.sample"],
+  [["[", "]"], data.series ? "keys.runs" : "keys.sample"],
   [["?"], "keys.help"],
 ];
 

@@ -26,7 +26,11 @@ function runColumns() {
     series.by_step && {
       name: "step", value: (run) => run.step, direction: 1, cell: (run) => (isKnown(run.step) ? whole(run.step) : NOTHING),
     },
-    { name: "mean", value: (run) => run.mean, direction: -1, cell: (run) => make("b", {}, scoreMark(run.mean)) },
+    {
+      // The runs that cannot be ranked come last, whatever their mean.
+      name: "mean", value: (_, number) => -series.ranking.indexOf(number), direction: -1,
+      cell: (run) => make("b", {}, scoreMark(run.mean)),
+    },
     { name: "ci95", direction: null, cell: (run) => intervalText(run.ci95) },
     anyOfficial && {
       name: "main", heading: series.main, direction: -1, value: (run) => own(run.official?.numbers ?? {}, series.main),
@@ -78,7 +82,7 @@ function differenceCell(run, name, most) {
   const difference = run[name];
   if (!difference) return [make("span", { class: "quiet" }, NOTHING)];
   const { mean_difference: mean, ci95_series: interval, p_series: p, num_pairs: n } = difference;
-  if (!isKnown(mean)) return [NOTHING, make("span", { class: "under" }, t("no.common.pairs"))];
+  if (!isKnown(mean)) return [NOTHING, make("span", { class: "under" }, t(run.judged_alike ? "no.common.pairs" : "not.comparable"))];
   const sure = interval && (interval[0] > 0 || interval[1] < 0);
   return [
     make("span", { class: "difference" },
