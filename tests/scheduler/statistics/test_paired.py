@@ -29,7 +29,7 @@ def test_the_test_and_its_interval_are_those_of_scipy() -> None:
 
 
 def test_corrected_p_values_are_those_of_statsmodels() -> None:
-    # statsmodels.stats.multitest.multipletests([...], method="holm")[1] of statsmodels 0.14
+    # statsmodels.stats.multitest.multipletests(p_values, method="holm")[1], statsmodels 0.15.0
     p_values = [0.01, 0.04, 0.03, 0.005, 0.2, 0.9]
     assert holm(p_values) == pytest.approx([0.05, 0.12, 0.12, 0.03, 0.4, 0.9])
     assert holm([]) == []
