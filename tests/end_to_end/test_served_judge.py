@@ -38,7 +38,7 @@ def server_processes(user: User) -> list[psutil.Process]:
     found: list[psutil.Process] = []
     for process in user.processes():
         with contextlib.suppress(psutil.Error):  # it ends meanwhile
-            if "workers.models.rewards.server_guard" in process.cmdline():
+            if "workers.models.served.guard" in process.cmdline():
                 found += process.children(recursive=True)
     return found
 

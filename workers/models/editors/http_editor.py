@@ -18,18 +18,18 @@ from workers.interface import Editor, EditRequest, ModelError, Progress
 from workers.models.declaration import Conflict, Key, ModelType, ignored, pick
 from workers.models.editors.http_edits import MAX_EDIT_REPLY, edit_request
 from workers.models.keys import EDITOR_KEYS, model_name
-from workers.models.rewards.openai_client import Meter, ServerClient
-from workers.models.rewards.openai_judge import read_key
-from workers.models.rewards.openai_replies import Failure
-from workers.models.rewards.openai_settings import (
+from workers.models.served.client import Meter, ServerClient
+from workers.models.served.keys import (
     API_KEY_ENV,
     BASE_URL,
     NO_DEVICE,
     RETRY_KEYS,
     RequestSettings,
     is_loopback,
+    read_key,
     variables,
 )
+from workers.models.served.replies import Failure
 
 _NOT_SENT = "Left out: not sent, so the server decides."
 _OURS = ("model", "prompt", "image", "image[]", "n")
@@ -94,7 +94,7 @@ DECLARATION = ModelType(
 
 
 class HttpEditor(Editor):
-    """Asks a server for one edit at a time. A failure has a kind of ``openai_replies``."""
+    """Asks a server for one edit at a time. A failure has a kind of ``served.replies``."""
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
@@ -138,7 +138,7 @@ class HttpEditor(Editor):
         """Ask for the edit, again where a failure may pass.
 
         Raises:
-            ModelError: of a kind of ``openai_replies``, or ``config``: a parameter is wrong.
+            ModelError: of a kind of ``served.replies``, or ``config``: a parameter is wrong.
         """
         if self._client is None:
             raise ModelError("not_ready", "the editor is not connected")

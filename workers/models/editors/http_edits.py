@@ -13,8 +13,8 @@ from msgspec import Struct
 from PIL import Image
 
 from workers.interface import EditRequest
-from workers.models.rewards.openai_http import Request
-from workers.models.rewards.openai_replies import Failure, bad_reply, error_of, refusal
+from workers.models.served.connection import Request
+from workers.models.served.replies import Failure, bad_reply, error_of, refusal
 
 MAX_EDIT_REPLY = 256 * 2**20
 """The most bytes of a reply that are read: a PNG of the largest accepted image, in base64."""

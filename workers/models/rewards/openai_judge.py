@@ -6,7 +6,6 @@ Its worker needs no device. It answers a run's prompts and a protocol's question
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,22 +21,15 @@ from workers.models.rewards.batching import RowFailure
 from workers.models.rewards.conversations import Conversation, second_question
 from workers.models.rewards.generation import ModelReply
 from workers.models.rewards.judgements import by_numbers, by_replies, failed, read
-from workers.models.rewards.openai_client import Meter, ServerClient
-from workers.models.rewards.openai_http import completion
 from workers.models.rewards.openai_logprobs import expected_score
-from workers.models.rewards.openai_replies import Answer, Failure
 from workers.models.rewards.openai_requests import Body, Server, follow_up, prompt_bodies, question_body
-from workers.models.rewards.openai_settings import (
-    KEYS,
-    OPENAI,
-    JudgeSettings,
-    conflicts,
-    is_loopback,
-    read_judge_settings,
-    variables,
-)
+from workers.models.rewards.openai_settings import KEYS, JudgeSettings, conflicts, read_judge_settings
 from workers.models.rewards.replies import Unreadable
-from workers.models.rewards.served_process import ServedProcess, read_server_settings
+from workers.models.served.client import Meter, ServerClient
+from workers.models.served.connection import completion
+from workers.models.served.keys import OPENAI, is_loopback, read_key, variables
+from workers.models.served.process import ServedProcess, read_server_settings
+from workers.models.served.replies import Answer, Failure
 
 _PACKAGES = ("openai", "httpx2", "pillow")
 _ENCODERS = 2
@@ -58,7 +50,7 @@ DECLARATION = ModelType(
 
 
 class OpenAIJudge(StreamingReward):
-    """Asks a server. A judgement without a score has a kind of ``openai_replies``, ``unreadable_reply`` or
+    """Asks a server. A judgement without a score has a kind of ``served.replies``, ``unreadable_reply`` or
     ``off_scale``.
     """
 
@@ -230,24 +222,3 @@ async def _score_by_replies(
         message = f"{judgement.message}; it was cut off: raise reward_model.params.max_new_tokens"
         return structs.replace(judgement, kind="truncated", message=message)
     return judgement
-
-
-def read_key(variable: str, *, needed: bool, section: str = "reward_model") -> str | None:
-    """The key that this variable of the process holds.
-
-    Raises:
-        ModelError: of kind ``config``: it is needed and not there, or is no key. The message does not have it.
-    """
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        if needed:
-            message = (
-                f"the variable {variable} ({section}.params.api_key_env) is not set in the environment of the "
-                "workers. A warm pool has that of the shell that started it: set the variable, end the pool with "
-                "`warmbench workers stop`, and run again"
-            )
-            raise ModelError("config", message)
-        return None
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ModelError("config", f"the variable {variable} holds no key: it has characters that no key has")
-    return key

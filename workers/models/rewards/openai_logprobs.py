@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from workers.models.rewards.batching import RowFailure
 from workers.models.rewards.logits import NumberScore
-from workers.models.rewards.openai_replies import Token
+from workers.models.served.replies import Token
 
 TOP_LOGPROBS = 20
 _TOLERANCE = 0.01

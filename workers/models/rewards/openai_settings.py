@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from workers.interface import ModelError
 from workers.models.declaration import Conflict, Key, ignored, pick, with_keys
 from workers.models.keys import REWARD_KEYS, model_name, scale_conflicts
 from workers.models.rewards.parameters import RewardSettings, read_settings
-from workers.models.rewards.served_process import SERVER_KEY
+from workers.models.served.keys import (
+    API_KEY_ENV,
+    BASE_URL,
+    MAX_CONCURRENCY,
+    NO_DEVICE,
+    OPENAI,
+    RETRY_KEYS,
+    RequestSettings,
+)
+from workers.models.served.process import SERVER_KEY
 
 ReplyFormat = Literal["text", "json_object", "json_schema"]
 ImageFormat = Literal["png", "jpeg", "webp"]
 
-OPENAI = "https://api.openai.com/v1"
-MAX_CONCURRENCY = 512
 _OURS = (
     "model",
     "messages",
@@ -33,55 +38,6 @@ _OURS = (
 )
 """What `parameters` can't set: a judge could not read the reply, or would be asked for another one."""
 _BY_KEY = {"temperature": "temperature", "max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}
-
-BASE_URL = Key(
-    "base_url",
-    "text",
-    OPENAI,
-    "The address of the server's API, up to `/v1`.",
-    "load",
-    high=2000,
-    pattern=r"https?://[^\s@?#]+",
-    wanted="an address without a user, a password or a query, such as http://127.0.0.1:8000/v1",
-)
-API_KEY_ENV = Key(
-    "api_key_env",
-    "text",
-    "OPENAI_API_KEY",
-    "The name of the variable that holds the key (never the key itself), in the environment of the workers. A "
-    "server on this machine (a loopback address) needs none.",
-    "start",
-    pattern="[A-Z_][A-Z0-9_]{0,99}",
-    wanted="the name of a variable in capital letters, not a key",
-)
-NO_DEVICE = Key(
-    "device",
-    "fixed",
-    "cpu",
-    "Always `cpu`: the model is on a server.",
-    "process",
-    because="the model is on a server, and its worker needs no device",
-)
-RETRY_KEYS = (
-    Key(
-        "request_timeout_seconds",
-        "float",
-        300.0,
-        "How long a request may take before it is made again.",
-        "speed",
-        low=1,
-        high=86_400,
-    ),
-    Key(
-        "max_retries",
-        "int",
-        8,
-        "How often a request is made again after a failure that may pass: 429, 5xx, a timeout, a broken reply.",
-        "speed",
-        low=0,
-        high=100,
-    ),
-)
 
 KEYS = with_keys(
     ignored(
@@ -181,29 +137,6 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
             yield Conflict((at, (key,)), f"is set twice: {key} sets it, too", f"write `{key}: null`, or leave it out")
 
 
-def variables(params: Mapping[str, Any]) -> tuple[str, ...]:
-    """The variable of the key, which only a server elsewhere needs."""
-    host = urlsplit(str(params["base_url"])).hostname or ""
-    has_server = bool((params.get("server") or {}).get("command"))
-    return () if has_server or is_loopback(host) else (str(params["api_key_env"]),)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this host is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-class RequestSettings(Struct, frozen=True, kw_only=True):
-    """How one run makes its requests: the keys of the same names. Other keys are ignored."""
-
-    max_concurrency: Annotated[int, Meta(ge=1, le=MAX_CONCURRENCY)] = 32
-    request_timeout_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
-    max_retries: Annotated[int, Meta(ge=0, le=100)] = 8
-
-
 class JudgeSettings(RequestSettings, frozen=True, kw_only=True):
     """What one run asks of a judge."""
 
@@ -213,7 +146,7 @@ class JudgeSettings(RequestSettings, frozen=True, kw_only=True):
     reply_format: ReplyFormat = "text"
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = 0.0
     max_new_tokens: Annotated[int, Meta(ge=1)] | None = 1024
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
     image_format: ImageFormat = "png"
     max_image_side: Annotated[int, Meta(ge=16)] | None = None
 

@@ -13,7 +13,8 @@ from tests.scheduler.config.written import load, problems_of
 from workers.fingerprint import fingerprint
 from workers.interface import ModelError, StreamingReward
 from workers.models.rewards.openai_judge import DECLARATION, OpenAIJudge
-from workers.models.rewards.openai_settings import KEYS, JudgeSettings, is_loopback, read_judge_settings
+from workers.models.rewards.openai_settings import KEYS, JudgeSettings, read_judge_settings
+from workers.models.served.keys import is_loopback
 
 
 def written(tmp_path: Path, **params: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from workers.interface import ModelError
-from workers.models.rewards.openai_replies import MAX_REPLY, Answer, Failure, read_reply
+from workers.models.served.replies import MAX_REPLY, Answer, Failure, read_reply
 
 _CONNECT_SECONDS = 30.0
 _LOAD_SECONDS = 15.0

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.models.rewards.openai_pacing import FEW, MAX_PAUSE, Pacing, Ticket, delay, retry_after_seconds
+from workers.models.served.pacing import FEW, MAX_PAUSE, Pacing, Ticket, delay, retry_after_seconds
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""``python -m workers.models.rewards.server_guard``: runs a judge's server, and ends with it all that it has started.
+"""``python -m workers.models.served.guard``: runs a judge's server, and ends with it all that it has started.
 
 A process between a worker and the server of the user's, since a worker may be killed at any moment and the server may
 start processes of its own. It is the parent of all that it starts, also of what loses its own parent (a subreaper). It

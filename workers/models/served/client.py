@@ -1,6 +1,6 @@
 """Asks a server, in a thread with an event loop of its own.
 
-`openai_pacing` decides how many requests are in flight and when one is made again, `openai_replies` reads what comes.
+`pacing` decides how many requests are in flight and when one is made again, `replies` reads what comes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import msgspec
 
 from protocol.messages import HOPELESS, Usage
 from workers.interface import ModelError
-from workers.models.rewards.openai_http import Connection, Request
-from workers.models.rewards.openai_pacing import Pacing, Ticket, delay
-from workers.models.rewards.openai_replies import MAX_REPLY, Answer, Failure
-from workers.models.rewards.openai_settings import RequestSettings
+from workers.models.served.connection import Connection, Request
+from workers.models.served.keys import RequestSettings
+from workers.models.served.pacing import Pacing, Ticket, delay
+from workers.models.served.replies import MAX_REPLY, Answer, Failure
 
 T = TypeVar("T")
 

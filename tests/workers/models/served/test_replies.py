@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from workers.models.rewards.batching import RowFailure
 from workers.models.rewards.openai_logprobs import expected_score
-from workers.models.rewards.openai_replies import Alternative, Answer, Failure, Token, read_reply
+from workers.models.served.replies import Alternative, Answer, Failure, Token, read_reply
 
 SENT = ("model", "messages", "temperature", "max_tokens", "response_format")
 

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from workers.models.rewards.openai_pacing import retry_after_seconds
+from workers.models.served.pacing import retry_after_seconds
 
 MAX_REPLY = 4 * 2**20
 """The most bytes of a reply that are read."""

@@ -1,6 +1,6 @@
 """A judge's server that a worker starts, waits for and stops (``server.command``).
 
-The server runs under a guard (``server_guard``), which ends it with all its processes when the worker ends, however
+The server runs under a guard (``guard``), which ends it with all its processes when the worker ends, however
 that happens. If the server ends by itself or hangs, the worker ends, with the server's last lines as its reason: its
 launcher starts both anew, and the requests that were in flight are made again like those of any worker that died.
 """
@@ -27,7 +27,7 @@ from msgspec import Meta, Struct
 from protocol.plan import ENVIRONMENT_BEFORE
 from workers.interface import ModelError, WorkerContext
 from workers.models.declaration import Conflict, Key
-from workers.models.rewards.server_guard import STOP
+from workers.models.served.guard import STOP
 
 _log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class ServedProcess:
 
     def _launch(self) -> None:
         self._guard = guard = subprocess.Popen(
-            [sys.executable, "-m", "workers.models.rewards.server_guard", str(self._log)],
+            [sys.executable, "-m", "workers.models.served.guard", str(self._log)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -20,7 +20,7 @@ import pytest
 from protocol.plan import ENVIRONMENT_BEFORE
 from tests.waiting import wait_until
 from workers.interface import ModelError, WorkerContext
-from workers.models.rewards.served_process import ServedProcess, ServerSettings
+from workers.models.served.process import ServedProcess, ServerSettings
 
 FILES = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
 """A server of the standard library: its root answers 200."""
@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_takes_its_server_with_it(tmp_path: Path) -> Non
         import sys, time
         from pathlib import Path
         from workers.interface import WorkerContext
-        from workers.models.rewards.served_process import ServedProcess, ServerSettings
+        from workers.models.served.process import ServedProcess, ServerSettings
         settings = ServerSettings(command=[sys.executable, "-c", {STUBBORN!r}, "{{port}}"], ready="/")
         ServedProcess(settings, WorkerContext("reward-0", Path({str(tmp_path)!r}))).start()
         print("ready", flush=True)
@@ -212,7 +212,7 @@ def test_a_port_where_another_program_listens_is_an_error(words: Words, tmp_path
 def test_the_log_of_a_server_that_prints_without_end_begins_anew(
     words: Words, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.models.rewards.served_process._MOST_LOG_BYTES", 100_000)
+    monkeypatch.setattr("workers.models.served.process._MOST_LOG_BYTES", 100_000)
     program = "import os, sys; print('x' * 200_000, flush=True); os.execv(sys.executable, sys.argv[1:])"
     server = served(words, [sys.executable, "-c", program, *FILES])
     server.start()

@@ -1,0 +1,1 @@
+"""Models behind a server: connection, pacing, replies, and the keys that they share."""
