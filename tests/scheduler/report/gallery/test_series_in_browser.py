@@ -179,6 +179,7 @@ def test_a_pair_is_shown_run_by_run_with_its_scores_and_the_reasons_of_missing_o
     assert PWN in page.locator("[id='left.out.series']").inner_text()
 
 
+@pytest.mark.slow
 def test_it_speaks_chinese_and_fits_a_phone(chromium: Browser, series: Path) -> None:
     with visit(chromium, viewport={"width": 390, "height": 800}, locale="zh-CN", color_scheme="dark") as visitor:
         visitor.open(series)
