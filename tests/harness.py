@@ -49,6 +49,7 @@ class User:
         self.output = folder / "outputs"
         self.environment = {**place.environment, "COLUMNS": "200", "NO_COLOR": "1"}
         self._usual = dict(self.environment)
+        self._started: list[subprocess.Popen[str]] = []
         self._place = place
         self.pool_options = ("--pool", pool, "--keep-warm") if pool else ()
 
@@ -84,7 +85,7 @@ class User:
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start a command."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "scheduler", *map(str, arguments)],
             cwd=self.folder,
             env=self.environment,
@@ -94,6 +95,15 @@ class User:
             text=True,
             errors="replace",
         )
+        self._started.append(process)
+        return process
+
+    def end_started(self) -> None:
+        """End the commands that a test has left running, as one that fails may."""
+        for process in self._started:
+            with process:
+                if process.poll() is None:
+                    process.kill()
 
     def run(self, *arguments: str | Path) -> Result:
         """Run a command to its end."""
@@ -201,10 +211,12 @@ def _as_before() -> Iterator[None]:
 def new_user(folder: Path) -> Iterator[User]:
     """A user with pools of its own; nothing of them stays behind."""
     place = Place()
+    user = User(folder, place)
     try:
-        yield User(folder, place)
+        yield user
     finally:
         place.end_everything()
+        user.end_started()
 
 
 def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:

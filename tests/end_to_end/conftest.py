@@ -19,7 +19,9 @@ WARM = "warm"
 def user(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[User]:
     """A user whose runs launch and stop pools of their own; in a test that is marked ``warm``, they share a pool."""
     if request.node.get_closest_marker("warm"):
-        yield warm_user_in(tmp_path, request.getfixturevalue("warm_place"))
+        made = warm_user_in(tmp_path, request.getfixturevalue("warm_place"))
+        yield made
+        made.end_started()
         return
     with new_user(tmp_path) as made:
         yield made
