@@ -45,7 +45,8 @@ def test_a_line_says_what_a_model_is_its_other_names_and_what_it_needs(capsys: p
     assert editors[1].startswith(
         "diffusers: Any editing pipeline of diffusers, with the arguments of its class; needs a GPU"
     )
-    assert editors[2] == "identity: Gives back the source image"
+    assert editors[2].endswith("SGLang, vLLM-Omni, OpenAI; needs openai 2, PIL 11, numpy")
+    assert editors[3] == "identity: Gives back the source image"
 
 
 def test_a_plug_in_is_listed_with_its_package_and_a_broken_one_with_its_error(tmp_path: Path) -> None:
