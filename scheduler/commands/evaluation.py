@@ -35,7 +35,8 @@ from scheduler.store.checkpoints import checkpoint_step
 from scheduler.store.ledger import LEDGER
 from scheduler.trackers.sending import Sender
 
-_OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in ("model_name", "optimizations", "lora", "images"))
+_KEYS_OF_A_CHECKPOINT = ("model_name", "optimizations", "lora", "transformer_path", "images")
+_OF_THE_CHECKPOINT = tuple(f"diffusion_model.params.{key}" for key in _KEYS_OF_A_CHECKPOINT)
 """The keys whose problems may be those of one checkpoint alone."""
 
 

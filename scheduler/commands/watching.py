@@ -34,7 +34,6 @@ from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
 from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
-from scheduler.run.assembled import assemble
 from scheduler.run.options import command_line
 from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.run.watch_order import Sighting, View, Watch, Watched
@@ -45,6 +44,7 @@ from scheduler.terminal.run_table import run_cells, run_table
 from scheduler.terminal.say import say
 from scheduler.terminal.table import print_table
 from scheduler.terminal.waiting_line import WaitingLine
+from workers.models.assembled import assemble
 
 _TICK_SECONDS = 1.0
 _SHORTEST_SECONDS = 0.1
@@ -235,7 +235,8 @@ class _Work:
         if not one.trained or base is None or entry_file is None:
             return self._named(one.path)
         place = self._directory.path / self._directory.folder.name / one.path
-        assemble(base, entry_file, self._folder.path / one.path, one.trained, place)
+        checkpoint = self._folder.path / one.path
+        assemble(base, entry_file, {name: checkpoint / name for name in one.trained}, place)
         return str(place)
 
     def _earlier_runs(self, one: Sighting) -> list[str]:

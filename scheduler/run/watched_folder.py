@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.run.assembled import trainable_components
 from scheduler.run.watch_order import Sighting
 from scheduler.store.checkpoints import checkpoint_step, step_in_name
+from workers.models.assembled import trainable_components
 from workers.models.model_folder import ENTRY_FILES, component_names, damaged_files, few, missing_files
 
 MAX_DEPTH = 3

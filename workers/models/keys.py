@@ -166,6 +166,14 @@ EDITOR_KEYS = (
         later=True,
     ),
     Key(
+        "transformer_path",
+        "path",
+        None,
+        "The folder of a transformer (or unet) that was trained alone. It takes the place of the model's own.",
+        "load",
+        later=True,
+    ),
+    Key(
         "offload",
         "choice",
         "none",

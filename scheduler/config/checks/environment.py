@@ -20,7 +20,7 @@ from scheduler.config.checks.driver import driver_problem, installed_torch
 from scheduler.config.checks.model_lookup import missing_model
 from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations
 from scheduler.config.checks.packages import missing_for_placer, missing_for_tracker, missing_packages
-from scheduler.config.checks.pipeline_checks import refused_arguments
+from scheduler.config.checks.pipeline_checks import refused_arguments, refused_transformer
 from scheduler.config.checks.source_images import TAKE_THE_FIRST, several_images_refused
 from scheduler.config.checks.thoughts import thoughts_refused
 from scheduler.config.checks.worker_environment import worker_environment_problems
@@ -167,6 +167,8 @@ def _model(name: str, section: ModelSection, hub: str | None) -> Found:
         yield _at(name, "params", "scoring", message=thoughts, hint=USE_GENERATE)
     elif (reason := several_images_refused(section)) is not None:
         yield _at(name, "params", "images", message=reason, hint=TAKE_THE_FIRST)
+    elif (reason := refused_transformer(section)) is not None:
+        yield _at(name, "params", "transformer_path", message=reason, hint="name the folder with its config.json")
     else:
         for refusal in refused_arguments(section):
             yield _at(name, "params", *refusal.key, message=refusal.message, hint=refusal.hint)

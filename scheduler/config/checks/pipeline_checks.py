@@ -1,4 +1,4 @@
-"""Checks the parameters of the editor ``diffusers`` against its pipeline class, as far as its files are there to tell.
+"""Checks the parameters of editors of diffusers against the pipeline's files, as far as these are there to tell.
 
 Neither torch nor diffusers is imported.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scheduler.config.checks.model_lookup import model_file
@@ -14,8 +15,15 @@ from scheduler.config.models import ModelSection
 from workers.models.editors.pipeline_arguments import Refusal, arguments_of, refusals
 from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts, preset_of
 from workers.models.editors.signatures import diffusers_is_installed, signature_of
+from workers.models.editors.trained_transformer import denoiser_name, unfit_transformer
 
 _TYPE = "diffusers"
+
+
+def refused_transformer(section: ModelSection) -> str | None:
+    """Why the transformer that was trained alone cannot replace that of the model; None if it can, or there is none."""
+    trained, base = _trained(section), _base(section)
+    return unfit_transformer(base, trained) if trained is not None and base is not None else None
 
 
 def refused_arguments(section: ModelSection) -> list[Refusal]:
@@ -49,13 +57,32 @@ def _facts(section: ModelSection) -> CheckpointFacts | None:
     name = section.params.model_name
     if section.type != _TYPE or section.class_path is not None or not name:
         return None
+    trained, base = _trained(section), _base(section)
+    replaced = denoiser_name(base) if trained is not None and base is not None else None
 
     def read(file: str) -> Mapping[str, Any] | None:
+        component, _, inner = file.partition("/")
         try:
-            path = model_file(name, file)
+            path = trained / inner if trained is not None and component == replaced else model_file(name, file)
             content = None if path is None else json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None  # other checks report what is wrong with the files
         return content if isinstance(content, dict) else None
 
     return checkpoint_facts(read)
+
+
+def _trained(section: ModelSection) -> Path | None:
+    """The folder of the transformer that was trained alone."""
+    key = section.declaration.key("transformer_path")
+    if section.class_path is not None or key is None or key.affects != "load":
+        return None
+    path = dict(section.params)[key.name]
+    return None if path is None else Path(path).expanduser().absolute()
+
+
+def _base(section: ModelSection) -> Path | None:
+    """The folder of the pipeline, if it is here."""
+    name = section.params.model_name
+    entry = model_file(name, "model_index.json") if name else None
+    return entry.parent if entry is not None and entry.is_file() else None

@@ -113,3 +113,26 @@ def test_the_edition_of_the_presets_is_in_the_identity_of_edits_and_not_in_what_
     assert edit_identity_parameters(preset)["preset"] == "2026-11"
     assert edit_identity_parameters(preset) != edit_identity_parameters(none)
     assert editor_spec(preset) == editor_spec(none)
+
+
+def test_a_transformer_that_was_trained_alone_must_be_whole_and_of_the_class_of_the_models_own(tmp_path: Path) -> None:
+    base = model(tmp_path / "base", "FluxKontextPipeline", transformer={"guidance_embeds": True})
+    index = {"_class_name": "FluxKontextPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]}
+    (base / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    weights = (2).to_bytes(8, "little") + b"{}"
+    (base / "transformer" / "model.safetensors").write_bytes(weights)
+    trained = tmp_path / "step-1" / "transformer"
+    key = f"transformer_path: {trained}"
+    assert problems(tmp_path, base, key) == [("transformer_path", f"there is no folder {trained} (line 3)")]
+    trained.mkdir(parents=True)
+    (trained / "config.json").write_text(json.dumps({"_class_name": "QwenImageTransformer2DModel"}), encoding="utf-8")
+    assert problems(tmp_path, base, key) == [("transformer_path", f"the folder {trained} lacks *.safetensors (line 3)")]
+    (trained / "model.safetensors").write_bytes(weights)
+    ((path, message),) = problems(tmp_path, base, key)
+    assert path == "transformer_path"
+    expected = "the transformer of a FluxKontextPipeline here is a FluxTransformer2DModel"
+    assert f"is a QwenImageTransformer2DModel, and {expected}" in message
+    (trained / "config.json").write_text(json.dumps({"_class_name": "FluxTransformer2DModel"}), encoding="utf-8")
+    assert problems(tmp_path, base, key) == []
+    ((path, message),) = problems(tmp_path, base, f"{key}, guidance_scale: 2")
+    assert (path, "not guidance-distilled" in message) == ("guidance_scale", True), "what counts is the trained one"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.run.assembled import assemble
 from scheduler.run.watch_order import Sighting
 from scheduler.run.watched_folder import WatchedFolder
+from workers.models.assembled import assemble
 from workers.models.model_folder import missing_files
 
 INDEX = "model_index.json"
@@ -174,7 +174,7 @@ def test_a_component_alone_is_a_checkpoint_of_the_pipeline_that_it_belongs_to(tm
     assert look(None)["step_2000"].lacks[0].endswith("and a LoRA alone is not evaluated")
 
     for _ in range(2):  # a watch that was killed makes it again
-        assemble(base, INDEX, out / "step_2000", ("transformer",), tmp_path / "made" / "step_2000")
+        assemble(base, INDEX, {"transformer": out / "step_2000" / "transformer"}, tmp_path / "made" / "step_2000")
     made = tmp_path / "made" / "step_2000"
     assert not missing_files(made)
     assert (made / "transformer" / SHARDS[0]).resolve() == out / "step_2000" / "transformer" / SHARDS[0]

@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from protocol.messages import ModelSpec, Residency
+from protocol.messages import ModelSpec
 from workers.interface import EditRequest, FetchProgress, ModelError, Progress
 from workers.models.declaration import Conflict, Key, ModelType, pick
-from workers.models.editors.diffusers_loading import examined, load_pipeline
+from workers.models.editors.diffusers_loading import examined, parts_of
 from workers.models.editors.pipeline_arguments import MORE, arguments_of, refusals, size_arguments
 from workers.models.editors.pipeline_editor import PipelineEditor, as_image
 from workers.models.editors.pipeline_facts import ALWAYS_A_LIST, IMAGE_TAGS, PRESET_EDITIONS, CheckpointFacts
+from workers.models.editors.pipeline_loading import PipelineParts
+from workers.models.editors.pipeline_options import host_copies
 from workers.models.editors.signatures import Signature
 from workers.models.flatten import flatten
 from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name
-from workers.models.safetensors_files import cast_bytes
 
 _PRESET = "Left out: what the preset says, else the default of the class."
 
@@ -82,6 +84,8 @@ DECLARATION = ModelType(
             "images",
             "enable_batch_sync",
             "threads_per_worker",
+            "lora",
+            "transformer_path",
         ),
         replace(DEVICE, default="cuda"),
         *pick(EDITOR_KEYS, "offload", "quantization", "device_ids", "conda_env", "python"),
@@ -90,7 +94,7 @@ DECLARATION = ModelType(
     needs="gpu",
     entry_file="model_index.json",
     packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},
-    host_copies=lambda files, params: cast_bytes(files, params.get("dtype", "bfloat16")),
+    host_copies=host_copies,
 )
 
 
@@ -108,19 +112,12 @@ class DiffusersEditor(PipelineEditor):
             import transformers  # noqa: F401
 
     def fetch(self, progress: FetchProgress) -> None:
-        examined(self._folder(progress))
+        super().fetch(progress)
+        examined(self._folder())
 
-    def load(self, residency: Residency) -> None:
-        self._pipeline = self._mover = None
-        folder = self._folder()
+    def _parts(self, folder: Path) -> PipelineParts:
         self._signature, self._facts = examined(folder)
-        self._pipeline, self._mover = load_pipeline(
-            folder, self._facts.pipeline, self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
-        )
-
-    def load_bytes(self, residency: Residency) -> int:
-        straight = residency == "device" and self.device != "cpu"
-        return cast_bytes(self.weight_files(), self.spec.params.get("dtype", "bfloat16"), straight=straight)
+        return parts_of(folder, self._facts.pipeline, self.spec.params)
 
     def _run(self, request: EditRequest, progress: Progress) -> Image.Image:
         import torch

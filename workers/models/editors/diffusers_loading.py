@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from protocol.messages import Residency
 from workers.interface import ModelError
 from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts
-from workers.models.editors.pipeline_loading import LIBRARIES, load_module, load_onto, pass_image_positions
+from workers.models.editors.pipeline_loading import LIBRARIES, PipelineParts, load_module, pass_image_positions
 from workers.models.editors.signatures import Signature, signature_of
 from workers.models.processors import PROCESSOR_CLASSES, load_processor
 
@@ -50,24 +49,17 @@ def examined(folder: Path) -> tuple[Signature, CheckpointFacts]:
     return signature, facts
 
 
-def load_pipeline(
-    folder: Path, pipeline: str, params: Mapping[str, Any], device: str, residency: Residency, *, second_copy: bool
-) -> tuple[Any, Any]:
-    """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory, and the mover of its weights.
+def parts_of(folder: Path, pipeline: str, params: Mapping[str, Any]) -> PipelineParts:
+    """How the pipeline of ``folder``, of this class, is loaded.
 
-    Raises:
-        ModelError: of kind ``config`` (a parameter), ``oom``, or ``load`` (the files are damaged or incomplete, or need
-            code that is not in diffusers or transformers).
+    Loading raises a ModelError of kind ``load`` if it needs code that is not in diffusers or transformers.
     """
     index = read_json(folder)("model_index.json") or {}
 
-    def components(dtype: str, at: str) -> dict[str, Any]:
+    def read(dtype: str, at: str) -> dict[str, Any]:
         return _components(folder, index, dtype, at, params.get("quantization"))
 
-    def pipeline_of(components: Mapping[str, Any]) -> Any:
-        return _assembled(folder, pipeline, components)
-
-    return load_onto(folder, components, pipeline_of, params, device, residency, second_copy=second_copy)
+    return PipelineParts(read, lambda components: _assembled(folder, pipeline, components))
 
 
 def _components(

@@ -17,7 +17,18 @@ DECLARATION = ModelType(
     meaning="Gives back the source image.",
     target="workers.models.editors.identity_editor:IdentityEditor",
     keys=with_keys(
-        ignored(EDITOR_KEYS, "dtype", "optimizations", "lora", "offload", "quantization", "conda_env", "python"), _NAME
+        ignored(
+            EDITOR_KEYS,
+            "dtype",
+            "optimizations",
+            "lora",
+            "transformer_path",
+            "offload",
+            "quantization",
+            "conda_env",
+            "python",
+        ),
+        _NAME,
     ),
     needs="none",
     note="No-edit control: every source image was given back unchanged. These are the scores of no edit at all, which "

@@ -1,18 +1,29 @@
-"""What editors on pipelines of diffusers have in common: placing, memory, sizes, versions, what an edit leaves."""
+"""What editors on pipelines of diffusers have in common: loading, placing, replacing a checkpoint, memory, versions."""
 
 from __future__ import annotations
 
 import abc
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
-from workers.interface import Editor, EditRequest, ModelError, Progress
+from workers.interface import Editor, EditRequest, FetchProgress, ModelError, Progress
 from workers.models.device_memory import free_memory
+from workers.models.editors.pipeline_loading import PipelineParts, denoiser_of, load_onto
+from workers.models.editors.pipeline_loras import lora_files
+from workers.models.editors.pipeline_options import (
+    back_to_storage,
+    can_be_replaced,
+    checked_options,
+    host_copies,
+    switch_on,
+)
+from workers.models.editors.pipeline_replacement import can_be_mapped, replace_weights
+from workers.models.editors.trained_transformer import with_transformer
 from workers.models.hub import resolve_model, weight_files
 from workers.models.quantization import held_bytes
 
@@ -25,11 +36,52 @@ class PipelineEditor(Editor):
     SECOND_COPY = False
     """Whether weights move to a second copy in CPU memory if the device is the CPU."""
 
+    SUPPORTED: Collection[str] = ()
+    """The optimizations that this editor has."""
+
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
         self._pipeline: Any = None
         self._mover: Any = None
         self._resolved: Path | None = None
+        self._options: Mapping[str, Any] = {}
+
+    def fetch(self, progress: FetchProgress) -> None:
+        options = checked_options(self.spec.params, self.SUPPORTED)
+        self._folder(progress)
+        lora_files(options, progress)
+
+    def load(self, residency: Residency) -> None:
+        self._pipeline = self._mover = None
+        self._options = checked_options(self.spec.params, self.SUPPORTED)
+        folder = self._folder()
+        parts = self._parts(folder)
+        self._pipeline, self._mover = load_onto(
+            folder,
+            parts.read,
+            lambda components: self._switched(parts.assemble(components)),
+            self.spec.params,
+            self.device,
+            residency,
+            second_copy=self.SECOND_COPY,
+        )
+
+    def replace(self, spec: ModelSpec) -> bool:
+        if self._pipeline is None or not spec.name or _without_transformer(spec) != _without_transformer(self.spec):
+            return False
+        if not can_be_replaced(self._options, spec.params):
+            return False
+        folder = _resolved(spec)
+        if not can_be_mapped(folder, spec.params):
+            return False
+        parts = self._parts(folder)
+        pipeline, self._pipeline, self._mover = self._pipeline, None, None
+        pipeline, self._mover = replace_weights(
+            pipeline, folder, parts, spec.params, self.device, second_copy=self.SECOND_COPY
+        )
+        self._pipeline = self._switched(pipeline)
+        self.spec, self._resolved = spec, folder
+        return True
 
     def place(self, residency: Residency) -> None:
         """Move all components; leaving a GPU gives its memory back to other processes."""
@@ -59,7 +111,11 @@ class PipelineEditor(Editor):
         raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
 
     def weight_files(self) -> Sequence[str]:
-        return weight_files(self._folder())
+        return [*weight_files(self._folder()), *map(str, lora_files(self._options))]
+
+    def load_bytes(self, residency: Residency) -> int:
+        straight = residency == "device" and self.device != "cpu"
+        return host_copies(self.weight_files(), self.spec.params, straight=straight)
 
     def size_bytes(self) -> int:
         """The size of the weights, as loaded; before that, of their files."""
@@ -89,7 +145,7 @@ class PipelineEditor(Editor):
         if self._resolved is None:
             if not self.spec.name:
                 raise ModelError("config", "diffusion_model.params names no model: a folder or a hub name is needed")
-            self._resolved = resolve_model(self.spec.name, progress)
+            self._resolved = _resolved(self.spec, progress)
         return self._resolved
 
     def _modules(self) -> Iterator[Any]:
@@ -97,6 +153,18 @@ class PipelineEditor(Editor):
         import torch
 
         return (part for part in self._pipeline.components.values() if isinstance(part, torch.nn.Module))
+
+    def _switched(self, pipeline: Any) -> Any:
+        switch_on(pipeline, self._options, self.device)
+        return pipeline
+
+    @abc.abstractmethod
+    def _parts(self, folder: Path) -> PipelineParts:
+        """How the pipeline of a folder is loaded.
+
+        Raises:
+            ModelError: it is none that this editor can run.
+        """
 
     @abc.abstractmethod
     def _run(self, request: EditRequest, progress: Progress) -> Image.Image:
@@ -108,10 +176,23 @@ class PipelineEditor(Editor):
         vae: Any = getattr(self._pipeline, "vae", None)
         if hasattr(vae, "clear_cache"):
             vae.clear_cache()
+        if "fp8" in self._options:
+            back_to_storage(denoiser_of(self._pipeline))
 
     def _leave(self) -> None:
         """The weights are about to leave the device."""
         return
+
+
+def _resolved(spec: ModelSpec, progress: Callable[[], None] = lambda: None) -> Path:
+    folder = resolve_model(str(spec.name), progress)
+    trained = spec.params.get("transformer_path")
+    return folder if trained is None else with_transformer(folder, Path(trained))
+
+
+def _without_transformer(spec: ModelSpec) -> dict[str, Any]:
+    """The parameters that two checkpoints share which can replace each other."""
+    return {name: value for name, value in spec.params.items() if name != "transformer_path"}
 
 
 def as_image(pixels: Any) -> Image.Image:

@@ -91,6 +91,10 @@ AREA = {"FluxKontextPipeline": "max_area"}
 """The classes that take the ratio only from ``height`` and ``width``, and the argument for the pixels."""
 
 
+DENOISERS = ("transformer", "unet")
+"""What the component is called that removes noise, by class."""
+
+
 @dataclass(frozen=True)
 class CheckpointFacts:
     """What the files of a checkpoint say; None is what could not be read."""

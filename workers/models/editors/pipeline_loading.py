@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from protocol.messages import Residency
 from workers.interface import ModelError
+from workers.models.editors.pipeline_facts import DENOISERS
 from workers.models.quantization import checked_quantization, quantization_config
 from workers.models.safetensors_files import stored_as
 
@@ -16,6 +18,18 @@ LIBRARIES = ("diffusers", "transformers")
 """Where the classes of components may come from."""
 DTYPES = ("bfloat16", "float16", "float32")
 DEFAULT_DTYPE = "bfloat16"
+
+
+@dataclass(frozen=True)
+class PipelineParts:
+    """How a pipeline is made of its files.
+
+    ``read`` returns, of a dtype and a device, the components that the pipeline does not load by itself; ``assemble``
+    makes the pipeline with these.
+    """
+
+    read: Callable[[str, str], Mapping[str, Any]]
+    assemble: Callable[[Mapping[str, Any]], Any]
 
 
 def load_onto(
@@ -117,6 +131,11 @@ def load_module(
         reason = f"{name} lacks weights, such as {missing[0]} ({len(missing)} in all)"
         raise ModelError("load", f"editor model {folder}: {reason}")
     return module.eval()
+
+
+def denoiser_of(pipeline: Any) -> Any:
+    """The module of a pipeline that removes noise, step by step: what is trained, adapted and made faster."""
+    return next(getattr(pipeline, name) for name in DENOISERS if getattr(pipeline, name, None) is not None)
 
 
 def pass_image_positions(text_encoder: Any) -> None:

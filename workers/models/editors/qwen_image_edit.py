@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from protocol.messages import ModelSpec, Residency
-from workers.interface import EditRequest, FetchProgress, ModelError, Progress
+from workers.interface import EditRequest, ModelError, Progress
 from workers.models.declaration import Alias, ModelType, with_keys
 from workers.models.editors.pipeline_editor import PipelineEditor, as_image
-from workers.models.editors.qwen_image_loading import MODULES, load_pipeline, prepare_imports
-from workers.models.editors.qwen_image_loras import lora_files
-from workers.models.editors.qwen_image_options import (
-    can_be_replaced,
-    checked_options,
-    host_copies,
-    reset_after_edit,
-    switch_on,
-)
-from workers.models.editors.qwen_image_replacement import can_be_mapped, replace_weights
+from workers.models.editors.pipeline_loading import PipelineParts
+from workers.models.editors.pipeline_options import host_copies
+from workers.models.editors.qwen_image_loading import MODULES, parts_of, prepare_imports
 from workers.models.flatten import flatten
-from workers.models.hub import resolve_model
-from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name
+from workers.models.keys import DEVICE, EDITOR_KEYS, OPTIMIZATIONS, fitting_conflicts, model_name
 
 DECLARATION = ModelType(
     name="qwen_image_edit",
@@ -67,54 +59,16 @@ class QwenImageEditEditor(PipelineEditor):
     makes it.
     """
 
-    def __init__(self, spec: ModelSpec, device: str) -> None:
-        super().__init__(spec, device)
-        self._options: Mapping[str, Any] = {}
+    SUPPORTED = frozenset(option.name for option in OPTIMIZATIONS)
 
     def prepare(self) -> None:
         prepare_imports()
 
-    def fetch(self, progress: FetchProgress) -> None:
-        options = checked_options(self.spec.params)
-        self._folder(progress)
-        lora_files(options, progress)
-
-    def load(self, residency: Residency) -> None:
-        self._pipeline = self._mover = None
-        self._options = checked_options(self.spec.params)
-        self._pipeline, self._mover = load_pipeline(
-            self._folder(), self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
-        )
-
-    def replace(self, spec: ModelSpec) -> bool:
-        if self._pipeline is None or spec.params != self.spec.params or not spec.name:
-            return False
-        if not can_be_replaced(self._options, spec.params):
-            return False
-        folder = resolve_model(spec.name)
-        if not can_be_mapped(folder, spec.params):
-            return False
-        pipeline, self._pipeline, self._mover = self._pipeline, None, None
-        pipeline, self._mover = replace_weights(
-            pipeline, folder, spec.params, self.device, second_copy=self.SECOND_COPY
-        )
-        switch_on(pipeline, self._options, self.device)
-        self._pipeline = pipeline
-        self.spec, self._resolved = spec, folder
-        return True
-
-    def weight_files(self) -> Sequence[str]:
-        return [*super().weight_files(), *map(str, lora_files(self._options))]
-
-    def load_bytes(self, residency: Residency) -> int:
-        straight = residency == "device" and self.device != "cpu"
-        return host_copies(self.weight_files(), self.spec.params, straight=straight)
+    def _parts(self, folder: Path) -> PipelineParts:
+        return parts_of(folder, self.spec.params)
 
     def _modules(self) -> Iterator[Any]:
         return (getattr(self._pipeline, name) for name in MODULES)
-
-    def _reset(self) -> None:
-        reset_after_edit(self._pipeline, self._options)
 
     def _leave(self) -> None:
         if "keep_prompt_embeddings" in self._options:

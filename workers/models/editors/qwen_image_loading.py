@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from protocol.messages import Residency
 from workers.interface import ModelError
-from workers.models.editors.pipeline_loading import LIBRARIES, load_module, load_onto, pass_image_positions
-from workers.models.editors.qwen_image_options import checked_options, switch_on
+from workers.models.editors.pipeline_loading import LIBRARIES, PipelineParts, load_module, pass_image_positions
 from workers.models.processors import load_processor
 
 PIPELINES = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline")
@@ -30,32 +28,21 @@ def prepare_imports() -> None:
         from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer  # noqa: F401
 
 
-def load_pipeline(
-    folder: Path, params: Mapping[str, Any], device: str, residency: Residency, *, second_copy: bool = False
-) -> tuple[Any, Any]:
-    """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory, and the mover of its weights.
-
-    Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1), ``optimizations`` (name to value).
+def parts_of(folder: Path, params: Mapping[str, Any]) -> PipelineParts:
+    """How the pipeline of ``folder`` is loaded.
 
     Raises:
-        ModelError: of kind ``config`` (a parameter), ``model_not_found`` (there is no pipeline), ``oom``, or ``load``
-            (the files are damaged or incomplete, or are another kind of pipeline).
+        ModelError: of kind ``model_not_found`` (there is no pipeline) or ``load`` (it is another kind of pipeline).
     """
-    options = checked_options(params)
     index = read_index(folder)
 
-    def components(dtype: str, at: str) -> dict[str, Any]:
+    def read(dtype: str, at: str) -> dict[str, Any]:
         return {
             name: load_module(folder, name, index[name], dtype, at, quantization=params.get("quantization"))
             for name in MODULES
         }
 
-    def pipeline_of(modules: Mapping[str, Any]) -> Any:
-        pipeline = assemble(folder, modules)
-        switch_on(pipeline, options, device)
-        return pipeline
-
-    return load_onto(folder, components, pipeline_of, params, device, residency, second_copy=second_copy)
+    return PipelineParts(read, lambda modules: assemble(folder, modules))
 
 
 def read_index(folder: Path) -> dict[str, Any]:

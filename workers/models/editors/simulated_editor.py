@@ -17,7 +17,17 @@ DECLARATION = ModelType(
     meaning="Inverts the image after a set time.",
     target="workers.models.editors.simulated_editor:SimulatedEditor",
     keys=with_keys(
-        ignored(EDITOR_KEYS, "dtype", "optimizations", "lora", "offload", "quantization", "conda_env", "python"),
+        ignored(
+            EDITOR_KEYS,
+            "dtype",
+            "optimizations",
+            "lora",
+            "transformer_path",
+            "offload",
+            "quantization",
+            "conda_env",
+            "python",
+        ),
         *SIMULATION_KEYS,
     ),
     needs="none",

@@ -1,4 +1,4 @@
-"""A pipeline of links: the components that a training has written, and all else from the model that it began with.
+"""A pipeline of links: the components that were trained, and all else from the model that the training began with.
 
 Trainers often write the trained component alone, such as ``checkpoint-1000/transformer``. The files are links, so that
 nothing is copied and the same weights have one place in memory.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from workers.models.model_folder import component_names
@@ -19,16 +19,16 @@ def trainable_components(base: Path) -> frozenset[str]:
     return frozenset(name for name in component_names(base) if any((base / name).glob("*.safetensors*")))
 
 
-def assemble(base: Path, entry_file: str, checkpoint: Path, trained: Sequence[str], to: Path) -> None:
-    """Make the folder ``to``, in place of an earlier one: the pipeline ``base`` with the ``trained`` components of the
-    checkpoint. Raises ``OSError``.
+def assemble(base: Path, entry_file: str, trained: Mapping[str, Path], to: Path) -> None:
+    """Make the folder ``to``, in place of an earlier one: the pipeline ``base`` with the ``trained`` components, each
+    from its own folder. Raises ``OSError``.
     """
     fresh = to.with_name(f".{to.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     (fresh / entry_file).symlink_to((base / entry_file).absolute())
     for name in component_names(base):
-        _link(checkpoint / name if name in trained else base / name, fresh / name)
+        _link(trained.get(name, base / name), fresh / name)
     if to.exists():
         shutil.rmtree(to)
     fresh.rename(to)

@@ -1,4 +1,4 @@
-"""LoRAs of a Qwen-Image-Edit: its own (``diffusion_model.params.lora``), and a Lightning LoRA for few steps.
+"""LoRAs of a pipeline (``diffusion_model.params.lora``), and a Lightning LoRA of Qwen-Image-Edit for few steps.
 
 A LoRA changes weights only. The noise schedule with which Lightning LoRAs are distilled belongs to these alone.
 """
@@ -6,12 +6,14 @@ A LoRA changes weights only. The noise schedule with which Lightning LoRAs are d
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
+from workers.models.editors.pipeline_loading import denoiser_of
 from workers.models.hub import downloading
 
 _LIGHTNING = "diffusion_model.params.optimizations.lightning_lora"
@@ -34,27 +36,61 @@ def lora_files(options: Mapping[str, Any], progress: Callable[[], None] = lambda
 
 def add_lightning_lora(pipeline: Any, name: str, _device: str) -> None:
     """Add a Lightning LoRA, with its schedule: a fixed shift of 3, and no shift of the last step."""
-    _add(pipeline, _file(_LIGHTNING, name), "lightning")
+    _add(pipeline, _LIGHTNING, _file(_LIGHTNING, name), "lightning")
     changed = {"base_shift": math.log(3), "max_shift": math.log(3), "shift_terminal": None}
     pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, **changed)
 
 
 def add_loras(pipeline: Any, loras: Sequence[Mapping[str, Any]], _device: str) -> None:
     """Add LoRAs, each a ``path`` and a ``weight`` (1 if it is left out), beside those that are there."""
-    weights = dict.fromkeys(pipeline.get_active_adapters(), 1.0)
+    denoiser = denoiser_of(pipeline)
+    # A class of few users has no methods for LoRAs, its transformer does.
+    holder = pipeline if hasattr(pipeline, "load_lora_weights") else denoiser
+    weights = dict.fromkeys(getattr(denoiser, "peft_config", ()), 1.0)
     for number, lora in enumerate(loras):
         name = f"lora_{number}"
-        _add(pipeline, _file(_LORA, lora["path"]), name)
+        _add(pipeline, f"{_LORA}[{number}]", _file(_LORA, lora["path"]), name)
         weights[name] = lora.get("weight", 1.0)
-    pipeline.set_adapters(list(weights), list(weights.values()))
+    holder.set_adapters(list(weights), list(weights.values()))
 
 
-def _add(pipeline: Any, file: Path, name: str) -> None:
+def _add(pipeline: Any, key: str, file: Path, name: str) -> None:
+    """Add one LoRA to the pipeline, by the name that its adapter gets.
+
+    Raises:
+        ModelError: of kind ``config``: it is a LoRA of another model.
+    """
     from safetensors.torch import load_file
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")  # several are meant
-        pipeline.load_lora_weights(load_file(str(file)), adapter_name=name)
+    denoiser = denoiser_of(pipeline)
+    misfit = f"{key}: {file} does not fit a {type(denoiser).__name__}"
+    try:
+        weights = load_file(str(file))
+    except Exception as error:
+        raise ModelError("load", f"{key}: {file} can't be read: {error}") from error
+    if unknown := _unknown_layers(denoiser, weights):
+        raise ModelError("config", f"{misfit}, which has no layer {unknown[0]} ({len(unknown)} of its layers in all)")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Already found a `peft_config` attribute")  # several are meant
+            if hasattr(pipeline, "load_lora_weights"):
+                pipeline.load_lora_weights(weights, adapter_name=name)
+            else:
+                denoiser.load_lora_adapter(weights, prefix="transformer", adapter_name=name)
+    except Exception as error:
+        # Names and shapes of another model raise whatever diffusers and peft raise.
+        raise ModelError("config", f"{misfit}: {type(error).__name__}: {error}") from error
+    if name not in getattr(denoiser, "peft_config", ()):
+        raise ModelError("config", f"{misfit}: it has no weights for it")
+
+
+def _unknown_layers(denoiser: Any, weights: Mapping[str, Any]) -> list[str]:
+    """The layers of a LoRA in diffusers' own format that the model lacks. diffusers only warns of them."""
+    layers = {name for name, _ in denoiser.named_modules()}
+    found = (re.fullmatch(r"(?:transformer|unet)\.(.+)\.lora_A\.weight", name) for name in weights)
+    wanted = {match[1] for match in found if match}
+    # An adapter that is there already has wrapped its layers.
+    return sorted(name for name in wanted if name not in layers)
 
 
 def _file(key: str, name: str, progress: Callable[[], None] = lambda: None) -> Path:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
-from workers.models.editors.pipeline_loading import DEFAULT_DTYPE, load_module
-from workers.models.editors.qwen_image_loading import MODULES, assemble, read_index
+from workers.models.editors.pipeline_loading import DEFAULT_DTYPE, PipelineParts
+from workers.models.model_folder import component_names
 from workers.models.safetensors_files import stored_as
 
 _PROVENANCE = ("dtype", "torch_dtype", "transformers_version", "architectures")
@@ -21,11 +21,17 @@ _PROVENANCE = ("dtype", "torch_dtype", "transformers_version", "architectures")
 
 def can_be_mapped(folder: Path, params: Mapping[str, Any]) -> bool:
     """Whether the files have the dtype that is wanted; else the weights of two checkpoints would be in memory."""
-    return all(stored_as(folder / name, params.get("dtype", DEFAULT_DTYPE)) for name in MODULES)
+    return all(stored_as(folder / name, params.get("dtype", DEFAULT_DTYPE)) for name in component_names(folder))
 
 
 def replace_weights(
-    pipeline: Any, folder: Path, params: Mapping[str, Any], device: str, *, second_copy: bool = False
+    pipeline: Any,
+    folder: Path,
+    parts: PipelineParts,
+    params: Mapping[str, Any],
+    device: str,
+    *,
+    second_copy: bool = False,
 ) -> tuple[Any, Any]:
     """Return a pipeline with the checkpoint of ``folder``, on the host, and its mover.
 
@@ -34,18 +40,18 @@ def replace_weights(
     Raises:
         ModelError: the checkpoint can't be read; ``pipeline`` is not usable any more.
     """
+    import torch
+
     from workers.models.moving.mover import Mover
 
-    index = read_index(folder)
-    modules: dict[str, Any] = {}
     try:
-        for name in MODULES:
-            old, new = (
-                getattr(pipeline, name),
-                load_module(folder, name, index[name], params.get("dtype", DEFAULT_DTYPE)),
-            )
-            modules[name] = old if _take_weights(old, new) else new
-        return assemble(folder, modules), Mover(modules.values(), device, second_copy=second_copy)
+        components = dict(parts.read(params.get("dtype", DEFAULT_DTYPE), "cpu"))
+        for name, new in components.items():
+            old = getattr(pipeline, name, None)
+            if isinstance(new, torch.nn.Module) and _take_weights(old, new):
+                components[name] = old
+        modules = [component for component in components.values() if isinstance(component, torch.nn.Module)]
+        return parts.assemble(components), Mover(modules, device, second_copy=second_copy)
     except ModelError:
         raise
     except Exception as error:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.workers.models.editors.tiny_edits import edit, loaded, spec
 from workers.interface import ModelError
+from workers.models.editors.pipeline_loras import lora_files
+from workers.models.editors.pipeline_options import can_be_replaced
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
-from workers.models.editors.qwen_image_loras import lora_files
-from workers.models.editors.qwen_image_options import can_be_replaced
 
 pytestmark = pytest.mark.slow
 

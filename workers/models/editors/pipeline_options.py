@@ -1,4 +1,4 @@
-"""The optimizations of Qwen-Image-Edit (``diffusion_model.params.optimizations``), and LoRAs, added after loading.
+"""The optimizations of an editing pipeline (``diffusion_model.params.optimizations``), and LoRAs, added after loading.
 
 They are load parameters: with other options the model is loaded again, so nothing has to be switched off. Where only
 the weights are replaced, modules that stay keep their options.
@@ -12,13 +12,15 @@ import os
 import shutil
 import sysconfig
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
+from workers.models.editors.pipeline_facts import DENOISERS
+from workers.models.editors.pipeline_loading import denoiser_of
+from workers.models.editors.pipeline_loras import add_lightning_lora, add_loras
 from workers.models.editors.qwen_image_embeddings import KeptEmbeddings
-from workers.models.editors.qwen_image_loras import add_lightning_lora, add_loras
 from workers.models.safetensors_files import cast_bytes
 
 _KEY = "diffusion_model.params.optimizations"
@@ -27,8 +29,10 @@ _CHANGE_WEIGHTS = {"fp8"}
 _PACKAGES = {"cache_dit": "cache_dit", "lightning_lora": "peft", _LORA: "peft"}
 
 
-def checked_options(params: Mapping[str, Any]) -> dict[str, Any]:
+def checked_options(params: Mapping[str, Any], supported: Collection[str]) -> dict[str, Any]:
     """Return the options that are on, LoRAs among them, after checking that this editor and this machine support them.
+
+    ``supported`` are the optimizations of the editor.
 
     Raises:
         ModelError: of kind ``config``, with the option's name.
@@ -36,7 +40,7 @@ def checked_options(params: Mapping[str, Any]) -> dict[str, Any]:
     given = params.get("optimizations") or {}
     if not isinstance(given, Mapping):
         raise ModelError("config", f"{_KEY} must be a mapping of names to values, not {given!r}")
-    if unknown := [str(name) for name in given if name not in _OPTIONS]:
+    if unknown := [str(name) for name in given if name not in supported]:
         raise ModelError("config", f"{_KEY}: this editor does not support {', '.join(unknown)}")
     options = {name: value for name, value in given.items() if value is not None and value is not False}
     if loras := params.get(_LORA):
@@ -57,10 +61,10 @@ def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
     """
     if "keep_prompt_embeddings" in options:
         pipeline.encode_prompt = KeptEmbeddings(pipeline.encode_prompt)
-    transformer = pipeline.transformer
-    if getattr(transformer, "_warmbench_switched", False):
+    denoiser = denoiser_of(pipeline)
+    if getattr(denoiser, "_warmbench_switched", False):
         return  # it comes from another pipeline with the same options
-    transformer._warmbench_switched = True
+    denoiser._warmbench_switched = True
     # Set even if it is the default: diffusers keeps the last backend for the whole process, also for models that are
     # loaded later, and its own reset does not change that.
     for name, act in _SWITCHES.items():
@@ -85,20 +89,12 @@ def host_copies(files: Sequence[str], params: Mapping[str, Any], *, straight: bo
     With ``straight``, on the way to a device, on which they are changed and most of them are cast.
     """
     changed = {name for name, value in (params.get("optimizations") or {}).items() if value} & _CHANGE_WEIGHTS
-    of_transformer = [name for name in files if Path(name).parent.name == "transformer"]
+    of_denoiser = [name for name in files if Path(name).parent.name in DENOISERS]
     dtype = params.get("dtype", "bfloat16")
     if not changed or straight:
         return cast_bytes(files, dtype, straight=straight)
-    copies = sum(Path(name).stat().st_size for name in of_transformer)
-    return copies + cast_bytes([name for name in files if name not in of_transformer], dtype)
-
-
-def reset_after_edit(pipeline: Any, options: Mapping[str, Any]) -> None:
-    """Drop the state that an edit leaves: after an exception it is stale, and that of the VAE is large."""
-    pipeline.maybe_free_model_hooks()  # resets the caches between denoising steps
-    pipeline.vae.clear_cache()
-    if "fp8" in options:
-        _back_to_storage(pipeline.transformer)
+    copies = sum(Path(name).stat().st_size for name in of_denoiser)
+    return copies + cast_bytes([name for name in files if name not in of_denoiser], dtype)
 
 
 def _act(name: str, act: Callable[[Any, Any, str], None], pipeline: Any, value: Any, device: str) -> None:
@@ -117,7 +113,7 @@ def _act(name: str, act: Callable[[Any, Any, str], None], pipeline: Any, value: 
 def _fp8(pipeline: Any, _on: bool, _device: str) -> None:
     import torch
 
-    pipeline.transformer.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn)
+    denoiser_of(pipeline).enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn)
 
 
 def _attention_backend(pipeline: Any, name: str, device: str) -> None:
@@ -125,13 +121,16 @@ def _attention_backend(pipeline: Any, name: str, device: str) -> None:
     import torch
     from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 
-    transformer = pipeline.transformer
-    transformer.set_attention_backend(name)
+    denoiser = denoiser_of(pipeline)
+    denoiser.set_attention_backend(name)
     if name == "native":
         return
-    config = transformer.config
+    processors = (getattr(module, "processor", None) for module in denoiser.modules())
+    if not any(hasattr(processor, "_attention_backend") for processor in processors):
+        raise ModelError("config", f"{_KEY}.attention_backend: a {type(denoiser).__name__} has no choice of backends")
+    config = denoiser.config
     shape = (1, 16, config.num_attention_heads, config.attention_head_dim)
-    tensor = torch.zeros(shape, dtype=transformer.dtype, device=device)
+    tensor = torch.zeros(shape, dtype=denoiser.dtype, device=device)
     with torch.no_grad():
         dispatch_attention_fn(tensor, tensor, tensor, backend=AttentionBackendName(name))
 
@@ -139,14 +138,15 @@ def _attention_backend(pipeline: Any, name: str, device: str) -> None:
 def _first_block_cache(pipeline: Any, threshold: float, _device: str) -> None:
     from diffusers import FirstBlockCacheConfig
 
-    pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))
+    denoiser_of(pipeline).enable_cache(FirstBlockCacheConfig(threshold=threshold))
 
 
 def _taylorseer_cache(pipeline: Any, interval: int, _device: str) -> None:
     from diffusers import TaylorSeerCacheConfig
 
-    dtype = pipeline.transformer.dtype
-    pipeline.transformer.enable_cache(TaylorSeerCacheConfig(cache_interval=interval, taylor_factors_dtype=dtype))
+    denoiser = denoiser_of(pipeline)
+    dtype = denoiser.dtype
+    denoiser.enable_cache(TaylorSeerCacheConfig(cache_interval=interval, taylor_factors_dtype=dtype))
 
 
 def _cache_dit(pipeline: Any, _on: bool, _device: str) -> None:
@@ -160,7 +160,7 @@ def _compile_repeated_blocks(pipeline: Any, _on: bool, _device: str) -> None:
     # Rotary embeddings are complex numbers; torch warns that these are left as they are.
     warnings.filterwarnings("ignore", message="Torchinductor does not support code generation for complex")
     # Every instruction and every aspect ratio gives another shape. Without `dynamic` torch would compile for each.
-    pipeline.transformer.compile_repeated_blocks(dynamic=True)
+    denoiser_of(pipeline).compile_repeated_blocks(dynamic=True)
 
 
 _SWITCHES: dict[str, Callable[[Any, Any, str], None]] = {
@@ -174,8 +174,6 @@ _SWITCHES: dict[str, Callable[[Any, Any, str], None]] = {
     "compile_repeated_blocks": _compile_repeated_blocks,
 }
 """In the order in which they are applied: a LoRA changes weights before these are stored in fewer bits."""
-
-_OPTIONS = {"keep_prompt_embeddings", *_SWITCHES} - {_LORA}
 
 
 def _path(name: str) -> str:
@@ -191,9 +189,9 @@ def _missing_for_compiling() -> str | None:
     return None
 
 
-def _back_to_storage(transformer: Any) -> None:
+def back_to_storage(denoiser: Any) -> None:
     """Restore the storage dtype of the layer that an exception left in its wider dtype."""
-    for module in transformer.modules():
+    for module in denoiser.modules():
         registry = getattr(module, "_diffusers_hook", None)
         hook = registry.get_hook("layerwise_casting") if registry is not None else None
         if hook is not None:

@@ -14,8 +14,8 @@ import pytest
 
 from tests.workers.models.editors.tiny_edits import STEPS, edit, loaded, picture, request, spec
 from workers.interface import ModelError
+from workers.models.editors.pipeline_options import checked_options
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
-from workers.models.editors.qwen_image_options import checked_options
 
 pytestmark = pytest.mark.slow
 
@@ -232,5 +232,6 @@ def test_an_option_whose_package_is_missing_is_refused_before_anything_is_read(
 def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ModelError, match="needs a C\\+\\+ compiler, and there is no no-such-compiler"):
-        checked_options({"optimizations": {"compile_repeated_blocks": True}})
-    assert checked_options({"optimizations": {"compile_repeated_blocks": False, "first_block_cache": None}}) == {}
+        checked_options({"optimizations": {"compile_repeated_blocks": True}}, QwenImageEditEditor.SUPPORTED)
+    off = {"optimizations": {"compile_repeated_blocks": False, "first_block_cache": None}}
+    assert checked_options(off, QwenImageEditEditor.SUPPORTED) == {}

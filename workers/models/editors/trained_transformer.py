@@ -1,0 +1,73 @@
+"""A transformer that was trained alone (``diffusion_model.params.transformer_path``), in place of a pipeline's own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from workers.interface import ModelError
+from workers.models.assembled import assemble
+from workers.models.editors.pipeline_facts import DENOISERS
+from workers.models.model_folder import damaged_files, few, missing_files
+
+_KEY = "diffusion_model.params.transformer_path"
+_ENTRY_FILE = "model_index.json"
+
+
+def denoiser_name(folder: Path) -> str | None:
+    """The component of a pipeline's folder that a trained transformer replaces; None if it has none."""
+    return next((name for name in DENOISERS if name in _json(folder / _ENTRY_FILE)), None)
+
+
+def unfit_transformer(base: Path, trained: Path) -> str | None:
+    """Why the transformer in the folder ``trained`` cannot replace that of the pipeline in ``base``; None if it can."""
+    if not trained.is_dir():
+        return f"there is no folder {trained}"
+    if missing := missing_files(trained) or ([] if any(trained.glob("*.safetensors*")) else ["*.safetensors"]):
+        return f"the folder {trained} lacks {few(missing)}{_hint(trained)}"
+    if damaged := damaged_files(trained):
+        return f"in the folder {trained}, {few(damaged)}"
+    index, name = _json(base / _ENTRY_FILE), denoiser_name(base)
+    if name is None:
+        return f"the model is a {index.get('_class_name')}, which has no {' or '.join(DENOISERS)}"
+    expected, found = [*index[name], None, None][1], _json(trained / "config.json").get("_class_name")
+    if found != expected:
+        return f"{trained} is a {found}, and the {name} of a {index.get('_class_name')} here is a {expected}"
+    return None
+
+
+def with_transformer(base: Path, trained: Path) -> Path:
+    """The folder of a pipeline of links: ``base`` with the transformer in ``trained``. This process's own; it ends with
+    the process.
+
+    Raises:
+        ModelError: of kind ``config``: the two do not fit.
+    """
+    reason, name = unfit_transformer(base, trained), denoiser_name(base)
+    if reason is not None or name is None:
+        raise ModelError("config", f"{_KEY}: {reason}")
+    place = Path(_links().name) / hashlib.sha256(f"{base}\0{trained}".encode()).hexdigest()[:16]
+    assemble(base, _ENTRY_FILE, {name: trained}, place)
+    return place
+
+
+@cache
+def _links() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="warmbench-links-")
+
+
+def _hint(trained: Path) -> str:
+    inner = next((name for name in DENOISERS if (trained / name / "config.json").is_file()), None)
+    return f"; it has a folder {inner}: name that one" if inner else ""
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
