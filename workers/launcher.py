@@ -97,7 +97,7 @@ class Launcher:
             else:
                 worker.start()
         try:
-            while not (self._stopping and not any(worker.alive for worker in self._workers.values())):
+            while not (self._stopping and not any(one.alive or one.awaited for one in self._workers.values())):
                 self._turn()
         finally:
             self._clean_up()
@@ -298,7 +298,7 @@ class Launcher:
                     self._drop_if_unreachable(run)
 
     def _note_members(self) -> None:
-        incarnations = {name: worker.incarnation for name, worker in self._workers.items() if worker.alive}
+        incarnations = {name: one.incarnation for name, one in self._workers.items() if one.alive or one.awaited}
         self._door.note(self._leases.epoch, incarnations)
 
     def _drop_if_unreachable(self, run: str) -> None:

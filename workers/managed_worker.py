@@ -54,14 +54,12 @@ class ManagedWorker:
         self._entrance = entrance
         self._supervision = Supervision()
         self._life: Life | None = None
-        self._pid = 0
-        self._started = 0.0
+        self._pid, self._started = 0, 0.0
         self._restart_at: float | None = None
-        self._gave_up = False
         self._exit_code: int | None = None
         self._reload_epoch = 0
-        self._stopping = False
-        self._start_anew = False
+        self._gave_up = self._stopping = self._now = self._start_anew = False
+        self._awaited_until = 0.0
 
     @property
     def alive(self) -> bool:
@@ -105,7 +103,12 @@ class ManagedWorker:
     def expect(self, incarnation: str, seconds: float) -> None:
         """Another launcher started it, and it may still be there: wait for it so long, then start it anew."""
         self.incarnation = incarnation
-        self._restart_at = time.monotonic() + seconds
+        self._restart_at = self._awaited_until = time.monotonic() + seconds
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it may still come back to this launcher."""
+        return self._life is None and time.monotonic() < self._awaited_until
 
     @property
     def free(self) -> bool:
@@ -119,7 +122,8 @@ class ManagedWorker:
             connection.close()
             return
         life.socket, life.pid, self._pid = connection, pid, pid
-        self._connect(life, Link(self._context, endpoint))
+        life.link = Link(self._context, endpoint)
+        self._say_hello(life)
         self._load(life)
 
     def joined(self, join: m.Join, dismiss: Callable[[], object]) -> None:
@@ -138,15 +142,14 @@ class ManagedWorker:
         if self._placer.elsewhere:
             life.host, life.device = join.host, f"{join.host}:{join.device}"[:200]
         log.info("%s joined from %s (pid %d)", self.plan.worker_id, join.host, join.pid)
-        self._connect(life, Link(self._context, join.endpoint, self._entrance.pair, join.server_key))
+        life.link = Link(self._context, join.endpoint, self._entrance.pair, join.server_key)
+        self._say_hello(life)
         self.allow(self._entrance.allowed)
         model = join.state.model
-        if model is None or model.spec != self.plan.spec:
+        if self._stopping:
+            self._end(life)
+        elif model is None or model.spec != self.plan.spec:
             self._load(life)
-
-    def _connect(self, life: Life, link: Link) -> None:
-        life.link = link
-        self._say_hello(life)
 
     def _say_hello(self, life: Life) -> None:
         if life.link is not None:
@@ -240,16 +243,13 @@ class ManagedWorker:
 
     def stop(self, *, now: bool) -> None:
         """End it: after its current job, or at once."""
-        self._stopping = True
-        life = self._life
-        if life is None:
-            return
-        if now:
-            life.kill()
-        else:
-            life.end()
-        busy = self.state is not None and self.state.running is not None
-        life.kill_at = time.monotonic() + (self._pool.job_timeout_seconds if busy and not now else END_SECONDS)
+        self._stopping, self._now = True, now
+        if self._life is not None:
+            self._end(self._life)
+
+    def _end(self, life: Life) -> None:
+        busy = self.state is not None and self.state.running is not None and not self._now
+        life.stop(now=self._now, seconds=self._pool.job_timeout_seconds if busy else END_SECONDS)
 
     def clean_up(self) -> None:
         """The launcher ends: kill the process and remove its files."""
@@ -346,5 +346,5 @@ class ManagedWorker:
             log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, ended, decision.delay)
 
     def _remove_traces(self) -> None:
-        for name in (f"{self.plan.worker_id}.json", f"{self.plan.worker_id}-{self.incarnation}.sock"):
-            (self._folder / name).unlink(missing_ok=True)
+        for rest in (".json", f"-{self.incarnation}.sock"):
+            (self._folder / f"{self.plan.worker_id}{rest}").unlink(missing_ok=True)

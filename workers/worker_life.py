@@ -89,6 +89,14 @@ class Life:
             self.placed.end()
         self.kill_at = time.monotonic() + END_SECONDS
 
+    def stop(self, *, now: bool, seconds: float) -> None:
+        """End it at once, or after its current job; it is killed if it takes longer than this."""
+        if now:
+            self.kill()
+        else:
+            self.end()
+        self.kill_at = time.monotonic() + seconds
+
     def kill(self) -> None:
         """End it at once."""
         if self.placed is not None:

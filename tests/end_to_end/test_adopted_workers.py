@@ -57,6 +57,26 @@ def test_adopted_workers_are_watched_and_stopped_like_others(user: User, tmp_pat
     assert user.left_over() == []
 
 
+def test_stop_ends_workers_that_have_not_come_back_yet(user: User, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), pool={"transport": "tcp"})
+    assert user.run("workers", "start", "--config", config).code == 0
+    left = workers(user)
+    late = next(process for process in left if "editor-1" in process.cmdline()[0])
+    late.suspend()
+    kill_launcher(user, "bench")
+    with user.start("workers", "start", "--config", config) as start:
+        log = user.home / "bench" / "launcher.log"
+        wait_until(lambda: log.read_text().count("reward-0 joined") == log.read_text().count("editor-0 joined") == 2)
+        with user.start("workers", "stop", "--config", config) as stop:
+            wait_until(lambda: "the pool ends" in log.read_text())
+            late.resume()
+            assert stop.wait(60) == 0
+        start.communicate()
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    assert list(user.home.glob("joined-*")) == []
+    assert user.left_over() == []
+
+
 def test_stop_ends_workers_that_wait_for_a_launcher(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json", pairs=1), pool={"transport": "tcp"})
     assert user.run("workers", "start", "--config", config).code == 0
