@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -185,6 +186,8 @@ def launch(folder: Path, plan: PoolPlan) -> PoolCard:
     while time.monotonic() < deadline:
         card = read_pool_card(folder)
         if card is not None:
+            # Waits for its end, which may come before that of this process.
+            threading.Thread(target=process.wait, name="launcher", daemon=True).start()
             return card
         code = process.poll()
         if code == EXIT_TAKEN:
