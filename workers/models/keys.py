@@ -37,7 +37,7 @@ def scale_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
 
 
 def _optimization_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
-    on = [name for name in _CACHES if values[name]]
+    on = [name for name in _CACHES if values.get(name)]
     if len(on) > 1:
         yield Conflict(tuple((name,) for name in on), f"only one cache at a time, found {' and '.join(on)}")
     if values["fp8"] and values["compile_repeated_blocks"]:

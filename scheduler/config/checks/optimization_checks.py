@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from scheduler.config.checks.pipeline_checks import lacking_option
 from scheduler.config.document import Config
 from scheduler.config.problems import did_you_mean, shown
 from scheduler.config.requests import is_local_file, optimizations
@@ -41,6 +42,9 @@ def refused_optimizations(config: Config) -> Iterator[Refusal]:
     values = dict(config.diffusion_model.params)
     on = {name: value for group in optimizations(config).values() for name, value in group.items()}
     for name, value in on.items():
+        if reason := lacking_option(config.diffusion_model, name):
+            yield (name, reason, _LEAVE_OUT)
+            continue
         if refusal := _missing_part(name, value) or _missing_for(name, value, values):
             yield (name, *refusal)
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from scheduler.config.checks.model_lookup import model_file
 from scheduler.config.models import ModelSection
+from workers.models.editors.class_options import lacking
 from workers.models.editors.pipeline_arguments import Refusal, arguments_of, refusals
 from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts, preset_of
 from workers.models.editors.signatures import diffusers_is_installed, signature_of
-from workers.models.editors.trained_transformer import denoiser_name, unfit_transformer
+from workers.models.editors.trained_transformer import denoiser_class, denoiser_name, unfit_transformer
 
 _TYPE = "diffusers"
 
@@ -24,6 +25,13 @@ def refused_transformer(section: ModelSection) -> str | None:
     """Why the transformer that was trained alone cannot replace that of the model; None if it can, or there is none."""
     trained, base = _trained(section), _base(section)
     return unfit_transformer(base, trained) if trained is not None and base is not None else None
+
+
+def lacking_option(section: ModelSection, option: str) -> str | None:
+    """Why the classes of the model do not have an optimization; None if they may."""
+    facts, base = _facts(section), _base(section)
+    denoiser = denoiser_class(base) if base is not None else None
+    return None if facts is None or denoiser is None else lacking(option, facts.pipeline, denoiser)
 
 
 def refused_arguments(section: ModelSection) -> list[Refusal]:

@@ -10,11 +10,13 @@ import huggingface_hub.constants
 import pytest
 
 from scheduler.config.checks.environment import Environment
-from scheduler.config.checks.pipeline_checks import preset_facts, refused_arguments
+from scheduler.config.checks.pipeline_checks import lacking_option, preset_facts, refused_arguments
 from scheduler.config.loading import Overrides
 from scheduler.config.requests import edit_identity_parameters, editor_spec
 from tests.scheduler.config.written import load, only_problem, problems_of
 
+CACHES = ["first_block_cache", "taylorseer_cache"]
+SUPPORTED = ["compile_repeated_blocks", "attention_backend", *CACHES, "fp8"]
 CONFIG = """\
 diffusion_model:
   type: diffusers
@@ -136,3 +138,39 @@ def test_a_transformer_that_was_trained_alone_must_be_whole_and_of_the_class_of_
     assert problems(tmp_path, base, key) == []
     ((path, message),) = problems(tmp_path, base, f"{key}, guidance_scale: 2")
     assert (path, "not guidance-distilled" in message) == ("guidance_scale", True), "what counts is the trained one"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "component", "denoiser", "options"),
+    [
+        ("QwenImageEditPipeline", "transformer", "QwenImageTransformer2DModel", []),
+        ("Flux2KleinPipeline", "transformer", "Flux2Transformer2DModel", ["first_block_cache"]),
+        ("FluxKontextPipeline", "transformer", "FluxTransformer2DModel", ["first_block_cache", "taylorseer_cache"]),
+        ("StableDiffusionInstructPix2PixPipeline", "unet", "UNet2DConditionModel", CACHES),
+        ("OmniGenPipeline", "transformer", "OmniGenTransformer2DModel", ["compile_repeated_blocks", *CACHES]),
+    ],
+)
+def test_an_optimization_that_the_class_lacks_is_refused(
+    tmp_path: Path, pipeline: str, component: str, denoiser: str, options: list[str]
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    index = {"_class_name": pipeline, component: ["diffusers", denoiser]}
+    (base / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    section = load(tmp_path, CONFIG.format(name=base, params="seed: 0")).diffusion_model
+    assert [name for name in SUPPORTED if lacking_option(section, name)] == options
+    values = {"compile_repeated_blocks": "true", "taylorseer_cache": "2", "first_block_cache": "0.1"}
+    for name in options:
+        found = dict(problems(tmp_path, base, f"optimizations: {{{name}: {values[name]}}}"))
+        reason = found[f"optimizations.{name}"]
+        assert f"a {pipeline} does not tell" in reason or f"a {denoiser}" in reason
+
+
+def test_without_optimizations_a_model_is_loaded_as_before_there_were_any(tmp_path: Path) -> None:
+    specs = [
+        editor_spec(load(tmp_path, CONFIG.format(name="a", params=params)))
+        for params in ("seed: 0", "optimizations: {fp8: false}", "optimizations: {fp8: true}", "optimizations: exact")
+    ]
+    assert specs[0] == specs[1]
+    assert "optimizations" not in specs[0].params
+    assert [spec.params["optimizations"] for spec in specs[2:]] == [{"fp8": True}, {"compile_repeated_blocks": True}]

@@ -23,6 +23,7 @@ from workers.models.editors.signatures import Signature
 from workers.models.flatten import flatten
 from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name
 
+_CACHES = ("first_block_cache", "taylorseer_cache")
 _PRESET = "Left out: what the preset says, else the default of the class."
 
 
@@ -47,6 +48,19 @@ def _optional(name: str, meaning: str) -> Key:
 
 def _guidance(name: str, meaning: str) -> Key:
     return Key(name, "float", None, f"{meaning} {_PRESET}", low=0, high=100)
+
+
+_OPTIMIZATIONS = ("compile_repeated_blocks", "attention_backend", *_CACHES, "fp8")
+
+
+def _optimizations() -> Key:
+    """The shared key with what any transformer may have. No result was recorded before there was this one."""
+    shared = next(key for key in EDITOR_KEYS if key.name == "optimizations")
+    sets = {
+        name: {option: value for option, value in options.items() if option in _OPTIMIZATIONS}
+        for name, options in shared.sets.items()
+    }
+    return replace(shared, keys=pick(shared.keys, *_OPTIMIZATIONS), sets=sets, later=True)
 
 
 DECLARATION = ModelType(
@@ -87,6 +101,7 @@ DECLARATION = ModelType(
             "lora",
             "transformer_path",
         ),
+        _optimizations(),
         replace(DEVICE, default="cuda"),
         *pick(EDITOR_KEYS, "offload", "quantization", "device_ids", "conda_env", "python"),
     ),
@@ -100,6 +115,8 @@ DECLARATION = ModelType(
 
 class DiffusersEditor(PipelineEditor):
     """A pipeline of the class that the model's files name. The edit is returned as the pipeline makes it."""
+
+    SUPPORTED = _OPTIMIZATIONS
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)

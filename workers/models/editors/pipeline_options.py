@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
+from workers.models.editors.class_options import lacking
 from workers.models.editors.pipeline_facts import DENOISERS
 from workers.models.editors.pipeline_loading import denoiser_of
 from workers.models.editors.pipeline_loras import add_lightning_lora, add_loras
@@ -67,6 +68,9 @@ def switch_on(pipeline: Any, options: Mapping[str, Any], device: str) -> None:
     denoiser._warmbench_switched = True
     # Set even if it is the default: diffusers keeps the last backend for the whole process, also for models that are
     # loaded later, and its own reset does not change that.
+    for name in options:
+        if reason := lacking(name, type(pipeline).__name__, type(denoiser).__name__):
+            raise ModelError("config", f"{_path(name)}: {reason}")
     for name, act in _SWITCHES.items():
         value = options.get(name, "native" if name == "attention_backend" else None)
         if value is not None:
@@ -129,7 +133,7 @@ def _attention_backend(pipeline: Any, name: str, device: str) -> None:
     if not any(hasattr(processor, "_attention_backend") for processor in processors):
         raise ModelError("config", f"{_KEY}.attention_backend: a {type(denoiser).__name__} has no choice of backends")
     config = denoiser.config
-    shape = (1, 16, config.num_attention_heads, config.attention_head_dim)
+    shape = (1, 16, config.get("num_attention_heads", 1), config.get("attention_head_dim", 64))
     tensor = torch.zeros(shape, dtype=denoiser.dtype, device=device)
     with torch.no_grad():
         dispatch_attention_fn(tensor, tensor, tensor, backend=AttentionBackendName(name))

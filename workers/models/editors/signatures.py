@@ -41,18 +41,25 @@ def signature_of(pipeline: str) -> Signature | None:
 
     Without diffusers in this environment there is none either.
     """
+    source = class_source("pipelines", pipeline)
+    if source is None:
+        return None
+    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    call = _call(pipeline, classes)
+    return None if call is None else Signature(pipeline, _arguments(call))
+
+
+def class_source(folder: str, name: str) -> str | None:
+    """The source of the file below this folder of diffusers that has a class which diffusers exports; None if it
+    exports none of this name.
+    """
     package = _package()
-    if package is None or not pipeline.isidentifier():
+    if package is None or not name.isidentifier():
         return None
-    if f'"{pipeline}"' not in (package / "__init__.py").read_text(encoding="utf-8"):
+    if f'"{name}"' not in (package / "__init__.py").read_text(encoding="utf-8"):
         return None
-    for path in sorted((package / "pipelines").rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if f"class {pipeline}(" in text:
-            classes = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
-            call = _call(pipeline, classes)
-            return None if call is None else Signature(pipeline, _arguments(call))
-    return None
+    texts = (path.read_text(encoding="utf-8") for path in sorted((package / folder).rglob("*.py")))
+    return next((text for text in texts if f"\nclass {name}(" in text), None)
 
 
 def diffusers_is_installed() -> bool:

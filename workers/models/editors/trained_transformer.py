@@ -23,6 +23,13 @@ def denoiser_name(folder: Path) -> str | None:
     return next((name for name in DENOISERS if name in _json(folder / _ENTRY_FILE)), None)
 
 
+def denoiser_class(folder: Path) -> str | None:
+    """The class of this component."""
+    index, name = _json(folder / _ENTRY_FILE), denoiser_name(folder)
+    source = index.get(name) if name is not None else None
+    return str(source[1]) if isinstance(source, list) and len(source) > 1 else None
+
+
 def unfit_transformer(base: Path, trained: Path) -> str | None:
     """Why the transformer in the folder ``trained`` cannot replace that of the pipeline in ``base``; None if it can."""
     if not trained.is_dir():
@@ -34,7 +41,7 @@ def unfit_transformer(base: Path, trained: Path) -> str | None:
     index, name = _json(base / _ENTRY_FILE), denoiser_name(base)
     if name is None:
         return f"the model is a {index.get('_class_name')}, which has no {' or '.join(DENOISERS)}"
-    expected, found = [*index[name], None, None][1], _json(trained / "config.json").get("_class_name")
+    expected, found = denoiser_class(base), _json(trained / "config.json").get("_class_name")
     if found != expected:
         return f"{trained} is a {found}, and the {name} of a {index.get('_class_name')} here is a {expected}"
     return None

@@ -40,10 +40,10 @@ def loaded(folder: Path, **params: Any) -> DiffusersEditor:
     return editor
 
 
-def edit(editor: DiffusersEditor) -> bytes:
+def edit(editor: DiffusersEditor, steps: int = 2) -> bytes:
     takes_size = type(editor._pipeline).__name__ == KLEIN
     size = {"height": 64, "width": 64} if takes_size else {}
-    parameters = {"num_inference_steps": 2, "preset": "none", "output_size": "pipeline", **size}
+    parameters = {"num_inference_steps": steps, "preset": "none", "output_size": "pipeline", **size}
     request = EditRequest(picture(), "make it blue", 3, "a/1", parameters)
     return editor.edit(request, lambda *_: None).tobytes()
 
@@ -130,3 +130,24 @@ def test_a_transformer_of_another_class_is_refused(root: Path) -> None:
     message = "is a UNet2DConditionModel, and the transformer of a Flux2KleinPipeline here is a Flux2Transformer2DModel"
     with pytest.raises(ModelError, match=message):
         loaded(root / f"{KLEIN}-0", transformer_path=str(root / f"{UNET}-0" / "unet"))
+
+
+@pytest.mark.parametrize("options", [{"taylorseer_cache": 2}, {"fp8": True}, {"attention_backend": "_native_math"}])
+def test_optimizations_are_those_of_the_transformer(options: dict[str, Any], root: Path) -> None:
+    folder = root / f"{KLEIN}-0"
+    editor = loaded(folder, optimizations=options)
+    made = edit(editor, steps=6)
+    assert edit(editor, steps=6) == made, "an edit leaves nothing behind"
+    if "attention_backend" not in options:
+        assert made != edit(loaded(folder), steps=6)
+
+
+def test_an_optimization_that_a_unet_lacks_is_refused(root: Path) -> None:
+    for options, reason in (
+        ({"first_block_cache": 0.1}, "first_block_cache: a UNet2DConditionModel has no cache between steps"),
+        ({"attention_backend": "_native_math"}, "attention_backend: a UNet2DConditionModel has no choice of backends"),
+        ({"keep_prompt_embeddings": True}, "this editor does not support keep_prompt_embeddings"),
+    ):
+        with pytest.raises(ModelError, match=reason) as raised:
+            loaded(root / f"{UNET}-0", optimizations=options)
+        assert raised.value.kind == "config"
