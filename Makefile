@@ -7,10 +7,10 @@ export TORCH_INDEX
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fix chaos bench clean
+.PHONY: help setup run demo-training test check fix chaos bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 setup: ## set everything up: environments, demo data, tiny models
 	@scripts/setup.sh dev demo
@@ -19,6 +19,10 @@ setup: ## set everything up: environments, demo data, tiny models
 run: ## run an evaluation: make run [CONFIG=configs/demo.yaml] [ARGS="--limit 2"]
 	@scripts/setup.sh run --config $(CONFIG) $(ARGS)
 	@.venv/bin/warmbench run --config $(CONFIG) $(ARGS)
+
+demo-training: ## train a tiny editor, evaluate its checkpoints as they appear
+	@scripts/setup.sh run --config configs/demo-training.yaml
+	@scripts/demo_training/run.sh $(ARGS)
 
 test: ## run all tests: make test [ARGS="-k rounds"]
 	@scripts/setup.sh dev

@@ -106,6 +106,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 _SHARED = (f"{_HERE}/tokenizer.py", f"{_HERE}/weights.py")
 _REWARD = (*_SHARED, f"{_HERE}/reward.py")
 _TRAINING = (
+    f"{_HERE}/reward_fitting.py",
     f"{_HERE}/reward_training.py",
     "workers/models/processors.py",
     "workers/models/rewards/conversations.py",

@@ -15,7 +15,7 @@ from typing import Any
 from scripts.tiny_models.tokenizer import save_tokenizer
 from scripts.tiny_models.weights import fill_weights
 
-_HIDDEN = 32
+HIDDEN = 32
 _LATENT_CHANNELS = 16
 _DOWNSAMPLINGS = 4
 _PATCH = 14
@@ -42,16 +42,24 @@ def build_editor(folder: Path, *, seed: int = 0, pipeline: str = "QwenImageEditP
         seed: each seed gives another checkpoint of the same architecture.
         pipeline: the pipeline's class; ``QwenImageEditPlusPipeline`` uses the same components.
     """
-    import diffusers
-
     tokenizer = save_tokenizer(folder / "tokenizer")
-    _save_processor(folder / "processor")
-    _scheduler().save_pretrained(folder / "scheduler")
-    fill_weights(_text_encoder(tokenizer), seed).save_pretrained(folder / "text_encoder")
+    save_processor(folder / "processor", tokenizer)
+    scheduler().save_pretrained(folder / "scheduler")
+    fill_weights(text_encoder(tokenizer), seed).save_pretrained(folder / "text_encoder")
     fill_weights(_transformer(), seed, gain=_TRANSFORMER_GAIN).save_pretrained(folder / "transformer")
     fill_weights(_vae(), seed).save_pretrained(folder / "vae")
-    # Written last, because a folder without it is no model. Not by ``save_pretrained``: without torchvision the
-    # processor is a class of ours, the pipeline would save that name, and could not be loaded again.
+    # Written last, because a folder without it is no model.
+    write_index(folder, pipeline)
+
+
+def write_index(folder: Path, pipeline: str) -> None:
+    """Write the ``model_index.json`` of a pipeline class that has these components.
+
+    Not by ``save_pretrained``: without torchvision the processor is a class of ours, the pipeline would save that name,
+    and could not be loaded again.
+    """
+    import diffusers
+
     index = {"_class_name": pipeline, "_diffusers_version": diffusers.__version__, **COMPONENTS}
     _write_json(folder / "model_index.json", index)
 
@@ -78,17 +86,18 @@ def _transformer() -> Any:
         num_layers=2,
         attention_head_dim=16,
         num_attention_heads=1,
-        joint_attention_dim=_HIDDEN,
+        joint_attention_dim=HIDDEN,
         axes_dims_rope=(4, 6, 6),
     )
 
 
-def _text_encoder(tokenizer: Any) -> Any:
+def text_encoder(tokenizer: Any) -> Any:
+    """A text encoder for this tokenizer, with torch's own random weights."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     text = {
         "vocab_size": len(tokenizer),
-        "hidden_size": _HIDDEN,
+        "hidden_size": HIDDEN,
         "intermediate_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
@@ -101,10 +110,10 @@ def _text_encoder(tokenizer: Any) -> Any:
     }
     vision = {
         "depth": 2,
-        "hidden_size": _HIDDEN,
+        "hidden_size": HIDDEN,
         "intermediate_size": 64,
         "num_heads": 2,
-        "out_hidden_size": _HIDDEN,
+        "out_hidden_size": HIDDEN,
         "patch_size": _PATCH,
         "spatial_merge_size": _MERGE,
         "window_size": 4 * _PATCH * _MERGE,
@@ -116,7 +125,8 @@ def _text_encoder(tokenizer: Any) -> Any:
     return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=vision, **special))
 
 
-def _scheduler() -> Any:
+def scheduler() -> Any:
+    """The scheduler of Qwen-Image-Edit."""
     from diffusers import FlowMatchEulerDiscreteScheduler
 
     return FlowMatchEulerDiscreteScheduler(
@@ -132,9 +142,9 @@ def _scheduler() -> Any:
     )
 
 
-def _save_processor(folder: Path) -> None:
+def save_processor(folder: Path, tokenizer: Any) -> None:
     """Write the files of a Qwen VL processor in the form that the hub has; every version of transformers reads it."""
-    save_tokenizer(folder)
+    tokenizer.save_pretrained(folder)
     smallest = (_PATCH * _MERGE * 2) ** 2
     largest = (_PATCH * _MERGE * 4) ** 2
     common = {

@@ -7,7 +7,7 @@ With random weights it has a ``logits`` score, but its replies are unreadable. A
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +46,19 @@ def build_reward(folder: Path, *, numbers_first: bool = True) -> None:
     save_reward(model, tokenizer, folder)
 
 
-def reward_tokenizer() -> Any:
-    """Return the tokenizer of both models. It has the words of the prompts and of the trained model's reply."""
-    return build_tokenizer(_LINES)
+def reward_tokenizer(lines: Sequence[str] = ()) -> Any:
+    """Return the tokenizer of both models. It has the words of the prompts and of the trained model's reply, and those
+    of ``lines``.
+    """
+    return build_tokenizer([*_LINES, *lines], merges=2048) if lines else build_tokenizer(_LINES)
 
 
-def answer_with(score: int) -> str:
-    """Return the trained model's reply with this score.
+def answer_with(score: int, reason: str = REASON) -> str:
+    """Return a trained model's reply with this score.
 
     It has no spaces, so each of its tokens determines the next one (``":`` and ``":"`` differ), which is easy to learn.
     """
-    return f'{{"score":{score},"reason":"{REASON}"}}'
+    return f'{{"score":{score},"reason":"{reason}"}}'
 
 
 def model_settings(tokenizer: Any) -> dict[str, Any]:

@@ -8,19 +8,18 @@ scores the second, the edit.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from protocol.messages import Prompt
-from scripts.tiny_models.reward import REASON, answer_with, new_model, reward_tokenizer, save_reward
+from scripts.tiny_models.reward import REASON, new_model, reward_tokenizer, save_reward
+from scripts.tiny_models.reward_fitting import Example, fit
 from workers.interface import ScoreRequest
 from workers.models.processors import load_processor
-from workers.models.rewards.conversations import Conversation, first_question
+from workers.models.rewards.conversations import first_question
 from workers.models.rewards.parameters import read_settings
 
 _STEPS = 280
@@ -56,14 +55,6 @@ _FORM = (
 )
 
 
-@dataclass(frozen=True)
-class Example:
-    """A conversation and the score in its reply."""
-
-    conversation: Conversation
-    score: int
-
-
 def build_trained_reward(folder: Path, *, steps: int = _STEPS) -> None:
     """Write the trained model into ``folder``. On one kind of machine the files always have the same bytes."""
     import torch
@@ -76,7 +67,8 @@ def build_trained_reward(folder: Path, *, steps: int = _STEPS) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the order of sums, and so the bytes, depend on the number of threads
     try:
-        _train(model, processor, steps)
+        for _ in fit(model, processor, _batches(steps), steps):
+            pass
     finally:
         torch.set_num_threads(threads)
     save_reward(model, tokenizer, folder)
@@ -85,56 +77,6 @@ def build_trained_reward(folder: Path, *, steps: int = _STEPS) -> None:
 def brightness_score(image: Image.Image) -> int:
     """Return the score that the model learns: the mean of all pixels' channels, scaled to 0 to 10."""
     return round(float(np.asarray(image.convert("RGB"), dtype=np.float64).mean()) / 25.5)
-
-
-def _train(model: Any, processor: Any, steps: int) -> None:
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    digits = [processor.tokenizer.convert_tokens_to_ids(str(digit)) for digit in range(10)]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps, pct_start=0.15)
-    model.train()
-    for batch in _batches(steps):
-        inputs, answers = _tensors(batch, processor)
-        logits = model(**inputs, logits_to_keep=answers.shape[1] + 1, use_cache=False).logits[:, :-1]
-        loss = cross_entropy(logits.flatten(0, 1), answers.flatten(), ignore_index=-100)
-        loss = loss + 0.3 * cross_entropy(_first(logits, answers)[:, digits], _leading_digits(batch))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    model.eval()
-
-
-def _first(logits: Any, answers: Any) -> Any:
-    """Return the logits at the first token of each answer."""
-    starts = (answers == -100).sum(dim=1)
-    return logits[range(len(logits)), starts]
-
-
-def _leading_digits(batch: Sequence[Example]) -> Any:
-    """Return the first digit of each score; ``logits`` scoring reads its probability at the reply's first token."""
-    import torch
-
-    return torch.tensor([int(str(example.score)[0]) for example in batch])
-
-
-def _tensors(batch: Sequence[Example], processor: Any) -> tuple[Any, Any]:
-    """Return the model's inputs with answers, and the answers' tokens, right-aligned and padded with -100."""
-    texts = [
-        processor.apply_chat_template(list(example.conversation.turns), tokenize=False, add_generation_prompt=True)
-        + f"{answer_with(example.score)}<|im_end|>"
-        for example in batch
-    ]
-    images = [image for example in batch for image in example.conversation.images]
-    inputs = processor(text=texts, images=images, padding=True, return_tensors="pt")
-    lengths = [len(processor.tokenizer.encode(f"{answer_with(example.score)}<|im_end|>")) for example in batch]
-    answers = inputs["input_ids"][:, -max(lengths) :].clone()
-    for row, length in zip(answers, lengths, strict=True):
-        row[: len(row) - length] = -100
-    return inputs, answers
 
 
 def _batches(steps: int) -> Iterator[list[Example]]:

@@ -50,16 +50,17 @@ _LINES = (_SYSTEM_PROMPT, "user\nassistant\nPicture: Score:")
 _MERGES = 1024
 
 
-def build_tokenizer(lines: Sequence[str] = ()) -> Any:
+def build_tokenizer(lines: Sequence[str] = (), *, merges: int = _MERGES) -> Any:
     """Return a ``Qwen2Tokenizer``. The same arguments always give the same tokenizer.
 
     Args:
-        lines: more text to train on; each of its words becomes one token, up to about 1000 merges in total.
+        lines: more text to train on; each of its words becomes one token, as far as ``merges`` suffice.
+        merges: the most merges, of all text together.
     """
-    vocabulary, merges = _train([*_LINES, *lines])
+    vocabulary, learned = _train([*_LINES, *lines], merges)
     tokenizer = _tokenizer(
         vocabulary,
-        merges,
+        learned,
         eos_token="<|im_end|>",  # noqa: S106 - a token of text
         pad_token="<|endoftext|>",  # noqa: S106
         model_max_length=131072,
@@ -68,9 +69,9 @@ def build_tokenizer(lines: Sequence[str] = ()) -> Any:
     return tokenizer
 
 
-def save_tokenizer(folder: Path, lines: Sequence[str] = ()) -> Any:
+def save_tokenizer(folder: Path, lines: Sequence[str] = (), *, merges: int = _MERGES) -> Any:
     """Build the tokenizer, write its files into ``folder``, and return it."""
-    tokenizer = build_tokenizer(lines)
+    tokenizer = build_tokenizer(lines, merges=merges)
     tokenizer.save_pretrained(folder)
     return tokenizer
 
@@ -90,7 +91,7 @@ def _tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]], **sett
         return transformers.Qwen2TokenizerFast(*map(str, files), additional_special_tokens=special, **settings)
 
 
-def _train(lines: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def _train(lines: Sequence[str], most: int) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Return the vocabulary and merges of a BPE with one token for each word in ``lines``, as Qwen splits text."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
     from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
@@ -103,7 +104,7 @@ def _train(lines: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]
         ]
     )
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    size = len(alphabet) + _MERGES
+    size = len(alphabet) + most
     trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=1, initial_alphabet=alphabet, show_progress=False)
     bpe.train_from_iterator(lines, trainer)
     model = json.loads(bpe.to_str())["model"]

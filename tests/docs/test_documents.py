@@ -67,9 +67,9 @@ def test_every_path_of_the_repository_that_is_named_is_there(document: Path) -> 
 @every_document
 def test_every_make_target_that_is_named_is_in_the_makefile(document: Path) -> None:
     text = read(document)
-    targets = set(re.findall(r"^([a-z]+):", read(ROOT / "Makefile"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE))
     named = {words[1] for words in commands(text) if words[:1] == ["make"]}
-    named |= {match.group(1) for code in inline(text) if (match := re.match(r"make ([a-z]+)", code))}
+    named |= {match.group(1) for code in inline(text) if (match := re.match(r"make ([a-z-]+)", code))}
     assert named <= targets
 
 
