@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,13 @@ from workers.models.declaration import Conflict, Key, ModelType, pick
 from workers.models.editors.diffusers_loading import examined, parts_of
 from workers.models.editors.pipeline_arguments import MORE, arguments_of, refusals, size_arguments
 from workers.models.editors.pipeline_editor import PipelineEditor, as_image
-from workers.models.editors.pipeline_facts import ALWAYS_A_LIST, IMAGE_TAGS, PRESET_EDITIONS, CheckpointFacts
+from workers.models.editors.pipeline_facts import (
+    ALWAYS_A_LIST,
+    IMAGE_TAGS,
+    JSON_INSTRUCTION,
+    PRESET_EDITIONS,
+    CheckpointFacts,
+)
 from workers.models.editors.pipeline_loading import PipelineParts
 from workers.models.editors.pipeline_options import host_copies
 from workers.models.editors.signatures import Signature
@@ -219,8 +226,19 @@ def _pixels(output: Any) -> Any:
 
 
 def _prompt(pipeline: str, request: EditRequest) -> str:
+    if (key := JSON_INSTRUCTION.get(pipeline)) is not None:
+        return _in_json(key, request.instruction)
     tag = IMAGE_TAGS.get(pipeline)
     if tag is None:
         return request.instruction
     tags = "".join(tag.format(number=number) for number in range(1, len(request.images) + 1))
     return f"{tags} {request.instruction}"
+
+
+def _in_json(key: str, instruction: str) -> str:
+    """A JSON object with the instruction; the instruction itself if it is such an object already."""
+    try:
+        given = json.loads(instruction)
+    except ValueError:
+        given = None
+    return instruction if isinstance(given, dict) and key in given else json.dumps({key: instruction})

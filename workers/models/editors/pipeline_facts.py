@@ -58,6 +58,9 @@ ALWAYS_A_LIST = {"JoyImageEditPlusPipeline", "OmniGenPipeline"}
 IMAGE_TAGS = {"OmniGenPipeline": "<img><|image_{number}|></img>"}
 """What the instruction has to hold for each image, which are counted from 1."""
 
+JSON_INSTRUCTION = {"BriaFiboEditPipeline": "edit_instruction"}
+"""The classes that take the instruction in a JSON object only, and its key there."""
+
 ONE_IMAGE = {
     "ChronoEditPipeline",
     "DreamLitePipeline",

@@ -18,7 +18,7 @@ from protocol.messages import ModelSpec
 from scripts.tiny_models.pipelines import CLASSES, build_pipeline
 from tests.workers.models.editors.tiny_edits import picture
 from workers.interface import EditRequest, ModelError
-from workers.models.editors.diffusers_editor import DiffusersEditor, _pixels
+from workers.models.editors.diffusers_editor import DiffusersEditor, _pixels, _prompt
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
 pytestmark = pytest.mark.slow
@@ -204,3 +204,13 @@ def test_the_edit_is_found_in_the_output_of_each_kind_of_pipeline() -> None:
     assert np.array_equal(_pixels(FluxPipelineOutput(images=pixels)), pixels[0])
     assert np.array_equal(_pixels(KandinskyImagePipelineOutput(image=pixels)), pixels[0])
     assert np.array_equal(_pixels(ChronoEditPipelineOutput(frames=pixels[None])), pixels[1])
+
+
+def test_an_instruction_has_the_form_that_the_class_takes() -> None:
+    one, two = request(), request(picture(), picture(-1.5))
+    assert _prompt("FluxKontextPipeline", one) == PROMPT
+    assert _prompt("OmniGenPipeline", two) == f"<img><|image_1|></img><img><|image_2|></img> {PROMPT}"
+    in_json = _prompt("BriaFiboEditPipeline", one)
+    assert json.loads(in_json) == {"edit_instruction": PROMPT}
+    own = EditRequest(picture(), in_json, 0, "a/1", {}, images=(picture(),))
+    assert _prompt("BriaFiboEditPipeline", own) == in_json
