@@ -15,26 +15,19 @@ from protocol.pool import PoolError, check_pool_folder, home
 from protocol.sockets import ipc_endpoint
 from scheduler.base.shard import Shard
 from scheduler.base.stages import BOTH_STAGES, Stage
-from scheduler.base.text import counted, one_line
-from scheduler.benchmark import Benchmark, DataError, load_benchmark
-from scheduler.benchmark.configured import load_configured
-from scheduler.benchmark.edits_elsewhere import EditsElsewhere, ImagesError
-from scheduler.benchmark.edits_elsewhere_files import find_edits
-from scheduler.benchmark.formats import FORMATS
-from scheduler.benchmark.load import format_named
-from scheduler.benchmark.pairs import UnknownPartError
-from scheduler.benchmark.sharding import edits_of, shard_of
-from scheduler.config.checks.environment import Environment, category_problems
+from scheduler.benchmark import Benchmark
+from scheduler.benchmark.edits_elsewhere import EditsElsewhere
+from scheduler.config.checks.environment import Environment
 from scheduler.config.devices import nvml_problem, visible_gpus
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout, presumed_layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.models import ModelSection
-from scheduler.config.problems import Problem, did_you_mean
+from scheduler.config.problems import Problem
 from scheduler.pool.client import card_of
 from scheduler.pool.gpu_room import RoomCheck
-from scheduler.protocols.official import OfficialError
-from scheduler.protocols.prepared import PreparedProtocol, official_texts, prepare_protocol, suitable, with_prescribed
+from scheduler.protocols.prepared import PreparedProtocol, with_prescribed
+from scheduler.run.data_checks import DataChecks
 from scheduler.run.options import keeps_images
 from scheduler.run.reuse import OtherRun
 
@@ -82,89 +75,32 @@ def prepare(
     Raises:
         ConfigError: with every problem of the config, the data as a whole, the models and the devices.
     """
-    loaded: list[Benchmark] = []
-    edits: list[EditsElsewhere] = []
-    protocols: list[PreparedProtocol] = []
-
-    def data_problems(config: Config) -> Iterator[Problem]:
-        settings = config.benchmark
-        if settings.format is not None:
-            try:
-                format_named(settings.format)
-            except DataError as error:
-                yield Problem("benchmark.format", str(error), did_you_mean(settings.format, FORMATS.names()))
-                return
-        if settings.data_path is None or not settings.data_path.exists():
-            return  # the config's own checks report that
-        try:
-            benchmark = load_configured(settings, thorough=thorough, progress=progress)
-        except UnknownPartError as error:
-            yield from (Problem(f"benchmark.{key}", message) for key, message in error.problems.items())
-            return
-        except DataError as error:
-            yield from _explain(config, settings.data_path, error)
-            return
-        if settings.protocol is not None and "score" in stages:
-            protocol = prepare_protocol(config, benchmark)
-            if not isinstance(protocol, PreparedProtocol):
-                yield from protocol
-            else:
-                try:
-                    benchmark = suitable(benchmark, protocol)
-                    protocols.append(protocol)
-                except OfficialError as error:  # a text that another version of the files does not have
-                    yield Problem("benchmark.official", str(error))
-        loaded.append(benchmark)
-        # What only decoding shows, a run finds out by its workers: a dry run has to answer as the run does.
-        if not (benchmark.pairs or (thorough and load_configured(settings).pairs)):
-            yield _all_bad(benchmark)
-        elif shard is not None and shard.count > len(benchmark.items):
-            pairs = counted(len(benchmark.items), "pair")
-            yield Problem("--shard", f"the data has {pairs}, too few for {shard.count} shards", option="--shard")
-
-    def official_problems(config: Config) -> Iterator[Problem]:
-        if not loaded and config.benchmark.protocol is not None and "score" in stages:
-            found = official_texts(config)
-            if isinstance(found, Problem):
-                yield found
-
-    def images_problems(config: Config) -> Iterator[Problem]:
-        if images is None or not loaded:
-            return
-        try:
-            edits.append(find_edits(images, loaded[0], config.evaluation.samples_per_pair, images_layout))
-        except ImagesError as error:
-            yield from (Problem("--images", problem, option="--images") for problem in error.problems)
-
+    data = DataChecks(
+        stages=stages,
+        thorough=thorough,
+        images=images,
+        images_layout=images_layout,
+        shard=shard,
+        progress=progress,
+    )
     unchecked = nvml_problem() if thorough else None
     gpus = visible_gpus() if unchecked is None else None
     room = RoomCheck(gpus or (), stages)
     more = (
-        data_problems,
-        official_problems,
-        images_problems,
+        data.data_problems,
+        data.official_problems,
+        data.images_problems,
         _pool_problems,
         lambda config: _variable_problems(config, stages),
         room,
     )
     config = load_config(path, overrides, Environment(gpus=gpus, stages=stages, more=more))
-    protocol = protocols[0] if protocols else None
-    if protocol is not None:
-        config = with_prescribed(config, protocol.type)
+    if data.protocol is not None:
+        config = with_prescribed(config, data.protocol.type)
     layout = presumed_layout(config, stages=stages) if gpus is None else resolve_layout(config, gpus, stages=stages)
-    benchmark, made_elsewhere = loaded[0], edits[0] if edits else None
-    if shard is not None:  # only here: what is checked of the data as a whole is the same for all shards
-        benchmark = shard_of(benchmark, shard)
-        if made_elsewhere is not None:
-            made_elsewhere = edits_of(benchmark, made_elsewhere, config.evaluation.samples_per_pair)
-    warnings = (*room.warnings, *(protocol.warnings() if protocol else ()))
-    return Prepared(config, benchmark, layout, stages, made_elsewhere, unchecked, warnings, protocol)
-
-
-def _all_bad(benchmark: Benchmark) -> Problem:
-    message = f"none of the {counted(len(benchmark.bad), 'pair')} of {benchmark.path} can be used"
-    reasons = (f"{one_line(pair.key)}: {pair.kind}: {one_line(pair.message)}" for pair in benchmark.bad)
-    return Problem("benchmark.data_path", message, "\n      ".join(reasons))
+    benchmark, edits = data.of_shard(config)
+    warnings = (*room.warnings, *(data.protocol.warnings() if data.protocol else ()))
+    return Prepared(config, benchmark, layout, stages, edits, unchecked, warnings, data.protocol)
 
 
 def _pool_problems(config: Config) -> Iterator[Problem]:
@@ -208,17 +144,3 @@ def _variable_problem(config: Config, name: str, section: ModelSection, variable
                 stop = shlex.join(["warmbench", "workers", "stop", "--config", str(config.path)])
                 message += f" in pool {config.pool_name}, which has the environment of the shell that started it"
                 yield Problem(name, message, f"end the pool, set it, and run again: `{stop} --pool {config.pool_name}`")
-
-
-def _explain(config: Config, path: Path, error: DataError) -> list[Problem]:
-    """Missing categories are mistakes of the config, each a problem of its own; all else is the data's problem."""
-    if config.benchmark.categories:
-        try:
-            everything = load_benchmark(path, format_name=config.benchmark.format)
-        except DataError:
-            pass
-        else:
-            missing = category_problems(config, everything.categories)
-            if missing:
-                return missing
-    return [Problem("benchmark.data_path", str(error))]
