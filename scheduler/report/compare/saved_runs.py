@@ -11,7 +11,6 @@ from msgspec import structs
 from scheduler.report.compare.comparison import compare
 from scheduler.report.compare.comparison_report import ComparedRun, Comparison, ComparisonReport
 from scheduler.report.compare.official_comparison import judged_by_one_protocol
-from scheduler.report.compare.pixels import compare_pixels
 from scheduler.report.model import Report
 from scheduler.report.saved_run import SavedRun
 from scheduler.report.series.build import build_series
@@ -79,6 +78,10 @@ def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None, *,
         for other in loaded[1:]
     ]
     if pixels:
+        from scheduler.report.compare.pixels import (
+            compare_pixels,
+        )  # imports numpy, which `compare --help` does not need
+
         comparisons = [
             structs.replace(
                 comparison, pixels=compare_pixels(first.report, other.report, (first.saved.path, other.saved.path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,15 +163,17 @@ def test_the_place_of_a_record_is_the_same_for_the_same_run() -> None:
 @pytest.mark.parametrize(
     ("report", "facts", "reason"),
     [
-        (report_of(ROWS[:-1], manifest=MANIFEST), FACTS, "1 of 6 pairs have no score"),
-        (own(reward={"type": "simulated"}), FACTS, "the reward was simulated"),
-        (own(), Facts(model="me/../x", dataset="../bench", task="a", organization="b"), "must be the .* as OWNER/NAME"),
-        (own(), Facts(model="me/x", dataset="me/bench"), "--task is missing|--organization is missing"),
+        (lambda: report_of(ROWS[:-1], manifest=MANIFEST), FACTS, "1 of 6 pairs have no score"),
+        (lambda: own(reward={"type": "simulated"}), FACTS, "the reward was simulated"),
+        (own, Facts(model="me/../x", dataset="../bench", task="a", organization="b"), "must be the .* as OWNER/NAME"),
+        (own, Facts(model="me/x", dataset="me/bench"), "--task is missing|--organization is missing"),
     ],
 )
-def test_what_cannot_be_published_is_refused(results_format: str, report: Report, facts: Facts, reason: str) -> None:
+def test_what_cannot_be_published_is_refused(
+    results_format: str, report: Callable[[], Report], facts: Facts, reason: str
+) -> None:
     with pytest.raises(UnsuitableRunError, match=reason):
-        RESULTS[results_format](report, facts)
+        RESULTS[results_format](report(), facts)
 
 
 def test_the_folder_of_a_checkpoint_is_no_name_on_the_hub() -> None:
