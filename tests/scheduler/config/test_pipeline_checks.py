@@ -132,8 +132,8 @@ def test_a_transformer_that_was_trained_alone_must_be_whole_and_of_the_class_of_
     (trained / "model.safetensors").write_bytes(weights)
     ((path, message),) = problems(tmp_path, base, key)
     assert path == "transformer_path"
-    expected = "the transformer of a FluxKontextPipeline here is a FluxTransformer2DModel"
-    assert f"is a QwenImageTransformer2DModel, and {expected}" in message
+    expected = "the transformer of this FluxKontextPipeline has FluxTransformer2DModel"
+    assert f"has the class QwenImageTransformer2DModel, and {expected}" in message
     (trained / "config.json").write_text(json.dumps({"_class_name": "FluxTransformer2DModel"}), encoding="utf-8")
     assert problems(tmp_path, base, key) == []
     ((path, message),) = problems(tmp_path, base, f"{key}, guidance_scale: 2")

@@ -43,7 +43,7 @@ def unfit_transformer(base: Path, trained: Path) -> str | None:
         return f"the model is a {index.get('_class_name')}, which has no {' or '.join(DENOISERS)}"
     expected, found = denoiser_class(base), _json(trained / "config.json").get("_class_name")
     if found != expected:
-        return f"{trained} is a {found}, and the {name} of a {index.get('_class_name')} here is a {expected}"
+        return f"{trained} has the class {found}, and the {name} of this {index.get('_class_name')} has {expected}"
     return None
 
 

@@ -127,7 +127,9 @@ def test_another_checkpoint_takes_the_place_of_the_loaded_one(name: str, compone
 
 
 def test_a_transformer_of_another_class_is_refused(root: Path) -> None:
-    message = "is a UNet2DConditionModel, and the transformer of a Flux2KleinPipeline here is a Flux2Transformer2DModel"
+    message = (
+        "has the class UNet2DConditionModel, and the transformer of this Flux2KleinPipeline has Flux2Transformer2D"
+    )
     with pytest.raises(ModelError, match=message):
         loaded(root / f"{KLEIN}-0", transformer_path=str(root / f"{UNET}-0" / "unet"))
 
