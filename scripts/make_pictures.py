@@ -67,16 +67,25 @@ SHOTS = (
     Shot("comparison", comparison=True, size=(1280, 1020)),
 )
 
+_SERIES = Shot("series", size=(1280, 1400))
+"""Of the training that ``make demo-training`` runs: ``outputs/watches/checkpoints-*/series.html``."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Take all screenshots."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "pictures")
-    folder: Path = parser.parse_args(arguments).folder
+    parser.add_argument("--series", type=Path, metavar="PAGE", help="only the picture of this series.html")
+    options = parser.parse_args(arguments)
+    folder: Path = options.folder
     reason = missing_browser()
     if reason is not None:
         raise SystemExit(reason)
     folder.mkdir(parents=True, exist_ok=True)
+    if options.series is not None:
+        with chromium() as browser:
+            _save(folder / "series.png", _shoot(browser, options.series.resolve(), _SERIES), colours=256)
+        return 0
     with tempfile.TemporaryDirectory() as temporary:
         report, comparison = _pages(Path(temporary))
         terminal = _terminal(Path(temporary))
