@@ -78,9 +78,7 @@ def compare_saved_runs(runs: Sequence[SavedRun], fail_if_worse: float | None, *,
         for other in loaded[1:]
     ]
     if pixels:
-        from scheduler.report.compare.pixels import (
-            compare_pixels,
-        )  # imports numpy, which `compare --help` does not need
+        from scheduler.report.compare.pixels import compare_pixels  # imports numpy, which --help does not need
 
         comparisons = [
             structs.replace(
