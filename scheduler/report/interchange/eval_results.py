@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from protocol import VERSION
+from scheduler.base.text import counted
 from scheduler.report.interchange.facts import (
     Facts,
     ResultsFile,
@@ -65,5 +66,5 @@ def _value(report: Report) -> tuple[float, str]:
     if value is None:
         raise UnsuitableRunError("the run has no number to publish")
     between = f", 95% interval {interval[0]:.4g} to {interval[1]:.4g}" if interval else ""
-    notes = [f"{name} of {overall.num_pairs} items{between}", how, f"warmbench {VERSION}", *report.notes]
+    notes = [f"{name} of {counted(overall.num_pairs, 'item')}{between}", how, f"warmbench {VERSION}", *report.notes]
     return float(f"{value:.10g}"), "; ".join(notes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from scheduler.base.text import counted
 from scheduler.report.model import Report
 from scheduler.store.run_names import started_at
 
@@ -60,7 +61,7 @@ def refuse_unsuitable(report: Report) -> None:
     overall = report.overall
     if report.status != "COMPLETE" or overall.num_samples < overall.num_pairs:
         missing = overall.num_pairs - overall.num_samples
-        message = f"{missing} of {overall.num_pairs} pairs have no score: only complete runs are published"
+        message = f"{missing} of {counted(overall.num_pairs, 'pair')} without a score: only complete runs are published"
         raise UnsuitableRunError(f"{message}; `--resume` goes on with what can still be done")
 
 
