@@ -163,7 +163,7 @@ def test_the_place_of_a_record_is_the_same_for_the_same_run() -> None:
 @pytest.mark.parametrize(
     ("report", "facts", "reason"),
     [
-        (lambda: report_of(ROWS[:-1], manifest=MANIFEST), FACTS, "1 of 6 pairs have no score"),
+        (lambda: report_of(ROWS[:-1], manifest=MANIFEST), FACTS, "1 of 6 pairs without a score"),
         (lambda: own(reward={"type": "simulated"}), FACTS, "the reward was simulated"),
         (own, Facts(model="me/../x", dataset="../bench", task="a", organization="b"), "must be the .* as OWNER/NAME"),
         (own, Facts(model="me/x", dataset="me/bench"), "--task is missing|--organization is missing"),
