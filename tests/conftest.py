@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -26,6 +27,12 @@ IMPORTED = pytest.StashKey[list[str]]()
 
 _MANY_MODULES = 50
 _modules = pytest.StashKey[int]()
+
+
+def pytest_configure() -> None:
+    """A shell's background jobs ignore Ctrl-C, and those of nohup a lost terminal: tests and what they start do not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 gc.disable()  # until the tests are collected: a sixth of the time went into looking at objects that all stay

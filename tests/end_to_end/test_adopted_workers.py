@@ -52,7 +52,7 @@ def test_adopted_workers_are_watched_and_stopped_like_others(user: User, tmp_pat
     stopped = user.run("workers", "stop", "--config", config)
     assert stopped.code == 0, stopped.output
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 15  # where only silence would tell that they have ended: over 20
     assert list(user.home.glob("joined-*")) == []
     assert user.left_over() == []
 

@@ -125,6 +125,8 @@ def test_a_pair_that_kills_workers_that_joined_fails_and_the_next_worker_takes_t
             while run.poll() is None:
                 if editor.poll() is not None:
                     deaths += 1
+                    # Who joins before its end is known is one more editor.
+                    wait_until(lambda: "editor-0" not in pool.ready())
                     pool.join("editor")
                     editor = pool.workers[-1]
                 with contextlib.suppress(subprocess.TimeoutExpired):
