@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,14 @@ import pytest
 from PIL import Image
 
 from scheduler.run.watched_folder import WatchedFolder
+from scheduler.store.rows import Row
+from scripts.demo_training import measure
 from scripts.demo_training.__main__ import main
 from scripts.demo_training.examples import Example, examples, resized
 from scripts.demo_training.learning_rate import share
 from scripts.demo_training.nearness import nearness
+from tests.scheduler.rows import edited, planned, scored
+from tests.scheduler.saved import saved_run
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +176,22 @@ def test_the_transformers_loss_falls(pairs: tuple[Example, ...], tmp_path: Path)
     lesson = prepare(pipeline, pairs[0])
     losses = list(training(pipeline.transformer, [lesson], 60))
     assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
+
+
+def test_the_table_says_how_near_the_edits_of_a_run_are(
+    pairs: tuple[Example, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[Row] = []
+    for pair, score in zip(pairs[:2], (3.0, 6.0), strict=True):
+        rows += [planned(pair.pair_id), edited(pair.pair_id), scored(pair.pair_id, score)]
+    run = saved_run(tmp_path, rows, manifest={"editor": {"model_name": "checkpoints/checkpoint-200"}})
+    (run / "images").mkdir()
+    for pair in pairs[:2]:
+        grey = Image.new("RGB", pair.target.size, "grey")
+        Image.blend(pair.target, grey, 0.1 if pair is pairs[1] else 0.5).save(run / f"images/{pair.pair_id}.png")
+    assert measure.main([str(run), "--picture", str(tmp_path / "picture.png")]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^\| checkpoint-200 \| \d\d\.\d dB \| \d\.\d \| 4\.5 \|$", out, re.MULTILINE)
+    assert "Correlation of score and nearness over 2 edits: 1.00" in out
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert picture.width == 3 * 128
