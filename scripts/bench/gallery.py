@@ -42,21 +42,30 @@ _MAX_SECONDS, _MAX_STEP_MS, _MAX_FRAME_MS = 1.0, 100.0, 20.0
 
 def measure_gallery(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
     """A page with few pairs, to measure how long it takes to open, and one with many, to measure everything."""
+    few, many = settings.gallery_pairs
+    pages = [{"pairs": few, "frames": 0}, {"pairs": many, "frames": settings.gallery_frames}]
+    content = {"pages": pages, "openings": _OPENINGS * settings.repeat}
+    results = measured_apart(place, record, "gallery", "scripts.bench.gallery", content)
+    return [ratio for numbers in results for ratio in _figures(numbers)]
+
+
+def measured_apart(
+    place: Workplace, record: Record, figure: str, module: str, content: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Have ``module`` measure pages in its own process; return and record what it found, nothing without a browser."""
     reason = missing_browser()
     if reason is not None:
-        record({"figure": "gallery", "skipped": reason})
+        record({"figure": figure, "skipped": reason})
         return []
-    few, many = settings.gallery_pairs
     folder = place.new_folder("p")
     job = folder / "job.json"
-    pages = [{"pairs": few, "frames": 0}, {"pairs": many, "frames": settings.gallery_frames}]
-    job.write_text(json.dumps({"pages": pages, "openings": _OPENINGS * settings.repeat}), encoding="utf-8")
-    place.python("-m", "scripts.bench.gallery", str(job))
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    job.write_text(json.dumps(content), encoding="utf-8")
+    place.python("-m", module, str(job))
+    results: list[dict[str, Any]] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     place.clear()
     for numbers in results:
-        record({"figure": "gallery", **numbers})
-    return [ratio for numbers in results for ratio in _figures(numbers)]
+        record({"figure": figure, **numbers})
+    return results
 
 
 def _figures(numbers: dict[str, Any]) -> list[Ratio]:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.report.series.writing import write_series
-from scripts.bench.gallery import percentile
+from scripts.bench.gallery import measured_apart, percentile
 from scripts.bench.gallery_visit import measure_page
 from scripts.bench.series_runs import write_runs
 from scripts.bench.settings import Ratio, Record, Settings, at_most
 from scripts.bench.workplace import Workplace
-from scripts.browser import chromium, missing_browser
+from scripts.browser import chromium
 
 _OPENINGS = 3
 _MAX_SECONDS, _MAX_FRAME_MS = 1.0, 20.0
@@ -26,23 +26,12 @@ _MAX_SECONDS, _MAX_FRAME_MS = 1.0, 20.0
 
 def measure_series_page(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
     """A page with many runs of few pairs, to measure how long it takes to open, and one with many pairs, to use it."""
-    reason = missing_browser()
-    if reason is not None:
-        record({"figure": "series-page", "skipped": reason})
-        return []
-    folder = place.new_folder("s")
-    job = folder / "job.json"
     content = {
         "pages": settings.series_pages,
         "frames": settings.gallery_frames,
         "openings": _OPENINGS * settings.repeat,
     }
-    job.write_text(json.dumps(content), encoding="utf-8")
-    place.python("-m", "scripts.bench.series_page", str(job))
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    place.clear()
-    for numbers in results:
-        record({"figure": "series-page", **numbers})
+    results = measured_apart(place, record, "series-page", "scripts.bench.series_page", content)
     return [ratio for numbers in results for ratio in _figures(numbers)]
 
 

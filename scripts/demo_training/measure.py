@@ -14,6 +14,7 @@ from statistics import correlation, fmean
 import numpy as np
 from PIL import Image
 
+from scheduler.report.compare.pixels import distance_of
 from scheduler.report.saved_run import open_run
 from scripts.demo_training.examples import examples
 from scripts.demo_training.nearness import nearness
@@ -74,8 +75,8 @@ def _picture(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
 
 def psnr(edit: Image.Image, target: Image.Image) -> float:
     """The peak signal-to-noise ratio of two images of one size, in dB."""
-    difference = np.asarray(edit, np.float64) - np.asarray(target.convert("RGB"), np.float64)
-    return 20 * math.log10(255) - 10 * math.log10(float(np.square(difference).mean()))
+    ratio = distance_of(np.asarray(edit.convert("RGB")), np.asarray(target.convert("RGB"))).psnr
+    return math.inf if ratio is None else ratio
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workers.models.declaration import SHARED_KEYS, Conflict, Key, KeyKind, pick
+from workers.models.declaration import SHARED_KEYS, Conflict, Key, KeyKind, ignored, pick
 
 MAX_SEED = 2**62
 _HIGHEST_LOGITS_SCORE = 19
@@ -241,6 +241,18 @@ REWARD_KEYS = (
     *_ENVIRONMENT_KEYS,
 )
 
+UNUSED_EDITOR_KEYS = ignored(
+    EDITOR_KEYS,
+    "dtype",
+    "optimizations",
+    "lora",
+    "transformer_path",
+    "offload",
+    "quantization",
+    "conda_env",
+    "python",
+)
+"""For an editor that stands for a diffusion pipeline, and loads none."""
 SHARED_EDITOR_KEYS = pick(EDITOR_KEYS, *SHARED_KEYS["editor"])
 """For an editor that is no diffusion pipeline."""
 SHARED_REWARD_KEYS = pick(REWARD_KEYS, *SHARED_KEYS["reward"])

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
-from PIL import Image
 
 from workers.interface import EditRequest
 from workers.models.served.connection import Request
@@ -35,9 +33,11 @@ class _Reply(Struct, frozen=True):
 
 def edit_request(request: EditRequest, model: str, base_url: str) -> Request[bytes]:
     """The request for an edit; its answer is the encoded image."""
+    from workers.codecs import encode_png
+
     fields = edit_fields(request, model, urlsplit(base_url).hostname or "")
     name = "image" if len(request.images) == 1 else "image[]"
-    files = [(name, (f"{number}.png", _png(image), "image/png")) for number, image in enumerate(request.images)]
+    files = [(name, (f"{number}.png", encode_png(image), "image/png")) for number, image in enumerate(request.images)]
 
     def read(status: int, headers: Mapping[str, str], reply: bytes) -> bytes | Failure:
         return read_edit(status, headers, reply, fields)
@@ -84,9 +84,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _png(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()

@@ -6,8 +6,8 @@ from PIL import Image
 
 from protocol.messages import Residency
 from workers.interface import Editor, EditRequest, Progress
-from workers.models.declaration import ModelType, ignored, with_keys
-from workers.models.keys import EDITOR_KEYS, model_name
+from workers.models.declaration import ModelType, with_keys
+from workers.models.keys import UNUSED_EDITOR_KEYS, model_name
 
 _NAME = model_name("identity", "A name for the report; nothing is loaded.", optional=True)
 
@@ -17,17 +17,7 @@ DECLARATION = ModelType(
     meaning="Gives back the source image.",
     target="workers.models.editors.identity_editor:IdentityEditor",
     keys=with_keys(
-        ignored(
-            EDITOR_KEYS,
-            "dtype",
-            "optimizations",
-            "lora",
-            "transformer_path",
-            "offload",
-            "quantization",
-            "conda_env",
-            "python",
-        ),
+        UNUSED_EDITOR_KEYS,
         _NAME,
     ),
     needs="none",

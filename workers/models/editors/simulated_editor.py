@@ -7,8 +7,8 @@ import time
 from PIL import Image
 
 from workers.interface import Editor, EditRequest, Progress
-from workers.models.declaration import ModelType, ignored, with_keys
-from workers.models.keys import EDITOR_KEYS
+from workers.models.declaration import ModelType, with_keys
+from workers.models.keys import UNUSED_EDITOR_KEYS
 from workers.models.simulation import SIMULATION_KEYS, SimulatedModel, hold, read_simulation, strike
 
 DECLARATION = ModelType(
@@ -17,17 +17,7 @@ DECLARATION = ModelType(
     meaning="Inverts the image after a set time.",
     target="workers.models.editors.simulated_editor:SimulatedEditor",
     keys=with_keys(
-        ignored(
-            EDITOR_KEYS,
-            "dtype",
-            "optimizations",
-            "lora",
-            "transformer_path",
-            "offload",
-            "quantization",
-            "conda_env",
-            "python",
-        ),
+        UNUSED_EDITOR_KEYS,
         *SIMULATION_KEYS,
     ),
     needs="none",
