@@ -1,20 +1,21 @@
 """An editor's server for tests: `/v1/images/edits`, with the faults of ``OpenAIServer``.
 
-An edit is the inverted source, with the seed in the corner pixel; ``answer=`` gives another PNG for a request.
+An edit is the inverted source, with the seed in the corner pixel; ``made=`` gives another reply to a request. As a
+program, for a server that is a process of its own: ``python -m tests.image_server --port 8000 --latency 0.1``.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email import message_from_bytes
 from typing import Any
 
 from PIL import Image, ImageOps
 
 from tests.openai_request import Request
-from tests.openai_server import OpenAIServer
+from tests.openai_server import OpenAIServer, serve
 
 
 class ImageServer(OpenAIServer):
@@ -35,8 +36,17 @@ class ImageServer(OpenAIServer):
                 body["images"].append([name, base64.b64encode(data).decode()])
         return body
 
+    def __init__(self, *, made: Callable[[Request], dict[str, Any]] | None = None, **more: Any) -> None:
+        super().__init__(**more)
+        self._made = made or (lambda request: in_base64(edited(request)))
+
     def _completion(self, request: Request, text: str | None, **more: Any) -> dict[str, Any]:
-        return {"created": 1, "data": [{"b64_json": base64.b64encode(edited(request)).decode()}]}
+        return self._made(request)
+
+
+def in_base64(image: bytes) -> dict[str, Any]:
+    """The reply that has this image."""
+    return {"created": 1, "data": [{"b64_json": base64.b64encode(image).decode()}]}
 
 
 def edited(request: Request) -> bytes:
@@ -50,3 +60,7 @@ def edited(request: Request) -> bytes:
     stream = io.BytesIO()
     made.save(stream, "PNG")
     return stream.getvalue()
+
+
+if __name__ == "__main__":
+    serve(ImageServer)

@@ -302,18 +302,19 @@ def _send_bytes(
     writer.write(f"HTTP/1.1 {status} Status\r\n{head}\r\n".encode("latin-1") + content)
 
 
-def main() -> None:
-    """Serve until interrupted."""
+def serve(kind: type[OpenAIServer]) -> None:
+    """Serve until interrupted, with the options of the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--faults", type=json.loads, default={})
+    parser.add_argument("--version")
     options = parser.parse_args()
-    with OpenAIServer(**vars(options), keep=False) as server, contextlib.suppress(KeyboardInterrupt):
+    with kind(**vars(options), keep=False) as server, contextlib.suppress(KeyboardInterrupt):
         print(server.base_url, flush=True)
         threading.Event().wait()
 
 
 if __name__ == "__main__":
-    main()
+    serve(OpenAIServer)

@@ -63,3 +63,16 @@ def test_a_parameter_that_the_server_refuses_ends_the_run(user: User) -> None:
         assert "does not accept the parameter `guidance_scale`" in result.output
         assert len(server.requests) <= 3
     assert user.left_over() == []
+
+
+def test_an_edit_that_a_filter_refuses_is_asked_for_once_and_fails_with_the_reason(user: User) -> None:
+    with ImageServer(fault=lambda request: "filtered_400" if ", 0" in request.body["prompt"] else None) as server:
+        result = user.run_config(served(user, server))
+        assert result.code == 3, result.output
+        assert len(server.requests) == 8
+    failed = user.rows("failed")
+    assert [(row["stage"], row["kind"]) for row in failed] == [("edit", "filtered")] * 2
+    assert {row["message"] for row in failed} == {
+        "the server's content filter refused the request: HTTP 400: The response was filtered."
+    }
+    assert user.left_over() == []

@@ -131,10 +131,8 @@ def read_reply(status: int, headers: Mapping[str, str], content: bytes, sent: Co
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return bad_reply(headers, content, error)
     if not reply.choices:
-        if reply.error is not None:  # a gateway's way to say that the server behind it failed
-            inner = error_of(content)
-            code = int(inner.code) if inner.code.isdecimal() and len(inner.code) == 3 else 502
-            return refusal(code, headers, inner, sent)
+        if reply.error is not None:
+            return gateway_failure(headers, content, sent)
         return Failure("bad_reply", "the reply has no choices", again=True)
     return _answer(reply, reply.choices[0])
 
@@ -176,6 +174,13 @@ def bad_reply(headers: Mapping[str, str], content: bytes, error: Exception) -> F
     else:
         message = f"the reply does not have the form that was expected: {_shown(str(error))}"
     return Failure("bad_reply", message, again=True)
+
+
+def gateway_failure(headers: Mapping[str, str], content: bytes, sent: Collection[str]) -> Failure:
+    """The failure that a success with an error in it means: a gateway says so that the server behind it failed."""
+    error = error_of(content)
+    status = int(error.code) if error.code.isdecimal() and len(error.code) == 3 else 502
+    return refusal(400 if status == 502 and _FILTER.search(error.codes) else status, headers, error, sent)
 
 
 def refusal(status: int, headers: Mapping[str, str], error: _Error, sent: Collection[str]) -> Failure:

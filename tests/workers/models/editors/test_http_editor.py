@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from protocol.messages import ModelSpec
-from tests.image_server import ImageServer
+from tests.image_server import ImageServer, in_base64
 from tests.workers.models.editors.tiny_edits import picture
 from workers.interface import EditRequest, ModelError
 from workers.models.editors.http_editor import HttpEditor
@@ -87,15 +89,77 @@ def test_a_long_edit_makes_progress() -> None:
     assert len(steps) >= 2
 
 
+def png(width: int, height: int, mode: str = "RGB") -> dict[str, Any]:
+    stream = io.BytesIO()
+    Image.new(mode, (width, height)).save(stream, "PNG")
+    return in_base64(stream.getvalue())
+
+
+POLICY = {"error": {"code": "content_policy_violation", "message": "Your request was rejected by our safety system."}}
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "requests"),
-    [("bad_request", "bad_request", 1), ("filtered_400", "filtered", 1), ("half_json", "bad_reply", 2)],
+    [
+        ("bad_request", "bad_request", 1),
+        ("filtered_400", "filtered", 1),
+        ("half_json", "bad_reply", 2),
+        ("html", "bad_reply", 2),
+        ("compressed", "bad_reply", 2),
+        ("rate_limit", "rate_limited", 2),
+    ],
 )
 def test_a_failure_has_its_kind_and_is_repeated_where_it_may_pass(fault: Any, kind: str, requests: int) -> None:
     with ImageServer(fault=lambda _: fault) as bad:
         editor = loaded(bad)
         assert failure(editor).kind == kind
         assert len(bad.requests) == requests
+        editor.close()
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "message", "requests"),
+    [
+        (POLICY, "filtered", "content filter refused", 1),
+        ({"data": [{"url": "http://127.0.0.1:1/steal"}]}, "bad_parameter", "the address of an image", 1),
+        ({"data": [{}]}, "bad_reply", "has no image", 2),
+        ({"data": [{"b64_json": "<html>"}]}, "bad_reply", "is no base64", 2),
+        (in_base64(b"GIF89a, or not"), "bad_reply", "can't be read", 2),
+        (png(12_000, 9_000, mode="1"), "bad_reply", "can't be read: .*too large to decode", 1),
+        (png(64, 64), "bad_parameter", "`size`.* it made 64x64 of 32x48", 1),
+    ],
+)
+def test_a_reply_without_the_image_that_was_asked_for_is_a_failure_with_its_reason(
+    made: dict[str, Any], kind: str, message: str, requests: int
+) -> None:
+    with ImageServer(made=lambda _: made) as bad:
+        editor = loaded(bad)
+        failed = failure(editor, width=32, height=48)
+        assert failed.kind == kind
+        assert re.search(message, str(failed))
+        assert len(bad.requests) == requests
+        editor.close()
+
+
+def test_transparency_of_an_edit_is_kept() -> None:
+    with ImageServer(made=lambda _: png(8, 8, mode="RGBA")) as server:
+        editor = loaded(server)
+        assert editor.edit(request(), lambda *_: None).mode == "RGBA"
+        editor.close()
+
+
+def test_the_key_goes_to_no_other_server_and_into_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDIT_KEY", "sk-very-secret")
+    echo = {"error": {"code": "invalid_value", "message": "no prompt for sk-very-secret"}}
+    with ImageServer() as other, ImageServer(redirect=other.base_url) as server:
+        editor = loaded(server, api_key_env="EDIT_KEY")
+        assert failure(editor).kind == "bad_request"
+        assert not other.requests
+        editor.close()
+    with ImageServer(made=lambda _: echo) as server:
+        editor = loaded(server, api_key_env="EDIT_KEY")
+        assert "no prompt for ***" in str(failure(editor))
+        assert server.requests[0].key == "sk-very-secret"
         editor.close()
 
 
