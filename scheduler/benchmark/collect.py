@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scheduler.base.text import counted
-from scheduler.benchmark.details import opened_details
+from scheduler.benchmark.details import kind_of, opened_details
 from scheduler.benchmark.formats.declaration import Category, Item, Value
 from scheduler.benchmark.names import PairIds, checked_name, checked_text, shown
 from scheduler.benchmark.pairs import NO_DETAILS, BadPair, Benchmark, DataError, Details, Pair, PairError
@@ -57,6 +57,7 @@ class Collector:
         self._seen: Counter[str] = Counter()
         self._taken: Counter[str] = Counter()
         self._columns: Counter[str] = Counter()
+        self._kinds: defaultdict[str, set[str]] = defaultdict(set)
         self._repeated: dict[str, None] = {}
         self._opened = 0
         self._group: _Group | None = None
@@ -109,6 +110,7 @@ class Collector:
             warnings=(*self.warnings, *self._warnings()),
             sha256="",
             columns=dict(self._columns),
+            kinds={name: tuple(sorted(kinds)) for name, kinds in self._kinds.items()},
             items_in_file=self.items,
         )
         return replace(benchmark, sha256=_digest(benchmark))
@@ -129,8 +131,9 @@ class Collector:
         return categories + language + (f" of the subset {self._subset}" if self._subset else "")
 
     def _count_columns(self, item: Item) -> None:
-        for name in item.facts:
+        for name, value in item.facts.items():
             self._columns[name] += 1
+            self._kinds[name].add(kind_of(value))
         if len(self._columns) > MAX_COLUMNS:
             raise DataError(f"its items have more than {MAX_COLUMNS} different fields")
 

@@ -61,6 +61,17 @@ def checked_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def kind_of(value: Any) -> str:
+    """Return the kind of a fact as the file has it: NaN is not yet null there."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "nan" if value != value else "number"  # noqa: PLR0124 - NaN alone differs from itself
+    return "text" if isinstance(value, str) else "other"
+
+
 def _plain(value: Any, what: str, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         raise PairError("bad_field", f"{what} holds values nested more than {_MAX_DEPTH} deep")

@@ -161,7 +161,8 @@ class Benchmark:
 
     ``categories`` are those with a selected item, in the order of their first one. ``sha256`` covers all that was
     loaded: names, texts, hashes of images, and which items are bad. ``by_key`` has the good pairs. ``columns`` says for
-    each name of ``Details.facts`` how many of the file's ``items_in_file`` items have it, unselected and bad ones too.
+    each name of ``Details.facts`` how many of the file's ``items_in_file`` items have it, unselected and bad ones too;
+    ``kinds`` which kinds of values they have there: ``null``, ``nan``, ``boolean``, ``number``, ``text``, ``other``.
     With a ``shard`` only its part of the selected items is there, and ``categories`` are those of this part.
     """
 
@@ -173,6 +174,7 @@ class Benchmark:
     warnings: tuple[str, ...]
     sha256: str
     columns: Mapping[str, int] = field(default_factory=dict)
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     items_in_file: int = 0
     shard: Shard | None = None
     by_key: Mapping[str, Pair] = field(init=False, repr=False, compare=False)

@@ -84,12 +84,14 @@ class JudgedItem:
 class Table:
     """The data as a whole, for rules that look at all of it, unselected items too.
 
-    ``columns`` says how many of the ``items`` have each of the facts.
+    ``columns`` says how many of the ``items`` have each of the facts, ``kinds`` which kinds of values they have there,
+    as ``Benchmark.kinds`` names them.
     """
 
     columns: Mapping[str, int]
     items: int
     format: str = ""
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

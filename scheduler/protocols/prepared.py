@@ -48,7 +48,9 @@ class PreparedProtocol:
 
 def table_of(benchmark: Benchmark) -> Table:
     """Return what a protocol knows of the data as a whole."""
-    return Table(columns=benchmark.columns, items=benchmark.items_in_file, format=benchmark.format)
+    return Table(
+        columns=benchmark.columns, items=benchmark.items_in_file, format=benchmark.format, kinds=benchmark.kinds
+    )
 
 
 def protocol_named(name: str) -> ProtocolType:

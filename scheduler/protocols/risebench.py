@@ -35,6 +35,7 @@ from scheduler.protocols.risebench_numbers import (
     TEMPORAL,
     first_numbers,
     first_score,
+    null_stays,
     present,
     present_numbers,
     present_score,
@@ -111,13 +112,13 @@ class RiseBench(Protocol):
         """Return the item's score on the scale from 1 to 5."""
         if self._is_first:
             return first_score(item, dimensions)
-        return present_score(item, dimensions, without_consistency=self._has_free_column)
+        return present_score(item, dimensions, without_consistency=self._is_weighted_as_free(item))
 
     def numbers(self, items: Sequence[JudgedItem]) -> Numbers:
         """Return the rows of the table that the script writes, each value as ``row/column``."""
         if self._is_first:
             return first_numbers(items, self._dimensions)
-        return present_numbers(items, self._dimensions, free_column=self._has_free_column)
+        return present_numbers(items, self._dimensions, self._is_weighted_as_free)
 
     def _prompt(self, constant: str, item: ItemFacts) -> str:
         text = self.texts.constant(PROMPTS, constant)
@@ -135,9 +136,12 @@ class RiseBench(Protocol):
         if self._reference_text(item) is None:
             raise UnsuitableItem("it has no reference: the authors' script would ask with the text nan in its place")
 
-    @property
-    def _has_free_column(self) -> bool:
-        return "consistency_free" in self.table.columns
+    def _is_weighted_as_free(self, item: ItemFacts) -> bool:
+        """Whether the script gives consistency no weight. It takes what pandas has in the column for true or false."""
+        if "consistency_free" not in self.table.columns:
+            return False
+        is_null = "consistency_free" in item.facts and not present(item.facts, "consistency_free")
+        return not (is_null and null_stays(self.table, "consistency_free"))
 
     def _dimensions(self, item: ItemFacts) -> list[str]:
         return [name for names in self.expected(item).values() for name in names]

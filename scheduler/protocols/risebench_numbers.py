@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.base.text import counted
-from scheduler.protocols.declaration import ItemFacts, JudgedItem, Numbers
+from scheduler.protocols.declaration import ItemFacts, JudgedItem, Numbers, Table
 from scheduler.protocols.readings import off_scale, whole_mean
 
 CONSISTENCY, REASONING, PLAUSIBILITY = "ApprConsistency", "Reasoning", "VisualPlausibility"
@@ -61,6 +61,17 @@ def present(facts: Mapping[str, Any], name: str) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
+def null_stays(table: Table, name: str) -> bool:
+    """Whether pandas keeps a null of this column, which is false, and does not make it NaN, which is true.
+
+    A column of numbers, or of texts, has NaN; one of nothing but nulls, if an item lacks it.
+    """
+    kinds = set(table.kinds.get(name, ()))
+    if kinds == {"null"}:
+        return table.columns[name] == table.items
+    return "null" in kinds and bool(kinds & {"boolean", "other"} or kinds >= {"number", "text"})
+
+
 def first_score(item: ItemFacts, dimensions: Mapping[str, float]) -> float:
     """Return the item's score by the edition of April 2025."""
     if item.category == LOGICAL:
@@ -90,16 +101,19 @@ def first_numbers(items: Sequence[JudgedItem], expected: Expected) -> Numbers:
     return Numbers(values, main="overall/Accuracy", deviations=off_scale(items, 1, 5))
 
 
-def present_numbers(items: Sequence[JudgedItem], expected: Expected, *, free_column: bool) -> Numbers:
-    """Return the table of the present edition. ``free_column``: an item of the file has ``consistency_free``.
+def present_numbers(
+    items: Sequence[JudgedItem], expected: Expected, is_weighted_as_free: Callable[[ItemFacts], bool]
+) -> Numbers:
+    """Return the table of the present edition.
 
-    Then pandas has NaN where an item lacks it, which the script takes as true when it weights, and as false when it
-    asks and when it counts complete items.
+    If an item of the file has ``consistency_free``, pandas has NaN where others lack it, which the script takes as true
+    when it weights, and as false when it asks and when it counts complete items.
     """
 
     def entry(judged: JudgedItem) -> _Entry:
         item, right = judged.item, judged.score
-        mistaken = free_column and item.category != LOGICAL and not present(item.facts, "consistency_free")
+        free = present(item.facts, "consistency_free")
+        mistaken = item.category != LOGICAL and not free and is_weighted_as_free(item)
         if mistaken and right is not None:
             right = present_score(item, judged.dimensions, without_consistency=False)
         return _Entry.of(judged, expected, right, mistaken=mistaken)

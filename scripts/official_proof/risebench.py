@@ -71,8 +71,8 @@ def _made_item(folder: Path, category: str, number: int, subtask: str, columns: 
         item["reference_img"] = image(f"{number}_ref")
     else:
         item["reference"] = f"what {number} should show"
-    if "consistency_free" in columns and category != "logical_reasoning" and number % 5 == 1:
-        item["consistency_free"] = True
+    if "consistency_free" in columns and category != "logical_reasoning" and number % 5 in (1, 2):
+        item["consistency_free"] = True if number % 5 == 1 else None
     if "reasoning_wo_ins" in columns and number == 2:
         item["reasoning_wo_ins"] = True
     return item

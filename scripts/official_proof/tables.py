@@ -9,6 +9,7 @@ from typing import Any
 
 from scripts.official_proof.declaration import Place
 
+_HEAD = ("commit", "format", "columns", "kinds")
 _FACTS = ("language", "task", "subsets")
 
 
@@ -16,7 +17,7 @@ def record(file: Path, place: Place, commit: str | None, numbers: Mapping[str, f
     """Write the table of this proof's runs, in the place of the one of the same commit, format and columns."""
     runs = sorted(place.folder.glob("run-*/runs/*"))
     data = json.loads((runs[0] / "manifest.json").read_text(encoding="utf-8"))["official"]["table"]
-    table = {"commit": commit, "format": data["format"], "columns": data["columns"]}
+    table = {name: data[name] for name in _HEAD if name in data} | {"commit": commit}
     items = [_item(row) for run in runs for row in _scored(run / "results.jsonl")]
     others = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     tables = [other for other in others if any(other.get(name, value) != value for name, value in table.items())]
@@ -28,7 +29,7 @@ def record(file: Path, place: Place, commit: str | None, numbers: Mapping[str, f
 
 def _as_text(table: Mapping[str, Any]) -> str:
     rows = ",\n   ".join(json.dumps(item, ensure_ascii=False) for item in table["items"])
-    head = "\n".join(f"  {json.dumps(name)}: {json.dumps(table[name])}," for name in ("commit", "format", "columns"))
+    head = "\n".join(f"  {json.dumps(name)}: {json.dumps(table[name])}," for name in _HEAD if name in table)
     return f' {{\n{head}\n  "items": [\n   {rows}\n  ],\n  "numbers": {json.dumps(table["numbers"])}\n }}'
 
 

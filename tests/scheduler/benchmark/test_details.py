@@ -179,3 +179,10 @@ def test_the_hash_covers_details_and_nothing_else_where_there_are_none(folder: P
         {"language": "en"}, {"task": "t"}, {"subsets": ("full",)}, {"facts": {"a": 1}}, {"facts": {"a": 2}},
     ]  # fmt: skip
     assert len({plain, *(digest(**change) for change in changes)}) == 1 + len(changes)
+
+
+def test_the_kinds_of_values_in_a_column_are_those_of_the_whole_file(folder: Path) -> None:
+    values = (None, True, 1, 0.5, float("nan"), "x", [1], {"y": 1})
+    entries = [item(folder, str(number), facts={"a": value}) for number, value in enumerate(values)]
+    kinds = ("boolean", "nan", "null", "number", "other", "text")
+    assert loaded(folder, *entries, limit=1).kinds == {"a": kinds}

@@ -30,7 +30,7 @@ def free_table() -> dict[str, Any]:
 def numbers(protocol: str, table: dict[str, Any]) -> Numbers:
     rows = table["items"]
     rules = PROTOCOLS.get(protocol).make(
-        Table(table.get("columns", {}), len(rows), table.get("format", protocol)), None
+        Table(table.get("columns", {}), len(rows), table.get("format", protocol), table.get("kinds", {})), None
     )
     items = []
     for number, row in enumerate(rows):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from protocol.messages import ImagePart, ImageStep, Question, TextPart
-from scheduler.protocols.declaration import ItemFacts, Table, UnreadableReply, UnsuitableItem
+from scheduler.protocols.declaration import ItemFacts, JudgedItem, Table, UnreadableReply, UnsuitableItem
 from scheduler.protocols.official import OfficialError, OfficialTexts
 from scheduler.protocols.risebench import PROTOCOL, RiseBench, final_scores
 from tests.scheduler.protocols.made_texts import official_texts
@@ -239,3 +239,30 @@ def test_what_it_declares_is_what_it_expects() -> None:
             expected = rules.expected(item(category))
             assert [question.name for question in rules.questions(item(category))] == list(expected)
             assert {name for dimensions in expected.values() for name in dimensions} <= names
+
+
+@pytest.mark.parametrize(
+    ("kinds", "having", "stays"),
+    [
+        (("boolean", "null"), 20, True),
+        (("boolean", "nan", "null"), 360, True),
+        (("number", "text", "null"), 20, True),
+        (("number", "null"), 360, False),
+        (("text", "null"), 360, False),
+        (("boolean", "nan"), 360, False),
+        (("nan",), 360, False),
+        (("null",), 360, True),
+        (("null",), 20, False),
+    ],
+)
+def test_a_null_consistency_free_is_weighted_as_pandas_keeps_it(
+    kinds: tuple[str, ...], having: int, stays: bool
+) -> None:
+    columns = COLUMNS | {"consistency_free": having}
+    rules = RiseBench(Table(columns, 360, kinds={"consistency_free": kinds}), texts(PROMPTS))
+    dimensions = {"ApprConsistency": 1.0, "Reasoning": 5.0, "VisualPlausibility": 5.0}
+    null = item("temporal", facts={"consistency_free": None})
+    assert rules.score(null, dimensions) == pytest.approx(3.8 if stays else 5.0)
+    assert rules.score(item("temporal"), dimensions) == pytest.approx(5.0), "one that lacks it has NaN in any case"
+    found = rules.numbers([JudgedItem(null, dimensions, rules.score(null, dimensions))])
+    assert ("Overall/Score-Origin_corrected" in found.values) is (not stays)
