@@ -44,7 +44,8 @@ def port_range(text: str) -> tuple[int, int]:
 
 
 class WorkerPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One worker. ``device`` is ``cuda:N`` (N counts the visible GPUs) or ``cpu``; elsewhere, ``gpu`` or ``cpu``.
+    """One worker. ``device`` is ``cuda:N`` (N counts the visible GPUs), ``cuda:0+1`` or ``cpu``; elsewhere, ``gpu``,
+    ``gpu:2`` or ``cpu``.
 
     ``command`` runs Python in the worker's environment: ``[sys.executable]``, or ``conda run`` for another one.
     """

@@ -62,7 +62,8 @@ class PoolCard(Struct, frozen=True, kw_only=True):
 class WorkerCard(Struct, frozen=True, kw_only=True):
     """A worker's card, written by the worker when its socket is bound and again when its model is loaded.
 
-    ``visible_gpu`` is the entry of ``CUDA_VISIBLE_DEVICES`` for its only GPU; ``device`` counts those of its launcher.
+    ``visible_gpu`` is its ``CUDA_VISIBLE_DEVICES``, with an entry for each of its GPUs; ``device`` counts those of its
+    launcher.
     """
 
     worker_id: str

@@ -14,7 +14,8 @@ _CORES_PER_WORD = 64
 
 
 def cores_near(visible: str) -> frozenset[int] | None:
-    """The cores near the GPU that an entry of ``CUDA_VISIBLE_DEVICES`` names; None if NVML does not say."""
+    """The cores near the first GPU that ``CUDA_VISIBLE_DEVICES`` names; None if NVML does not say."""
+    visible = visible.partition(",")[0]
     try:
         import pynvml
     except ImportError:

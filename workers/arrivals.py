@@ -11,6 +11,7 @@ from msgspec import structs
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
+from protocol.devices import gpu_count, gpu_group
 from protocol.plan import MAX_WORKERS, PoolPlan, WorkerPlan
 from protocol.sockets import Listener
 from workers.life_socket import Introduction
@@ -99,12 +100,18 @@ class Arrivals:
             return "the pool is being stopped"
         if join.worker_id is not None:
             return f"another process is {join.worker_id} now"
-        free = [worker for worker in workers if worker.plan.role == join.role and worker.free]
-        if free:
-            return next((worker for worker in free if worker.joined_before == join.incarnation), free[0])
         model = next((worker.plan for worker in workers if worker.plan.role == join.role), None)
         if model is None:
             return f"the pool has no {join.role}s"
+        needed, found = gpu_count(model.device), gpu_count(join.device)
+        if found < needed and needed > 1:
+            problem = (
+                f"each {join.role} of the pool takes {needed} GPUs; {join.host:.100} joined with {join.device:.100}"
+            )
+            return f"{problem}: add --device {gpu_group(range(needed))}"
+        free = [worker for worker in workers if worker.plan.role == join.role and worker.free]
+        if free:
+            return next((worker for worker in free if worker.joined_before == join.incarnation), free[0])
         if len(self._workers) >= MAX_WORKERS:
             return f"the pool has {MAX_WORKERS} workers, which is the limit"
         number = next(number for number in itertools.count() if f"{join.role}-{number}" not in self._workers)

@@ -18,7 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--device",
         type=_device,
         metavar="cuda|cpu",
-        help="cuda or cpu; left out: cuda if CUDA_VISIBLE_DEVICES names a GPU",
+        help="cuda, cpu, or the GPUs of one model, such as cuda:0+1; left out: cuda if CUDA_VISIBLE_DEVICES names a "
+        "GPU",
     )
     parser.add_argument("--address", help="the address of this machine to listen on; left out: as the launcher sees it")
     parser.add_argument("--ports", metavar="A-B", type=_range, help="the ports to listen on; left out: any")
@@ -29,8 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _device(text: str) -> str:
-    if text not in ("cuda", "cpu") and not re.fullmatch(r"cuda:\d{1,3}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not cuda, cuda:N or cpu")
+    if text not in ("cuda", "cpu") and not re.fullmatch(r"cuda:\d{1,3}(\+\d{1,3}){0,7}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not cuda, cuda:N, cuda:0+1 or cpu")
     return "cuda:0" if text == "cuda" else text
 
 

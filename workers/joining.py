@@ -15,6 +15,7 @@ from setproctitle import setproctitle
 
 from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
+from protocol.devices import gpu_group, gpus_of
 from protocol.gate import Gate
 from protocol.joined import clear_dead_workers, worker_folder
 from protocol.keys import KeyFileError, new_pair, read_client_keys
@@ -101,11 +102,9 @@ def _wait(tie: RemoteTie, endpoint: str, patience: float | None) -> str | None:
 
 def device_name(local_device: str, visible: str) -> str:
     """Return the name of the worker's device on its machine; ``visible`` are the GPUs that the process sees."""
-    if local_device == "cpu":
-        return "cpu"
     numbers = [entry.strip() for entry in visible.split(",") if entry.strip()]
-    index = int(local_device.partition(":")[2] or 0)
-    return f"cuda:{numbers[index]}" if index < len(numbers) else f"cuda:{index}"
+    indices = [int(gpu.partition(":")[2]) for gpu in gpus_of(local_device)]
+    return gpu_group([numbers[index] if index < len(numbers) else index for index in indices]) if indices else "cpu"
 
 
 def own_address(endpoint: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from protocol.devices import gpu_count, gpu_group, gpus_of
 from protocol.messages import ModelSpec
 from protocol.plan import ENVIRONMENT_BEFORE, WorkerPlan, threads
 from workers.affinity import cores_near, started_on
@@ -17,8 +18,9 @@ _OTHER_THREADS = 3
 
 
 def local_device(device: str) -> str:
-    """The device's name inside the worker, which sees one GPU only."""
-    return "cpu" if device == "cpu" else "cuda:0"
+    """The device's name inside the worker, which sees its own GPUs only."""
+    count = gpu_count(device)
+    return gpu_group(range(count)) if count else "cpu"
 
 
 def environment(plan: WorkerPlan, parent: Mapping[str, str]) -> dict[str, str]:
@@ -49,11 +51,9 @@ def variables(spec: ModelSpec) -> dict[str, str]:
 
 def _visible(device: str, parent: str | None) -> str:
     """``cuda:N`` is the N-th GPU that the launcher sees."""
-    if not device.startswith("cuda"):
-        return ""
-    index = int(device.partition(":")[2] or 0)
     visible = [entry.strip() for entry in parent.split(",")] if parent else []
-    return visible[index] if index < len(visible) else str(index)
+    indices = [int(gpu.partition(":")[2]) for gpu in gpus_of(device)]
+    return ",".join(visible[index] if index < len(visible) else str(index) for index in indices)
 
 
 def spawn(plan: WorkerPlan, arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

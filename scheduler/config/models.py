@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Ty
 from pydantic import Field, create_model
 
 from protocol.messages import Role
+from scheduler.base.text import counted
 from scheduler.config.declared import DeclaredSection, section_of
 from scheduler.config.problems import printable
 from scheduler.config.values import DeviceId, Section, plain_problem
@@ -33,6 +34,11 @@ class ModelParams(DeclaredSection):
         threads_per_worker: int
 
     @property
+    def group_size(self) -> int:
+        """Over how many GPUs each worker's model is spread; 1 for a type without such a key."""
+        return int(dict(self).get("gpus_per_worker", 1))
+
+    @property
     def free(self) -> dict[str, Any]:
         """The keys that are not declared, which a class of the user's own may have."""
         return dict(self.model_extra or {})
@@ -44,10 +50,25 @@ class ModelParams(DeclaredSection):
             yield Conflict((("device_ids",),), message, "one worker per GPU; only `cpu` may repeat")
         if self.device_ids is not None and self.device != type(self).model_fields["device"].default:
             yield Conflict((("device_ids",), ("device",)), "is given beside `device`", "keep one of the two")
+        yield from self._group_conflicts()
         yield from super().conflicts()
         for key, value in self.free.items():
             if problem := plain_problem(value):
                 yield Conflict(((key,),), problem)
+
+    def _group_conflicts(self) -> Iterator[Conflict]:
+        """A list of devices that cannot be grouped."""
+        size, listed = self.group_size, self.device_ids
+        if size == 1:
+            return
+        if "cpu" in (listed or (self.device,)):
+            places = (("gpus_per_worker",), ("device_ids" if listed else "device",))
+            yield Conflict(places, f"is {size}, but a model on the CPU is on one device", "leave it out")
+        elif listed is not None and len(listed) % size:
+            message = f"is {size}, but `device_ids` has {counted(len(listed), 'GPU')}"
+            sizes = [count for count in (len(listed) // size * size, (len(listed) // size + 1) * size) if count]
+            hint = f"list {' or '.join(map(str, sizes))} of them: each worker takes the next {size}"
+            yield Conflict((("gpus_per_worker",), ("device_ids",)), message, hint)
 
 
 class EditorParams(ModelParams):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 
+from protocol.devices import gpus_of, share_a_gpu
 from protocol.messages import Role
 from protocol.pool import home, read_pool_card, read_worker_cards
 from scheduler.base.nvml import GpuUse, gpu_use, uuid_of
@@ -81,7 +82,7 @@ def judge(config: Config, layout: Layout, states: Sequence[GpuState]) -> Finding
 
 def examine(config: Config, layout: Layout, gpus: Sequence[Gpu]) -> Findings:
     """Look at the GPUs of a pool that is not up. What NVML does not say is not checked."""
-    needed = _needed(config, layout)
+    needed = _needed(config, layout, gpus)
     pools = dict(_workers_of_pools(config.pool_name))
     warnings = tuple(_without_cuda(config, layout))
     states = []
@@ -117,21 +118,21 @@ class RoomCheck:
         return findings.problems
 
 
-def _needed(config: Config, layout: Layout) -> Mapping[str, int]:
+def _needed(config: Config, layout: Layout, gpus: Sequence[Gpu]) -> Mapping[str, int]:
     """The bytes of weights on each GPU: of both models if they are there together, else of the larger one."""
     sections = (
         (config.diffusion_model, editor_spec(config), layout.editors),
         (config.reward_model, reward_spec(config), layout.rewards),
     )
     needed: dict[str, int] = {}
+    memory = {f"cuda:{gpu.index}": gpu.memory_bytes for gpu in gpus}
     for section, spec, devices in sections:
-        if not section.holds_gpu:
-            continue
-        size = device_bytes(section, spec)
-        for device in devices:
-            if device.startswith("cuda"):
-                before = needed.get(device, 0)
-                needed[device] = max(before, size) if layout.residency == "swap" else before + size
+        groups = [gpus_of(device) for device in devices] if section.holds_gpu else []
+        for group in filter(None, groups):
+            sizes = device_bytes(section, spec, [memory.get(gpu, 0) for gpu in group])
+            for gpu, size in zip(group, sizes, strict=True):
+                before = needed.get(gpu, 0)
+                needed[gpu] = max(before, size) if layout.residency == "swap" else before + size
     return needed
 
 
@@ -144,7 +145,7 @@ def _without_cuda(config: Config, layout: Layout) -> Iterator[str]:
         for section, named in sections
         if section.declaration.needs == "gpu" and not section.has_environment
         for device in named
-        if device.startswith("cuda")
+        if gpus_of(device)
     }
     if build is not None and build.cuda is None and devices:
         text = f"torch {build.version} is a build without CUDA and can't use {', '.join(sorted(devices))}"
@@ -155,7 +156,7 @@ def _without_cuda(config: Config, layout: Layout) -> Iterator[str]:
 class _PoolWorker:
     pool: str
     worker_id: str
-    uuid: str | None
+    uuids: frozenset[str | None]
 
 
 def _workers_of_pools(own: str) -> Iterator[tuple[int, _PoolWorker]]:
@@ -165,8 +166,9 @@ def _workers_of_pools(own: str) -> Iterator[tuple[int, _PoolWorker]]:
         if read_pool_card(folder) is None:
             continue
         for card in read_worker_cards(folder):
-            if card.device.startswith("cuda"):
-                yield card.pid, _PoolWorker(folder.name, card.worker_id, uuid_of(card.visible_gpu))
+            if gpus_of(card.device):
+                uuids = frozenset(map(uuid_of, card.visible_gpu.split(",")))
+                yield card.pid, _PoolWorker(folder.name, card.worker_id, uuids)
 
 
 def _occupants(uuid: str, use: GpuUse, pools: Mapping[int, _PoolWorker]) -> Iterator[Occupant]:
@@ -180,7 +182,7 @@ def _occupants(uuid: str, use: GpuUse, pools: Mapping[int, _PoolWorker]) -> Iter
             yield Occupant(_process_name(process.pid), process.used_bytes)
     seen = {process.pid for process in use.processes}
     for pid, worker in pools.items():
-        if worker.uuid == uuid and pid not in seen:
+        if uuid in worker.uuids and pid not in seen:
             yield Occupant(f"{worker.worker_id} of pool {worker.pool} (pid {pid})", None, worker.pool)
 
 
@@ -195,7 +197,7 @@ def _process_name(pid: int) -> str:
 
 def _key(config: Config, layout: Layout, device: str) -> str:
     """The key of the config that puts a model on this device."""
-    role: Role = "editor" if device in layout.editors else "reward"
+    role: Role = "editor" if any(share_a_gpu(device, editor) for editor in layout.editors) else "reward"
     section: ModelSection = config.diffusion_model if role == "editor" else config.reward_model
     name = "diffusion_model" if role == "editor" else "reward_model"
     return f"{name}.params.{'device' if section.params.device_ids is None else 'device_ids'}"

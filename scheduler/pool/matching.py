@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from protocol import messages as m
+from protocol.devices import gpu_count, share_a_gpu
 from protocol.plan import PoolSettings, threads
 
 Commands = Mapping[m.Role, Sequence[str]]
@@ -148,9 +149,9 @@ def in_the_way(worker: m.WorkerStatus, status: m.PoolStatus, specs: Mapping[m.Ro
     """Whether the worker's role has nothing to do in this run, but its model may hold a GPU that the run needs."""
     state = worker.state
     loaded = worker.alive and worker.endpoint is not None and state is not None and state.phase == "ready"
-    if not loaded or worker.role in specs or not worker.device.startswith("cuda"):
+    if not loaded or worker.role in specs:
         return False
-    return any(other.role in specs and other.device == worker.device for other in status.workers)
+    return any(other.role in specs and share_a_gpu(other.device, worker.device) for other in status.workers)
 
 
 def devices(status: m.PoolStatus) -> dict[m.Role, tuple[str, ...]]:
@@ -163,18 +164,15 @@ def same_devices(present: Sequence[str], asked: Sequence[str]) -> bool:
     """Whether workers are on the devices that a config asks for; those elsewhere count by their kind."""
     if tuple(present) == tuple(asked):
         return True
-    elsewhere = {*asked} <= {"gpu", "cpu"} and any(":" in device or device == "gpu" for device in present)
-    return elsewhere and sorted(map(_kind, present)) == sorted(asked)
-
-
-def _kind(device: str) -> str:
-    """``gpu`` for ``node7:cuda:0``, ``cpu`` for ``node7:cpu``."""
-    return "cpu" if device.rpartition(":")[2] == "cpu" else "gpu"
+    elsewhere = not any(device.startswith("cuda") for device in asked) and any(
+        ":" in device or device == "gpu" for device in present
+    )
+    return elsewhere and sorted(map(gpu_count, present)) == sorted(map(gpu_count, asked))
 
 
 def shares_devices(by_role: Mapping[m.Role, tuple[str, ...]]) -> bool:
     """Whether an editor and a reward share a GPU; each ``cpu`` is a device of its own."""
-    return any(device.startswith("cuda") and device in by_role["reward"] for device in by_role["editor"])
+    return any(share_a_gpu(editor, reward) for editor in by_role["editor"] for reward in by_role["reward"])
 
 
 def away_from_device(status: m.PoolStatus) -> bool:

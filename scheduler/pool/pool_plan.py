@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,7 +20,7 @@ from scheduler.config.requests import editor_spec, reward_spec
 from scheduler.pool.address import PoolUnavailableError
 from scheduler.pool.matching import unequal_settings
 from scheduler.pool.residency import Weights, off_device
-from workers.models.fitting import needed_bytes, parts_of
+from workers.models.fitting import needed_bytes, parts_of, spread_bytes
 
 
 class PoolDiffersError(PoolUnavailableError):
@@ -106,12 +107,15 @@ def expected_weights(section: ModelSection, spec: m.ModelSpec) -> Weights | None
     return Weights(model.role, size, min(own, size))
 
 
-def device_bytes(section: ModelSection, spec: m.ModelSpec) -> int:
-    """How much of a GPU the weights of a section take at most, by the model's files; 0 if that is not known."""
+def device_bytes(section: ModelSection, spec: m.ModelSpec, memory: Sequence[int]) -> list[int]:
+    """How much of each of a worker's GPUs, which have this ``memory``, the weights of a section take at most, by the
+    model's files; 0 if that is not known."""
     name, entry_file = section.params.model_name, section.declaration.entry_file
     smaller = (spec.params.get("optimizations") or {}).get("fp8")
     known = section.holds_gpu and section.class_path is None and not smaller and name and entry_file
     paths = stored_weights(name, entry_file) if known and name and entry_file else None
     parts = parts_of(paths or (), spec.params.get("dtype", "auto"))
     offload, quantization = spec.params.get("offload", "none"), spec.params.get("quantization")
-    return needed_bytes(parts.values(), offload=offload, quantization=quantization)
+    if len(memory) > 1:
+        return spread_bytes(parts.values(), memory)
+    return [needed_bytes(parts.values(), offload=offload, quantization=quantization)]

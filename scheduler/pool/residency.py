@@ -1,6 +1,6 @@
 """Which weights to move where, and in which order. Pure.
 
-Where an editor and a reward share a device and only one of them is wanted on it, its weights move there only after the
+Where an editor and a reward share a GPU and only one of them is wanted on it, its weights move there only after the
 other's have left. (Both are wanted there only if the config has ``residency: resident`` for a shared device.)
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from protocol.devices import share_a_gpu
 from protocol.messages import Residency, Role
 
 Wanted = Literal["device", "away"]
@@ -53,9 +54,8 @@ def _is_settled(placement: Placement, desired: Mapping[Role, Wanted]) -> bool:
 
 
 def _occupies(placement: Placement, device: str) -> bool:
-    """Whether the weights are on the device or moving there. Two ``cpu`` entries are never one device."""
-    on_device = "device" in (placement.residency, placement.moving_to)
-    return on_device and placement.device == device and device.startswith("cuda")
+    """Whether the weights are on a GPU of the device or moving there. Two ``cpu`` entries are never one device."""
+    return "device" in (placement.residency, placement.moving_to) and share_a_gpu(placement.device, device)
 
 
 @dataclass(frozen=True)

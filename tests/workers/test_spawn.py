@@ -11,6 +11,7 @@ from pathlib import Path
 import pynvml
 import pytest
 
+from protocol.devices import gpu_count
 from protocol.messages import ModelSpec
 from protocol.plan import ENVIRONMENT_BEFORE, WorkerPlan, threads
 from tests.fake_nvml import remove_nvml, show_gpus
@@ -38,16 +39,19 @@ def plan(device: str = "cpu", command: list[str] | None = None, threads: int = 1
         ("cuda:3", None, "3"),
         ("cuda:1", "4,5", "5"),
         ("cuda:0", "GPU-aaaa, GPU-bbbb", "GPU-aaaa"),
+        ("cuda:0+1", None, "0,1"),
+        ("cuda:1+2", "4, 5,6", "5,6"),
+        ("cuda:3+0", "GPU-a,GPU-b,GPU-c,GPU-d", "GPU-d,GPU-a"),
         ("cpu", "4,5", ""),
         ("cpu", None, ""),
     ],
 )
-def test_a_worker_sees_only_its_own_gpu(device: str, visible: str | None, expected: str) -> None:
+def test_a_worker_sees_only_its_own_gpus(device: str, visible: str | None, expected: str) -> None:
     parent = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     made = environment(plan(device), parent)
     assert made["CUDA_VISIBLE_DEVICES"] == expected
     assert made["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID", "GPUs are numbered as in the scheduler"
-    assert local_device(device) == ("cuda:0" if device != "cpu" else "cpu")
+    assert local_device(device) == {0: "cpu", 1: "cuda:0", 2: "cuda:0+1"}[gpu_count(device)]
 
 
 def test_libraries_get_as_many_threads_as_the_model_is_to_have() -> None:
@@ -83,7 +87,7 @@ def test_a_worker_runs_on_the_cores_near_its_gpu(tmp_path: Path, monkeypatch: py
     show = "import os; print(sorted(os.sched_getaffinity(0)))"
     cores = []
     for index in range(3):
-        with started_on(cores_near(str(index))):
+        with started_on(cores_near(f"{index},0")):
             cores.append(subprocess.check_output([sys.executable, "-c", show], text=True).strip())
     assert cores == [str([own[-1]]), str([own[0]]), str(own)], "those of the last GPU are not ours"
     with started_on(cores_near("0"), least=2):

@@ -1,13 +1,16 @@
-"""What of a model's weights a GPU has to hold, by the headers of its files: whole, offloaded, quantized."""
+"""What of a model's weights a GPU has to hold, by the headers of its files: whole, offloaded, quantized, spread."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workers.models.safetensors_files import DamagedFileError, loaded_size, read_header
+from workers.models.spreading import shares
 
 QUANTIZED_BYTES = {"int8": 1.0, "float8": 1.0, "nf4": 0.5 + 4 / 64}
 """Bytes per weight. nf4 has a scale in float32 for every 64 weights; the others one for each row."""
@@ -21,20 +24,29 @@ GPUS = {"24 GB": 24_564, "48 GB": 46_068, "80 GB": 81_559, "141 GB": 143_771}
 """Memory in MiB, as ``nvidia-smi`` shows it: RTX 4090, L40S, H100, H200."""
 
 
+_LAYER = re.compile(r"(.*?\.\d+)\.")
+
+
 @dataclass
 class PartSize:
-    """The weights of a component, in bytes; ``linear`` counts the weights of linear layers, which can be quantized."""
+    """The weights of a component, in bytes; ``linear`` counts the weights of linear layers, which can be quantized.
+
+    ``layers`` has the bytes of each layer, and of all that is in none.
+    """
 
     name: str
     size: int = 0
     largest: int = 0
     linear: int = 0
     linear_bytes: int = 0
+    layers: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, shape: tuple[int, ...], size: int) -> None:
         """Count one tensor."""
         self.size += size
         self.largest = max(self.largest, size)
+        layer = _LAYER.match(name) if not self.name.startswith("vae") else None
+        self.layers[layer[1] if layer else ""] += size
         if len(shape) == 2 and name.endswith(".weight") and "embed" not in name and not self.name.startswith("vae"):
             self.linear += shape[0] * shape[1]
             self.linear_bytes += size
@@ -63,6 +75,11 @@ def needed_bytes(parts: Iterable[PartSize], *, offload: str = "none", quantizati
         return 2 * max((part.largest for part in parts), default=0)  # the layer that works, and the next one
     sizes = [part.bytes(quantization) for part in parts]
     return max(sizes, default=0) if offload == "model" else sum(sizes)
+
+
+def spread_bytes(parts: Iterable[PartSize], room: Sequence[int]) -> list[int]:
+    """Return the weights on each GPU of a model that is spread over GPUs with so much room for weights."""
+    return shares([[*part.layers.values()] for part in sorted(parts, key=lambda part: part.name)], room)
 
 
 @dataclass(frozen=True)

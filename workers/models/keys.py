@@ -116,12 +116,36 @@ def fitting_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
             yield Conflict((("optimizations", name), ("quantization",)), message, hint)
 
 
+def spreading_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
+    """What a model that is spread over several GPUs excludes."""
+    size = values["gpus_per_worker"]
+    if size == 1:
+        return
+    hint = "keep one of the two"
+    if values.get("offload", "none") != "none":
+        message = f"is {size} beside `offload`, which is for one GPU"
+        yield Conflict((("gpus_per_worker",), ("offload",)), message, hint)
+    if values.get("quantization") is not None:
+        message = f"is {size}, but quantized weights stay on one GPU"
+        yield Conflict((("gpus_per_worker",), ("quantization",)), message, hint)
+
+
 _LORA_KEYS = (
     Key("path", "hub_file", None, "A .safetensors file, or OWNER/NAME/FILE on the hub."),
     Key("weight", "float", 1.0, "Its strength; 1 as it was trained.", low=-10, high=10),
 )
 
 DEVICE = Key("device", "device", None, "`cuda` (the first GPU), `cuda:N` or `cpu`.", "process", choices=("cuda", "cpu"))
+_GPUS_PER_WORKER = Key(
+    "gpus_per_worker",
+    "int",
+    1,
+    "Spread each worker's model over this number of GPUs, if one cannot hold it. Exact. `device_ids` are taken in "
+    "groups of this size, `device` is the first GPU of a group.",
+    "process",
+    low=1,
+    high=8,
+)
 EDITOR_KEYS = (
     model_name(None, "Which model: a folder, or a name on the hub."),
     _DTYPE,
@@ -203,6 +227,7 @@ EDITOR_KEYS = (
         "repeated. A type that needs a GPU and has neither takes all visible GPUs but the reward's.",
         "process",
     ),
+    _GPUS_PER_WORKER,
     *_ENVIRONMENT_KEYS,
 )
 
@@ -219,6 +244,7 @@ REWARD_KEYS = (
         choices=("auto", "cuda", "cpu"),
     ),
     Key("device_ids", "devices", None, "Instead of `device`: one process per entry, CUDA indices or `cpu`.", "process"),
+    _GPUS_PER_WORKER,
     _DTYPE,
     Key("scoring", "choice", "generate", "`generate`: read the reply; `logits`: expected score.", choices=_SCORINGS),
     Key("score_range", "range", (0, 10), "The lowest and the highest score; `logits`: whole numbers from 0 to 19."),

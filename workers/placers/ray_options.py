@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from protocol.devices import gpu_count
 from protocol.plan import PoolPlan, WorkerPlan
 from workers.models.declaration import Conflict, Key
 from workers.placers.declaration import Order
@@ -38,7 +39,13 @@ def _is_broken(number: float | None) -> bool:
 
 _OF_A_WORKER = (
     Key(
-        "gpus", "float", None, "GPUs that it takes. Left out: 1, or 0 with `device: cpu`.", "process", low=0, high=1024
+        "gpus",
+        "float",
+        None,
+        "GPUs that it takes. Left out: `gpus_per_worker`, or 0 with `device: cpu`.",
+        "process",
+        low=0,
+        high=1024,
     ),
     Key("cpus", "float", 1.0, "CPUs that it takes.", "process", low=0, high=1024),
     Key("resources", "mapping", None, "Further resources of Ray that it takes, such as `{A100: 1}`.", "process"),
@@ -103,7 +110,7 @@ def placement(plan: PoolPlan, order: Order, key_file: str) -> Place:
         key_file=key_file,
         environment=variables(worker.spec),
         cpus=_cpus(plan, worker),
-        gpus=float(_option(plan, worker, "gpus", 0 if worker.device == "cpu" else 1)),
+        gpus=float(_option(plan, worker, "gpus", gpu_count(worker.device))),
         resources={name: float(number) for name, number in _option(plan, worker, "resources", {}).items()},
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from protocol.devices import gpu_count
 from protocol.plan import PoolPlan
 from workers.placers.declaration import Order, Placed, PlacementError, Placer, PlacerType, duration
 from workers.placers.local import LocalProcess
@@ -74,13 +75,13 @@ class SlurmPlacer(Placer):
     def _submit(self, order: Order, command: list[str]) -> Job:
         log = self._log(order)
         name = f"warmbench-{self.plan.name}-{order.plan.worker_id}"
-        asked = job_command(self._options, name, str(log), gpu=_needs_gpu(order))
+        asked = job_command(self._options, name, str(log), gpus=gpu_count(order.plan.device))
         variables = environment(order.plan, self._environment)
         return Job(self._control, self._control.submit(asked, script(command), _without_gpus(order, variables)))
 
     def _step(self, order: Order, command: list[str], job: str) -> Step:
         name = f"{order.plan.worker_id}-{order.incarnation}"
-        asked = [*step_command(self._options, name, gpu=_needs_gpu(order)), *command]
+        asked = [*step_command(self._options, name, gpus=gpu_count(order.plan.device)), *command]
         variables = _without_gpus(order, environment(order.plan, self._environment))
         begins = order.log.stat().st_size if order.log.exists() else 0
         with order.log.open("ab") as output:
@@ -93,7 +94,7 @@ class SlurmPlacer(Placer):
             name,
             order.log,
             begins,
-            f"a {'GPU' if _needs_gpu(order) else 'CPU'} of Slurm's allocation {job}",
+            f"{_wanted(order)} of Slurm's allocation {job}",
         )
         self._steps = [*(one for one in self._steps if one.is_open), step]
         return step
@@ -242,11 +243,12 @@ def _options(section: dict[str, Any]) -> SlurmOptions:
     return options
 
 
-def _needs_gpu(order: Order) -> bool:
-    return order.plan.device != "cpu"
+def _wanted(order: Order) -> str:
+    gpus = gpu_count(order.plan.device)
+    return ("a CPU", "a GPU")[gpus] if gpus < 2 else f"{gpus} GPUs"
 
 
 def _without_gpus(order: Order, variables: dict[str, str]) -> dict[str, str]:
-    """Slurm sets the GPU of a worker; one without a GPU must not see those of the launcher."""
-    visible = {} if _needs_gpu(order) else {"CUDA_VISIBLE_DEVICES": ""}
+    """Slurm sets the GPUs of a worker; one without a GPU must not see those of the launcher."""
+    visible = {} if gpu_count(order.plan.device) else {"CUDA_VISIBLE_DEVICES": ""}
     return {name: value for name, value in variables.items() if name != "CUDA_VISIBLE_DEVICES"} | visible

@@ -102,7 +102,7 @@ def option_conflicts(section: Mapping[str, Any]) -> Iterator[Conflict]:
             yield Conflict((("options", number),), problem, "`--name=value`, one option an entry")
 
 
-def job_command(options: SlurmOptions, name: str, log: str, *, gpu: bool) -> list[str]:
+def job_command(options: SlurmOptions, name: str, log: str, *, gpus: int) -> list[str]:
     """The ``sbatch`` that reads the script of one worker's job from its standard input, and prints the job's id."""
     named = {
         "partition": options.partition,
@@ -116,7 +116,7 @@ def job_command(options: SlurmOptions, name: str, log: str, *, gpu: bool) -> lis
         "sbatch",
         *options.options,
         *(f"--{key}={value}" for key, value in named.items() if value is not None),
-        *_shape(options, name, gpu=gpu),
+        *_shape(options, name, gpus=gpus),
         "--parsable",
         "--no-requeue",
         "--export=ALL",
@@ -125,7 +125,7 @@ def job_command(options: SlurmOptions, name: str, log: str, *, gpu: bool) -> lis
     ]
 
 
-def step_command(options: SlurmOptions, name: str, *, gpu: bool) -> list[str]:
+def step_command(options: SlurmOptions, name: str, *, gpus: int) -> list[str]:
     """The ``srun`` of one worker within the allocation of the environment; the worker's command follows it.
 
     ``--exact`` leaves the rest of the allocation to others, and memory that no key asks for is shared.
@@ -135,9 +135,9 @@ def step_command(options: SlurmOptions, name: str, *, gpu: bool) -> list[str]:
         "srun",
         *options.options,
         *constraint,
-        *_shape(options, name, gpu=gpu),
+        *_shape(options, name, gpus=gpus),
         f"--mem={options.memory or 0}",
-        *([] if gpu else ["--gres=none"]),
+        *([] if gpus else ["--gres=none"]),
         "--exact",
         "--kill-on-bad-exit=0",
         "--export=ALL",
@@ -146,14 +146,14 @@ def step_command(options: SlurmOptions, name: str, *, gpu: bool) -> list[str]:
     ]
 
 
-def _shape(options: SlurmOptions, name: str, *, gpu: bool) -> Iterator[str]:
+def _shape(options: SlurmOptions, name: str, *, gpus: int) -> Iterator[str]:
     yield f"--job-name={name}"
     yield "--nodes=1"
     yield "--ntasks=1"
     yield f"--cpus-per-task={options.cpus}"
     asked = any(option.startswith(("--gpus", "--gres")) for option in options.options)
-    if gpu and not asked:
-        yield f"--gpus-per-task={options.gpu_type}:1" if options.gpu_type else "--gpus-per-task=1"
+    if gpus and not asked:
+        yield f"--gpus-per-task={options.gpu_type}:{gpus}" if options.gpu_type else f"--gpus-per-task={gpus}"
 
 
 def script(command: Sequence[str]) -> str:

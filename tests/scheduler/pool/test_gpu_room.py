@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +58,7 @@ def config_file(tmp_path: Path) -> Path:
     """A config whose editor has 57 GB of weights. They are holes in a sparse file."""
     folder = tmp_path / "edit" / "transformer"
     folder.mkdir(parents=True)
-    size = 57 * GB
-    header = b'{"weight":{"dtype":"BF16","shape":[%d],"data_offsets":[0,%d]}}' % (size // 2, size)
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
-        file.truncate(8 + len(header) + size)
+    write_weights(folder / "model.safetensors", {"weight": 57 * GB})
     path = tmp_path / "bench.yaml"
     path.write_text(
         f"diffusion_model: {{type: qwen_image_edit, params: {{model_name: {tmp_path / 'edit'}}}}}\n"
@@ -79,7 +76,19 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def warm_pool(pools: Path, name: str, pid: int) -> None:
+def write_weights(path: Path, tensors: Mapping[str, int]) -> None:
+    """Tensors of so many bytes, which are holes in a sparse file."""
+    header, end = {}, 0
+    for name, size in tensors.items():
+        header[name] = {"dtype": "BF16", "shape": [size // 2], "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+
+
+def warm_pool(pools: Path, name: str, pid: int, *, device: str = "cuda:0", visible: str = "0") -> None:
     """The cards of a pool whose only worker is this process."""
     folder = pools / name
     folder.mkdir(parents=True, mode=0o700)
@@ -100,12 +109,12 @@ def warm_pool(pools: Path, name: str, pid: int) -> None:
         endpoint=endpoint,
         pid=pid,
         pid_create_time=create_time(pid),
-        device="cuda:0",
+        device=device,
         model=None,
         protocol_version=PROTOCOL_VERSION,
         version=VERSION,
         started=started,
-        visible_gpu="0",
+        visible_gpu=visible,
     )
     write_card(folder / "editor-0.json", card)
 
@@ -207,6 +216,22 @@ def test_a_gpu_that_is_too_small_is_not_said_to_be_used_by_others(config_file: P
     )
     expected = "cuda:0 has 43.0 GB, and the weights take 57.0 GB - use a smaller model (docs/layouts.md)"
     assert [str(problem) for problem in judged.problems] == [f"diffusion_model.params.device: {expected}"]
+
+
+def test_a_model_that_is_spread_needs_its_share_of_each_gpu(
+    config_file: Path, pools: Path, monkeypatch: pytest.MonkeyPatch, worker: subprocess.Popen[bytes]
+) -> None:
+    layers = {f"blocks.{number}.weight": GB for number in range(57)}
+    write_weights(config_file.parent / "edit" / "transformer" / "model.safetensors", layers)
+    show_gpus(monkeypatch, 3, memory=80 * GB)
+    use(monkeypatch, 28 * GB)
+    warm_pool(pools, "nightly", worker.pid, device="cuda:1+2", visible="1,2")
+    text = config_file.read_text()
+    config_file.write_text(text.replace("params: {model_name", "params: {gpus_per_worker: 2, model_name"))
+    problems, warnings = findings(config_file)
+    assert len(problems) == 1
+    assert "cuda:0 has 28.0 GB of 80.0 GB free, and the weights take 29.0 GB" in problems[0]
+    assert ["cuda:1 is used by others" in warning for warning in warnings] == [True]
 
 
 def test_weights_that_the_worker_makes_smaller_are_not_counted(

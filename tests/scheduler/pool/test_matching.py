@@ -93,6 +93,7 @@ def test_usable_is_who_lives_and_has_the_model_ready() -> None:
 def test_devices_are_shared_only_if_they_are_the_same_gpu() -> None:
     assert shares_devices(devices(pool(worker(EDITOR, "cuda:1"), worker(REWARD, "cuda:1"))))
     assert not shares_devices(devices(pool(worker(EDITOR, "cuda:0"), worker(REWARD, "cuda:1"))))
+    assert shares_devices(devices(pool(worker(EDITOR, "cuda:0+1"), worker(REWARD, "cuda:1"))))
     assert not shares_devices(devices(pool(worker(EDITOR, "cpu"), worker(REWARD, "cpu"))))
 
 
@@ -104,6 +105,8 @@ def test_devices_of_workers_elsewhere_are_compared_by_their_kind() -> None:
     assert not same_devices(("node7:cpu", "node7:cuda:0"), ("gpu", "gpu"))
     assert same_devices(("node7:cpu", "gpu"), ("gpu", "cpu"))
     assert not same_devices(("cuda:0",), ("cpu",))
+    assert same_devices(("node7:cuda:0+1", "gpu:2"), ("gpu:2",) * 2)
+    assert not same_devices(("node7:cuda:0", "gpu:2"), ("gpu:2",) * 2)
 
 
 def test_who_is_not_heard_by_its_launcher_may_live_and_who_has_an_exit_code_or_a_successor_does_not() -> None:

@@ -42,6 +42,17 @@ def test_each_device_is_switched_on_its_own() -> None:
     assert not settled(workers, SCORING)
 
 
+def test_a_spread_model_waits_until_all_of_its_gpus_are_free_and_others_wait_for_each_of_its_gpus() -> None:
+    editor = Placement("editor-0", "editor", "cuda:0+1", "host")
+    rewards = [Placement(f"reward-{gpu}", "reward", f"cuda:{gpu}", "device") for gpu in range(3)]
+    assert next_moves([editor, *rewards], EDITING, "host") == [(f"reward-{gpu}", "host") for gpu in range(3)]
+    left = [replace(reward, residency="host") for reward in rewards]
+    assert next_moves([editor, left[0], rewards[1], left[2]], EDITING, "host") == [("reward-1", "host")]
+    assert next_moves([editor, *left], EDITING, "host") == [("editor-0", "device")]
+    leaving = replace(editor, residency="device", moving_to="host")
+    assert next_moves([leaving, *left], SCORING, "host") == [("reward-2", "device")]
+
+
 def test_workers_on_the_cpu_never_wait_for_each_other() -> None:
     workers = [Placement("editor-0", "editor", "cpu", "device"), Placement("reward-0", "reward", "cpu", "host")]
     assert next_moves(workers, SCORING, "host") == [("editor-0", "host"), ("reward-0", "device")]

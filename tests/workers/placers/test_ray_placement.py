@@ -57,6 +57,7 @@ def test_an_actor_takes_a_gpu_and_a_cpu_if_nothing_else_is_said(tmp_path: Path) 
     gpu, cpu = (placement(plan, order(plan, tmp_path), "/k") for plan in (pool("gpu"), pool("cpu")))
     assert (gpu.gpus, gpu.cpus, gpu.resources) == (1.0, 1.0, {})
     assert (cpu.gpus, cpu.cpus, cpu.resources) == (0.0, 1.0, {})
+    assert placement(pool("gpu:4"), order(pool("gpu:4"), tmp_path), "/k").gpus == 4.0
 
 
 def test_a_role_has_resources_and_a_python_of_its_own(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ SITE = SlurmOptions(
 
 
 def test_a_job_has_the_options_of_the_site_then_those_that_the_placer_relies_on() -> None:
-    assert job_command(SITE, "warmbench-p-editor-0", "/shared/100%.log", gpu=True) == [
+    assert job_command(SITE, "warmbench-p-editor-0", "/shared/100%.log", gpus=1) == [
         "sbatch",
         "--nodelist=n[1-3]",
         "--exclusive",
@@ -59,7 +59,7 @@ def test_a_job_has_the_options_of_the_site_then_those_that_the_placer_relies_on(
 
 
 def test_a_step_takes_one_gpu_and_leaves_the_rest_of_the_allocation_to_others() -> None:
-    assert step_command(SlurmOptions(), "editor-0-abc", gpu=True) == [
+    assert step_command(SlurmOptions(), "editor-0-abc", gpus=1) == [
         "srun",
         "--job-name=editor-0-abc",
         "--nodes=1",
@@ -75,9 +75,14 @@ def test_a_step_takes_one_gpu_and_leaves_the_rest_of_the_allocation_to_others() 
     ]
 
 
+def test_a_worker_takes_as_many_gpus_as_its_model_is_spread_over() -> None:
+    assert "--gpus-per-task=a100:2" in job_command(SITE, "n", "l", gpus=2)
+    assert "--gpus-per-task=4" in step_command(SlurmOptions(), "n", gpus=4)
+
+
 def test_a_worker_on_the_cpu_takes_no_gpu() -> None:
-    assert not [part for part in job_command(SITE, "n", "l", gpu=False) if "gpu=" in part or "gpus" in part]
-    command = step_command(SITE, "n", gpu=False)
+    assert not [part for part in job_command(SITE, "n", "l", gpus=0) if "gpu=" in part or "gpus" in part]
+    command = step_command(SITE, "n", gpus=0)
     assert "--gres=none" in command
     assert not [part for part in command if part.startswith("--gpus")]
 
@@ -85,8 +90,8 @@ def test_a_worker_on_the_cpu_takes_no_gpu() -> None:
 @pytest.mark.parametrize("option", ["--gres=gpu:h100:1", "--gpus=1", "--gpus-per-node=1"])
 def test_a_site_may_ask_for_gpus_in_its_own_way(option: str) -> None:
     for command in (
-        job_command(SlurmOptions(options=(option,)), "n", "l", gpu=True),
-        step_command(SlurmOptions(options=(option,)), "n", gpu=True),
+        job_command(SlurmOptions(options=(option,)), "n", "l", gpus=1),
+        step_command(SlurmOptions(options=(option,)), "n", gpus=1),
     ):
         assert [part for part in command if part.startswith(("--gpus", "--gres"))] == [option]
 

@@ -28,7 +28,7 @@ from workers.models.editors.pipeline_loading import PipelineParts
 from workers.models.editors.pipeline_options import host_copies
 from workers.models.editors.signatures import Signature
 from workers.models.flatten import flatten
-from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name
+from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name, spreading_conflicts
 
 _CACHES = ("first_block_cache", "taylorseer_cache")
 _PRESET = "Left out: what the preset says, else the default of the class."
@@ -110,9 +110,9 @@ DECLARATION = ModelType(
         ),
         _optimizations(),
         replace(DEVICE, default="cuda"),
-        *pick(EDITOR_KEYS, "offload", "quantization", "device_ids", "conda_env", "python"),
+        *pick(EDITOR_KEYS, "offload", "quantization", "device_ids", "gpus_per_worker", "conda_env", "python"),
     ),
-    rules=(_model_conflicts, _size_conflicts, fitting_conflicts),
+    rules=(_model_conflicts, _size_conflicts, fitting_conflicts, spreading_conflicts),
     needs="gpu",
     entry_file="model_index.json",
     packages={"torch": "2.6", "diffusers": "0.42", "transformers": "4.57", "accelerate": ""},

@@ -16,7 +16,7 @@ from workers.models.editors.pipeline_loading import PipelineParts
 from workers.models.editors.pipeline_options import host_copies
 from workers.models.editors.qwen_image_loading import MODULES, parts_of, prepare_imports
 from workers.models.flatten import flatten
-from workers.models.keys import DEVICE, EDITOR_KEYS, OPTIMIZATIONS, fitting_conflicts, model_name
+from workers.models.keys import DEVICE, EDITOR_KEYS, OPTIMIZATIONS, fitting_conflicts, model_name, spreading_conflicts
 
 DECLARATION = ModelType(
     name="qwen_image_edit",
@@ -28,7 +28,7 @@ DECLARATION = ModelType(
         model_name("Qwen/Qwen-Image-Edit", "A folder that holds a diffusers pipeline, or a name on the hub."),
         replace(DEVICE, default="cuda"),
     ),
-    rules=(fitting_conflicts,),
+    rules=(fitting_conflicts, spreading_conflicts),
     needs="gpu",
     old_names=(
         Alias(

@@ -19,7 +19,7 @@ from workers.interface import FetchProgress, ModelError, Progress, Reward, Score
 from workers.models.converted import bytes_to_convert, converted_folder
 from workers.models.declaration import Alias, Conflict, ModelType, with_keys
 from workers.models.hub import resolve_model, weight_files
-from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name
+from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name, spreading_conflicts
 from workers.models.processors import load_processor
 from workers.models.rewards.batching import BatchSizes
 from workers.models.rewards.conversations import NO_QUESTION, Conversation, first_question, second_question
@@ -60,7 +60,7 @@ DECLARATION = ModelType(
         REWARD_KEYS,
         model_name("Qwen/Qwen3-VL-30B-A3B-Instruct", "A folder that holds a Qwen VL model, or a name on the hub."),
     ),
-    rules=(judging_conflicts,),
+    rules=(judging_conflicts, spreading_conflicts),
     needs="gpu",
     old_names=(
         Alias(("qwen3_vl_subprocess",), "Qwen3-VL, in an environment of its own.", rules=(_environment_is_given,)),
