@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import select
 import shutil
 import signal
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from protocol.pool import WorkerCard, home, locked, private_folder, read_worker_cards, try_lock
-from protocol.processes import open_pidfd
+from protocol.processes import has_ended, open_pidfd
 
 _PREFIX = "joined-"
 _LOCK = "worker.lock"
@@ -111,7 +110,7 @@ def end_waiting_workers(folder: Path, *, now: bool) -> list[str]:
                 signal.pidfd_send_signal(process, signal.SIGKILL if now else signal.SIGTERM)
             processes[name] = process
     for process in processes.values():
-        select.select([process], [], [])
+        has_ended(process, None)
         os.close(process)
     remove_members(folder)
     return list(processes)

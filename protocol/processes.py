@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 
 import psutil
 
@@ -47,3 +48,10 @@ def open_pidfd(pid: int, created: float) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def has_ended(pidfd: int, seconds: float | None = 0.0) -> bool:
+    """Whether the process of this descriptor has ended, or does so in this time; None waits for it."""
+    poller = select.poll()  # select() takes no descriptor above 1023
+    poller.register(pidfd, select.POLLIN)
+    return bool(poller.poll(None if seconds is None else seconds * 1000))

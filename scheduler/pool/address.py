@@ -39,6 +39,11 @@ class PoolAddress:
     card: PoolCard | None = None
     keys: ClientKeys | None = None
 
+    @property
+    def over_tcp(self) -> bool:
+        """Whether its sockets are TCP: then its workers outlive their launcher, and wait for the next one."""
+        return self.keys is not None
+
     @classmethod
     def here(cls, name: str, folder: Path, card: PoolCard) -> PoolAddress:
         """Return the address of a pool of this user on this machine. Raises ``PoolUnavailableError``."""

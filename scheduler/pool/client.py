@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import subprocess
 import sys
 import threading
@@ -19,7 +18,7 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.plan import EXIT_TAKEN, PoolPlan
 from protocol.pool import PoolCard, check_name, home, pool_folder, read_pool_card
-from protocol.processes import create_time, open_pidfd
+from protocol.processes import create_time, has_ended, open_pidfd
 from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
 
 _LAUNCH_SECONDS = 30.0
@@ -36,7 +35,7 @@ class PoolEnd:
 
     def wait(self, seconds: float) -> bool:
         """Return whether it has ended in this time; a launcher elsewhere counts as ended."""
-        return self._process is None or bool(select.select([self._process], [], [], seconds)[0])
+        return self._process is None or has_ended(self._process, seconds)
 
     def close(self) -> None:
         """Stop watching."""
@@ -47,8 +46,8 @@ class PoolEnd:
 class PoolClient:
     """The connection to a pool's launcher.
 
-    ``attached``: the pool was up before it was wanted. The end of a launcher on this machine is noticed at once, that
-    of another one by its silence.
+    ``attached``: the pool was up before it was wanted. ``replaceable``: the run may take another pool instead, if it
+    has not begun. The end of a launcher on this machine is noticed at once, that of another one by its silence.
     """
 
     def __init__(
@@ -58,17 +57,19 @@ class PoolClient:
         run: str,
         *,
         attached: bool = True,
+        replaceable: bool = False,
         dead_after_seconds: float = 10.0,
     ) -> None:
         card = address.card
         self._process: int | None = None
-        if card is not None and address.keys is None:
+        if card is not None:
             self._process = open_pidfd(card.pid, card.pid_create_time)
             if self._process is None:
                 raise PoolGoneError(f"the launcher of pool {address.name} (pid {card.pid}) has just ended")
         self.address = address
         self.name = address.name
         self.attached = attached
+        self.replaceable = replaceable
         server_key = address.keys.server if address.keys is not None else None
         self.link = address.link(context, address.endpoint, server_key)
         self._run = run
@@ -103,8 +104,14 @@ class PoolClient:
             poller.register(self._process, zmq.POLLIN)
 
     def has_ended(self, ready: Mapping[object, int]) -> bool:
-        """Whether the launcher has ended."""
+        """Whether the launcher has ended, if it is on this machine; one elsewhere is silent."""
         return self._process is not None and self._process in ready
+
+    def await_next(self) -> None:
+        """Over TCP: wait for the next launcher instead, which is another process."""
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
 
     def end(self) -> PoolEnd:
         """Return what waits for the launcher's end; the caller closes it."""
@@ -116,25 +123,26 @@ class PoolClient:
 
     @property
     def silent_seconds(self) -> float:
-        """How long a launcher that is reached over TCP was not heard; 0 on one machine, where its end is noticed."""
-        return 0.0 if self._process is not None else time.monotonic() - self._heard_at
+        """How long a launcher that is reached over TCP was not heard, else 0."""
+        return time.monotonic() - self._heard_at if self.address.over_tcp else 0.0
 
     def beat(self, interval: float) -> None:
-        """Send a heartbeat if one is due. On one machine the launcher watches the run's process instead."""
+        """Send a heartbeat if one is due. Unless over TCP, the launcher watches the run's process instead."""
         now = time.monotonic()
-        if self._process is None and now - self._beat_at >= interval:
+        if self.address.over_tcp and now - self._beat_at >= interval:
             self._beat_at = now
             self.link.send(m.Heartbeat(run=self._run, incarnation="any"))
 
     def request_lease(self, mode: m.LeaseMode | None, *, keep_warm: bool) -> None:
         """Ask for the lease; ``Granted`` or ``Waiting`` answers. None keeps the pool up, until this client leaves."""
+        pid = None if self.address.over_tcp else os.getpid()
         self.link.send(
             m.Lease(
                 run=self._run,
                 incarnation="any",
                 mode=mode,
-                pid=os.getpid() if self._process is not None else None,
-                pid_create_time=create_time(os.getpid()) if self._process is not None else None,
+                pid=pid,
+                pid_create_time=create_time(pid) if pid is not None else None,
                 keep_warm=keep_warm,
             )
         )
@@ -160,8 +168,7 @@ class PoolClient:
         """Leave the pool; it ends if it was launched for this run and no other run uses it."""
         self.link.send(m.Goodbye(run=self._run, incarnation="any", reason="the run is over"))
         self.link.close()
-        if self._process is not None:
-            os.close(self._process)
+        self.await_next()
 
 
 def find(name: str) -> tuple[Path, PoolCard | None]:

@@ -130,8 +130,8 @@ class Tenancy:
 
     def _keep_lease(self, status: m.PoolStatus) -> None:
         """Ask again for a lease that a new launcher knows nothing of, or that ended while the run was not heard."""
-        run, over_tcp = self._settings.run, self._pool.address.keys is not None
-        if self._lease is None or not over_tcp or run in status.holders or run in status.waiting:
+        run = self._settings.run
+        if self._lease is None or not self._pool.address.over_tcp or run in status.holders or run in status.waiting:
             return
         if self.epoch is not None and status.holders:
             log.warning("The lease has ended, and %s has the pool now: waiting for it", ", ".join(status.holders))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, TypeVar
 
@@ -172,8 +172,7 @@ class Loop:
             self.tenancy.read()
             self.tenancy.mind_silence()
             self._pool.beat(self._settings.heartbeat_seconds)
-            if self._pool.has_ended(ready):
-                raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone, and its workers with it")
+            self._mind_end_of_launcher(ready)
             self._crew.attend(ready)
         except CrewError as error:
             raise AbortedError(str(error)) from error
@@ -186,6 +185,17 @@ class Loop:
         for event in self._events():
             self._handle(event)
         self._progress.show(self._course, pool=lambda: self.tenancy.workers, client_of=self._crew.get)
+
+    def _mind_end_of_launcher(self, ready: Mapping[object, int]) -> None:
+        """Over TCP, the workers wait for the next launcher, and so does the run, unless it may launch one itself."""
+        if not self._pool.has_ended(ready):
+            return
+        name = self._pool.name
+        if not self._pool.address.over_tcp:
+            raise PoolEndedError(f"the launcher of pool {name} is gone, and its workers with it")
+        if self._pool.replaceable and not self._course.begun:
+            raise PoolEndedError(f"the launcher of pool {name} is gone")
+        self._pool.await_next()
 
     def _on_disk_failure(self, error: Exception) -> None:
         self._error = AbortedError(f"the results can't be written: {error}")

@@ -170,9 +170,7 @@ class Run:
                 continue
             end = pool.end()
             try:
-                return self._evaluate_in(
-                    pool, context, interrupts, may_move=pool.attached and not self._options.no_launch
-                )
+                return self._evaluate_in(pool, context, interrupts)
             except PoolEndedError as error:
                 log.warning("%s, before this run began: waiting for its end, then taking another", error)
                 while not interrupts.count and not end.wait(0.2):
@@ -182,9 +180,7 @@ class Run:
             finally:
                 end.close()
 
-    def _evaluate_in(
-        self, pool: PoolClient, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts, *, may_move: bool
-    ) -> Ending:
+    def _evaluate_in(self, pool: PoolClient, context: zmq.Context[zmq.Socket[bytes]], interrupts: Interrupts) -> Ending:
         """Evaluate on this pool; raises PoolEndedError if the run is to begin again in another one."""
         ending: Ending = "aborted"
         with StageBars(self._console) as bars:
@@ -208,7 +204,8 @@ class Run:
             try:
                 ending = loop.execute()
             except AbortedError as error:
-                if isinstance(error, PoolEndedError) and TakeAnotherPool() in self._course.handle(PoolEnded(may_move)):
+                ended = PoolEnded(pool.replaceable) if isinstance(error, PoolEndedError) else None
+                if ended is not None and TakeAnotherPool() in self._course.handle(ended):
                     raise
                 log.error("Aborted: %s", error)
                 self.unloadable = str(error) if isinstance(error, EditorNotLoadedError) else None
@@ -261,7 +258,14 @@ class Run:
         address = PoolAddress.here(name, folder, card)
         if self._keeper is not None:
             self._keeper.keep(address, self._wire_id)
-        return PoolClient(context, address, self._wire_id, attached=not launched, dead_after_seconds=silence)
+        return PoolClient(
+            context,
+            address,
+            self._wire_id,
+            attached=not launched,
+            replaceable=not launched and not self._options.no_launch,
+            dead_after_seconds=silence,
+        )
 
     def _assignment(self) -> str:
         editors = [f"editor-{number} on {device}" for number, device in enumerate(self._layout.editors)]

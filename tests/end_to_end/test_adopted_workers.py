@@ -10,6 +10,8 @@ import psutil
 import pytest
 
 from protocol.pool import read_pool_card, read_worker_cards
+from tests.end_to_end.joined import TIMES
+from tests.end_to_end.pools import finished, is_logged
 from tests.harness import User, new_user, small_benchmark
 from tests.waiting import wait_until
 
@@ -27,10 +29,14 @@ def workers(user: User) -> set[psutil.Process]:
     return {psutil.Process(card.pid) for folder in user.home.glob("joined-*") for card in read_worker_cards(folder)}
 
 
-def kill_launcher(user: User, pool: str) -> None:
+def launcher(user: User, pool: str) -> psutil.Process:
     card = read_pool_card(user.home / pool)
     assert card is not None
-    psutil.Process(card.pid).kill()
+    return psutil.Process(card.pid)
+
+
+def kill_launcher(user: User, pool: str) -> None:
+    launcher(user, pool).kill()
     wait_until(lambda: read_pool_card(user.home / pool) is None)
 
 
@@ -54,6 +60,24 @@ def test_adopted_workers_are_watched_and_stopped_like_others(user: User, tmp_pat
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
     assert time.monotonic() - began < 15  # where only silence would tell that they have ended: over 20
     assert list(user.home.glob("joined-*")) == []
+    assert user.left_over() == []
+
+
+def test_a_run_whose_launcher_ends_before_it_has_begun_launches_the_next_one(user: User, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=1)
+    config = user.simulated(data, pool={"transport": "tcp", "orphan_seconds": 20}, scheduler=TIMES)
+    assert user.run("workers", "start", "--config", config).code == 0
+    before = workers(user)
+    launcher(user, "bench").suspend()  # it cannot answer, as one that ends
+    run = user.start("run", "--config", config)
+    wait_until(lambda: is_logged(user, "Attaching to pool bench"))
+    kill_launcher(user, "bench")
+    result = finished(run)
+
+    assert result.code == 0, result.output
+    assert "is gone, before this run began" in result.output
+    joined = (user.home / "bench" / "launcher.log").read_text()
+    assert all(joined.count(f"(pid {worker.pid})\n") == 3 for worker in before), "started, joined, joined the next one"
     assert user.left_over() == []
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 
 from protocol.joined import worker_card
-from protocol.processes import open_pidfd
+from protocol.processes import has_ended, open_pidfd
 from workers.placers.declaration import Order, Placed, PlacementError, Placer, PlacerType
 from workers.spawn import spawn
 
@@ -86,7 +85,7 @@ class AdoptedProcess(Placed):
         return self._pidfd
 
     def exit_code(self) -> int | None:
-        return 1 if select.select([self._pidfd], [], [], 0)[0] else None
+        return 1 if has_ended(self._pidfd) else None
 
     def end(self) -> None:
         self._signal(signal.SIGTERM)
