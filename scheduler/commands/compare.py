@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exit with 4 if the estimated overall mean difference of any run is below -BY",
     )
     parser.add_argument(
-        "--pixels", action="store_true", help="compare the edits, too: PSNR, mean and largest difference of the pixels"
+        "--pixels",
+        action="store_true",
+        help="compare the edits, too: PSNR, SSIM, mean and largest difference of the pixels",
     )
     add_output_dir(parser)
 

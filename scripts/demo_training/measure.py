@@ -14,7 +14,7 @@ from statistics import correlation, fmean
 import numpy as np
 from PIL import Image
 
-from scheduler.report.compare.pixels import distance_of
+from scheduler.report.compare.image_distance import distance_of
 from scheduler.report.saved_run import open_run
 from scripts.demo_training.examples import examples
 from scripts.demo_training.nearness import nearness

@@ -73,21 +73,23 @@ class OfficialComparison(Struct, frozen=True):
 
 
 class EditDistance(PairKey, frozen=True):
-    """How far two edits are from each other: the mean and the largest difference of a channel, from 0 to 255, and the
-    peak signal-to-noise ratio in dB, null if all pixels are equal.
+    """How far two edits are from each other: the mean and the largest difference of a channel, from 0 to 255; the peak
+    signal-to-noise ratio in dB, null if all pixels are equal; the structural similarity, at most 1, null if a side is
+    under 11 pixels.
     """
 
     sample: int
     mean_difference: float
     largest_difference: int
     psnr: float | None
+    ssim: float | None
 
 
 class PixelComparison(Struct, frozen=True, kw_only=True):
     """The edits of both runs, pixel by pixel (``--pixels``).
 
     ``num_edits`` of them are compared, of which ``num_equal`` have the same pixels. Others have another size, or an
-    image that is not there any more. The figures are null without an edit, the ratios also if all pixels are equal.
+    image that is not there any more. The figures are null without an edit, PSNR also if all pixels are equal.
     """
 
     num_edits: int
@@ -96,6 +98,8 @@ class PixelComparison(Struct, frozen=True, kw_only=True):
     num_without_image: int
     psnr_median: float | None
     psnr_min: float | None
+    ssim_median: float | None
+    ssim_min: float | None
     mean_difference: float | None
     largest_difference: int | None
     edits: tuple[EditDistance, ...]

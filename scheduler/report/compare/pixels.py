@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from msgspec import Struct
 from PIL import Image
 
 from scheduler.benchmark.images import FORMATS, inspect_image
 from scheduler.report.compare.comparison_report import EditDistance, PixelComparison
+from scheduler.report.compare.image_distance import EQUAL, distance_of
 from scheduler.report.model import Report
 from scheduler.store.results import PairResult
 
-_WHITE = 255.0
+_OPAQUE = 255
 
 
 def compare_pixels(first: Report, other: Report, folders: tuple[Path, Path]) -> PixelComparison:
@@ -28,9 +28,8 @@ def compare_pixels(first: Report, other: Report, folders: tuple[Path, Path]) -> 
     edits: list[EditDistance] = []
     other_size = without_image = 0
     for pair, sample, hashes, paths in _edits(first, other, folders):
-        distance: Distance | None = None
         if hashes[0] == hashes[1]:
-            distance = Distance(0.0, 0, None)
+            distance = EQUAL
         else:
             try:
                 images = [_pixels(path) for path in paths]
@@ -40,9 +39,11 @@ def compare_pixels(first: Report, other: Report, folders: tuple[Path, Path]) -> 
             if images[0].shape != images[1].shape:
                 other_size += 1
                 continue
-            distance = distance_of(*images)
-        edits.append(EditDistance(pair.category, pair.pair_id, sample, distance.mean, distance.largest, distance.psnr))
+            distance = distance_of(*_visible(*images))
+        figures = (distance.mean, distance.largest, distance.psnr, distance.ssim)
+        edits.append(EditDistance(pair.category, pair.pair_id, sample, *figures))
     noisy = [math.inf if edit.psnr is None else edit.psnr for edit in edits]
+    similar = [edit.ssim for edit in edits if edit.ssim is not None]
     return PixelComparison(
         num_edits=len(edits),
         num_equal=sum(edit.largest_difference == 0 for edit in edits),
@@ -50,28 +51,12 @@ def compare_pixels(first: Report, other: Report, folders: tuple[Path, Path]) -> 
         num_without_image=without_image,
         psnr_median=_finite(statistics.median(noisy)) if noisy else None,
         psnr_min=_finite(min(noisy)) if noisy else None,
+        ssim_median=statistics.median(similar) if similar else None,
+        ssim_min=min(similar, default=None),
         mean_difference=statistics.fmean(edit.mean_difference for edit in edits) if edits else None,
         largest_difference=max((edit.largest_difference for edit in edits), default=None),
         edits=tuple(edits),
     )
-
-
-class Distance(Struct, frozen=True):
-    """Between two images: the mean and the largest difference of a channel, from 0 to 255, and the peak
-    signal-to-noise ratio in dB, None if all pixels are equal.
-    """
-
-    mean: float
-    largest: int
-    psnr: float | None
-
-
-def distance_of(first: np.ndarray, other: np.ndarray) -> Distance:
-    """Return the distance of two images of one size, 8 bits a channel."""
-    difference = np.abs(first.astype(np.int16) - other.astype(np.int16))
-    squares = float(np.mean(np.square(difference, dtype=np.int32)))
-    psnr = 10 * math.log10(_WHITE**2 / squares) if squares else None
-    return Distance(float(difference.mean()), int(difference.max()), psnr)
 
 
 def _edits(
@@ -99,6 +84,13 @@ def _pixels(path: Path) -> np.ndarray:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         pixels: np.ndarray = np.asarray(image.convert("RGBA"))
         return pixels
+
+
+def _visible(first: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The images without their alpha, if both are opaque: it would count as a channel without a difference."""
+    if (first[..., 3] == _OPAQUE).all() and (other[..., 3] == _OPAQUE).all():
+        return first[..., :3], other[..., :3]
+    return first, other
 
 
 def _finite(value: float) -> float | None:

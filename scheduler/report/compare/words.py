@@ -93,7 +93,12 @@ def _pixel_line(comparison: Comparison, pixels: PixelComparison) -> str:
         text += f", mean difference {pixels.mean_difference:.3g}, largest {pixels.largest_difference} of 255"
         ratios = (f"{pixels.psnr_median:.1f} dB" if pixels.psnr_median is not None else "infinite", pixels.psnr_min)
         text += f", PSNR {ratios[0]} in the median, {ratios[1]:.1f} dB at the lowest"
-    left_out = ((pixels.num_other_size, "of another size"), (pixels.num_without_image, "without an image"))
+        if pixels.ssim_median is not None:
+            text += f", SSIM {pixels.ssim_median:.4f} in the median, {pixels.ssim_min:.4f} at the lowest"
+    left_out = (
+        (pixels.num_other_size, "of another size"),
+        (pixels.num_without_image, "without an image (`evaluation.save_generated_images: true` keeps them)"),
+    )
     return text + "".join(f"; {number} {why}" for number, why in left_out if number)
 
 

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from scheduler.commands.main import main
-from scheduler.report.compare.pixels import distance_of
 from scheduler.store.rows import Row
 from tests.scheduler.rows import edited, planned, scored
 from tests.scheduler.saved import saved_run
@@ -47,20 +46,9 @@ def noise(seed: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
     return pixels
 
 
-def test_the_distance_is_that_of_its_definition() -> None:
-    first, other = noise(1), noise(2)
-    difference = first.astype(float) - other.astype(float)
-    distance = distance_of(first, other)
-    assert distance.mean == pytest.approx(np.abs(difference).mean())
-    assert distance.largest == np.abs(difference).max()
-    assert distance.psnr == pytest.approx(20 * np.log10(255 / np.sqrt((difference**2).mean())))
-    assert distance_of(first, first) == distance_of(other, other)
-    assert distance_of(first, first).psnr is None
-
-
 def test_compare_shows_how_far_the_edits_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     near = noise(1)
-    near[0, 0, 0] ^= 128
+    near[20, 20] ^= 128
     edits = {"equal": noise(0), "near": noise(1), "other size": noise(2), "gone": noise(3)}
     run_with(tmp_path, "20260101_000000", dict(edits))
     other = {"equal": noise(0), "near": near, "other size": noise(2, (32, 32)), "gone": None}
@@ -69,17 +57,29 @@ def test_compare_shows_how_far_the_edits_are(tmp_path: Path, capsys: pytest.Capt
     assert main([*command, "--pixels"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert (
-        "Pixels of B against A, 2 edits: 1 equal, mean difference 0.00521, largest 128 of 255, PSNR infinite in the "
-        "median, 46.9 dB at the lowest; 1 of another size; 1 without an image"
+        "Pixels of B against A, 2 edits: 1 equal, mean difference 0.0208, largest 128 of 255, PSNR infinite in the "
+        "median, 40.9 dB at the lowest, SSIM 0.9996 in the median, 0.9992 at the lowest; 1 of another size; "
+        "1 without an image (`evaluation.save_generated_images: true` keeps them)"
     ) in shown
     report = json.loads(next(tmp_path.glob("comparison_*.json")).read_bytes())
     pixels = report["comparisons"][0]["pixels"]
     assert [(edit["pair_id"], edit["largest_difference"]) for edit in pixels["edits"]] == [("equal", 0), ("near", 128)]
-    assert "46.9 dB" in next(tmp_path.glob("comparison_*.md")).read_text(encoding="utf-8")
+    assert [edit["ssim"] for edit in pixels["edits"]] == [1.0, pytest.approx(pixels["ssim_min"])]
+    assert "40.9 dB" in next(tmp_path.glob("comparison_*.md")).read_text(encoding="utf-8")
 
     assert main(command) == 0
     assert "Pixels" not in capsys.readouterr().out
     assert json.loads(next(tmp_path.glob("comparison_*.json")).read_bytes())["comparisons"][0]["pixels"] is None
+
+
+def test_alpha_counts_where_an_edit_is_transparent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    solid: np.ndarray = 255 - np.zeros((16, 16, 4), dtype=np.uint8)
+    clear = solid.copy()
+    clear[..., 3] = 0
+    run_with(tmp_path, "20260101_000000", {"a": solid})
+    run_with(tmp_path, "20260101_000001", {"a": clear})
+    assert main(["compare", "20260101_000000", "20260101_000001", "--output-dir", str(tmp_path), "--pixels"]) == 0
+    assert "1 edit: 0 equal, mean difference 63.8, largest 255 of 255" in " ".join(capsys.readouterr().out.split())
 
 
 def test_edits_of_another_source_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
