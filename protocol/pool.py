@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import signal
 import stat
 import tempfile
@@ -27,6 +28,8 @@ from protocol.processes import is_alive
 
 POOL_CARD = "pool.json"
 LAUNCHER_LOCK = "launcher.lock"
+LINKS = ".links"
+"""``<worker_id>.links`` is a worker's folder for links to the files of its model."""
 _ORPHAN_SECONDS = 5.0
 _MAX_CARD_BYTES = 1 << 20
 _NAME = re.compile(r"[\w-][\w.-]*", re.UNICODE)
@@ -179,6 +182,13 @@ def read_worker_cards(folder: Path) -> list[WorkerCard]:
     return [card for card in cards if card and is_alive(card.pid, card.pid_create_time)]
 
 
+def remove_traces(folder: Path, worker_id: str, incarnation: str) -> None:
+    """Remove what a worker that has ended, or was killed, has in the pool's folder, but for its log."""
+    for rest in (".json", f"-{incarnation}.sock"):
+        (folder / f"{worker_id}{rest}").unlink(missing_ok=True)
+    shutil.rmtree(folder / f"{worker_id}{LINKS}", ignore_errors=True)
+
+
 def clear_dead_pool(folder: Path) -> None:
     """Remove the files of a launcher that was killed. Its workers end with it; one that does not is killed here.
 
@@ -194,6 +204,8 @@ def clear_dead_pool(folder: Path) -> None:
     for pattern in ("*.json", "*.sock", ".*.json.*"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+    for path in folder.glob(f"*{LINKS}"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(path: Path, kind: type[Card]) -> Card | None:

@@ -181,7 +181,7 @@ class User:
 
     def left_over(self) -> list[str]:
         """What a run that is over should not have left: processes, sockets, cards."""
-        left = [str(path) for pattern in ("*/*.sock", "*/*.json") for path in self.home.glob(pattern)]
+        left = [str(path) for pattern in ("*/*.sock", "*/*.json", "*/*.links") for path in self.home.glob(pattern)]
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 left.append(" ".join(process.cmdline()))

@@ -34,13 +34,17 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def file_stamps(files: Iterable[str]) -> dict[str, str]:
-    """A stamp of each file, by its path: path, inode, size and time of change show whether it is still the same.
+    """A stamp of each file, by its path: the path behind all links, inode, size and time of change show whether it is
+    still the same.
 
     Raises:
         OSError: one of the files does not exist.
     """
     status = {name: Path(name).stat() for name in files}
-    return {name: f"{name}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}" for name, stat in status.items()}
+    return {
+        name: f"{os.path.realpath(name)}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}"
+        for name, stat in status.items()
+    }
 
 
 def hash_files(

@@ -16,6 +16,7 @@ from protocol import PROTOCOL_VERSION, VERSION
 from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.plan import PoolPlan, WorkerPlan
+from protocol.pool import remove_traces
 from protocol.sockets import Link
 from workers.entrance import Entrance
 from workers.placers.declaration import Order, PlacementError, Placer
@@ -256,7 +257,7 @@ class ManagedWorker:
         if self._life is not None:
             self._life.kill()
             self._life.close()
-        self._remove_traces()
+        remove_traces(self._folder, self.plan.worker_id, self.incarnation)
 
     def status(self) -> m.WorkerStatus:
         """The worker's status, for clients."""
@@ -326,7 +327,7 @@ class ManagedWorker:
         if self.state is not None or reason is not None:
             self.state = msgspec.structs.replace(self.state or m.WorkerState(phase="failed"), error=reason)
         life.close()
-        self._remove_traces()
+        remove_traces(self._folder, self.plan.worker_id, self.incarnation)
         self.changed = True
         if self._start_anew and not self._stopping:
             self.start()
@@ -344,7 +345,3 @@ class ManagedWorker:
         else:
             self._restart_at = time.monotonic() + decision.delay
             log.warning("%s died (%s): restart in %.1f s", self.plan.worker_id, ended, decision.delay)
-
-    def _remove_traces(self) -> None:
-        for rest in (".json", f"-{self.incarnation}.sock"):
-            (self._folder / f"{self.plan.worker_id}{rest}").unlink(missing_ok=True)

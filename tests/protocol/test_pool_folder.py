@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.pool import PoolError, check_name, check_pool_folder, home, pool_folder, private_folder
+from protocol.pool import PoolError, check_name, check_pool_folder, clear_dead_pool, home, pool_folder, private_folder
 
 
 @pytest.fixture
@@ -187,3 +187,13 @@ def test_checking_a_folder_finds_what_making_it_would_and_makes_nothing(
             with pytest.raises(PoolError, match=rf"{path} can't be made: .*: set WARMBENCH_HOME"):
                 check("demo")
         assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_of_a_killed_launcher_and_its_workers_only_the_logs_stay(tmp_path: Path) -> None:
+    for name in ("pool.json", "editor-0.json", "editor-0-12ab.sock", "editor-0.log", "launcher.log"):
+        (tmp_path / name).write_text("{}")
+    links = tmp_path / "editor-0.links" / "0123" / "vae"
+    links.mkdir(parents=True)
+    (links / "config.json").symlink_to(tmp_path / "editor-0.log")
+    clear_dead_pool(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["editor-0.log", "launcher.log"]

@@ -50,6 +50,19 @@ def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
     assert file_stamps(files) != before
 
 
+def test_a_file_behind_different_links_is_hashed_once(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file,) = written(tmp_path / "model", weights=b"weights")
+    links = [tmp_path / f"{name}-link" for name in ("first", "second")]
+    for link in links:
+        link.symlink_to(file)
+    assert list(hash_files([str(links[0])], cache).values()) == [sha256(b"weights")]
+    monkeypatch.setattr(file_hashes, "_hash_in_parallel", None)
+    for other in (str(links[1]), file):
+        assert hash_files([other], cache) == {other: sha256(b"weights")}
+
+
 def test_a_file_that_another_worker_hashes_just_now_is_waited_for_and_not_read_again(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,22 @@ def test_a_process_that_never_introduces_itself_is_killed_and_counts_as_a_death(
     wait_until(again)
 
 
+def test_a_killed_worker_leaves_nothing_but_its_log_in_the_pools_folder(worker: ManagedWorker, tmp_path: Path) -> None:
+    worker.start()
+    (tmp_path / "editor-0.json").touch()
+    (tmp_path / "editor-0.links" / "0123").mkdir(parents=True)
+    (tmp_path / "editor-0.links" / "0123" / "config.json").symlink_to("/no/such/file")
+    (tmp_path / "editor-1.links").mkdir()
+    os.kill(worker.status().pid, signal.SIGKILL)
+
+    def dead() -> bool:
+        worker.update()
+        return not worker.alive
+
+    wait_until(dead)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["editor-0.log", "editor-1.links"]
+
+
 def test_a_worker_that_refuses_the_launcher_has_failed_with_its_reason(
     worker: ManagedWorker, context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path
 ) -> None:

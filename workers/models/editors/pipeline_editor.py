@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from protocol.messages import ModelSpec, Residency
+from protocol.pool import LINKS
 from workers.interface import Editor, EditRequest, FetchProgress, ModelError, Progress
 from workers.models.device_memory import free_memory
 from workers.models.editors.pipeline_loading import PipelineParts, denoiser_of, load_onto
@@ -71,7 +72,7 @@ class PipelineEditor(Editor):
             return False
         if not can_be_replaced(self._options, spec.params):
             return False
-        folder = _resolved(spec)
+        folder = self._resolve(spec)
         if not can_be_mapped(folder, spec.params):
             return False
         parts = self._parts(folder)
@@ -145,8 +146,15 @@ class PipelineEditor(Editor):
         if self._resolved is None:
             if not self.spec.name:
                 raise ModelError("config", "diffusion_model.params names no model: a folder or a hub name is needed")
-            self._resolved = _resolved(self.spec, progress)
+            self._resolved = self._resolve(self.spec, progress)
         return self._resolved
+
+    def _resolve(self, spec: ModelSpec, progress: Callable[[], None] = lambda: None) -> Path:
+        folder = resolve_model(str(spec.name), progress)
+        trained = spec.params.get("transformer_path")
+        if trained is None:
+            return folder
+        return with_transformer(folder, Path(trained), self.context.folder / f"{self.context.name}{LINKS}")
 
     def _modules(self) -> Iterator[Any]:
         """The pipeline's modules that have weights."""
@@ -182,12 +190,6 @@ class PipelineEditor(Editor):
     def _leave(self) -> None:
         """The weights are about to leave the device."""
         return
-
-
-def _resolved(spec: ModelSpec, progress: Callable[[], None] = lambda: None) -> Path:
-    folder = resolve_model(str(spec.name), progress)
-    trained = spec.params.get("transformer_path")
-    return folder if trained is None else with_transformer(folder, Path(trained))
 
 
 def _without_transformer(spec: ModelSpec) -> dict[str, Any]:

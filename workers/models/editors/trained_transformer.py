@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +45,8 @@ def unfit_transformer(base: Path, trained: Path) -> str | None:
     return None
 
 
-def with_transformer(base: Path, trained: Path) -> Path:
-    """The folder of a pipeline of links: ``base`` with the transformer in ``trained``. This process's own; it ends with
-    the process.
+def with_transformer(base: Path, trained: Path, links: Path) -> Path:
+    """The folder of a pipeline of links, in the folder ``links``: ``base`` with the transformer in ``trained``.
 
     Raises:
         ModelError: of kind ``config``: the two do not fit.
@@ -57,14 +54,9 @@ def with_transformer(base: Path, trained: Path) -> Path:
     reason, name = unfit_transformer(base, trained), denoiser_name(base)
     if reason is not None or name is None:
         raise ModelError("config", f"{_KEY}: {reason}")
-    place = Path(_links().name) / hashlib.sha256(f"{base}\0{trained}".encode()).hexdigest()[:16]
+    place = links / hashlib.sha256(f"{base}\0{trained}".encode()).hexdigest()[:16]
     assemble(base, _ENTRY_FILE, {name: trained}, place)
     return place
-
-
-@cache
-def _links() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="warmbench-links-")
 
 
 def _hint(trained: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 from protocol.messages import ModelSpec
 from scripts.tiny_models.pipelines import build_pipeline
 from tests.workers.models.editors.tiny_edits import picture
-from workers.interface import EditRequest, ModelError
+from workers.interface import EditRequest, ModelError, WorkerContext
 from workers.models.editors.diffusers_editor import DiffusersEditor
 from workers.models.editors.pipeline_loading import denoiser_of
 
@@ -36,6 +36,7 @@ def spec(folder: Path, **params: Any) -> ModelSpec:
 
 def loaded(folder: Path, **params: Any) -> DiffusersEditor:
     editor = DiffusersEditor(spec(folder, **params), "cpu")
+    editor.context = WorkerContext("editor-0", folder.parent / "pool")
     editor.load("device")
     return editor
 
@@ -122,6 +123,7 @@ def test_another_checkpoint_takes_the_place_of_the_loaded_one(name: str, compone
     files = {Path(file).resolve() for file in alone.weight_files()}
     assert {trained / "config.json", first / "vae" / "config.json"} <= files
     assert first / component / "config.json" not in files
+    assert {Path(file).parents[2] for file in alone.weight_files()} >= {first.parent / "pool" / "editor-0.links"}
     assert editor.replace(spec(first))
     assert edit(editor) == before
 
