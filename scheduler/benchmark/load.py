@@ -92,7 +92,9 @@ def _check_place(path: Path) -> None:
 
 
 def _detect(path: Path, fields: FieldMap | None, warnings: list[str]) -> Format:
-    """Return the one format that recognizes the path. A file that none recognizes is JSON, a folder RISEBench."""
+    """Return the one format that recognizes the path. What none recognizes is JSON, with ``fields`` JSON Lines or an
+    image folder; raises ``DataError`` for a folder without ``fields``.
+    """
     detected: list[Format] = []
     for known in FORMATS.all().values():
         try:
@@ -108,9 +110,14 @@ def _detect(path: Path, fields: FieldMap | None, warnings: list[str]) -> Format:
         raise DataError(f"it may be of the format {names}; set benchmark.format to one of them")
     if detected:
         return detected[0]
-    if path.is_dir():
-        return FORMATS.get("risebench" if fields is None else "imagefolder")
-    return FORMATS.get("json" if fields is None else "jsonl")
+    if not path.is_dir():
+        return FORMATS.get("json" if fields is None else "jsonl")
+    if fields is None:
+        raise DataError(
+            "no format recognizes what is in this folder: `warmbench list formats` says what each needs, and with "
+            "benchmark.format set to one of them it says what is missing"
+        )
+    return FORMATS.get("imagefolder")
 
 
 def _read(

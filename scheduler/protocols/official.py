@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import shlex
 import string
 import warnings
 from collections.abc import Iterator, Mapping
@@ -49,8 +50,8 @@ class OfficialFiles:
         """Return the first commit tried whose files have these hashes."""
         return next((commit for commit, tried in self.tried.items() if tried == hashes), None)
 
-    def deviation(self, hashes: Mapping[str, str]) -> str | None:
-        """Return a sentence that names the files that are not those of a commit tried; None if all are."""
+    def deviation(self, hashes: Mapping[str, str], folder: Path) -> str | None:
+        """Return what names the files that are not those of a commit tried, and how to get these; None if all are."""
         if not self.tried or self.tried_commit(hashes):
             return None
 
@@ -59,9 +60,12 @@ class OfficialFiles:
             return [path for path in self.paths if hashes.get(path) != tried[path]]
 
         commit = min(self.tried, key=lambda commit: len(changed(commit)))
-        files = ", ".join(changed(commit))
+        paths, short = changed(commit), commit[:7]
+        is_checkout = (folder / ".git").exists()
+        command = ["git", "-C", str(folder), "checkout", short, "--", *paths]
         return (
-            f"The protocol was tried with commit {commit[:7]} of {self.repository}; changed since or before: {files}."
+            f"The protocol was tried with commit {short} of {self.repository}; changed since or before: "
+            f"{', '.join(paths)}. To get that version, run: {shlex.join(command) if is_checkout else self.how_to_get}"
         )
 
 

@@ -42,7 +42,8 @@ class PreparedProtocol:
 
     def warnings(self) -> list[str]:
         """Return what speaks against comparing the numbers with published ones, as far as files show it."""
-        deviation = self.type.official.deviation(self.texts.hashes)
+        files = self.type.official_of(self.table.format)
+        deviation = files.deviation(self.texts.hashes, self.texts.folder)
         return [] if deviation is None else [deviation]
 
 

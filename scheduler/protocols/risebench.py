@@ -62,7 +62,7 @@ class RiseBench(Protocol):
         super().__init__(table, texts)
         # The present script reads this column for each item, and ends if the file has none.
         self._is_first = "reasoning_img" not in table.columns and table.format != "risebench_v2"
-        if texts is not None and self._is_first != ("prompt_logical_cons" not in texts.contents[PROMPTS]):
+        if texts is not None and _is_of_first(texts) not in (None, self._is_first):
             raise OfficialError(_mismatch(texts, is_first=self._is_first))
 
     def questions(self, item: ItemFacts) -> Sequence[Question]:
@@ -213,6 +213,12 @@ def _reference_image(item: ItemFacts) -> str:
     if "reference" not in item.images:
         raise UnsuitableItem("it has neither reference_txt nor reference_img, one of which a logical item needs")
     return "reference"
+
+
+def _is_of_first(texts: OfficialTexts) -> bool | None:
+    """Whether the prompts are those of the first edition; None if they are of neither."""
+    prompts = texts.contents[PROMPTS]
+    return "prompt_logical_cons" not in prompts if "prompt_consist" in prompts else None
 
 
 def _mismatch(texts: OfficialTexts, *, is_first: bool) -> str:

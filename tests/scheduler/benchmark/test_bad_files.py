@@ -29,8 +29,10 @@ def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert refused(tmp_path / "loop").startswith("cannot be read")
 
 
-def test_a_folder_needs_its_list(tmp_path: Path) -> None:
-    assert refused(tmp_path) == "there is no data_total.json in this folder"
+def test_a_folder_of_no_format_is_told_where_the_formats_are_and_one_of_a_format_what_it_lacks(tmp_path: Path) -> None:
+    assert refused(tmp_path).startswith("no format recognizes what is in this folder: `warmbench list formats` says")
+    with pytest.raises(DataError, match=r"there is no data_total\.json in this folder"):
+        load_benchmark(tmp_path, format_name="risebench")
 
 
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:

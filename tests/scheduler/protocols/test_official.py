@@ -153,17 +153,24 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(checkout
         read_official(checkout, files())
 
 
-def test_files_as_tried_are_no_deviation_and_changed_ones_are_named(checkout: Path) -> None:
+def test_files_as_tried_are_no_deviation_and_changed_ones_are_named_with_the_command_that_gets_them(
+    checkout: Path,
+) -> None:
     official = read_official(checkout, files())
     assert official.tried_commit == "c0ffee" * 6 + "c0ff"
-    assert files().deviation(official.hashes) is None
+    assert files().deviation(official.hashes, checkout) is None
     (checkout / "bench/rules.py").write_text(SOURCE + "\n")
     changed = read_official(checkout, files())
     assert changed.tried_commit is None
-    assert files().deviation(changed.hashes) == (
+    named = (
         "The protocol was tried with commit c0ffeec of https://example.org/them/Bench; "
-        "changed since or before: bench/rules.py."
+        "changed since or before: bench/rules.py. To get that version, run: "
     )
+    clone = "git clone https://example.org/them/Bench && git -C Bench checkout c0ffee"
+    assert str(files().deviation(changed.hashes, checkout)).startswith(named + clone)
+    (checkout / ".git").mkdir()
+    restore = f"git -C {checkout} checkout c0ffeec -- bench/rules.py"
+    assert files().deviation(changed.hashes, checkout) == named + restore
 
 
 def test_placeholders_are_replaced_one_after_the_other() -> None:

@@ -182,6 +182,8 @@ def test_a_file_and_prompts_of_different_editions_are_named_with_what_to_do() ->
         RiseBench(Table(FIRST_COLUMNS, 64), texts(PROMPTS))
     with pytest.raises(OfficialError, match=r"present edition .*git -C clone checkout 5f22651, or .*data_total.json"):
         RiseBench(Table(COLUMNS, 360), texts(FIRST_PROMPTS))
+    with pytest.raises(OfficialError, match=r"has no constant prompt_consist .*of another version"):
+        RiseBench(Table(COLUMNS, 360), texts({})).questions(item("temporal"))
 
 
 @pytest.mark.parametrize(
