@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,15 @@ class ControlClient:
     leases: bool = False
     keeps: bool = False
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether it was not heard for too long."""
-        return time.monotonic() - self.last_heard > self.dead_after_seconds
+    def why_gone(self, ready: Container[object], away: float) -> str | None:
+        """Return why it has left, if it has. ``away``: the time for which nobody could be heard."""
+        now = time.monotonic()
+        self.last_heard = min(now, self.last_heard + away)
+        if self.process is not None:
+            return "its process has ended" if self.process in ready else None
+        if self.leases and now - self.last_heard > self.dead_after_seconds:
+            return f"it was not heard for {self.dead_after_seconds:g} s: its lease ends"
+        return None
 
 
 def silent_longest(clients: Mapping[str, ControlClient]) -> str | None:

@@ -28,6 +28,7 @@ from workers.control_client import ControlClient, chooses_program, is_kept, open
 from workers.door import open_door
 from workers.leases import Grant, LeaseAction, Leases
 from workers.managed_worker import ManagedWorker
+from workers.pauses import Pauses
 from workers.placers.declaration import make_placer
 from workers.strangers import Strangers
 
@@ -49,8 +50,8 @@ class Launcher:
         self._plan = plan
         self._folder = folder
         self._keep = plan.keep
-        self._started = time.time()
         self._started_monotonic = time.monotonic()
+        self._pauses = Pauses(self._started_monotonic)
         self._life = uuid.uuid4().hex[:12]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._door = open_door(plan, folder, self._context, self._life)
@@ -85,7 +86,7 @@ class Launcher:
                 pid_create_time=create_time(os.getpid()),
                 protocol_version=PROTOCOL_VERSION,
                 version=VERSION,
-                started=self._started,
+                started=time.time(),
                 settings=self._plan.settings,
             ),
         )
@@ -113,6 +114,7 @@ class Launcher:
             if client.process is not None:
                 poller.register(client.process, select.POLLIN)
         ready = dict(poller.poll(250))
+        away = self._pauses.at_turn(time.monotonic())
         self._mailbox.run()
         if self._door.refresh():  # before reading: the sender's key may have been admitted since the last turn
             for worker in self._workers.values():
@@ -121,13 +123,11 @@ class Launcher:
             self._arrivals.introduce(*introduction)
         self._strangers.read(self._listener, self._handle)
         for worker in self._workers.values():
-            worker.update()
+            worker.update(away)
         for run, client in tuple(self._clients.items()):
-            if client.process in ready and client.process is not None:
-                log.warning("run %.100r: its process has ended", run)
-                self._remove_client(run)
-            elif client.leases and client.process is None and client.is_silent:
-                log.warning("run %.100r was not heard for %g s: its lease ends", run, client.dead_after_seconds)
+            why = client.why_gone(ready, away)
+            if why is not None:
+                log.warning("run %.100r: %s", run, why)
                 self._remove_client(run)
         self._broadcast_status()
         self._end_if_unused()

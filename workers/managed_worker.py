@@ -216,8 +216,10 @@ class ManagedWorker:
             )
         )
 
-    def update(self) -> None:
-        """Read its messages, notice its death, send heartbeats, kill it if it does not end, restart it when due."""
+    def update(self, away: float = 0.0) -> None:
+        """Read its messages, notice its death, send heartbeats, kill it if it does not end, restart it when due.
+        ``away``: the time for which nobody could be heard.
+        """
         now = time.monotonic()
         life = self._life
         if life is None:
@@ -225,7 +227,7 @@ class ManagedWorker:
                 self.start()
             return
         self._read(life)
-        code = life.exit_code(self._pool.dead_after_seconds)
+        code = life.exit_code(self._pool.dead_after_seconds, away)
         if code is not None:
             self._on_death(life, code)
         elif life.kill_at is not None and now > life.kill_at:

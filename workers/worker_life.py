@@ -49,15 +49,19 @@ class Life:
     refusal: str | None = None
     probe: Probe | None = None
 
-    def exit_code(self, dead_after_seconds: float) -> int | None:
-        """Its exit code if it has ended. One that is not heard over TCP counts as dead (``SILENT``)."""
+    def exit_code(self, dead_after_seconds: float, away: float) -> int | None:
+        """Its exit code if it has ended. One that is not heard over TCP counts as dead (``SILENT``), except for the
+        time ``away`` since the last call, in which nobody could be heard.
+        """
         code = self.placed.exit_code() if self.placed is not None else None
         if code is not None and self.placed is not None:
             self.last_words = self.last_words or self.placed.reason
             return code
         if self.placed is None and self.has_left:
             return 0
-        silent = time.monotonic() - self.heard_at if self.heard_at is not None else 0.0
+        now = time.monotonic()
+        self.heard_at = None if self.heard_at is None else min(now, self.heard_at + away)
+        silent = now - self.heard_at if self.heard_at is not None else 0.0
         if self.placed is None and self._refuses(silent > dead_after_seconds / 2):
             self.last_words = self.last_words or "its process has ended: nobody listens on its port"
             return 1
