@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from scheduler.benchmark.collect import Collector
 from scheduler.benchmark.formats.declaration import FORMATS, Category, FieldMap, Format
 from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import Benchmark, DataError, UnknownPartError
+from scheduler.config.checks.packages import install_hint
 from workers.models.plugins import PluginError
 
 
@@ -44,6 +46,7 @@ def load_benchmark(
     try:
         _check_place(path)
         chosen = _detect(path, fields, collector.warnings) if format_name is None else format_named(format_name)
+        _check_packages(chosen)
         if unknown := dict(_unknown_parts(chosen, fields, language, subset)):
             raise UnknownPartError(unknown)
         _read(chosen, path, fields, collector, progress)
@@ -65,6 +68,13 @@ def format_named(name: str) -> Format:
         raise DataError(f"there is no format {shown(name)}; known here: {known}") from None
     except PluginError as error:
         raise DataError(str(error)) from error
+
+
+def _check_packages(chosen: Format) -> None:
+    """Check that they are installed: without them, a benchmark's own table is taken for one of no benchmark."""
+    if missing := [package for package in chosen.packages if find_spec(package) is None]:
+        hint = install_hint(chosen.packages)
+        raise DataError(f"reading it needs {', '.join(missing)}, which is not installed: {hint}")
 
 
 def _unknown_parts(

@@ -39,6 +39,8 @@ def _item(record: Record, *, with_language: bool) -> Item:
         problem, language = PairError("bad_field", "instruction_language is not one of en, cn"), None
     key = value_of(record.name, "key")
     belongs = value_of(record.value, "Intersection_exist")
+    if not (isinstance(belongs, int) and belongs in (0, 1)):
+        problem = problem or PairError("bad_field", "Intersection_exist is not one of true, false")
     return Item(
         pair_id=f"{key}-{language}" if with_language and isinstance(key, str) and language else key,
         category=value_of(record.name, "task_type"),
@@ -46,7 +48,7 @@ def _item(record: Record, *, with_language: bool) -> Item:
         image=record.image((), *IMAGES[:2]),
         problem=problem,
         language=language,
-        subsets=("full", "intersection") if belongs is True else ("full",),
+        subsets=("full", "intersection") if belongs == 1 else ("full",),
         facts=record.facts(("Intersection_exist", "key"), besides=("task_type", "instruction", *IMAGES)),
     )
 

@@ -169,8 +169,22 @@ def test_bad_rows_are_bad_pairs(save: Save) -> None:
     assert reasons["g-en"] == "image 'g.png' cannot be found"
 
 
+@pytest.mark.parametrize("member", [True, 1])
+def test_an_item_of_the_intersection_is_one_whatever_type_says_so(save: Save, member: Any) -> None:
+    rows = [gedit("a", Intersection_exist=member), gedit("b", Intersection_exist=type(member)(0))]
+    in_it, other = load_benchmark(save(rows)).pairs
+    assert in_it.details.subsets == ("full", "intersection")
+    assert other.details.subsets == ("full",)
+
+
+@pytest.mark.parametrize("member", ["True", None, 2])
+def test_what_does_not_say_whether_an_item_is_of_the_intersection_is_bad(save: Save, member: Any) -> None:
+    (bad,) = load_benchmark(save([gedit("a", Intersection_exist=member)])).bad
+    assert (bad.kind, bad.message) == ("bad_field", "Intersection_exist is not one of true, false")
+
+
 def test_columns_of_other_types_are_bad_fields(save: Save) -> None:
-    (bad,) = load_benchmark(save([{**gedit("a"), "key": 1.5, "Intersection_exist": "yes"}])).bad
+    (bad,) = load_benchmark(save([{**gedit("a"), "key": 1.5}])).bad
     assert (bad.pair_id, bad.kind) == ("#1", "bad_id")
     (bad,) = load_benchmark(save([gedit("a", instruction=b"x", input_image=3)], "other.arrow")).bad
     assert (bad.kind, bad.message) == ("bad_field", "instruction is of the type binary; expected a value of JSON")
@@ -272,3 +286,10 @@ def test_without_pyarrow_the_command_that_installs_it_is_named(save: Save, monke
     monkeypatch.setattr(table_records, "find_spec", lambda name: None)
     assert refused(path).startswith("reading it needs pyarrow, which is not installed: run `")
     assert "[parquet]" in refused(path)
+
+
+def test_without_pyarrow_a_language_is_not_what_is_wrong(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save([gedit("a")])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match="reading it needs pyarrow, which is not installed: run `"):
+        load_benchmark(path, language="en")
