@@ -71,11 +71,16 @@ def optimizations(config: Config) -> dict[str, dict[str, Any]]:
         asked = _plain(key, dict(section.params)[key.name])
     options = {option.name: option for option in key.keys} if key is not None else {}
     approximate = {name for name, value in asked.items() if name in options and _is_approximate(options[name], value)}
-    others = {key.name: value for key, value in _values(section, "load") if key.approximate and value != key.default}
     return {
         "exact": {name: value for name, value in asked.items() if name not in approximate},
-        "approximate": {name: value for name, value in asked.items() if name in approximate} | others,
+        "approximate": {name: value for name, value in asked.items() if name in approximate}
+        | approximate_keys(section),
     }
+
+
+def approximate_keys(section: ModelSection) -> dict[str, Any]:
+    """The keys that change what the model makes, such as ``quantization``, where they are set."""
+    return {key.name: value for key, value in _values(section, "load") if key.approximate and value != key.default}
 
 
 def _is_approximate(option: Key, value: Any) -> bool:

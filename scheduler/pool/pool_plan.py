@@ -118,4 +118,5 @@ def device_bytes(section: ModelSection, spec: m.ModelSpec, memory: Sequence[int]
     offload, quantization = spec.params.get("offload", "none"), spec.params.get("quantization")
     if len(memory) > 1:
         return spread_bytes(parts.values(), memory)
-    return [needed_bytes(parts.values(), offload=offload, quantization=quantization)]
+    role = section.declaration.role
+    return [needed_bytes(parts.values(), role=role, offload=offload, quantization=quantization)]

@@ -22,6 +22,7 @@ from scheduler.config.checks.pipeline_checks import preset_facts
 from scheduler.config.document import Config
 from scheduler.config.layout import Layout
 from scheduler.config.requests import (
+    approximate_keys,
     edit_parameters,
     editor_spec,
     optimizations,
@@ -112,9 +113,11 @@ def notes(
         role, name = section.declaration.role, section.params.model_name
         if section.declaration.note:
             texts.append(section.declaration.note)
-        if role == "editor" and (changing := optimizations(config)["approximate"]):
+        changing = optimizations(config)["approximate"] if role == "editor" else approximate_keys(section)
+        if changing:
             names = ", ".join(name if value is True else f"{name} {value}" for name, value in changing.items())
-            texts.append(f"The editor ran with approximate optimizations, which change its edits: {names}.")
+            changed = "edits" if role == "editor" else "scores"
+            texts.append(f"The {role} ran with approximate optimizations, which change its {changed}: {names}.")
         note = Path(local_folder(name)) / NOTE_FILE if name else None
         if note is not None and note.is_file():
             texts.append(f"The {role}: {note.read_text(encoding='utf-8', errors='replace').strip()[:1000]}")

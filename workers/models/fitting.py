@@ -25,6 +25,8 @@ GPUS = {"24 GB": 24_564, "48 GB": 46_068, "80 GB": 81_559, "141 GB": 143_771}
 
 
 _LAYER = re.compile(r"(.*?\.\d+)\.")
+_KEPT = re.compile(r"embed|lm_head|\.experts\.|\.gate\.weight$")
+"""Names of matrices that stay as they are: no linear layers in memory, or those that transformers leaves out."""
 
 
 @dataclass
@@ -47,7 +49,8 @@ class PartSize:
         self.largest = max(self.largest, size)
         layer = _LAYER.match(name) if not self.name.startswith("vae") else None
         self.layers[layer[1] if layer else ""] += size
-        if len(shape) == 2 and name.endswith(".weight") and "embed" not in name and not self.name.startswith("vae"):
+        matrix = len(shape) == 2 and name.endswith(".weight") and not self.name.startswith("vae")
+        if matrix and not _KEPT.search(name):
             self.linear += shape[0] * shape[1]
             self.linear_bytes += size
 
@@ -69,12 +72,26 @@ def parts_of(files: Iterable[Path], dtype: str) -> Mapping[str, PartSize]:
     return parts
 
 
-def needed_bytes(parts: Iterable[PartSize], *, offload: str = "none", quantization: str | None = None) -> int:
+def needed_bytes(
+    parts: Iterable[PartSize], *, role: str = "editor", offload: str = "none", quantization: str | None = None
+) -> int:
     """Return the largest part of the weights that is on the device at a time."""
+    if offload == "group" and role == "reward":
+        return sum(map(_beside_layers, parts))
     if offload == "group":
         return 2 * max((part.largest for part in parts), default=0)  # the layer that works, and the next one
     sizes = [part.bytes(quantization) for part in parts]
     return max(sizes, default=0) if offload == "model" else sum(sizes)
+
+
+def _beside_layers(part: PartSize) -> int:
+    """All but the layers of the longest list, and one of these."""
+    lists: dict[str, list[int]] = {}
+    for layer, size in part.layers.items():
+        if layer:
+            lists.setdefault(layer.rpartition(".")[0], []).append(size)
+    longest = max(lists.values(), key=sum, default=[0])
+    return part.size - sum(longest) + max(longest)
 
 
 def spread_bytes(parts: Iterable[PartSize], room: Sequence[int]) -> list[int]:
@@ -91,27 +108,29 @@ class Way:
     fits: Mapping[str, bool] = field(default_factory=dict)
 
 
-_WAYS: tuple[tuple[str, str | None], ...] = (
-    ("none", None),
-    ("model", None),
-    ("group", None),
-    ("none", "int8"),
-    ("model", "int8"),
-    ("none", "nf4"),
-    ("model", "nf4"),
-)
+_WAYS: Mapping[str, tuple[tuple[str, str | None], ...]] = {
+    "editor": (
+        ("none", None),
+        ("model", None),
+        ("group", None),
+        ("none", "int8"),
+        ("model", "int8"),
+        ("none", "nf4"),
+        ("model", "nf4"),
+    ),
+    "reward": (("none", None), ("group", None), ("none", "int8"), ("none", "nf4")),
+}
 
 
 def ways(parts: Iterable[PartSize], role: str) -> list[Way]:
     """Return every way that the role has keys for, with the GPUs that have room for it and for the work."""
     parts = list(parts)
-    possible = _WAYS if role == "editor" else _WAYS[:1]
-    return [_way(parts, role, offload, quantization) for offload, quantization in possible]
+    return [_way(parts, role, offload, quantization) for offload, quantization in _WAYS[role]]
 
 
 def _way(parts: list[PartSize], role: str, offload: str, quantization: str | None) -> Way:
     named = {"offload": offload if offload != "none" else None, "quantization": quantization}
     keys = ", ".join(f"{name}: {value}" for name, value in named.items() if value is not None)
-    size = needed_bytes(parts, offload=offload, quantization=quantization)
+    size = needed_bytes(parts, role=role, offload=offload, quantization=quantization)
     fits = {name: size + WORKING_BYTES[role] <= mebibytes * 2**20 for name, mebibytes in GPUS.items()}
     return Way(keys or "whole", size, fits)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workers.models.declaration import SHARED_KEYS, Conflict, Key, KeyKind, ignored, pick
+from workers.models.fitting_keys import GPUS_PER_WORKER, OFFLOAD, QUANTIZATION, REWARD_OFFLOAD
 
 MAX_SEED = 2**62
 _HIGHEST_LOGITS_SCORE = 19
@@ -97,55 +98,12 @@ def _lora_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
         yield Conflict((("path",),), "is missing", "give a .safetensors file, or OWNER/NAME/FILE on the hub")
 
 
-def fitting_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
-    """What quantized weights exclude."""
-    if values["quantization"] is None:
-        return
-    hint = "keep one of the two"
-    if values["offload"] == "group":
-        message = "quantized weights cannot be offloaded in groups"
-        yield Conflict((("offload",), ("quantization",)), message, "write `offload: model`")
-    if values.get("lora"):
-        yield Conflict((("quantization",), ("lora",)), "a LoRA cannot be merged into quantized weights", hint)
-    on = values.get("optimizations") or {}
-    for name in ("fp8", "lightning_lora"):
-        if on and dict(on).get(name):
-            message = (
-                "the weights are quantized already" if name == "fp8" else "it cannot be merged into quantized weights"
-            )
-            yield Conflict((("optimizations", name), ("quantization",)), message, hint)
-
-
-def spreading_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
-    """What a model that is spread over several GPUs excludes."""
-    size = values["gpus_per_worker"]
-    if size == 1:
-        return
-    hint = "keep one of the two"
-    if values.get("offload", "none") != "none":
-        message = f"is {size} beside `offload`, which is for one GPU"
-        yield Conflict((("gpus_per_worker",), ("offload",)), message, hint)
-    if values.get("quantization") is not None:
-        message = f"is {size}, but quantized weights stay on one GPU"
-        yield Conflict((("gpus_per_worker",), ("quantization",)), message, hint)
-
-
 _LORA_KEYS = (
     Key("path", "hub_file", None, "A .safetensors file, or OWNER/NAME/FILE on the hub."),
     Key("weight", "float", 1.0, "Its strength; 1 as it was trained.", low=-10, high=10),
 )
 
 DEVICE = Key("device", "device", None, "`cuda` (the first GPU), `cuda:N` or `cpu`.", "process", choices=("cuda", "cpu"))
-_GPUS_PER_WORKER = Key(
-    "gpus_per_worker",
-    "int",
-    1,
-    "Spread each worker's model over this number of GPUs, if one cannot hold it. Exact. `device_ids` are taken in "
-    "groups of this size, `device` is the first GPU of a group.",
-    "process",
-    low=1,
-    high=8,
-)
 EDITOR_KEYS = (
     model_name(None, "Which model: a folder, or a name on the hub."),
     _DTYPE,
@@ -197,27 +155,8 @@ EDITOR_KEYS = (
         "load",
         later=True,
     ),
-    Key(
-        "offload",
-        "choice",
-        "none",
-        "What leaves the GPU during an edit, if it cannot hold the model: `model`, all components but the one that "
-        "works; `group`, all layers but the one that works (slow). Exact.",
-        "load",
-        choices=("none", "model", "group"),
-        later=True,
-    ),
-    Key(
-        "quantization",
-        "choice",
-        None,
-        "Approximate. Store the weights of linear layers, except the VAE's, in fewer bits: `int8` and `float8` "
-        "(torchao), `nf4` (bitsandbytes).",
-        "load",
-        choices=("int8", "float8", "nf4"),
-        later=True,
-        approximate=True,
-    ),
+    OFFLOAD,
+    QUANTIZATION,
     DEVICE,
     Key(
         "device_ids",
@@ -227,7 +166,7 @@ EDITOR_KEYS = (
         "repeated. A type that needs a GPU and has neither takes all visible GPUs but the reward's.",
         "process",
     ),
-    _GPUS_PER_WORKER,
+    GPUS_PER_WORKER,
     *_ENVIRONMENT_KEYS,
 )
 
@@ -244,7 +183,7 @@ REWARD_KEYS = (
         choices=("auto", "cuda", "cpu"),
     ),
     Key("device_ids", "devices", None, "Instead of `device`: one process per entry, CUDA indices or `cpu`.", "process"),
-    _GPUS_PER_WORKER,
+    GPUS_PER_WORKER,
     _DTYPE,
     Key("scoring", "choice", "generate", "`generate`: read the reply; `logits`: expected score.", choices=_SCORINGS),
     Key("score_range", "range", (0, 10), "The lowest and the highest score; `logits`: whole numbers from 0 to 19."),
@@ -264,6 +203,8 @@ REWARD_KEYS = (
     Key("max_pixels", "int", None, "Larger images are reduced to this number.", low=1, high=2**28),
     Key("compare_with_original", "bool", False, "Show the model the source image beside the edit."),
     Key("threads_per_worker", "int", 1, "CPU threads of torch in each worker.", "load", low=1, high=256),
+    REWARD_OFFLOAD,
+    QUANTIZATION,
     *_ENVIRONMENT_KEYS,
 )
 

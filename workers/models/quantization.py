@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
-from workers.models.fitting import QUANTIZATION_PACKAGES
+from workers.models.fitting import QUANTIZATION_PACKAGES, needed_bytes, parts_of
 
 
 def checked_quantization(params: Mapping[str, Any], section: str) -> str | None:
@@ -39,18 +40,30 @@ def checked_quantization(params: Mapping[str, Any], section: str) -> str | None:
 def quantization_config(kind: str, library: str, dtype: str) -> Any:
     """Return the config with which ``from_pretrained`` of this library (diffusers, transformers) quantizes.
 
-    ``dtype`` is the type that the layers calculate with.
+    ``dtype`` is the type that the layers calculate with; ``auto`` means bfloat16.
     """
     import torch
 
     configs = importlib.import_module(library)
     if kind == "nf4":
         return configs.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, dtype)
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, dtype, torch.bfloat16)
         )
     quantization = importlib.import_module("torchao.quantization")
     weights = quantization.Int8WeightOnlyConfig if kind == "int8" else quantization.Float8WeightOnlyConfig
     return configs.TorchAoConfig(weights())
+
+
+def quantizing_packages(params: Mapping[str, Any]) -> Sequence[str]:
+    """The packages that have made the weights what they are."""
+    kind = params.get("quantization")
+    return () if kind is None else (QUANTIZATION_PACKAGES[kind],)
+
+
+def quantized_copies(files: Iterable[str], params: Mapping[str, Any], dtype: str) -> int | None:
+    """The bytes of the weights in host memory if these are quantized: they are as in no file. None if they are not."""
+    kind = params.get("quantization")
+    return None if kind is None else needed_bytes(parts_of(map(Path, files), dtype).values(), quantization=kind)
 
 
 def held_bytes(tensor: Any) -> int:

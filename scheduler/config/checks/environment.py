@@ -18,7 +18,7 @@ from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.checks.class_paths import missing_class
 from scheduler.config.checks.driver import driver_problem, installed_torch
 from scheduler.config.checks.model_lookup import missing_model
-from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations
+from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations, refused_quantization
 from scheduler.config.checks.packages import missing_for_placer, missing_for_tracker, missing_packages
 from scheduler.config.checks.pipeline_checks import refused_arguments, refused_transformer
 from scheduler.config.checks.source_images import TAKE_THE_FIRST, several_images_refused
@@ -172,6 +172,8 @@ def _model(name: str, section: ModelSection, hub: str | None) -> Found:
     else:
         for refusal in refused_arguments(section):
             yield _at(name, "params", *refusal.key, message=refusal.message, hint=refusal.hint)
+    if class_path is None and not section.has_environment and (unfit := refused_quantization(section)):
+        yield _at(name, "params", "quantization", message=unfit[0], hint=unfit[1])
     for problem in worker_environment_problems(name, section):
         yield tuple(problem.path.split(".")), problem
 
@@ -180,8 +182,7 @@ def _optimizations(config: Config) -> Found:
     section = config.diffusion_model
     if section.class_path is None and not section.has_environment:
         for name, message, hint in refused_optimizations(config):
-            path = (name,) if name == "quantization" else ("optimizations", name)
-            yield _at("diffusion_model", "params", *path, message=message, hint=hint)
+            yield _at("diffusion_model", "params", "optimizations", name, message=message, hint=hint)
         for number, message, hint in refused_loras(config):
             yield _at("diffusion_model", "params", "lora", number, "path", message=message, hint=hint)
 

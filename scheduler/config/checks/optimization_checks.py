@@ -15,6 +15,7 @@ from typing import Any
 
 from scheduler.config.checks.pipeline_checks import lacking_option
 from scheduler.config.document import Config
+from scheduler.config.models import ModelSection
 from scheduler.config.problems import did_you_mean, shown
 from scheduler.config.requests import is_local_file, optimizations
 from workers.models.fitting import QUANTIZATION_PACKAGES
@@ -41,18 +42,31 @@ def refused_optimizations(config: Config) -> Iterator[Refusal]:
     """The optimizations that are on and can't work here."""
     values = dict(config.diffusion_model.params)
     on = {name: value for group in optimizations(config).values() for name, value in group.items()}
+    on.pop("quantization", None)  # a key by itself, which rewards have too
     for name, value in on.items():
         if reason := lacking_option(config.diffusion_model, name):
             yield (name, reason, _LEAVE_OUT)
             continue
-        if refusal := _missing_part(name, value) or _missing_for(name, value, values):
+        if refusal := _missing_part(name) or _missing_for(name, value, values):
             yield (name, *refusal)
 
 
-def _missing_part(name: str, value: Any = None) -> tuple[str, str | None] | None:
+def refused_quantization(section: ModelSection) -> tuple[str, str | None] | None:
+    """Why the weights of an editor or a reward cannot be quantized here, and a hint; None if they can, or are not."""
+    params = dict(section.params)
+    key, kind = section.declaration.key("quantization"), params.get("quantization")
+    if kind is None or key is None or key.affects != "load":
+        return None
+    if kind == "nf4" and "cpu" in (params["device_ids"] or (params["device"],)):
+        return "nf4 needs a GPU", "on a CPU there are int8 and float8"
+    package = QUANTIZATION_PACKAGES[kind]
+    if _folder(package) is None:
+        return f"needs the package {package}, which is not installed", _LEAVE_OUT
+    return None
+
+
+def _missing_part(name: str) -> tuple[str, str | None] | None:
     package, part = _NEEDED_PARTS.get(name, ("diffusers", ""))
-    if name == "quantization":
-        package = QUANTIZATION_PACKAGES[value]
     folder = _folder(package)
     if folder is None:
         return f"needs the package {package}, which is not installed", _LEAVE_OUT

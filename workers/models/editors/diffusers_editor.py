@@ -27,8 +27,9 @@ from workers.models.editors.pipeline_facts import (
 from workers.models.editors.pipeline_loading import PipelineParts
 from workers.models.editors.pipeline_options import host_copies
 from workers.models.editors.signatures import Signature
+from workers.models.fitting_keys import fitting_conflicts, spreading_conflicts
 from workers.models.flatten import flatten
-from workers.models.keys import DEVICE, EDITOR_KEYS, fitting_conflicts, model_name, spreading_conflicts
+from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
 
 _CACHES = ("first_block_cache", "taylorseer_cache")
 _PRESET = "Left out: what the preset says, else the default of the class."

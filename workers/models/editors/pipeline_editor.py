@@ -26,7 +26,7 @@ from workers.models.editors.pipeline_options import (
 from workers.models.editors.pipeline_replacement import can_be_mapped, replace_weights
 from workers.models.editors.trained_transformer import with_transformer
 from workers.models.hub import resolve_model, weight_files
-from workers.models.quantization import held_bytes
+from workers.models.quantization import held_bytes, quantizing_packages
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
 
@@ -133,7 +133,7 @@ class PipelineEditor(Editor):
         import torch
 
         versions = {}
-        for library in _LIBRARIES:
+        for library in (*_LIBRARIES, *quantizing_packages(self.spec.params)):
             try:
                 versions[library] = importlib.metadata.version(library)
             except importlib.metadata.PackageNotFoundError:

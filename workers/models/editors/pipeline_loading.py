@@ -67,6 +67,9 @@ def load_onto(
 
         components = read_components(dtype, device if straight else "cpu")
         modules = [component for component in components.values() if isinstance(component, torch.nn.Module)]
+        if quantized and not straight:
+            for module in modules:
+                module.to("cpu")  # bitsandbytes quantizes on a GPU only
         mover = mover_of(modules, device, offload=offload, quantized=quantized, second_copy=second_copy)
         if residency == "device":
             mover.to_device(keep_private=False)

@@ -22,6 +22,7 @@ from workers.models.editors.pipeline_facts import DENOISERS
 from workers.models.editors.pipeline_loading import denoiser_of
 from workers.models.editors.pipeline_loras import add_lightning_lora, add_loras
 from workers.models.editors.qwen_image_embeddings import KeptEmbeddings
+from workers.models.quantization import quantized_copies
 from workers.models.safetensors_files import cast_bytes
 
 _KEY = "diffusion_model.params.optimizations"
@@ -88,13 +89,17 @@ def can_be_replaced(options: Mapping[str, Any], params: Mapping[str, Any]) -> bo
 
 
 def host_copies(files: Sequence[str], params: Mapping[str, Any], *, straight: bool = False) -> int:
-    """Return the bytes of the weights that host memory would hold as a copy: those that are cast or changed.
+    """Return the bytes of the weights that host memory would hold as a copy: those that are cast,
+    changed or quantized.
 
     With ``straight``, on the way to a device, on which they are changed and most of them are cast.
     """
     changed = {name for name, value in (params.get("optimizations") or {}).items() if value} & _CHANGE_WEIGHTS
     of_denoiser = [name for name in files if Path(name).parent.name in DENOISERS]
     dtype = params.get("dtype", "bfloat16")
+    quantized = None if straight else quantized_copies(files, params, dtype)
+    if quantized is not None:
+        return quantized
     if not changed or straight:
         return cast_bytes(files, dtype, straight=straight)
     copies = sum(Path(name).stat().st_size for name in of_denoiser)

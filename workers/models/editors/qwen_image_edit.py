@@ -15,8 +15,9 @@ from workers.models.editors.pipeline_editor import PipelineEditor, as_image
 from workers.models.editors.pipeline_loading import PipelineParts
 from workers.models.editors.pipeline_options import host_copies
 from workers.models.editors.qwen_image_loading import MODULES, parts_of, prepare_imports
+from workers.models.fitting_keys import fitting_conflicts, spreading_conflicts
 from workers.models.flatten import flatten
-from workers.models.keys import DEVICE, EDITOR_KEYS, OPTIMIZATIONS, fitting_conflicts, model_name, spreading_conflicts
+from workers.models.keys import DEVICE, EDITOR_KEYS, OPTIMIZATIONS, model_name
 
 DECLARATION = ModelType(
     name="qwen_image_edit",

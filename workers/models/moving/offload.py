@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +11,7 @@ from accelerate.utils import send_to_device
 
 from workers.models.device_memory import free_memory
 from workers.models.moving.mover import Mover
+from workers.models.moving.slots import slots_of
 from workers.models.quantization import held_bytes
 
 
@@ -118,6 +119,67 @@ class GroupOffload:
 
     def private_bytes(self) -> int:
         return self._homes.private_bytes()
+
+
+class LayerOffload:
+    """One layer of a model at a time is on the device; what is in none of its layers stays there.
+
+    For a model that is one component. Its layers are those of the longest list of modules, by bytes. What other
+    modules read the device of their weights from, such as a vision tower, is there.
+    """
+
+    def __init__(self, model: torch.nn.Module, device: str, *, second_copy: bool = False) -> None:
+        """All weights are on the host; those of files stay mapped."""
+        layers = _layers(model)
+        self._rest = Mover(_beside(model, {*layers}), device, second_copy=second_copy)
+        movers = [_LayerMover(layer, device, second_copy=second_copy) for layer in layers]
+        self._layers = ModelOffload(layers, movers, device)
+
+    def to_device(self, *, keep_private: bool = True) -> None:
+        """The layers come when they are called."""
+        self._rest.to_device(keep_private=keep_private)
+
+    def to_host(self) -> None:
+        self._layers.to_host()
+        self._rest.to_host()
+
+    def private_bytes(self) -> int:
+        return self._rest.private_bytes() + self._layers.private_bytes()
+
+
+class _LayerMover:
+    """Copies the weights of one layer to the device, and forgets the copies: nothing changes weights meanwhile."""
+
+    def __init__(self, layer: torch.nn.Module, device: str, *, second_copy: bool) -> None:
+        self._homes = [(slot, slot.tensor.detach()) for slot in slots_of([layer])]
+        self._private = Mover([layer], "cpu").private_bytes()
+        self._device = device
+        self._copy = second_copy
+
+    def to_device(self, *, keep_private: bool = True) -> None:  # noqa: ARG002 - the homes stay
+        for slot, home in self._homes:
+            slot.point_to(home.to(self._device, copy=self._copy))
+
+    def to_host(self) -> None:
+        for slot, home in self._homes:
+            slot.point_to(home)
+
+    def private_bytes(self) -> int:
+        return self._private
+
+
+def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    return [*max(lists, key=lambda layers: sum(map(held_bytes, layers.parameters())))]
+
+
+def _beside(module: torch.nn.Module, layers: Set[torch.nn.Module]) -> Iterator[torch.nn.Module]:
+    """The largest modules that hold none of the layers."""
+    for child in module.children():
+        if layers.isdisjoint(child.modules()):
+            yield child
+        elif child not in layers:
+            yield from _beside(child, layers)
 
 
 def mover_of(

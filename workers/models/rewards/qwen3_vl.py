@@ -18,9 +18,11 @@ from protocol.messages import ModelSpec, Residency
 from workers.interface import FetchProgress, ModelError, Progress, Reward, ScoreRequest, Scores
 from workers.models.converted import bytes_to_convert, converted_folder
 from workers.models.declaration import Alias, Conflict, ModelType, with_keys
+from workers.models.fitting_keys import fitting_conflicts, spreading_conflicts
 from workers.models.hub import resolve_model, weight_files
-from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name, spreading_conflicts
+from workers.models.keys import REWARD_KEYS, judging_conflicts, model_name
 from workers.models.processors import load_processor
+from workers.models.quantization import held_bytes, quantizing_packages
 from workers.models.rewards.batching import BatchSizes
 from workers.models.rewards.conversations import NO_QUESTION, Conversation, first_question, second_question
 from workers.models.rewards.generation import ModelReply, Steps, generate_replies
@@ -60,7 +62,7 @@ DECLARATION = ModelType(
         REWARD_KEYS,
         model_name("Qwen/Qwen3-VL-30B-A3B-Instruct", "A folder that holds a Qwen VL model, or a name on the hub."),
     ),
-    rules=(judging_conflicts, spreading_conflicts),
+    rules=(judging_conflicts, fitting_conflicts, spreading_conflicts),
     needs="gpu",
     old_names=(
         Alias(("qwen3_vl_subprocess",), "Qwen3-VL, in an environment of its own.", rules=(_environment_is_given,)),
@@ -142,8 +144,7 @@ class Qwen3VLReward(Reward):
         """The size of the weights, as loaded; before that, of their files."""
         if self._model is None:
             return sum(Path(file).stat().st_size for file in self.weight_files() if file.endswith(".safetensors"))
-        tensors = [*self._model.parameters(), *self._model.buffers()]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return sum(map(held_bytes, [*self._model.parameters(), *self._model.buffers()]))
 
     def host_bytes(self) -> int:
         """What is not mapped from files, which all workers share."""
@@ -161,10 +162,10 @@ class Qwen3VLReward(Reward):
         from importlib.metadata import PackageNotFoundError, version
 
         versions = {}
-        for package in _PACKAGES:
+        for package in (*_PACKAGES, *quantizing_packages(self.spec.params)):
             try:
                 versions[package] = version(package)
-            except PackageNotFoundError:  # the last two are optional
+            except PackageNotFoundError:  # the last ones are optional
                 continue
         return versions
 

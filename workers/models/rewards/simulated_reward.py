@@ -31,7 +31,7 @@ DECLARATION = ModelType(
     meaning="A score from the image's bytes, after a set time.",
     target="workers.models.rewards.simulated_reward:SimulatedReward",
     keys=with_keys(
-        ignored(REWARD_KEYS, "dtype", "use_flash_attention", "conda_env", "python"),
+        ignored(REWARD_KEYS, "dtype", "use_flash_attention", "offload", "quantization", "conda_env", "python"),
         *SIMULATION_KEYS,
         Key("latency_ms", "float", 100.0, "Milliseconds a batch holds the device.", "speed", low=0, high=3_600_000),
         Key("per_item_ms", "float", 0.0, "Milliseconds more per edit of the batch.", "speed", low=0, high=3_600_000),

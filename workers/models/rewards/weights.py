@@ -6,13 +6,17 @@ import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocol.messages import Residency
 from workers.interface import ModelError
+from workers.models.quantization import checked_quantization, quantization_config, quantized_copies
 from workers.models.rewards.generation import greedy
 from workers.models.rewards.layers import make_faster
 from workers.models.safetensors_files import cast_bytes, stored_as
+
+if TYPE_CHECKING:
+    from workers.models.moving.offload import Moves
 
 DTYPES = ("bfloat16", "float16", "float32", "auto")
 
@@ -26,11 +30,13 @@ def prepare_imports() -> None:
 
 
 def host_copies(files: Sequence[str], params: Mapping[str, Any], *, straight: bool = False) -> int:
-    """Return the bytes of the weights that host memory would hold as a copy: those that are cast.
+    """Return the bytes of the weights that host memory would hold as a copy: those that are cast or quantized.
 
     With ``straight``, on the way to a device, on which most of them are cast.
     """
-    return cast_bytes(files, params.get("dtype", "bfloat16"), straight=straight)
+    dtype = params.get("dtype", "bfloat16")
+    quantized = None if straight else quantized_copies(files, params, dtype)
+    return cast_bytes(files, dtype, straight=straight) if quantized is None else quantized
 
 
 def load_model(
@@ -38,7 +44,8 @@ def load_model(
 ) -> tuple[Any, Any]:
     """Return the model of ``folder``, ready to score, on ``device`` or in host memory, and the mover of its weights.
 
-    Load parameters: ``dtype`` (``bfloat16``), ``use_flash_attention`` (false), ``threads_per_worker`` (1).
+    Load parameters: ``dtype`` (``bfloat16``), ``use_flash_attention`` (false), ``threads_per_worker`` (1), ``offload``
+    (``none``), ``quantization``.
 
     Raises:
         ModelError: of kind ``config`` (a parameter), ``oom``, or ``load`` (the files are damaged or incomplete, or this
@@ -47,16 +54,21 @@ def load_model(
     import torch
     from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-    from workers.models.moving.mover import Mover
+    from workers.models.moving.offload import LayerOffload, mover_of
 
     dtype = params.get("dtype", "bfloat16")
     if dtype not in DTYPES:
         raise ModelError("config", f"reward_model.params.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
     torch.set_num_threads(_threads(params))
     attention = _attention(bool(params.get("use_flash_attention", False)), device)
+    quantization = checked_quantization(params, "reward_model")
+    offloaded = params.get("offload", "none") != "none"
     # Weights are mapped into host memory. A device map lets those that have to be converted go straight to the device.
-    convert = residency == "device" and device != "cpu" and not stored_as(Path(folder), dtype)
-    straight = {"device_map": {"": device}} if convert else {}
+    convert = quantization is not None or not stored_as(Path(folder), dtype)
+    straight = residency == "device" and device != "cpu" and convert and not offloaded
+    options: dict[str, Any] = {"device_map": {"": device}} if straight or quantization == "nf4" else {}
+    if quantization is not None:
+        options["quantization_config"] = quantization_config(quantization, "transformers", dtype)
     try:
         model, loading = AutoModelForImageTextToText.from_pretrained(
             folder,
@@ -65,12 +77,18 @@ def load_model(
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
-            **straight,
+            **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        mover = Mover([model], device, second_copy=second_copy)
+        mover: Moves = (
+            LayerOffload(model, device, second_copy=second_copy)
+            if offloaded
+            else mover_of([model], device, offload="none", quantized=quantization is not None, second_copy=second_copy)
+        )
         if residency == "device":
             mover.to_device(keep_private=False)
+        elif quantization == "nf4":
+            mover.to_host()  # bitsandbytes quantizes on the device only
     except ModelError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
