@@ -11,23 +11,18 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.tiny_models.pipelines import CLASSES
 from workers.models.editors.pipeline_arguments import KEYS
-from workers.models.editors.pipeline_facts import ONE_IMAGE, PRESETS, SEVERAL_IMAGES
+from workers.models.editors.pipeline_facts import (
+    NEEDED_PACKAGES,
+    NO_EDITORS,
+    ONE_IMAGE,
+    PRESETS,
+    SEVERAL_IMAGES,
+)
 from workers.models.editors.signatures import signature_of
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "editors.md"
-TRIED = (
-    "Flux2KleinKVPipeline",
-    "Flux2KleinPipeline",
-    "FluxKontextPipeline",
-    "LongCatImageEditPipeline",
-    "QwenImageEditPipeline",
-    "QwenImageEditPlusPipeline",
-    "StableDiffusionInstructPix2PixPipeline",
-    "StableDiffusionXLInstructPix2PixPipeline",
-)
-"""The classes that ``tests/workers/models/editors/test_diffusers_editor.py`` compares with a direct call."""
-
 _TABLE = re.compile(r"(?<=<!-- table -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
 
 
@@ -37,20 +32,22 @@ def table() -> str:
         "| class | images | keys, with the default of the class | preset | tried |",
         "| --- | --- | --- | --- | --- |",
     ]
-    return "\n".join([*rows, *map(_row, sorted(ONE_IMAGE | SEVERAL_IMAGES))])
+    return "\n".join([*rows, *map(_row, sorted({*ONE_IMAGE, *SEVERAL_IMAGES, *NO_EDITORS}))])
 
 
 def _row(name: str) -> str:
     signature = signature_of(name)
     if signature is None:
         raise SystemExit(f"the installed diffusers has no {name}")
+    if name in NO_EDITORS:
+        return f"| `{name}` | - | - | - | refused: it {NO_EDITORS[name]} |"
     count = "several" if name in SEVERAL_IMAGES else "one"
     keys = []
     for key in KEYS:
         if key in signature:
             default = signature.arguments[key]
             keys.append(f"`{key}`" if default is None else f"`{key}` {default}")
-    tried = "yes" if name in TRIED else "no"
+    tried = "yes" if name in CLASSES else f"no: it needs {NEEDED_PACKAGES[name]}"
     return f"| `{name}` | {count} | {', '.join(keys)} | {_presets(name)} | {tried} |"
 
 
@@ -58,10 +55,12 @@ def _presets(name: str) -> str:
     texts = []
     for preset in PRESETS:
         if preset.pipeline == name:
-            values = ", ".join(f"`{key}: {_shown(value)}`" for key, value in preset.arguments.items())
-            distilled = " if distilled" if preset.distilled else ""
-            texts.append(f"{values}{distilled} ({preset.source})")
-    return "; ".join(texts) or "-"
+            values = [f"`{key}: {_shown(value)}`" for key, value in preset.arguments.items()]
+            if preset.area is not None:
+                values.append(f"{preset.area:,} pixels in the ratio of the source")
+            distilled = {None: "", True: " if distilled", False: " otherwise"}[preset.distilled]
+            texts.append(f"{', '.join(values) or 'the defaults'}{distilled} ({preset.source})")
+    return "; ".join(texts)
 
 
 def _shown(value: object) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from scripts.editors_table import FILE, TRIED, page
+from scripts.editors_table import FILE, page, table
 from scripts.tiny_models.pipelines import CLASSES
+from workers.models.editors.pipeline_facts import ONE_IMAGE, PRESETS, SEVERAL_IMAGES
 
 
 def test_the_table_is_up_to_date() -> None:
@@ -12,5 +13,13 @@ def test_the_table_is_up_to_date() -> None:
     assert "`FluxKontextPipeline` | one" in text
 
 
-def test_the_classes_that_are_tried_are_those_that_are_built() -> None:
-    assert set(TRIED) == set(CLASSES)
+def test_every_class_is_tried_or_the_reason_is_given() -> None:
+    rows = [line for line in table().splitlines() if line.startswith("| `")]
+    assert len(rows) == 20
+    assert all(row.endswith(("| yes |", "| no: it needs torchvision |", "layers and makes no edit |")) for row in rows)
+    assert sum(row.endswith("| yes |") for row in rows) == len(CLASSES) == 18
+
+
+def test_every_class_has_a_preset_with_its_source() -> None:
+    assert {preset.pipeline for preset in PRESETS} == ONE_IMAGE | SEVERAL_IMAGES
+    assert all(preset.source for preset in PRESETS)

@@ -1,8 +1,11 @@
-"""Builds the processor (image processor + tokenizer) of a Qwen VL model, with or without torchvision.
+"""Builds the processor (image processor + tokenizer) of a vision model, with or without torchvision.
 
 The stock processors have a video part that transformers refuses to build without torchvision, and for a CPU-only
 torch there may be no torchvision to install. No model here sees videos, so without torchvision the same class is
 built without that part, with the image processor that needs only Pillow. With torchvision the stock one is used.
+
+The module of Pixtral's processor cannot even be imported without torchvision. FLUX.2 hands it text only, unless the
+instruction is to be rewritten first, so its tokenizer stands for it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROCESSOR_CLASSES = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor")
+TEXT_PROCESSOR_CLASSES = ("PixtralProcessor",)
 _CONFIG_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
 
@@ -34,6 +38,22 @@ def load_processor(
     if is_torchvision_available():
         return _stock_processor(name, where, min_pixels, max_pixels)
     return _slim_processor(name, where, min_pixels, max_pixels)
+
+
+def load_text_processor(path: str, *, subfolder: str) -> Any:
+    """Return what stands for the processor in a local folder where only text is processed: its tokenizer.
+
+    It has the processor's chat template. None with torchvision: the stock processor can be loaded.
+    """
+    import transformers
+    from transformers.utils import is_torchvision_available
+
+    if is_torchvision_available():
+        return None
+    where = _Location(path, subfolder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(where.name, **where.options)
+    tokenizer.chat_template = _chat_template(where, tokenizer)
+    return tokenizer
 
 
 class _Location:

@@ -15,7 +15,14 @@ from protocol.messages import ModelSpec
 from workers.interface import EditRequest, FetchProgress, ModelError, Progress
 from workers.models.declaration import Conflict, Key, ModelType, pick
 from workers.models.editors.diffusers_loading import examined, parts_of
-from workers.models.editors.pipeline_arguments import MORE, arguments_of, refusals, size_arguments
+from workers.models.editors.pipeline_arguments import (
+    MORE,
+    Refusal,
+    arguments_of,
+    dtype_refusals,
+    refusals,
+    size_arguments,
+)
 from workers.models.editors.pipeline_editor import PipelineEditor, as_image
 from workers.models.editors.pipeline_facts import (
     ALWAYS_A_LIST,
@@ -26,9 +33,9 @@ from workers.models.editors.pipeline_facts import (
 )
 from workers.models.editors.pipeline_loading import PipelineParts
 from workers.models.editors.pipeline_options import host_copies
+from workers.models.editors.pipeline_sources import prepared_sources
 from workers.models.editors.signatures import Signature
 from workers.models.fitting_keys import fitting_conflicts, spreading_conflicts
-from workers.models.flatten import flatten
 from workers.models.keys import DEVICE, EDITOR_KEYS, model_name
 
 _CACHES = ("first_block_cache", "taylorseer_cache")
@@ -142,6 +149,7 @@ class DiffusersEditor(PipelineEditor):
 
     def _parts(self, folder: Path) -> PipelineParts:
         self._signature, self._facts = examined(folder)
+        _refuse(dtype_refusals(self._facts.pipeline, self.spec.params))
         return parts_of(folder, self._facts.pipeline, self.spec.params)
 
     def _run(self, request: EditRequest, progress: Progress) -> Image.Image:
@@ -151,12 +159,10 @@ class DiffusersEditor(PipelineEditor):
         if signature is None or facts is None:
             raise ModelError("not_ready", "the editor was not loaded yet")
         several = {"images": "all"} if len(request.images) > 1 else {"images": "first"}
-        for refusal in refusals(signature, facts, {**request.parameters, **several}):
-            path = ".".join(("diffusion_model.params", *refusal.key))
-            raise ModelError("config", f"{path}: {refusal.message}")
+        _refuse(refusals(signature, facts, {**request.parameters, **several}))
+        images = prepared_sources(signature.pipeline, self._pipeline, request.images)
         arguments = arguments_of(signature, facts, request.parameters)
-        source = request.image.size if request.parameters.get("output_size") == "source" else None
-        arguments |= size_arguments(signature, arguments, source)
+        arguments |= size_arguments(signature, facts, request.parameters, images[0].size)
         # A new one, always on the CPU: an edit does not depend on the device or on earlier edits.
         generator = torch.Generator(device="cpu").manual_seed(request.seed)
         with _own_random_numbers(self.device, request.seed), self._reported(signature, progress) as callback:
@@ -164,17 +170,11 @@ class DiffusersEditor(PipelineEditor):
                 prompt=_prompt(signature.pipeline, request),
                 generator=generator,
                 output_type="np",
-                **self._images(signature, request),
+                **_image_argument(signature, images),
                 **callback,
                 **arguments,
             )
         return as_image(_pixels(output))
-
-    @staticmethod
-    def _images(signature: Signature, request: EditRequest) -> dict[str, Any]:
-        images = [flatten(image) for image in request.images]
-        one = len(images) == 1 and signature.pipeline not in ALWAYS_A_LIST
-        return {str(signature.image): images[0] if one else images}
 
     @contextlib.contextmanager
     def _reported(self, signature: Signature, progress: Progress) -> Iterator[dict[str, Any]]:
@@ -193,6 +193,18 @@ class DiffusersEditor(PipelineEditor):
             yield {}
         finally:
             del scheduler.step  # the method of the class again
+
+
+def _refuse(found: Iterator[Refusal]) -> None:
+    """Raise a ModelError for the first one."""
+    for refusal in found:
+        path = ".".join(("diffusion_model.params", *refusal.key))
+        raise ModelError("config", f"{path}: {refusal.message}")
+
+
+def _image_argument(signature: Signature, images: list[Image.Image]) -> dict[str, Any]:
+    one = len(images) == 1 and signature.pipeline not in ALWAYS_A_LIST
+    return {str(signature.image): images[0] if one else images}
 
 
 def _counted(scheduler: Any, progress: Progress) -> Callable[..., Any]:

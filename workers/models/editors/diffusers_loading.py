@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from workers.interface import ModelError
-from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts
+from workers.models.editors.glm_image import return_rows
+from workers.models.editors.pipeline_facts import NEEDED_PACKAGES, CheckpointFacts, checkpoint_facts
 from workers.models.editors.pipeline_loading import LIBRARIES, PipelineParts, load_module, pass_image_positions
 from workers.models.editors.signatures import Signature, signature_of
-from workers.models.processors import PROCESSOR_CLASSES, load_processor
+from workers.models.processors import PROCESSOR_CLASSES, TEXT_PROCESSOR_CLASSES, load_processor, load_text_processor
 
 _LEFT_OUT = {"safety_checker": "it would return black images as edits"}
 """Components that are not loaded, and why."""
@@ -36,7 +38,8 @@ def examined(folder: Path) -> tuple[Signature, CheckpointFacts]:
     """What the pipeline of a folder takes, and what its files say.
 
     Raises:
-        ModelError: of kind ``load``: it is no pipeline, or none of a class of the installed diffusers.
+        ModelError: of kind ``load``: it is no pipeline, none of a class of the installed diffusers, or one that needs
+            a package which is missing.
     """
     facts = checkpoint_facts(read_json(folder))
     if facts is None:
@@ -46,6 +49,10 @@ def examined(folder: Path) -> tuple[Signature, CheckpointFacts]:
         version = importlib.metadata.version("diffusers")
         message = f"is a {facts.pipeline}, which is no pipeline class of diffusers {version}"
         raise ModelError("load", f"editor model {folder} {message}; code from a model's folder is never run")
+    package = NEEDED_PACKAGES.get(facts.pipeline)
+    if package is not None and importlib.util.find_spec(package) is None:
+        message = f"is a {facts.pipeline}, which needs the package {package}: install it where the workers run"
+        raise ModelError("load", f"editor model {folder} {message}")
     return signature, facts
 
 
@@ -82,6 +89,9 @@ def _components(
         kind = getattr(importlib.import_module(library), class_name, None)
         if class_name in PROCESSOR_CLASSES:
             components[name] = load_processor(str(folder), subfolder=name)
+        elif class_name in TEXT_PROCESSOR_CLASSES:
+            if (tokenizer := load_text_processor(str(folder), subfolder=name)) is not None:
+                components[name] = tokenizer
         elif isinstance(kind, type) and issubclass(kind, torch.nn.Module):
             components[name] = load_module(
                 folder, name, [library, class_name], dtype, device, quantization=quantization
@@ -92,10 +102,17 @@ def _components(
 def _assembled(folder: Path, name: str, components: Mapping[str, Any]) -> Any:
     """The pipeline with these components; tokenizers, processors and the scheduler are read from the folder."""
     import diffusers
+    from transformers import PreTrainedTokenizerBase
 
-    pipeline = getattr(diffusers, name).from_pretrained(str(folder), local_files_only=True, **components)
+    # In place of a class that cannot be imported, so diffusers cannot check it: set afterwards.
+    stand_ins = {name: part for name, part in components.items() if isinstance(part, PreTrainedTokenizerBase)}
+    given = {**components, **dict.fromkeys(stand_ins)}
+    pipeline = getattr(diffusers, name).from_pretrained(str(folder), local_files_only=True, **given)
+    pipeline.register_modules(**stand_ins)
     pipeline.set_progress_bar_config(disable=True)
     for component in components.values():
+        if type(component).__name__ == "GlmImageForConditionalGeneration":
+            return_rows(component)
         if hasattr(getattr(component, "config", None), "image_token_id"):
             with contextlib.suppress(TypeError):
                 pass_image_positions(component)

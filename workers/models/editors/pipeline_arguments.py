@@ -10,11 +10,17 @@ from workers.models.editors.pipeline_facts import (
     AREA,
     DISTILLED_WITHOUT_GUIDANCE,
     EMBEDDED_GUIDANCE,
+    FITTED_SOURCES,
     GUIDANCE_ABOVE,
     IMAGE_GUIDANCE_FROM,
     NO_EDITORS,
     ONE_IMAGE,
+    ONLY_DTYPE,
+    ONLY_WITH,
+    OWN_SIZES,
+    SIZE_STEP,
     CheckpointFacts,
+    Preset,
     preset_of,
 )
 from workers.models.editors.signatures import Signature
@@ -30,8 +36,10 @@ KEYS = (
 )
 """The parameters that are arguments of the same name, where they are not None."""
 MORE = "pipeline_arguments"
+_SIZE = ("height", "width")
 _SIZE_STEP = 16
-_RESERVED = ("prompt", "image", "images", "input_images", "generator", "output_type", "return_dict", "latents")
+_SIZE_OF_SOURCE = "use_input_image_size_as_output"
+_RESERVED = ("prompt", "image", "images", "input_images", "generator", "seed", "output_type", "return_dict", "latents")
 _RESERVED_PARTS = ("callback", "_embeds", "_per_prompt")
 
 
@@ -50,7 +58,7 @@ def arguments_of(signature: Signature, facts: CheckpointFacts, params: Mapping[s
     What neither says is left to the defaults of the class.
     """
     given = _given(params)
-    preset = preset_of(facts) if params.get("preset") != "none" else None
+    preset = _preset(facts, params)
     arguments = {**(preset.arguments if preset else {}), **given}
     if "negative_prompt" not in given and not _guidance_is_on(signature, arguments):
         arguments.pop("negative_prompt", None)
@@ -58,19 +66,42 @@ def arguments_of(signature: Signature, facts: CheckpointFacts, params: Mapping[s
 
 
 def size_arguments(
-    signature: Signature, arguments: Mapping[str, Any], source: tuple[int, int] | None
+    signature: Signature, facts: CheckpointFacts, params: Mapping[str, Any], source: tuple[int, int]
 ) -> dict[str, Any]:
-    """The arguments for the size of an edit. ``source`` is the source's width and height if the edit is to have them:
-    they are rounded down to multiples of 16.
+    """The arguments for the size of an edit of a source with this width and height.
+
+    With ``output_size: source`` it is the source's, rounded down to multiples of 16 or of what the class needs.
     """
-    size = {name: arguments[name] for name in ("height", "width") if name in arguments}
-    if source is not None:
-        width, height = (max(_SIZE_STEP, side // _SIZE_STEP * _SIZE_STEP) for side in source)
-        size = {"height": height, "width": width}
-    area = AREA.get(signature.pipeline)
-    if area is not None and len(size) == 2 and area not in arguments:
-        size[area] = size["height"] * size["width"]
+    arguments = arguments_of(signature, facts, params)
+    size = {name: arguments[name] for name in _SIZE if name in arguments}
+    scale = _scale(signature, facts, params, source)
+    if scale is not None:
+        step = SIZE_STEP.get(signature.pipeline, _SIZE_STEP)
+        width, height = (max(step, round(side * scale) // step * step) for side in source)
+        size = {"height": height, "width": width, **size}
+    if len(size) == len(_SIZE):
+        pixels = AREA.get(signature.pipeline)
+        if pixels is not None and pixels not in arguments:
+            size[pixels] = size["height"] * size["width"]
+        if _SIZE_OF_SOURCE in signature:
+            size[_SIZE_OF_SOURCE] = False
     return size
+
+
+def _scale(
+    signature: Signature, facts: CheckpointFacts, params: Mapping[str, Any], source: tuple[int, int]
+) -> float | None:
+    """How much larger than its source an edit is to be; None if the pipeline or the run's parameters say its size."""
+    if params.get("output_size") == "source" or signature.pipeline in FITTED_SOURCES:
+        return 1.0
+    preset = _preset(facts, params)
+    if preset is None or preset.area is None or any(params.get(name) is not None for name in _SIZE):
+        return None
+    return float((preset.area / (source[0] * source[1])) ** 0.5)
+
+
+def _preset(facts: CheckpointFacts, params: Mapping[str, Any]) -> Preset | None:
+    return None if params.get("preset") == "none" else preset_of(facts)
 
 
 def refusals(signature: Signature, facts: CheckpointFacts, params: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -84,9 +115,18 @@ def refusals(signature: Signature, facts: CheckpointFacts, params: Mapping[str, 
         return
     if params.get("images") == "all" and name in ONE_IMAGE:
         yield Refusal(("images",), f"the model is a {name}, which takes one source image", "write `images: first`")
+    yield from dtype_refusals(name, params)
     yield from _lacking(signature, params)
+    yield from _without_effect(signature, facts, params)
     yield from _ignored_guidance(signature, facts, params)
     yield from _guidance_without_effect(signature, facts, params)
+
+
+def dtype_refusals(name: str, params: Mapping[str, Any]) -> Iterator[Refusal]:
+    """A dtype in which the class ``name`` cannot work."""
+    dtype = ONLY_DTYPE.get(name)
+    if dtype is not None and params.get("dtype", dtype) != dtype:
+        yield Refusal(("dtype",), f"a {name} works in {dtype} only", f"write `dtype: {dtype}`")
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,6 +149,29 @@ def _lacking(signature: Signature, params: Mapping[str, Any]) -> Iterator[Refusa
     if params.get("output_size") == "source" and not ("height" in signature and "width" in signature):
         message = f"a {signature.pipeline} has no arguments height and width: it chooses the size itself"
         yield Refusal(("output_size",), message, "write `output_size: pipeline`")
+
+
+def _without_effect(signature: Signature, facts: CheckpointFacts, params: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Arguments that the class overrides."""
+    name, more = signature.pipeline, params.get(MORE) or {}
+    for (pipeline, argument), other in ONLY_WITH.items():
+        if pipeline == name and argument in more and not more.get(other):
+            yield Refusal((MORE, argument), f"has no effect without {other}", f"write `{other}: true` beside it")
+    if facts.own_schedule and params.get("num_inference_steps") is not None:
+        message = "has no effect: the model has its own schedule (model_index.json: sample_sigmas)"
+        yield Refusal(("num_inference_steps",), message, "leave it out")
+    sizes = [key for key in _SIZE if params.get(key) is not None]
+    step = SIZE_STEP.get(name, 1)
+    for key in sizes:
+        if params[key] % step:
+            yield Refusal((key,), f"a {name} makes edits with sides in multiples of {step} pixels", "round it")
+    if params.get("output_size") == "source":
+        sizes.append("output_size")
+    if more.get(_SIZE_OF_SOURCE) and sizes:
+        yield Refusal((MORE, _SIZE_OF_SOURCE), f"overrides {' and '.join(sizes)}", "keep one of the two")
+    if name in OWN_SIZES and sizes:
+        message = f"a {name} makes edits of its own sizes, of about a megapixel, in the ratio of the source"
+        yield Refusal((sizes[0],), message, "leave it out")
 
 
 def _instead(key: str, signature: Signature) -> str:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from protocol.messages import ModelSpec
-from scripts.tiny_models.pipelines import CLASSES, build_pipeline
+from scripts.tiny_models.pipelines import build_pipeline
+from tests.workers.models.editors.tiny_classes import PROMPT, edit, loaded, request, size_of, spec
 from tests.workers.models.editors.tiny_edits import picture
 from workers.interface import EditRequest, ModelError
 from workers.models.editors.diffusers_editor import DiffusersEditor, _pixels, _prompt
@@ -23,113 +18,26 @@ from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
 pytestmark = pytest.mark.slow
 
-PROMPT = "make the circle a square"
-SMALL = {"num_inference_steps": 2, "preset": "2026-11", "output_size": "pipeline"}
+CLASSES = (
+    "Flux2KleinPipeline",
+    "FluxKontextPipeline",
+    "GlmImagePipeline",
+    "QwenImage21Pipeline",
+    "QwenImageEditPipeline",
+    "QwenImageEditPlusPipeline",
+    "StableDiffusionInstructPix2PixPipeline",
+    "StableDiffusionXLInstructPix2PixPipeline",
+    "ZImageOmniPipeline",
+)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A checkpoint of each class."""
+    """A checkpoint of each of these classes."""
     root = tmp_path_factory.mktemp("pipelines")
     for name in CLASSES:
         build_pipeline(name, root / name)
     return {name: root / name for name in CLASSES}
-
-
-def spec(folder: Path, kind: str = "diffusers") -> ModelSpec:
-    params = {"dtype": "float32", "threads_per_worker": 1}
-    return ModelSpec(role="editor", type=kind, name=str(folder), params=params)
-
-
-class CopyingEditor(DiffusersEditor):
-    """Weights move between two places in CPU memory."""
-
-    SECOND_COPY = True
-
-
-def loaded(folder: Path, kind: type[DiffusersEditor] = DiffusersEditor) -> DiffusersEditor:
-    editor = kind(spec(folder), "cpu")
-    editor.load("device")
-    return editor
-
-
-def request(*images: Image.Image, seed: int = 42, **parameters: Any) -> EditRequest:
-    shown = images or (picture(),)
-    return EditRequest(shown[0], PROMPT, seed, "a/1", {**SMALL, **parameters}, images=shown)
-
-
-def size_of(name: str) -> dict[str, Any]:
-    """The arguments for small edits of the classes that take a size."""
-    without = ("LongCatImageEditPipeline", "StableDiffusionInstructPix2PixPipeline")
-    return {} if name in without else {"height": 64, "width": 64}
-
-
-def edit(editor: DiffusersEditor, wanted: EditRequest) -> Image.Image:
-    return editor.edit(wanted, lambda *_: None)
-
-
-@pytest.mark.parametrize("name", CLASSES)
-def test_an_edit_is_the_one_that_the_pipeline_makes_with_these_arguments(name: str, folders: dict[str, Path]) -> None:
-    import diffusers
-    import torch
-
-    steps: list[tuple[int, int]] = []
-    editor = loaded(folders[name])
-    made = editor.edit(request(**size_of(name)), lambda *step: steps.append(step))
-    assert made.size == ((1024, 1024) if name == "LongCatImageEditPipeline" else (64, 64))
-    assert made.mode == "RGB"
-    assert np.abs(np.asarray(made, np.int16) - np.asarray(picture().resize(made.size), np.int16)).mean() > 5
-    assert steps == [(1, 2), (2, 2)]
-    # Without torchvision the stock pipeline cannot load the processor of a Qwen model.
-    stock = editor._pipeline
-    if not name.startswith(("QwenImage", "LongCat")):
-        stock = getattr(diffusers, name).from_pretrained(folders[name], safety_checker=None)
-    preset = {"FluxKontextPipeline": {"guidance_scale": 2.5, "max_area": 64 * 64}}
-    preset["StableDiffusionXLInstructPix2PixPipeline"] = {"guidance_scale": 3.0}
-    arguments = {**size_of(name), **preset.get(name, {"negative_prompt": " "} if "Qwen" in name else {})}
-    generator = torch.Generator("cpu").manual_seed(42)
-    alone = stock(image=picture(), prompt=PROMPT, num_inference_steps=2, generator=generator, **arguments)
-    assert made.tobytes() == alone.images[0].tobytes()
-
-
-@pytest.mark.parametrize("name", CLASSES)
-def test_an_edit_depends_on_its_seed_and_not_on_others_or_on_where_the_weights_were(
-    name: str, folders: dict[str, Path]
-) -> None:
-    import torch
-
-    editor = loaded(folders[name], CopyingEditor)
-    first = edit(editor, request(**size_of(name)))
-    other = edit(editor, request(seed=43, **size_of(name)))
-    assert other.tobytes() != first.tobytes()
-    editor.place("host")
-    assert editor.host_bytes() < editor.size_bytes() / 100, "all but computed buffers are pages of files"
-    editor.place("device")
-    torch.manual_seed(1)
-    before = torch.random.get_rng_state()
-    assert edit(editor, request(**size_of(name))).tobytes() == first.tobytes()
-    assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_two_processes_give_the_same_bytes(folders: dict[str, Path]) -> None:
-    code = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from tests.workers.models.editors.test_diffusers_editor import hash_of_an_edit\n"
-        "print(*(hash_of_an_edit(Path(folder)) for folder in sys.argv[1:]))\n"
-    )
-    command = [sys.executable, "-c", code, *map(str, folders.values())]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as other:
-        ours = [hash_of_an_edit(folder) for folder in folders.values()]
-        theirs, _ = other.communicate()
-    assert theirs.split() == ours
-    assert len({*ours}) == len(folders)
-
-
-def hash_of_an_edit(folder: Path) -> str:
-    made = edit(loaded(folder), request(**size_of(folder.name)))
-    return hashlib.sha256(made.tobytes()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["QwenImageEditPipeline", "QwenImageEditPlusPipeline"])

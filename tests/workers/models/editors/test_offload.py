@@ -10,7 +10,7 @@ import pytest
 
 from scripts.tiny_models.pipelines import build_pipeline
 from tests.set_up import tiny_model
-from tests.workers.models.editors.test_diffusers_editor import CopyingEditor, request, spec
+from tests.workers.models.editors.tiny_classes import CopyingEditor, request, spec
 from tests.workers.models.editors.tiny_edits import edit, loaded
 from tests.workers.models.editors.tiny_edits import request as qwen_request
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor

@@ -20,6 +20,15 @@ PIX2PIX = CheckpointFacts("StableDiffusionInstructPix2PixPipeline")
 LONGCAT = CheckpointFacts("LongCatImageEditPipeline")
 Z_IMAGE = CheckpointFacts("ZImageOmniPipeline")
 JOY = CheckpointFacts("JoyImageEditPipeline")
+KANDINSKY = CheckpointFacts("Kandinsky5I2IPipeline")
+QWEN_21 = CheckpointFacts("QwenImage21Pipeline", own_schedule=True)
+FLUX_2 = CheckpointFacts("Flux2Pipeline", guidance_embeds=False)
+FLUX_2_GUIDED = CheckpointFacts("Flux2Pipeline", guidance_embeds=True)
+BRIA = CheckpointFacts("BriaFiboEditPipeline")
+CHRONO = CheckpointFacts("ChronoEditPipeline")
+OMNIGEN = CheckpointFacts("OmniGenPipeline")
+DREAMLITE = CheckpointFacts("DreamLitePipeline")
+SIZE_OF_SOURCE = "use_input_image_size_as_output"
 
 
 def signature(facts: CheckpointFacts) -> Signature:
@@ -77,6 +86,20 @@ def test_without_guidance_the_negative_prompt_of_the_preset_is_left_out() -> Non
         (KONTEXT, {"pipeline_arguments": {"strength": 0.5}}, "pipeline_arguments.strength", "has no argument strength"),
         (KONTEXT, {"pipeline_arguments": {"generator": 1}}, "pipeline_arguments.generator", "set by the editor"),
         (KONTEXT, {"pipeline_arguments": {"width": 64}}, "pipeline_arguments.width", "has a key of its own"),
+        (JOY, {"height": 512, "width": 512}, "height", "makes edits of its own sizes"),
+        (KANDINSKY, {"output_size": "source"}, "output_size", "makes edits of its own sizes"),
+        (QWEN_21, {"width": 48}, "width", "sides in multiples of 32 pixels"),
+        (QWEN_21, {"num_inference_steps": 20}, "num_inference_steps", "has its own schedule"),
+        (Z_IMAGE, {"dtype": "float32"}, "dtype", "works in bfloat16 only"),
+        (FLUX_2, {"guidance_scale": 2.5}, "guidance_scale", "ignores it for this model"),
+        (BRIA, {"pipeline_arguments": {"seed": 3}}, "pipeline_arguments.seed", "set by the editor"),
+        (CHRONO, {"pipeline_arguments": {"num_frames": 9}}, "pipeline_arguments.num_frames", "without enable_temporal"),
+        (
+            OMNIGEN,
+            {"height": 512, "pipeline_arguments": {SIZE_OF_SOURCE: True}},
+            f"pipeline_arguments.{SIZE_OF_SOURCE}",
+            "overrides height",
+        ),
         (CheckpointFacts("QwenImageLayeredPipeline"), {}, "model_name", "takes an image apart into layers"),
         (CheckpointFacts("FluxPipeline"), {}, "model_name", "takes no source image with an instruction"),
         (CheckpointFacts("QwenImageEditPipeline", False, True), {}, "guidance_scale", "is missing"),
@@ -100,7 +123,10 @@ def test_what_would_have_no_effect_is_refused_with_the_reason(
         (KONTEXT, {"guidance_scale": 3.0}),
         (KONTEXT, {"true_cfg_scale": 2.0, "negative_prompt": "blurry"}),
         (KLEIN, {"guidance_scale": 4.0}),
-        (Z_IMAGE, {"guidance_scale": 0.5, "negative_prompt": "blurry"}),
+        (Z_IMAGE, {"guidance_scale": 0.5, "negative_prompt": "blurry", "dtype": "bfloat16"}),
+        (DREAMLITE, {"guidance_scale": 1.0, "image_guidance_scale": 0.5, "negative_prompt": "blurry"}),
+        (CHRONO, {"pipeline_arguments": {"num_frames": 9, "enable_temporal_reasoning": True}}),
+        (FLUX_2_GUIDED, {"guidance_scale": 2.5}),
         (PIX2PIX, {"guidance_scale": 7.0, "image_guidance_scale": 1.0, "pipeline_arguments": {"eta": 0.5}}),
     ],
 )
@@ -108,7 +134,34 @@ def test_what_has_an_effect_is_not_refused(facts: CheckpointFacts, params: dict[
     assert refused(facts, **params) == []
 
 
+def sizes(facts: CheckpointFacts, source: tuple[int, int], **params: Any) -> dict[str, Any]:
+    return size_arguments(signature(facts), facts, params, source)
+
+
 def test_a_size_reaches_a_class_that_takes_only_the_ratio_with_its_area() -> None:
-    assert size_arguments(signature(KONTEXT), {}, (100, 70)) == {"height": 64, "width": 96, "max_area": 64 * 96}
-    assert size_arguments(signature(QWEN), {"height": 64, "width": 48}, None) == {"height": 64, "width": 48}
-    assert size_arguments(signature(KONTEXT), {"height": 64}, None) == {"height": 64}
+    area = {"max_area": 64 * 96}
+    assert sizes(KONTEXT, (100, 70), output_size="source") == {"height": 64, "width": 96, **area}
+    assert sizes(QWEN, (100, 70), height=64, width=48) == {"height": 64, "width": 48}
+    assert sizes(KONTEXT, (100, 70), height=64) == {"height": 64}
+
+
+def test_the_pipeline_chooses_the_size_unless_its_only_default_has_one_ratio_for_all_sources() -> None:
+    assert sizes(QWEN, (100, 70)) == {}
+    assert sizes(CHRONO, (640, 640)) == {"height": 960, "width": 960}, "720 x 1280 pixels, as in diffusers' example"
+    assert sizes(CHRONO, (1280, 720)) == {"height": 720, "width": 1280}
+    assert sizes(CHRONO, (640, 640), height=480) == {"height": 480}
+    assert sizes(CHRONO, (640, 640), preset="none") == {}
+
+
+def test_a_class_that_needs_a_size_gets_that_of_its_source_in_steps_of_its_own() -> None:
+    glm = CheckpointFacts("GlmImagePipeline")
+    assert sizes(glm, (96, 64)) == {"height": 64, "width": 96}
+    assert sizes(glm, (96, 64), height=128) == {"height": 128, "width": 96}
+    assert sizes(QWEN_21, (100, 70), output_size="source") == {"height": 64, "width": 96}
+
+
+def test_a_size_goes_before_the_presets_that_of_the_source() -> None:
+    assert arguments(OMNIGEN)["use_input_image_size_as_output"] is True
+    assert sizes(OMNIGEN, (100, 70)) == {}
+    expected = {"height": 64, "width": 64, "use_input_image_size_as_output": False}
+    assert sizes(OMNIGEN, (100, 70), height=64, width=64) == expected

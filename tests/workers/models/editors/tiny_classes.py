@@ -1,0 +1,150 @@
+"""A small edit of each class of diffusers that is tried: through the editor, and by a direct call of the pipeline."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from protocol.messages import ModelSpec
+from tests.workers.models.editors.tiny_edits import picture
+from workers.interface import EditRequest
+from workers.models.editors.diffusers_editor import DiffusersEditor
+from workers.models.editors.pipeline_editor import as_image
+
+PROMPT = "make the circle a square"
+SMALL = {"num_inference_steps": 2, "preset": "2026-11", "output_size": "pipeline"}
+SEED = 42
+
+_SIZE = {"height": 64, "width": 64}
+_MEGAPIXEL = ("JoyImageEditPipeline", "Kandinsky5I2IPipeline", "LongCatImageEditPipeline")
+_AS_SOURCE = ("StableDiffusionInstructPix2PixPipeline",)
+_MORE: Mapping[str, Mapping[str, Any]] = {"QwenImage21Pipeline": {"output_resolution": 64}}
+_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "FluxKontextPipeline": {"guidance_scale": 2.5, "max_area": 64 * 64},
+    "QwenImageEditPipeline": {"negative_prompt": " "},
+    "QwenImageEditPlusPipeline": {"negative_prompt": " "},
+    "StableDiffusionXLInstructPix2PixPipeline": {"guidance_scale": 3.0},
+}
+_WITH_TORCHVISION = (
+    "DreamLitePipeline",
+    "Flux2Pipeline",
+    "JoyImageEditPipeline",
+    "JoyImageEditPlusPipeline",
+    "Kandinsky5I2IPipeline",
+    "LongCatImageEditPipeline",
+    "QwenImage21Pipeline",
+    "QwenImageEditPipeline",
+    "QwenImageEditPlusPipeline",
+)
+"""Those with a processor that the stock class loads only with torchvision."""
+
+
+class CopyingEditor(DiffusersEditor):
+    """Weights move between two places in CPU memory."""
+
+    SECOND_COPY = True
+
+
+def with_ftfy(patch: pytest.MonkeyPatch) -> None:
+    """Let ChronoEdit find ftfy, which repairs broken texts, or in its place one that leaves good ones as they are."""
+    if importlib.util.find_spec("ftfy") is not None:
+        return
+    stand_in: Any = ModuleType("ftfy")
+    stand_in.__spec__ = ModuleSpec("ftfy", None)
+    stand_in.fix_text = str
+    patch.setitem(sys.modules, "ftfy", stand_in)
+    pipeline = importlib.import_module("diffusers.pipelines.chronoedit.pipeline_chronoedit")
+    patch.setattr(pipeline, "ftfy", stand_in, raising=False)
+
+
+def spec(folder: Path, kind: str = "diffusers") -> ModelSpec:
+    """The model in a folder with the name of its class."""
+    dtype = "bfloat16" if folder.name == "ZImageOmniPipeline" else "float32"
+    return ModelSpec(role="editor", type=kind, name=str(folder), params={"dtype": dtype, "threads_per_worker": 1})
+
+
+def loaded(folder: Path, kind: type[DiffusersEditor] = DiffusersEditor) -> DiffusersEditor:
+    """The editor, on the CPU."""
+    editor = kind(spec(folder), "cpu")
+    editor.load("device")
+    return editor
+
+
+def request(*images: Image.Image, seed: int = SEED, **parameters: Any) -> EditRequest:
+    """An edit of these images, or of a picture, in two steps."""
+    shown = images or (picture(),)
+    return EditRequest(shown[0], PROMPT, seed, "a/1", {**SMALL, **parameters}, images=shown)
+
+
+def edit(editor: DiffusersEditor, wanted: EditRequest) -> Image.Image:
+    """The edit; progress is not looked at."""
+    return editor.edit(wanted, lambda *_: None)
+
+
+def size_of(name: str) -> dict[str, Any]:
+    """The parameters for a small edit of the class."""
+    size = {} if name in (*_MEGAPIXEL, *_AS_SOURCE) else _SIZE
+    return {**size, "pipeline_arguments": _MORE[name]} if name in _MORE else dict(size)
+
+
+def shape_of(name: str) -> tuple[tuple[int, int], str]:
+    """The size and the mode of that edit."""
+    return (1024, 1024) if name in _MEGAPIXEL else (64, 64), "RGBA" if name == "QwenImage21Pipeline" else "RGB"
+
+
+def direct_edit(name: str, folder: Path, editor: DiffusersEditor) -> Image.Image:
+    """The same edit as of ``request(**size_of(name))``, without the editor."""
+    import torch
+
+    size = {key: value for key, value in size_of(name).items() if key in _SIZE}
+    output = _stock(name, folder, editor)(
+        **_images(name),
+        prompt=json.dumps({"edit_instruction": PROMPT}) if name == "BriaFiboEditPipeline" else PROMPT,
+        num_inference_steps=2,
+        generator=_generator(torch),
+        **size,
+        **_MORE.get(name, {}),
+        **_PRESETS.get(name, {}),
+    )
+    if name == "ChronoEditPipeline":
+        return as_image(output["frames"][0][-1])
+    image: Image.Image = output["images" if "images" in output else "image"][0]
+    return image
+
+
+def _generator(torch: Any) -> Any:
+    torch.manual_seed(SEED)  # JoyImage takes the noise of its source's latents from there
+    return torch.Generator("cpu").manual_seed(SEED)
+
+
+def _images(name: str) -> dict[str, Any]:
+    if name == "JoyImageEditPlusPipeline":
+        return {"images": [picture()]}
+    return {"image": [picture()] if name == "GlmImagePipeline" else picture()}
+
+
+def _stock(name: str, folder: Path, editor: DiffusersEditor) -> Any:
+    import diffusers
+    import torch
+    from transformers.utils import is_torchvision_available
+
+    from workers.models.editors.glm_image import return_rows
+
+    if name in _WITH_TORCHVISION and not is_torchvision_available():
+        return editor._pipeline
+    dtype = getattr(torch, editor.spec.params["dtype"])
+    stock = getattr(diffusers, name).from_pretrained(folder, safety_checker=None, dtype=dtype)
+    if name == "GlmImagePipeline":
+        return_rows(stock.vision_language_encoder)  # else it fails with every source image
+    stock.set_progress_bar_config(disable=True)
+    return stock
