@@ -13,7 +13,7 @@ from rich.console import Console
 
 from scheduler.commands.arguments import positive
 from scripts.bench.results import announce, machine, raw_file, table
-from scripts.bench.settings import EDITORS, Settings
+from scripts.bench.settings import Settings
 from scripts.bench.suite import DEFAULT, FIGURES, run_suite
 from scripts.bench.workplace import workplace
 from scripts.place import PlaceError
@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("interrupted; no process is left running")
         return EXIT_INTERRUPTED
-    title = f"{settings.pairs} pairs, {EDITORS} editors, {conditions['cores']} cores, best of {settings.repeat}"
+    title = (
+        f"{settings.pairs} pairs, {settings.editors} editors, {conditions['cores']} cores, best of {settings.repeat}"
+    )
     console.print(table(ratios, title))
     console.print(f"raw figures: {path}", soft_wrap=True)
     return 0

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 
 from scripts.bench.pictures import write_benchmark
-from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings, at_most
+from scripts.bench.settings import Ratio, Record, Settings, at_most
 from scripts.bench.throughput import REWARD, SWAP, spans_of
 from scripts.bench.workplace import Workplace
 
 
 def measure_busy_cores(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """The longest time from a device's end to the image on disk, with one spinning editor per core, and with six."""
+    """The longest time from a device's end to the image on disk, with one spinning editor per core, and with all."""
     cores = len(os.sched_getaffinity(0))
     meaning = "the longest time from a device's end to the image on disk, in edits; less is better"
+    counts = {"an editor a core": cores, f"{settings.editors} editors": settings.editors}
     ratios = []
-    for name, editors in dict.fromkeys([("an editor a core", cores), ("six editors", EDITORS)]):
+    for name, editors in counts.items():
         pairs = editors * settings.burn_rounds
-        data = write_benchmark(place.folder / "burn.json", categories=1, pairs=pairs, size=IMAGE_SIZE)
+        data = write_benchmark(place.folder / "burn.json", categories=1, pairs=pairs, size=settings.image_size)
         best = float("inf")
         for number in range(settings.repeat):
             editor = {

@@ -13,7 +13,7 @@ from scripts.bench.memory import peak_memory
 from scripts.bench.pictures import picture, write_pairs
 from scripts.bench.runs import ActiveRun, BenchError
 from scripts.bench.settings import Ratio, Record, Settings, at_most
-from scripts.bench.throughput import CPUS, REWARD
+from scripts.bench.throughput import REWARD
 from scripts.bench.workplace import Workplace
 from workers.codecs import encode_png
 
@@ -36,7 +36,7 @@ def measure_endurance(place: Workplace, settings: Settings, record: Record) -> l
     """The scheduler's CPU seconds per pair in a run whose edits and scores take no time."""
     images = [encode_png(picture(number, _SIDE)) for number in range(_DISTINCT)]
     data = write_pairs(place.folder / "endless.json", [settings.endless_pairs], images)
-    editor = {**CPUS, "latency_ms": 0, "enable_batch_sync": False}
+    editor = {**settings.devices, "latency_ms": 0, "enable_batch_sync": False}
     keep_none = {"evaluation": {"save_generated_images": False}}
     run = place.start_run(data.path, pool="endless", editor=editor, reward=REWARD, sections=keep_none)
     samples = _watch(run)

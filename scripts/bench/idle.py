@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 
 from scripts.bench.pictures import write_benchmark
-from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings, at_most
-from scripts.bench.throughput import CPUS, REWARD, SWAP
+from scripts.bench.settings import Ratio, Record, Settings, at_most
+from scripts.bench.throughput import REWARD, SWAP
 from scripts.bench.workplace import Workplace
 
 _POOL = "idle"
 
 
 def measure_idle(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """The CPU time of a launcher, six editors and a reward that are idle after a run."""
-    data = write_benchmark(place.folder / "idle.json", categories=1, pairs=EDITORS, size=IMAGE_SIZE)
-    place.start(data.path, pool=_POOL, editor=CPUS, reward=REWARD)
-    place.run(data.path, "--keep-warm", "--no-launch", pool=_POOL, editor=CPUS, reward=REWARD, sections=SWAP)
+    """The CPU time of a launcher, its editors and a reward that are idle after a run."""
+    data = write_benchmark(place.folder / "idle.json", categories=1, pairs=settings.editors, size=settings.image_size)
+    place.start(data.path, pool=_POOL, editor=settings.devices, reward=REWARD)
+    place.run(
+        data.path, "--keep-warm", "--no-launch", pool=_POOL, editor=settings.devices, reward=REWARD, sections=SWAP
+    )
     place.clear()
     processes = place.pool_processes(_POOL)
 

@@ -47,7 +47,7 @@ def _make_environment(folder: Path) -> Path:
     venv.create(folder)
     python = folder / "bin" / "python"
     pins = str(_ROOT / "constraints.txt")
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
     command = [*pip, "-c", pins, "-e", str(_ROOT), "pillow", "numpy"]
     finished = subprocess.run(
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True

@@ -1,4 +1,4 @@
-"""How many jobs per second six workers do when the devices take no time: the overhead of one job."""
+"""How many jobs per second the editors do when the devices take no time: the overhead of one job."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from scripts.bench.peer_processes import run_apart
 from scripts.bench.peers import RAY, RAY_KEEPING, missing
 from scripts.bench.pictures import write_pairs
 from scripts.bench.runs import FinishedRun
-from scripts.bench.settings import EDITORS, Ratio, Record, Settings, at_least
-from scripts.bench.throughput import CPUS, REWARD, SWAP, spans_of
+from scripts.bench.settings import Ratio, Record, Settings, at_least
+from scripts.bench.throughput import REWARD, SWAP, spans_of
 from scripts.bench.timing import throughput
 from scripts.bench.workplace import Workplace
 
@@ -32,7 +32,7 @@ def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[R
     """Images of 64 KB with few pixels, and devices that take no time, with warmbench and with Ray's actor pool."""
     data = write_pairs(place.folder / "jobs.json", [settings.jobs], [payload(number) for number in range(_DISTINCT)])
     nothing = {"latency_ms": 0}
-    editor = {**CPUS, **nothing, "enable_batch_sync": False}
+    editor = {**settings.devices, **nothing, "enable_batch_sync": False}
     place.start(data.path, pool=_POOL, editor=editor, reward=REWARD)
     best: dict[str, float] = {}
     reason = missing(RAY)
@@ -44,8 +44,8 @@ def measure_jobs(place: Workplace, settings: Settings, record: Record) -> list[R
         spans = {"warmbench": spans_of(run)}
         rates = {_WRITING: _write_again(run, place.folder / f"p-again-{number}")}
         for peer in (RAY, RAY_KEEPING) if reason is None else ():
-            spans[peer] = run_apart(place, peer, data.path, nothing, EDITORS)
-        rates |= {who: throughput(times, EDITORS, 0.0).pairs_per_second for who, times in spans.items()}
+            spans[peer] = run_apart(place, peer, data.path, nothing, settings.editors)
+        rates |= {who: throughput(times, settings.editors, 0.0).pairs_per_second for who, times in spans.items()}
         for who, rate in rates.items():
             best[who] = max(best.get(who, 0.0), rate)
             record({"figure": "jobs", "who": who, "repeat": number, "jobs_per_second": rate})

@@ -7,7 +7,7 @@ import time
 from scripts.bench.memory import peak_memory
 from scripts.bench.pictures import picture, write_pairs
 from scripts.bench.settings import Ratio, Record, Settings, at_most
-from scripts.bench.throughput import CPUS, REWARD
+from scripts.bench.throughput import REWARD
 from scripts.bench.workplace import Workplace
 from workers.codecs import encode_png
 
@@ -25,7 +25,7 @@ def measure_large_file(place: Workplace, settings: Settings, record: Record) -> 
     best_memory = best_wait = float("inf")
     for number in range(settings.repeat):
         run = place.start_run(
-            data.path, pool=f"large-{number}", editor={**CPUS, "latency_ms": _LATENCY_MS}, reward=REWARD
+            data.path, pool=f"large-{number}", editor={**settings.devices, "latency_ms": _LATENCY_MS}, reward=REWARD
         )
         peak = 0
         while run.process.poll() is None:

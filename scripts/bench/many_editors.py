@@ -6,7 +6,7 @@ import time
 
 from scripts.bench.memory import pool_memory
 from scripts.bench.pictures import write_benchmark
-from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings, at_least
+from scripts.bench.settings import Ratio, Record, Settings, at_least
 from scripts.bench.throughput import REWARD, SHARE, SWAP, spans_of
 from scripts.bench.timing import throughput
 from scripts.bench.workplace import Workplace
@@ -17,7 +17,7 @@ _POOL = "many"
 def measure_many_editors(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
     """A few rounds with barriers. Start-up is from the command to the last ready worker, with nothing to load."""
     editors, pairs = settings.many_editors, settings.many_editors * settings.many_rounds
-    data = write_benchmark(place.folder / "crowd.json", categories=1, pairs=pairs, size=IMAGE_SIZE)
+    data = write_benchmark(place.folder / "crowd.json", categories=1, pairs=pairs, size=settings.image_size)
     editor = {"device_ids": ["cpu"] * editors, "latency_ms": settings.many_latency_ms, "enable_batch_sync": True}
     parallel = {"pool": {"load_in_parallel": True}}
     started = time.monotonic()

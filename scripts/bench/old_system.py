@@ -16,7 +16,7 @@ from typing import Any
 from scripts.bench.peers import Devices
 from scripts.bench.pictures import PictureBenchmark, picture, write_pairs
 from scripts.bench.runs import FinishedRun
-from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings, at_most
+from scripts.bench.settings import Ratio, Record, Settings, at_most
 from scripts.bench.workplace import Workplace
 from workers.codecs import decode_image, encode_png
 
@@ -39,33 +39,38 @@ class Layout:
     batch: int = _BATCH
 
 
-_LAYOUTS = (
-    Layout("6 GPUs, 1 reward on one", [0]),
-    Layout("6 GPUs, 6 rewards on them", range(EDITORS)),
-    Layout("7 GPUs, 1 for the reward", [EDITORS]),
-    Layout("the same, batches of 8", [EDITORS], batch=8),
-)
+def layouts(editors: int) -> Sequence[Layout]:
+    """Those that are replayed. The second one has the target."""
+    return (
+        Layout(f"{editors} GPUs, 1 reward on one", [0]),
+        Layout(f"{editors} GPUs, {editors} rewards on them", range(editors)),
+        Layout(f"{editors + 1} GPUs, 1 for the reward", [editors]),
+        Layout("the same, batches of 8", [editors], batch=8),
+    )
 
 
 def measure_old_system(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
-    """Both orders of the old system, and warmbench in the layouts of six and seven GPUs; all in the old seconds."""
+    """Both orders of the old system, and warmbench in all layouts; all in the old seconds."""
     scale, counts = settings.replay_scale, settings.replay_counts
-    images = [encode_png(picture(number, IMAGE_SIZE)) for number in range(_DISTINCT)]
+    images = [encode_png(picture(number, settings.image_size)) for number in range(_DISTINCT)]
     data = write_pairs(place.folder / "old.json", counts, images)
     walls = {
         "old, original order": sum(counts) * (_EDIT + _SINGLE_SCORE + 2 * _SWITCH),
         "old, optimized order, as told": OPTIMIZED_SECONDS,
-        "old, optimized order": optimized_seconds(counts),
-        "old, optimized order, replayed": replay_optimized(data, counts, scale) / scale,
+        "old, optimized order": optimized_seconds(counts, settings.editors),
+        "old, optimized order, replayed": replay_optimized(data, counts, settings) / scale,
     }
-    for layout in _LAYOUTS:
-        repeated = [_seconds(_run(place, data, layout, scale)) / scale for _ in range(settings.repeat)]
+    replayed = layouts(settings.editors)
+    for number, layout in enumerate(replayed):
+        repeated = [
+            _seconds(_run(place, data, layout, f"old-{number}", settings)) / scale for _ in range(settings.repeat)
+        ]
         walls[f"warmbench, {layout.name}"] = min(repeated)
         place.clear()
     for who, seconds in walls.items():
         record({"figure": "old-system", "who": who, "seconds": seconds, "scale": scale})
     half = at_most(OPTIMIZED_SECONDS / 2)
-    swapped = f"warmbench, {_LAYOUTS[1].name}"
+    swapped = f"warmbench, {replayed[1].name}"
     meaning = "seconds from the first edit to the last score, at the old system's times; less is better"
     return [
         Ratio("old-system", who, seconds, meaning, target=half if who == swapped else None)
@@ -73,43 +78,45 @@ def measure_old_system(place: Workplace, settings: Settings, record: Record) -> 
     ]
 
 
-def optimized_seconds(counts: Sequence[int]) -> float:
-    """Per category: edits in rounds of six with a barrier, a switch, scores in batches on one GPU, a switch."""
-    rounds = sum(-(-count // EDITORS) for count in counts)
+def optimized_seconds(counts: Sequence[int], editors: int) -> float:
+    """Per category: edits in rounds with a barrier, a switch, scores in batches on one GPU, a switch."""
+    rounds = sum(-(-count // editors) for count in counts)
     batches = sum(-(-count // _BATCH) for count in counts)
     scores = batches * _BATCH_SECONDS + sum(counts) * _ITEM_SECONDS
     return rounds * _EDIT + scores + (2 * len(counts) - 1) * _SWITCH
 
 
-def replay_optimized(data: PictureBenchmark, counts: Sequence[int], scale: float) -> float:
-    """The same order, executed: six threads decode and edit one pair each and wait for each other; then the scores.
+def replay_optimized(data: PictureBenchmark, counts: Sequence[int], settings: Settings) -> float:
+    """The same order, executed: threads decode and edit one pair each and wait for each other; then the scores.
 
     Devices sleep, decoding is real. Returns seconds.
     """
+    scale, editors = settings.replay_scale, settings.editors
     devices = Devices({"latency_ms": _EDIT * scale * 1000})
     pairs, first = list(data.pairs.items()), 0
     started = time.monotonic()
-    with ThreadPoolExecutor(EDITORS) as pool:
+    with ThreadPoolExecutor(editors) as pool:
         for number, count in enumerate(counts):
             if number:
                 time.sleep(_SWITCH * scale)
             category = pairs[first : first + count]
             first += count
-            for begin in range(0, count, EDITORS):
-                list(pool.map(lambda pair: devices.edit(pair[0], decode_image(pair[1])), category[begin:][:EDITORS]))
+            for begin in range(0, count, editors):
+                list(pool.map(lambda pair: devices.edit(pair[0], decode_image(pair[1])), category[begin:][:editors]))
             time.sleep(_SWITCH * scale)
             for begin in range(0, count, _BATCH):
                 time.sleep((_BATCH_SECONDS + len(category[begin:][:_BATCH]) * _ITEM_SECONDS) * scale)
     return time.monotonic() - started
 
 
-def _run(place: Workplace, data: PictureBenchmark, layout: Layout, scale: float) -> FinishedRun:
+def _run(place: Workplace, data: PictureBenchmark, layout: Layout, pool: str, settings: Settings) -> FinishedRun:
+    scale = settings.replay_scale
     # One switch is two moves: the editors leave the devices, the rewards take them.
     moved: dict[str, Any] = {"place_seconds": _SWITCH / 2 * scale}
     return place.run(
         data.path,
-        pool=f"old-{_LAYOUTS.index(layout)}",
-        editor={"device_ids": list(range(EDITORS)), "latency_ms": _EDIT * scale * 1000, **moved},
+        pool=pool,
+        editor={"device_ids": list(range(settings.editors)), "latency_ms": _EDIT * scale * 1000, **moved},
         reward={
             "device_ids": list(layout.rewards),
             "latency_ms": _BATCH_SECONDS * scale * 1000,

@@ -6,8 +6,8 @@ import numpy as np
 
 from scripts.bench.pictures import picture, write_pairs
 from scripts.bench.runs import FinishedRun
-from scripts.bench.settings import EDITORS, Ratio, Record, Settings, at_most
-from scripts.bench.throughput import CPUS, REWARD, SWAP
+from scripts.bench.settings import Ratio, Record, Settings, at_most
+from scripts.bench.throughput import REWARD, SWAP
 from scripts.bench.workplace import Workplace
 from workers.codecs import encode_png
 
@@ -24,8 +24,13 @@ def measure_ordering(place: Workplace, settings: Settings, record: Record) -> li
     random = np.random.default_rng(1)
     sides = random.integers(_SMALLEST, _LARGEST, (_DISTINCT, 2))
     images = [encode_png(picture(number, int(width), int(height))) for number, (width, height) in enumerate(sides)]
-    data = write_pairs(place.folder / "sized.json", [EDITORS * settings.sized_rounds], images)
-    editor = {**CPUS, "latency_ms": 0, "per_megapixel_ms": settings.sized_per_megapixel_ms, "enable_batch_sync": True}
+    data = write_pairs(place.folder / "sized.json", [settings.editors * settings.sized_rounds], images)
+    editor = {
+        **settings.devices,
+        "latency_ms": 0,
+        "per_megapixel_ms": settings.sized_per_megapixel_ms,
+        "enable_batch_sync": True,
+    }
     place.start(data.path, pool=_POOL, editor=editor, reward=REWARD)
     best: dict[str, float] = {}
     for number in range(settings.repeat):

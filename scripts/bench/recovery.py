@@ -8,8 +8,8 @@ from typing import Any
 
 from scripts.bench.pictures import PictureBenchmark
 from scripts.bench.runs import ActiveRun, BenchError, FinishedRun
-from scripts.bench.settings import EDITORS, Ratio, Record, Settings
-from scripts.bench.throughput import CPUS, POOL, REWARD
+from scripts.bench.settings import Ratio, Record, Settings
+from scripts.bench.throughput import POOL, REWARD
 from scripts.bench.workplace import Workplace
 
 _VICTIM = "editor-2"
@@ -24,11 +24,11 @@ def measure_recovery(place: Workplace, data: PictureBenchmark, settings: Setting
     best: dict[str, tuple[float, float]] = {}
     for number in range(settings.repeat):
         for who, barriers in (("with barriers", True), ("without barriers", False)):
-            editor = {**CPUS, "latency_ms": settings.latency_ms, "enable_batch_sync": barriers}
+            editor = {**settings.devices, "latency_ms": settings.latency_ms, "enable_batch_sync": barriers}
             run = place.start_run(data.path, "--keep-warm", "--no-launch", pool=POOL, editor=editor, reward=REWARD)
             killed = _kill(place, run, settings, seconds)
             finished = run.finish()
-            again, share, absent = _cost(finished, killed, seconds)
+            again, share, absent = _cost(finished, killed, settings)
             record(
                 {
                     "figure": "recovery",
@@ -43,7 +43,7 @@ def measure_recovery(place: Workplace, data: PictureBenchmark, settings: Setting
             best[who] = (min(known[0], again), max(known[1], share))
             place.clear()
     start = "time from the death until another device starts the pair, in edits; less is better"
-    wall = "the best possible wall of five editors and the restarted sixth / the wall"
+    wall = "the best possible wall of the other editors and the restarted one / the wall"
     return [
         *(Ratio("recovery: start", who, again / seconds, start) for who, (again, _) in best.items()),
         *(Ratio("recovery: wall", who, share, wall) for who, (_, share) in best.items()),
@@ -69,10 +69,11 @@ def _kill(place: Workplace, run: ActiveRun, settings: Settings, seconds: float) 
     raise BenchError("the run ended, or made too little progress, before an editor could be killed")
 
 
-def _cost(run: FinishedRun, killed: float, seconds: float) -> tuple[float, float, float]:
+def _cost(run: FinishedRun, killed: float, settings: Settings) -> tuple[float, float, float]:
     """Seconds until the lost pair was started again; the ideal wall of the edits / the real one; seconds for which the
     victim was absent.
     """
+    seconds = settings.latency_ms / 1000
     edits = run.of("edited")
     if len({_key(row) for row in edits}) != len(edits):
         raise BenchError("an edit was made twice")
@@ -88,7 +89,7 @@ def _cost(run: FinishedRun, killed: float, seconds: float) -> tuple[float, float
     absent = min(back, default=end) - killed
     # The devices' work, including the lost half of an edit, and the victim's absence, spread over all devices.
     work = len(edits) * seconds + seconds / 2 + absent
-    return float(lost["started"]) - killed, work / EDITORS / (end - min(starts)), absent
+    return float(lost["started"]) - killed, work / settings.editors / (end - min(starts)), absent
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-EDITORS = 6
-IMAGE_SIZE = 512
+from scripts.bench.peers import DASK, PROCESSES, RAY
 
 
 @dataclass(frozen=True)
@@ -15,12 +14,16 @@ class Settings:
     """How much to measure.
 
     ``pairs`` is the number per throughput run (use a multiple of the editors), ``repeat`` how often each contender runs
-    (the best counts). The command line changes only these: the simulated times define the figures, and the other
+    (the best counts), ``peers`` those of processes that ``throughput`` and ``spread`` compare with, beside the threads.
+    The command line changes only the first two: the simulated times define the figures, and the other
     numbers keep each figure to a few seconds.
     """
 
     pairs: int = 240
     repeat: int = 1
+    editors: int = 6
+    image_size: int = 512
+    peers: tuple[str, ...] = (PROCESSES, RAY, DASK)
     latency_ms: float = 200.0
     spread_latency_ms: float = 100.0
     spread_sigma: float = 0.4
@@ -52,6 +55,11 @@ class Settings:
     judge_slots: tuple[int, ...] = (4, 32, 128)
     judge_items: int = 20
     judge_seconds: float = 1.0
+
+    @property
+    def devices(self) -> Mapping[str, Any]:
+        """The editors' devices, for ``params``."""
+        return {"device_ids": ["cpu"] * self.editors}
 
 
 @dataclass(frozen=True)

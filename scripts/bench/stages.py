@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from scripts.bench.pictures import PictureBenchmark
 from scripts.bench.runs import FinishedRun
-from scripts.bench.settings import EDITORS, Ratio, Record, Settings, at_most
-from scripts.bench.throughput import CPUS, POOL, SWAP
+from scripts.bench.settings import Ratio, Record, Settings, at_most
+from scripts.bench.throughput import POOL, SWAP
 from scripts.bench.workplace import Workplace
 
 CATEGORIES = 5
@@ -16,12 +16,12 @@ _SCORE_SHARE = 0.75
 
 def measure_overlap(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
     """Edits and scores at the same time, compared with the longer stage alone."""
-    batch_ms = _SCORE_SHARE * settings.latency_ms * _BATCH / EDITORS
-    editor = {**CPUS, "latency_ms": settings.latency_ms, "enable_batch_sync": False}
+    batch_ms = _SCORE_SHARE * settings.latency_ms * _BATCH / settings.editors
+    editor = {**settings.devices, "latency_ms": settings.latency_ms, "enable_batch_sync": False}
     reward = {"device": "cpu", "latency_ms": batch_ms, "batch_size": _BATCH}
     resident = {"scheduler": {"residency": "resident"}}
     best = float("inf")
-    half = str(max(EDITORS, settings.pairs // 2))
+    half = str(max(settings.editors, settings.pairs // 2))
     for number in range(settings.repeat):
         walls = {}
         for who, sections in (("apart", SWAP), ("overlapped", resident)):

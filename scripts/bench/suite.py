@@ -21,10 +21,10 @@ from scripts.bench.pictures import PictureBenchmark, write_benchmark
 from scripts.bench.placed_by_ray import measure_placed_by_ray
 from scripts.bench.recovery import measure_recovery
 from scripts.bench.series_page import measure_series_page
-from scripts.bench.settings import IMAGE_SIZE, Ratio, Record, Settings
+from scripts.bench.settings import Ratio, Record, Settings
 from scripts.bench.stages import CATEGORIES, measure_overlap, measure_switches
 from scripts.bench.sweep import measure_sweep
-from scripts.bench.throughput import CPUS, POOL, REWARD, measure_long, measure_spread, measure_throughput
+from scripts.bench.throughput import POOL, REWARD, measure_long, measure_spread, measure_throughput
 from scripts.bench.transport import measure_transport
 from scripts.bench.warm_start import measure_warm_start, measure_warm_start_real
 from scripts.bench.workplace import Workplace
@@ -84,19 +84,19 @@ def run_suite(place: Workplace, settings: Settings, record: Record, only: Collec
         ratios += measure_jobs(place, settings, record)
     on_one_pool = [measure for name, measure in _ON_ONE_POOL.items() if name in only]
     if on_one_pool:
-        data = write_benchmark(place.folder / "many.json", categories=1, pairs=settings.pairs, size=IMAGE_SIZE)
-        place.start(data.path, pool=POOL, editor=CPUS, reward=REWARD)
+        data = write_benchmark(place.folder / "many.json", categories=1, pairs=settings.pairs, size=settings.image_size)
+        place.start(data.path, pool=POOL, editor=settings.devices, reward=REWARD)
         for measure in on_one_pool:
             ratios += measure(place, data, settings, record)
         place.stop(POOL)
     on_few_pairs = [measure for name, measure in _ON_FEW_PAIRS.items() if name in only]
     if on_few_pairs:
-        few = write_benchmark(place.folder / "few.json", categories=CATEGORIES, pairs=_FEW, size=IMAGE_SIZE)
+        few = write_benchmark(place.folder / "few.json", categories=CATEGORIES, pairs=_FEW, size=settings.image_size)
         for measure in on_few_pairs:
             ratios += measure(place, few, settings, record)
     if "isolation" in only:
         half = max(_FEW, settings.pairs // 2)
-        fewer = write_benchmark(place.folder / "half.json", categories=1, pairs=half, size=IMAGE_SIZE)
+        fewer = write_benchmark(place.folder / "half.json", categories=1, pairs=half, size=settings.image_size)
         ratios += measure_isolation(place, fewer, settings, record)
     for name, measure_alone in {**_ALONE, **_ASKED_FOR}.items():
         if name in only:

@@ -11,11 +11,8 @@ from typing import Any
 
 from scripts.bench.peer_processes import run_apart
 from scripts.bench.peers import (
-    DASK,
     PREFETCHING,
     PREFETCHING_KEEPING,
-    PROCESSES,
-    RAY,
     THREADS,
     missing,
     thread_pool,
@@ -24,13 +21,12 @@ from scripts.bench.peers import (
 )
 from scripts.bench.pictures import PictureBenchmark
 from scripts.bench.runs import FinishedRun
-from scripts.bench.settings import EDITORS, IMAGE_SIZE, Ratio, Record, Settings, Target, at_least, at_most
+from scripts.bench.settings import Ratio, Record, Settings, Target, at_least, at_most
 from scripts.bench.timing import Span, Throughput, ideal_wall, throughput
 from scripts.bench.workplace import Workplace
 from workers.models.simulation import Simulation
 
 POOL = "six"
-CPUS = {"device_ids": ["cpu"] * EDITORS}
 REWARD = {"device": "cpu", "latency_ms": 0, "batch_size": 16}
 SWAP = {"scheduler": {"residency": "swap"}}
 """Scores come after the edits, so that they do not affect the edits' figures: the peers do not score."""
@@ -48,39 +44,40 @@ class Task:
     figure: str
     data: PictureBenchmark
     parameters: Mapping[str, Any]
+    settings: Settings
     limit: int | None = None
 
     @property
     def ideal_seconds(self) -> float:
         """The wall time if only the devices took time."""
         simulation = Simulation(**self.parameters)
-        size = (IMAGE_SIZE, IMAGE_SIZE)
+        size = (self.settings.image_size, self.settings.image_size)
         keys = list(self.data.pairs)[: self.limit]
-        return ideal_wall([simulation.edit_seconds(key, size) for key in keys], EDITORS)
+        return ideal_wall([simulation.edit_seconds(key, size) for key in keys], self.settings.editors)
 
 
 def measure_throughput(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
     """Equal times, without and with barriers."""
-    task = Task("throughput", data, {"latency_ms": settings.latency_ms})
+    task = Task("throughput", data, {"latency_ms": settings.latency_ms}, settings)
     contenders = {**_product(place, task, FREE, BARRIERS), **_peers(place, task, record)}
-    results = _measure(place, task, contenders, settings.repeat, record)
+    results = _measure(place, task, contenders, record)
     return [*_shares(task, results, {FREE: at_least(0.99), BARRIERS: at_least(0.95)}), *_losses(task, results)]
 
 
 def measure_long(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
     """Barriers, with edits of one second, as long as the fastest real ones."""
-    pairs = min(len(data.pairs), EDITORS * settings.long_rounds)
-    task = Task("long-edits", data, {"latency_ms": settings.long_latency_ms}, pairs)
-    results = _measure(place, task, _product(place, task, BARRIERS), settings.repeat, record)
+    pairs = min(len(data.pairs), settings.editors * settings.long_rounds)
+    task = Task("long-edits", data, {"latency_ms": settings.long_latency_ms}, settings, pairs)
+    results = _measure(place, task, _product(place, task, BARRIERS), record)
     return _shares(task, results, {BARRIERS: at_least(0.985)})
 
 
 def measure_spread(place: Workplace, data: PictureBenchmark, settings: Settings, record: Record) -> list[Ratio]:
     """Log-normal times, without barriers."""
     parameters = {"latency_ms": settings.spread_latency_ms, "sigma": settings.spread_sigma}
-    task = Task("spread", data, parameters)
+    task = Task("spread", data, parameters, settings)
     contenders = {**_product(place, task, FREE), **_peers(place, task, record)}
-    results = _measure(place, task, contenders, settings.repeat, record)
+    results = _measure(place, task, contenders, record)
     return _shares(task, results, {FREE: at_least(0.98)})
 
 
@@ -97,7 +94,7 @@ def _product(place: Workplace, task: Task, *names: str) -> dict[str, Contender]:
     limit = () if task.limit is None else ("--limit", str(task.limit))
 
     def contender(name: str) -> Contender:
-        editor = {**CPUS, **task.parameters, "enable_batch_sync": name == BARRIERS}
+        editor = {**task.settings.devices, **task.parameters, "enable_batch_sync": name == BARRIERS}
 
         def run() -> tuple[list[Span], Mapping[str, Any]]:
             options = ("--keep-warm", "--no-launch", *limit)
@@ -110,19 +107,17 @@ def _product(place: Workplace, task: Task, *names: str) -> dict[str, Contender]:
 
 
 def _peers(place: Workplace, task: Task, record: Record) -> dict[str, Contender]:
+    given = (task.data.pairs, task.parameters, task.settings.editors)
     contenders: dict[str, Contender] = {
-        THREADS: lambda: (thread_pool(task.data.pairs, task.parameters, EDITORS), {}),
-        PREFETCHING: lambda: (thread_pool_with_codecs(task.data.pairs, task.parameters, EDITORS), {}),
-        PREFETCHING_KEEPING: lambda: (
-            thread_pool_keeping(task.data.pairs, task.parameters, EDITORS, place.folder / "p-kept"),
-            {},
-        ),
+        THREADS: lambda: (thread_pool(*given), {}),
+        PREFETCHING: lambda: (thread_pool_with_codecs(*given), {}),
+        PREFETCHING_KEEPING: lambda: (thread_pool_keeping(*given, place.folder / "p-kept"), {}),
     }
 
     def apart(peer: str) -> Contender:
-        return lambda: (run_apart(place, peer, task.data.path, task.parameters, EDITORS), {})
+        return lambda: (run_apart(place, peer, task.data.path, task.parameters, task.settings.editors), {})
 
-    for peer in (PROCESSES, RAY, DASK):
+    for peer in task.settings.peers:
         reason = missing(peer)
         if reason is None:
             contenders[peer] = apart(peer)
@@ -132,13 +127,13 @@ def _peers(place: Workplace, task: Task, record: Record) -> dict[str, Contender]
 
 
 def _measure(
-    place: Workplace, task: Task, contenders: Mapping[str, Contender], repeat: int, record: Record
+    place: Workplace, task: Task, contenders: Mapping[str, Contender], record: Record
 ) -> Mapping[str, Sequence[Throughput]]:
     results: dict[str, list[Throughput]] = {name: [] for name in contenders}
-    for number in range(repeat):
+    for number in range(task.settings.repeat):
         for name in _in_turns(list(contenders), number):
             spans, report = contenders[name]()
-            result = throughput(spans, EDITORS, task.ideal_seconds)
+            result = throughput(spans, task.settings.editors, task.ideal_seconds)
             results[name].append(result)
             record({"figure": task.figure, "who": name, "repeat": number, **result.as_dict(), "report": report})
             place.clear()
