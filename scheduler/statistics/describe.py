@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from scheduler.statistics.student import t95
+
 CombineRule = Literal["mean", "min", "geometric_mean"]
 Interval = tuple[float, float]
 
@@ -140,11 +142,9 @@ def _interval_of_mean(scores: Sequence[float]) -> Interval | None:
     count = len(scores)
     if count < 2:
         return None
-    from scipy.special import stdtrit
-
     centre = mean(scores)
     try:
-        margin = float(stdtrit(count - 1, 0.975)) * statistics.stdev(scores) / math.sqrt(count)
+        margin = t95(count - 1) * statistics.stdev(scores) / math.sqrt(count)
     except OverflowError:
         return None
     low, high = centre - margin, centre + margin
