@@ -171,6 +171,12 @@ class User:
         rows = [json.loads(line) for line in lines]
         return [row for row in rows if event is None or row["event"] == event]
 
+    def count(self, event: str) -> int:
+        """How many rows of this kind the newest run has by now, if there is one yet."""
+        with contextlib.suppress(FileNotFoundError, ValueError):  # no folder, an empty one, half a line
+            return len(self.rows(event))
+        return 0
+
     def hashes(self) -> dict[str, str]:
         """Pair key to the hash of its edit."""
         return {f"{row['category']}/{row['pair_id']}": row["sha256"] for row in self.rows("edited")}

@@ -52,12 +52,11 @@ class RayNodes:
 
 
 @contextlib.contextmanager
-def ray_nodes() -> Iterator[RayNodes]:
-    """Start the cluster; it is gone when the block ends."""
-    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+def ray_nodes(environment: Mapping[str, str] = os.environ) -> Iterator[RayNodes]:
+    """Start the cluster; it is gone when the block ends. Workers on it have this ``environment``."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.ray_nodes"],
-        env=environment,
+        env={**environment, "RAY_USAGE_STATS_ENABLED": "0"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

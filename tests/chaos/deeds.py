@@ -49,8 +49,10 @@ class Kill:
 
 @dataclass(frozen=True)
 class KillNode:
-    """The end of a machine: SIGKILL to all processes of a worker that has joined, and its folder is gone. ``who`` is
-    ``node-0`` and so on, in the order of ``Plan.nodes``.
+    """The end of a machine.
+
+    One whose worker has joined is ``node-0`` and so on, in the order of ``Plan.nodes``: all of its processes get
+    SIGKILL, and its folder is gone. With an engine ``who`` is a worker: Ray loses its node, Slurm ends its job.
     """
 
     who: str

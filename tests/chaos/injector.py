@@ -27,7 +27,7 @@ from tests.chaos.deeds import (
     There,
     Trigger,
 )
-from tests.chaos.nodes import Nodes
+from tests.chaos.nodes import Machines
 from tests.chaos.processes import Observed, endpoint_of, find_process, send_signal, wake
 
 _LOOK_SECONDS = 0.015
@@ -42,7 +42,7 @@ class Injector(threading.Thread):
         injections: Sequence[Injection],
         schedulers: Mapping[str, Observed],
         pool: Path,
-        nodes: Nodes | None = None,
+        nodes: Machines | None = None,
         start_launcher: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(daemon=True)

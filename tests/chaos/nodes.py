@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import shutil
@@ -9,8 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -20,11 +22,34 @@ from tests.harness import User
 _LOOK_SECONDS = 0.1
 
 
-class Nodes(threading.Thread):
+class Machines(abc.ABC):
+    """Where workers are that the launcher does not start itself. ``section`` is what the config says about it."""
+
+    section: Mapping[str, Any] = {}
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """From now on there are workers, or can be."""
+
+    @abc.abstractmethod
+    def find(self, who: str) -> psutil.Process | None:
+        """The worker of this machine, if it lives."""
+
+    @abc.abstractmethod
+    def kill(self, who: str) -> bool:
+        """The machine ends; False if it has no worker now."""
+
+    @abc.abstractmethod
+    def close(self) -> list[str]:
+        """End all of them; return what has outlived its pool."""
+
+
+class Nodes(Machines):
     """Has a worker join for each of these roles, again after each end, until ``close``."""
 
     def __init__(self, user: User, pool: str, roles: Sequence[str]) -> None:
-        super().__init__(daemon=True)
+        self.section = {"listen": "127.0.0.1", "editors": roles.count("editor"), "rewards": roles.count("reward")}
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._user = user
         self._pool = pool
         self._roles = roles
@@ -33,8 +58,10 @@ class Nodes(threading.Thread):
         self._joined: dict[str, str] = {}
         self._over = threading.Event()
 
-    def run(self) -> None:
-        """Until the plan is over."""
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
             card = read_pool_card(self._user.home / self._pool)
             if card is None or not self._has_key():
@@ -49,7 +76,6 @@ class Nodes(threading.Thread):
                     self._running[name] = self._start(card.endpoint, role)
 
     def find(self, who: str) -> psutil.Process | None:
-        """The worker of this machine, if it lives."""
         known = self._running.get(who)
         if known is not None and known.poll() is None:
             with contextlib.suppress(psutil.Error):
@@ -57,7 +83,7 @@ class Nodes(threading.Thread):
         return None
 
     def kill(self, who: str) -> bool:
-        """The machine ends, and its disk is gone; False if it has no worker now."""
+        """Its disk is gone as well."""
         known = self._running.get(who)
         if known is None or known.poll() is not None:
             return False
@@ -70,16 +96,15 @@ class Nodes(threading.Thread):
         return True
 
     def close(self) -> list[str]:
-        """End all machines; return those whose worker has not ended although its pool has."""
         self._over.set()
-        self.join()
+        self._thread.join()
         left = []
         for name, process in self._running.items():
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 if self._folder_of(process.pid) is not None:  # without one it has never joined, and waits to do so
-                    left.append(name)
+                    left.append(f"the worker of {name}")
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -63,7 +63,7 @@ class Plan:
     with_source: bool
     warm: bool
     transport: Literal["ipc", "tcp"]
-    placer: Literal["local", "join"]
+    placer: Literal["local", "join", "ray", "slurm"]
     heartbeat_seconds: float
     dead_after_seconds: float
     job_timeout_seconds: float
@@ -72,8 +72,8 @@ class Plan:
 
     @property
     def nodes(self) -> list[str]:
-        """The roles of the machines whose workers join; none with a local placer."""
-        if self.placer == "local":
+        """The roles of the machines whose workers join; none with another placer."""
+        if self.placer != "join":
             return []
         return [*(["editor"] * self.editors.count), *(["reward"] * self.rewards.count)]
 
@@ -85,6 +85,9 @@ class Plan:
             *(f"reward-{number}" for number in range(self.rewards.count)),
         ]
 
+
+_ENGINE_SHARE = 0.2
+"""Of the plans whose workers an engine could place: to start one takes seconds."""
 
 REAL_EVERY = 25
 """One seed in this many uses the tiny models instead of simulated ones."""
@@ -177,7 +180,9 @@ def _over_tcp(plan: Plan) -> Plan:
     """
     dice = random.Random(f"nodes {plan.seed}")  # noqa: S311 - repeatable is what it has to be
     suitable = plan.placement == "apart" and not plan.real and not plan.second
-    if suitable and dice.random() < (0.6 if plan.transport == "tcp" else 0.3):
+    if suitable and (engine := random.Random(f"engine {plan.seed}")).random() < _ENGINE_SHARE:  # noqa: S311 - as above
+        plan = _on_engine(plan, engine)
+    elif suitable and dice.random() < (0.6 if plan.transport == "tcp" else 0.3):
         plan = _on_nodes(plan, dice)
     if plan.transport != "tcp":
         return plan
@@ -213,6 +218,22 @@ def _on_nodes(plan: Plan, dice: random.Random) -> Plan:
         return Part(tuple(map(elsewhere, part.injections)), before)
 
     return replace(plan, parts=tuple(map(on_nodes, plan.parts)))
+
+
+def _on_engine(plan: Plan, dice: random.Random) -> Plan:
+    """The plan on the machines of an engine. There some of the workers end because their machine does."""
+    patient = {"heartbeat_seconds": 1.0, "dead_after_seconds": 10.0}
+    plan = replace(plan, transport="tcp", placer=dice.choice(("ray", "slurm")), **patient)  # type: ignore[arg-type]
+
+    def placed(injection: Injection) -> Injection:
+        dies = isinstance(injection.deed, Kill) and injection.deed.who in plan.workers and dice.random() < 0.5
+        return replace(injection, deed=KillNode(injection.deed.who)) if dies else injection
+
+    def on_engine(part: Part) -> Part:
+        before = tuple(tamper for tamper in part.before if tamper.what != "editors")
+        return Part(tuple(map(placed, part.injections)), before)
+
+    return replace(plan, parts=tuple(map(on_engine, plan.parts)))
 
 
 def _draw_injection(plan: Plan, dice: random.Random) -> Injection:

@@ -16,9 +16,9 @@ from typing import Any
 from tests.chaos.audit import Case, audit
 from tests.chaos.dataset import Item, write_items
 from tests.chaos.deeds import Deed, Interrupt, Kill, KillNode, Part, Restart, Stall
+from tests.chaos.engines import machines_of, unavailable
 from tests.chaos.finding import Finding
 from tests.chaos.injector import Injector
-from tests.chaos.nodes import Nodes
 from tests.chaos.plan import Plan
 from tests.chaos.processes import SPARE_DESCRIPTORS, Ended, Observed, newest_run, open_descriptors
 from tests.chaos.settings import sections, simulation
@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a plan."""
+    """The result of a plan. ``skipped`` is why it could not be played here."""
 
     seed: int
     findings: tuple[Finding, ...]
@@ -49,6 +49,7 @@ class Outcome:
     resumes: int
     parts: int
     seconds: float
+    skipped: str | None = None
 
     @property
     def injected(self) -> int:
@@ -91,7 +92,7 @@ class Play:
         self._resumes = 0
         self._parts = 0
         self._descriptors: dict[int, int] = {}
-        self._nodes = Nodes(user, "bench", plan.nodes) if plan.nodes else None
+        self._machines = machines_of(plan, user)
         self._starts: list[subprocess.Popen[str]] = []
         self._jobs = [self._job("scheduler", plan.items, folder)]
         if plan.second:
@@ -100,13 +101,13 @@ class Play:
     def run(self) -> Outcome:
         """Play it to its end."""
         started = time.monotonic()
+        if self._machines is not None:
+            self._machines.start()
         self._configure()
         if self._plan.warm:
             result = self._user.run("workers", "start", "--config", self._jobs[0].config)
             if result.code != 0 and "Traceback" in result.output:
                 self._find("aborted", f"workers start: {result.output[-2000:]}")
-        if self._nodes is not None:
-            self._nodes.start()
         number = 0
         while number < len(self._plan.parts) + CALM_PARTS and not self._is_over(number):
             part = self._plan.parts[number] if number < len(self._plan.parts) else Part()
@@ -144,7 +145,7 @@ class Play:
                 arguments += ["--resume", "latest"]
                 self._resumes += 1
             running[job.name] = Observed(self._user, job.output, arguments)
-        injector = Injector(part.injections, running, self._user.home / "bench", self._nodes, self._start_launcher)
+        injector = Injector(part.injections, running, self._user.home / "bench", self._machines, self._start_launcher)
         injector.start()
         self._parts += 1
         ends = {job.name: running[job.name].wait(HANG_SECONDS) for job in todo}
@@ -212,11 +213,11 @@ class Play:
 
     def _deaths(self, deeds: list[Deed]) -> int:
         """How many workers died of what was injected, at most: a stopped one takes itself for hung when it goes on."""
-        limit, workers = (
-            self._plan.job_timeout_seconds,
-            {*self._plan.workers, *(f"node-{n}" for n, _ in enumerate(self._plan.nodes))},
-        )
+        limit = self._plan.job_timeout_seconds
+        workers = {*self._plan.workers, *(f"node-{n}" for n, _ in enumerate(self._plan.nodes))}
         killed = sum(isinstance(deed, Kill | KillNode) and deed.who in workers for deed in deeds)
+        if self._plan.placer == "ray":  # a node may have all of them
+            killed += sum(isinstance(deed, KillNode) for deed in deeds) * len(self._plan.workers)
         hung = sum(isinstance(deed, Stall) and deed.who in workers and deed.seconds > limit / 2
                    for deed in deeds)  # fmt: skip
         return killed + hung
@@ -239,9 +240,9 @@ class Play:
             self._user.run("workers", "stop", "--config", self._jobs[0].config)
         for start in self._starts:
             start.communicate()
-        if self._nodes is not None:
-            for name in self._nodes.close():
-                self._find("left_over", f"the worker of {name} has outlived its pool")
+        if self._machines is not None:
+            for name in self._machines.close():
+                self._find("left_over", f"{name} has outlived its pool")
         with contextlib.suppress(AssertionError):
             wait_until(lambda: self._user.left_over() == [], seconds=_LEFT_SECONDS)
         for name in self._user.left_over():
@@ -291,8 +292,9 @@ class Play:
         return _Job(name, items, folder / f"outputs-{stem}", folder / f"{stem}.yaml")
 
     def _configure(self) -> None:
+        section = self._machines.section if self._machines is not None else {}
         for job in self._jobs:
-            content: dict[str, Any] = sections(self._plan, job.config.with_suffix(".json"), self._changes)
+            content: dict[str, Any] = sections(self._plan, job.config.with_suffix(".json"), self._changes, section)
             self._user.config(job.config.stem, **content)
 
     def _find(self, kind: Any, text: str) -> None:
@@ -301,6 +303,8 @@ class Play:
 
 def play(plan: Plan, *, say: Say = lambda _: None, keep: Keep = lambda _: False) -> Outcome:
     """Play a plan in a new folder, which is removed unless ``keep`` wants it, with the logs of its pool."""
+    if reason := unavailable(plan):
+        return Outcome(plan.seed, (), (), tampered=0, resumes=0, parts=0, seconds=0.0, skipped=reason)
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{plan.seed}-"))
     say(f"seed {plan.seed} in {folder}\n{_shown(plan)}")
     work = folder / "work"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from protocol.pool import read_pool_card, read_worker_cards
+from protocol.pool import WorkerCard, read_pool_card, read_worker_cards
 from tests.harness import User
 
 SPARE_DESCRIPTORS = 3
@@ -114,7 +114,7 @@ def find_process(folder: Path, who: str, scheduler: int) -> psutil.Process | Non
             card = read_pool_card(folder)
             if card is not None:
                 return psutil.Process(card.pid)
-        for worker in read_worker_cards(folder):
+        for worker in _worker_cards(folder):
             if worker.worker_id == who:
                 return psutil.Process(worker.pid)
         wanted = ("launch",) if who == "launcher" else ("--worker-id", who)
@@ -131,7 +131,12 @@ def endpoint_of(folder: Path, who: str) -> str | None:
     if who == "launcher":
         card = read_pool_card(folder)
         return card.endpoint if card else None
-    return next((card.endpoint for card in read_worker_cards(folder) if card.worker_id == who), None)
+    return next((card.endpoint for card in _worker_cards(folder) if card.worker_id == who), None)
+
+
+def _worker_cards(folder: Path) -> list[WorkerCard]:
+    """Over TCP each worker has a folder of its own beside the pool's."""
+    return [card for place in (folder, *folder.parent.glob("joined-*")) for card in read_worker_cards(place)]
 
 
 def open_descriptors(folder: Path) -> dict[int, int]:

@@ -55,7 +55,9 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     kinds = ", ".join(f"{counts[kind]} {kind.replace('_', ' ')}" for kind in KINDS)
     injected = sum(outcome.injected for outcome in outcomes)
     resumes = sum(outcome.resumes for outcome in outcomes)
-    return f"{len(outcomes)} runs: {kinds} ({injected} faults injected, {resumes} resumes, {seconds:.0f} s)"
+    played = sum(outcome.skipped is None for outcome in outcomes)
+    skipped = f", {len(outcomes) - played} skipped" if played < len(outcomes) else ""
+    return f"{played} runs: {kinds} ({injected} faults injected, {resumes} resumes{skipped}, {seconds:.0f} s)"
 
 
 def _play_all(seeds: range, jobs: int) -> Iterator[Outcome]:
@@ -64,6 +66,8 @@ def _play_all(seeds: range, jobs: int) -> Iterator[Outcome]:
 
 
 def _line(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return f"seed {outcome.seed:4}: skipped: {outcome.skipped}"
     head = (
         f"seed {outcome.seed:4}: {outcome.parts} parts, {outcome.injected} faults, {outcome.resumes} resumes, "
         f"{outcome.seconds:.1f} s"

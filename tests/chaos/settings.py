@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ from tests.set_up import TINY_MODELS
 from workers.models.simulation import Simulation
 
 
-def sections(plan: Plan, data: Path, changes: Counter[str]) -> dict[str, Any]:
-    """The config's sections, after these changes: more steps, another seed, another number of editors."""
+def sections(
+    plan: Plan, data: Path, changes: Counter[str], machines: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The config's sections, after these changes: more steps, another seed, another number of editors. ``machines`` is
+    what it says about those of the workers.
+    """
     editors = max(1, plan.editors.count - 1) if changes["editors"] % 2 else plan.editors.count
     editor: dict[str, Any] = {
         "enable_batch_sync": plan.synchronized,
@@ -26,14 +31,14 @@ def sections(plan: Plan, data: Path, changes: Counter[str]) -> dict[str, Any]:
     else:
         editor |= _simulated(plan.editors)
         reward |= _simulated(plan.rewards)
-        if plan.placer == "local":
+        if plan.placer != "join":
             editor["device_ids"] = _devices(plan, editors)
             reward |= {"device": "auto", "device_ids": _devices(plan, plan.rewards.count)}
     return {
         "benchmark": {"data_path": str(data)},
         "diffusion_model": {"type": "qwen_image_edit" if plan.real else "simulated", "params": editor},
         "reward_model": {"type": "qwen3_vl" if plan.real else "simulated", "params": reward},
-        "pool": {"name": "bench", "load_in_parallel": True, **_pool(plan)},
+        "pool": {"name": "bench", "load_in_parallel": True, **_pool(plan, machines or {})},
         "evaluation": {
             "save_generated_images": plan.keep_images,
             "samples_per_pair": plan.samples,
@@ -57,12 +62,11 @@ def simulation(plan: Plan, changes: Counter[str]) -> tuple[Simulation | None, Si
     return Simulation(faults=plan.editors.faults), Simulation(faults=plan.rewards.faults), seed  # type: ignore[arg-type]
 
 
-def _pool(plan: Plan) -> dict[str, Any]:
+def _pool(plan: Plan, machines: Mapping[str, Any]) -> dict[str, Any]:
     if plan.placer == "local":
         return {"transport": plan.transport}
-    places = {"editors": plan.editors.count, "rewards": plan.rewards.count}
-    # Workers that have lost their launcher end soon, and machines in their places join the next one.
-    return {"placer": "join", "listen": "127.0.0.1", "orphan_seconds": 2, **places}
+    # Workers that have lost their launcher end soon, and others in their places join the next one.
+    return {"placer": plan.placer, "orphan_seconds": 2, **machines}
 
 
 def _simulated(models: Models) -> dict[str, Any]:

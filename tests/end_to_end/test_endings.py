@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import signal
@@ -25,12 +24,6 @@ def role_processes(user: User, name: str) -> list[psutil.Process]:
     return [process for process in user.processes() if name in " ".join(process.cmdline())]
 
 
-def edits_done(user: User, count: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return len(user.rows("edited")) >= count
-    return False
-
-
 def finish(process: subprocess.Popen[str]) -> str:
     with process:
         output, _ = process.communicate(timeout=TIMEOUT)
@@ -44,7 +37,7 @@ def started_run(
     editor = {"latency_ms": latency_ms, "faults": faults or {}}
     config = user.simulated(small_benchmark(data, pairs=pairs), editor=editor, **sections)
     process = user.start("run", "--config", config)
-    wait_until(lambda: edits_done(user, 3))
+    wait_until(lambda: user.count("edited") >= 3)
     return process
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -138,7 +137,7 @@ def test_a_run_is_complete_and_the_same_whatever_happens_to_the_network(
         pool.join("editor", "editor", "reward")
         pool.wait_for(3)
         with user.start("run", "--config", config) as run:
-            wait_until(lambda: _edited(user) >= 3)
+            wait_until(lambda: user.count("edited") >= 3)
             trouble(network, pool)
             began = time.monotonic()
             output, _ = run.communicate(timeout=TIMEOUT)
@@ -151,9 +150,3 @@ def test_a_run_is_complete_and_the_same_whatever_happens_to_the_network(
     assert len(rows) == len({(row["category"], row["pair_id"]) for row in rows}) == 2 * PAIRS
     assert Result.of(user) == expected
     assert not user.rows("failed")
-
-
-def _edited(user: User) -> int:
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return len(user.rows("edited"))
-    return 0

@@ -31,12 +31,6 @@ def user(tmp_path: Path) -> Iterator[User]:
         yield made
 
 
-def edited(user: User) -> int:
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return len(user.rows("edited"))
-    return 0
-
-
 def test_workers_that_join_give_the_same_as_a_pool_of_this_machine(user: User, tmp_path: Path) -> None:
     data = small_benchmark(tmp_path / "data.json", pairs=4)
     here = user.run_config(user.simulated(data))
@@ -101,7 +95,7 @@ def test_a_pool_grows_and_shrinks_while_a_run_goes_on(user: User, tmp_path: Path
         pool.join("editor", "reward")
         pool.wait_for(2)
         with user.start("run", "--config", config) as run:
-            wait_until(lambda: edited(user) >= 2)
+            wait_until(lambda: user.count("edited") >= 2)
             pool.join("editor")
             wait_until(lambda: any(row["worker"] == "editor-1" for row in user.rows("edited")), seconds=60)
             pool.workers[0].terminate()
@@ -151,7 +145,7 @@ def test_a_launcher_that_is_killed_and_started_again_adopts_its_workers(user: Us
         pool.join("editor", "editor", "reward")
         before = pool.wait_for(3)
         with user.start("run", "--config", config) as run:
-            wait_until(lambda: edited(user) >= 2)
+            wait_until(lambda: user.count("edited") >= 2)
             pool.kill_launcher()
             assert pool.start().endpoint == first.endpoint
             output, _ = run.communicate(timeout=TIMEOUT)
@@ -173,7 +167,7 @@ def test_a_worker_and_a_run_without_a_launcher_give_up_after_orphan_seconds(user
         pool.join("editor", "reward")
         pool.wait_for(2)
         with user.start("run", "--config", config) as run:
-            wait_until(lambda: edited(user) >= 1)
+            wait_until(lambda: user.count("edited") >= 1)
             pool.kill_launcher()
             for process in pool.workers:
                 process.wait(30)

@@ -71,7 +71,7 @@ def test_workers_go_on_without_the_process_that_talks_to_ray_and_the_next_one_fi
     data = small_benchmark(user.folder / "data.json", pairs=20)
     config = user.simulated(data, editor={"latency_ms": 600}, pool=ray_pool(nodes))
     with user.start_run(config) as run:
-        wait_until(lambda: (user.output / "runs").exists() and user.rows("edited"))
+        wait_until(lambda: user.count("edited"))
         workers = {process.pid for process in nodes.workers()}
         (launcher,) = [process for process in user.processes() if "launcher" in process.cmdline()[0]]
         (driver,) = [child for child in launcher.children() if "workers.placers.ray_driver" in child.cmdline()]
@@ -92,7 +92,7 @@ def test_a_raylet_that_dies_loses_no_pair_and_leaves_nothing(user: User, nodes: 
     expected = user.hashes()
     config = user.simulated(data, editor={"latency_ms": 400}, pool=ray_pool(nodes))
     with user.start_run(config) as run:
-        wait_until(lambda: len(list((user.output / "runs").iterdir())) == 2 and len(user.rows("edited")) >= 3)
+        wait_until(lambda: len(list((user.output / "runs").iterdir())) == 2 and user.count("edited") >= 3)
         victim = next(raylet for raylet in nodes.raylets[1:] if raylet in raylets_of_workers(nodes))
         os.kill(victim, signal.SIGKILL)
         assert run.wait(180) == 0

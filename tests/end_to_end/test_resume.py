@@ -14,7 +14,7 @@ import yaml
 
 from scripts.place import Place
 from tests.end_to_end.conftest import warm_user_in
-from tests.end_to_end.test_endings import edits_done, finish
+from tests.end_to_end.test_endings import finish
 from tests.harness import Result, User, encoded, pair, picture, small_benchmark, write_data
 from tests.waiting import wait_until
 
@@ -78,7 +78,7 @@ def test_an_interrupted_run_ends_like_an_undisturbed_one(
     config = user.simulated(data, editor={"latency_ms": 60})
     process = user.start("run", "--config", config)
     first = user.output / "runs"
-    wait_until(lambda: len(list(first.iterdir())) == 2 and edits_done(user, 5))
+    wait_until(lambda: len(list(first.iterdir())) == 2 and user.count("edited") >= 5)
     process.send_signal(how)
     output = finish(process)
     if how == signal.SIGINT:
@@ -162,7 +162,7 @@ def test_another_step_count_repeats_everything_and_an_interruption_mixes_nothing
     user, config = finished
     changed(config, "diffusion_model", num_inference_steps=7, latency_ms=600)
     process = user.start_run(config, "--resume", "latest")
-    wait_until(lambda: edits_done(user, 10))
+    wait_until(lambda: user.count("edited") >= 10)
     process.send_signal(signal.SIGINT)
     output = finish(process)
     assert process.returncode == 130
@@ -270,7 +270,7 @@ def test_images_that_are_not_kept_are_not_needed_once_scored(user: User, tmp_pat
 def test_a_second_process_on_one_run_is_refused(user: User, tmp_path: Path) -> None:
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor={"latency_ms": 300})
     process = user.start_run(config)
-    wait_until(lambda: edits_done(user, 1))
+    wait_until(lambda: user.count("edited") >= 1)
     process.send_signal(signal.SIGSTOP)  # it must not end before the second process has begun
     results = [resume(user, config, *options) for options in ((), ("--dry-run",))]
     process.send_signal(signal.SIGCONT)

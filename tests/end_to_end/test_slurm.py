@@ -116,7 +116,7 @@ def test_a_task_that_slurm_ends_is_started_again_and_nothing_is_lost_or_double(
     user: User, cluster: SlurmCluster, how: str, tmp_path: Path
 ) -> None:
     started = user.start_run(config(user, tmp_path, latency_ms=1200))
-    wait_until(lambda: (user.output / "runs").exists() and len(user.rows("edited")) >= 2)
+    wait_until(lambda: user.count("edited") >= 2)
     victim = next(line.split()[0] for line in ours(cluster) if "editor-0" in line)
     assert subprocess.run(["scancel", victim], env=user.environment, check=False, timeout=60).returncode == 0
     output, _ = started.communicate(timeout=TIMEOUT)
