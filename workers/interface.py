@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from PIL import Image
 
+from protocol.devices import gpus_of
 from protocol.messages import Judgement, ModelSpec, Prompt, Question, Residency
 from workers.models.flatten import flatten
 
@@ -135,9 +136,14 @@ class Model(abc.ABC):
     context = WorkerContext()
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
-        """Store what to load, and the device: ``cuda:0`` or ``cpu``. Nothing is read yet."""
+        """Store what to load, and the device: ``cuda:0`` or ``cpu``. Nothing is read yet.
+
+        With ``gpus_per_worker``, ``device`` is such as ``cuda:0+1``; ``self.device`` is the first GPU then, and
+        ``self.devices`` has all.
+        """
         self.spec = spec
-        self.device = device
+        self.devices: Sequence[str] = gpus_of(device) or (device,)
+        self.device = self.devices[0]
 
     def prepare(self) -> None:  # noqa: B027 - a model without heavy libraries has nothing to prepare
         """Import heavy libraries. Workers do this in parallel, before they wait for their turn to read weights."""

@@ -117,6 +117,6 @@ def device_bytes(section: ModelSection, spec: m.ModelSpec, memory: Sequence[int]
     parts = parts_of(paths or (), spec.params.get("dtype", "auto"))
     offload, quantization = spec.params.get("offload", "none"), spec.params.get("quantization")
     if len(memory) > 1:
-        return spread_bytes(parts.values(), memory)
+        return spread_bytes(parts.values(), memory, spec.role)
     role = section.declaration.role
     return [needed_bytes(parts.values(), role=role, offload=offload, quantization=quantization)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workers.models.safetensors_files import DamagedFileError, loaded_size, read_header
-from workers.models.spreading import shares
+from workers.models.spreading import room_beside, shares
 
 QUANTIZED_BYTES = {"int8": 1.0, "float8": 1.0, "nf4": 0.5 + 4 / 64}
 """Bytes per weight. nf4 has a scale in float32 for every 64 weights; the others one for each row."""
@@ -94,9 +94,10 @@ def _beside_layers(part: PartSize) -> int:
     return part.size - sum(longest) + max(longest)
 
 
-def spread_bytes(parts: Iterable[PartSize], room: Sequence[int]) -> list[int]:
-    """Return the weights on each GPU of a model that is spread over GPUs with so much room for weights."""
-    return shares([[*part.layers.values()] for part in sorted(parts, key=lambda part: part.name)], room)
+def spread_bytes(parts: Iterable[PartSize], memory: Sequence[int], role: str) -> list[int]:
+    """Return the bytes on each GPU of the weights of a model that is spread over GPUs with this memory."""
+    components = [[*part.layers.values()] for part in sorted(parts, key=lambda part: part.name)]
+    return shares(components, room_beside(memory, sum(map(sum, components)), WORKING_BYTES[role]))
 
 
 @dataclass(frozen=True)

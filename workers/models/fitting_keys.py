@@ -48,6 +48,10 @@ GPUS_PER_WORKER = Key(
 )
 
 
+_ON_ONE_GPU = ("first_block_cache", "taylorseer_cache", "cache_dit", "compile_repeated_blocks")
+"""Optimizations that take tensors from one layer to another by themselves, or join the work of several layers."""
+
+
 def fitting_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     """What quantized weights exclude."""
     if values["quantization"] is None:
@@ -80,3 +84,8 @@ def spreading_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     if values.get("quantization") is not None:
         message = f"is {size}, but quantized weights stay on one GPU"
         yield Conflict((("gpus_per_worker",), ("quantization",)), message, hint)
+    on = dict(values.get("optimizations") or {})
+    for name in _ON_ONE_GPU:
+        if on.get(name):
+            message = f"is {size}, but `{name}` is for a model on one GPU"
+            yield Conflict((("gpus_per_worker",), ("optimizations", name)), message, hint)

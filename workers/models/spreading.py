@@ -36,11 +36,11 @@ def spread(components: Sequence[Layers], room: Sequence[int]) -> list[list[int]]
 
 
 def _cut(layers: Layers, left: Sequence[float]) -> Iterator[int]:
-    """The GPU of each layer: the one in whose part of the component the layer's middle lies."""
+    """The GPU of each layer: the one in whose part of the component the layer's middle lies; the first one's is 0."""
     scale, gpu, before = sum(layers) / sum(left), 0, 0
     end = left[0] * scale
     for size in layers:
-        while before + size / 2 > end and gpu + 1 < len(left):
+        while before and before + size / 2 > end and gpu + 1 < len(left):
             gpu += 1
             end += left[gpu] * scale
         yield gpu
@@ -54,6 +54,12 @@ def loads(components: Sequence[Layers], gpus: Sequence[Sequence[int]], count: in
         for size, gpu in zip(layers, places, strict=True):
             held[gpu] += size
     return held
+
+
+def room_beside(memory: Sequence[int], needed: int, working: int) -> list[int]:
+    """Return what each GPU has for ``needed`` bytes of weights: its memory less that to work with, if this will do."""
+    room = [max(0, free - working) for free in memory]
+    return room if sum(room) >= needed else list(memory)
 
 
 def shares(components: Sequence[Layers], room: Sequence[int]) -> list[int]:

@@ -88,6 +88,11 @@ def test_groups_of_gpus_can_be_simulated_where_there_are_none() -> None:
             "diffusion_model.params.gpus_per_worker: is 2 beside `offload`, which is for one GPU",
         ),
         (
+            {**PAIR, "optimizations": "approximate"},
+            {},
+            "diffusion_model.params.gpus_per_worker: is 2, but `first_block_cache` is for a model on one GPU",
+        ),
+        (
             {**PAIR, "quantization": "int8"},
             {},
             "diffusion_model.params.gpus_per_worker: is 2, but quantized weights stay on one GPU",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ class DiffusersEditor(PipelineEditor):
         arguments |= size_arguments(signature, facts, request.parameters, images[0].size)
         # A new one, always on the CPU: an edit does not depend on the device or on earlier edits.
         generator = torch.Generator(device="cpu").manual_seed(request.seed)
-        with _own_random_numbers(self.device, request.seed), self._reported(signature, progress) as callback:
+        with _own_random_numbers(self.devices, request.seed), self._reported(signature, progress) as callback:
             output = self._pipeline(
                 prompt=_prompt(signature.pipeline, request),
                 generator=generator,
@@ -222,11 +222,11 @@ def _counted(scheduler: Any, progress: Progress) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def _own_random_numbers(device: str, seed: int) -> Iterator[None]:
+def _own_random_numbers(devices: Sequence[str], seed: int) -> Iterator[None]:
     """Seed torch's global numbers too, which a few pipelines use beside their generator; restored at the end."""
     import torch
 
-    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+    with torch.random.fork_rng(devices=[device for device in devices if device.startswith("cuda")]):
         torch.manual_seed(seed)
         yield
 

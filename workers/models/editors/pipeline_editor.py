@@ -62,7 +62,7 @@ class PipelineEditor(Editor):
             parts.read,
             lambda components: self._switched(parts.assemble(components)),
             self.spec.params,
-            self.device,
+            self.devices,
             residency,
             second_copy=self.SECOND_COPY,
         )
@@ -70,7 +70,7 @@ class PipelineEditor(Editor):
     def replace(self, spec: ModelSpec) -> bool:
         if self._pipeline is None or not spec.name or _without_transformer(spec) != _without_transformer(self.spec):
             return False
-        if not can_be_replaced(self._options, spec.params):
+        if len(self.devices) > 1 or not can_be_replaced(self._options, spec.params):
             return False
         folder = self._resolve(spec)
         if not can_be_mapped(folder, spec.params):
@@ -109,13 +109,13 @@ class PipelineEditor(Editor):
             self._reset()
         # Raised outside of the handler: a traceback would keep the tensors of every frame alive.
         free_memory()
-        raise ModelError("oom", f"out of memory on {self.device} during an edit: {reason}")
+        raise ModelError("oom", f"out of memory on {', '.join(self.devices)} during an edit: {reason}")
 
     def weight_files(self) -> Sequence[str]:
         return [*weight_files(self._folder()), *map(str, lora_files(self._options))]
 
     def load_bytes(self, residency: Residency) -> int:
-        straight = residency == "device" and self.device != "cpu"
+        straight = residency == "device" and self.device != "cpu" and len(self.devices) == 1
         return host_copies(self.weight_files(), self.spec.params, straight=straight)
 
     def size_bytes(self) -> int:

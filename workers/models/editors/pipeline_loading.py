@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from protocol.messages import Residency
 from workers.interface import ModelError
+from workers.models.device_memory import device_memory
 from workers.models.editors.pipeline_facts import DENOISERS
 from workers.models.quantization import checked_quantization, quantization_config
 from workers.models.safetensors_files import stored_as
@@ -37,12 +38,12 @@ def load_onto(
     read_components: Callable[[str, str], Mapping[str, Any]],
     assemble: Callable[[Mapping[str, Any]], Any],
     params: Mapping[str, Any],
-    device: str,
+    devices: Sequence[str],
     residency: Residency,
     *,
     second_copy: bool,
 ) -> tuple[Any, Any]:
-    """Return the pipeline of ``folder``, ready to edit, on ``device`` or in host memory, and the mover of its weights.
+    """Return the pipeline of ``folder``, ready to edit, on its devices or in host memory, and the mover of its weights.
 
     Load parameters: ``dtype`` (``bfloat16``), ``threads_per_worker`` (1), ``offload`` (``none``), ``quantization``.
 
@@ -54,23 +55,29 @@ def load_onto(
         ModelError: of kind ``config`` (a parameter), ``oom``, or ``load`` (the files are damaged or incomplete).
     """
     dtype = checked_params(params)
+    device, several = devices[0], len(devices) > 1
     check_device(device)
     quantized = checked_quantization(params, "diffusion_model") is not None
     offload = params.get("offload", "none")
-    straight = residency == "device" and offload == "none"
+    straight = residency == "device" and offload == "none" and not several
     import torch
 
     torch.set_num_threads(params.get("threads_per_worker", 1))
     keep_quiet()
     try:
         from workers.models.moving.offload import mover_of
+        from workers.models.moving.spread import spread_over
 
         components = read_components(dtype, device if straight else "cpu")
-        modules = [component for component in components.values() if isinstance(component, torch.nn.Module)]
+        modules = {name: part for name, part in components.items() if isinstance(part, torch.nn.Module)}
         if quantized and not straight:
-            for module in modules:
+            for module in modules.values():
                 module.to("cpu")  # bitsandbytes quantizes on a GPU only
-        mover = mover_of(modules, device, offload=offload, quantized=quantized, second_copy=second_copy)
+        if several:
+            memory = device_memory(devices, free=residency == "device")
+            mover: Any = spread_over(modules, devices, memory, "editor", cut=_cut(modules), second_copy=second_copy)
+        else:
+            mover = mover_of([*modules.values()], device, offload=offload, quantized=quantized, second_copy=second_copy)
         if residency == "device":
             mover.to_device(keep_private=False)
         return assemble(components), mover
@@ -82,7 +89,14 @@ def load_onto(
         # Damaged files raise whatever the library that reads them raises.
         raise ModelError("load", f"editor model {folder} can't be loaded: {type(error).__name__}: {error}") from error
     # Raised out here, where the traceback is gone: it would keep what was loaded so far.
-    raise ModelError("oom", f"editor model {folder} does not fit on {device}: {reason}")
+    raise ModelError("oom", f"editor model {folder} does not fit on {', '.join(devices)}: {reason}")
+
+
+def _cut(modules: Mapping[str, Any]) -> list[str]:
+    """The components that may be on several devices. Others, such as a VAE, are used by more than being called."""
+    from transformers import PreTrainedModel
+
+    return [name for name, part in modules.items() if name in DENOISERS or isinstance(part, PreTrainedModel)]
 
 
 def checked_params(params: Mapping[str, Any]) -> str:

@@ -19,15 +19,20 @@ _MIXERS = 0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9
 
 
 def digests(slots: Sequence[Slot]) -> list[int]:
-    """A number for each tensor that depends on its bytes and on their order. All are on one device.
+    """A number for each tensor that depends on its bytes and on their order, and not on its device.
 
     They are sums modulo 2 to the power of 64 of words of 32 bits: in one of 64, a change of signs alone could vanish.
     """
-    if not slots:
-        return []
+    numbers: dict[str, int] = {}
+    for device in dict.fromkeys(slot.tensor.device for slot in slots):
+        there = [slot for slot in slots if slot.tensor.device == device]
+        numbers |= zip((slot.name for slot in there), _digests_on(device, there), strict=True)
+    return [numbers[slot.name] for slot in slots]
+
+
+def _digests_on(device: torch.device, slots: Sequence[Slot]) -> list[int]:
     spans = [slot.span for slot in slots]
     most = max(stop - start for start, stop in spans) // _WORD + _WORD
-    device = slots[0].tensor.device
     words = _PART_WORDS if device.type != "cpu" else _PART_WORDS_ON_A_CPU
     weights = _weights(min(most, words), device)
     data = (bytes_of(slot.tensor, *span) for slot, span in zip(slots, spans, strict=True))

@@ -8,7 +8,7 @@ again. Returning copies the homes' bytes to the device. Nothing is ever written 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from workers.models.moving.blocks import Block, blocks_of, bytes_of
 from workers.models.moving.digests import digests
 from workers.models.moving.mappings import FileMapping, file_mappings
 from workers.models.moving.slots import Slot, slots_of
-from workers.models.moving.staging import Copy, OpenFiles, copy_to_device
+from workers.models.moving.staging import Copy, OpenFiles, copy_to_devices
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,25 @@ class Mover:
     same.
     """
 
-    def __init__(self, modules: Iterable[torch.nn.Module], device: str, *, second_copy: bool = False) -> None:
+    def __init__(
+        self,
+        modules: Iterable[torch.nn.Module],
+        device: str,
+        *,
+        second_copy: bool = False,
+        layers: Mapping[str, str] | None = None,
+    ) -> None:
         """Open the files that weights are mapped from; they stay open.
+
+        ``layers`` has the devices of parts that are not on ``device``, by the module's number and their name in it:
+        ``0.transformer_blocks.5``.
 
         Raises:
             ModelError: of kind ``stale``: one of them is gone.
         """
         self._modules = list(modules)
         self._device = torch.device(device)
+        self._layers = {name: torch.device(place) for name, place in (layers or {}).items()}
         self._moves = second_copy or self._device.type != "cpu"
         # By the objects that modules have: names change when a LoRA is added.
         self._homes: Any = WeakIdKeyDictionary()
@@ -65,12 +76,12 @@ class Mover:
         if not self._moves:
             return
         blocks = self._in_files(self._on_host())
-        targets = [torch.empty(block.size, dtype=torch.uint8, device=self._device) for block, *_ in blocks]
+        targets = [torch.empty(block.size, dtype=torch.uint8, device=self._device_of(block)) for block, *_ in blocks]
         copies = [
             Copy(target, source.path if source else None, source.position(block.start) if source else block.start)
             for (block, source, _), target in zip(blocks, targets, strict=True)
         ]
-        copy_to_device(copies, self._files, self._device)
+        copy_to_devices(copies, self._files)
         moved, kept, copied = [], [], []
         for (block, _, mapped), target in zip(blocks, targets, strict=True):
             for slot in block.slots:
@@ -117,6 +128,12 @@ class Mover:
             slots.append(slot if home is None else Slot(slot.name, home.tensor, []))
         mappings, blocks = file_mappings(), blocks_of(slots)
         return sum(block.size for block in blocks if mappings.at(block.start, block.stop) is None)
+
+    def _device_of(self, block: Block) -> torch.device:
+        name = block.slots[0].name
+        while name and name not in self._layers:
+            name = name.rpartition(".")[0]
+        return self._layers.get(name, self._device)
 
     def _is_on_host(self, slot: Slot) -> bool:
         return slot.tensor not in self._homes and slot.tensor.device.type == "cpu"

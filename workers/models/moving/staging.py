@@ -92,13 +92,18 @@ class _Piece:
     place: int
 
 
-def copy_to_device(copies: Sequence[Copy], files: OpenFiles, device: torch.device) -> None:
-    """Make all copies; afterwards the bytes are on the device.
+def copy_to_devices(copies: Sequence[Copy], files: OpenFiles) -> None:
+    """Make all copies, one device after the other; afterwards the bytes are there.
 
     Raises:
         ModelError: of kind ``stale`` or ``load``: a file can't be read as far as needed.
         torch.OutOfMemoryError: there is no memory for the buffers.
     """
+    for device in dict.fromkeys(copy.target.device for copy in copies):
+        _copy_to([copy for copy in copies if copy.target.device == device], files, device)
+
+
+def _copy_to(copies: Sequence[Copy], files: OpenFiles, device: torch.device) -> None:
     size = min(BUFFER_BYTES, sum(copy.size for copy in copies))
     if not size:
         return

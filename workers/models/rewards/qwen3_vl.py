@@ -118,7 +118,7 @@ class Qwen3VLReward(Reward):
         self._files, self._name = weight_files(folder), str(folder)
         source = str(converted_folder(folder))
         self._model, self._mover = load_model(
-            source, self.spec.params, self.device, residency, second_copy=self.SECOND_COPY
+            source, self.spec.params, self.devices, residency, second_copy=self.SECOND_COPY
         )
         self._thinks = opens_thought(to_prompt(self._processor(), NO_QUESTION))
 
@@ -151,7 +151,7 @@ class Qwen3VLReward(Reward):
         return 0 if self._mover is None else int(self._mover.private_bytes())
 
     def load_bytes(self, residency: Residency) -> int:
-        straight = residency == "device" and self.device != "cpu"
+        straight = residency == "device" and self.device != "cpu" and len(self.devices) == 1
         if not self.spec.name:
             return 0
         folder = resolve_model(self.spec.name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.messages import Residency
 from workers.interface import ModelError
+from workers.models.device_memory import device_memory
 from workers.models.quantization import checked_quantization, quantization_config, quantized_copies
 from workers.models.rewards.generation import greedy
 from workers.models.rewards.layers import make_faster
@@ -40,9 +41,9 @@ def host_copies(files: Sequence[str], params: Mapping[str, Any], *, straight: bo
 
 
 def load_model(
-    folder: str, params: Mapping[str, Any], device: str, residency: Residency, *, second_copy: bool = False
+    folder: str, params: Mapping[str, Any], devices: Sequence[str], residency: Residency, *, second_copy: bool = False
 ) -> tuple[Any, Any]:
-    """Return the model of ``folder``, ready to score, on ``device`` or in host memory, and the mover of its weights.
+    """Return the model of ``folder``, ready to score, on its devices or in host memory, and the mover of its weights.
 
     Load parameters: ``dtype`` (``bfloat16``), ``use_flash_attention`` (false), ``threads_per_worker`` (1), ``offload``
     (``none``), ``quantization``.
@@ -54,8 +55,7 @@ def load_model(
     import torch
     from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-    from workers.models.moving.offload import LayerOffload, mover_of
-
+    device = devices[0]
     dtype = params.get("dtype", "bfloat16")
     if dtype not in DTYPES:
         raise ModelError("config", f"reward_model.params.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
@@ -65,7 +65,7 @@ def load_model(
     offloaded = params.get("offload", "none") != "none"
     # Weights are mapped into host memory. A device map lets those that have to be converted go straight to the device.
     convert = quantization is not None or not stored_as(Path(folder), dtype)
-    straight = residency == "device" and device != "cpu" and convert and not offloaded
+    straight = residency == "device" and device != "cpu" and convert and not offloaded and len(devices) == 1
     options: dict[str, Any] = {"device_map": {"": device}} if straight or quantization == "nf4" else {}
     if quantization is not None:
         options["quantization_config"] = quantization_config(quantization, "transformers", dtype)
@@ -80,11 +80,7 @@ def load_model(
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        mover: Moves = (
-            LayerOffload(model, device, second_copy=second_copy)
-            if offloaded
-            else mover_of([model], device, offload="none", quantized=quantization is not None, second_copy=second_copy)
-        )
+        mover = _mover(model, params, devices, residency, second_copy=second_copy)
         if residency == "device":
             mover.to_device(keep_private=False)
         elif quantization == "nf4":
@@ -92,7 +88,7 @@ def load_model(
     except ModelError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ModelError("oom", f"reward model {folder} does not fit on {device}: {error}") from error
+        raise ModelError("oom", f"reward model {folder} does not fit on {', '.join(devices)}: {error}") from error
     except Exception as error:
         # Damaged files raise whatever the library that reads them raises.
         raise ModelError("load", f"reward model {folder} can't be loaded: {type(error).__name__}: {error}") from error
@@ -101,6 +97,21 @@ def load_model(
         raise ModelError("load", f"reward model {folder} lacks weights, such as {missing[0]} ({len(missing)} in all)")
     model.generation_config = greedy(model.generation_config, tokenizer)
     return make_faster(model.eval()), mover
+
+
+def _mover(
+    model: Any, params: Mapping[str, Any], devices: Sequence[str], residency: Residency, *, second_copy: bool
+) -> Moves:
+    from workers.models.moving.offload import LayerOffload, mover_of
+    from workers.models.moving.spread import spread_over
+
+    if len(devices) > 1:
+        memory = device_memory(devices, free=residency == "device")
+        return spread_over({"": model}, devices, memory, "reward", cut=[""], second_copy=second_copy)
+    if params.get("offload", "none") != "none":
+        return LayerOffload(model, devices[0], second_copy=second_copy)
+    quantized = params.get("quantization") is not None
+    return mover_of([model], devices[0], offload="none", quantized=quantized, second_copy=second_copy)
 
 
 def _threads(params: Mapping[str, Any]) -> int:
