@@ -11,7 +11,6 @@ from scheduler.benchmark.collect import Collector
 from scheduler.benchmark.formats.declaration import FORMATS, Category, FieldMap, Format
 from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import Benchmark, DataError, UnknownPartError
-from scheduler.config.checks.packages import install_hint
 from workers.models.plugins import PluginError
 
 
@@ -73,6 +72,8 @@ def format_named(name: str) -> Format:
 def _check_packages(chosen: Format) -> None:
     """Check that they are installed: without them, a benchmark's own table is taken for one of no benchmark."""
     if missing := [package for package in chosen.packages if find_spec(package) is None]:
+        from scheduler.config.checks.packages import install_hint
+
         hint = install_hint(chosen.packages)
         raise DataError(f"reading it needs {', '.join(missing)}, which is not installed: {hint}")
 

@@ -19,10 +19,17 @@ from tests.harness import User, encoded, pair, picture, small_benchmark, write_d
 from tests.plugin_packages import install
 
 
-def test_the_scheduler_imports_no_torch_and_numpy_only_for_a_report() -> None:
+def test_a_dry_run_and_the_statistics_of_scores_import_nothing_that_takes_long(user: User, tmp_path: Path) -> None:
+    config = user.simulated(small_benchmark(tmp_path / "data.json"))
     program = (
-        "import sys, scheduler.commands.start_run, scheduler.commands.pool_actions\n"
-        "assert not {'torch', 'transformers', 'diffusers', 'numpy', 'scipy'} & set(sys.modules)\n"
+        "import sys\n"
+        "import scheduler.commands.pool_actions\n"
+        "from scheduler.commands.main import main\n"
+        "from scheduler.statistics.describe import describe\n"
+        f"assert main(['run', '--dry-run', '--config', {str(config)!r}]) == 0\n"
+        "describe([1.0, 2.0])\n"
+        "heavy = {'torch', 'transformers', 'diffusers', 'numpy', 'scipy', 'huggingface_hub'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

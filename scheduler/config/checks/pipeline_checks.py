@@ -23,14 +23,16 @@ _TYPE = "diffusers"
 
 def refused_transformer(section: ModelSection) -> str | None:
     """Why the transformer that was trained alone cannot replace that of the model; None if it can, or there is none."""
-    trained, base = _trained(section), _base(section)
-    return unfit_transformer(base, trained) if trained is not None and base is not None else None
+    trained = _trained(section)
+    base = None if trained is None else _base(section)
+    return None if trained is None or base is None else unfit_transformer(base, trained)
 
 
 def lacking_option(section: ModelSection, option: str) -> str | None:
     """Why the classes of the model do not have an optimization; None if they may."""
-    facts, base = _facts(section), _base(section)
-    denoiser = denoiser_class(base) if base is not None else None
+    facts = _facts(section)
+    base = None if facts is None else _base(section)
+    denoiser = None if base is None else denoiser_class(base)
     return None if facts is None or denoiser is None else lacking(option, facts.pipeline, denoiser)
 
 
