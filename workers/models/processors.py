@@ -4,8 +4,8 @@ The stock processors have a video part that transformers refuses to build withou
 torch there may be no torchvision to install. No model here sees videos, so without torchvision the same class is
 built without that part, with the image processor that needs only Pillow. With torchvision the stock one is used.
 
-The module of Pixtral's processor cannot even be imported without torchvision. FLUX.2 hands it text only, unless the
-instruction is to be rewritten first, so its tokenizer stands for it.
+The module of Pixtral's processor cannot even be imported without torchvision. FLUX.2 hands it text, unless the
+instruction is to be rewritten first, so a processor of text stands for it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 PROCESSOR_CLASSES = ("Qwen2VLProcessor", "Qwen2_5_VLProcessor", "Qwen3VLProcessor")
 TEXT_PROCESSOR_CLASSES = ("PixtralProcessor",)
+TEXT_PROCESSOR = "TextProcessor"
 _CONFIG_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
 
 
@@ -41,9 +42,9 @@ def load_processor(
 
 
 def load_text_processor(path: str, *, subfolder: str) -> Any:
-    """Return what stands for the processor in a local folder where only text is processed: its tokenizer.
+    """Return what stands for the processor in a local folder where only text is processed.
 
-    It has the processor's chat template. None with torchvision: the stock processor can be loaded.
+    None with torchvision: the stock processor can be loaded.
     """
     import transformers
     from transformers.utils import is_torchvision_available
@@ -52,8 +53,7 @@ def load_text_processor(path: str, *, subfolder: str) -> Any:
         return None
     where = _Location(path, subfolder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(where.name, **where.options)
-    tokenizer.chat_template = _chat_template(where, tokenizer)
-    return tokenizer
+    return _text_processor_class()(tokenizer, chat_template=_chat_template(where, tokenizer))
 
 
 class _Location:
@@ -134,6 +134,22 @@ def _without_video(base: Any) -> Any:
 
     body = {"__init__": __init__, "__module__": __name__, "attributes": ["image_processor", "tokenizer"]}
     return type(f"{base.__name__}WithoutVideo", (base,), body)
+
+
+def _text_processor_class() -> Any:
+    """A processor with a tokenizer alone, which has no class for images to convert."""
+    from transformers import ProcessorMixin
+
+    def __init__(self: Any, tokenizer: Any = None, chat_template: Any = None) -> None:  # noqa: N807 - it is the class's
+        ProcessorMixin.__init__(self, tokenizer, chat_template=chat_template)
+
+    def __call__(self: Any, images: Any = None, text: Any = None, **options: Any) -> Any:  # noqa: N807
+        if images is not None:
+            raise ValueError("images can be processed only with the package torchvision: install it")
+        return self.tokenizer(text, **{name: value for name, value in options.items() if value is not None})
+
+    body = {"__init__": __init__, "__call__": __call__, "__module__": __name__, "attributes": ["tokenizer"]}
+    return type(TEXT_PROCESSOR, (ProcessorMixin,), {**body, "tokenizer_class": "AutoTokenizer"})
 
 
 def _pixel_limits(where: _Location, min_pixels: int | None, max_pixels: int | None) -> dict[str, int]:

@@ -45,7 +45,7 @@ def flux_kontext() -> dict[str, Any]:
             axes_dims_rope=(4, 4, 8),
             guidance_embeds=True,
         ),
-        "vae": megapixel_vae(downsampling=32, shift_factor=0.1, use_quant_conv=False, use_post_quant_conv=False),
+        "vae": megapixel_vae(downsampling=16, shift_factor=0.1, use_quant_conv=False, use_post_quant_conv=False),
         "image_encoder": None,
         "feature_extractor": None,
     }

@@ -66,6 +66,14 @@ def problems(folder: Path, name: Path | str, params: str = "") -> list[tuple[str
         ("ChronoEditPipeline", "images: all", "images", "takes one source image"),
         ("StableDiffusionInstructPix2PixPipeline", "image_guidance_scale: 0.9", "image_guidance_scale", "switches off"),
         ("OmniGenPipeline", "pipeline_arguments: {strength: 1}", "pipeline_arguments.strength", "has no argument"),
+        ("JoyImageEditPipeline", "height: 512", "height", "makes edits of its own sizes"),
+        ("Kandinsky5I2IPipeline", "output_size: source", "output_size", "makes edits of its own sizes"),
+        ("ZImageOmniPipeline", "dtype: float16", "dtype", "works in bfloat16 only"),
+        ("QwenImage21Pipeline", "num_inference_steps: 20", "num_inference_steps", "has its own schedule"),
+        ("ChronoEditPipeline", "pipeline_arguments: {num_frames: 9}", "pipeline_arguments.num_frames", "no effect"),
+        ("BriaFiboEditPipeline", "pipeline_arguments: {seed: 1}", "pipeline_arguments.seed", "set by the editor"),
+        ("DreamLitePipeline", "true_cfg_scale: 4", "true_cfg_scale", "has no argument true_cfg_scale"),
+        ("JoyImageEditPlusPipeline", "negative_prompt: bad, guidance_scale: 1", "negative_prompt", "no effect without"),
         ("FluxPipeline", "seed: 1", "model_name", "which takes no source image with an instruction"),
         ("TheirPipeline", "seed: 1", "model_name", "which is no pipeline class of the installed diffusers"),
     ],
@@ -73,7 +81,9 @@ def problems(folder: Path, name: Path | str, params: str = "") -> list[tuple[str
 def test_what_would_be_ignored_is_refused_with_its_key_and_the_reason(
     tmp_path: Path, pipeline: str, params: str, key: str, reason: str
 ) -> None:
-    folder = model(tmp_path / "model", pipeline, is_distilled=True, transformer={"guidance_embeds": False})
+    folder = model(
+        tmp_path / "model", pipeline, is_distilled=True, sample_sigmas=[1.0], transformer={"guidance_embeds": False}
+    )
     ((path, message),) = [found for found in problems(tmp_path, folder, params) if "safetensors" not in found[1]]
     assert path == key
     assert reason in message

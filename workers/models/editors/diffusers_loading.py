@@ -15,7 +15,13 @@ from workers.models.editors.glm_image import return_rows
 from workers.models.editors.pipeline_facts import NEEDED_PACKAGES, CheckpointFacts, checkpoint_facts
 from workers.models.editors.pipeline_loading import LIBRARIES, PipelineParts, load_module, pass_image_positions
 from workers.models.editors.signatures import Signature, signature_of
-from workers.models.processors import PROCESSOR_CLASSES, TEXT_PROCESSOR_CLASSES, load_processor, load_text_processor
+from workers.models.processors import (
+    PROCESSOR_CLASSES,
+    TEXT_PROCESSOR,
+    TEXT_PROCESSOR_CLASSES,
+    load_processor,
+    load_text_processor,
+)
 
 _LEFT_OUT = {"safety_checker": "it would return black images as edits"}
 """Components that are not loaded, and why."""
@@ -90,8 +96,8 @@ def _components(
         if class_name in PROCESSOR_CLASSES:
             components[name] = load_processor(str(folder), subfolder=name)
         elif class_name in TEXT_PROCESSOR_CLASSES:
-            if (tokenizer := load_text_processor(str(folder), subfolder=name)) is not None:
-                components[name] = tokenizer
+            if (processor := load_text_processor(str(folder), subfolder=name)) is not None:
+                components[name] = processor
         elif isinstance(kind, type) and issubclass(kind, torch.nn.Module):
             components[name] = load_module(
                 folder, name, [library, class_name], dtype, device, quantization=quantization
@@ -102,10 +108,9 @@ def _components(
 def _assembled(folder: Path, name: str, components: Mapping[str, Any]) -> Any:
     """The pipeline with these components; tokenizers, processors and the scheduler are read from the folder."""
     import diffusers
-    from transformers import PreTrainedTokenizerBase
 
     # In place of a class that cannot be imported, so diffusers cannot check it: set afterwards.
-    stand_ins = {name: part for name, part in components.items() if isinstance(part, PreTrainedTokenizerBase)}
+    stand_ins = {name: part for name, part in components.items() if type(part).__name__ == TEXT_PROCESSOR}
     given = {**components, **dict.fromkeys(stand_ins)}
     pipeline = getattr(diffusers, name).from_pretrained(str(folder), local_files_only=True, **given)
     pipeline.register_modules(**stand_ins)

@@ -69,7 +69,7 @@ SEVERAL_IMAGES = {
 }
 """The classes that take several source images for one edit. For others a list of images is a batch, or an error."""
 
-ALWAYS_A_LIST = {"GlmImagePipeline", "JoyImageEditPlusPipeline", "OmniGenPipeline"}
+ALWAYS_A_LIST = {"Flux2Pipeline", "GlmImagePipeline", "JoyImageEditPlusPipeline", "OmniGenPipeline"}
 """The classes that take a list also of one image."""
 
 IMAGE_TAGS = {"OmniGenPipeline": "<img><|image_{number}|></img>"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 CLASSES = (
     "Flux2KleinPipeline",
+    "Flux2Pipeline",
     "FluxKontextPipeline",
     "GlmImagePipeline",
     "QwenImage21Pipeline",
@@ -66,6 +68,49 @@ def test_what_is_transparent_is_white(folders: dict[str, Path]) -> None:
     editor = loaded(folders["StableDiffusionInstructPix2PixPipeline"])
     hidden, white = Image.new("RGBA", (64, 64), (200, 0, 0, 0)), Image.new("RGB", (64, 64), "white")
     assert edit(editor, request(hidden)).tobytes() == edit(editor, request(white)).tobytes()
+
+
+def test_what_is_transparent_is_seen_by_a_class_with_an_alpha_channel_and_edits_have_one(
+    folders: dict[str, Path],
+) -> None:
+    editor = loaded(folders["QwenImage21Pipeline"])
+    hidden, white = Image.new("RGBA", (64, 64), (200, 0, 0, 0)), Image.new("RGB", (64, 64), "white")
+    edits = [edit(editor, request(source, **size_of("QwenImage21Pipeline"))) for source in (hidden, white)]
+    assert [made.mode for made in edits] == ["RGBA", "RGBA"]
+    assert edits[0].tobytes() != edits[1].tobytes()
+    low, high = edits[0].getchannel("A").getextrema()
+    assert low != high
+
+
+def test_sources_of_any_sizes_are_edited_by_a_class_that_needs_steps_of_32_pixels(folders: dict[str, Path]) -> None:
+    editor, one, two = loaded(folders["GlmImagePipeline"]), picture(size=(100, 70)), picture(-1.5)
+    alone, both = edit(editor, request(one)), edit(editor, request(one, two))
+    assert alone.size == both.size == (96, 64)
+    assert alone.tobytes() != both.tobytes()
+
+
+def test_a_dtype_in_which_the_class_cannot_work_is_refused(folders: dict[str, Path]) -> None:
+    wanted = spec(folders["StableDiffusionInstructPix2PixPipeline"])
+    editor = DiffusersEditor(msgspec.structs.replace(wanted, name=str(folders["ZImageOmniPipeline"])), "cpu")
+    with pytest.raises(ModelError, match=r"params.dtype: a ZImageOmniPipeline works in bfloat16 only"):
+        editor.load("device")
+
+
+def test_flux_2_edits_without_torchvision_and_does_not_rewrite_an_instruction_without_seeing_its_image(
+    folders: dict[str, Path],
+) -> None:
+    editor = loaded(folders["Flux2Pipeline"])
+    wanted = request(pipeline_arguments={"caption_upsample_temperature": 0.15}, height=64, width=64)
+    with pytest.raises(ValueError, match="only with the package torchvision"):
+        edit(editor, wanted)
+
+
+def test_a_class_that_needs_a_missing_package_is_refused_by_its_name(tmp_path: Path) -> None:
+    index = {"_class_name": "OmniGenPipeline"}
+    (tmp_path / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    editor = DiffusersEditor(spec(tmp_path), "cpu")
+    with pytest.raises(ModelError, match="is a OmniGenPipeline, which needs the package torchvision: install it"):
+        editor.load("device")
 
 
 def test_what_the_class_lacks_or_ignores_is_refused_by_the_worker_too(folders: dict[str, Path]) -> None:
