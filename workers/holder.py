@@ -7,6 +7,7 @@ model is stale.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -36,7 +37,7 @@ from workers.interface import (
 )
 from workers.load_turns import load_turn
 from workers.loaded import describe, stamps_before_loading
-from workers.models.device_memory import free_memory
+from workers.models.device_memory import free_memory, free_model_memory, imports
 from workers.models.registry import make_model
 from workers.payloads import PreparedBatch, ScoreInput, ScoreOutput
 
@@ -88,9 +89,15 @@ class ModelHolder:
         if type(kept) is not type(model) or residency == "disk" or isinstance(kept, StreamingReward):
             _close(kept)
             kept = None
-        free_memory()
+        if kept is None:
+            free_model_memory()
+        else:
+            free_memory()
         enter("waiting")
-        model.prepare()
+        with imports():
+            model.prepare()
+        if kept is None:
+            gc.freeze()  # it has read no weights yet
         self._fetch(model, enter)
         with self._load_turn(model, residency):
             if residency != "disk":
@@ -101,9 +108,10 @@ class ModelHolder:
                 model = kept
                 model.place(residency)
             elif residency != "disk":
-                _close(kept)
-                kept = None
-                free_memory()
+                if kept is not None:
+                    _close(kept)
+                    kept = None
+                    free_model_memory()
                 _read(model, residency)
         files = model.weight_files()
         if residency == "host":
@@ -127,7 +135,7 @@ class ModelHolder:
             raise ModelError("not_ready", "no model has been loaded yet")
         if residency == "disk":
             self.close()
-            free_memory()
+            free_model_memory()
         elif self._model is None:
             self._watchdog.arm(self._timeout)
             model = self._make(self._spec)

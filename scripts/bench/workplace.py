@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, Unpack
 
-import psutil
 import yaml
 
 from scripts.bench.runs import ActiveRun, FinishedRun, wait_for
@@ -111,9 +110,9 @@ class Workplace(Place):
         config.write_text(yaml.safe_dump(content), encoding="utf-8")
         return config, output
 
-    def _owns(self, process: psutil.Process) -> bool:
+    def _owns(self, pid: int) -> bool:
         # Also the processes in the session of a program that did not end: Ray's agents have other command lines.
-        return super()._owns(process) or os.getsid(process.pid) in self._sessions
+        return super()._owns(pid) or os.getsid(pid) in self._sessions
 
     def _popen(self, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
         """Start Python with its output in a file. (A full pipe would block it.)"""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from protocol.pool import read_worker_cards
+from tests.end_to_end.test_source_images import benchmark_of_several_images, official_prompts
 from tests.harness import Result, User, encoded, new_user, pair, picture, small_benchmark, write_data
 
 pytestmark = pytest.mark.slow
@@ -25,13 +28,13 @@ def real(
     **sections: Any,
 ) -> Path:
     """A config with the tiny models, small and quick."""
+    sections.setdefault("benchmark", {"data_path": str(data)})
     return user.config(
-        benchmark={"data_path": str(data)},
         diffusion_model={
             "type": "multi_gpu_qwen_image_edit",
             "params": {
                 "model_name": str(models[0]),
-                "device_ids": ["cpu", "cpu"],
+                "device_ids": ["cpu", "cpu", "cpu"],
                 "dtype": "float32",
                 "num_inference_steps": 2,
                 "height": 128,
@@ -56,9 +59,14 @@ def real(
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
-    """One user for all tests here, with pools that stay warm: the real libraries take seconds to import."""
+    """One user for all tests here, with a pool that stays warm: the real libraries take seconds to import.
+
+    Nothing is left of its processes once it is stopped.
+    """
     with new_user(tmp_path_factory.mktemp("real")) as made:
         yield made
+        assert made.check("workers", "stop", "--pool", "plain").code == 0
+        assert made.left_over() == []
 
 
 @pytest.fixture(scope="module")
@@ -74,41 +82,35 @@ def scores(user: User) -> dict[str, float]:
     return {f"{pair['category']}/{pair['pair_id']}": pair["score"] for pair in user.report()["pairs"]}
 
 
-def test_the_edits_are_the_same_for_any_number_of_workers_and_any_order_and_nothing_is_left(
-    user: User, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, models: tuple[Path, Path]
+def test_the_edits_are_the_same_for_any_number_of_workers_and_any_order(
+    user: User, tmp_path: Path, models: tuple[Path, Path]
 ) -> None:
     pairs = [pair(number, encoded(picture((40 + 4 * number, 40)))) for number in range(5)]
     data = write_data(tmp_path / "data.json", {"c": pairs})
     assert run_warm(user, real(user, data, models)).code == 0
     expected, first_scores = user.hashes(), scores(user)
     assert len(set(expected.values())) == 5
+    report = user.report()
+    assert report["status"] == "COMPLETE"
+    assert report["provenance"]["scoring_methods"] == {"logits": 5}
+    assert any("random weights" in note for note in report["notes"]), "such scores mean nothing, and it says so"
+    assert all(0 <= score <= 10 for score in first_scores.values())
+    versions = report["provenance"]["workers"][0]["versions"]
+    assert {"python", "torch", "diffusers", "transformers"} <= set(versions)
 
-    def assert_same(other: User) -> None:
-        assert other.hashes() == expected
-        assert scores(other) == pytest.approx(first_scores, abs=1e-4), "batches may differ, scores may not"
+    def assert_same() -> None:
+        assert user.hashes() == expected
+        assert scores(user) == pytest.approx(first_scores, abs=1e-4), "batches may differ, scores may not"
 
     backwards = write_data(tmp_path / "backwards.json", {"c": pairs[::-1]})
     assert run_warm(user, real(user, backwards, models, editor={"enable_batch_sync": False})).code == 0
-    assert_same(user)
+    assert_same()
 
     # One editor, in a pool of its own that has no reward; the warm one has.
     alone = real(user, backwards, models, editor={"device_ids": ["cpu"], "enable_batch_sync": True})
     assert user.run_config(alone, "--pool", "one", "--stages", "edit").code == 0
     assert run_warm(user, alone, "plain", "--stages", "score", "--resume", "latest").code == 0
-    assert_same(user)
-
-    with new_user(tmp_path_factory.mktemp("three")) as other:
-        result = other.run_config(real(other, data, models, editor={"device_ids": ["cpu", "cpu", "cpu"]}))
-        assert result.code == 0, result.output
-        assert_same(other)
-        report = other.report()
-        assert report["status"] == "COMPLETE"
-        assert report["provenance"]["scoring_methods"] == {"logits": 5}
-        assert any("random weights" in note for note in report["notes"]), "such scores mean nothing, and it says so"
-        assert all(0 <= score <= 10 for score in scores(other).values())
-        versions = report["provenance"]["workers"][0]["versions"]
-        assert {"python", "torch", "diffusers", "transformers"} <= set(versions)
-        assert other.left_over() == []
+    assert_same()
 
 
 def test_models_move_off_and_onto_the_device_when_the_stages_take_turns(
@@ -193,3 +195,54 @@ def test_replies_are_generated_and_parsed_and_an_unreadable_one_is_no_score(
     assert result.code == 3, result.output
     assert {failure["kind"] for failure in user.report()["failures"]} == {"unreadable_reply"}
     assert user.report()["summary"]["overall_mean"] is None
+
+
+def test_a_sweep_loads_real_checkpoints_into_the_same_processes(
+    user: User, tmp_path: Path, models: tuple[Path, Path], other_tiny_editor_path: Path
+) -> None:
+    config = real(user, small_benchmark(tmp_path / "data.json", pairs=1), models)
+    assert run_warm(user, config, "plain", "--stages", "edit").code == 0
+    sweep = ("--editor-models", models[0], other_tiny_editor_path, "--stages", "edit")
+    result = run_warm(user, config, "plain", *sweep)
+
+    assert result.code == 0, result.output
+    assert result.output.count("loading the run's model in place") == 3, "each of three editors has loaded the second"
+    assert result.output.count("Reading ahead: ") == 1, "the second one"
+    (path,) = (user.output / "sweeps").glob("*/sweep.json")
+    runs = [entry["run"] for entry in json.loads(path.read_text(encoding="utf-8"))["checkpoints"]]
+    started = [psutil.Process(card.pid).create_time() for card in read_worker_cards(user.home / "plain")]
+    assert len(started) == 4
+    hashes = []
+    for run in runs:
+        lines = (user.output / "runs" / run / "results.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [row for row in map(json.loads, lines) if row["event"] == "edited"]
+        hashes.append({row["sha256"] for row in rows})
+        assert len(rows) == 2
+        assert all(max(started) < row["started"] for row in rows)
+    assert not hashes[0] & hashes[1], "they are two checkpoints"
+
+
+def test_a_benchmark_with_several_images_runs_through_its_protocol(
+    user: User, tmp_path: Path, tiny_plus_editor_path: Path, tiny_trained_reward_path: Path
+) -> None:
+    data = benchmark_of_several_images(tmp_path)
+    result = run_warm(
+        user,
+        real(
+            user,
+            data,
+            (tiny_plus_editor_path, tiny_trained_reward_path),
+            editor={"images": "all"},
+            reward={"scoring": "generate", "max_new_tokens": 24},
+            benchmark={"data_path": str(data), "protocol": "kris", "official": str(official_prompts(tmp_path))},
+        ),
+    )
+    assert result.code == 0, result.output
+    answers = [
+        (row["pair_id"], *row["dimensions"], json.loads(row["response"])["score"]) for row in user.rows("answered")
+    ]
+    names = ("consistency_score", "instruction_score", "quality_score")
+    assert {answer[:2] for answer in answers} == {(pair_id, name) for pair_id in "12" for name in names}
+    assert all(1 <= score <= 5 for *_, score in answers), "the digits that the official script would find"
+    official_numbers = user.report()["official"]["numbers"]
+    assert official_numbers["Overall/AVG"] == pytest.approx(sum(25 * (score - 1) for *_, score in answers) / 6)

@@ -32,7 +32,7 @@ class SideBySide(Editor):
 """
 
 
-def benchmark(folder: Path) -> Path:
+def benchmark_of_several_images(folder: Path) -> Path:
     """A category of KRIS-Bench with an item of three source images and one of a single image."""
     category = folder / "kris" / "multi-element_composition"
     category.mkdir(parents=True)
@@ -55,7 +55,7 @@ def test_all_source_images_reach_the_editor_and_only_edits_with_several_are_made
     user: User, tmp_path: Path
 ) -> None:
     (tmp_path / "collage.py").write_text(SIDE_BY_SIDE, encoding="utf-8")
-    data = benchmark(tmp_path)
+    data = benchmark_of_several_images(tmp_path)
 
     def config(**params: Any) -> Path:
         return user.config(
@@ -88,41 +88,11 @@ PROMPTS = {
 }
 
 
-@pytest.mark.slow
-def test_a_benchmark_with_several_images_runs_through_its_protocol_on_the_real_classes(
-    user: User, tmp_path: Path, tiny_plus_editor_path: Path, tiny_trained_reward_path: Path
-) -> None:
-    official = tmp_path / "official"
+def official_prompts(folder: Path) -> Path:
+    """An official folder of KRIS-Bench with prompts of its form."""
+    official = folder / "official"
     for path in PROTOCOL.official.paths:
         (official / path).parent.mkdir(parents=True, exist_ok=True)
         texts = [f"{name} = {text!r}" for name, text in PROMPTS.items()] if path.endswith("/prompts.py") else []
         (official / path).write_text("\n".join(texts), encoding="utf-8")
-    tiny = {"device": "cpu", "dtype": "float32"}
-    config = user.config(
-        benchmark={"data_path": str(benchmark(tmp_path)), "protocol": "kris", "official": str(official)},
-        diffusion_model={
-            "type": "qwen_image_edit",
-            "params": {
-                **tiny,
-                "model_name": str(tiny_plus_editor_path),
-                "images": "all",
-                "num_inference_steps": 2,
-                "height": 128,
-                "width": 128,
-            },
-        },
-        reward_model={
-            "type": "qwen3_vl",
-            "params": {**tiny, "model_name": str(tiny_trained_reward_path), "max_new_tokens": 24},
-        },
-    )
-    result = user.run_config(config)
-    assert result.code == 0, result.output
-    answers = [
-        (row["pair_id"], *row["dimensions"], json.loads(row["response"])["score"]) for row in user.rows("answered")
-    ]
-    names = ("consistency_score", "instruction_score", "quality_score")
-    assert {answer[:2] for answer in answers} == {(pair_id, name) for pair_id in "12" for name in names}
-    assert all(1 <= score <= 5 for *_, score in answers), "the digits that the official script would find"
-    official_numbers = user.report()["official"]["numbers"]
-    assert official_numbers["Overall/AVG"] == pytest.approx(sum(25 * (score - 1) for *_, score in answers) / 6)
+    return official

@@ -8,10 +8,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from tests.end_to_end.pools import finished, pids
+from tests.end_to_end.pools import finished
 from tests.end_to_end.test_real_models import real
 from tests.harness import TIMEOUT, User, small_benchmark
 from tests.waiting import wait_until
@@ -185,28 +184,3 @@ def test_a_sweep_over_folders_that_are_no_models_loads_nothing_and_says_so(
     both = user.check_config(config, "--editor-models", "a", "--editor-model", "b")
     assert both.code == 2
     assert "not allowed with argument" in both.output
-
-
-@pytest.mark.slow
-def test_real_checkpoints_are_loaded_into_the_same_processes(
-    user: User, tmp_path: Path, tiny_editor_path: Path, other_tiny_editor_path: Path, tiny_reward_path: Path
-) -> None:
-    config = real(user, small_benchmark(tmp_path / "data.json", pairs=1), (tiny_editor_path, tiny_reward_path))
-    models = (tiny_editor_path, other_tiny_editor_path)
-    result = user.run_config(config, "--editor-models", *models, "--stages", "edit", "--keep-warm")
-
-    assert result.code == 0, result.output
-    assert result.output.count("loading the run's model in place") == 2, "each of two editors has loaded the second one"
-    assert result.output.count("Reading ahead: ") == 1, "the second one"
-    runs = [entry["run"] for entry in sweep_file(user)["checkpoints"]]
-    hashes = []
-    for run in runs:
-        lines = (user.output / "runs" / run / "results.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [row for row in map(json.loads, lines) if row["event"] == "edited"]
-        hashes.append({row["sha256"] for row in rows})
-        assert len(rows) == 2
-        assert all(
-            psutil.Process(pid).create_time() < row["started"] for row in rows for pid in pids(user, config).values()
-        )
-    assert not hashes[0] & hashes[1], "they are two checkpoints"
-    assert user.check("workers", "stop", "--config", config).code == 0

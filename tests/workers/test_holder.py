@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import mmap
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,20 @@ class LateEditor(FileEditor):
 
     def weight_files(self) -> Sequence[str]:
         return self._files
+
+
+class CyclicEditor(FileEditor):
+    """An editor that no reference count frees, and whose library is a list."""
+
+    library: list[list[int]]
+
+    def __init__(self, spec: ModelSpec, device: str) -> None:
+        super().__init__(spec, device)
+        self.itself = self
+
+    def prepare(self) -> None:
+        assert not gc.isenabled(), "a collection would look at what is imported, again and again"
+        CyclicEditor.library = [[]]
 
 
 def rewrite(path: Path, content: bytes) -> None:
@@ -236,3 +252,19 @@ def test_a_size_or_version_that_cannot_be_sent_fails_the_load(
         load(holder, file, **params)
     assert caught.value.kind == "config"
     assert load(holder, file).size_bytes == 7
+
+
+@pytest.mark.parametrize("dropped_by", ["another load", "a move to disk"])
+def test_no_collection_looks_at_what_a_model_imports_but_the_model_is_freed(
+    holder: ModelHolder, file: Path, dropped_by: str
+) -> None:
+    load(holder, file, kind=CyclicEditor)
+    assert gc.isenabled()
+    assert not any(known is CyclicEditor.library for known in gc.get_objects())
+    model = weakref.ref(holder._model)
+    if dropped_by == "another load":
+        load(holder, file, kind=LateEditor)
+    else:
+        place(holder, "disk")
+    assert model() is None
+    assert not any(known is CyclicEditor.library for known in gc.get_objects())

@@ -1,10 +1,15 @@
-"""How much memory devices have; frees it."""
+"""How much memory devices have; frees it, and keeps imported libraries out of garbage collections.
+
+torch and what is imported with it are half a million objects that stay. A collection that looks at them takes half a
+second, in which no edit is made, and there is one at each move of weights.
+"""
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 _A_CPU = 2**40
 """CPUs have as much as each other, and enough: their models are in host memory anyway."""
@@ -26,3 +31,25 @@ def free_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def free_model_memory() -> None:
+    """Free the memory of a model that was just dropped; no other may be loaded. What remains is never looked at again.
+
+    Objects of the model may have been kept out of collections, as it existed when it imported its libraries.
+    """
+    gc.unfreeze()
+    free_memory()
+    gc.freeze()
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Collect no garbage in the block, which imports libraries: that takes a fifth less time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
