@@ -47,7 +47,7 @@ def load_benchmark(
         chosen = _detect(path, fields, collector.warnings) if format_name is None else format_named(format_name)
         _check_packages(chosen)
         if unknown := dict(_unknown_parts(chosen, fields, language, subset)):
-            raise UnknownPartError(unknown)
+            raise UnknownPartError(chosen.name, unknown)
         _read(chosen, path, fields, collector, progress)
         return collector.finish(str(path), chosen.name)
     except UnknownPartError:

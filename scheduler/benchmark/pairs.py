@@ -22,13 +22,14 @@ class DataError(Exception):
 
 
 class UnknownPartError(DataError):
-    """A language, a subset or fields were asked for that the data's format does not have.
+    """A language, a subset or fields were asked for that the data's format, ``format_name``, does not have.
 
     ``problems`` has a message for each of these keys of a config.
     """
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
+    def __init__(self, format_name: str, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(problems.values()))
+        self.format_name = format_name
         self.problems = problems
 
 

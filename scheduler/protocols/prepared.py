@@ -72,7 +72,7 @@ def prepare_protocol(config: Config, benchmark: Benchmark) -> PreparedProtocol |
     if isinstance(found, Problem) and found.path != _OFFICIAL:
         return [found]
     chosen = protocol_named(config.benchmark.protocol or "")
-    problems = list(_mismatches(config, benchmark, chosen))
+    problems = list(_mismatches(config, benchmark))
     if isinstance(found, Problem):
         return [*problems, found]
     table = table_of(benchmark)
@@ -96,10 +96,23 @@ def official_texts(config: Config, format_name: str = "") -> OfficialTexts | Pro
         return Problem(_OFFICIAL, str(error))
 
 
-def _mismatches(config: Config, benchmark: Benchmark, chosen: ProtocolType) -> Iterator[Problem]:
-    if benchmark.format not in chosen.formats:
-        message = f"{chosen.name} judges data of the format {' or '.join(chosen.formats)}"
-        yield Problem("benchmark.protocol", f"{message}; {benchmark.path} is of the format {benchmark.format}")
+def unsuitable_format(config: Config, format_name: str) -> Problem | None:
+    """Return what is wrong if the protocol that the config asks for does not judge data of this format."""
+    settings = config.benchmark
+    try:
+        formats = protocol_named(settings.protocol).formats if settings.protocol is not None else (format_name,)
+    except LookupError:  # which is a problem of its own
+        return None
+    if format_name in formats:
+        return None
+    message = f"{settings.protocol} judges data of the format {' or '.join(formats)}"
+    hint = f"with `benchmark.format: {formats[0]}`, what the data lacks is named"
+    return Problem("benchmark.protocol", f"{message}; {settings.data_path} is of the format {format_name}", hint)
+
+
+def _mismatches(config: Config, benchmark: Benchmark) -> Iterator[Problem]:
+    if (problem := unsuitable_format(config, benchmark.format)) is not None:
+        yield problem
     section = config.reward_model
     if not section.declaration.answers_questions:
         hint = "take one that does, such as openai or qwen3_vl"

@@ -20,7 +20,13 @@ from scheduler.config.checks.environment import category_problems
 from scheduler.config.document import Config
 from scheduler.config.problems import Problem, did_you_mean
 from scheduler.protocols.official import OfficialError
-from scheduler.protocols.prepared import PreparedProtocol, official_texts, prepare_protocol, suitable
+from scheduler.protocols.prepared import (
+    PreparedProtocol,
+    official_texts,
+    prepare_protocol,
+    suitable,
+    unsuitable_format,
+)
 
 
 class DataChecks:
@@ -60,7 +66,9 @@ class DataChecks:
         try:
             benchmark = load_configured(settings, thorough=self._thorough, progress=self._progress)
         except UnknownPartError as error:
-            yield from (Problem(f"benchmark.{key}", message) for key, message in error.problems.items())
+            unsuitable = unsuitable_format(config, error.format_name)
+            unknown = (Problem(f"benchmark.{key}", message) for key, message in error.problems.items())
+            yield from unknown if unsuitable is None else (unsuitable,)
             return
         except DataError as error:
             yield from _explain(config, settings.data_path, error)

@@ -82,6 +82,21 @@ def test_a_file_of_another_version_whose_prompts_cannot_be_used_is_a_problem(
     assert "another version" in message
 
 
+@pytest.mark.parametrize("language", [None, "en"])
+def test_data_of_a_format_that_the_protocol_does_not_judge_is_named_and_not_its_language(
+    config: Path, language: str | None
+) -> None:
+    write_prompts(config, {"add": "Rate <edit_prompt>."})
+    settings = yaml.safe_load(config.read_text())
+    settings["benchmark"] |= {"language": language, "protocol": "unicbench", "official": str(config.parent)}
+    config.write_text(yaml.safe_dump(settings))
+    found = problems(config)
+    assert [path for path, _ in found] == ["benchmark.protocol", "benchmark.official"]
+    assert (
+        f"unicbench judges data of the format unicbench; {config.parent}/data is of the format imgedit" in found[0][1]
+    )
+
+
 def test_an_item_that_the_protocol_cannot_judge_is_a_bad_pair(config: Path) -> None:
     write_prompts(config, {"add": "Rate <edit_prompt>."})
     benchmark = prepared(config).benchmark
