@@ -187,7 +187,8 @@ class User:
 
     def left_over(self) -> list[str]:
         """What a run that is over should not have left: processes, sockets, cards."""
-        left = [str(path) for pattern in ("*/*.sock", "*/*.json", "*/*.links") for path in self.home.glob(pattern)]
+        patterns = ("*.sock", "*/*.sock", "*/*.json", "*/*.links")
+        left = [str(path) for pattern in patterns for path in self.home.glob(pattern)]
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 left.append(" ".join(process.cmdline()))

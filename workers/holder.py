@@ -55,12 +55,13 @@ class ModelHolder:
         *,
         name: str = "",
         broken: Callable[[str], None] = lambda _reason: None,
+        pool: str = "",
     ) -> None:
-        """``name`` and ``broken``: see ``WorkerContext``."""
+        """``name``, ``broken`` and ``pool``: see ``WorkerContext``."""
         self._device = device
         self._pool_folder = pool_folder
         self._watchdog = watchdog
-        self._context = WorkerContext(name, pool_folder, watchdog.progressed, broken)
+        self._context = WorkerContext(name, pool_folder, watchdog.progressed, broken, pool)
         self._model: Model | None = None
         self._loads = 0
         self._model_lock = threading.Lock()
@@ -159,6 +160,11 @@ class ModelHolder:
         else:
             with self._model_lock:
                 self._model.place(residency)
+
+    @property
+    def has_to_close(self) -> bool:
+        """Whether the model has something to stop when the worker ends."""
+        return self._model is not None and type(self._model).close is not Model.close
 
     def close(self) -> None:
         """Drop the model."""

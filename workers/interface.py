@@ -118,7 +118,8 @@ class Scores:
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What a worker offers its model: its name, and the pool's folder, for files such as logs.
+    """What a worker offers its model: its name, the pool's folder, for files such as logs, and what the workers of one
+    pool have in common.
 
     Call ``progressed`` while ``load`` takes long, to show that it goes on. Call ``broken``, in any thread and with the
     reason, when the model cannot work any more: the worker ends, and is started anew.
@@ -128,6 +129,7 @@ class WorkerContext:
     folder: Path = Path()
     progressed: Callable[[], None] = lambda: None
     broken: Callable[[str], None] = lambda _reason: None
+    pool: str = ""
 
 
 class Model(abc.ABC):

@@ -242,7 +242,7 @@ class Launcher:
         if self._plan.transport == "tcp" and any(chooses_program(message, one.plan) for one in named):
             # It could be any program, run as this user.
             text = (
-                "with transport tcp, which other users reach, no run chooses the Python of workers, or a judge's "
+                "with transport tcp, which other users reach, no run chooses the Python of workers, or a model's "
                 "server: end the pool"
             )
             self._refuse(identity, message, "invalid", f"{text} (warmbench workers stop), and run again")

@@ -89,6 +89,8 @@ class Worker:
             self._device.watchdog,
             name=identity.worker_id,
             broken=self._post_broken,
+            # Over TCP, each worker has a folder of its own.
+            pool=folder.name if gate is None else ",".join(sorted(gate.allowed)),
         )
         self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._on_first_done)
         # Over TCP, nobody but the holder of the launcher's key may speak as the launcher.
@@ -133,7 +135,7 @@ class Worker:
             self._bench.line_up()
         for run in self._peers:
             self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
-        if self._holder.slots is not None:
+        if self._holder.has_to_close:
             self._holder.close()
         self._tie.say_goodbye(self._broken)
         self._listener.close()

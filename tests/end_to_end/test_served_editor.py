@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness import User, new_user, small_benchmark
+from tests.harness import TIMEOUT, User, new_user, small_benchmark
 from tests.image_server import ImageServer, edited
+from tests.server_processes import server_processes
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -20,13 +26,11 @@ def user(tmp_path: Path) -> Iterator[User]:
         yield made
 
 
-def served(user: User, server: ImageServer, **params: Any) -> Path:
+def served(user: User, there: ImageServer | None = None, *, pairs: int = 4, **params: Any) -> Path:
+    given = {"base_url": there.base_url, **params} if there is not None else params
     return user.config(
-        benchmark={"data_path": str(small_benchmark(user.folder / "benchmark.json", pairs=4))},
-        diffusion_model={
-            "type": "http",
-            "params": {"model_name": "editor", "base_url": server.base_url, "max_concurrency": 3, **params},
-        },
+        benchmark={"data_path": str(small_benchmark(user.folder / "benchmark.json", pairs=pairs))},
+        diffusion_model={"type": "http", "params": {"model_name": "editor", "max_concurrency": 3, **given}},
         reward_model={"type": "simulated"},
         evaluation={"save_generated_images": True},
     )
@@ -76,3 +80,30 @@ def test_an_edit_that_a_filter_refuses_is_asked_for_once_and_fails_with_the_reas
         "the server's content filter refused the request: HTTP 400: The response was filtered."
     }
     assert user.left_over() == []
+
+
+def test_a_server_of_its_own_is_shared_and_when_it_is_killed_no_edit_is_lost_or_double(user: User) -> None:
+    command = [sys.executable, "-m", "tests.image_server", "--port", "{port}", "--latency", "0.2", "--version", "1.0"]
+    config = served(user, pairs=12, server={"command": command, "env": {"PYTHONPATH": str(ROOT)}})
+    with user.start_run(config) as run:
+        wait_until(lambda: run.poll() is not None or edits(user) >= 4, seconds=TIMEOUT)
+        assert run.poll() is None, run.communicate()[0]
+        (first,) = server_processes(user)
+        first.kill()
+        wait_until(lambda: {*server_processes(user)} - {first}, seconds=TIMEOUT)
+        (second,) = server_processes(user)
+        output, _ = run.communicate(timeout=TIMEOUT)
+    assert run.returncode == 0, output
+    assert "its server has ended (SIGKILL)" in output
+    assert not any(process.is_running() for process in (first, second))
+    assert user.left_over() == []
+    assert len({row["worker"] for row in user.rows("edited")}) == 3
+    made = Counter((row["category"], row["pair_id"]) for row in user.rows("edited"))
+    assert made.total() == len(made) == 24
+    assert len({row["identity"] for row in user.rows("edited")}) == 24
+    assert user.rows("failed") == []
+    assert user.report()["status"] == "COMPLETE"
+
+
+def edits(user: User) -> int:
+    return len(user.rows("edited")) if any(user.output.glob("runs/*/results.jsonl")) else 0

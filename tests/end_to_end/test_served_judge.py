@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -10,10 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.harness import TIMEOUT, User, small_benchmark
+from tests.server_processes import server_processes
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,16 +30,6 @@ def config(user: User, data: Path, command: list[str], **params: Any) -> Path:
             "params": {"model_name": "judge", "server": server, "max_concurrency": 4, **params},
         },
     )
-
-
-def server_processes(user: User) -> list[psutil.Process]:
-    """The processes of the judge's server, the first of which it is."""
-    found: list[psutil.Process] = []
-    for process in user.processes():
-        with contextlib.suppress(psutil.Error):  # it ends meanwhile
-            if "workers.models.served.guard" in process.cmdline():
-                found += process.children(recursive=True)
-    return found
 
 
 def scored(user: User) -> Counter[tuple[str, str]]:

@@ -21,6 +21,7 @@ from scheduler.config.checks.model_lookup import missing_model
 from scheduler.config.checks.optimization_checks import refused_loras, refused_optimizations, refused_quantization
 from scheduler.config.checks.packages import missing_for_placer, missing_for_tracker, missing_packages
 from scheduler.config.checks.pipeline_checks import refused_arguments, refused_transformer
+from scheduler.config.checks.server_program import missing_program
 from scheduler.config.checks.source_images import TAKE_THE_FIRST, several_images_refused
 from scheduler.config.checks.thoughts import thoughts_refused
 from scheduler.config.checks.worker_environment import worker_environment_problems
@@ -174,6 +175,8 @@ def _model(name: str, section: ModelSection, hub: str | None) -> Found:
             yield _at(name, "params", *refusal.key, message=refusal.message, hint=refusal.hint)
     if class_path is None and not section.has_environment and (unfit := refused_quantization(section)):
         yield _at(name, "params", "quantization", message=unfit[0], hint=unfit[1])
+    if program := missing_program(section):
+        yield _at(name, "params", "server", "command", message=program[0], hint=program[1])
     for problem in worker_environment_problems(name, section):
         yield tuple(problem.path.split(".")), problem
 

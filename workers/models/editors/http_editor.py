@@ -5,10 +5,11 @@ Each worker has one request in flight and needs no device; ``max_concurrency`` s
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from PIL import Image
@@ -25,13 +26,14 @@ from workers.models.served.keys import (
     NO_DEVICE,
     RETRY_KEYS,
     RequestSettings,
-    is_loopback,
-    read_key,
     variables,
 )
+from workers.models.served.process import SERVER_KEY, ServedProcess, served_process, server_conflicts
 from workers.models.served.replies import Failure
 
 _NOT_SENT = "Left out: not sent, so the server decides."
+_VERSION_SECONDS = 20.0
+"""How often the server is asked for its version."""
 _OURS = ("model", "prompt", "image", "image[]", "n")
 
 
@@ -41,17 +43,16 @@ def _optional(name: str, meaning: str) -> Key:
 
 
 def _conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
-    if values["model_name"] is None:
-        yield Conflict((("model_name",),), "is missing", "write the model's name as its server calls it")
+    yield from server_conflicts(values)
     if values["device_ids"] is not None:
         message = "names devices, and this editor uses none"
         yield Conflict((("device_ids",),), message, "write `max_concurrency`: a worker for each request in flight")
     if (values["height"] is None) != (values["width"] is None):
         yield Conflict((("height",), ("width",)), "a server takes both or none", "write both")
-    for name in values["parameters"] or ():
+    for name, value in (values["parameters"] or {}).items():
         if name in _OURS:
             yield Conflict((("parameters", str(name)),), "can't be set here: warmbench sets it")
-        elif values.get(name) is not None:
+        elif value is not None and values.get(name) is not None:
             yield Conflict((("parameters", str(name)), (str(name),)), "is set twice", "keep one of the two")
 
 
@@ -63,6 +64,7 @@ DECLARATION = ModelType(
     keys=(
         model_name(None, "The model, as its server calls it."),
         BASE_URL,
+        SERVER_KEY,
         API_KEY_ENV,
         Key(
             "max_concurrency",
@@ -94,33 +96,40 @@ DECLARATION = ModelType(
 
 
 class HttpEditor(Editor):
-    """Asks a server for one edit at a time. A failure has a kind of ``served.replies``."""
+    """Asks a server for one edit at a time. A failure has a kind of ``served.replies``.
+
+    A server of another version makes other edits: a worker that finds one ends, and is started anew.
+    """
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         super().__init__(spec, device)
         self._client: ServerClient | None = None
+        self._served: ServedProcess | None = None
         self._version: str | None = None
+        self._closed = threading.Event()
 
     def load(self, residency: Residency) -> None:  # noqa: ARG002 - the model is elsewhere
         """Connect to the server.
 
         Raises:
-            ModelError: ``config``: there is no key; ``load``: nothing answers; ``unauthorized``: it refuses the key.
+            ModelError: ``config``: there is no key; ``load``: nothing answers; ``unauthorized``: it refuses the key;
+                ``server``: the workers' own server does not start.
         """
-        base_url = str(self.spec.params["base_url"])
-        host = urlsplit(base_url).hostname or ""
-        key = read_key(
-            str(self.spec.params.get("api_key_env", "OPENAI_API_KEY")),
-            needed=not is_loopback(host),
-            section="diffusion_model",
-        )
-        self._client = ServerClient(base_url, key, is_local=is_loopback(host), max_reply=MAX_EDIT_REPLY)
-        self._client.submit(self._client.check(), lambda: None).result()
-        self._version = self._client.submit(self._client.server_version(), lambda: None).result()
+        self._served = served_process(self.spec, self.context)
+        if self._served is not None:
+            self._served.start()
+        self._client = client = ServerClient(self.spec, self._served, max_reply=MAX_EDIT_REPLY)
+        client.submit(client.check(), lambda: None).result()
+        self._version = client.submit(client.server_version(), lambda: None).result()
+        if self._version is not None and self._served is None:
+            threading.Thread(target=self._watch_version, args=(client,), name="version", daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         if self._client is not None:
             self._client.close()
+        if self._served is not None:
+            self._served.close()
 
     def load_bytes(self, residency: Residency) -> int:  # noqa: ARG002 - the model is elsewhere
         return 0
@@ -146,9 +155,26 @@ class HttpEditor(Editor):
             settings = msgspec.convert({**request.parameters, "max_concurrency": 1}, RequestSettings)
         except msgspec.ValidationError as error:
             raise ModelError("config", f"diffusion_model.params: {error}") from error
-        asked = edit_request(request, self.spec.name or "", str(self.spec.params["base_url"]))
+        asked = edit_request(request, self.spec.name or "", is_openai=self._client.is_openai)
         work = self._client.ask(asked, settings, Meter())
         result = self._client.submit(work, lambda: progress(0, 0)).result()
         if isinstance(result, Failure):
             raise ModelError(result.kind, result.message)
+        if self._version is not None and self._served is None and self._is_other_server(self._client):
+            raise ModelError("error", "the server is of another version now")
         return result
+
+    def _watch_version(self, client: ServerClient) -> None:
+        while not self._closed.wait(_VERSION_SECONDS) and not self._is_other_server(client):
+            pass
+
+    def _is_other_server(self, client: ServerClient) -> bool:
+        """Whether the server is of another version by now. Then this worker is about to end."""
+        try:
+            version = client.submit(client.server_version(), lambda: None).result()
+        except (CancelledError, RuntimeError):  # it was closed
+            return True
+        if version in (None, self._version):
+            return False
+        self.context.broken(f"the server was {self._version} and is {version} now, which makes other edits")
+        return True

@@ -6,7 +6,6 @@ import base64
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +18,6 @@ from workers.models.served.replies import Failure, bad_reply, error_of, gateway_
 MAX_EDIT_REPLY = 256 * 2**20
 """The most bytes of a reply that are read: a PNG of the largest accepted image, in base64."""
 
-_OPENAI_HOST = "api.openai.com"
 _FIELDS = ("num_inference_steps", "true_cfg_scale", "guidance_scale", "negative_prompt")
 
 
@@ -33,11 +31,11 @@ class _Reply(Struct, frozen=True):
     error: Any = None
 
 
-def edit_request(request: EditRequest, model: str, base_url: str) -> Request[Image]:
-    """The request for an edit; its answer is the image."""
+def edit_request(request: EditRequest, model: str, *, is_openai: bool) -> Request[Image]:
+    """The request for an edit; its answer is the image. ``is_openai``: to OpenAI's own server."""
     from workers.codecs import encode_png
 
-    fields = edit_fields(request, model, urlsplit(base_url).hostname or "")
+    fields = _fields(request, model, is_openai=is_openai)
     name = "image" if len(request.images) == 1 else "image[]"
     files = [(name, (f"{number}.png", encode_png(image), "image/png")) for number, image in enumerate(request.images)]
 
@@ -47,11 +45,11 @@ def edit_request(request: EditRequest, model: str, base_url: str) -> Request[Ima
     return Request("/images/edits", {"body": fields, "files": files}, "multipart/form-data", read)
 
 
-def edit_fields(request: EditRequest, model: str, host: str) -> dict[str, str]:
+def _fields(request: EditRequest, model: str, *, is_openai: bool) -> dict[str, str]:
     """The fields of the form, beside the images."""
     given = request.parameters
     fields: dict[str, Any] = {"model": model, "prompt": request.instruction, "n": 1}
-    if host != _OPENAI_HOST:  # it refuses both, and always answers with the image itself
+    if not is_openai:  # it refuses both, and always answers with the image itself
         fields |= {"response_format": "b64_json", "seed": request.seed}
     fields |= {name: given[name] for name in _FIELDS if given.get(name) is not None}
     if given.get("width") and given.get("height"):

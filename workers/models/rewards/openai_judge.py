@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -27,8 +26,8 @@ from workers.models.rewards.openai_settings import KEYS, JudgeSettings, conflict
 from workers.models.rewards.replies import Unreadable
 from workers.models.served.client import Meter, ServerClient
 from workers.models.served.connection import completion
-from workers.models.served.keys import OPENAI, is_loopback, read_key, variables
-from workers.models.served.process import ServedProcess, read_server_settings
+from workers.models.served.keys import variables
+from workers.models.served.process import ServedProcess, served_process
 from workers.models.served.replies import Answer, Failure
 
 _PACKAGES = ("openai", "httpx2", "pillow")
@@ -77,25 +76,14 @@ class OpenAIJudge(StreamingReward):
             ModelError: ``config``: there is no key; ``load``: nothing answers; ``unauthorized``: it refuses the key;
                 ``server``: the worker's own server does not start.
         """
-        base_url = self._address()
-        host = urlsplit(base_url).hostname or ""
-        self._server = Server(
-            self.spec.name or "", "max_completion_tokens" if host == "api.openai.com" else "max_tokens"
-        )
-        key = read_key(str(self.spec.params.get("api_key_env", "OPENAI_API_KEY")), needed=not is_loopback(host))
+        self._served = served_process(self.spec, self.context)
+        if self._served is not None:
+            self._served.start()
+        self._client = ServerClient(self.spec, self._served)
+        max_tokens = "max_completion_tokens" if self._client.is_openai else "max_tokens"
+        self._server = Server(self.spec.name or "", max_tokens)
         self._encoders = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="judge images")
-        ended = self._served.has_ended if self._served is not None else None
-        self._client = ServerClient(base_url, key, is_local=is_loopback(host), worker_ends=ended)
         self._client.submit(self._client.check(), lambda: None).result()
-
-    def _address(self) -> str:
-        """The address of the server, which is started first if it is the worker's own."""
-        server = self.spec.params.get("server")
-        if not server:
-            return str(self.spec.params.get("base_url", OPENAI))
-        self._served = ServedProcess(read_server_settings(server), self.context)
-        self._served.start()
-        return self._served.base_url
 
     def close(self) -> None:
         if self._client is not None:

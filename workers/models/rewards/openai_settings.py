@@ -17,11 +17,10 @@ from workers.models.served.keys import (
     BASE_URL,
     MAX_CONCURRENCY,
     NO_DEVICE,
-    OPENAI,
     RETRY_KEYS,
     RequestSettings,
 )
-from workers.models.served.process import SERVER_KEY
+from workers.models.served.process import SERVER_KEY, server_conflicts
 
 ReplyFormat = Literal["text", "json_object", "json_schema"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -119,11 +118,7 @@ KEYS = with_keys(
 
 def conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:
     """What is wrong with the values together."""
-    if values["model_name"] is None:
-        yield Conflict((("model_name",),), "is missing", "write the model's name as its server calls it")
-    if values["base_url"] != OPENAI and dict(values["server"] or {}).get("command"):
-        message = "is given beside `server`, which has its own address"
-        yield Conflict((("base_url",), ("server",)), message, "keep one of the two")
+    yield from server_conflicts(values)
     yield from scale_conflicts(values)
     if values["scoring"] == "logits" and values["reply_format"] != "text":
         message = "logits reads how an answer begins, and JSON begins with a brace"

@@ -16,14 +16,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
-from protocol.messages import HOPELESS, Usage
+from protocol.messages import HOPELESS, ModelSpec, Usage
 from workers.interface import ModelError
 from workers.models.served.connection import Connection, Request
-from workers.models.served.keys import RequestSettings
+from workers.models.served.keys import OPENAI, RequestSettings, is_loopback, read_key
 from workers.models.served.pacing import Pacing, Ticket, delay
+from workers.models.served.process import ServedProcess
 from workers.models.served.replies import MAX_REPLY, Answer, Failure
 
 T = TypeVar("T")
@@ -96,29 +98,29 @@ class _Asked:
 class ServerClient:
     """The connection to one server. ``submit``, ``close`` and ``slots`` are for other threads, the rest for its own."""
 
-    def __init__(
-        self,
-        base_url: str,
-        key: str | None,
-        *,
-        is_local: bool,
-        max_reply: int = MAX_REPLY,
-        worker_ends: Callable[[], bool] | None = None,
-    ) -> None:
-        """``key``, ``is_local`` and ``max_reply``: see ``Connection``. ``worker_ends``: the server was the worker's own
-        and has ended, so that the worker is about to end.
+    def __init__(self, spec: ModelSpec, served: ServedProcess | None = None, *, max_reply: int = MAX_REPLY) -> None:
+        """``served`` is the workers' own server, if there is one: when it has ended, the worker is about to end.
+        ``max_reply``: see ``Connection``.
+
+        Raises:
+            ModelError: of kind ``config``: there is no key.
         """
+        base_url = served.base_url if served is not None else str(spec.params.get("base_url", OPENAI))
+        host = urlsplit(base_url).hostname or ""
+        is_local = is_loopback(host)
+        key = read_key(spec, needed=not is_local)
+        self.is_openai = host == urlsplit(OPENAI).hostname
         self._pacing = Pacing(1)
         self._asked: dict[bytes, _Asked] = {}
         self._waiting: deque[asyncio.Future[Ticket]] = deque()
         self._pending = self._resting = 0
         self._logged = -_LOG_SECONDS
-        self._worker_ends = worker_ends
+        self._worker_ends = served.has_ended if served is not None else None
         self._random = random.Random()  # noqa: S311 - spreads requests, hides nothing
         self._progress: Callable[[], None] = lambda: None
         self._loop = asyncio.new_event_loop()
         self._connection = Connection(base_url, key, is_local=is_local, max_reply=max_reply)
-        self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._thread.start()
 
     @property

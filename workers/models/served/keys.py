@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from protocol.messages import ModelSpec, Role
 from workers.interface import ModelError
 from workers.models.declaration import Key
 
 OPENAI = "https://api.openai.com/v1"
+SECTIONS: Mapping[Role, str] = {"editor": "diffusion_model", "reward": "reward_model"}
+"""The section of the config of each role."""
 MAX_CONCURRENCY = 512
 
 BASE_URL = Key(
@@ -89,18 +92,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def read_key(variable: str, *, needed: bool, section: str = "reward_model") -> str | None:
-    """The key that this variable of the process holds.
+def read_key(spec: ModelSpec, *, needed: bool) -> str | None:
+    """The key that the variable ``api_key_env`` of the process holds.
 
     Raises:
         ModelError: of kind ``config``: it is needed and not there, or is no key. The message does not have it.
     """
+    variable = str(spec.params.get("api_key_env", API_KEY_ENV.default))
     key = os.environ.get(variable, "").strip()
     if not key:
         if needed:
             message = (
-                f"the variable {variable} ({section}.params.api_key_env) is not set in the environment of the "
-                "workers. A warm pool has that of the shell that started it: set the variable, end the pool with "
+                f"the variable {variable} ({SECTIONS[spec.role]}.params.api_key_env) is not set in the environment of "
+                "the workers. A warm pool has that of the shell that started it: set the variable, end the pool with "
                 "`warmbench workers stop`, and run again"
             )
             raise ModelError("config", message)

@@ -13,8 +13,9 @@ from PIL import Image, ImageOps
 
 from protocol.messages import ModelSpec
 from tests.image_server import ImageServer, in_base64
+from tests.waiting import wait_until
 from tests.workers.models.editors.tiny_edits import picture
-from workers.interface import EditRequest, ModelError
+from workers.interface import EditRequest, ModelError, WorkerContext
 from workers.models.editors.http_editor import HttpEditor
 
 pytestmark = pytest.mark.slow
@@ -202,6 +203,32 @@ def test_the_server_and_its_version_are_those_of_the_edits(server: ImageServer, 
         other = loaded(silent)
         assert other.revision() is None
         other.close()
+
+
+def test_a_server_of_another_version_ends_the_worker_and_its_edit_does_not_count() -> None:
+    broken: list[str] = []
+    with ImageServer(version="1.2.3") as upgraded:
+        editor = loaded(upgraded)
+        editor.context = WorkerContext(broken=broken.append)
+        editor.edit(request(), lambda *_: None)
+        upgraded.version = None
+        editor.edit(request(), lambda *_: None)
+        assert not broken
+        upgraded.version = "1.3.0"
+        assert failure(editor).kind == "error"
+        assert broken == ["the server was 1.2.3 and is 1.3.0 now, which makes other edits"]
+        editor.close()
+
+
+def test_an_idle_worker_learns_that_the_server_is_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.models.editors.http_editor._VERSION_SECONDS", 0.01)
+    broken: list[str] = []
+    with ImageServer(version="1.2.3") as upgraded:
+        editor = loaded(upgraded)
+        editor.context = WorkerContext(broken=broken.append)
+        upgraded.version = "1.3.0"
+        wait_until(lambda: broken)
+        editor.close()
 
 
 def test_nothing_answers() -> None:

@@ -1,4 +1,4 @@
-"""A judge's server: started, waited for, watched, and stopped with all that it has started, whoever dies first."""
+"""A model's server: started, waited for, watched, and stopped with all that it has started, whoever dies first."""
 
 from __future__ import annotations
 
@@ -10,70 +10,21 @@ import sys
 import textwrap
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
 import pytest
 
 from protocol.plan import ENVIRONMENT_BEFORE
 from tests.waiting import wait_until
-from workers.interface import ModelError, WorkerContext
+from tests.workers.models.served.servers import FILES, STUBBORN, Words, gone, processes, served
+from workers.interface import ModelError
 from workers.models.served.process import ServedProcess, ServerSettings
-
-FILES = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
-"""A server of the standard library: its root answers 200."""
-
-STUBBORN = f"""
-import os, signal, subprocess, sys
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); time.sleep(1000)"
-for _ in range(2):
-    subprocess.Popen([sys.executable, "-c", child])
-os.execv(sys.executable, {FILES!r}[:3] + [sys.argv[1]] + {FILES!r}[4:])
-"""
-"""It ignores SIGTERM, and so do two processes in sessions of their own that it starts."""
-
-Make = Callable[..., ServedProcess]
-
-
-class Words:
-    """What the worker was told."""
-
-    def __init__(self, folder: Path) -> None:
-        self.progressed = 0
-        self.broken: list[str] = []
-        self.context = WorkerContext("reward-0", folder, self._progressed, self.broken.append)
-
-    def _progressed(self) -> None:
-        self.progressed += 1
 
 
 @pytest.fixture
 def words(tmp_path: Path) -> Words:
     return Words(tmp_path)
-
-
-def served(words: Words, command: list[str], **settings: object) -> ServedProcess:
-    given = {"ready": "/", "start_timeout_seconds": 20.0, **settings}
-    return ServedProcess(ServerSettings(command=command, **given), words.context, term_seconds=0.2)  # type: ignore[arg-type] # settings of several types
-
-
-def processes(folder: Path) -> list[psutil.Process]:
-    """The guard of a server whose log is in this folder, and all its processes."""
-    guards = [
-        process for process in psutil.process_iter(["cmdline"]) if any(str(folder) in part for part in cmdline(process))
-    ]
-    return guards + [child for guard in guards for child in guard.children(recursive=True)]
-
-
-def cmdline(process: psutil.Process) -> list[str]:
-    return process.info["cmdline"] or []
-
-
-def gone(found: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found)
 
 
 def test_a_server_is_started_on_a_free_port_waited_for_and_stopped(words: Words, tmp_path: Path) -> None:
@@ -88,7 +39,7 @@ def test_a_server_is_started_on_a_free_port_waited_for_and_stopped(words: Words,
     assert gone(found)
     assert not words.broken
     assert not server.has_ended()
-    assert "GET / HTTP/1.1" in (tmp_path / "reward-0-server.log").read_text()
+    assert "GET / HTTP/1.1" in (words.context.folder / "reward-server.log").read_text()
 
 
 def test_what_ignores_sigterm_is_killed_with_all_that_it_has_started(words: Words, tmp_path: Path) -> None:
@@ -101,14 +52,14 @@ def test_what_ignores_sigterm_is_killed_with_all_that_it_has_started(words: Word
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_takes_its_server_with_it(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_takes_its_server_with_it(words: Words, tmp_path: Path) -> None:
     program = f"""
         import sys, time
         from pathlib import Path
         from workers.interface import WorkerContext
         from workers.models.served.process import ServedProcess, ServerSettings
         settings = ServerSettings(command=[sys.executable, "-c", {STUBBORN!r}, "{{port}}"], ready="/")
-        ServedProcess(settings, WorkerContext("reward-0", Path({str(tmp_path)!r}))).start()
+        ServedProcess("reward", settings, WorkerContext("reward-0", Path({str(tmp_path / "pool")!r}))).start()
         print("ready", flush=True)
         time.sleep(1000)
     """
@@ -145,7 +96,7 @@ def test_a_server_that_dies_ends_its_worker_with_its_last_lines_as_the_reason(
 @pytest.mark.slow
 def test_a_server_that_hangs_ends_its_worker(words: Words, tmp_path: Path) -> None:
     settings = ServerSettings(command=FILES, ready="/")
-    server = ServedProcess(settings, words.context, term_seconds=0.2, hung_seconds=0.3)
+    server = ServedProcess("reward", settings, words.context, term_seconds=0.2, hung_seconds=0.3)
     server.start()
     found = processes(tmp_path)
     assert not server.has_ended()
@@ -201,7 +152,7 @@ def test_a_port_where_another_program_listens_is_an_error(words: Words, tmp_path
     other.start()
     port = urlsplit(other.base_url).port
     with pytest.raises(ModelError, match=rf"^server\.port: port {port} can't be used: Address already in use: "):
-        served(words, FILES, port=port).start()
+        served(Words(tmp_path, "another"), FILES, port=port).start()
     assert len(processes(tmp_path)) == 2, "nothing else was started"
     other.close()
     again = served(words, FILES, port=port)
@@ -216,7 +167,7 @@ def test_the_log_of_a_server_that_prints_without_end_begins_anew(
     program = "import os, sys; print('x' * 200_000, flush=True); os.execv(sys.executable, sys.argv[1:])"
     server = served(words, [sys.executable, "-c", program, *FILES])
     server.start()
-    log = tmp_path / "reward-0-server.log"
+    log = words.context.folder / "reward-server.log"
     wait_until(lambda: log.stat().st_size < 100_000)
     with urllib.request.urlopen(server.base_url.removesuffix("/v1")):  # noqa: S310 - it is on this machine
         pass
@@ -242,10 +193,11 @@ def test_a_server_has_the_launchers_variables_and_its_own(
     command = [sys.executable, "-c", f"{program}; os.execv(sys.executable, sys.argv[2:])", str(written), *FILES]
     server = served(words, command, env={"MASTER_PORT": "{port}", "DEBUG": 1})
     server.start()
+    port = urlsplit(server.base_url).port
     server.close()
     environment = json.loads(written.read_text())
     assert environment["CUDA_VISIBLE_DEVICES"] == "4,5"
-    assert environment["MASTER_PORT"] in server.base_url
+    assert environment["MASTER_PORT"] == str(port)
     assert environment["DEBUG"] == "1"
     assert not {"OMP_NUM_THREADS", ENVIRONMENT_BEFORE} & environment.keys()
 
