@@ -96,8 +96,13 @@ def _beside_layers(part: PartSize) -> int:
 
 def spread_bytes(parts: Iterable[PartSize], memory: Sequence[int], role: str) -> list[int]:
     """Return the bytes on each GPU of the weights of a model that is spread over GPUs with this memory."""
-    components = [[*part.layers.values()] for part in sorted(parts, key=lambda part: part.name)]
+    components = [_layers(part) for part in sorted(parts, key=lambda part: part.name)]
     return shares(components, room_beside(memory, sum(map(sum, components)), WORKING_BYTES[role]))
+
+
+def _layers(part: PartSize) -> list[int]:
+    """The bytes of what is in no layer, and of each layer."""
+    return [part.layers[""], *(size for layer, size in part.layers.items() if layer)]
 
 
 @dataclass(frozen=True)

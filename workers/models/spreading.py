@@ -12,11 +12,13 @@ _SMALL = 0.05
 """A component with at most this share of all weights stays whole: to cut it would cost time and give no room."""
 
 Layers = Sequence[int]
-"""The bytes of the layers of a component, in the order of their work. A component that cannot be cut has one."""
+"""The bytes of what is in no layer of a component, and of its layers, in the order of their work."""
 
 
 def spread(components: Sequence[Layers], room: Sequence[int]) -> list[list[int]]:
-    """Return the number of the GPU of each layer. ``room`` is what each GPU has for weights, in bytes.
+    """Return the number of the GPU of each entry, which is 0 for the first one of each component: what is in no layer.
+
+    ``room`` is what each GPU has for weights, in bytes.
 
     Layers are placed even if there is not enough room: see ``loads``.
     """

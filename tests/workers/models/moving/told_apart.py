@@ -19,6 +19,7 @@ from workers.models.moving.slots import slots_of
 
 _HOST = torch.device("cpu")
 _DEVICE = torch.Tensor.device.__get__
+_TO = ("to", "type_as")
 _INDEXING = ("__getitem__", "__setitem__", "copy_", "set_", "index_put_", "masked_scatter")
 """Calls that take a tensor of the host beside those of a device, or copy between devices."""
 
@@ -44,23 +45,24 @@ class ToldApart(TorchFunctionMode):  # type: ignore[misc]  # torch is Any to myp
         if func == _DEVICE:
             return self._of(args[0])
         inputs = list(_tensors((args, kwargs)))
-        device = self._common(name, inputs)
-        if name == "to":
-            device = self._target(args[1:], kwargs) or device
-        elif name == "cpu":
-            device = _HOST
-        elif "device" in kwargs:
-            device = torch.device(kwargs["device"]) if kwargs["device"] is not None else device
-        if name == "to" and inputs and self._of(inputs[0]) != device:
-            self.moved += 1
+        moves = name in _TO
+        device = self._target(args[1:], kwargs) if moves else self._made_on(name, inputs, kwargs)
+        device = device or self._of(inputs[0])
+        self.moved += moves and self._of(inputs[0]) != device
         result = func(*args, **kwargs)
         for tensor in _tensors(result):
-            if name == "to" or tensor not in self._devices:
+            if moves or tensor not in self._devices:
                 self._devices[tensor] = device
         return result
 
     def _of(self, tensor: torch.Tensor) -> torch.device:
         return self._devices.get(tensor, _HOST)
+
+    def _made_on(self, name: str, inputs: Sequence[torch.Tensor], kwargs: Any) -> torch.device:
+        common = self._common(name, inputs)
+        if name == "cpu":
+            return _HOST
+        return common if kwargs.get("device") is None else torch.device(kwargs["device"])
 
     def _common(self, name: str, inputs: Sequence[torch.Tensor]) -> torch.device:
         devices = {self._of(tensor) for tensor in inputs if tensor.dim()} or {self._of(tensor) for tensor in inputs}
