@@ -37,7 +37,7 @@ def served(user: User, there: ImageServer | None = None, *, pairs: int = 4, **pa
 
 
 def test_as_many_requests_are_in_flight_as_asked_and_failures_cost_no_edit(user: User) -> None:
-    with ImageServer(latency=0.3, faults={"server_error": 0.3}, seed=1, version="1.0") as server:
+    with ImageServer(latency=0.6, faults={"server_error": 0.3}, seed=1, version="1.0") as server:
         config = served(user, server)
         result = user.run_config(config)
         assert result.code == 0, result.output
@@ -53,10 +53,25 @@ def test_as_many_requests_are_in_flight_as_asked_and_failures_cost_no_edit(user:
         resumed = user.run_config(config, "--resume", "latest")
         assert resumed.code == 0, resumed.output
         assert len(server.requests) == asked
-        server.version = "2.0"
-        other = user.run_config(config, "--resume", "latest")
-        assert other.code == 0, other.output
-        assert len(server.requests) > asked  # another version of the server makes other edits
+    assert user.left_over() == []
+
+
+def test_another_version_of_the_server_ends_the_run_which_makes_all_edits_with_it_when_it_is_resumed(
+    user: User,
+) -> None:
+    with ImageServer(latency=0.3, version="1.0") as server:
+        config = served(user, server)
+        with user.start_run(config) as run:
+            wait_until(lambda: run.poll() is not None or edits(user) >= 2, seconds=TIMEOUT)
+            server.version = "2.0"
+            output, _ = run.communicate(timeout=TIMEOUT)
+        assert run.returncode == 1, output
+        assert "the server was 1.0 and is 2.0 now, which makes other edits" in output
+        assert user.rows("failed") == []
+        before = edits(user)
+        resumed = user.run_config(config, "--resume", "latest")
+        assert resumed.code == 0, resumed.output
+        assert edits(user) == before + 8
     assert user.left_over() == []
 
 
