@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser is several processes, so its tests are slow ones."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The browser, or a skip that says what is missing."""

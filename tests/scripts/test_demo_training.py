@@ -27,6 +27,7 @@ def pairs() -> tuple[Example, ...]:
     return examples()
 
 
+@pytest.mark.slow
 def test_every_pair_has_a_target_of_the_edits_size(pairs: tuple[Example, ...]) -> None:
     assert len(pairs) == 15
     for pair in pairs:
@@ -34,6 +35,7 @@ def test_every_pair_has_a_target_of_the_edits_size(pairs: tuple[Example, ...]) -
         assert all(edit <= source < edit + 64 for edit, source in zip(pair.target.size, pair.source.size, strict=True))
 
 
+@pytest.mark.slow
 def test_the_target_is_nearest_and_noise_is_far(pairs: tuple[Example, ...]) -> None:
     noise = np.random.default_rng(0)
     for pair in pairs:
@@ -178,6 +180,7 @@ def test_the_transformers_loss_falls(pairs: tuple[Example, ...], tmp_path: Path)
     assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
 
 
+@pytest.mark.slow
 def test_the_table_says_how_near_the_edits_of_a_run_are(
     pairs: tuple[Example, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,7 @@ def test_the_images_differ_in_shape_and_encoding(demo: Benchmark) -> None:
     assert len({pair.sha256 for pair in demo.pairs}) == 15
 
 
+@pytest.mark.slow
 def test_every_scene_can_be_drawn_as_its_instruction_asks_for() -> None:
     for scene in (scene for of_category in SCENES.values() for scene in of_category):
         source, edit = scene.draw().opaque(), scene.draw(edited=True).opaque()

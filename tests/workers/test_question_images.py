@@ -31,15 +31,15 @@ def palette_file(**options: Any) -> bytes:
 
 
 MADE: dict[str, Callable[[], bytes]] = {
-    "png": lambda: file_of(picture("RGB", (1700, 900))),
-    "transparent": lambda: file_of(picture("RGBA", (900, 1700))),
+    "png": lambda: file_of(picture("RGB", (850, 450))),
+    "transparent": lambda: file_of(picture("RGBA", (450, 850))),
     "grey": lambda: file_of(picture("L", (1000, 10))),
     "palette": palette_file,
     "transparent palette": lambda: palette_file(transparency=3),
     "palette with alphas": lambda: palette_file(transparency=bytes(range(0, 256, 16))),
-    "jpeg": lambda: file_of(picture("RGB", (2000, 1601)), "JPEG", comment=b"made by hand"),
+    "jpeg": lambda: file_of(picture("RGB", (1000, 801)), "JPEG", comment=b"made by hand"),
     "grey jpeg": lambda: file_of(picture("L", (800, 801)), "JPEG"),
-    "cmyk jpeg": lambda: file_of(picture("CMYK", (1600, 800)), "JPEG"),
+    "cmyk jpeg": lambda: file_of(picture("CMYK", (800, 400)), "JPEG"),
     "sideways": lambda: file_of(picture("RGB", (90, 40)), "JPEG", exif=exif_of(_SIDEWAYS)),
     "small": lambda: file_of(picture("RGB", (7, 5)), "WEBP", lossless=True),
     "gif": lambda: palette_file(kind="GIF", comment=b"a comment"),

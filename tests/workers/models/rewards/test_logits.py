@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,29 +138,29 @@ def requests() -> list[ScoreRequest]:
 def brute_force(reward: Qwen3VLReward, request: ScoreRequest, settings: RewardSettings) -> float:
     """The expected value from one whole pass per number over prompt and number, without any of the shortcuts."""
     tokenizer = reward._processor().tokenizer
+    inputs = dict(reward._inputs([reward._row(first_question(request, settings), settings)], settings))
     numbers = range(int(settings.low), int(settings.high) + 1)
-    likelihood = {number: likelihood_of(reward, request, settings, tokenizer.encode(str(number))) for number in numbers}
+    likelihood = {number: likelihood_of(reward, inputs, tokenizer.encode(str(number))) for number in numbers}
     if 1 in likelihood:
         likelihood[1] -= sum(likelihood[number] for number in numbers if number >= 10)
     return sum(n * chance for n, chance in likelihood.items()) / sum(likelihood.values())
 
 
-def likelihood_of(
-    reward: Qwen3VLReward, request: ScoreRequest, settings: RewardSettings, tokens: Sequence[int]
-) -> float:
+def likelihood_of(reward: Qwen3VLReward, inputs: Mapping[str, Any], tokens: Sequence[int]) -> float:
     import torch
 
-    inputs = dict(reward._inputs([reward._row(first_question(request, settings), settings)], settings))
+    longer = dict(inputs)
     length = inputs["input_ids"].shape[1]
     for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
         if name in inputs:
             added = tokens if name == "input_ids" else [int(name == "attention_mask")] * len(tokens)
-            inputs[name] = torch.cat([inputs[name], torch.tensor([added], dtype=inputs[name].dtype)], dim=1)
+            longer[name] = torch.cat([inputs[name], torch.tensor([added], dtype=inputs[name].dtype)], dim=1)
     with torch.inference_mode():
-        logits = reward._model(**inputs).logits[0].double().log_softmax(-1)
-    return math.exp(sum(float(logits[length - 1 + place, token]) for place, token in enumerate(tokens)))
+        logits = reward._model(**longer).logits[0, length - 1 :].double().log_softmax(-1)
+    return math.exp(sum(float(logits[place, token]) for place, token in enumerate(tokens)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("any_mass")
 @pytest.mark.parametrize("compare", [False, True])
 @pytest.mark.parametrize("scale", [[0, 10], [1, 5], [1, 10], [0, 15]])
