@@ -40,7 +40,7 @@ def expected_score(tokens: Sequence[Token], low: int, high: int) -> tuple[Number
         else:
             masses |= split
             if 1 in masses:
-                masses[1] = one - sum(split.values())
+                masses[1] = max(0.0, one - sum(split.values()))  # what a server tells may sum to more than 1
     mass = sum(masses.values())
     likeliest = max(first, key=lambda token: first[token])
     if mass <= 0:

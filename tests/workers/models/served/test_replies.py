@@ -165,6 +165,12 @@ def test_a_number_of_two_tokens_shows_at_the_second_place() -> None:
     assert value == pytest.approx(0.8 * 0.75 * 10 + 0.8 * 0.25 * 1 + 0.2 * 9)
 
 
+def test_shares_that_sum_to_more_than_one_leave_the_score_on_the_scale() -> None:
+    value, mass = score(token("1", {"1": 1.0}), token("0", {"0": 1.0, "9": 1.0}), high=19)
+    assert value == pytest.approx(14.5)
+    assert mass == 1
+
+
 def test_what_can_not_be_told_apart_is_no_score_unless_it_makes_no_difference() -> None:
     found = expected_score([token("9", {"9": 0.8, "1": 0.2})], 0, 10)
     assert isinstance(found, RowFailure)
