@@ -67,9 +67,8 @@ def judge(config: Config, layout: Layout, states: Sequence[GpuState]) -> Finding
         if state.total_bytes < state.needed_bytes:
             sizes = f"{format_size(state.total_bytes)}, and the weights take {format_size(state.needed_bytes)}"
             message = f"{state.device} has {sizes}"
-            problems.append(
-                Problem(_key(config, layout, state.device), message, "use a smaller model (docs/layouts.md)")
-            )
+            hint = "use a smaller model, or more `gpus_per_worker` (docs/layouts.md)"
+            problems.append(Problem(_key(config, layout, state.device), message, hint))
         elif state.free_bytes < state.needed_bytes:
             message = f"{state.device} has {free}, and the weights take {format_size(state.needed_bytes)}: {others}"
             hint = f"stop the pool: {', '.join(commands)}" if commands else "wait until they end, or use another GPU"

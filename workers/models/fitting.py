@@ -107,7 +107,8 @@ def _layers(part: PartSize) -> list[int]:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to have a model on a GPU: the keys that ask for it, what of its weights is there, and where that fits."""
+    """A way to have a model on a GPU: the keys that ask for it, what of its weights is there at most, and where that
+    fits."""
 
     keys: str
     size: int
@@ -128,10 +129,21 @@ _WAYS: Mapping[str, tuple[tuple[str, str | None], ...]] = {
 }
 
 
+_GROUPS = (2, 4)
+"""How many GPUs of one kind a model may be spread over."""
+
+
 def ways(parts: Iterable[PartSize], role: str) -> list[Way]:
     """Return every way that the role has keys for, with the GPUs that have room for it and for the work."""
     parts = list(parts)
-    return [_way(parts, role, offload, quantization) for offload, quantization in _WAYS[role]]
+    whole, *others = (_way(parts, role, offload, quantization) for offload, quantization in _WAYS[role])
+    return [whole, *(_spread(parts, role, count) for count in _GROUPS), *others]
+
+
+def _spread(parts: list[PartSize], role: str, count: int) -> Way:
+    size = max(spread_bytes(parts, [1] * count, role))
+    fits = {f"{count} x {name}": size + WORKING_BYTES[role] <= mebibytes * 2**20 for name, mebibytes in GPUS.items()}
+    return Way(f"gpus_per_worker: {count}", size, fits)
 
 
 def _way(parts: list[PartSize], role: str, offload: str, quantization: str | None) -> Way:

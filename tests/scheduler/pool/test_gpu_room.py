@@ -214,7 +214,8 @@ def test_a_gpu_that_is_too_small_is_not_said_to_be_used_by_others(config_file: P
     judged = judge(
         config, Layout(("cuda:0",), ("cpu",), "resident"), [GpuState("cuda:0", 43 * GB, 42 * GB, 57 * GB, ())]
     )
-    expected = "cuda:0 has 43.0 GB, and the weights take 57.0 GB - use a smaller model (docs/layouts.md)"
+    hint = "use a smaller model, or more `gpus_per_worker` (docs/layouts.md)"
+    expected = f"cuda:0 has 43.0 GB, and the weights take 57.0 GB - {hint}"
     assert [str(problem) for problem in judged.problems] == [f"diffusion_model.params.device: {expected}"]
 
 

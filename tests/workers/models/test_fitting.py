@@ -64,6 +64,8 @@ def test_what_fits_where(files: list[Path]) -> None:
     assert [*rows["whole"].fits] == [*GPUS]
     fitting = {keys: [name for name, room in way.fits.items() if room] for keys, way in rows.items()}
     assert fitting["whole"] == ["80 GB", "141 GB"]
+    assert fitting["gpus_per_worker: 2"] == ["2 x 48 GB", "2 x 80 GB", "2 x 141 GB"]
+    assert fitting["gpus_per_worker: 4"] == ["4 x 48 GB", "4 x 80 GB", "4 x 141 GB"]
     assert fitting["quantization: int8"] == ["48 GB", "80 GB", "141 GB"]
     assert fitting["offload: model, quantization: nf4"] == [*GPUS]
 
