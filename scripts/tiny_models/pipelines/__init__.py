@@ -30,6 +30,7 @@ BUILDERS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "JoyImageEditPlusPipeline": partial(qwen.joy_image, plus=True),
     "Kandinsky5I2IPipeline": qwen.kandinsky,
     "LongCatImageEditPipeline": qwen.longcat,
+    "OmniGenPipeline": glm_and_others.omnigen,
     "QwenImage21Pipeline": qwen.qwen_image_21,
     "StableDiffusionInstructPix2PixPipeline": stable_diffusion.instruct_pix2pix,
     "StableDiffusionXLInstructPix2PixPipeline": stable_diffusion.instruct_pix2pix_xl,
@@ -54,7 +55,9 @@ def build_pipeline(name: str, folder: Path, *, seed: int = 0) -> None:
     index: dict[str, Any] = {"_class_name": name, "_diffusers_version": diffusers.__version__}
     for part, component in BUILDERS[name]().items():
         if hasattr(component, "parameters"):
-            fill_weights(component, seed).to(getattr(torch, ONLY_DTYPE.get(name, "float32")))
+            fill_weights(component, seed)
+            if name in ONLY_DTYPE:
+                component.to(getattr(torch, ONLY_DTYPE[name]))
         if hasattr(component, "save_pretrained"):
             component.save_pretrained(folder / part)
             index[part] = _class_path(component)

@@ -1,4 +1,4 @@
-"""The components of GLM-Image, ChronoEdit, Z-Image-Omni and Bria FIBO Edit."""
+"""The components of GLM-Image, ChronoEdit, Z-Image-Omni, OmniGen and Bria FIBO Edit."""
 
 from __future__ import annotations
 
@@ -132,6 +132,32 @@ def z_image_omni() -> dict[str, Any]:
             axes_lens=[1024, 64, 64],
         ),
         "vae": vae(shift_factor=0.1),
+    }
+
+
+def omnigen() -> dict[str, Any]:
+    """OmniGen, whose transformer reads the instruction itself."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, OmniGenTransformer2DModel
+
+    tokenizer, heads = build_tokenizer(), 2
+    factors = [1.0] * (HIDDEN // heads // 2)
+    return {
+        "scheduler": FlowMatchEulerDiscreteScheduler(invert_sigmas=True, num_train_timesteps=1),
+        "tokenizer": tokenizer,
+        "transformer": OmniGenTransformer2DModel(
+            in_channels=LATENT_CHANNELS,
+            hidden_size=HIDDEN,
+            num_attention_heads=heads,
+            num_key_value_heads=heads,
+            intermediate_size=2 * HIDDEN,
+            num_layers=1,
+            pad_token_id=tokenizer.pad_token_id,
+            vocab_size=len(tokenizer),
+            rope_scaling={"short_factor": factors, "long_factor": factors},
+            pos_embed_max_size=64,
+            time_step_dim=16,
+        ),
+        "vae": vae(),
     }
 
 

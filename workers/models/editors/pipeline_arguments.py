@@ -83,8 +83,8 @@ def size_arguments(
         pixels = AREA.get(signature.pipeline)
         if pixels is not None and pixels not in arguments:
             size[pixels] = size["height"] * size["width"]
-        if _SIZE_OF_SOURCE in signature:
-            size[_SIZE_OF_SOURCE] = False
+    if size and _SIZE_OF_SOURCE in signature:
+        size[_SIZE_OF_SOURCE] = False
     return size
 
 

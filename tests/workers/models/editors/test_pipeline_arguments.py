@@ -165,3 +165,4 @@ def test_a_size_goes_before_the_presets_that_of_the_source() -> None:
     assert sizes(OMNIGEN, (100, 70)) == {}
     expected = {"height": 64, "width": 64, "use_input_image_size_as_output": False}
     assert sizes(OMNIGEN, (100, 70), height=64, width=64) == expected
+    assert sizes(OMNIGEN, (100, 70), height=64) == {"height": 64, "use_input_image_size_as_output": False}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-import sys
-from collections.abc import Mapping
-from importlib.machinery import ModuleSpec
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -20,17 +20,25 @@ from tests.workers.models.editors.tiny_edits import picture
 from workers.interface import EditRequest
 from workers.models.editors.diffusers_editor import DiffusersEditor
 from workers.models.editors.pipeline_editor import as_image
+from workers.models.editors.pipeline_facts import NEEDED_PACKAGES
 
 PROMPT = "make the circle a square"
 SMALL = {"num_inference_steps": 2, "preset": "2026-11", "output_size": "pipeline"}
 SEED = 42
 
 _SIZE = {"height": 64, "width": 64}
+_GUIDANCE = {"Kandinsky5I2IPipeline": 1.0, "LongCatImageEditPipeline": 1.0}
+"""Edits of a megapixel take half as long without guidance."""
 _MEGAPIXEL = ("JoyImageEditPipeline", "Kandinsky5I2IPipeline", "LongCatImageEditPipeline")
 _AS_SOURCE = ("StableDiffusionInstructPix2PixPipeline",)
+_PROMPTS = {
+    "BriaFiboEditPipeline": json.dumps({"edit_instruction": PROMPT}),
+    "OmniGenPipeline": f"<img><|image_1|></img> {PROMPT}",
+}
 _MORE: Mapping[str, Mapping[str, Any]] = {"QwenImage21Pipeline": {"output_resolution": 64}}
 _PRESETS: Mapping[str, Mapping[str, Any]] = {
     "FluxKontextPipeline": {"guidance_scale": 2.5, "max_area": 64 * 64},
+    "OmniGenPipeline": {"guidance_scale": 2.0},
     "QwenImageEditPipeline": {"negative_prompt": " "},
     "QwenImageEditPlusPipeline": {"negative_prompt": " "},
     "StableDiffusionXLInstructPix2PixPipeline": {"guidance_scale": 3.0},
@@ -55,16 +63,52 @@ class CopyingEditor(DiffusersEditor):
     SECOND_COPY = True
 
 
-def with_ftfy(patch: pytest.MonkeyPatch) -> None:
-    """Let ChronoEdit find ftfy, which repairs broken texts, or in its place one that leaves good ones as they are."""
-    if importlib.util.find_spec("ftfy") is not None:
-        return
-    stand_in: Any = ModuleType("ftfy")
-    stand_in.__spec__ = ModuleSpec("ftfy", None)
-    stand_in.fix_text = str
-    patch.setitem(sys.modules, "ftfy", stand_in)
-    pipeline = importlib.import_module("diffusers.pipelines.chronoedit.pipeline_chronoedit")
-    patch.setattr(pipeline, "ftfy", stand_in, raising=False)
+def with_stand_ins(patch: pytest.MonkeyPatch) -> None:
+    """Let two classes be tried without the package that they need.
+
+    ftfy repairs broken texts, of which there are none here. Of torchvision OmniGen needs the three steps that make a
+    tensor of an image; in the place of transformers' ``is_torchvision_available`` it would change other classes too.
+    """
+    if importlib.util.find_spec("ftfy") is None:
+        pipeline = importlib.import_module("diffusers.pipelines.chronoedit.pipeline_chronoedit")
+        patch.setattr(pipeline, "ftfy", SimpleNamespace(fix_text=str), raising=False)
+        patch.delitem(NEEDED_PACKAGES, "ChronoEditPipeline")
+    if importlib.util.find_spec("torchvision") is None:
+        processor = importlib.import_module("diffusers.pipelines.omnigen.processor_omnigen")
+        patch.setattr(processor, "transforms", Transforms, raising=False)
+        pipeline = importlib.import_module("diffusers.pipelines.omnigen.pipeline_omnigen")
+        name = "OmniGenMultiModalProcessor"
+        patch.setattr(pipeline, name, getattr(processor, name), raising=False)
+        patch.delitem(NEEDED_PACKAGES, "OmniGenPipeline")
+
+
+class Transforms:
+    """As in ``torchvision.transforms``, for images that are RGB."""
+
+    @staticmethod
+    def Compose(steps: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:  # noqa: N802 - torchvision's name
+        """One step after the other."""
+        return lambda image: reduce(lambda value, step: step(value), steps, image)
+
+    @staticmethod
+    def Lambda(step: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: N802
+        """This step."""
+        return step
+
+    @staticmethod
+    def ToTensor() -> Callable[[Any], Any]:  # noqa: N802
+        """Floats from 0 to 1, of the shape ``(3, height, width)``."""
+        import torch
+
+        return lambda image: torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div(255)
+
+    @staticmethod
+    def Normalize(mean: Sequence[float], std: Sequence[float], inplace: bool) -> Callable[[Any], Any]:  # noqa: N802
+        """Each channel without its mean, in units of its deviation."""
+        import torch
+
+        average, deviation = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+        return lambda image: image.sub(average).div(deviation)
 
 
 def spec(folder: Path, kind: str = "diffusers") -> ModelSpec:
@@ -94,7 +138,9 @@ def edit(editor: DiffusersEditor, wanted: EditRequest) -> Image.Image:
 def size_of(name: str) -> dict[str, Any]:
     """The parameters for a small edit of the class."""
     size = {} if name in (*_MEGAPIXEL, *_AS_SOURCE) else _SIZE
-    return {**size, "pipeline_arguments": _MORE[name]} if name in _MORE else dict(size)
+    guidance = {"guidance_scale": _GUIDANCE[name]} if name in _GUIDANCE else {}
+    more = {"pipeline_arguments": _MORE[name]} if name in _MORE else {}
+    return {**size, **guidance, **more}
 
 
 def shape_of(name: str) -> tuple[tuple[int, int], str]:
@@ -106,13 +152,13 @@ def direct_edit(name: str, folder: Path, editor: DiffusersEditor) -> Image.Image
     """The same edit as of ``request(**size_of(name))``, without the editor."""
     import torch
 
-    size = {key: value for key, value in size_of(name).items() if key in _SIZE}
+    arguments = {key: value for key, value in size_of(name).items() if key != "pipeline_arguments"}
     output = _stock(name, folder, editor)(
         **_images(name),
-        prompt=json.dumps({"edit_instruction": PROMPT}) if name == "BriaFiboEditPipeline" else PROMPT,
+        prompt=_PROMPTS.get(name, PROMPT),
         num_inference_steps=2,
         generator=_generator(torch),
-        **size,
+        **arguments,
         **_MORE.get(name, {}),
         **_PRESETS.get(name, {}),
     )
@@ -130,6 +176,8 @@ def _generator(torch: Any) -> Any:
 def _images(name: str) -> dict[str, Any]:
     if name == "JoyImageEditPlusPipeline":
         return {"images": [picture()]}
+    if name == "OmniGenPipeline":
+        return {"input_images": [picture()]}
     return {"image": [picture()] if name == "GlmImagePipeline" else picture()}
 
 
