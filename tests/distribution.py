@@ -1,7 +1,7 @@
 """Which tests run in one process, when several processes share them (``make test``), and in which order.
 
 Tests that need the same expensive thing stay together: torch takes eight seconds to import, a browser two to start, the
-warm pool three. Whole runs with pools of their own are spread one by one. What takes longest comes first, so that no
+warm pool three. Those that only calculate are in two groups, of which neither should take half of the time. Whole runs with pools of their own are spread one by one. What takes longest comes first, so that no
 process has a long test left at the end.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 _TOGETHER = {
+    "editors": ("tests/workers/models/editors/",),
     "torch": ("tests/workers/models/", "tests/scripts/test_tiny_", "tests/scripts/test_mover.py"),
     "warm": tuple(
         f"tests/end_to_end/test_{name}.py"
@@ -48,12 +49,15 @@ _FILES_WITH_A_POOL = tuple(
 
 _ONE_BY_ONE = ("tests/scripts/test_bench.py", "tests/scripts/test_full_size.py", "tests/chaos/", "tests/end_to_end/")
 EXPENSIVE = (
+    *_TOGETHER["editors"],
     *_TOGETHER["torch"],
     *_FILES_WITH_A_POOL,
     *_TOGETHER["warm"],
     *_ONE_BY_ONE,
     *_TOGETHER["browser"],
     "tests/docs/",
+    "tests/scripts/",
+    "tests/workers/",
     "tests/",
 )
 

@@ -21,6 +21,7 @@ def test_collecting_the_tests_imports_nothing_heavy(pytestconfig: pytest.Config)
     ("nodeid", "expected"),
     [
         ("tests/workers/models/rewards/test_logits.py::test_a", "torch"),
+        ("tests/workers/models/editors/test_offload.py::test_a", "editors"),
         ("tests/scheduler/report/gallery/test_in_browser.py::test_a", "browser"),
         ("tests/end_to_end/test_resume.py::test_a", "tests/end_to_end/test_resume.py"),
         ("tests/end_to_end/test_endings.py::test_a[1]", "tests/end_to_end/test_endings.py::test_a[1]"),

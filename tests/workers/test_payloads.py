@@ -41,6 +41,12 @@ def test_after_the_warm_up_a_job_imports_nothing(role: Role) -> None:
     assert result.stdout.split() == []
 
 
+def test_the_worker_of_a_reward_starts_without_numpy() -> None:
+    code = "import sys, workers.worker, workers.payloads as p; p.warm_up('reward'); print('numpy' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
 SHOWN = ImageStep(rgb=True, size_of="source", encoding="jpeg")
 COMPARED = Question(
     name="compared", parts=[TextPart(text="?"), ImagePart(image="source"), ImagePart(image="edit", step=SHOWN)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import shutil
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.workers.models.editors.tiny_edits import STEPS, edit, loaded, picture, request, spec
-from workers.interface import ModelError
+from workers.interface import EditRequest, ModelError
 from workers.models.editors.pipeline_options import checked_options
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
@@ -23,7 +25,8 @@ FIRST_BLOCK = {"first_block_cache": 0.99}
 KEPT = {"keep_prompt_embeddings": True}
 
 
-OTHER = request(picture(-1.0), "make it blue", 7)
+def other(steps: int = STEPS) -> EditRequest:
+    return request(picture(-1.0), "make it blue", 7, steps)
 
 
 def fail_at_step(failing: int) -> Any:
@@ -42,75 +45,84 @@ def count_encodings(editor: QwenImageEditEditor) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def reference(tiny_editor_path: Path) -> np.ndarray:
-    return edit(loaded(tiny_editor_path))
+def plain(tiny_editor_path: Path) -> Callable[[int], np.ndarray]:
+    """The edit of so many steps without any option."""
+    editor = loaded(tiny_editor_path)
+    return functools.cache(lambda steps: edit(editor, request(steps=steps)))
 
 
-@pytest.mark.parametrize("options", [FIRST_BLOCK, {"taylorseer_cache": 3}, {"fp8": True}], ids=str)
+@pytest.mark.parametrize(
+    ("options", "steps"), [(FIRST_BLOCK, STEPS), ({"taylorseer_cache": 3}, 12), ({"fp8": True}, 2)], ids=str
+)
 def test_an_approximate_edit_depends_on_no_other_one_not_even_on_one_that_failed(
-    tiny_editor_path: Path, reference: np.ndarray, options: dict[str, Any]
+    tiny_editor_path: Path, plain: Callable[[int], np.ndarray], options: dict[str, Any], steps: int
 ) -> None:
-    alone = edit(loaded(tiny_editor_path, options))
-    assert not np.array_equal(alone, reference)
+    alone = edit(loaded(tiny_editor_path, options), request(steps=steps))
+    assert not np.array_equal(alone, plain(steps))
     editor = loaded(tiny_editor_path, options)
-    edit(editor, OTHER)
+    edit(editor, other(steps))
     with pytest.raises(RuntimeError, match="in the middle"):
-        editor.edit(OTHER, fail_at_step(STEPS // 2))
-    assert np.array_equal(edit(editor), alone)
+        editor.edit(other(steps), fail_at_step(steps // 2))
+    assert np.array_equal(edit(editor, request(steps=steps)), alone)
 
 
 def test_what_one_editor_has_switched_on_is_off_in_the_next_one_of_the_same_process(
-    tiny_editor_path: Path, reference: np.ndarray
+    tiny_editor_path: Path, plain: Callable[[int], np.ndarray]
 ) -> None:
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
+    expected = plain(STEPS)
     used = loaded(tiny_editor_path, {**FIRST_BLOCK, **KEPT, "fp8": True, "attention_backend": "_native_math"})
     edit(used)
-    plain = loaded(tiny_editor_path)
+    next_one = loaded(tiny_editor_path)
     assert _AttentionBackendRegistry.get_active_backend()[0].value == "native"
-    assert np.array_equal(edit(plain), reference)
+    assert np.array_equal(edit(next_one), expected)
 
 
 def test_prompt_embeddings_are_made_once_for_a_pair_and_change_nothing(tiny_editor_path: Path) -> None:
-    editor, plain = loaded(tiny_editor_path, KEPT), loaded(tiny_editor_path)
+    editor, without = loaded(tiny_editor_path, KEPT), loaded(tiny_editor_path)
     passes = count_encodings(editor)
+    first = request(steps=2)
+    before = edit(without, first)
     for wanted, expected in [
-        (request(steps=2), 2),
+        (first, 2),
         (request(seed=43, steps=2), 2),
         (request(instruction="make it blue", steps=2), 3),  # the negative prompt is the same, with the same image
         (request(picture(-1.0), steps=2), 5),
-        (request(steps=2), 5),
+        (first, 5),
     ]:
-        assert np.array_equal(edit(editor, wanted), edit(plain, wanted))
+        assert np.array_equal(edit(editor, wanted), before if wanted is first else edit(without, wanted))
         assert len(passes) == expected
 
 
-def test_an_edit_that_failed_leaves_whole_embeddings_or_none(tiny_editor_path: Path, reference: np.ndarray) -> None:
+def test_an_edit_that_failed_leaves_whole_embeddings_or_none(
+    tiny_editor_path: Path, plain: Callable[[int], np.ndarray]
+) -> None:
     editor = loaded(tiny_editor_path, KEPT)
     passes = count_encodings(editor)
     # The second of two passes, that of the negative prompt, fails.
     handle = editor._pipeline.text_encoder.register_forward_pre_hook(lambda *_: 1 / 0 if passes else None)
     with pytest.raises(ZeroDivisionError):
-        edit(editor)
+        edit(editor, request(steps=2))
     handle.remove()
-    assert np.array_equal(edit(editor), reference)
+    assert np.array_equal(edit(editor, request(steps=2)), plain(2))
     assert len(passes) == 2
 
 
 def test_embeddings_are_forgotten_with_the_weights(
-    tiny_editor_path: Path, other_tiny_editor_path: Path, reference: np.ndarray
+    tiny_editor_path: Path, other_tiny_editor_path: Path, plain: Callable[[int], np.ndarray]
 ) -> None:
-    editor = loaded(tiny_editor_path, KEPT)
-    edit(editor)
+    editor, wanted = loaded(tiny_editor_path, KEPT), request(steps=2)
+    edit(editor, wanted)
     passes = count_encodings(editor)
     editor.place("host")
     editor.place("device")
-    assert np.array_equal(edit(editor), reference)
+    assert np.array_equal(edit(editor, wanted), plain(2))
     assert len(passes) == 2
     assert editor.replace(spec(other_tiny_editor_path, KEPT))
-    assert np.array_equal(edit(editor), edit(loaded(other_tiny_editor_path)))
+    assert np.array_equal(edit(editor, wanted), edit(loaded(other_tiny_editor_path), wanted))
     passes = count_encodings(editor)
-    edit(editor)
+    edit(editor, wanted)
     assert not passes
 
 
@@ -162,30 +174,33 @@ def test_a_layer_in_which_an_exception_was_raised_is_stored_in_8_bits_again(
     assert editor.size_bytes() == size
 
 
-def test_another_attention_backend_changes_float_noise_at_most(tiny_editor_path: Path, reference: np.ndarray) -> None:
-    assert np.array_equal(edit(loaded(tiny_editor_path, {"attention_backend": "native"})), reference)
+def test_another_attention_backend_changes_float_noise_at_most(
+    tiny_editor_path: Path, plain: Callable[[int], np.ndarray]
+) -> None:
+    native = loaded(tiny_editor_path, {"attention_backend": "native"})
+    assert np.array_equal(edit(native, request(steps=2)), plain(2))
     editor = loaded(tiny_editor_path, {"attention_backend": "_native_math"})
     processors = {
         block.attn.processor._attention_backend.value for block in editor._pipeline.transformer.transformer_blocks
     }
     assert processors == {"_native_math"}
-    assert np.abs(edit(editor) - reference).max() <= 2
+    assert np.abs(edit(editor) - plain(STEPS)).max() <= 2
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of its parts to each other
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
 def test_compiled_blocks_serve_all_shapes_change_float_noise_at_most_and_are_freed(
-    tiny_editor_path: Path, reference: np.ndarray
+    tiny_editor_path: Path, plain: Callable[[int], np.ndarray]
 ) -> None:
     from torch._dynamo.utils import counters
 
-    editor, plain = loaded(tiny_editor_path, {"compile_repeated_blocks": True}), loaded(tiny_editor_path)
-    assert np.abs(edit(editor) - reference).max() <= 2
+    editor, without = loaded(tiny_editor_path, {"compile_repeated_blocks": True}), loaded(tiny_editor_path)
+    assert np.abs(edit(editor) - plain(STEPS)).max() <= 2
     graphs = counters["stats"]["unique_graphs"]
     assert graphs > 0
     for size in ((64, 128), (200, 64), (90, 64)):
-        wanted = request(picture(size=size), f"make it {size} wide")
-        assert np.abs(edit(editor, wanted) - edit(plain, wanted)).max() <= 2
+        wanted = request(picture(size=size), f"make it {size} wide", steps=4)
+        assert np.abs(edit(editor, wanted) - edit(without, wanted)).max() <= 2
     assert counters["stats"]["unique_graphs"] == graphs
     weight = weakref.ref(editor._pipeline.transformer.transformer_blocks[0].attn.to_q.weight)
     del editor
