@@ -1,8 +1,9 @@
 """Which tests run in one process, when several processes share them (``make test``), and in which order.
 
 Tests that need the same expensive thing stay together: torch takes eight seconds to import, a browser two to start, the
-warm pool three. Those that only calculate are in two groups, of which neither should take half of the time. Whole runs with pools of their own are spread one by one. What takes longest comes first, so that no
-process has a long test left at the end.
+warm pool three. Those that calculate are in two groups, of which neither should take half of the time. Whole runs with
+pools of their own are spread one by one. What takes longest comes first, so that no process has a long test left at the
+end.
 """
 
 from __future__ import annotations

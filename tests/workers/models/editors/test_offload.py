@@ -15,7 +15,7 @@ from tests.workers.models.editors.tiny_edits import edit, loaded
 from tests.workers.models.editors.tiny_edits import request as qwen_request
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 UNMAPPED = 64
 """Bytes of the buffers that are in no file."""

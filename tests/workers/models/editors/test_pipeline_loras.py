@@ -14,7 +14,7 @@ from workers.models.editors.pipeline_loras import lora_files
 from workers.models.editors.pipeline_options import can_be_replaced
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 QUICK = request(steps=2)
 

@@ -19,7 +19,7 @@ from workers.interface import EditRequest, ModelError
 from workers.models.editors.pipeline_options import checked_options
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 FIRST_BLOCK = {"first_block_cache": 0.99}
 KEPT = {"keep_prompt_embeddings": True}

@@ -18,7 +18,7 @@ from workers.interface import EditRequest, ModelError
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 from workers.models.editors.qwen_image_loading import MODULES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 
 def spec(folder: Path, dtype: str = "float32") -> ModelSpec:

@@ -158,6 +158,9 @@ def test_a_plus_pipeline_edits_through_the_same_class(reference: bytes, tiny_plu
     assert edited.size == (128, 128)
     assert edited.tobytes() != reference
     assert plus.edit(request(), ignore).tobytes() == edited.tobytes()
+    images = (picture(), picture(size=(96, 48)))
+    several = EditRequest(images[0], "变亮", 42, "a/1", {"num_inference_steps": 2}, images=images)
+    assert plus.edit(several, ignore).size == (1440, 736), "without a size it has the shape of the last image"
 
 
 def test_an_output_that_is_no_number_is_a_failure_and_no_black_image(editor: QwenImageEditEditor) -> None:

@@ -14,7 +14,7 @@ from tests.workers.models.editors.tiny_edits import loaded, picture
 from workers.interface import EditRequest, ModelError
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 PARAMETERS = {"num_inference_steps": 2, "true_cfg_scale": 4.0, "height": 64, "width": 64}
 FIRST, SECOND, THIRD = picture(-2.0, (64, 64)), picture(-1.5, (96, 48)), picture(-1.0, (40, 80))
@@ -62,10 +62,6 @@ def test_a_list_of_one_image_is_edited_as_the_image_is(plus: QwenImageEditEditor
     request = EditRequest(FIRST, "把圆形改成方形", 42, "a/1", PARAMETERS)
     assert request.images == (FIRST,)
     assert plus.edit(request, lambda *_: None).tobytes() == of("first")
-
-
-def test_without_a_size_the_edit_has_the_shape_of_the_last_image(plus: QwenImageEditEditor) -> None:
-    assert edit(plus, FIRST, SECOND, height=None, width=None).size == (1440, 736)
 
 
 def test_the_text_encoder_gets_the_positions_of_all_images(
