@@ -16,7 +16,7 @@ from tests.docs.markdown import ROOT, read
 TEXT = read(ROOT / "docs" / "layouts.md")
 
 _EXAMPLE = re.compile(r"^### ([^\n]+)\n\n```yaml\n(.*?)```\n\n```text\n(.*?)```", re.MULTILINE | re.DOTALL)
-_GPUS = {"One GPU": 1, "N GPUs, shared": 6, "N editors and dedicated reward GPUs": 8}
+_GPUS = {"One GPU": 1, "N GPUs, shared": 6, "N editors and dedicated reward GPUs": 8, "Models on several GPUs": 8}
 EXAMPLES = [(name, config, shown) for name, config, shown in _EXAMPLE.findall(TEXT)]
 
 EDITOR, REWARD = 57.7, 62.1
