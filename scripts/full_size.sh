@@ -13,7 +13,7 @@ download() { # DIR PYTHON_VERSION
     --python-version "$2" --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64
     --platform manylinux2014_x86_64 --dest "$1")
   # torch and what the machine builds on it stay as they are, so these come without their dependencies.
-  "${pip[@]}" --no-deps diffusers importlib_metadata scipy zipp
+  "${pip[@]}" --no-deps bitsandbytes diffusers importlib_metadata peft scipy torchao zipp
   "${pip[@]}" msgpack msgspec nvidia-ml-py pillow psutil pybase64 pydantic pyyaml pyzmq requests rich setproctitle zlib-ng
   du -sh "$1"
 }

@@ -35,7 +35,7 @@ from scripts.full_size.results import (
     read_records,
     status_of,
 )
-from scripts.full_size.suite import GROUPS, MEASURES, SuiteOptions, is_built
+from scripts.full_size.suite import GROUPS, MEASURES, MODELS, SuiteOptions, is_built, needed_models
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 _STATE = "measured.jsonl"
@@ -58,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TooLittleSpaceError as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
-    # A converted copy is as large as the reward, and goes where that found space.
-    os.environ.setdefault("WARMBENCH_CACHE", str(options.folders["reward"].parent / "cache"))
+    if "reward" in options.folders:
+        # A converted copy is as large as the reward, and goes where that found space.
+        os.environ.setdefault("WARMBENCH_CACHE", str(options.folders["reward"].parent / "cache"))
     state = options.state / _STATE
     machine_is = {**gpu_name(options.device), **versions()}
     names = [name for name in MEASURES if name in _chosen(parsed.only)]
@@ -144,7 +145,7 @@ def _in_order(
 ) -> list[str]:
     """The measurements to make: new ones first, then those that failed. A model is built only once."""
     ended = {name: status_of(latest(records, name, _conditions(name, options, machine_is))) for name in names}
-    built = {f"build-{role}" for role in ("editor", "reward") if is_built(options, role)}
+    built = {f"build-{role}" for role in MODELS if is_built(options, role)}
     todo = [name for name in names if name not in built and (again or ended[name] != "done")]
     return sorted(todo, key=lambda name: ended[name] == "failed" and not name.startswith("build-"))
 
@@ -157,7 +158,7 @@ def _conditions(name: str, options: SuiteOptions, machine_is: Mapping[str, Any])
 
 
 def _title(options: SuiteOptions, machine_is: Mapping[str, Any]) -> list[str]:
-    on = str(machine_is.get("gpu", f"no GPU ({options.device})"))
+    on = str(machine_is.get("gpu", f"no GPU ({options.device}): its memory, nf4 and gpus_per_worker are not measured"))
     if "driver" in machine_is:
         on += f" ({machine_is['gpu_memory_gb']} GB), driver {machine_is['driver']}"
     used = ", ".join(f"{library} {version}" for library, version in versions().items())
@@ -182,20 +183,22 @@ def _suite_options(parsed: argparse.Namespace) -> SuiteOptions:
         tokens=_FULL_TOKENS if full else _TINY_TOKENS,
         batches=_FULL_BATCHES if full else _TINY_BATCHES,
         device=parsed.device or ("cuda:0" if full else "cpu"),
-        folders=_folders(parsed.size, parsed.layers, [path.absolute() for path in parsed.models]),
+        folders=_folders(
+            parsed.size, parsed.layers, [path.absolute() for path in parsed.models], needed_models(_chosen(parsed.only))
+        ),
         state=state,
         until=time.time() + 60 * parsed.minutes,
     )
 
 
-def _folders(size: Size, layers: int | None, places: Sequence[Path]) -> dict[str, Path]:
+def _folders(size: Size, layers: int | None, places: Sequence[Path], roles: Sequence[str]) -> dict[str, Path]:
     """The folder of each model, named by its size: where it is, or was begun, else where there is space.
 
     Raises:
         TooLittleSpaceError: there is too little space in all places.
     """
     depth = "" if layers is None else f"-{layers}"
-    names = {role: f"{role}-{size}{depth}" for role in ("editor", "reward")}
+    names = {role: f"{role}-{size}{depth}" for role in roles}
     folders: dict[str, Path] = {}
     free: dict[int, tuple[Path, int]] = {}
     for place in places:
@@ -225,7 +228,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="DIR",
-        help="folders for the models: each goes where it has space; the full editor takes 58 GB, the reward 62 GB",
+        help="folders for the models: each goes where it has space; full, the editor takes 58 GB, Kontext 34 GB, the "
+        "reward 62 GB",
     )
     parser.add_argument("--size", choices=SIZES, default="full", help="tiny: the same on a CPU, a few MB")
     parser.add_argument("--layers", type=positive, help="limit all models to this many layers")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from scripts.full_size import kontext
+
 Size = Literal["full", "tiny"]
 SIZES: tuple[Size, ...] = ("full", "tiny")
 
@@ -29,6 +31,7 @@ class Architecture:
     text_encoder: Mapping[str, Any]
     vae: Mapping[str, Any]
     reward: Mapping[str, Any]
+    kontext: Mapping[str, dict[str, Any]]
     image_pixels: tuple[int, int]
     side: int
     shard_bytes: int
@@ -43,6 +46,7 @@ def architecture(size: Size, layers: int | None) -> Architecture:
         text_encoder=_cut_text(_TEXT_ENCODER if full else _TINY_TEXT_ENCODER, layers),
         vae=_VAE if full else _TINY_VAE,
         reward=_cut_text(_REWARD if full else _TINY_REWARD, layers),
+        kontext=kontext.configs(full=full, layers=layers),
         image_pixels=(65536, 16777216) if full else (4096, 16384),
         side=1024 if full else 128,
         shard_bytes=4 * 1024**3 if full else 200_000,

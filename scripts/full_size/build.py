@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.full_size import kontext
 from scripts.full_size.architectures import Architecture, architecture, with_token_ids
 from scripts.full_size.budget import TooLittleSpaceError
 from scripts.full_size.jobs import OutOfTimeError, work_on_job
@@ -81,6 +82,22 @@ def build_editor(folder: Path, parts: Architecture, device: str, between: Callab
     _write_json(folder / "model_index.json", index)
 
 
+def build_kontext(folder: Path, parts: Architecture, device: str, between: Callable[[], None]) -> None:
+    """Write a FLUX.1 Kontext pipeline; files of an earlier call stay.
+
+    Raises:
+        TooLittleSpaceError: the disk has too little space for the missing weights.
+    """
+    import diffusers
+
+    kontext.save_small_parts(folder, parts.kontext)
+    weights = _weights_of(folder, kontext.COMPONENTS, kontext.WITH_WEIGHTS)
+    _write_all(folder, weights, parts.shard_bytes, device, between)
+    # Written last: a folder without it is no model.
+    index = {"_class_name": "FluxKontextPipeline", "_diffusers_version": diffusers.__version__, **kontext.COMPONENTS}
+    _write_json(folder / "model_index.json", index)
+
+
 def build_reward(folder: Path, parts: Architecture, device: str, between: Callable[[], None]) -> None:
     """Write a Qwen3-VL mixture of experts; files of an earlier call stay.
 
@@ -122,19 +139,30 @@ def build_second_editor(first: Path, second: Path, parts: Architecture, device: 
 
 def editor_weights(folder: Path) -> Stems:
     """The weights of the three components whose configurations are in ``folder``."""
+    return _weights_of(folder, COMPONENTS, ("transformer", "text_encoder", "vae"))
+
+
+def _weights_of(folder: Path, components: Mapping[str, Sequence[str]], names: Sequence[str]) -> Stems:
     weights: Stems = {}
-    for name in ("transformer", "text_encoder", "vae"):
-        config = _read_json(folder / name / "config.json")
-        stem = _TRANSFORMERS_STEM if name == "text_encoder" else _DIFFUSERS_STEM
-        weights[name] = (meta_shapes(COMPONENTS[name][1], config), stem)
+    for name in names:
+        library, kind = components[name]
+        stem = _TRANSFORMERS_STEM if library == "transformers" else _DIFFUSERS_STEM
+        weights[name] = (meta_shapes(kind, _read_json(folder / name / "config.json")), stem)
     return weights
 
 
 def model_bytes(parts: Architecture) -> dict[str, int]:
-    """The bytes of all weights of the editor and of the reward."""
+    """The bytes of all weights of each model."""
     editor = {"transformer": parts.transformer, "text_encoder": parts.text_encoder, "vae": parts.vae}
-    shapes = [meta_shapes(COMPONENTS[name][1], config) for name, config in editor.items()]
-    return {"editor": sum(map(total_bytes, shapes)), "reward": total_bytes(reward_weights(parts.reward))}
+    return {
+        "editor": _bytes_of(COMPONENTS, editor),
+        "kontext": _bytes_of(kontext.COMPONENTS, parts.kontext),
+        "reward": total_bytes(reward_weights(parts.reward)),
+    }
+
+
+def _bytes_of(components: Mapping[str, Sequence[str]], configs: Mapping[str, Mapping[str, Any]]) -> int:
+    return sum(total_bytes(meta_shapes(components[name][1], config)) for name, config in configs.items())
 
 
 def reward_weights(config: Mapping[str, Any]) -> dict[str, Shape]:
@@ -164,7 +192,9 @@ def meta_shapes(class_name: str, config: Mapping[str, Any]) -> dict[str, Shape]:
             model = getattr(diffusers, class_name).from_config(dict(config))
         else:
             model = getattr(transformers, class_name)(transformers.AutoConfig.for_model(**config))
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    # A weight that has two names (such as the embeddings of a T5 encoder) is in files once.
+    once = {id(tensor): (name, tuple(tensor.shape)) for name, tensor in model.state_dict(keep_vars=True).items()}
+    return dict(once.values())
 
 
 def _write_all(folder: Path, weights: Stems, shard_bytes: int, device: str, between: Callable[[], None]) -> None:
@@ -241,6 +271,9 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+_BUILDERS = {"editor": build_editor, "kontext": build_kontext, "reward": build_reward}
+
+
 def _main(job: dict[str, Any], report: Callable[[Mapping[str, Any]], None]) -> None:
     parts = architecture(job["size"], job["layers"])
     folder = Path(job["folder"])
@@ -252,7 +285,7 @@ def _main(job: dict[str, Any], report: Callable[[Mapping[str, Any]], None]) -> N
             raise OutOfTimeError("some shards are missing; the next call continues there")
 
     started = time.monotonic()
-    build = build_editor if job["role"] == "editor" else build_reward
+    build = _BUILDERS[job["role"]]
     (folder / _NOTE).write_text(_NOTE_TEXT, encoding="utf-8")
     build(folder, parts, job["device"], in_time)
     seconds = time.monotonic() - started

@@ -23,14 +23,16 @@ _HASHES = ".fingerprints.json"
 _SWITCH_STEPS = 4
 _COMPILE_SECONDS = 60.0
 _BREAKS = "scripts.full_size.broken_context.BreaksContextOnce"
-_ENTRY = {"editor": "model_index.json", "reward": "config.json"}
+MODELS: Mapping[str, str] = {"editor": "model_index.json", "kontext": "model_index.json", "reward": "config.json"}
+"""The file of each model that is written last."""
+_TYPES = {"editor": "qwen_image_edit", "kontext": "diffusers"}
 
 
 @dataclass(frozen=True)
 class SuiteOptions:
     """What to measure, where, and until when (in seconds since the epoch).
 
-    ``folders`` are those of the two models, ``state`` is where hashes are kept. ``times`` are those of edits without
+    ``folders`` are those of the models, ``state`` is where hashes are kept. ``times`` are those of edits without
     optimizations, under the same conditions, if known. ``measured``: the figures that an earlier call has made.
     """
 
@@ -69,7 +71,7 @@ class Measure:
 
 def is_built(options: SuiteOptions, role: str) -> bool:
     """Whether all of the model's files are there."""
-    return (options.folders[role] / _ENTRY[role]).exists()
+    return role in options.folders and (options.folders[role] / MODELS[role]).exists()
 
 
 def _build(role: str) -> Callable[[SuiteOptions], Iterator[Row]]:
@@ -162,8 +164,34 @@ def _moves(role: str, kind: str) -> Callable[[SuiteOptions], Iterator[Row]]:
     return run
 
 
+def ways_job(role: str, options: SuiteOptions) -> dict[str, Any]:
+    """The job of ``scripts.full_size.ways``."""
+    side = architecture(options.size, None).side
+    guided = edit_parameters(side, options.steps)
+    plain = {key: value for key, value in guided.items() if key not in ("true_cfg_scale", "negative_prompt")}
+    folder = options.folders[role]
+    return {
+        "role": role,
+        "type": _TYPES[role],
+        "folder": str(folder),
+        "parameters": guided if role == "editor" else plain,
+        "side": side,
+        "kept": str(options.state / f"{folder.name}-{options.steps}-steps.png"),
+        "measured": list(options.measured),
+        **_common(options),
+    }
+
+
+def _ways(role: str) -> Callable[[SuiteOptions], Iterator[Row]]:
+    def run(options: SuiteOptions) -> Iterator[Row]:
+        with workplace() as place:
+            yield from run_job(place.new_folder("p"), "scripts.full_size.ways", ways_job(role, options), options.left)
+
+    return run
+
+
 def _switch(options: SuiteOptions) -> Iterator[Row]:
-    files = {role: options.folders[role].rglob("*.safetensors") for role in _ENTRY}
+    files = {role: options.folders[role].rglob("*.safetensors") for role in ("editor", "reward")}
     weights = [Weights(role, sum(path.stat().st_size for path in paths), 0) for role, paths in files.items()]
     away = off_device(weights, available_memory())
     reward = {
@@ -216,6 +244,9 @@ MEASURES: Mapping[str, Measure] = {
     "switch": Measure(_switch, ["editor", "reward"], 120.0),
     "score": Measure(_score, ["reward"], 60.0),
     "context": Measure(_context, [], 40.0),
+    "ways-editor": Measure(_ways("editor"), ["editor"], 120.0, by_steps=True),
+    "build-kontext": Measure(_build("kontext"), [], 30.0),
+    "ways-kontext": Measure(_ways("kontext"), ["kontext"], 120.0, by_steps=True),
     **_options(),
     "moves-editor": Measure(_moves("editor", "qwen_image_edit"), ["editor"], 120.0, by_steps=True),
     "moves-reward": Measure(_moves("reward", "qwen3_vl"), ["reward"], 90.0),
@@ -224,10 +255,17 @@ MEASURES: Mapping[str, Measure] = {
 
 GROUPS: Mapping[str, Sequence[str]] = {
     role: [name for name, measure in MEASURES.items() if name == f"build-{role}" or list(measure.needs) == [role]]
-    for role in ("editor", "reward")
+    for role in MODELS
 } | {
     "options": list(_options()),
+    "ways": ["ways-editor", "ways-kontext"],
 }
+
+
+def needed_models(names: Collection[str]) -> list[str]:
+    """The models that these measurements build or need."""
+    needed = {role for name in names for role in MEASURES[name].needs}
+    return [role for role in MODELS if role in needed or f"build-{role}" in names]
 
 
 def _common(options: SuiteOptions) -> dict[str, Any]:

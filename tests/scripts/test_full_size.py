@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,15 +13,17 @@ from typing import Any
 import psutil
 import pytest
 
+from scripts.full_size import kontext
 from scripts.full_size.__main__ import _folders, _in_order, main
 from scripts.full_size.architectures import architecture
 from scripts.full_size.budget import EditTimes, TooLittleSpaceError, choose_folders, fitting_pairs
-from scripts.full_size.build import build_reward, check_space, meta_shapes, reward_weights
+from scripts.full_size.build import build_kontext, build_reward, check_space, meta_shapes, reward_weights
 from scripts.full_size.gpu import gpu_name, watched
 from scripts.full_size.jobs import JobError, OutOfTimeError, run_job
 from scripts.full_size.product import edits_of
 from scripts.full_size.results import latest, markdown_table, read_records, short, status_of
-from scripts.full_size.suite import SuiteOptions
+from scripts.full_size.suite import GROUPS, SuiteOptions, needed_models, ways_job
+from scripts.full_size.ways import measure_ways, ways
 from scripts.full_size.weights import draw, fan_in, plan_shards, total_bytes
 
 TINY = architecture("tiny", None)
@@ -58,6 +61,13 @@ def test_the_full_architectures_have_as_many_parameters_as_the_published_checkpo
     assert total_bytes(shapes) == 2 * 20_430_401_088
     assert total_bytes(meta_shapes("Qwen2_5_VLForConditionalGeneration", full.text_encoder)) == 2 * 8_292_166_656
     assert total_bytes(reward_weights(full.reward)) == 2 * 31_070_754_032
+    of_kontext = {name: meta_shapes(kontext.COMPONENTS[name][1], config) for name, config in full.kontext.items()}
+    assert {name: total_bytes(weights) // 2 for name, weights in of_kontext.items()} == {
+        "transformer": 11_901_408_320,
+        "text_encoder": 123_060_480,
+        "text_encoder_2": 4_762_310_656,
+        "vae": 83_819_683,
+    }
     cut = architecture("full", 2)
     assert (
         max(
@@ -185,7 +195,7 @@ def test_each_model_goes_into_a_folder_that_has_space_for_it() -> None:
 def test_a_model_stays_in_the_folder_where_it_was_begun(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     (second / "reward-tiny").mkdir(parents=True)
-    folders = _folders("tiny", None, [first, second])
+    folders = _folders("tiny", None, [first, second], ["editor", "reward"])
     assert folders == {"editor": first / "editor-tiny", "reward": second / "reward-tiny"}
 
 
@@ -263,8 +273,45 @@ def test_tiny_models_are_built_edit_score_and_outlive_a_broken_device_on_a_cpu(t
     assert len(read_records(tmp_path / "raw" / "measured.jsonl")) == len(records) + 1
 
 
-def test_new_measurements_come_before_failed_ones_and_done_ones_are_skipped(tmp_path: Path) -> None:
-    options = SuiteOptions(
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own, of its compiler
+def test_each_way_to_run_kontext_is_measured_or_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    # Compiling takes a minute; that it works is tested with the options of editors.
+    monkeypatch.setattr(torch._dynamo.config, "disable", True)
+    options = dataclasses.replace(options_in(tmp_path), folders={"kontext": tmp_path / "kontext"})
+    build_kontext(tmp_path / "kontext", TINY, "cpu", lambda: None)
+    rows: list[Mapping[str, Any]] = []
+    measure_ways(ways_job("kontext", options), rows.append)
+    found = {str(row["what"]).removeprefix("kontext, ").strip("`"): row for row in rows}
+    assert not [row for row in rows if "error" in row]
+    assert [*found] == [*ways("diffusers")]
+    done = [name for name, row in found.items() if "seconds_per_edit" in row]
+    assert done == ["default", "optimizations: exact", "offload: model", "offload: group"]
+    assert {found[name]["psnr"] for name in done[1:]} == {None}  # the same pixels
+    assert "the same pixels as the default" in found["offload: model"]["figure"]
+    reasons = {name: row["impossible"] for name, row in found.items() if name not in done}
+    assert "needs the package torchao" in reasons["quantization: int8"]
+    assert reasons["quantization: nf4"] == "it needs 1 GPU, and there is none"
+    assert reasons["gpus_per_worker: 2"] == "it needs 2 GPUs, and there is none"
+    assert "first_block_cache" in reasons["optimizations: approximate"]
+
+    again: list[Mapping[str, Any]] = []
+    measure_ways({**ways_job("kontext", options), "measured": [row["what"] for row in rows]}, again.append)
+    assert again == []
+
+
+def test_only_models_that_are_measured_need_space() -> None:
+    assert needed_models(["edit", "switch"]) == ["editor", "reward"]
+    assert needed_models(["build-kontext", "context"]) == ["kontext"]
+    assert needed_models(GROUPS["ways"]) == ["editor", "kontext"]
+
+
+def options_in(folder: Path) -> SuiteOptions:
+    return SuiteOptions(
         size="tiny",
         layers=None,
         steps=2,
@@ -272,10 +319,14 @@ def test_new_measurements_come_before_failed_ones_and_done_ones_are_skipped(tmp_
         tokens=4,
         batches=(1,),
         device="cpu",
-        folders={"editor": tmp_path / "editor", "reward": tmp_path / "reward"},
-        state=tmp_path,
+        folders={"editor": folder / "editor", "reward": folder / "reward"},
+        state=folder,
         until=0.0,
     )
+
+
+def test_new_measurements_come_before_failed_ones_and_done_ones_are_skipped(tmp_path: Path) -> None:
+    options = options_in(tmp_path)
     ended = {"edit": "failed", "score": "done", "switch": "not reached"}
     records = [{"measure": name, "status": status, "steps": 2, **CPU} for name, status in ended.items()]
     names = ["build-editor", "edit", "score", "option:fp8", "switch"]
