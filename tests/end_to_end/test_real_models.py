@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 from protocol.pool import read_worker_cards
 from tests.end_to_end.test_source_images import benchmark_of_several_images, official_prompts
 from tests.harness import Result, User, encoded, new_user, pair, picture, small_benchmark, write_data
+from tests.ray_nodes import ray_nodes
+from tests.slurm_cluster import missing, slurm_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -25,11 +29,13 @@ def real(
     *,
     editor: Mapping[str, Any] | None = None,
     reward: Mapping[str, Any] | None = None,
+    name: str = "bench",
     **sections: Any,
 ) -> Path:
     """A config with the tiny models, small and quick."""
     sections.setdefault("benchmark", {"data_path": str(data)})
     return user.config(
+        name,
         diffusion_model={
             "type": "multi_gpu_qwen_image_edit",
             "params": {
@@ -82,7 +88,28 @@ def scores(user: User) -> dict[str, float]:
     return {f"{pair['category']}/{pair['pair_id']}": pair["score"] for pair in user.report()["pairs"]}
 
 
-def test_the_edits_are_the_same_for_any_number_of_workers_and_any_order(
+@contextlib.contextmanager
+def placed_by_ray(user: User) -> Iterator[dict[str, Any]]:
+    """The section of a pool whose workers Ray places, or one of this machine where there is no Ray."""
+    if find_spec("ray") is None:
+        yield {}
+        return
+    with ray_nodes(user.environment) as nodes:
+        yield {"placer": "ray", "ray": {"address": nodes.address}}
+
+
+@contextlib.contextmanager
+def placed_by_slurm(user: User) -> Iterator[dict[str, Any]]:
+    """The same with Slurm."""
+    if missing() is not None:
+        yield {}
+        return
+    with slurm_cluster() as cluster:
+        user.environment |= {name: cluster.environment[name] for name in ("SLURM_CONF", "SLURM_TIME_FORMAT")}
+        yield {"placer": "slurm", "slurm": {"cpus": 1}}
+
+
+def test_the_edits_are_the_same_for_any_number_of_workers_any_order_and_any_placer(
     user: User, tmp_path: Path, models: tuple[Path, Path]
 ) -> None:
     pairs = [pair(number, encoded(picture((40 + 4 * number, 40)))) for number in range(5)]
@@ -107,8 +134,14 @@ def test_the_edits_are_the_same_for_any_number_of_workers_and_any_order(
     assert_same()
 
     # One editor, in a pool of its own that has no reward; the warm one has.
-    alone = real(user, backwards, models, editor={"device_ids": ["cpu"], "enable_batch_sync": True})
-    assert user.run_config(alone, "--pool", "one", "--stages", "edit").code == 0
+    one = {"device_ids": ["cpu"], "enable_batch_sync": True}
+    for name, placed in (("rayed", placed_by_ray), ("slurmed", placed_by_slurm)):
+        with placed(user) as pool:
+            config = real(user, backwards, models, editor=one, pool=pool, name=name)
+            assert user.run_config(config, "--pool", name, "--stages", "edit").code == 0
+        assert all((":" in row["device"]) == bool(pool) for row in user.rows("edited")), "with the name of the host"
+        assert user.hashes() == expected
+    alone = real(user, backwards, models, editor=one)
     assert run_warm(user, alone, "plain", "--stages", "score", "--resume", "latest").code == 0
     assert_same()
 
