@@ -104,6 +104,7 @@ def _figures(rows: Sequence[Mapping[str, Any]], launched: float) -> dict[str, An
         "first_edit_seconds": edits.first,
         "edit_seconds": list(edits.others),
         "gap_seconds": list(edits.gaps),
+        "sha256": [row["sha256"] for row in sorted(rows, key=lambda row: (row["pair_id"], row["sample"]))],
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.host_memory import available_memory
+from scheduler.config.devices import visible_gpus
 from scheduler.pool.residency import Weights, off_device
 from scripts.bench.workplace import Workplace, workplace
 from scripts.full_size.architectures import Size, architecture
@@ -217,6 +218,26 @@ def _context(options: SuiteOptions) -> Iterator[Row]:
     yield {"what": what, "figure": f"{seconds:.1f} s", "seconds": seconds}
 
 
+def _spread(options: SuiteOptions) -> Iterator[Row]:
+    """Edits of a model on two GPUs beside those on one."""
+    if (gpus := len(visible_gpus())) < 2 or options.device == "cpu":
+        found = f"this machine has {gpus} GPU{'' if gpus == 1 else 's'}" if options.device != "cpu" else "on a CPU"
+        yield {"what": "an edit on two GPUs", "figure": f"not measured: {found}", "gpus": gpus}
+        return
+    runs = []
+    for count in (1, 2):
+        with _place(options) as place:
+            editor = {**_editor(options, {}), "gpus_per_worker": count}
+            runs.append(run_edits(place, editor, pairs=2, samples=1, seconds=options.left))
+            _check_complete(runs[-1])
+    one, two = runs
+    same = "the same bytes" if one["sha256"] == two["sha256"] else "other bytes"
+    share = two["seconds_per_edit"] / one["seconds_per_edit"]
+    figure = f"{two['seconds_per_edit']:.2f} s, {share:.3f} of the time on one; {same}"
+    what = f"an edit on two GPUs, {options.steps} steps"
+    yield {"what": what, "figure": figure, "gpus": gpus, "one": one, "two": two}
+
+
 _SWITCHED_ON: Mapping[str, Sequence[Any]] = {
     "compile_repeated_blocks": [True],
     "attention_backend": ["_native_cudnn", "flash", "_flash_3"],
@@ -248,6 +269,7 @@ MEASURES: Mapping[str, Measure] = {
     "build-kontext": Measure(_build("kontext"), [], 30.0),
     "ways-kontext": Measure(_ways("kontext"), ["kontext"], 120.0, by_steps=True),
     **_options(),
+    "spread": Measure(_spread, ["editor"], 120.0, by_steps=True),
     "moves-editor": Measure(_moves("editor", "qwen_image_edit"), ["editor"], 120.0, by_steps=True),
     "moves-reward": Measure(_moves("reward", "qwen3_vl"), ["reward"], 90.0),
 }

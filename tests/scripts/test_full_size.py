@@ -27,7 +27,7 @@ from scripts.full_size.ways import measure_ways, ways
 from scripts.full_size.weights import draw, fan_in, plan_shards, total_bytes
 
 TINY = architecture("tiny", None)
-MEASURED = ("build-editor", "edit", "build-reward", "score", "context")
+MEASURED = ("build-editor", "edit", "build-reward", "score", "context", "spread")
 CPU = {"size": "tiny", "layers": None, "gpu": "cpu"}
 
 
