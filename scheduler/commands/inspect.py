@@ -16,6 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Exit codes: 0 all is good; 3 some pairs cannot be used; 2 the path is neither, or cannot be used as a whole."
     )
     parser.add_argument("path", type=path, metavar="PATH", help="a file or folder")
+    parser.add_argument(
+        "--with",
+        type=path,
+        metavar="MODEL",
+        dest="other",
+        help="of an editor or judge: how it shares a GPU with this one",
+    )
     parser.add_argument("--format", type=given, metavar="NAME", help="the data's format (default: detected)")
     parser.add_argument("--language", type=given, metavar="NAME", help="the language of the instructions, such as en")
     parser.add_argument("--subset", type=given, metavar="NAME", help="a part of the data, such as intersection")
@@ -42,7 +49,7 @@ def execute(options: argparse.Namespace) -> int:
     from scheduler.commands.inspected_model import inspect_model, is_model
 
     if is_model(options.path):
-        return inspect_model(options.path)
+        return inspect_model(options.path, options.other)
     one = {key: name for key, name in options.field if key in _ONE}
     sources = tuple(name for key, name in options.field if key in _SEVERAL)
     return inspect_data(

@@ -20,6 +20,7 @@ from scheduler.terminal.say import say
 from workers.models.fitting import WORKING_BYTES, parts_of, ways
 from workers.models.model_folder import damaged_files, loaded_weights, missing_files
 from workers.models.safetensors_files import SUFFIX, DamagedFileError, read_header
+from workers.models.sharing import together
 
 _MAX_JSON_BYTES = 1 << 24
 _LAYER = re.compile(r"(.*?)\.(\d+)\.")
@@ -48,9 +49,12 @@ def is_model(path: Path) -> bool:
     return (path / "config.json").is_file() and any(path.glob(f"*{SUFFIX}*"))
 
 
-def inspect_model(folder: Path) -> int:
-    """Print what the folder holds; return the exit code."""
+def inspect_model(folder: Path, other: Path | None = None) -> int:
+    """Print what the folder holds, and how it shares a GPU with the model of ``other``; return the exit code."""
     lines, problems = describe_model(folder)
+    if other is not None:
+        more, unfit = describe_sharing(folder, other)
+        lines, problems = [*lines, *more], [*problems, *unfit]
     say(Console(highlight=False), *map(one_line, lines), *(f"Problem: {one_line(problem)}" for problem in problems))
     return 2 if problems else 0
 
@@ -60,7 +64,8 @@ def describe_model(folder: Path) -> tuple[list[str], list[str]]:
     lines: list[str] = []
     problems = [f"{name} is missing" for name in missing_files(folder)]
     problems += damaged_files(folder)
-    pipeline = (folder / "model_index.json").is_file()
+    role = _role(folder)
+    pipeline = role == "editor"
     entry = _object(folder / ("model_index.json" if pipeline else "config.json"), problems)
     parts = list(_components(folder, entry) if pipeline else _whole(folder, entry))
     kind = str(entry.get("_class_name")) if pipeline else parts[0].kind
@@ -75,10 +80,28 @@ def describe_model(folder: Path) -> tuple[list[str], list[str]]:
         if pipeline and held:
             lines.append(f"  {part.name}: {part.kind}, {_amount(held)}{_layers(lists)}")
     lines.append(f"Parameters: {_amount(total)}" + ("" if pipeline else _layers(lists)))
-    lines += _fitting_lines(weights, "editor" if pipeline else "reward")
+    lines += _fitting_lines(weights, role)
     libraries = [library, *(part.library for part in parts if part.library)]
-    lines += _package_lines(dict.fromkeys(libraries), "editor" if pipeline else "reward")
+    lines += _package_lines(dict.fromkeys(libraries), role)
     return lines, problems
+
+
+def describe_sharing(one: Path, other: Path) -> tuple[list[str], list[str]]:
+    """Return how an editor and a judge share a GPU, a line for each kind of GPU, and what is wrong with them."""
+    roles = {_role(folder): folder for folder in (one, other)}
+    if not is_model(other):
+        return [], [f"{other} is no model"]
+    if len(roles) == 1:
+        return [], [f"{other}: both are of one kind; one editor and one judge share a GPU"]
+    editor, judge = (
+        ways(parts_of(set(loaded_weights(roles[role])), _DTYPE).values(), role) for role in ("editor", "reward")
+    )
+    lines = [f"{gpu:>8}: {how}" for gpu, how in together(editor, judge).items()]
+    return [f"On one GPU, {roles['editor'].name} and {roles['reward'].name}:", *lines], []
+
+
+def _role(folder: Path) -> str:
+    return "editor" if (folder / "model_index.json").is_file() else "reward"
 
 
 def _components(folder: Path, entry: Mapping[str, Any]) -> Iterator[_Part]:

@@ -12,6 +12,7 @@ from scheduler.config.layout import Gpu, resolve_layout
 from scheduler.config.loading import load_config
 from scheduler.pool.residency import Weights, off_device
 from tests.docs.markdown import ROOT, read
+from workers.models.fitting import GPUS, WORKING_BYTES
 
 TEXT = read(ROOT / "docs" / "layouts.md")
 
@@ -22,7 +23,6 @@ EXAMPLES = [(name, config, shown) for name, config, shown in _EXAMPLE.findall(TE
 EDITOR, REWARD = 57.7, 62.1
 _SIX_EDITORS = "diffusion_model: {type: multi_gpu_qwen_edit, params: {device_ids: [0, 1, 2, 3, 4, 5]}}"
 _MIB = 2**20 / 1e9
-_MEMORY = {"40 GB": 40_960 * _MIB, "80 GB": 81_559 * _MIB, "141 GB": 143_771 * _MIB}
 
 
 def gpus(count: int) -> list[Gpu]:
@@ -74,14 +74,34 @@ def row(first: str) -> list[str]:
     return [cell.strip() for cell in line[1].split("|")]
 
 
-@pytest.mark.parametrize("gpu", list(_MEMORY))
-def test_the_memory_beside_a_model_is_that_of_the_gpu_less_the_weights(gpu: str) -> None:
-    memory = _MEMORY[gpu]
-    cells = row(gpu)
-    assert cells[0] == f"{memory:.1f} GB"
-    for cell, weights in zip(cells[1:], (EDITOR, REWARD, EDITOR + REWARD), strict=True):
-        left = round(memory, 1) - weights
-        assert cell == (f"{left:.1f} GB" if left > 0 else "does not fit")
+def rows(table: int) -> list[list[str]]:
+    """The rows of one of the two tables that the script writes."""
+    made = TEXT.partition("<!-- fitting -->\n\n")[2].partition("\n\n<!-- end -->")[0].split("\n\n")[table]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in made.splitlines() if "---" not in line]
+
+
+def test_a_model_is_whole_where_its_weights_and_its_work_fit() -> None:
+    (_, _, *gpus_shown), *models = rows(0)
+    assert gpus_shown == [*GPUS]
+    assert len(models) == 6
+    for name, weights, *cells in models:
+        work = WORKING_BYTES["reward" if name.startswith("Qwen3-VL") else "editor"] / 1e9
+        fits = [float(weights.removesuffix(" GB")) + work <= mebibytes * _MIB for mebibytes in GPUS.values()]
+        assert [cell == "whole" for cell in cells] == fits, name
+
+
+def test_a_pair_is_resident_where_both_are_whole_and_can_work() -> None:
+    size = {name: float(weights.removesuffix(" GB")) for name, weights, *_ in rows(0)[1:]}
+    (_, _, *gpus_shown), *pairs = rows(1)
+    assert gpus_shown == [*GPUS]
+    assert len(pairs) == 9
+    for editor, judge, *cells in pairs:
+        needed = size[editor] + size[judge] + sum(WORKING_BYTES.values()) / 1e9
+        assert [cell == "resident" for cell in cells] == [needed <= mib * _MIB for mib in GPUS.values()], (
+            editor,
+            judge,
+        )
+        assert {cell.partition(";")[0] for cell in cells} <= {"resident", "swap"}
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,24 @@ def test_a_reward_has_the_class_of_its_config_and_the_size_of_its_files(
     assert any(line.startswith(f"Parameters: {count:,} in ") for line in lines)
 
 
+def test_an_editor_and_a_judge_on_one_gpu(
+    capsys: pytest.CaptureFixture[str], tiny_editor_path: Path, tiny_reward_path: Path, tmp_path: Path
+) -> None:
+    for one, other in ((tiny_editor_path, tiny_reward_path), (tiny_reward_path, tiny_editor_path)):
+        lines = inspected(capsys, one, "--with", str(other))
+        heading = lines.index("On one GPU, editor and reward:")
+        assert [line.strip() for line in lines[heading + 1 : heading + 5]] == [
+            "24 GB: resident",
+            "48 GB: resident",
+            "80 GB: resident",
+            "141 GB: resident",
+        ]
+    assert main(["inspect", str(tiny_editor_path), "--with", str(tiny_editor_path)]) == 2
+    assert "one editor and one judge share a GPU" in capsys.readouterr().out
+    assert main(["inspect", str(tiny_editor_path), "--with", str(tmp_path)]) == 2
+    assert f"Problem: {tmp_path} is no model" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_a_model_that_was_cut_off_is_exit_code_2_with_the_file(
     capsys: pytest.CaptureFixture[str], tiny_reward_path: Path, tmp_path: Path
 ) -> None:
