@@ -109,7 +109,7 @@ def test_no_message_that_other_users_can_send_chooses_a_program(pool: Pool, allo
     command = [*SILENT, "another"]
     reload = {"epoch": epoch, "worker_ids": [worker.plan.worker_id], "spec": worker.plan.spec}
     pool.send("run", m.Reload, command=SILENT, **reload)
-    served = msgspec.structs.replace(worker.plan.spec, params={"server": {"command": ["any", "program"]}})
+    served = msgspec.structs.replace(worker.plan.spec, type="http", params={"server": {"command": ["any", "program"]}})
     asked = ({"command": command}, {"spec": served})
     for change in asked:
         pool.send("run", m.Reload, **{**reload, **change})

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from protocol.messages import ModelSpec
 from tests.image_server import ImageServer, in_base64
+from tests.openai_request import FaultKind, Request
 from tests.waiting import wait_until
 from tests.workers.models.editors.tiny_edits import picture
 from workers.interface import EditRequest, ModelError, WorkerContext
@@ -169,6 +170,25 @@ def test_an_answer_after_a_failure_counts() -> None:
         editor = loaded(flaky)
         assert editor.edit(request(), lambda *_: None).size == picture().size
         assert len(flaky.requests) == 2
+        editor.close()
+
+
+def test_a_server_that_wants_a_pause_gets_it() -> None:
+    def fault(request: Request) -> FaultKind | None:
+        return "rate_limit_seconds" if request.attempt == 0 else None
+
+    with ImageServer(fault=fault, retry_after=1.0) as busy:
+        editor = loaded(busy)
+        editor.edit(request(), lambda *_: None)
+        first, second = busy.requests
+        assert second.seconds - first.seconds >= 1.0
+        editor.close()
+
+
+def test_a_request_that_is_not_answered_in_time_has_failed() -> None:
+    with ImageServer(fault=lambda _: "never") as silent:
+        editor = loaded(silent)
+        assert failure(editor, request_timeout_seconds=1.0, max_retries=0).kind == "timeout"
         editor.close()
 
 
