@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
+
+from protocol.messages import Residency
 
 SUFFIX = ".safetensors"
 _LARGEST_HEADER = 100_000_000
@@ -107,3 +109,9 @@ def _is_cast(tensor: StoredTensor, dtype: str) -> bool:
 def loaded_size(tensor: StoredTensor, dtype: str) -> int:
     """Return the bytes of a tensor when it is loaded as ``dtype`` (``auto``: as in its file)."""
     return prod(tensor.shape) * _FLOATS[dtype][1] if _is_cast(tensor, dtype) else tensor.size_bytes
+
+
+def goes_straight(params: Mapping[str, Any], residency: Residency, devices: Sequence[str]) -> bool:
+    """Whether weights that have to be converted go straight to their device, without a copy on the host."""
+    whole = len(devices) == 1 and params.get("offload", "none") == "none"
+    return residency == "device" and whole and devices[0] != "cpu"

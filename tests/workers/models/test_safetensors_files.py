@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers.models.safetensors_files import DamagedFileError, cast_bytes, read_header, stored_as
+from workers.models.safetensors_files import DamagedFileError, cast_bytes, goes_straight, read_header, stored_as
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +91,11 @@ def test_most_bytes_decide(folder: Path, dtype: str, stored: bool) -> None:
 def test_a_damaged_file_is_left_to_the_library_that_loads_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
     assert stored_as(tmp_path, "bfloat16")
+
+
+def test_only_a_whole_model_on_one_gpu_is_converted_there() -> None:
+    assert goes_straight({"offload": "none"}, "device", ["cuda:1"])
+    assert not goes_straight({}, "host", ["cuda:1"])
+    assert not goes_straight({}, "device", ["cpu"])
+    assert not goes_straight({}, "device", ["cuda:0", "cuda:1"])
+    assert not goes_straight({"offload": "group"}, "device", ["cuda:1"])

@@ -27,6 +27,7 @@ from workers.models.editors.pipeline_replacement import can_be_mapped, replace_w
 from workers.models.editors.trained_transformer import with_transformer
 from workers.models.hub import resolve_model, weight_files
 from workers.models.quantization import held_bytes, quantizing_packages
+from workers.models.safetensors_files import goes_straight
 
 _LIBRARIES = ("accelerate", "diffusers", "numpy", "pillow", "tokenizers", "torch", "torchvision", "transformers")
 
@@ -115,7 +116,7 @@ class PipelineEditor(Editor):
         return [*weight_files(self._folder()), *map(str, lora_files(self._options))]
 
     def load_bytes(self, residency: Residency) -> int:
-        straight = residency == "device" and self.device != "cpu" and len(self.devices) == 1
+        straight = goes_straight(self.spec.params, residency, self.devices)
         return host_copies(self.weight_files(), self.spec.params, straight=straight)
 
     def size_bytes(self) -> int:

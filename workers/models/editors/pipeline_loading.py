@@ -13,7 +13,7 @@ from workers.interface import ModelError
 from workers.models.device_memory import device_memory
 from workers.models.editors.pipeline_facts import DENOISERS
 from workers.models.quantization import checked_quantization, quantization_config
-from workers.models.safetensors_files import stored_as
+from workers.models.safetensors_files import goes_straight, stored_as
 
 LIBRARIES = ("diffusers", "transformers")
 """Where the classes of components may come from."""
@@ -59,7 +59,7 @@ def load_onto(
     check_device(device)
     quantized = checked_quantization(params, "diffusion_model") is not None
     offload = params.get("offload", "none")
-    straight = residency == "device" and offload == "none" and not several
+    straight = goes_straight(params, residency, devices)
     import torch
 
     torch.set_num_threads(params.get("threads_per_worker", 1))

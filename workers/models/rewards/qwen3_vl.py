@@ -40,6 +40,7 @@ from workers.models.rewards.logits import NumberScore, expected_scores, number_l
 from workers.models.rewards.parameters import RewardSettings, read_settings
 from workers.models.rewards.replies import Unreadable
 from workers.models.rewards.weights import host_copies, load_model, prepare_imports
+from workers.models.safetensors_files import goes_straight
 from workers.models.thoughts import LOGITS_NEED_AN_ANSWER, USE_GENERATE, opens_thought
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "pillow", "numpy", "torchvision", "flash_attn")
@@ -151,7 +152,7 @@ class Qwen3VLReward(Reward):
         return 0 if self._mover is None else int(self._mover.private_bytes())
 
     def load_bytes(self, residency: Residency) -> int:
-        straight = residency == "device" and self.device != "cpu" and len(self.devices) == 1
+        straight = goes_straight(self.spec.params, residency, self.devices)
         if not self.spec.name:
             return 0
         folder = resolve_model(self.spec.name)

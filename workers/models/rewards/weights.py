@@ -14,7 +14,7 @@ from workers.models.device_memory import device_memory
 from workers.models.quantization import checked_quantization, quantization_config, quantized_copies
 from workers.models.rewards.generation import greedy
 from workers.models.rewards.layers import make_faster
-from workers.models.safetensors_files import cast_bytes, stored_as
+from workers.models.safetensors_files import cast_bytes, goes_straight, stored_as
 
 if TYPE_CHECKING:
     from workers.models.moving.offload import Moves
@@ -62,10 +62,9 @@ def load_model(
     torch.set_num_threads(_threads(params))
     attention = _attention(bool(params.get("use_flash_attention", False)), device)
     quantization = checked_quantization(params, "reward_model")
-    offloaded = params.get("offload", "none") != "none"
     # Weights are mapped into host memory. A device map lets those that have to be converted go straight to the device.
     convert = quantization is not None or not stored_as(Path(folder), dtype)
-    straight = residency == "device" and device != "cpu" and convert and not offloaded and len(devices) == 1
+    straight = convert and goes_straight(params, residency, devices)
     options: dict[str, Any] = {"device_map": {"": device}} if straight or quantization == "nf4" else {}
     if quantization is not None:
         options["quantization_config"] = quantization_config(quantization, "transformers", dtype)

@@ -41,6 +41,7 @@ def test_one_decoder_layer_at_a_time_is_on_the_device_and_the_scores_are_the_sam
     homes = places(reward)
     reward.place("device")
     assert elsewhere(reward, homes) == {"beside"}
+    assert ".layers." not in next(iter(homes))  # where transformers takes the model's device from
     layers = reward._model.model.language_model.layers
     seen: list[set[str]] = []
     handles = [
