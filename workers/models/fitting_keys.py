@@ -48,8 +48,8 @@ GPUS_PER_WORKER = Key(
 )
 
 
-_ON_ONE_GPU = ("first_block_cache", "taylorseer_cache", "cache_dit", "compile_repeated_blocks")
-"""Optimizations that take tensors from one layer to another by themselves, or join the work of several layers."""
+_ON_ONE_GPU = ("cache_dit", "compile_repeated_blocks")
+"""Optimizations that replace the calls of layers, which take activations to their GPUs."""
 
 
 def fitting_conflicts(values: Mapping[str, Any]) -> Iterator[Conflict]:

@@ -90,7 +90,7 @@ def test_groups_of_gpus_can_be_simulated_where_there_are_none() -> None:
         (
             {**PAIR, "optimizations": "approximate"},
             {},
-            "diffusion_model.params.gpus_per_worker: is 2, but `first_block_cache` is for a model on one GPU",
+            "diffusion_model.params.gpus_per_worker: is 2, but `compile_repeated_blocks` is for a model on one GPU",
         ),
         (
             {**PAIR, "quantization": "int8"},

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scripts.tiny_models.pipelines import build_pipeline
+from tests.set_up import tiny_model
 from tests.workers.models.editors.tiny_classes import CopyingEditor, request, size_of, spec
 from workers.interface import ModelError
 from workers.models import device_memory
@@ -25,9 +26,11 @@ KINDS = (
 """With caches of blocks, text encoders that see, and a unet, whose blocks take the outputs of earlier ones."""
 
 
-def spread(folder: Path, count: int, residency: Any = "device") -> CopyingEditor:
+def spread(folder: Path, count: int, residency: Any = "device", **optimizations: Any) -> CopyingEditor:
     """An editor on so many parts of CPU memory."""
-    editor = CopyingEditor(spec(folder), "cpu")
+    wanted = spec(folder)
+    wanted.params["optimizations"] = optimizations
+    editor = CopyingEditor(wanted, "cpu")
     editor.devices = tuple(f"cpu:{number}" for number in range(count))
     editor.load(residency)
     return editor
@@ -55,6 +58,16 @@ def test_a_spread_pipeline_makes_the_same_edit_and_takes_activations_to_each_dev
     with ToldApart(editor._mover) as devices:
         assert np.array_equal(edit(editor, name), whole)
     assert devices.moved > 10
+
+
+def test_what_a_cache_keeps_of_layers_is_on_the_device_where_it_is_used() -> None:
+    from tests.workers.models.moving.told_apart import ToldApart
+
+    folder, name = tiny_model("editor"), "QwenImageEditPipeline"
+    whole = edit(spread(folder, 1, first_block_cache=0.9), name)
+    editor = spread(folder, 2, first_block_cache=0.9)
+    with ToldApart(editor._mover):
+        assert np.array_equal(edit(editor, name), whole)
 
 
 def test_a_tensor_that_meets_one_of_another_device_is_noticed(kontext: Path) -> None:
