@@ -7,7 +7,7 @@ entry is a device of its own. Only equal CUDA indices are shared, and models tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -130,6 +130,7 @@ def _layout_elsewhere(config: Config, stages: Collection[Stage]) -> Layout:
             workers = counted(len(places), "device" if size == 1 else "group")
             message = f"is {count}, but {name}.params.device_ids has {workers}{'' if size == 1 else f' of {size} GPUs'}"
             problems.append((at, Problem(dotted(at), message, "leave one of the two out")))
+        problems += _too_few_asked_for(config, key.removesuffix("s"), name, size)
         gpus = [len(place) for place in places] if places is not None else [_unnamed_gpus(section)] * (count or 1)
         roles[stage] = tuple(map(gpus_elsewhere, gpus))
     if problems:
@@ -137,6 +138,17 @@ def _layout_elsewhere(config: Config, stages: Collection[Stage]) -> Layout:
     editors, rewards = (roles[stage] if stage in stages else () for stage in BOTH_STAGES)
     swap = config.scheduler.residency == "swap" and editors and rewards
     return Layout(editors, rewards, "swap" if swap else "resident")
+
+
+def _too_few_asked_for(config: Config, role: str, section: str, size: int) -> list[tuple[Location, Problem]]:
+    """A problem if the engine is to give each worker of the role fewer GPUs than its model is spread over."""
+    options = config.pool.placer_options.get(role)
+    gpus = options.get("gpus") if isinstance(options, Mapping) else None
+    if size == 1 or not isinstance(gpus, int | float) or gpus >= size:
+        return []
+    at: Location = (section, "params", "gpus_per_worker")
+    asked = f"pool.{config.pool.placer}.{role}.gpus"
+    return [(at, Problem(dotted(at), f"is {size}, but {asked} is {gpus:g}", f"leave {asked} out"))]
 
 
 def _unnamed_gpus(section: ModelSection) -> int:

@@ -11,14 +11,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from workers.interface import ModelError
+
 _A_CPU = 2**40
 """CPUs have as much as each other, and enough: their models are in host memory anyway."""
 
 
 def device_memory(devices: Sequence[str], *, free: bool) -> list[int]:
-    """Return the bytes that each device has, or, with ``free``, has left."""
+    """Return the bytes that each device has, or, with ``free``, has left.
+
+    Raises:
+        ModelError: of kind ``load``: torch does not see all of these GPUs.
+    """
     import torch
 
+    wanted, found = sum(device.startswith("cuda") for device in devices), torch.cuda.device_count()
+    if found < wanted:
+        raise ModelError("load", f"the worker is to have {wanted} GPUs ({', '.join(devices)}), and torch sees {found}")
     return [
         _A_CPU if device.startswith("cpu") else torch.cuda.mem_get_info(torch.device(device))[0 if free else 1]
         for device in devices

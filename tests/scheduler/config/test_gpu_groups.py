@@ -12,6 +12,7 @@ from scheduler.base.stages import Stage
 from scheduler.config.layout import Layout, LayoutError, presumed_layout, resolve_layout
 from scheduler.config.problems import ConfigError
 from tests.scheduler.config.test_devices import CPU, MULTI, SINGLE, config, cuda, elsewhere, gpus
+from tests.scheduler.config.written import load
 
 PAIR: dict[str, Any] = {"gpus_per_worker": 2}
 
@@ -146,3 +147,11 @@ def test_workers_elsewhere_ask_for_as_many_gpus_as_their_models_need(tmp_path: P
     both = elsewhere(tmp_path, ", editors: 3", params="gpus_per_worker: 2, device_ids: [0, 1, 2, 3]")
     with pytest.raises(LayoutError, match=r"device_ids has 2 groups of 2 GPUs"):
         resolve_layout(both, [])
+
+
+def test_an_engine_that_is_asked_for_fewer_gpus_than_a_model_needs_is_named(tmp_path: Path) -> None:
+    text = "diffusion_model: {type: qwen_image_edit, params: {gpus_per_worker: 2}}\nreward_model: {type: qwen3_vl}\n"
+    wanted = load(tmp_path, f"{text}pool: {{placer: ray, ray: {{editor: {{gpus: 1}}, reward: {{gpus: 0.5}}}}}}")
+    with pytest.raises(LayoutError, match=r"gpus_per_worker: is 2, but pool\.ray\.editor\.gpus is 1\n") as caught:
+        resolve_layout(wanted, [])
+    assert len(caught.value.problems) == 1

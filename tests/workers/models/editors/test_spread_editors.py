@@ -110,3 +110,11 @@ def test_a_model_that_all_gpus_together_cannot_hold_is_refused_with_the_sizes(
 def test_a_loaded_model_is_not_replaced_in_place(kontext: Path) -> None:
     assert not spread(kontext, 2).replace(spec(kontext))
     assert device_memory.device_memory(["cpu:0", "cpu:1"], free=True)[0] > 10**11
+
+
+def test_gpus_that_the_process_does_not_see_are_counted() -> None:
+    import torch
+
+    devices = [f"cuda:{number}" for number in range(torch.cuda.device_count() + 1)]
+    with pytest.raises(ModelError, match=rf"is to have {len(devices)} GPUs .*, and torch sees {len(devices) - 1}"):
+        device_memory.device_memory(devices, free=False)
