@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from protocol.pool import read_worker_cards
+from scripts.tiny_models.pipelines import build_pipeline
 from tests.end_to_end.test_source_images import benchmark_of_several_images, official_prompts
 from tests.harness import Result, User, encoded, new_user, pair, picture, small_benchmark, write_data
 from tests.ray_nodes import ray_nodes
@@ -30,6 +31,7 @@ def real(
     editor: Mapping[str, Any] | None = None,
     reward: Mapping[str, Any] | None = None,
     name: str = "bench",
+    kind: str = "multi_gpu_qwen_image_edit",
     **sections: Any,
 ) -> Path:
     """A config with the tiny models, small and quick."""
@@ -37,7 +39,7 @@ def real(
     return user.config(
         name,
         diffusion_model={
-            "type": "multi_gpu_qwen_image_edit",
+            "type": kind,
             "params": {
                 "model_name": str(models[0]),
                 "device_ids": ["cpu", "cpu", "cpu"],
@@ -189,6 +191,27 @@ def test_checkpoint_after_checkpoint_runs_in_the_same_processes(
             second = second or user.hashes()
         assert user.hashes() == (first if checkpoint == models[0] else second)
     assert {card.worker_id: card.pid for card in read_worker_cards(user.home / "plain")} == pids
+
+
+def test_pipelines_of_other_classes_take_turns_on_the_same_workers(
+    user: User, tmp_path: Path, models: tuple[Path, Path]
+) -> None:
+    classes = {"GlmImagePipeline": "float32", "ZImageOmniPipeline": "bfloat16"}
+    pairs = [pair(number, encoded(picture((64 + 16 * number, 64)))) for number in range(3)]
+
+    def edits(name: str, order: int) -> dict[str, str]:
+        data = write_data(tmp_path / f"data{order}.json", {"c": pairs[::order]})
+        editor = {"dtype": classes[name]}
+        config = real(user, data, (tmp_path / name, models[1]), editor=editor, kind="diffusers")
+        result = run_warm(user, config, "plain", "--stages", "edit")
+        assert result.code == 0, result.output
+        return user.hashes()
+
+    for name in classes:
+        build_pipeline(name, tmp_path / name)
+    first = [edits(name, 1) for name in classes]
+    assert all(len(set(hashes.values())) == len(pairs) for hashes in first)
+    assert [edits(name, -1) for name in classes] == first
 
 
 def test_weights_that_changed_on_disk_are_loaded_again(

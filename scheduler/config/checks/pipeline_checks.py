@@ -15,7 +15,7 @@ from scheduler.config.models import ModelSection
 from workers.models.editors.class_options import lacking
 from workers.models.editors.pipeline_arguments import Refusal, arguments_of, refusals
 from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts, preset_of
-from workers.models.editors.signatures import diffusers_is_installed, signature_of
+from workers.models.editors.signatures import diffusers_is_installed, missing_package, signature_of
 from workers.models.editors.trained_transformer import denoiser_class, denoiser_name, unfit_transformer
 
 _TYPE = "diffusers"
@@ -45,7 +45,11 @@ def refused_arguments(section: ModelSection) -> list[Refusal]:
     if signature is None:
         message = f"the model is a {facts.pipeline}, which is no pipeline class of the installed diffusers"
         return [Refusal(("model_name",), message, "code from a model's folder is never run; see own-models.md")]
-    return list(refusals(signature, facts, dict(section.params)))
+    found = list(refusals(signature, facts, dict(section.params)))
+    if not found and (package := missing_package(facts.pipeline)) is not None:
+        message = f"the model is a {facts.pipeline}, which needs the package {package}: it is not installed here"
+        return [Refusal(("model_name",), message, f"pip install {package}")]
+    return found
 
 
 def preset_facts(section: ModelSection) -> dict[str, Any] | None:

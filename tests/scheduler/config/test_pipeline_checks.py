@@ -14,6 +14,7 @@ from scheduler.config.checks.pipeline_checks import lacking_option, preset_facts
 from scheduler.config.loading import Overrides
 from scheduler.config.requests import edit_identity_parameters, editor_spec
 from tests.scheduler.config.written import load, only_problem, problems_of
+from workers.models.editors.pipeline_facts import NEEDED_PACKAGES
 
 CACHES = ["first_block_cache", "taylorseer_cache"]
 SUPPORTED = ["compile_repeated_blocks", "attention_backend", *CACHES, "fp8"]
@@ -88,6 +89,18 @@ def test_what_would_be_ignored_is_refused_with_its_key_and_the_reason(
     assert path == key
     assert reason in message
     assert "(line 3)" in message
+
+
+def test_a_package_that_the_class_needs_is_named_if_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model(tmp_path / "model", "ChronoEditPipeline")
+    monkeypatch.setitem(NEEDED_PACKAGES, "ChronoEditPipeline", "no_such_package")
+    ((path, message),) = problems(tmp_path, folder)
+    assert path == "model_name"
+    assert "which needs the package no_such_package: it is not installed here" in message
+    monkeypatch.setitem(NEEDED_PACKAGES, "ChronoEditPipeline", "json")
+    assert problems(tmp_path, folder) == []
 
 
 def test_a_good_config_and_a_model_that_is_not_here_yet_are_not_refused(tmp_path: Path) -> None:

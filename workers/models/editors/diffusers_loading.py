@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 from workers.interface import ModelError
 from workers.models.editors.glm_image import return_rows
-from workers.models.editors.pipeline_facts import NEEDED_PACKAGES, CheckpointFacts, checkpoint_facts
+from workers.models.editors.pipeline_facts import CheckpointFacts, checkpoint_facts
 from workers.models.editors.pipeline_loading import LIBRARIES, PipelineParts, load_module, pass_image_positions
-from workers.models.editors.signatures import Signature, signature_of
+from workers.models.editors.signatures import Signature, missing_package, signature_of
 from workers.models.processors import (
     PROCESSOR_CLASSES,
     TEXT_PROCESSOR,
@@ -55,8 +54,7 @@ def examined(folder: Path) -> tuple[Signature, CheckpointFacts]:
         version = importlib.metadata.version("diffusers")
         message = f"is a {facts.pipeline}, which is no pipeline class of diffusers {version}"
         raise ModelError("load", f"editor model {folder} {message}; code from a model's folder is never run")
-    package = NEEDED_PACKAGES.get(facts.pipeline)
-    if package is not None and importlib.util.find_spec(package) is None:
+    if (package := missing_package(facts.pipeline)) is not None:
         message = f"is a {facts.pipeline}, which needs the package {package}: install it where the workers run"
         raise ModelError("load", f"editor model {folder} {message}")
     return signature, facts

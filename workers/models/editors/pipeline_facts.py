@@ -131,7 +131,7 @@ ONLY_WITH = {
 }
 """Arguments that the class ignores without another one that is true."""
 
-NEEDED_PACKAGES = {"ChronoEditPipeline": "ftfy", "OmniGenPipeline": "torchvision"}
+NEEDED_PACKAGES: dict[str, str] = {"ChronoEditPipeline": "ftfy", "OmniGenPipeline": "torchvision"}
 """The classes that need a package which diffusers can do without."""
 
 DENOISERS = ("transformer", "unet")

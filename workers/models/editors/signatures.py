@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from workers.models.editors.pipeline_facts import NEEDED_PACKAGES
+
 IMAGE_ARGUMENTS = ("image", "images", "input_images")
 """What source images are called, by class."""
 
@@ -65,6 +67,12 @@ def class_source(folder: str, name: str) -> str | None:
 def diffusers_is_installed() -> bool:
     """Whether this environment has diffusers, so that a class without a signature is none of its own."""
     return _package() is not None
+
+
+def missing_package(pipeline: str) -> str | None:
+    """The package that a pipeline class needs beside diffusers, if this environment lacks it."""
+    package = NEEDED_PACKAGES.get(pipeline)
+    return package if package is not None and importlib.util.find_spec(package) is None else None
 
 
 def _package() -> Path | None:
