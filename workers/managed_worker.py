@@ -227,7 +227,7 @@ class ManagedWorker:
                 self.start()
             return
         self._read(life)
-        code = life.exit_code(self._pool.dead_after_seconds, away)
+        code = life.exit_code(self._pool.dead_after_seconds, self._pool.orphan_seconds, away)
         if code is not None:
             self._on_death(life, code)
         elif life.kill_at is not None and now > life.kill_at:

@@ -49,9 +49,12 @@ class Life:
     refusal: str | None = None
     probe: Probe | None = None
 
-    def exit_code(self, dead_after_seconds: float, away: float) -> int | None:
+    def exit_code(self, dead_after_seconds: float, orphan_seconds: float, away: float) -> int | None:
         """Its exit code if it has ended. One that is not heard over TCP counts as dead (``SILENT``), except for the
         time ``away`` since the last call, in which nobody could be heard.
+
+        One that a placer has started, and says to run, is cut off or stopped. It keeps its model for ``orphan_seconds``
+        more, as it would itself. Meanwhile runs take it for silent.
         """
         code = self.placed.exit_code() if self.placed is not None else None
         if code is not None and self.placed is not None:
@@ -65,7 +68,7 @@ class Life:
         if self.placed is None and self._refuses(silent > dead_after_seconds / 2):
             self.last_words = self.last_words or "its process has ended: nobody listens on its port"
             return 1
-        if silent <= dead_after_seconds:
+        if silent <= dead_after_seconds + (orphan_seconds if self.placed is not None else 0.0):
             return None
         self.last_words = self.last_words or f"it was not heard for {silent:.0f} s"
         if self.placed is not None:

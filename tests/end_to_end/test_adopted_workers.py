@@ -12,7 +12,7 @@ import pytest
 from protocol.pool import read_pool_card, read_worker_cards
 from tests.end_to_end.joined import TIMES
 from tests.end_to_end.pools import finished, is_logged
-from tests.harness import User, new_user, small_benchmark
+from tests.harness import TIMEOUT, User, new_user, small_benchmark
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -79,6 +79,26 @@ def test_a_run_whose_launcher_ends_before_it_has_begun_launches_the_next_one(use
     joined = (user.home / "bench" / "launcher.log").read_text()
     assert all(joined.count(f"(pid {worker.pid})\n") == 3 for worker in before), "started, joined, joined the next one"
     assert user.left_over() == []
+
+
+def test_a_worker_that_was_stopped_for_a_while_takes_part_again_with_its_model(user: User, tmp_path: Path) -> None:
+    data = small_benchmark(tmp_path / "data.json", pairs=6)
+    pool = {"transport": "tcp", "orphan_seconds": 30}
+    config = user.simulated(data, editor={"latency_ms": 400}, pool=pool, scheduler=TIMES)
+    assert user.run("workers", "start", "--config", config).code == 0
+    before = workers(user)
+    with user.start("run", "--config", config) as run:
+        wait_until(lambda: user.count("edited") >= 1)
+        for process in before:
+            process.suspend()
+        wait_until(lambda: is_logged(user, "editor-0 was not heard for"))
+        for process in before:
+            process.resume()
+        output, _ = run.communicate(timeout=TIMEOUT)
+    assert run.returncode == 0, output
+    assert workers(user) == before
+    assert "died" not in (user.home / "bench" / "launcher.log").read_text()
+    assert user.run("workers", "stop", "--config", config).code == 0
 
 
 def test_stop_ends_workers_that_have_not_come_back_yet(user: User, tmp_path: Path) -> None:
