@@ -40,5 +40,5 @@ def test_training_gives_the_same_model_each_time(tmp_path: Path) -> None:
     from scripts.tiny_models.reward_training import build_trained_reward
 
     for name in ("first", "again"):
-        build_trained_reward(tmp_path / name, steps=30)
+        build_trained_reward(tmp_path / name, steps=8)
     assert contents(tmp_path / "again") == contents(tmp_path / "first")
