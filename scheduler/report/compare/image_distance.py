@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from msgspec import Struct
-from scipy.ndimage import gaussian_filter
 
 _WHITE = 255.0
 _SIGMA = 1.5
@@ -74,5 +73,7 @@ def _map(first: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _blurred(image: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
     whole: np.ndarray = gaussian_filter(image, _SIGMA, radius=_RADIUS, axes=(0, 1))
     return whole[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
