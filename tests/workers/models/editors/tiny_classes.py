@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -64,15 +63,10 @@ class CopyingEditor(DiffusersEditor):
 
 
 def with_stand_ins(patch: pytest.MonkeyPatch) -> None:
-    """Let two classes be tried without the package that they need.
+    """Let OmniGen be tried without torchvision, of which it needs the three steps that make a tensor of an image.
 
-    ftfy repairs broken texts, of which there are none here. Of torchvision OmniGen needs the three steps that make a
-    tensor of an image; in the place of transformers' ``is_torchvision_available`` it would change other classes too.
+    In the place of transformers' ``is_torchvision_available`` a stand-in would change other classes too.
     """
-    if importlib.util.find_spec("ftfy") is None:
-        pipeline = importlib.import_module("diffusers.pipelines.chronoedit.pipeline_chronoedit")
-        patch.setattr(pipeline, "ftfy", SimpleNamespace(fix_text=str), raising=False)
-        patch.delitem(NEEDED_PACKAGES, "ChronoEditPipeline")
     if importlib.util.find_spec("torchvision") is None:
         processor = importlib.import_module("diffusers.pipelines.omnigen.processor_omnigen")
         patch.setattr(processor, "transforms", Transforms, raising=False)
