@@ -90,10 +90,10 @@ class ModelHolder:
         if type(kept) is not type(model) or residency == "disk" or isinstance(kept, StreamingReward):
             _close(kept)
             kept = None
-        if kept is None:
-            free_model_memory()
-        else:
+        if kept is not None:
             free_memory()
+        elif self._loads > 1:
+            free_model_memory()
         enter("waiting")
         with imports():
             model.prepare()

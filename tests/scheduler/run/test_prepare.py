@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def test_an_item_that_the_protocol_cannot_judge_is_a_bad_pair(config: Path) -> N
         ({}, None, [("reward_model", "the variable MY_KEY, which openai needs, is not set (line 9)")]),
         ({}, "a-key", []),
         ({"base_url": "http://127.0.0.1:8000/v1"}, None, []),
-        ({"server": {"command": ["vllm", "serve", "--port", "{port}"]}}, None, []),
+        ({"server": {"command": [sys.executable, "-m", "any_server", "--port", "{port}"]}}, None, []),
     ],
 )
 def test_a_key_that_the_workers_would_lack_is_a_problem_before_the_run(
