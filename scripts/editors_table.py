@@ -47,7 +47,7 @@ def _row(name: str) -> str:
         if key in signature:
             default = signature.arguments[key]
             keys.append(f"`{key}`" if default is None else f"`{key}` {default}")
-    tried = f"with a stand-in for {NEEDED_PACKAGES[name]}" if name in NEEDED_PACKAGES else "yes"
+    tried = "with a stand-in for torchvision" if NEEDED_PACKAGES.get(name) == "torchvision" else "yes"
     if name not in CLASSES:
         raise SystemExit(f"scripts/tiny_models/pipelines builds no {name}")
     return f"| `{name}` | {count} | {', '.join(keys)} | {_presets(name)} | {tried} |"
