@@ -226,6 +226,11 @@ class Link(_Socket):
         self.close()
         return Link(self._context, self.endpoint, self._keys, self._server)
 
+    def disconnect(self) -> None:
+        """Send nothing more, nor what still waits to be sent: whoever binds the endpoint next is not to get it."""
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.disconnect(self.endpoint)
+
     def receive(self) -> tuple[AnyMessage, list[Buffer]] | None:
         """Return the next message, or None. An invalid one is dropped: raises ``ProtocolError``."""
         frames = self._receive_frames()

@@ -107,6 +107,10 @@ class PoolClient:
         """Whether the launcher has ended, if it is on this machine; one elsewhere is silent."""
         return self._process is not None and self._process in ready
 
+    def disconnect(self) -> None:
+        """Say no more: the launcher has ended, and the next one, at the same address, would take it for its own run."""
+        self.link.disconnect()
+
     def await_next(self) -> None:
         """Over TCP: wait for the next launcher instead, which is another process."""
         if self._process is not None:

@@ -190,12 +190,13 @@ class Loop:
         """Over TCP, the workers wait for the next launcher, and so does the run, unless it may launch one itself."""
         if not self._pool.has_ended(ready):
             return
-        name = self._pool.name
-        if not self._pool.address.over_tcp:
-            raise PoolEndedError(f"the launcher of pool {name} is gone, and its workers with it")
-        if self._pool.replaceable and not self._course.begun:
-            raise PoolEndedError(f"the launcher of pool {name} is gone")
-        self._pool.await_next()
+        over_tcp = self._pool.address.over_tcp
+        if over_tcp and (self._course.begun or not self._pool.replaceable):
+            self._pool.await_next()
+            return
+        self._pool.disconnect()
+        left = "" if over_tcp else ", and its workers with it"
+        raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone{left}")
 
     def _on_disk_failure(self, error: Exception) -> None:
         self._error = AbortedError(f"the results can't be written: {error}")

@@ -30,6 +30,8 @@ log = logging.getLogger("warmbench")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|PASSWORD|SECRET|CREDENTIAL", re.IGNORECASE)
 _LAST_WORDS = 2000
 """Bytes of what a process printed last that may hold the reason why it ended."""
+_NO_TIME_LEFT = "too many results were waiting"
+"""Why a run was not begun to be sent when a line's time was over."""
 _SILENT_SECONDS = 0.5
 """How long a run waits at its end before it says what for."""
 
@@ -76,7 +78,7 @@ class Sender:
                 line.finish()
             for line in lines:
                 line.wait()
-            reason = "too many results were waiting"
+            reason = _NO_TIME_LEFT
         finally:
             for line in lines:
                 line.stop(reason)
@@ -166,16 +168,21 @@ class _Line:
                 )
             assert process.stdout is not None  # noqa: S101 - a pipe was asked for
             with process.stdout as answer:
+                started, reason = time.monotonic(), None
                 try:
                     process.wait(order.timeout_seconds)
                 except subprocess.TimeoutExpired:
-                    took = f"it took longer than {format_duration(order.timeout_seconds)}"
-                    return took + _last_words(printed, environment), None
+                    reason = _NO_TIME_LEFT
                 finally:
+                    took = f"it took longer than {format_duration(time.monotonic() - started)}"
                     with self._lock:
                         _end(process)
                         self._process = None
-                if (reason := self._reason()) is not None:
+                if process.returncode < 0:
+                    reason = reason or self._reason()
+                if reason == _NO_TIME_LEFT:
+                    return took + _last_words(printed, environment), None
+                if reason is not None:
                     return reason, None
                 try:
                     sent = msgspec.json.decode(answer.read(), type=Sent)
