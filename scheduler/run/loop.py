@@ -195,8 +195,10 @@ class Loop:
             self._pool.await_next()
             return
         self._pool.disconnect()
-        left = "" if over_tcp else ", and its workers with it"
-        raise PoolEndedError(f"the launcher of pool {self._pool.name} is gone{left}")
+        name = self._pool.name
+        if over_tcp:
+            raise PoolEndedError(f"the launcher of pool {name} is gone")
+        raise PoolEndedError(f"the launcher of pool {name} is gone, and its workers with it")
 
     def _on_disk_failure(self, error: Exception) -> None:
         self._error = AbortedError(f"the results can't be written: {error}")
