@@ -332,6 +332,7 @@ class Worker:
 
     def _write_card(self) -> None:
         model = self._model_state.model
+        held = ModelCard(type=model.spec.type, name=model.spec.name, fingerprint=model.fingerprint) if model else None
         card = WorkerCard(
             worker_id=self._identity.worker_id,
             role=self._identity.role,
@@ -340,9 +341,7 @@ class Worker:
             pid=os.getpid(),
             pid_create_time=self._created,
             device=self._identity.device,
-            model=ModelCard(type=model.spec.type, name=model.spec.name, fingerprint=model.fingerprint)
-            if model
-            else None,
+            model=held,
             protocol_version=PROTOCOL_VERSION,
             version=VERSION,
             started=self._started,

@@ -21,6 +21,7 @@ from scripts.bench.pictures import picture
 from scripts.full_size.architectures import architecture
 from scripts.full_size.build import build_second_editor
 from scripts.full_size.jobs import Report, work_on_job
+from scripts.full_size.torch_device import synchronize, torch_peak
 from workers.fingerprint import fingerprint
 from workers.interface import Editor, EditRequest, Model
 from workers.models.device_memory import free_memory
@@ -38,10 +39,10 @@ def measure_moves(job: Mapping[str, Any], report: Report) -> None:
     model = make_model(spec, device)
 
     def took(what: str, act: Callable[[], Any], **more: Any) -> None:
-        _synchronize(device)
+        synchronize(device)
         started = time.perf_counter()
         act()
-        _synchronize(device)
+        synchronize(device)
         seconds = time.perf_counter() - started
         report({"what": f"{role}: {what}", "figure": f"{seconds:.3g} s", "seconds": seconds, **more})
 
@@ -91,13 +92,6 @@ def drop_from_page_cache(files: Any) -> float:
     return round(read / (time.perf_counter() - started) / 1e9, 2)
 
 
-def torch_peak(device: str) -> float:
-    """The peak memory of tensors on the GPU, in GB; 0 for a CPU."""
-    import torch
-
-    return round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if device.startswith("cuda") else 0.0
-
-
 def _edit(model: Editor, parameters: Mapping[str, Any], side: int) -> None:
     request = EditRequest(picture(0, side), "invert the colours (0)", 0, "category-0/0000", parameters)
     model.edit(request, lambda _step, _steps: None)
@@ -112,13 +106,6 @@ def _replace(model: Model, spec: ModelSpec) -> None:
 def _modules(model: Model) -> dict[str, Any]:
     pipeline = model._pipeline  # type: ignore[attr-defined]
     return {name: getattr(pipeline, name) for name in ("transformer", "text_encoder", "vae")}
-
-
-def _synchronize(device: str) -> None:
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
 
 
 if __name__ == "__main__":

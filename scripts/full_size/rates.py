@@ -13,7 +13,7 @@ from typing import Any
 from protocol.messages import ModelSpec
 from scripts.bench.logits import score_request
 from scripts.full_size.jobs import Report, work_on_job
-from scripts.full_size.moves import torch_peak
+from scripts.full_size.torch_device import forget_peak, synchronize, torch_peak
 from workers.interface import Reward, ScoreRequest
 from workers.models.registry import make_model
 
@@ -53,7 +53,7 @@ def _rate(
     generating = parameters["scoring"] == "generate"
     tokens = int(parameters["max_new_tokens"]) if generating else 1
     _seconds(model, requests, {**parameters, "max_new_tokens": min(2, tokens)}, min(2, tokens))  # warm up
-    _forget_peak(job["device"])
+    forget_peak(job["device"])
     seconds: list[float] = []
     while len(seconds) < job["repeat"] and sum(seconds) < job["seconds_each"]:
         seconds.append(_seconds(model, requests, parameters, tokens))
@@ -81,14 +81,14 @@ def _seconds(model: Reward, requests: Sequence[ScoreRequest], parameters: Mappin
         if parameters["scoring"] == "generate" and ticks == steps:
             raise _ReplyIsLongEnoughError
 
-    _synchronize(model.device)
+    synchronize(model.device)
     started = time.perf_counter()
     try:
         scores = model.score(requests, parameters, progress)
     except _ReplyIsLongEnoughError:
-        _synchronize(model.device)
+        synchronize(model.device)
         return time.perf_counter() - started
-    _synchronize(model.device)
+    synchronize(model.device)
     seconds = time.perf_counter() - started
     # With random weights, numbers are as unlikely as all other tokens.
     wrong = [judgement.message for judgement in scores.judgements if judgement.kind not in (None, "off_scale")]
@@ -97,20 +97,6 @@ def _seconds(model: Reward, requests: Sequence[ScoreRequest], parameters: Mappin
     if list(scores.batch_sizes) != [len(requests)]:
         raise ValueError(f"memory was short: the batch was scored as {list(scores.batch_sizes)}")
     return seconds
-
-
-def _synchronize(device: str) -> None:
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-
-
-def _forget_peak(device: str) -> None:
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats(device)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from scheduler.base.text import counted
 from scheduler.report.compare.image_distance import distance_of
 from scripts.bench.pictures import picture
 from scripts.full_size.jobs import Report, work_on_job
-from scripts.full_size.moves import torch_peak
+from scripts.full_size.torch_device import forget_peak, synchronize, torch_peak
 from workers.interface import Editor, EditRequest, ModelError
 from workers.models.device_memory import free_memory
 from workers.models.registry import EDITORS, make_model
@@ -95,17 +95,17 @@ def _edit(way: Way, job: Mapping[str, Any]) -> tuple[Image.Image, dict[str, Any]
     params = {"dtype": job["dtype"], "threads_per_worker": 1, **way.params}
     model = make_model(ModelSpec(role="editor", type=job["type"], name=job["folder"], params=params), device)
     assert isinstance(model, Editor)  # noqa: S101 - the catalog has it so
-    _forget_peak(job["device"])
+    forget_peak(job["device"])
     started = time.perf_counter()
     model.prepare()
     model.load("device")
-    _synchronize(job["device"])
+    synchronize(job["device"])
     loaded = time.perf_counter()
     request = EditRequest(picture(0, job["side"]), "invert the colours (0)", 0, "category-0/0000", job["parameters"])
     moments = [loaded]
     for _ in range(2):
         made = model.edit(request, lambda _step, _steps: None)
-        _synchronize(job["device"])
+        synchronize(job["device"])
         moments.append(time.perf_counter())
     figures = {
         "load_seconds": loaded - started,
@@ -139,20 +139,6 @@ def _shown(figures: Mapping[str, Any]) -> str:
     if figures["psnr"] is None:
         return f"{text}; the same pixels as the default"
     return f"{text}; largest difference {figures['largest_difference']}, PSNR {figures['psnr']:.1f} dB"
-
-
-def _synchronize(device: str) -> None:
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-
-
-def _forget_peak(device: str) -> None:
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats(device)
 
 
 if __name__ == "__main__":
