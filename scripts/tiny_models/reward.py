@@ -118,7 +118,14 @@ def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
     _rewrite(folder / "config.json", _older_config)
     _rewrite(folder / "tokenizer_config.json", _older_tokenizer_config)
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
-    preprocessor = {
+    preprocessor = {**image_settings(PATCH, 64**2, 512**2), "processor_class": "Qwen3VLProcessor"}
+    text = json.dumps(preprocessor, indent=2, sort_keys=True) + "\n"
+    (folder / "preprocessor_config.json").write_text(text, encoding="utf-8")
+
+
+def image_settings(patch: int, fewest: int, most: int) -> dict[str, Any]:
+    """Return the settings of a Qwen VL processor for images; others than of these numbers of pixels are resized."""
+    return {
         "do_convert_rgb": True,
         "do_normalize": True,
         "do_rescale": True,
@@ -127,14 +134,12 @@ def save_reward(model: Any, tokenizer: Any, folder: Path) -> None:
         "image_processor_type": "Qwen2VLImageProcessor",
         "image_std": [0.5, 0.5, 0.5],
         "merge_size": MERGE,
-        "patch_size": PATCH,
-        "processor_class": "Qwen3VLProcessor",
+        "patch_size": patch,
         "resample": 3,
         "rescale_factor": 1 / 255,
-        "size": {"longest_edge": 512 * 512, "shortest_edge": 64 * 64},
+        "size": {"longest_edge": most, "shortest_edge": fewest},
         "temporal_patch_size": 2,
     }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n", encoding="utf-8")
 
 
 def _begin_with_numbers(model: Any, tokenizer: Any) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.tiny_models.reward import MERGE, PATCH, image_settings
+
 HIDDEN = 32
 LATENT_CHANNELS = 4
-PATCH, MERGE = 16, 2
-"""Of the image encoder of Qwen3-VL: a token is a square of 32 pixels."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +35,7 @@ class Processor:
 
 def qwen_processor(name: str, tokenizer: Any, *, patch: int = PATCH, largest: int = 96) -> Processor:
     """The processor of a Qwen VL model. Images with sides above ``largest`` pixels are made smaller."""
-    return Processor(
-        name,
-        tokenizer,
-        {
-            "do_convert_rgb": True,
-            "do_normalize": True,
-            "do_rescale": True,
-            "do_resize": True,
-            "image_mean": [0.5, 0.5, 0.5],
-            "image_processor_type": "Qwen2VLImageProcessor",
-            "image_std": [0.5, 0.5, 0.5],
-            "merge_size": MERGE,
-            "patch_size": patch,
-            "resample": 3,
-            "rescale_factor": 1 / 255,
-            "size": {"longest_edge": largest**2, "shortest_edge": (patch * MERGE) ** 2},
-            "temporal_patch_size": 2,
-        },
-    )
+    return Processor(name, tokenizer, image_settings(patch, (patch * MERGE) ** 2, largest**2))
 
 
 def qwen3_vl(tokenizer: Any) -> Any:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from protocol.processes import has_ended
 from workers.interface import ModelError
 from workers.models.served.guard import LEAVE, REPLACE
 
@@ -83,19 +84,14 @@ class GuardLink:
 
     def wait_for_guard(self, seconds: float) -> None:
         """Wait for the end of the guard, which is about to end."""
-        self._guard_ends_in(seconds)
+        has_ended(self._guard, seconds)
         if self.guard_was_killed:  # and its server with it, but not what that had started
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     @property
     def guard_was_killed(self) -> bool:
-        return self.code is None and self._guard_ends_in(0.0)
-
-    def _guard_ends_in(self, seconds: float) -> bool:
-        poll = select.poll()
-        poll.register(self._guard, select.POLLIN)
-        return bool(poll.poll(1000 * seconds))
+        return self.code is None and has_ended(self._guard)
 
     def close(self) -> None:
         """Close the connection; no other thread uses it any more."""
