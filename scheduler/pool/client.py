@@ -113,6 +113,9 @@ class PoolClient:
 
     def await_next(self) -> None:
         """Over TCP: wait for the next launcher instead, which is another process."""
+        self._watch_no_process()
+
+    def _watch_no_process(self) -> None:
         if self._process is not None:
             os.close(self._process)
             self._process = None
@@ -172,7 +175,7 @@ class PoolClient:
         """Leave the pool; it ends if it was launched for this run and no other run uses it."""
         self.link.send(m.Goodbye(run=self._run, incarnation="any", reason="the run is over"))
         self.link.close()
-        self.await_next()
+        self._watch_no_process()
 
 
 def find(name: str) -> tuple[Path, PoolCard | None]:
