@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -71,7 +70,6 @@ def measure_ways(job: Mapping[str, Any], report: Report) -> None:
                 report({"what": what, "error": f"{type(error).__name__}: {error}"})
             continue
         finally:
-            gc.collect()
             free_memory()
         if name == _DEFAULT:
             made.save(kept)
