@@ -34,6 +34,9 @@ def _is_exhaustion(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     text = str(error).lower()
+    if isinstance(error, SystemError):
+        # An import that fails to allocate may lose its MemoryError. Without a limit it could be any extension's bug.
+        return "without" in text and "exception" in text and bool(_limit())
     return isinstance(error, ImportError | RuntimeError) and any(known in text for known in _TEXTS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[3]
         (OSError(errno.ENOSPC, "No space left on device"), None),
         (RuntimeError("another"), None),
         (ImportError("No module named x"), None),
+        (SystemError("error return without exception set"), None),
     ],
 )
 def test_errors_of_exhaustion_are_told_from_others(error: Exception, reason: str | None) -> None:
@@ -38,6 +40,17 @@ def test_the_cause_counts_too() -> None:
     error = ValueError("the model cannot be read")
     error.__cause__ = MemoryError()
     assert exhausted(error) == "out of memory (MemoryError)"
+
+
+@pytest.mark.parametrize(
+    "text", ["error return without exception set", "<function f> returned NULL without setting an exception"]
+)
+def test_an_error_that_was_lost_counts_where_memory_is_limited(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (64_000_000, 64_000_000))
+    assert exhausted(SystemError(text)) == (
+        f"out of memory (SystemError: {text}); the address space is limited to 64 MB: raise it with `ulimit -v`"
+    )
+    assert exhausted(SystemError("bad argument to internal function")) is None
 
 
 def test_a_command_with_too_little_memory_ends_with_one_line() -> None:
