@@ -181,8 +181,11 @@ def test_a_batch_is_prepared_while_the_device_scores_another(
     assert not bench.replies
     gates["score a"].set()
     assert [bench.judgement(key).score for key in "ab"] == [1.0, 1.0]
-    # The first batch was not prepared ahead: the device did both.
-    assert [call for call in seen if call[0] == "prepare"] == [("prepare", "a", "device"), ("prepare", "b", "ahead")]
+    # The first batch was not prepared ahead: the device did both. Which of the two threads is first is open.
+    assert sorted(call for call in seen if call[0] == "prepare") == [
+        ("prepare", "a", "device"),
+        ("prepare", "b", "ahead"),
+    ]
 
 
 def test_no_more_than_two_batches_are_prepared_ahead_and_the_next_one_follows(
