@@ -7,12 +7,13 @@ no more.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import EntryPoint, EntryPoints
 
 
 class Declaration(Protocol):
@@ -78,10 +79,11 @@ class Registry(Generic[T]):
     @cached_property
     def _entries(self) -> dict[str, list[EntryPoint]]:
         """The entry points of each name; more than one is a conflict."""
-        from importlib.metadata import EntryPoint, entry_points
+        from importlib.metadata import EntryPoint
 
         entries = {name: [EntryPoint(name, value, self.group)] for name, value in self._builtin.items()}
-        for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)):
+        installed = _installed(tuple(sys.path)).select(group=self.group)
+        for entry in sorted(installed, key=lambda entry: (entry.name, entry.value)):
             entries.setdefault(entry.name, []).append(entry)
         return entries
 
@@ -129,6 +131,14 @@ class Registry(Generic[T]):
     def _conflict(self, name: str, entries: Iterable[EntryPoint]) -> PluginError:
         owners = " and ".join(map(_owner, entries))
         return PluginError(f"{self.group}: {name!r} is declared by {owners}; uninstall all but one")
+
+
+@cache
+def _installed(_path: tuple[str, ...]) -> EntryPoints:
+    """The entry points of all packages on this ``sys.path``: all registries read the packages' files once."""
+    from importlib.metadata import entry_points
+
+    return entry_points()
 
 
 def _owner(entry: EntryPoint) -> str:
