@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
@@ -138,7 +138,7 @@ def _installed(_path: tuple[str, ...]) -> EntryPoints:
     """The entry points of all packages on this ``sys.path``: all registries read the packages' files once."""
     from importlib.metadata import entry_points
 
-    return entry_points()
+    return cast("EntryPoints", entry_points())  # before Python 3.12 it is another class, which has select() as well
 
 
 def _owner(entry: EntryPoint) -> str:
