@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
@@ -38,3 +40,22 @@ class Interrupts:
             self.count = max(self.count, 1)
         else:
             self.count += 1
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Have Ctrl-C, SIGTERM and SIGHUP take effect at the end of the block only. For the main thread, and for short
+    blocks that must not stop half-way, such as starting a process that somebody has to end.
+    """
+    arrived: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _frame: arrived.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for earlier in arrived:
+            signal.raise_signal(earlier)

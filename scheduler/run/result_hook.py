@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from scheduler.base.interrupts import held_back
 from scheduler.base.text import format_duration
 from scheduler.report.model import Report
 from scheduler.store.checkpoints import recorded_step
@@ -50,18 +51,18 @@ class ResultHook:
         """
         name = shlex.join(self._command)
         environment = {key: value for key, value in os.environ.items() if key not in self._secrets}
+        process = None
         try:
-            process = subprocess.Popen(
-                self._command,
-                env={**environment, **variables},
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # a group of its own, which can be ended as a whole
-            )
+            with held_back():  # until the process is known, or Ctrl-C would leave it running
+                process = subprocess.Popen(
+                    self._command,
+                    env={**environment, **variables},
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,  # a group of its own, which can be ended as a whole
+                )
+            code = process.wait(self._timeout)
         except (OSError, ValueError) as error:
             log.error("--on-result: %s could not be started: %s", name, error)
-            return
-        try:
-            code = process.wait(self._timeout)
         except subprocess.TimeoutExpired:
             _end(process)
             log.error("--on-result: %s was ended after %s", name, format_duration(self._timeout))
@@ -73,8 +74,10 @@ class ResultHook:
                 log.error("--on-result: %s ended with exit code %d", name, code)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes] | None) -> None:
     """End the command and all that it has started."""
+    if process is None:
+        return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

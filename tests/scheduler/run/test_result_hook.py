@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -63,6 +65,22 @@ def test_ctrl_c_ends_all_that_it_has_started(tmp_path: Path) -> None:
         ResultHook(command)({})
     started.join()
     wait_until(lambda: not psutil.pid_exists(int(pid.read_text(encoding="ascii"))))
+
+
+def test_ctrl_c_while_it_is_being_started_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ResultHook(("sleep", "600"))({})
+    assert started[0].poll() == -signal.SIGTERM
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_variables_say_what_a_program_wants_to_know_of_a_run(tmp_path: Path) -> None:
