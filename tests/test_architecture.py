@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def _modules(package: str) -> dict[str, Path]:
 MODULES = _modules("protocol") | _modules("workers") | _modules("scheduler")
 
 
+@cache
 def _imports(name: str) -> set[str]:
     """Return the modules of ours that a module imports, at its top or inside a function."""
     imported: set[str] = set()
