@@ -30,7 +30,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -53,12 +53,15 @@ def main() -> int:
     starter = socket.socket(fileno=0)
     try:
         listener = _listen(order["socket"])
-        server = _start(order, lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
+        with Path(order["log"]).open("ab") as log:
+            begins = log.tell()
+            server = _start(order, log, lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
     except (OSError, ValueError) as error:  # ValueError: a word with a NUL
         Path(order["socket"]).unlink(missing_ok=True)
         _send(starter, error=f"{order['command'][0]}: {getattr(error, 'strerror', None) or error}")
         return 127
-    greeting = {name: order[name] for name in ("server", "port", "log")} | {"guard": os.getpid(), "pid": server.pid}
+    greeting = {name: order[name] for name in ("server", "port", "log")}
+    greeting |= {"guard": os.getpid(), "pid": server.pid, "log_begins": begins}
     workers = Workers(starter, listener, greeting)
     gently = workers.serve(order, server, stopped)
     if gently:
@@ -137,18 +140,17 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
-def _start(order: dict[str, Any], die_with_parent: Callable[[], object]) -> subprocess.Popen[bytes]:
-    with Path(order["log"]).open("ab") as log:
-        return subprocess.Popen(
-            order["command"],
-            env=order["environment"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            # Safe: this process has one thread. The signal follows the end of that thread.
-            preexec_fn=die_with_parent,  # noqa: PLW1509
-        )
+def _start(order: dict[str, Any], log: BinaryIO, die_with_parent: Callable[[], object]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        order["command"],
+        env=order["environment"],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        # Safe: this process has one thread. The signal follows the end of that thread.
+        preexec_fn=die_with_parent,  # noqa: PLW1509
+    )
 
 
 def _send(worker: socket.socket, **fields: object) -> None:

@@ -41,6 +41,8 @@ class GuardLink:
         self.server: str = greeting["server"]
         self.port: int = greeting["port"]
         self.log = Path(greeting["log"])
+        self.log_begins: int = greeting.get("log_begins", 0)
+        """Where this server's own lines begin, in bytes: those before are of earlier ones."""
         self.pid: int = greeting["pid"]
         """The server's process, which leads its group."""
         self.replaced = False

@@ -310,7 +310,9 @@ def _last(link: GuardLink) -> str:
     """The end of its log, on one line."""
     try:
         with link.log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+            end = file.seek(0, os.SEEK_END)
+            begins = link.log_begins if link.log_begins <= end else 0  # it began anew when it was too long
+            file.seek(max(begins, end - _LAST_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         text = ""

@@ -137,6 +137,10 @@ def test_a_server_that_ends_at_its_start_is_an_error_with_the_end_of_its_log(wor
         server.start()
     assert gone(processes(tmp_path))
     assert not words.broken
+    with pytest.raises(
+        ModelError, match=r"^server\.command has ended \(exit code 4\); its log [^|]* ends: another end$"
+    ):
+        served(words, [sys.executable, "-c", "import sys; print('another end'); sys.exit(4)", "{port}"]).start()
 
 
 def test_a_server_that_is_not_ready_in_time_is_stopped(words: Words, tmp_path: Path) -> None:
