@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from scripts.tiny_models.pipelines import CLASSES, build_pipeline
+from tests.workers.models.editors.small_sources import with_small_sources
 from tests.workers.models.editors.tiny_classes import (
     SEED,
     CopyingEditor,
@@ -30,7 +32,7 @@ from tests.workers.models.editors.tiny_classes import (
 from tests.workers.models.editors.tiny_edits import picture
 from workers.models.editors.diffusers_editor import DiffusersEditor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 SEEDS = (SEED, 43)
 
@@ -119,6 +121,8 @@ def print_hashes_of_edits(root: Path) -> None:
     """Class after class and seed after seed, the last first: a line with the hashes in the order of the seeds."""
     with pytest.MonkeyPatch.context() as patch:
         with_stand_ins(patch)
+        with_small_sources(patch)
+        gc.freeze()  # what was imported: loading collects garbage
         for name in CLASSES[::-1]:
             editor = loaded(root / name)
             hashes = [hash_of(edit(editor, request(seed=seed, **size_of(name)))) for seed in SEEDS[::-1]]

@@ -17,7 +17,7 @@ from workers.interface import EditRequest, ModelError
 from workers.models.editors.diffusers_editor import DiffusersEditor, _pixels, _prompt
 from workers.models.editors.qwen_image_edit import QwenImageEditEditor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 CLASSES = (
     "Flux2KleinPipeline",

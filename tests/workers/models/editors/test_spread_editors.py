@@ -15,7 +15,7 @@ from workers.interface import ModelError
 from workers.models import device_memory
 from workers.models.editors import pipeline_loading
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_sources")]
 
 KINDS = (
     "Flux2KleinKVPipeline",

@@ -27,8 +27,8 @@ SEED = 42
 
 _SIZE = {"height": 64, "width": 64}
 _GUIDANCE = {"Kandinsky5I2IPipeline": 1.0, "LongCatImageEditPipeline": 1.0}
-"""Edits of a megapixel take half as long without guidance."""
-_MEGAPIXEL = ("JoyImageEditPipeline", "Kandinsky5I2IPipeline", "LongCatImageEditPipeline")
+"""Edits of a size that the class chooses take half as long without guidance."""
+_OWN_SIZE = ("JoyImageEditPipeline", "Kandinsky5I2IPipeline", "LongCatImageEditPipeline")
 _AS_SOURCE = ("StableDiffusionInstructPix2PixPipeline",)
 _PROMPTS = {
     "BriaFiboEditPipeline": json.dumps({"edit_instruction": PROMPT}),
@@ -131,15 +131,15 @@ def edit(editor: DiffusersEditor, wanted: EditRequest) -> Image.Image:
 
 def size_of(name: str) -> dict[str, Any]:
     """The parameters for a small edit of the class."""
-    size = {} if name in (*_MEGAPIXEL, *_AS_SOURCE) else _SIZE
+    size = {} if name in (*_OWN_SIZE, *_AS_SOURCE) else _SIZE
     guidance = {"guidance_scale": _GUIDANCE[name]} if name in _GUIDANCE else {}
     more = {"pipeline_arguments": _MORE[name]} if name in _MORE else {}
     return {**size, **guidance, **more}
 
 
 def shape_of(name: str) -> tuple[tuple[int, int], str]:
-    """The size and the mode of that edit."""
-    return (1024, 1024) if name in _MEGAPIXEL else (64, 64), "RGBA" if name == "QwenImage21Pipeline" else "RGB"
+    """The size and the mode of that edit, with small sources."""
+    return (256, 256) if name in _OWN_SIZE else (64, 64), "RGBA" if name == "QwenImage21Pipeline" else "RGB"
 
 
 def direct_edit(name: str, folder: Path, editor: DiffusersEditor) -> Image.Image:
