@@ -5,7 +5,8 @@ Everything is drawn larger and scaled down at the end. It draws no text, since f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from PIL import Image, ImageDraw
 
@@ -33,17 +34,15 @@ class Canvas:
 
     def box(self, x: float, y: float, width: float, height: float, colour: Colour, radius: float = 0) -> None:
         """Draw a rectangle from its upper left corner, with round corners if ``radius`` is given."""
-        layer = self._layer()
         corners = (x * _SCALE, y * _SCALE, (x + width) * _SCALE - 1, (y + height) * _SCALE - 1)
-        ImageDraw.Draw(layer).rounded_rectangle(corners, radius * _SCALE, fill=colour)
-        self._image.alpha_composite(layer)
+        with self._drawn(colour) as draw:
+            draw.rounded_rectangle(corners, radius * _SCALE, fill=colour)
 
     def oval(self, x: float, y: float, x_radius: float, y_radius: float, colour: Colour) -> None:
         """Draw an ellipse around its centre."""
-        layer = self._layer()
         corners = ((x - x_radius) * _SCALE, (y - y_radius) * _SCALE, (x + x_radius) * _SCALE, (y + y_radius) * _SCALE)
-        ImageDraw.Draw(layer).ellipse(corners, fill=colour)
-        self._image.alpha_composite(layer)
+        with self._drawn(colour) as draw:
+            draw.ellipse(corners, fill=colour)
 
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> None:
         """Draw a circle around its centre."""
@@ -57,20 +56,17 @@ class Canvas:
 
     def shape(self, points: Sequence[Point], colour: Colour) -> None:
         """Draw a filled polygon."""
-        layer = self._layer()
-        ImageDraw.Draw(layer).polygon([(x * _SCALE, y * _SCALE) for x, y in points], fill=colour)
-        self._image.alpha_composite(layer)
+        with self._drawn(colour) as draw:
+            draw.polygon([(x * _SCALE, y * _SCALE) for x, y in points], fill=colour)
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
         """Draw a line through the points, with round ends and bends."""
-        layer = self._layer()
-        draw = ImageDraw.Draw(layer)
         scaled = [(x * _SCALE, y * _SCALE) for x, y in points]
-        draw.line(scaled, fill=colour, width=round(width * _SCALE))
         radius = width * _SCALE / 2
-        for x, y in scaled:
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
-        self._image.alpha_composite(layer)
+        with self._drawn(colour) as draw:
+            draw.line(scaled, fill=colour, width=round(width * _SCALE))
+            for x, y in scaled:
+                draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
     def transparent(self) -> Image.Image:
         """The finished picture as RGBA."""
@@ -82,6 +78,12 @@ class Canvas:
         ground.alpha_composite(self._image)
         return ground.resize((self.width, self.height), Image.Resampling.BOX).convert("RGB")
 
-    def _layer(self) -> Image.Image:
-        """A layer to draw on: transparent colours drawn directly would replace the pixels, not blend with them."""
-        return Image.new("RGBA", self._image.size, (0, 0, 0, 0))
+    @contextmanager
+    def _drawn(self, colour: Colour) -> Iterator[ImageDraw.ImageDraw]:
+        """What to draw on: for a transparent colour a layer, since it would replace the pixels, not blend."""
+        if len(colour) == 3 or colour[3] == 255:
+            yield ImageDraw.Draw(self._image)
+            return
+        layer = Image.new("RGBA", self._image.size, (0, 0, 0, 0))
+        yield ImageDraw.Draw(layer)
+        self._image.alpha_composite(layer)
