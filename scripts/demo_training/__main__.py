@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from scheduler.commands.arguments import positive
 from scripts.demo_training.examples import Example, examples
 
 # The order of sums, and so the weights' bytes, depend on the number of threads. The layers are too small for more.
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = models.add_parser(name, help=meaning)
         command.add_argument("folder", type=Path)
         command.add_argument("--steps", type=int, default=steps, help=f"(default: {steps})")
+        command.add_argument("--pairs", type=positive, help="learn only the first N pairs (default: all)", metavar="N")
     command.add_argument("--every", type=int, default=200, help="steps from one checkpoint to the next (default: 200)")
     options = parser.parse_args(arguments)
     import torch
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     keep_quiet()
     torch.set_num_threads(_THREADS)
-    _MODELS[options.model][2](options, examples())
+    _MODELS[options.model][2](options, examples(options.pairs))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from PIL import Image
@@ -23,9 +24,9 @@ class Example:
     target: Image.Image
 
 
-def examples() -> tuple[Example, ...]:
-    """All scenes, in the benchmark's order."""
-    scenes = (scene for of_category in SCENES.values() for scene in of_category)
+def examples(count: int | None = None) -> tuple[Example, ...]:
+    """The first ``count`` scenes, or all, in the benchmark's order."""
+    scenes = islice((scene for of_category in SCENES.values() for scene in of_category), count)
     return tuple(
         Example(scene.pair_id, scene.instruction, source, resized(scene.draw(edited=True).opaque(), source.size))
         for scene, source in ((scene, scene.draw().opaque()) for scene in scenes)
