@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ctypes
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +54,15 @@ def show_gpus(monkeypatch: pytest.MonkeyPatch, count: int, *, memory: int = 81_5
         monkeypatch.setattr(pynvml, name, answer)
 
 
-def write_pynvml(folder: Path, count: int) -> None:
-    """Write a ``pynvml`` that lists ``count`` GPUs, for the ``PYTHONPATH`` of other processes."""
+def write_pynvml(folder: Path, count: int) -> dict[str, str]:
+    """Write a ``pynvml`` that lists ``count`` GPUs, for other processes. Returns the variables with which they find it.
+
+    Any library that can be loaded stands for the driver's, which says only that there is a driver.
+    """
     folder.mkdir()
     (folder / "pynvml.py").write_text(_MODULE.replace("COUNT", str(count)), encoding="utf-8")
+    (folder / "libnvidia-ml.so.1").symlink_to(_ctypes.__file__)
+    return {"PYTHONPATH": str(folder), "LD_LIBRARY_PATH": str(folder)}
 
 
 def remove_nvml(monkeypatch: pytest.MonkeyPatch) -> None:

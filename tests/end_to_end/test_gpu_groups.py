@@ -14,10 +14,10 @@ from tests.harness import User, small_benchmark
 
 @pytest.mark.slow
 def test_editors_on_pairs_of_gpus_take_turns_with_a_reward_on_each_of_them(user: User, tmp_path: Path) -> None:
-    write_pynvml(tmp_path / "nvml", 4)
-    user.environment["PYTHONPATH"] = str(tmp_path / "nvml")
+    user.environment |= write_pynvml(tmp_path / "nvml", 4)
     user.environment.pop("CUDA_VISIBLE_DEVICES", None)
-    editors = {"device_ids": [0, 1, 2, 3], "gpus_per_worker": 2}
+    # Slow enough that the editor which loads last finds pairs left.
+    editors = {"device_ids": [0, 1, 2, 3], "gpus_per_worker": 2, "latency_ms": 250}
     config = user.simulated(small_benchmark(tmp_path / "data.json"), editor=editors, reward={"device": "auto"})
 
     result = user.run("run", "--config", config, "--keep-warm")

@@ -61,8 +61,7 @@ def test_the_ledger_holds_what_the_contract_names(user: User, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_run_leaves_its_config_manifest_log_and_reports(user: User, tmp_path: Path) -> None:
-    write_pynvml(tmp_path / "three-gpus", 3)
-    user.environment["PYTHONPATH"] = str(tmp_path / "three-gpus")
+    user.environment |= write_pynvml(tmp_path / "three-gpus", 3)
     user.environment.pop("CUDA_VISIBLE_DEVICES", None)
     data = small_benchmark(tmp_path / "data.json", pairs=1)
     user.run_config(user.simulated(data, editor={"device_ids": [0, 1]}, reward={"device": "auto"}))
