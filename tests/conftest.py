@@ -20,6 +20,8 @@ pytest_plugins = ["tests.browser", "tests.distribution", "tests.tiny_model_fixtu
 # Compiled modules are kept, whatever the caller prefers: the tests start hundreds of processes that import the same.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# numpy's OpenBLAS starts threads, each of which spins for 30 ms. Hundreds of processes import numpy; none needs them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HEAVY = {"accelerate", "diffusers", "fastapi", "openai", "playwright", "pyarrow", "scipy", "torch", "transformers"}
 IMPORTED = pytest.StashKey[list[str]]()
