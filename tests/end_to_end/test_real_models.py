@@ -164,7 +164,7 @@ def test_models_move_off_and_onto_the_device_when_the_stages_take_turns(
 
 
 def test_the_reward_sees_the_source_too_when_it_compares(user: User, tmp_path: Path, models: tuple[Path, Path]) -> None:
-    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    data = small_benchmark(tmp_path / "data.json", pairs=1)
     assert run_warm(user, real(user, data, models)).code == 0
     alone = scores(user)
     assert run_warm(user, real(user, data, models, reward={"compare_with_original": True})).code == 0
@@ -236,7 +236,7 @@ def test_weights_that_changed_on_disk_are_loaded_again(
 def test_replies_are_generated_and_parsed_and_an_unreadable_one_is_no_score(
     user: User, tmp_path: Path, tiny_editor_path: Path, tiny_trained_reward_path: Path
 ) -> None:
-    data = small_benchmark(tmp_path / "data.json", pairs=2)
+    data = small_benchmark(tmp_path / "data.json", pairs=1)
     models = (tiny_editor_path, tiny_trained_reward_path)
     settings = {"scoring": "generate", "max_new_tokens": 48, "batch_size": 2}
     result = run_warm(user, real(user, data, models, reward=settings))
