@@ -36,7 +36,6 @@ _DRAWINGS = 24
 """The number of different sources. Each pair has its own files, which the browser reads and decodes one by one."""
 
 _SIZE = (512, 384)
-_OPENINGS = 3
 _MAX_SECONDS, _MAX_STEP_MS, _MAX_FRAME_MS = 1.0, 100.0, 20.0
 
 
@@ -44,7 +43,7 @@ def measure_gallery(place: Workplace, settings: Settings, record: Record) -> lis
     """A page with few pairs, to measure how long it takes to open, and one with many, to measure everything."""
     few, many = settings.gallery_pairs
     pages = [{"pairs": few, "frames": 0}, {"pairs": many, "frames": settings.gallery_frames}]
-    content = {"pages": pages, "openings": _OPENINGS * settings.repeat}
+    content = {"pages": pages, "openings": settings.page_openings * settings.repeat}
     results = measured_apart(place, record, "gallery", "scripts.bench.gallery", content)
     return [ratio for numbers in results for ratio in _figures(numbers)]
 

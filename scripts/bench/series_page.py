@@ -1,7 +1,8 @@
 """How fast the page of a series opens, searches, scrolls and goes from run to run, in the installed Chromium.
 
 ``python -m scripts.bench.series_page JOB`` makes and measures the pages in its own process, as ``gallery.py`` beside it
-does. The runs' ledgers are generated; the series and its page are made as by ``warmbench series``.
+does. The runs' ledgers are generated; the series and its page are made as by ``warmbench series``,
+without the plots.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from scripts.bench.settings import Ratio, Record, Settings, at_most
 from scripts.bench.workplace import Workplace
 from scripts.browser import chromium
 
-_OPENINGS = 3
 _MAX_SECONDS, _MAX_FRAME_MS = 1.0, 20.0
 
 
@@ -29,7 +29,7 @@ def measure_series_page(place: Workplace, settings: Settings, record: Record) ->
     content = {
         "pages": settings.series_pages,
         "frames": settings.gallery_frames,
-        "openings": _OPENINGS * settings.repeat,
+        "openings": settings.page_openings * settings.repeat,
     }
     results = measured_apart(place, record, "series-page", "scripts.bench.series_page", content)
     return [ratio for numbers in results for ratio in _figures(numbers)]
@@ -67,7 +67,7 @@ def _main(job: Path) -> None:
     with chromium() as browser:
         for runs, pairs in content["pages"]:
             output = job.parent / f"{runs}-of-{pairs}"
-            write_series(write_runs(output, runs=runs, pairs=pairs), output)
+            write_series(write_runs(output, runs=runs, pairs=pairs), output, plots=False)  # the page has links to them
             page = output / "series.html"
             measured = measure_page(browser, page, openings=content["openings"], frames=content["frames"])
             results.append({"runs": runs, "pairs": pairs, "page_bytes": page.stat().st_size, **measured})

@@ -58,7 +58,7 @@ def write_runs(output: Path, *, runs: int, pairs: int) -> list[Path]:
     originals = output / "drawings"
     originals.mkdir(parents=True)
     made = [_Run(number, runs) for number in range(runs)]
-    drawings = [scene.draw().opaque() for scene in _SCENES]
+    drawings = [scene.draw().opaque() for scene in _SCENES[:pairs]]
     for place, drawing in enumerate(drawings):
         _write(originals / f"source-{place}", drawing)
         for run in made:

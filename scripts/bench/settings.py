@@ -51,6 +51,7 @@ class Settings:
     reply_tokens: int = 128
     gallery_pairs: tuple[int, int] = (300, 10_000)
     gallery_frames: int = 180
+    page_openings: int = 3
     series_pages: tuple[tuple[int, int], ...] = ((30, 300), (8, 10_000))
     judge_slots: tuple[int, ...] = (4, 32, 128)
     judge_items: int = 20

@@ -63,6 +63,7 @@ TINY = Settings(
     reply_tokens=4,
     gallery_pairs=(4, 12),
     gallery_frames=12,
+    page_openings=2,
     series_pages=((3, 4),),
     judge_slots=(3,),
     judge_items=5,
@@ -270,7 +271,7 @@ def test_a_gallery_is_opened_searched_sorted_and_scrolled() -> None:
     with workplace() as place:
         ratios = run_suite(place, TINY, raw.append, ["gallery"])
 
-    assert [numbers["pairs"] for numbers in raw] == [4, 12]
+    assert [(numbers["pairs"], len(numbers["seconds_until_cards"])) for numbers in raw] == [(4, 2), (12, 2)]
     assert all(0 < min(numbers["seconds_until_cards"]) <= max(numbers["seconds_until_pictures"]) for numbers in raw)
     assert len(raw[1]["search_ms"]) == 20
     assert len(raw[1]["frame_ms"]["scrolling"]) == 12
@@ -290,7 +291,7 @@ def test_the_page_of_a_series_is_opened_scrolled_and_slid_from_run_to_run() -> N
         ratios = run_suite(place, TINY, raw.append, ["series-page"])
 
     (numbers,) = raw
-    assert (numbers["runs"], numbers["pairs"]) == (3, 4)
+    assert (numbers["runs"], numbers["pairs"], len(numbers["seconds_until_cards"])) == (3, 4, 2)
     assert {name: len(frames) for name, frames in numbers["frame_ms"].items()} == {
         "scrolling": 12,
         "dragging": 4,
