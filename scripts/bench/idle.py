@@ -15,10 +15,7 @@ _POOL = "idle"
 def measure_idle(place: Workplace, settings: Settings, record: Record) -> list[Ratio]:
     """The CPU time of a launcher, its editors and a reward that are idle after a run."""
     data = write_benchmark(place.folder / "idle.json", categories=1, pairs=settings.editors, size=settings.image_size)
-    place.start(data.path, pool=_POOL, editor=settings.devices, reward=REWARD)
-    place.run(
-        data.path, "--keep-warm", "--no-launch", pool=_POOL, editor=settings.devices, reward=REWARD, sections=SWAP
-    )
+    place.run(data.path, "--keep-warm", pool=_POOL, editor=settings.devices, reward=REWARD, sections=SWAP)
     place.clear()
     processes = place.pool_processes(_POOL)
 

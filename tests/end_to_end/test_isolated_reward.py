@@ -92,10 +92,13 @@ def reward_python() -> Path:
 
 
 @pytest.mark.slow
-def test_editors_and_reward_work_together_with_different_versions_of_transformers(
+def test_editors_and_a_reward_behind_conda_work_together_with_different_versions_of_transformers(
     user: User, tmp_path: Path, tiny_editor_path: Path, reward_python: Path
 ) -> None:
-    reward = {"python": str(reward_python), "model_name": str(isolated_reward_model())}
+    environment, calls = stand_in_conda(tmp_path, reward_python)
+    (tmp_path / "created").touch()
+    user.environment |= environment
+    reward = {"conda_env": NAME, "model_name": str(isolated_reward_model())}
     result = user.run_config(isolated(user, tmp_path, reward, tiny_editor(tiny_editor_path)))
 
     assert result.code == 0, result.output
@@ -110,6 +113,10 @@ def test_editors_and_reward_work_together_with_different_versions_of_transformer
     differences = report["provenance"]["version_differences"]
     assert differences["transformers"] == {"editor": ours, "reward": theirs}
     assert "pyzmq" not in differences, "what is the same everywhere is no difference"
+    checked, started = calls.read_text(encoding="utf-8").splitlines()
+    python = f"run --no-capture-output -n {NAME} python -s"
+    assert checked.startswith(f"{python} /")
+    assert started.startswith(f"{python} -m workers worker --worker-id reward-0 --role reward --device cpu ")
     assert user.left_over() == []
 
 
@@ -135,22 +142,6 @@ def test_a_conda_environment_is_created_once_and_used_by_name(tmp_path: Path, re
 
     created = [line for line in calls.read_text(encoding="utf-8").splitlines() if line.startswith("create")]
     assert created == [f"create --yes --quiet --name {NAME} python=3.12 pip"]
-
-
-@pytest.mark.slow
-def test_a_reward_runs_through_conda_and_leaves_nothing(user: User, tmp_path: Path, tiny_reward_path: Path) -> None:
-    environment, calls = stand_in_conda(tmp_path, Path(sys.executable))
-    (tmp_path / "created").touch()
-    user.environment |= environment
-    result = user.run_config(isolated(user, tmp_path, {"conda_env": NAME, "model_name": str(tiny_reward_path)}))
-
-    assert result.code == 0, result.output
-    assert user.report()["status"] == "COMPLETE"
-    checked, started = calls.read_text(encoding="utf-8").splitlines()
-    python = f"run --no-capture-output -n {NAME} python -s"
-    assert checked.startswith(f"{python} /")
-    assert started.startswith(f"{python} -m workers worker --worker-id reward-0 --role reward --device cpu ")
-    assert user.left_over() == []
 
 
 @pytest.mark.slow
@@ -201,7 +192,8 @@ def test_a_model_that_turns_out_to_think_once_it_is_loaded_ends_a_run_by_logits_
     model = shutil.copytree(tiny_reward_path, tmp_path / "model")
     thinking = tmp_path / "thinking.jinja"
     thinking.write_text(CHAT_TEMPLATE.replace("assistant\n", "assistant\n<think>\n"), encoding="utf-8")
-    python = tmp_path / "python"
+    python = tmp_path / "an env" / "python"
+    python.parent.mkdir()
     python.write_text(
         f"#!/bin/sh\ncase \"$*\" in *'workers worker'*) cp '{thinking}' '{model}/chat_template.jinja' ;; esac\n"
         f"exec '{sys.executable}' \"$@\"\n",
