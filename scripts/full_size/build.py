@@ -183,15 +183,16 @@ def reward_weights(config: Mapping[str, Any]) -> dict[str, Shape]:
 
 def meta_shapes(class_name: str, config: Mapping[str, Any]) -> dict[str, Shape]:
     """The names and shapes of a model's weights, from a model on the meta device."""
-    import diffusers
     import torch
     import transformers
 
     with torch.device("meta"):
-        if hasattr(diffusers, class_name):
-            model = getattr(diffusers, class_name).from_config(dict(config))
-        else:
+        if hasattr(transformers, class_name):
             model = getattr(transformers, class_name)(transformers.AutoConfig.for_model(**config))
+        else:
+            import diffusers  # not for the reward: it takes two seconds
+
+            model = getattr(diffusers, class_name).from_config(dict(config))
     # A weight that has two names (such as the embeddings of a T5 encoder) is in files once.
     once = {id(tensor): (name, tuple(tensor.shape)) for name, tensor in model.state_dict(keep_vars=True).items()}
     return dict(once.values())
