@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
-    """Return as soon as the condition holds.
+def wait_until(
+    condition: Callable[[], object], *, seconds: float = 60.0, otherwise: Callable[[], object] | None = None
+) -> None:
+    """Return as soon as the condition holds. ``otherwise`` gives what there is instead, for the message.
 
     Raises:
         AssertionError: it did not hold in time; a limit for a hang, not a measurement.
@@ -20,6 +22,7 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 60.0) -> Non
         if condition():
             return
         now = time.monotonic()
-        assert now < deadline, f"did not come about in {seconds:g} s"
+        found = f": {otherwise()}" if otherwise is not None and now >= deadline else ""
+        assert now < deadline, f"did not come about in {seconds:g} s{found}"
         # Whoever looks takes time from those that it waits for: not more than a tenth of a core.
         pause.wait(max(0.02, 9 * (now - began)))

@@ -68,8 +68,8 @@ def run_joined(options: argparse.Namespace) -> int:
         print(f"warmbench: {refusal}", file=sys.stderr)
         return EXIT_REFUSED
     identity = WorkerIdentity(tie.assigned.worker_id, options.role, tie.assigned.device, local_device, incarnation)
-    setproctitle(f"warmbench: {identity.worker_id} on {identity.device} of {options.endpoint}")
     with worker_folder(incarnation) as folder:
+        setproctitle(f"warmbench: {identity.worker_id} on {identity.device} of {options.endpoint} in {folder}")
         clear_dead_workers()
         worker = Worker(identity, context, listener, folder, tie, gate)
         return worker.run()
