@@ -55,7 +55,7 @@ class _DeviceBrokenError(Exception):
 
 
 class Watchdog:
-    """Ends the process if ``progressed`` is not called for ``timeout`` seconds while armed.
+    """Ends the process if ``progressed`` is not called for ``timeout`` seconds while armed. Safe from any thread.
 
     Arming starts a thread and disarming joins one, which takes milliseconds on busy cores. So neither is done for every
     step, or between calls that follow each other.
@@ -66,6 +66,8 @@ class Watchdog:
     """How late a thread may notice on busy cores that it is idle: a codec may hold the GIL for long."""
 
     def __init__(self) -> None:
+        # Progress that one thread reports must not start the clock again that another one has just stopped.
+        self._lock = threading.RLock()
         self._timeout = 0.0
         self._armed_at = 0.0
         self._in_call = False
@@ -73,47 +75,53 @@ class Watchdog:
 
     def arm(self, timeout: float) -> None:
         """Start or restart the clock."""
-        self._timeout = timeout
-        self._armed_at = time.monotonic()
-        faulthandler.dump_traceback_later(timeout, exit=True)
+        with self._lock:
+            self._timeout = timeout
+            self._armed_at = time.monotonic()
+            faulthandler.dump_traceback_later(timeout, exit=True)
 
     def begin(self, timeout: float) -> None:
         """Like ``arm``, but a clock with the same timeout that was just started keeps running."""
-        self._in_call = True
-        if timeout == self._timeout:
-            self.progressed()
-        else:
-            self.arm(timeout)
+        with self._lock:
+            self._in_call = True
+            if timeout == self._timeout:
+                self.progressed()
+            else:
+                self.arm(timeout)
 
     def progressed(self) -> None:
         """Restart the clock, unless that was done a moment ago."""
-        if self._timeout and time.monotonic() - self._armed_at > self._moment:
-            self.arm(self._timeout)
+        with self._lock:
+            if self._timeout and time.monotonic() - self._armed_at > self._moment:
+                self.arm(self._timeout)
 
     def pause(self) -> float | None:
         """The call has ended. Return for how many seconds the clock may keep running for the next call, after which it
         has to be disarmed; None if it was disarmed now.
         """
-        self._in_call = False
-        left = self._timeout - (time.monotonic() - self._armed_at)
-        if left - self._moment > max(self._SLACK_SECONDS, self._timeout / 4):
-            return self._moment
-        self.disarm()
-        return None
+        with self._lock:
+            self._in_call = False
+            left = self._timeout - (time.monotonic() - self._armed_at)
+            if left - self._moment > max(self._SLACK_SECONDS, self._timeout / 4):
+                return self._moment
+            self.disarm()
+            return None
 
     def disarm(self) -> None:
         """Stop the clock, unless there is work beside the device's calls."""
-        if self._between_calls:
-            self.arm(self._between_calls)
-        else:
-            self._timeout = 0.0
-            faulthandler.cancel_dump_traceback_later()
+        with self._lock:
+            if self._between_calls:
+                self.arm(self._between_calls)
+            else:
+                self._timeout = 0.0
+                faulthandler.cancel_dump_traceback_later()
 
     def watch_between_calls(self, timeout: float) -> None:
-        """Work begins that is no call of the device; with 0, it has ended. Call this in one thread only."""
-        self._between_calls = timeout
-        if not self._in_call:
-            self.disarm()
+        """Work begins that is no call of the device; with 0, it has ended."""
+        with self._lock:
+            self._between_calls = timeout
+            if not self._in_call:
+                self.disarm()
 
     @property
     def _moment(self) -> float:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.workers.failing_models import ILLEGAL_ACCESS, fail
-from workers.device import Call, Device, Outcome
+from workers.device import Call, Device, Outcome, Watchdog
 from workers.interface import ModelError
 
 
@@ -126,6 +127,29 @@ def test_a_hung_call_is_ended_even_just_after_another_call() -> None:
     result = ended("def hang(): threading.Event().wait()\nfor call in (int, hang): d.submit(Call(0, call, 0.5))")
     assert result.returncode == 1
     assert "in hang" in result.stderr
+
+
+def test_a_clock_that_is_stopped_while_a_thread_reports_progress_stays_stopped() -> None:
+    looks, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Watchdog):
+        @property
+        def _moment(self) -> float:
+            looks.set()
+            goes_on.wait(0.3)  # the other thread could stop the clock now
+            return -1.0
+
+    watchdog = Slow()
+    watchdog.watch_between_calls(60.0)
+    with ThreadPoolExecutor(1) as threads:
+        reporting = threads.submit(watchdog.progressed)
+        assert looks.wait(30)
+        watchdog.watch_between_calls(0)
+        goes_on.set()
+        reporting.result()
+    looks.clear()
+    watchdog.progressed()
+    assert not looks.is_set(), "the clock runs"
 
 
 # -- what would end the device thread
