@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
+_LONGEST_PAUSE = 2.0
+"""In seconds. A look that took long because the machine stood still says little about the next one."""
+
 
 def wait_until(
     condition: Callable[[], object], *, seconds: float = 60.0, otherwise: Callable[[], object] | None = None
@@ -25,4 +28,4 @@ def wait_until(
         found = f": {otherwise()}" if otherwise is not None and now >= deadline else ""
         assert now < deadline, f"did not come about in {seconds:g} s{found}"
         # Whoever looks takes time from those that it waits for: not more than a tenth of a core.
-        pause.wait(max(0.02, 9 * (now - began)))
+        pause.wait(min(max(0.02, 9 * (now - began)), _LONGEST_PAUSE))

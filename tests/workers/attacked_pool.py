@@ -109,9 +109,5 @@ class _Client(Client):
         super().__init__(context, endpoint, run)
         self.incarnation = incarnation
 
-    def hello(self, **fields: Any) -> None:
-        # These tests are not about silent runs.
-        super().hello(**{"dead_after_seconds": 3600.0, **fields})
-
     def send(self, message: type[m.Message], images: Any = (), **fields: Any) -> None:
         super().send(message, images, **{"incarnation": self.incarnation, **fields})

@@ -43,7 +43,9 @@ class Client:
         self.link.send(message(**{**defaults, **fields}), images)
 
     def hello(self, **fields: Any) -> None:
-        self.send(m.Hello, **{"protocol_version": PROTOCOL_VERSION, "version": VERSION, **fields})
+        # It sends no heartbeats: by default, a worker does not take it for dead while it waits for a message.
+        defaults = {"protocol_version": PROTOCOL_VERSION, "version": VERSION, "dead_after_seconds": 3600.0}
+        self.send(m.Hello, **{**defaults, **fields})
 
     def load(self, **fields: Any) -> None:
         spec = m.ModelSpec(role="editor", type="simulated", params={"load_seconds": 0})

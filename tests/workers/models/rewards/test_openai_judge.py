@@ -303,4 +303,6 @@ def test_a_judge_finds_out_how_many_requests_a_server_takes() -> None:
     with OpenAIServer(latency=0.05, limit=8) as server, judging(server) as judge:
         judgements = judge(*(request(seed) for seed in range(200)), max_concurrency=64, max_retries=20)
     assert all(judgement.score is not None for judgement in judgements)
-    assert server.met["limit"] < 30
+    # Usually fewer than ten, or one round of up to 56 where busy cores make the server as slow as one that takes more.
+    # A judge that always has 64 in flight meets 190.
+    assert server.met["limit"] < 100
