@@ -72,7 +72,7 @@ def test_workers_go_on_without_the_process_that_talks_to_ray_and_the_next_one_fi
     data = small_benchmark(user.folder / "data.json", pairs=20)
     config = user.simulated(data, editor={"latency_ms": 600}, pool=ray_pool(nodes))
     with user.start_run(config) as run:
-        wait_until(lambda: user.count("edited"))
+        wait_until(lambda: user.count("edited") and len(nodes.workers()) == 3)
         workers = {process.pid for process in nodes.workers()}
         (launcher,) = [process for process in user.processes() if "launcher" in process.cmdline()[0]]
         (driver,) = [child for child in launcher.children() if "workers.placers.ray_driver" in child.cmdline()]
