@@ -22,6 +22,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # numpy's OpenBLAS starts threads, each of which spins for 30 ms. Hundreds of processes import numpy; none needs them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# torch's threads spin while they wait for each other, which tiny models do most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HEAVY = {"accelerate", "diffusers", "fastapi", "openai", "playwright", "pyarrow", "scipy", "torch", "transformers"}
 IMPORTED = pytest.StashKey[list[str]]()
@@ -41,6 +43,7 @@ gc.disable()  # until the tests are collected: a sixth of the time went into loo
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
     gc.enable()
     session.config.stash[IMPORTED] = sorted(HEAVY & sys.modules.keys())
 

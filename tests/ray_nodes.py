@@ -1,4 +1,4 @@
-"""A Ray cluster of three nodes on this machine: ``python -m tests.ray_nodes``, until its standard input is closed.
+"""A Ray cluster on this machine: ``python -m tests.ray_nodes NUMBER``, until its standard input is closed.
 
 Each node says that it has two GPUs; Ray sets CUDA_VISIBLE_DEVICES as if it had. The head has no ``site``.
 """
@@ -52,10 +52,10 @@ class RayNodes:
 
 
 @contextlib.contextmanager
-def ray_nodes(environment: Mapping[str, str] = os.environ) -> Iterator[RayNodes]:
-    """Start the cluster; it is gone when the block ends. Workers on it have this ``environment``."""
+def ray_nodes(environment: Mapping[str, str] = os.environ, number: int = 3) -> Iterator[RayNodes]:
+    """Start a cluster of so many nodes; it is gone when the block ends. Workers on it have this ``environment``."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.ray_nodes"],
+        [sys.executable, "-m", "tests.ray_nodes", str(number)],
         env={**environment, "RAY_USAGE_STATS_ENABLED": "0"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -80,7 +80,8 @@ def main() -> None:
     os.dup2(2, 1)  # Ray prints
     cluster_class: Any = importlib.import_module("ray.cluster_utils").Cluster
     cluster = cluster_class(initialize_head=True, head_node_args={**_NODE, "include_dashboard": False})
-    nodes = [cluster.head_node, *(cluster.add_node(**_NODE, resources={"site": 2}) for _ in range(2))]
+    others = range(int(sys.argv[1]) - 1)
+    nodes = [cluster.head_node, *(cluster.add_node(**_NODE, resources={"site": 2}) for _ in others)]
     raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
     print(json.dumps({"address": cluster.address, "raylets": raylets}), file=output, flush=True)
     sys.stdin.read()

@@ -15,6 +15,7 @@ from protocol.messages import ModelSpec
 from tests.image_server import ImageServer, in_base64
 from tests.openai_request import FaultKind, Request
 from tests.waiting import wait_until
+from tests.workers.image_files import png_header
 from tests.workers.models.editors.tiny_edits import picture
 from workers.interface import EditRequest, ModelError, WorkerContext
 from workers.models.editors.http_editor import HttpEditor
@@ -127,7 +128,7 @@ def test_a_failure_has_its_kind_and_is_repeated_where_it_may_pass(fault: Any, ki
         ({"data": [{}]}, "bad_reply", "has no image", 2),
         ({"data": [{"b64_json": "<html>"}]}, "bad_reply", "is no base64", 2),
         (in_base64(b"GIF89a, or not"), "bad_reply", "can't be read", 2),
-        (png(12_000, 9_000, mode="1"), "bad_reply", "can't be read: .*too large to decode", 1),
+        (in_base64(png_header(12_000, 9_000)), "bad_reply", "can't be read: .*too large to decode", 1),
         (png(64, 64), "bad_parameter", "`size`.* it made 64x64 of 32x48", 1),
     ],
 )
