@@ -33,8 +33,7 @@ def config(user: User, data: Path, command: list[str], **params: Any) -> Path:
 
 
 def scored(user: User) -> Counter[tuple[str, str]]:
-    runs = user.output / "runs"
-    return Counter((row["category"], row["pair_id"]) for row in user.rows("scored")) if runs.exists() else Counter()
+    return Counter((row["category"], row["pair_id"]) for row in user.rows("scored"))
 
 
 def run_with_server(user: User, path: Path, *, after: int, kill: bool) -> str:
@@ -42,7 +41,7 @@ def run_with_server(user: User, path: Path, *, after: int, kill: bool) -> str:
     the run said.
     """
     with user.start_run(path) as run:
-        wait_until(lambda: run.poll() is not None or scored(user).total() >= after, seconds=TIMEOUT)
+        wait_until(lambda: run.poll() is not None or user.count("scored") >= after, seconds=TIMEOUT)
         assert run.poll() is None, run.communicate()[0]
         first, *_ = processes = server_processes(user)
         if kill:
