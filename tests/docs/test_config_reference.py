@@ -13,6 +13,7 @@ from scripts.config_reference import FILE, main, reference
 from workers.models.keys import MAX_SEED
 
 PAGE = FILE.read_text(encoding="utf-8")
+KEYS = tuple(all_keys(builtin=True))
 _MAPPING = re.compile(r"^##+ `([^`]+)`(?: of simulated models)?$", re.MULTILINE)
 
 
@@ -43,11 +44,11 @@ def test_a_page_that_is_out_of_date_is_reported_and_written_again(
     assert stale.read_text(encoding="utf-8") == reference()
 
 
-@pytest.mark.parametrize("path", sorted({key.path for key in all_keys(builtin=True)}))
+@pytest.mark.parametrize("path", sorted({key.path for key in KEYS}))
 def test_the_page_has_every_key_with_its_meaning(path: str) -> None:
     parent, _, name = path.rpartition(".")
     row = rows_of(parent)[name]
-    for key in all_keys(builtin=True):
+    for key in KEYS:
         # Beside a built-in type there is no class_path, and beside a class_path no type.
         if key.path == path and name not in ("type", "class_path"):
             assert str(key.field.description) in row

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,10 +41,11 @@ def commands(text: str) -> Iterator[list[str]]:
             yield words
 
 
-def help_of(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit):
+@cache
+def help_of(command: tuple[str, ...]) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit):
         main([*command, "--help"])
-    return capsys.readouterr().out
+    return shown.getvalue()
 
 
 @every_document
@@ -74,19 +78,17 @@ def test_every_make_target_that_is_named_is_in_the_makefile(document: Path) -> N
 
 
 @every_document
-def test_every_warmbench_command_is_one_that_the_command_line_takes(
-    document: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_warmbench_command_is_one_that_the_command_line_takes(document: Path) -> None:
     for words in commands(read(document)):
         if words[0] != "warmbench":
             continue
         command = next(known for known in _COMMANDS if tuple(words[1 : 1 + len(known)]) == known)
         options = {word for word in words if word.startswith("--")}
-        assert options <= set(_OPTION.findall(help_of(command, capsys))), " ".join(words)
+        assert options <= set(_OPTION.findall(help_of(command))), " ".join(words)
 
 
-def test_the_readme_names_every_option_of_run_and_no_other_option(capsys: pytest.CaptureFixture[str]) -> None:
-    known = {command: set(_OPTION.findall(help_of(command, capsys))) for command in _COMMANDS}
+def test_the_readme_names_every_option_of_run_and_no_other_option() -> None:
+    known = {command: set(_OPTION.findall(help_of(command))) for command in _COMMANDS}
     named = {option for code in [*inline(README), *fences(README, "console")] for option in _OPTION.findall(code)}
     assert named <= set().union(*known.values())
     table = set(re.findall(r"^\| `(--[a-z-]+)", README, re.MULTILINE))
