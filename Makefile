@@ -27,7 +27,7 @@ demo-training: ## train a tiny editor, evaluate its checkpoints as they appear
 test: ## run all tests: make test [ARGS="-k rounds"]
 	@scripts/setup.sh dev
 	@.venv/bin/python -m tests.set_up
-	@.venv/bin/python -m pytest --numprocesses=6 --dist=loadscope $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses=4 --dist=loadscope $(ARGS)
 
 check: ## check lint, format and types
 	@scripts/setup.sh dev
