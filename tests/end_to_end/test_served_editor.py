@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness import TIMEOUT, User, new_user, small_benchmark
 from tests.image_server import ImageServer, edited
+from tests.openai_request import Request
 from tests.server_processes import server_processes
 from tests.waiting import wait_until
 
@@ -59,14 +60,16 @@ def test_as_many_requests_are_in_flight_as_asked_and_failures_cost_no_edit(user:
 def test_another_version_of_the_server_ends_the_run_which_makes_all_edits_with_it_when_it_is_resumed(
     user: User,
 ) -> None:
-    with ImageServer(latency=0.3, version="1.0") as server:
-        config = served(user, server)
-        with user.start_run(config) as run:
-            wait_until(lambda: run.poll() is not None or edits(user) >= 2, seconds=TIMEOUT)
+    def latency(request: Request) -> float:
+        if request.number == 4:  # there are others that have not been made
             server.version = "2.0"
-            output, _ = run.communicate(timeout=TIMEOUT)
-        assert run.returncode == 1, output
-        assert "the server was 1.0 and is 2.0 now, which makes other edits" in output
+        return 0.3
+
+    with ImageServer(latency=latency, version="1.0") as server:
+        config = served(user, server)
+        result = user.run_config(config)
+        assert result.code == 1, result.output
+        assert "the server was 1.0 and is 2.0 now, which makes other edits" in result.output
         assert user.rows("failed") == []
         before = edits(user)
         resumed = user.run_config(config, "--resume", "latest")
