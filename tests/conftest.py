@@ -45,6 +45,7 @@ gc.disable()  # until the tests are collected: a sixth of the time went into loo
 def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
     gc.enable()
+    session.config.stash[_modules] = len(sys.modules)
     session.config.stash[IMPORTED] = sorted(HEAVY & sys.modules.keys())
 
 
@@ -59,8 +60,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Keep what was imported out of garbage collections: workers collect often, and torch leaves a million objects."""
-    seen = item.config.stash.get(_modules, 0)
-    if len(sys.modules) > seen + _MANY_MODULES:
+    if len(sys.modules) > item.config.stash[_modules] + _MANY_MODULES:
         item.config.stash[_modules] = len(sys.modules)
         gc.collect()
         gc.freeze()

@@ -25,7 +25,6 @@ def wait_until(
         if condition():
             return
         now = time.monotonic()
-        found = f": {otherwise()}" if otherwise is not None and now >= deadline else ""
-        assert now < deadline, f"did not come about in {seconds:g} s{found}"
+        assert now < deadline, f"did not come about in {seconds:g} s" + (f": {otherwise()}" if otherwise else "")
         # Whoever looks takes time from those that it waits for: not more than a tenth of a core.
         pause.wait(min(max(0.02, 9 * (now - began)), _LONGEST_PAUSE))

@@ -13,8 +13,7 @@ from scripts.mover.suite import CASES, FILE_CHANGES, Moves, Worker, change_file,
 pytestmark = pytest.mark.slow
 
 MB = 10**6
-NOISE = 16 * MB
-"""A worker's first move leaves 8 MB, whatever it moves."""
+NOISE = 20 * MB
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def two(folder: Path) -> Iterator[list[Worker]]:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Path:
-    return editor_checkpoint(folder, Size(layers=1, heads=8))
+    return editor_checkpoint(folder, Size(layers=1, heads=16))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def moves(two: list[Worker], model: Path) -> list[Moves]:
 
 def test_private_memory_rises_by_the_devices_copy_and_falls_again(moves: list[Moves], model: Path) -> None:
     size = sum(file.stat().st_size for file in model.rglob("*.safetensors"))
-    assert size > 80 * MB
+    assert size > 290 * MB
     for worker in moves:
         assert abs(worker.on_device - worker.loaded - size) < NOISE
         assert worker.back - worker.loaded < NOISE

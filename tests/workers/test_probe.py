@@ -34,9 +34,8 @@ def test_a_port_refuses_connections_once_its_process_has_ended(host: str) -> Non
 
 @pytest.mark.parametrize("endpoint", ["tcp://head:5600", "ipc:///tmp/x.sock", "tcp://127.0.0.1:x"])
 def test_nothing_is_known_of_what_is_no_address(endpoint: str) -> None:
-    probe = Probe(endpoint)
-    assert not probe.refused
-    probe.close()
+    with contextlib.closing(Probe(endpoint)) as probe:
+        assert not probe.refused
 
 
 def test_nothing_is_known_of_what_does_not_answer() -> None:
@@ -48,6 +47,5 @@ def test_nothing_is_known_of_what_does_not_answer() -> None:
         with contextlib.suppress(TimeoutError):
             while True:
                 queue.enter_context(socket.create_connection(address, timeout=0.2))
-        probe = Probe(f"tcp://127.0.0.1:{address[1]}")
-        assert not probe.refused
-        probe.close()
+        with contextlib.closing(Probe(f"tcp://127.0.0.1:{address[1]}")) as probe:
+            assert not probe.refused

@@ -300,9 +300,8 @@ def test_runs_with_different_settings_work_at_the_same_time() -> None:
 
 
 def test_a_judge_finds_out_how_many_requests_a_server_takes() -> None:
-    with OpenAIServer(latency=0.05, limit=8) as server, judging(server) as judge:
+    # Far longer than busy cores take to pass a request on: else those that wait for the cores hide how many there are.
+    with OpenAIServer(latency=0.25, limit=8) as server, judging(server) as judge:
         judgements = judge(*(request(seed) for seed in range(200)), max_concurrency=64, max_retries=20)
     assert all(judgement.score is not None for judgement in judgements)
-    # Usually fewer than ten, or one round of up to 56 where busy cores make the server as slow as one that takes more.
-    # A judge that always has 64 in flight meets 190.
-    assert server.met["limit"] < 100
+    assert server.met["limit"] < 30
