@@ -55,13 +55,14 @@ class ModelHolder:
         *,
         name: str = "",
         broken: Callable[[str], None] = lambda _reason: None,
+        outdated: Callable[[str], None] = lambda _reason: None,
         pool: str = "",
     ) -> None:
-        """``name``, ``broken`` and ``pool``: see ``WorkerContext``."""
+        """``name``, ``broken``, ``outdated`` and ``pool``: see ``WorkerContext``."""
         self._device = device
         self._pool_folder = pool_folder
         self._watchdog = watchdog
-        self._context = WorkerContext(name, pool_folder, watchdog.progressed, broken, pool)
+        self._context = WorkerContext(name, pool_folder, watchdog.progressed, broken, pool, outdated)
         self._model: Model | None = None
         self._loads = 0
         self._model_lock = threading.Lock()

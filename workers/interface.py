@@ -122,7 +122,8 @@ class WorkerContext:
     pool have in common.
 
     Call ``progressed`` while ``load`` takes long, to show that it goes on. Call ``broken``, in any thread and with the
-    reason, when the model cannot work any more: the worker ends, and is started anew.
+    reason, when the model cannot work any more: the worker ends, and is started anew. Call ``outdated`` instead when no
+    job can be the cause, as the model is another one by now: what the worker has not finished counts against no pair.
     """
 
     name: str = ""
@@ -130,6 +131,7 @@ class WorkerContext:
     progressed: Callable[[], None] = lambda: None
     broken: Callable[[str], None] = lambda _reason: None
     pool: str = ""
+    outdated: Callable[[str], None] = lambda _reason: None
 
 
 class Model(abc.ABC):

@@ -241,6 +241,11 @@ class Peers:
         message = m.Heartbeat(run=run, incarnation=self._identity.incarnation, state=self._state())
         return self._listener.send(peer.identity, message)
 
+    def say_goodbye(self, reason: str) -> None:
+        """Tell all that the worker ends by itself, and why if that is not what they asked for."""
+        for run in self._peers:
+            self.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason=reason))
+
     def report_to_launcher(self) -> None:
         """Send the worker's state to the launcher at once."""
         if m.LAUNCHER in self._peers:

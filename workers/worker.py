@@ -89,6 +89,7 @@ class Worker:
             self._device.watchdog,
             name=identity.worker_id,
             broken=self._post_broken,
+            outdated=lambda reason: self._post_broken(reason, by_a_job=False),
             # Over TCP, each worker has a folder of its own.
             pool=folder.name if gate is None else ",".join(sorted(gate.allowed)),
         )
@@ -101,6 +102,7 @@ class Worker:
         self._ending = False
         self._end_by: float | None = None
         self._broken: str | None = None
+        self._broken_by_a_job = False
 
     # -- the loop
 
@@ -133,8 +135,8 @@ class Worker:
             self._peers.strangers.read(self._listener, self._handle)
             self._peers.maintain()
             self._bench.line_up()
-        for run in self._peers:
-            self._peers.send(run, m.Goodbye(run=run, incarnation=self._identity.incarnation, reason="the worker ends"))
+        if not self._broken_by_a_job:
+            self._peers.say_goodbye(sendable(self._broken or ""))
         if self._holder.has_to_close:
             self._holder.close()
         self._tie.say_goodbye(self._broken)
@@ -159,12 +161,12 @@ class Worker:
         self._ending = True
         self._jobs.set_usable(False)
 
-    def _post_broken(self, reason: str) -> None:
-        self._mailbox.post(lambda: self._on_device_broken(reason))
+    def _post_broken(self, reason: str, *, by_a_job: bool = True) -> None:
+        self._mailbox.post(lambda: self._on_broken(reason, by_a_job=by_a_job))
 
-    def _on_device_broken(self, reason: str) -> None:
-        """Deliver what is finished, then end. The run learns of the device's job by this worker's death."""
-        self._broken = reason
+    def _on_broken(self, reason: str, *, by_a_job: bool) -> None:
+        """Deliver what is finished, then end. No goodbye tells the run that the device's job may be the cause."""
+        self._broken, self._broken_by_a_job = reason, by_a_job
         self._end()
         self._bench.act(self._jobs.lose_device())
 
@@ -214,13 +216,11 @@ class Worker:
             text = f"epoch {message.epoch} is over, it is {self._model_state.epoch} now"
             self._peers.refuse(identity, message, "epoch", text, message.job)
         elif self._model_state.phase == "failed":
-            self._peers.refuse(
-                identity, message, "not_ready", self._model_state.error or "the model failed to load", message.job
-            )
+            text = self._model_state.error or "the model failed to load"
+            self._peers.refuse(identity, message, "not_ready", text, message.job)
         elif sum(map(len, self._jobs.unfinished(message.run))) >= MAX_JOBS:
-            self._peers.refuse(
-                identity, message, "invalid", f"this run has {MAX_JOBS} jobs here, which is the limit", message.job
-            )
+            text = f"this run has {MAX_JOBS} jobs here, which is the limit"
+            self._peers.refuse(identity, message, "invalid", text, message.job)
         else:
             self._model_state.epoch = message.epoch
             self._bench.add(message, images)

@@ -34,7 +34,7 @@ class Crew:
     """All workers that the run is connected to.
 
     ``on_message`` gets a worker's messages about its jobs. ``on_withdrawn`` gets a worker that had joined and takes no
-    part any more, whether it died, and of what if that is known.
+    part any more, whether it died, and of what if that is known, or that it ends, and why.
     """
 
     def __init__(
@@ -285,7 +285,11 @@ class Crew:
                 if client.welcome:
                     self._withdraw(client, died=False)
                     client.hello()
-            case m.Heartbeat() | m.Goodbye():
+            case m.Goodbye(reason=reason):
+                # It ends on purpose, as its launcher reports next: what it has not finished is not the cause.
+                client.welcome = False
+                self._withdraw(client, died=False, reason=f"ends: {reason}" if reason else "ends")
+            case m.Heartbeat():
                 pass
             case _:
                 self._on_message(client, by_our_clock(message, client.offset), images)

@@ -84,12 +84,12 @@ class EditStage:
         self._act(self.rounds.join(*workers))
 
     def lose(self, worker: str, *, died: bool, reason: str | None = None) -> None:
-        """Reassign the work of an editor that died (of ``reason``, if known) or was silent for too long."""
+        """Reassign the work of an editor that died (of ``reason``, if known), ends as ``reason`` says, or is silent."""
         lost = {job.unit: job for job in self._jobs.values() if job.worker == worker}
         for job in lost.values():
             del self._jobs[job.name]
         if lost:
-            what = "died" if died else "is silent"
+            what = "died" if died else reason or "is silent"
             log.warning("%s %s; unfinished: %s", worker, what, ", ".join(unit.key for unit in lost))
         actions = self.rounds.lose(worker, died=died, reason=reason)
         for action in actions:

@@ -53,9 +53,9 @@ def _log(what: str, scores: Sequence[float]) -> None:
     log.info("%s: %d scored%s", what, len(scores), mean)
 
 
-def log_lost(worker: str, jobs: Sequence[ScoreJob], *, died: bool) -> None:
+def log_lost(worker: str, jobs: Sequence[ScoreJob], *, died: bool, reason: str | None = None) -> None:
     """Log what a lost reward had not finished."""
-    what = "died" if died else "is silent"
+    what = "died" if died else reason or "is silent"
     if len(jobs) > 2:
         log.warning("%s %s; unfinished: %s", worker, what, counted(len(jobs), "batch", "batches"))
         return

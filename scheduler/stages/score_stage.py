@@ -134,11 +134,11 @@ class ScoreStage:
         self._act(self._batches.join(*workers))
 
     def lose(self, worker: str, *, died: bool, reason: str | None = None) -> None:
-        """Reassign the work of a reward that died (of ``reason``, if known) or was silent for too long."""
+        """Reassign the work of a reward that died (of ``reason``, if known), ends as ``reason`` says, or is silent."""
         lost = [job for job in self._jobs.values() if job.worker == worker]
         for job in lost:
             del self._jobs[job.name]
-        log_lost(worker, lost, died=died)
+        log_lost(worker, lost, died=died, reason=reason)
         assigned = {unit: job for job in lost for unit in job.units}
         actions = self._batches.lose(worker, died=died, reason=reason)
         self._record_poison(actions, assigned)

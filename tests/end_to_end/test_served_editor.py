@@ -61,7 +61,7 @@ def test_another_version_of_the_server_ends_the_run_which_makes_all_edits_with_i
     user: User,
 ) -> None:
     def latency(request: Request) -> float:
-        if request.number == 4:  # there are others that have not been made
+        if request.number == 8:  # the last: both workers end with it alone, and it must not be given up
             server.version = "2.0"
         return 0.3
 

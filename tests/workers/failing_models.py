@@ -31,13 +31,15 @@ def fail(how: str) -> None:
 
 
 class FailingEditor(Editor):
-    """Fails by its instruction, or while it is loaded by its parameter ``load``."""
+    """Fails by its instruction, or while it is loaded by its parameter ``load``; or finds that it is outdated."""
 
     def load(self, residency: Residency) -> None:
         fail(self.spec.params.get("load", ""))
 
     def edit(self, request: EditRequest, progress: Progress) -> Image.Image:
         fail(request.instruction)
+        if request.instruction == "outdated":
+            self.context.outdated("the model is another one now")
         return request.image
 
 

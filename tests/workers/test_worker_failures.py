@@ -45,9 +45,23 @@ def test_a_broken_device_ends_the_worker_with_its_reason_once_what_is_finished_i
     run.send(m.Release, round=0)
     assert run.expect(m.Edited).job == "good"
     run.send(m.Ack, job="good")
-    while not isinstance(message := run.expect(m.Message), m.Goodbye):
-        assert not isinstance(message, m.Failed | m.AtBarrier), "the run learns of it by the worker's death"
     assert_ended(worker)
+    assert not any(isinstance(message, m.Failed | m.AtBarrier | m.Goodbye) for message in run.rest()), (
+        "the run learns of it by the worker's death"
+    )
+
+
+def test_an_outdated_model_ends_the_worker_which_says_so_itself(worker: WorkerProcess) -> None:
+    run = ready(worker)
+    run.edit("good", round=0)
+    run.edit("late", round=0, instruction="outdated")
+    run.edit("waiting", round=0)
+    run.send(m.Release, round=0)
+    assert run.expect(m.Edited).job == "good"
+    run.send(m.Ack, job="good")
+    assert run.expect(m.Goodbye).reason == "the model is another one now"
+    assert worker.process.wait(timeout=20) == EXIT_BROKEN_DEVICE
+    assert read_last_words(worker.life) == "the model is another one now"
 
 
 def score(run: Client, how: str, **parameters: object) -> None:
@@ -66,8 +80,8 @@ def test_a_broken_device_ends_a_reward_as_well_and_one_that_exits_fails_its_batc
         run.send(m.Ack, job="exit")
         run.send(m.Ack, job="good")
         score(run, "illegal access")
-        run.expect(m.Goodbye)
         assert_ended(worker)
+        assert not any(isinstance(message, m.Scored | m.Failed | m.Goodbye) for message in run.rest())
 
 
 def test_a_load_that_finds_the_device_broken_ends_the_worker_with_its_reason(worker: WorkerProcess) -> None:

@@ -70,6 +70,15 @@ class Client:
             if received is not None and isinstance(received[0], kind) and matching(received[0]):
                 return received[0]
 
+    def rest(self) -> list[m.Message]:
+        """What a worker that has ended had sent."""
+        messages: list[m.Message] = []
+        while self.link.socket.poll(100):
+            received = self.link.receive()
+            assert received is not None
+            messages.append(received[0])
+        return messages
+
     def silent_about(self, kind: type[m.Message]) -> None:
         """Check that no message of this kind comes before the answer to a Hello that is sent now."""
         self.hello()

@@ -176,5 +176,5 @@ class HttpEditor(Editor):
             return True
         if version in (None, self._version):
             return False
-        self.context.broken(f"the server was {self._version} and is {version} now, which makes other edits")
+        self.context.outdated(f"the server was {self._version} and is {version} now, which makes other edits")
         return True

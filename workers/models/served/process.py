@@ -155,7 +155,7 @@ class ServedProcess:
         if link is None or self._closing or not (self._hangs or link.ended):
             return False
         if link.replaced:  # then the worker, which was to load another model, ends only if it is used again
-            self._context.broken("its server was ended by another worker, for a server of another model")
+            self._context.outdated("its server was ended by another worker, for a server of another model")
         return True
 
     def start(self) -> None:

@@ -227,28 +227,28 @@ def test_the_server_and_its_version_are_those_of_the_edits(server: ImageServer, 
 
 
 def test_a_server_of_another_version_ends_the_worker_and_its_edit_does_not_count() -> None:
-    broken: list[str] = []
+    outdated: list[str] = []
     with ImageServer(version="1.2.3") as upgraded:
         editor = loaded(upgraded)
-        editor.context = WorkerContext(broken=broken.append)
+        editor.context = WorkerContext(outdated=outdated.append)
         editor.edit(request(), lambda *_: None)
         upgraded.version = None
         editor.edit(request(), lambda *_: None)
-        assert not broken
+        assert not outdated
         upgraded.version = "1.3.0"
         assert failure(editor).kind == "error"
-        assert broken == ["the server was 1.2.3 and is 1.3.0 now, which makes other edits"]
+        assert outdated == ["the server was 1.2.3 and is 1.3.0 now, which makes other edits"]
         editor.close()
 
 
 def test_an_idle_worker_learns_that_the_server_is_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.models.editors.http_editor._VERSION_SECONDS", 0.01)
-    broken: list[str] = []
+    outdated: list[str] = []
     with ImageServer(version="1.2.3") as upgraded:
         editor = loaded(upgraded)
-        editor.context = WorkerContext(broken=broken.append)
+        editor.context = WorkerContext(outdated=outdated.append)
         upgraded.version = "1.3.0"
-        wait_until(lambda: broken)
+        wait_until(lambda: outdated)
         editor.close()
 
 

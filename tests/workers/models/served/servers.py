@@ -30,9 +30,12 @@ class Words:
     def __init__(self, folder: Path, pool: str = "pool") -> None:
         self.progressed = 0
         self.broken: list[str] = []
+        self.outdated: list[str] = []
         folder = folder / pool
         folder.mkdir(exist_ok=True)
-        self.context = WorkerContext("reward-0", folder, self._progressed, self.broken.append, pool)
+        self.context = WorkerContext(
+            "reward-0", folder, self._progressed, self.broken.append, pool, self.outdated.append
+        )
 
     def _progressed(self) -> None:
         self.progressed += 1

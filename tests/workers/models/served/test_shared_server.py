@@ -95,9 +95,10 @@ def test_a_server_of_another_model_ends_the_one_before_which_is_missed_only_if_i
     new.start()
     assert gone(found), "the new one may need its GPUs"
     assert is_up(new)
-    assert not before.broken
+    assert not before.outdated
     assert old.has_ended()
-    assert before.broken == ["its server was ended by another worker, for a server of another model"]
+    assert not before.broken
+    assert before.outdated == ["its server was ended by another worker, for a server of another model"]
     old.close()
     assert is_up(new)
     new.close()
