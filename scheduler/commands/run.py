@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.commands.arguments import count_or_fraction, given, path, positive, program, shard, typed
@@ -86,9 +87,13 @@ def execute(options: argparse.Namespace) -> int:
         from scheduler.commands.sweep import check_and_sweep
 
         return check_and_sweep(options)
-    from scheduler.commands.start_run import check_and_run  # takes half a second, and --help does not need it
+    gc.disable()  # until all is imported and read, which stays: to look through it again and again takes a tenth of it
+    try:
+        from scheduler.commands.start_run import check_and_run  # takes half a second, and --help does not need it
 
-    return check_and_run(options)
+        return check_and_run(options)
+    finally:
+        gc.enable()
 
 
 def _title(text: str) -> str:

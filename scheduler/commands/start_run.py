@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import sys
 from contextlib import ExitStack, closing
@@ -62,6 +63,8 @@ def check_and_run(options: argparse.Namespace) -> int:
             show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)
         return EXIT_USAGE
+    gc.freeze()
+    gc.enable()
     with closing(directory):
         log_start(prepared, directory, resumed=options.resume is not None)
         run = Run(prepared, directory, console, run_options(options, address))

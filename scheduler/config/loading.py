@@ -20,7 +20,7 @@ from scheduler.config.checks.thoughts import thoughts_noticed
 from scheduler.config.document import Config
 from scheduler.config.model_choice import choose, corrected
 from scheduler.config.models import EDITOR_FAMILY, REWARD_FAMILY, Family, ModelSectionT
-from scheduler.config.pool_section import pool_section
+from scheduler.config.pool_section import PoolSection, pool_section_for
 from scheduler.config.problems import ConfigError, Location, Problem, did_you_mean, dotted, listing, printable, shown
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
 from scheduler.config.reading.yaml_source import YamlSource, read_source
@@ -182,7 +182,7 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
         prompts=_prompts(source, raw.get("prompts", {}), findings),
         evaluation=evaluation,
         logging=plain("logging", LoggingSection),
-        pool=plain("pool", pool_section()),
+        pool=plain("pool", pool_section_for(raw.get("pool", {}))),
         scheduler=plain("scheduler", SchedulerSection),
         trackers=plain("trackers", trackers_section()),
         path=source.file,
@@ -220,7 +220,7 @@ def _with_derived_defaults(config: Config, findings: Findings) -> Config:
     logging = config.logging.model_copy(update={"log_dir": config.log_dir})
     pool = config.pool
     if pool.name is None:
-        checked = Checker(pool_section(), ("pool",), YamlSource(config.path, {})).check(
+        checked = Checker(PoolSection, ("pool",), YamlSource(config.path, {})).check(
             {"name": config.path.stem}, named := Findings()
         )
         if not findings.hides(("pool", "name")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -123,7 +123,7 @@ class PoolSection(Section):
         placer = self.declaration
         if placer is None or not placer.keys:
             return {}
-        section = getattr(self, placer.name) or _placer_section(placer).model_validate({})
+        section = getattr(self, placer.name, None) or _placer_section(placer).model_validate({})
         options: dict[str, Any] = section.model_dump(mode="json")
         return options
 
@@ -154,7 +154,7 @@ class PoolSection(Section):
                 if getattr(self, name) is not None:
                     message = f"is for workers elsewhere, but the placer is {placer.name}"
                     yield Conflict(((name,), ("placer",)), message, "name the devices of this machine as `device_ids`")
-        for name in placer_sections():
+        for name in type(self).model_fields.keys() - PoolSection.model_fields.keys():
             if getattr(self, name) is not None and "placer" not in self.model_fields_set:
                 message = "is given, but no placer"
                 yield Conflict(((name,), ("placer",)), message, f"write `placer: {name}`")
@@ -177,6 +177,11 @@ def placer_sections(*, builtin: bool = False) -> dict[str, type[DeclaredSection]
 @cache
 def _placer_section(placer: PlacerType) -> type[DeclaredSection]:
     return section_of(DeclaredSection, f"pool.{placer.name}", placer.keys, placer.rules)
+
+
+def pool_section_for(keys: Collection[str]) -> type[PoolSection]:
+    """The section for these keys: without those of placers if none is given, as they take longest to build."""
+    return PoolSection if PoolSection.model_fields.keys() >= set(keys) else pool_section()
 
 
 @cache

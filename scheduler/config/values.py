@@ -28,7 +28,9 @@ class Allowed:
 class Section(BaseModel):
     """A mapping of the config: strict types, no unknown keys, immutable."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
+    )
 
     purpose: ClassVar[str] = ""
     """The purpose of the mapping in one sentence, for the reference."""
