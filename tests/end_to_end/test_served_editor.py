@@ -61,7 +61,7 @@ def test_another_version_of_the_server_ends_the_run_which_makes_all_edits_with_i
     user: User,
 ) -> None:
     def latency(request: Request) -> float:
-        if request.number == 8:  # the last: both workers end with it alone, and it must not be given up
+        if request.number == 4:
             server.version = "2.0"
         return 0.3
 
@@ -75,6 +75,19 @@ def test_another_version_of_the_server_ends_the_run_which_makes_all_edits_with_i
         resumed = user.run_config(config, "--resume", "latest")
         assert resumed.code == 0, resumed.output
         assert edits(user) == before + 8
+    assert user.left_over() == []
+
+
+def test_no_pair_is_given_up_for_another_version_of_the_server(user: User) -> None:
+    with ImageServer(latency=0.3, version="1.0") as server:
+        config = served(user, server, pairs=1)
+        assert user.run("workers", "start", "--config", config).code == 0
+        server.version = "2.0"
+        result = user.run_config(config, "--no-launch")
+        assert result.code == 1, result.output
+        assert len(server.requests) > 2, "a pair was tried by several workers, by each alone"
+        assert user.rows("failed") == []
+        assert user.run("workers", "stop", "--config", config).code == 0
     assert user.left_over() == []
 
 
