@@ -53,12 +53,10 @@ def test_a_broken_device_ends_the_worker_with_its_reason_once_what_is_finished_i
 
 def test_an_outdated_model_ends_the_worker_which_says_so_itself(worker: WorkerProcess) -> None:
     run = ready(worker)
-    run.edit("good", round=0)
-    run.edit("late", round=0, instruction="outdated")
-    run.edit("waiting", round=0)
-    run.send(m.Release, round=0)
+    run.edit("good")
     assert run.expect(m.Edited).job == "good"
     run.send(m.Ack, job="good")
+    run.edit("late", instruction="outdated")
     assert run.expect(m.Goodbye).reason == "the model is another one now"
     assert worker.process.wait(timeout=20) == EXIT_BROKEN_DEVICE
     assert read_last_words(worker.life) == "the model is another one now"
