@@ -63,7 +63,7 @@ def check_and_run(options: argparse.Namespace) -> int:
             show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)
         return EXIT_USAGE
-    gc.freeze()
+    gc.freeze()  # see ``scheduler.commands.run``
     gc.enable()
     with closing(directory):
         log_start(prepared, directory, resumed=options.resume is not None)

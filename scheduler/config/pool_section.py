@@ -154,7 +154,9 @@ class PoolSection(Section):
                 if getattr(self, name) is not None:
                     message = f"is for workers elsewhere, but the placer is {placer.name}"
                     yield Conflict(((name,), ("placer",)), message, "name the devices of this machine as `device_ids`")
-        for name in type(self).model_fields.keys() - PoolSection.model_fields.keys():
+        for name in type(self).model_fields:
+            if name in PoolSection.model_fields:
+                continue
             if getattr(self, name) is not None and "placer" not in self.model_fields_set:
                 message = "is given, but no placer"
                 yield Conflict(((name,), ("placer",)), message, f"write `placer: {name}`")
