@@ -9,32 +9,30 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import CDLL
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 Answer = TypeVar("Answer")
 
 _LIBRARY = "libnvidia-ml.so.1"
 
 
-@dataclass(frozen=True)
-class Driver:
+class Driver(Struct, frozen=True):
     """The driver's version, such as ``535.104.05``, and the newest CUDA that it runs, such as ``(12, 2)``."""
 
     version: str
     cuda: tuple[int, int] | None
 
 
-@dataclass(frozen=True)
-class GpuProcess:
+class GpuProcess(Struct, frozen=True):
     """A process that has a CUDA context on a GPU. Its pid may be one of another container's."""
 
     pid: int
     used_bytes: int | None
 
 
-@dataclass(frozen=True)
-class GpuUse:
+class GpuUse(Struct, frozen=True):
     """The memory of a GPU, and its processes."""
 
     total_bytes: int

@@ -7,8 +7,10 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
+
+from msgspec import Struct
 
 from scheduler.base.text import counted
 from scheduler.benchmark.details import kind_of, opened_details
@@ -25,8 +27,7 @@ NO_CATEGORY = "#unknown"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Group:
+class _Group(Struct, frozen=True):
     """A category of the data. One whose name cannot be used has a stand-in, and the problem."""
 
     name: str

@@ -6,7 +6,8 @@ import contextlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark
@@ -28,8 +29,7 @@ class ImagesError(Exception):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class FoundImage:
+class FoundImage(Struct, frozen=True):
     """An image with the names that it has there. ``where`` is its file or line, for messages. With a ``problem`` it is
     not used.
     """
@@ -41,8 +41,7 @@ class FoundImage:
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class EditsElsewhere:
+class EditsElsewhere(Struct, frozen=True):
     """The images of a benchmark's pairs. ``place`` is their folder or list, ``asked`` the number of edits that the run
     needs. ``refused`` has the reason why an image cannot be used; an edit in neither mapping has no image. ``layout``
     is the name of the folder's, ``missing`` the path in it at which an edit without an image is looked for.
@@ -54,7 +53,7 @@ class EditsElsewhere:
     refused: Mapping[EditUnit, str]
     warnings: tuple[str, ...]
     layout: str | None = None
-    missing: Mapping[EditUnit, str] = field(default_factory=dict)
+    missing: Mapping[EditUnit, str] = {}
 
     @property
     def title(self) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec import structs
 
 from scheduler.base.text import counted, one_line
 from scheduler.benchmark import Benchmark
@@ -76,7 +77,9 @@ def _in_folder(
             continue
         images = list(_images(place, places, samples_per_pair, layout.source_suffix))
         edits = match(str(place.absolute()), images, places, samples_per_pair)
-        tried[places] = replace(edits, layout=layout.name, missing=dict(_missing(edits, places, samples_per_pair)))
+        tried[places] = structs.replace(
+            edits, layout=layout.name, missing=dict(_missing(edits, places, samples_per_pair))
+        )
         count = max(count, len(images))
     if not tried:
         raise ImagesError(*unsuitable)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from msgspec import Struct
+
 from scheduler.base.shard import Shard
 
 BadKind = Literal[
@@ -61,8 +63,7 @@ class ImageOpener(Protocol):
     def __call__(self, *, thorough: bool) -> SourceImage: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(Struct, frozen=True):
     """What only some benchmarks have of an item.
 
     ``images`` are those beside the first source, by name: ``source_2``, ``source_3``, ..., ``reference``,
@@ -71,18 +72,17 @@ class Details:
     needs, as JSON has them, by the names of the benchmark's own fields.
     """
 
-    images: Mapping[str, SourceImage] = field(default_factory=dict)
+    images: Mapping[str, SourceImage] = {}
     language: str | None = None
     task: str | None = None
     subsets: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
 
 
 NO_DETAILS = Details()
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One item to edit and score. ``index`` counts all items of the data from 0, bad and unselected ones too.
 
     ``source`` is the first source image, ``reference`` a text that says what the edit should show.

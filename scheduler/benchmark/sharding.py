@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from msgspec import structs
+
 from scheduler.base.shard import Shard
 from scheduler.benchmark.edits_elsewhere import EditsElsewhere
 from scheduler.benchmark.pairs import Benchmark
@@ -40,7 +42,7 @@ def shard_of(benchmark: Benchmark, shard: Shard) -> Benchmark:
 def edits_of(benchmark: Benchmark, edits: EditsElsewhere, samples_per_pair: int) -> EditsElsewhere:
     """Return the edits of this shard, of those of the whole benchmark."""
     keys = benchmark.by_key
-    return replace(
+    return structs.replace(
         edits,
         asked=len(benchmark.pairs) * samples_per_pair,
         images={unit: path for unit, path in edits.images.items() if unit.key in keys},

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from protocol.codec import MAX_IMAGE_BYTES
 from scheduler.benchmark.base64_text import decode_base64
@@ -20,8 +21,7 @@ from scheduler.benchmark.pairs import ImageOpener, PairError
 _CHUNK = 3 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class FileSource:
+class FileSource(Struct, frozen=True):
     """An image file."""
 
     path: Path
@@ -38,8 +38,7 @@ class FileSource:
         return _unchanged(lambda: _read_file(self.path), self.sha256, self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedSource:
+class EmbeddedSource(Struct, frozen=True):
     """A base64 string in a JSON file: ``length`` bytes from ``offset`` on, without the quotes."""
 
     path: Path
@@ -65,8 +64,7 @@ class EmbeddedSource:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PieceSource:
+class PieceSource(Struct, frozen=True):
     """An encoded image within a file: ``length`` bytes from ``offset`` on."""
 
     path: Path

@@ -7,9 +7,9 @@ import gc
 import logging
 import sys
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
 from rich.console import Console
 
 from protocol.pool import PoolError
@@ -103,7 +103,7 @@ def checked(options: argparse.Namespace, address: PoolAddress | None) -> Prepare
         refuse_unequal(pool, card, prepared.config)
         if options.no_launch and card is None:
             raise UsageError(f"pool {pool} is not up, and --no-launch was given")
-    return replace(prepared, reuse=_reused_runs(options.reuse, prepared.config.evaluation.output_dir))
+    return structs.replace(prepared, reuse=_reused_runs(options.reuse, prepared.config.evaluation.output_dir))
 
 
 def _reused_runs(names: list[str], output_dir: Path) -> tuple[OtherRun, ...]:

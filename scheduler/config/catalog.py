@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 import annotated_types
+from msgspec import Struct
 from pydantic.fields import FieldInfo
 
 from scheduler.config.models import FAMILIES
@@ -35,8 +35,7 @@ PER_CATEGORY = "<category>"
 PER_ASPECT = "<aspect>"
 
 
-@dataclass(frozen=True)
-class KeyPlace:
+class KeyPlace(Struct, frozen=True):
     """A key of the config: its dotted path, its field, and the section that has it: one for each ``type``."""
 
     path: str

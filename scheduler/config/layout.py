@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from protocol.devices import gpu_group, gpus_elsewhere
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.base.text import counted
@@ -23,8 +25,7 @@ Place = tuple[int, ...]
 """The GPUs of one worker, by their indices; none for the CPU."""
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """A visible GPU; ``index`` is that of CUDA, ``memory_bytes`` its whole memory (0 if unknown)."""
 
     index: int

@@ -10,9 +10,11 @@ import copy
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+from msgspec import Struct, structs
 
 from scheduler.config.catalog import SECTIONS, hint_for_key
 from scheduler.config.checks.environment import Environment, environment_problems
@@ -32,8 +34,7 @@ from scheduler.config.values import Section, check_name
 SectionT = TypeVar("SectionT", bound=Section)
 
 
-@dataclass(frozen=True)
-class Overrides:
+class Overrides(Struct, frozen=True):
     """Values of the command line that replace those of the file; None keeps the value of the file."""
 
     data: Path | None = None
@@ -102,7 +103,7 @@ def _with_option(problem: Problem, source: YamlSource) -> Problem:
     """Return the problem with the option that gave its value, if there is one."""
     for location, option in source.options.items():
         if re.match(rf"{re.escape(dotted(location))}($|[.\[])", problem.path):
-            return replace(problem, option=option)
+            return structs.replace(problem, option=option)
     return problem
 
 
@@ -112,7 +113,7 @@ def _of_environment(config: Config, environment: Environment, source: YamlSource
         written = location in source.lines or location in source.options
         guessed = (location[0], "type") in findings.wrong and not written
         if not findings.hides(location) and not guessed:
-            problems.append(replace(problem, message=problem.message + source.where(location)))
+            problems.append(structs.replace(problem, message=problem.message + source.where(location)))
     return problems
 
 
@@ -120,11 +121,10 @@ def _with_overrides(source: YamlSource, overrides: Overrides) -> YamlSource:
     data, options = copy.deepcopy(source.data), {}
     if overrides.attached and isinstance(pool := data.get("pool") or {}, dict):
         data["pool"] = {**pool, "placer": "join", "transport": "tcp"}
-    for item in fields(overrides):
-        value = getattr(overrides, item.name)
-        if value is None or item.name not in _OVERRIDES:
+    for name, value in structs.asdict(overrides).items():
+        if value is None or name not in _OVERRIDES:
             continue
-        location, option = _OVERRIDES[item.name]
+        location, option = _OVERRIDES[name]
         holder = data
         for part in location[:-1]:
             if holder.get(str(part)) is None:
@@ -135,7 +135,7 @@ def _with_overrides(source: YamlSource, overrides: Overrides) -> YamlSource:
         else:
             holder[str(location[-1])] = list(value) if isinstance(value, tuple) else value
             options[location] = option
-    return replace(source, data=data, options=options)
+    return structs.replace(source, data=data, options=options)
 
 
 def _raw_sections(source: YamlSource, findings: Findings) -> dict[str, dict[str, Any]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scheduler.base.text import counted, one_line
 
@@ -16,8 +17,7 @@ _LONGEST_VALUE = 80
 _LONGEST_KEY = 100
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One mistake. ``path`` is the full key with dots; ``hint`` says what to do, if that is known; ``option`` is the
     option of the command line that gave the value.
     """

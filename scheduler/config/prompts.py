@@ -14,11 +14,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
+from msgspec import Struct
 from pydantic import AfterValidator, Field
 
 from protocol.messages import Prompt
@@ -92,8 +92,7 @@ class CategoryEntry(AspectEntry):
                 yield Conflict(((name,), ("aspects",)), message, hint)
 
 
-@dataclass(frozen=True)
-class PromptTemplate:
+class PromptTemplate(Struct, frozen=True):
     """One question; ``aspect`` is empty where it is the only one."""
 
     aspect: str
@@ -110,16 +109,14 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
     return _BRACES.sub(lambda match: values.get(match.group(), match.group()[0]), template)
 
 
-@dataclass(frozen=True)
-class CategoryPrompts:
+class CategoryPrompts(Struct, frozen=True):
     """The questions about one category's edits, and how their scores become one."""
 
     templates: tuple[PromptTemplate, ...]
     combine: Combine
 
 
-@dataclass(frozen=True)
-class Prompts:
+class Prompts(Struct, frozen=True):
     """All prompts of a config, with the built-in ones filled in; there is always a ``default``."""
 
     entries: Mapping[str, CategoryEntry]

@@ -6,10 +6,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from scheduler.config.problems import shown
@@ -18,8 +18,7 @@ from workers.models.declaration import Conflict
 MAX_CUDA_INDEX = 255
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(Struct, frozen=True):
     """Metadata of a type: the values that it takes, in words for the reference."""
 
     words: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import zmq
+from msgspec import Struct
 
 from protocol.keys import ClientKeys, KeyFileError, KeyPair, PoolKeys, read_client_keys
 from protocol.pool import PoolCard
@@ -29,8 +29,7 @@ class PoolGoneError(PoolUnavailableError):
     """The pool was up a moment ago."""
 
 
-@dataclass(frozen=True)
-class PoolAddress:
+class PoolAddress(Struct, frozen=True):
     """Where a pool is. ``folder`` and ``card`` are None for one on another machine; over TCP it takes ``keys``."""
 
     name: str

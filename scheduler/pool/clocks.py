@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 _SAME_SECONDS = 0.001
 
 MessageT = TypeVar("MessageT", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True)
-class Offset:
+class Offset(Struct, frozen=True):
     """What is added to times of another clock, in seconds, and by how much that may be wrong."""
 
     seconds: float

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import psutil
+from msgspec import Struct, structs
 
 from protocol.devices import gpus_of, share_a_gpu
 from protocol.messages import Role
@@ -25,8 +25,7 @@ _WORTH_NAMING = 10**9
 """Bytes. A desktop and monitoring tools take less."""
 
 
-@dataclass(frozen=True)
-class Occupant:
+class Occupant(Struct, frozen=True):
     """What else is on a GPU. ``pool`` is the name of the warm pool that it is a worker of."""
 
     name: str
@@ -37,8 +36,7 @@ class Occupant:
         return self.name if self.used_bytes is None else f"{self.name} holds {format_size(self.used_bytes)}"
 
 
-@dataclass(frozen=True)
-class GpuState:
+class GpuState(Struct, frozen=True):
     """One GPU of a layout, such as ``cuda:0``: its memory, what the models need of it, and who else is on it."""
 
     device: str
@@ -48,8 +46,7 @@ class GpuState:
     occupants: tuple[Occupant, ...]
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """Reasons not to launch the pool, and what the user should know."""
 
     problems: tuple[Problem, ...] = ()
@@ -92,7 +89,7 @@ def examine(config: Config, layout: Layout, gpus: Sequence[Gpu]) -> Findings:
             occupants = tuple(_occupants(gpu.uuid, use, pools))
             states.append(GpuState(device, use.total_bytes, use.free_bytes, needed[device], occupants))
     findings = judge(config, layout, states)
-    return replace(findings, warnings=(*warnings, *findings.warnings))
+    return structs.replace(findings, warnings=(*warnings, *findings.warnings))
 
 
 class RoomCheck:
@@ -151,8 +148,7 @@ def _without_cuda(config: Config, layout: Layout) -> Iterator[str]:
         yield f"{text}: install another, with `make setup TORCH_INDEX=URL` (docs/troubleshooting.md)"
 
 
-@dataclass(frozen=True)
-class _PoolWorker:
+class _PoolWorker(Struct, frozen=True):
     pool: str
     worker_id: str
     uuids: frozenset[str | None]

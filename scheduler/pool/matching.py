@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from protocol import messages as m
 from protocol.devices import gpu_count, share_a_gpu
@@ -16,8 +16,7 @@ Commands = Mapping[m.Role, Sequence[str]]
 """For each role the command that runs Python in its workers' environment."""
 
 
-@dataclass(frozen=True)
-class Mismatch:
+class Mismatch(Struct, frozen=True):
     """A worker that has to replace its model by the run's, and why.
 
     With a ``command``, in a new process of that: it runs in another Python, or with another number of threads, which

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from protocol import messages as m
 
@@ -20,8 +21,7 @@ class PoolEndedError(AbortedError):
     """The pool ends, or has ended; a run that has not begun may use another pool."""
 
 
-@dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Struct, frozen=True):
     """Times in seconds; ``max_failures`` counts pairs, None is no limit.
 
     ``devices`` and ``swap`` are what the config asks for; a pool that is up may have other devices, which then decide

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from protocol import messages as m
 from scheduler.base.text import format_size, model_title
@@ -21,8 +22,7 @@ _WAITING_SECONDS = (10.0, 60.0)
 """After how long it is said for what a worker waits, and how often then."""
 
 
-@dataclass(frozen=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """A line for the log."""
 
     level: int

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from msgspec import Struct, structs
 
 from protocol.messages import Question
 from scheduler.protocols.official import OfficialFiles, OfficialTexts
@@ -25,8 +26,7 @@ class UnsuitableItem(Exception):  # noqa: N818
     """The item lacks what the protocol needs; the message says what. It is a failure of kind ``bad_field``."""
 
 
-@dataclass(frozen=True)
-class Dimension:
+class Dimension(Struct, frozen=True):
     """One named value that a reply gives, on the authors' scale."""
 
     name: str
@@ -35,8 +35,7 @@ class Dimension:
     better: Literal["higher", "lower"] = "higher"
 
 
-@dataclass(frozen=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """The judge that the authors prescribe.
 
     ``models`` are the names that count as it, the usual one first. ``parameters`` are keys of ``reward_model.params``
@@ -45,11 +44,10 @@ class Judge:
     """
 
     models: tuple[str, ...]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ItemFacts:
+class ItemFacts(Struct, frozen=True):
     """What a protocol knows of an item: nothing that is not in the ledger too.
 
     ``images`` are the names of all its images: ``source``, ``source_2``, ..., ``reference``, ``ground_truth``,
@@ -64,12 +62,11 @@ class ItemFacts:
     task: str | None = None
     subsets: tuple[str, ...] = ()
     images: tuple[str, ...] = ("source",)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
     loaded: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedItem:
+class JudgedItem(Struct, frozen=True):
     """An item after one judgement of one of its edits: the dimensions read so far, and its score.
 
     ``score`` is None if a dimension is missing, for whatever reason.
@@ -80,8 +77,7 @@ class JudgedItem:
     score: float | None
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """The data as a whole, for rules that look at all of it, unselected items too.
 
     ``columns`` says how many of the ``items`` have each of the facts, ``kinds`` which kinds of values they have there,
@@ -91,11 +87,10 @@ class Table:
     columns: Mapping[str, int]
     items: int
     format: str = ""
-    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kinds: Mapping[str, tuple[str, ...]] = {}
 
 
-@dataclass(frozen=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     """The numbers of the benchmark.
 
     ``values`` has each number by the name that the authors give it, nested names joined with ``/``; None where it has
@@ -144,8 +139,7 @@ class Protocol(abc.ABC):
         """Return the benchmark's numbers for all items of a run, in the data's order."""
 
 
-@dataclass(frozen=True)
-class ProtocolType:
+class ProtocolType(Struct, frozen=True):
     """What a protocol declares.
 
     ``formats`` are those of data that it can judge. ``items`` says how many items the full data has, by format, and by
@@ -165,8 +159,8 @@ class ProtocolType:
     official: OfficialFiles
     make: type[Protocol]
     aliases: tuple[str, ...] = ()
-    judges: Mapping[str, Judge] = field(default_factory=dict)
-    commits: Mapping[str, str] = field(default_factory=dict)
+    judges: Mapping[str, Judge] = {}
+    commits: Mapping[str, str] = {}
 
     def judge_of(self, format_name: str) -> Judge:
         """Return the judge that the authors prescribe for data of this format."""
@@ -176,7 +170,7 @@ class ProtocolType:
         """Return the official files, with the version that belongs to data of this format as the one to clone."""
         first = self.commits.get(format_name)
         tried = self.official.tried
-        return self.official if first is None else replace(self.official, tried={first: tried[first], **tried})
+        return self.official if first is None else structs.replace(self.official, tried={first: tried[first], **tried})
 
 
 PROTOCOLS = Registry(

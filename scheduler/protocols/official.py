@@ -12,10 +12,11 @@ import shlex
 import string
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from scheduler.base.text import one_line
 from scheduler.protocols.checkout import commit_of
@@ -28,8 +29,7 @@ class OfficialError(Exception):
     """The official files cannot be used; the message names the file, what was found, and what to do."""
 
 
-@dataclass(frozen=True)
-class OfficialFiles:
+class OfficialFiles(Struct, frozen=True):
     """Which files of which repository a protocol reads.
 
     ``repository`` is the address to clone. ``paths`` are relative to the checkout. ``tried`` has the commits that this
@@ -69,8 +69,7 @@ class OfficialFiles:
         )
 
 
-@dataclass(frozen=True)
-class OfficialTexts:
+class OfficialTexts(Struct, frozen=True):
     """The official files as they were read.
 
     ``hashes`` has the SHA-256 of each path, ``commit`` is that of the checkout (None: it is no checkout, or the files

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_args
+
+from msgspec import Struct
 
 from protocol.messages import Question, TextPart
 from scheduler.base.text import counted
@@ -19,8 +21,7 @@ from workers.models.plugins import PluginError
 _OFFICIAL = "benchmark.official"
 
 
-@dataclass(frozen=True)
-class PreparedProtocol:
+class PreparedProtocol(Struct, frozen=True):
     """``rules`` ask, read and add up."""
 
     type: ProtocolType

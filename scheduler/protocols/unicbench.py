@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from protocol.messages import ImagePart, ImageStep, Question, TextPart
 from scheduler.protocols.declaration import (
@@ -108,9 +109,9 @@ def _completed(items: Sequence[JudgedItem]) -> list[JudgedItem]:
     tasks = {judged.item.category: judged.item.task for judged in items if judged.item.loaded}
 
     def completed(item: ItemFacts) -> ItemFacts:
-        return replace(item, task=tasks.get(item.category), facts={REASONING_POINTS: None})
+        return structs.replace(item, task=tasks.get(item.category), facts={REASONING_POINTS: None})
 
-    return [j if j.item.loaded else replace(j, item=completed(j.item)) for j in items]
+    return [j if j.item.loaded else structs.replace(j, item=completed(j.item)) for j in items]
 
 
 PROTOCOL = ProtocolType(

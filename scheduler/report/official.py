@@ -6,8 +6,9 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from scheduler.protocols.declaration import PROTOCOLS, ItemFacts, JudgedItem, Numbers, Protocol, ProtocolType
 from scheduler.report.deviations import deviations
@@ -25,8 +26,7 @@ Judgements = tuple[JudgedItem, ...]
 """One item after each of its judgements: every pass of the first sample, then of the next."""
 
 
-@dataclass(frozen=True)
-class OfficialRules:
+class OfficialRules(Struct, frozen=True):
     """The protocol of a run. ``type`` and ``protocol`` are None if it is not installed here; ``problem`` says why."""
 
     facts: OfficialFacts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from scheduler.base.files import read_json
 from scheduler.base.stages import BOTH_STAGES, Stage
@@ -25,8 +26,7 @@ _MAX_COUNT = 1000
 """The most samples of a pair, or passes, that a config can ask for."""
 
 
-@dataclass(frozen=True)
-class SavedRun:
+class SavedRun(Struct, frozen=True):
     """A run's record. If an older or damaged run lacks a part of it, ``expected`` and ``metrics`` are those of the
     config, else the defaults. ``output_dir`` has the run's reports.
     """

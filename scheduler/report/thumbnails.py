@@ -14,11 +14,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from msgspec import Struct
 from PIL import Image, ImageOps
 
 from protocol.codec import MAX_IMAGE_BYTES
@@ -44,8 +44,7 @@ ImageOf = Callable[[str, str], SourceImage | None]
 """An image of the benchmark, by the key of its pair and its name; None if it is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Missing:
+class _Missing(Struct, frozen=True):
     """A missing thumbnail, and the function that reads its picture."""
 
     path: str

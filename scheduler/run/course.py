@@ -7,8 +7,9 @@ repeated in every turn of the loop: one that means nothing in the current phase 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from protocol.messages import Role
 from scheduler.base.stages import ROLES, Stage
@@ -19,76 +20,63 @@ CoursePhase = Literal["planning", "waiting", "editing", "switching", "scoring", 
 # -- events
 
 
-@dataclass(frozen=True)
-class ModelsKnown:
+class ModelsKnown(Struct, frozen=True):
     """The pool has reported the fingerprints of these roles' models."""
 
     roles: frozenset[Role] = frozenset()
 
 
-@dataclass(frozen=True)
-class PlanRecorded:
+class PlanRecorded(Struct, frozen=True):
     """The rows of the plan are in the ledger, and the stages know what they have to do."""
 
 
-@dataclass(frozen=True)
-class LeaseHeld:
+class LeaseHeld(Struct, frozen=True):
     """The run may use the workers. With ``swap``, editors and rewards take turns on the devices."""
 
     swap: bool
 
 
-@dataclass(frozen=True)
-class LeaseMissing:
+class LeaseMissing(Struct, frozen=True):
     """The run must not use the workers: it has no lease yet, or gave it up to ask for another."""
 
 
-@dataclass(frozen=True)
-class LastEdits:
+class LastEdits(Struct, frozen=True):
     """At most a quarter of the edits waits for an editor."""
 
 
-@dataclass(frozen=True)
-class EditsRunningOut:
+class EditsRunningOut(Struct, frozen=True):
     """The last edits are with the editors."""
 
 
-@dataclass(frozen=True)
-class EditsOver:
+class EditsOver(Struct, frozen=True):
     """Every edit is delivered or has failed. ``scores_left``: there are edits that are not scored yet."""
 
     scores_left: bool
 
 
-@dataclass(frozen=True)
-class WeightsSettled:
+class WeightsSettled(Struct, frozen=True):
     """All weights are where ``Course.desired`` wants them."""
 
 
-@dataclass(frozen=True)
-class WorkersGathered:
+class WorkersGathered(Struct, frozen=True):
     """Every worker that answers at all is ready to begin, or not wanted on its device."""
 
 
-@dataclass(frozen=True)
-class WorkersJoined:
+class WorkersJoined(Struct, frozen=True):
     """The first or further workers of this role take part."""
 
     role: Role
 
 
-@dataclass(frozen=True)
-class ScoresOver:
+class ScoresOver(Struct, frozen=True):
     """Every delivered edit is scored or has failed."""
 
 
-@dataclass(frozen=True)
-class Interrupted:
+class Interrupted(Struct, frozen=True):
     """The user wants the run to end after the work that is on the devices."""
 
 
-@dataclass(frozen=True)
-class PoolEnded:
+class PoolEnded(Struct, frozen=True):
     """The pool is gone, or is being stopped. ``replaceable``: the run may use another one."""
 
     replaceable: bool
@@ -113,69 +101,57 @@ Event = (
 # -- actions
 
 
-@dataclass(frozen=True)
-class DrawUpPlan:
+class DrawUpPlan(Struct, frozen=True):
     """Work out what there is to do and record it. ``recorded``: an earlier pool of this run got that far."""
 
     recorded: bool
 
 
-@dataclass(frozen=True)
-class TakeIn:
+class TakeIn(Struct, frozen=True):
     """Let all workers that are ready join."""
 
 
-@dataclass(frozen=True)
-class RecordWorkers:
+class RecordWorkers(Struct, frozen=True):
     """Write down who works, with which models."""
 
 
-@dataclass(frozen=True)
-class ReadEarly:
+class ReadEarly(Struct, frozen=True):
     """Have the role's weights read from disk into host memory ahead of their turn."""
 
     role: Role
 
 
-@dataclass(frozen=True)
-class ReadNext:
+class ReadNext(Struct, frozen=True):
     """Have the files of the model after this run's read, if there is one."""
 
 
-@dataclass(frozen=True)
-class FinishStage:
+class FinishStage(Struct, frozen=True):
     """The stage is over."""
 
     stage: Stage
 
 
-@dataclass(frozen=True)
-class CloseScores:
+class CloseScores(Struct, frozen=True):
     """Tell the score stage that no more edits will come."""
 
 
-@dataclass(frozen=True)
-class BeginSwitch:
+class BeginSwitch(Struct, frozen=True):
     """Have the editors leave the devices and the rewards take them."""
 
 
-@dataclass(frozen=True)
-class EndSwitch:
+class EndSwitch(Struct, frozen=True):
     """The models have changed places."""
 
 
-@dataclass(frozen=True)
-class DrainStages:
+class DrainStages(Struct, frozen=True):
     """Have both stages begin nothing more."""
 
 
-@dataclass(frozen=True)
-class TakeAnotherPool:
+class TakeAnotherPool(Struct, frozen=True):
     """Nothing was begun in this pool: begin again in another."""
 
 
-@dataclass(frozen=True)
-class End:
+class End(Struct, frozen=True):
     """The run is over; ``interrupted`` if the user asked for that."""
 
     interrupted: bool

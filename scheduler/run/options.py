@@ -6,8 +6,9 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from scheduler.base.shard import Shard
 from scheduler.base.stages import Stage
@@ -18,8 +19,7 @@ if TYPE_CHECKING:  # the help of a command does without sockets
     from scheduler.pool.address import PoolAddress
 
 
-@dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """``arguments`` is the whole command line, from which the command to resume is made. ``resume``: the directory is
     that of an earlier part of the run. ``pool`` is where the pool is, if that is on another machine. ``name`` is the
     run's title.

@@ -6,10 +6,10 @@ import contextlib
 import os
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from msgspec import Struct
 
 from protocol.pool import PoolError, check_pool_folder, home
 from protocol.sockets import ipc_endpoint
@@ -32,8 +32,7 @@ from scheduler.run.options import keeps_images
 from scheduler.run.reuse import OtherRun
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A run that can begin. With ``edits`` that were made elsewhere, ``score`` is the only stage. ``reuse`` are runs
     whose results it may take over.
 

@@ -7,11 +7,10 @@ identity, such as an edit of another source image, is never asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.units import EditUnit, ScoreUnit
@@ -23,8 +22,7 @@ from scheduler.store.run_directory import thumbnail_path
 Result = TypeVar("Result", ScoredRow, AnsweredRow)
 
 
-@dataclass(frozen=True)
-class OtherRun:
+class OtherRun(Struct, frozen=True):
     """A run whose results may be reused. ``rows`` reads its ledger, and raises ``OSError``."""
 
     run: str
@@ -54,8 +52,7 @@ class OtherRun:
         return f"run {self.run} ({one_line(self.title, 80)})"
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedEdit:
+class OfferedEdit(Struct, frozen=True):
     """An edit of another run."""
 
     run: OtherRun

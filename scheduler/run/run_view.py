@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from protocol import messages as m
 from scheduler.stages.edit_rows import EditJob
@@ -34,8 +34,7 @@ class ShownClient(Protocol):
     def silent(self) -> bool: ...
 
 
-@dataclass(frozen=True)
-class _Activity:
+class _Activity(Struct, frozen=True):
     """What a worker does; ``job`` is its job's name on the wire, ``text`` is for people."""
 
     state: WorkerActivity

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 
 
-@dataclass(frozen=True)
-class AssignEdit:
+class AssignEdit(Struct, frozen=True):
     """Send the unit to the editor. ``round`` is None when running free; ``attempt`` counts from 1."""
 
     editor: str
@@ -17,31 +16,27 @@ class AssignEdit:
     attempt: int
 
 
-@dataclass(frozen=True)
-class ReleaseRound:
+class ReleaseRound(Struct, frozen=True):
     """Let the editor start its units of this round."""
 
     editor: str
     round: int
 
 
-@dataclass(frozen=True)
-class Synced:
+class Synced(Struct, frozen=True):
     """The round is over: all live editors are done with it."""
 
     round: int
 
 
-@dataclass(frozen=True)
-class WithdrawEdit:
+class WithdrawEdit(Struct, frozen=True):
     """Take back a unit that the editor has not started."""
 
     editor: str
     unit: EditUnit
 
 
-@dataclass(frozen=True)
-class GiveUpEdit:
+class GiveUpEdit(Struct, frozen=True):
     """The unit has failed for good. ``deaths``, if any, are the reason: each editor that died alone with its pair."""
 
     unit: EditUnit
@@ -51,8 +46,7 @@ class GiveUpEdit:
 RoundAction = AssignEdit | ReleaseRound | Synced | WithdrawEdit | GiveUpEdit
 
 
-@dataclass(frozen=True)
-class AssignBatch:
+class AssignBatch(Struct, frozen=True):
     """Send these units to the reward as one batch. ``attempts`` count from 1, in the order of ``units``."""
 
     reward: str
@@ -61,16 +55,14 @@ class AssignBatch:
     attempts: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class WithdrawBatch:
+class WithdrawBatch(Struct, frozen=True):
     """Take back a batch that the reward has not started."""
 
     reward: str
     batch: int
 
 
-@dataclass(frozen=True)
-class GiveUpScore:
+class GiveUpScore(Struct, frozen=True):
     """The unit has failed for good. ``deaths``, if any, are the reason: each reward that died alone with its pair."""
 
     unit: ScoreUnit

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from protocol.codec import Buffer
 from protocol.messages import MAX_THUMBNAIL_BYTES, Edited
@@ -15,8 +16,7 @@ MAX_MESSAGE = 4000
 """The ledger keeps this many characters of a failure's message."""
 
 
-@dataclass(frozen=True)
-class EditJob:
+class EditJob(Struct, frozen=True):
     """One attempt at an edit, as it was sent to an editor."""
 
     worker: str

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from protocol.messages import Role
 from scheduler.base.text import counted
@@ -25,16 +25,14 @@ _MIN_ROUNDS = 3
 """Stages of fewer rounds say nothing about the time lost in rounds."""
 
 
-@dataclass(frozen=True)
-class StageEstimate:
+class StageEstimate(Struct, frozen=True):
     """``seconds`` on this number of workers."""
 
     seconds: float
     workers: int
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """The estimates of a run's stages; ``one_after_the_other``: they share devices. ``runs`` contributed. ``loading``
     takes these seconds before the stages, 0 if the models are loaded; None if no earlier run has measured it.
     """

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from protocol import messages as m
 from scheduler.base.text import counted
@@ -25,8 +26,7 @@ _FITTED, _SHORTER_SIDE = 2048, 768
 Size = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class RequestEstimate:
+class RequestEstimate(Struct, frozen=True):
     """``reply_tokens`` is the limit of each reply, None if it has none."""
 
     requests: int

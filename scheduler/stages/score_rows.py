@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from protocol import messages as m
 from scheduler.benchmark.units import ScoreUnit
@@ -11,8 +12,7 @@ from scheduler.stages.edit_rows import MAX_MESSAGE
 from scheduler.store.rows import FailedRow
 
 
-@dataclass(frozen=True)
-class ScoreJob:
+class ScoreJob(Struct, frozen=True):
     """A batch as it was sent to a reward. ``attempts`` are in the order of ``units``."""
 
     worker: str

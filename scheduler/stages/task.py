@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.pairs import SourceImage
@@ -24,8 +25,7 @@ from scheduler.stages.identity import edit_identity
 from scheduler.stages.judging import Judging
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True):
     """``edit_parameters`` and ``score_parameters`` go to the workers; ``edit_identity_parameters`` are those that an
     edit depends on. ``judging`` is what is asked about the edits. ``asks_again``: the reward may answer otherwise the
     next time, so a reply that cannot be read is no final one. ``all_sources``: editors get all source images of a pair,

@@ -14,8 +14,9 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scheduler.base.files import write_atomically
 from scheduler.base.text import one_line
@@ -35,8 +36,7 @@ class HumanScoresError(ValueError):
     """The file cannot be used; the message names the file, and every error with its line."""
 
 
-@dataclass(frozen=True, slots=True)
-class HumanScore:
+class HumanScore(Struct, frozen=True):
     """One row: the score of a pair, or of one sample of it. Names are as in the file."""
 
     line: int
@@ -47,8 +47,7 @@ class HumanScore:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class HumanScores:
+class HumanScores(Struct, frozen=True):
     """A file that was read: ``num_blank`` rows have no score yet, ``content`` is its bytes."""
 
     rows: tuple[HumanScore, ...]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from scheduler.base.shard import Shard
 from scheduler.benchmark.pairs import Benchmark
 
 
-@dataclass(frozen=True)
-class ShardFacts:
+class ShardFacts(Struct, frozen=True):
     """The shard, and the number of its pairs, bad ones included."""
 
     shard: Shard

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 WorkerActivity = Literal[
     "starting",
@@ -26,8 +27,7 @@ WorkerActivity = Literal[
 """
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerView:
+class WorkerView(Struct, frozen=True):
     """One worker. ``work`` is its pair or batch; ``steps`` is 0 where its device reports none; ``seconds``: how long it
     has been in this state, at this work.
     """
@@ -41,8 +41,7 @@ class WorkerView:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class StageView:
+class StageView(Struct, frozen=True):
     """A stage's bar, and the facts beside it."""
 
     name: str
@@ -52,8 +51,7 @@ class StageView:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MeanView:
+class MeanView(Struct, frozen=True):
     """The mean of a category's ``count`` scores so far."""
 
     category: str
@@ -61,8 +59,7 @@ class MeanView:
     mean: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunView:
+class RunView(Struct, frozen=True):
     """The run without its stages. ``phase``: what it does where it neither edits nor scores. ``at_barrier`` of
     ``editors`` wait for the others (``editors`` is 0 where there are no rounds).
     """
@@ -76,8 +73,7 @@ class RunView:
     means: Sequence[MeanView] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The whole screen."""
 
     stages: Sequence[StageView] = ()

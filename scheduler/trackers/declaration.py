@@ -7,7 +7,6 @@ time is over, so it may import, wait and fail as it likes: the run does not depe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
@@ -59,8 +58,7 @@ the values of all keys of the tracker's section.
 """
 
 
-@dataclass(frozen=True, eq=False)
-class TrackerType:
+class TrackerType(Struct, frozen=True):
     """What a tracker declares.
 
     ``keys`` are those of its section under ``trackers``, named as itself, beside those that every tracker has
@@ -74,7 +72,7 @@ class TrackerType:
     send: Send
     keys: tuple[Key, ...] = ()
     rules: tuple[Rule, ...] = ()
-    packages: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = {}
     aliases: tuple[str, ...] = ()
 
 

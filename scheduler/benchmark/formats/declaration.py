@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from scheduler.benchmark.pairs import ImageOpener, PairError
 from workers.models.plugins import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Category:
+class Category(Struct, frozen=True):
     """The items that follow belong to this category. It may have no items, and may come again."""
 
     name: str | PairError
@@ -22,8 +22,7 @@ Value = str | PairError | None
 """A text, why it cannot be used, or None where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One item. ``category`` is needed where no ``Category`` came before; ``problem`` is one of the item as a whole.
 
     ``instruction`` may be one text for each language: then the language that the config asks for is chosen, or the
@@ -38,15 +37,14 @@ class Item:
     description: Value = None
     reference: Value = None
     problem: PairError | None = None
-    images: Mapping[str, ImageOpener] = field(default_factory=dict)
+    images: Mapping[str, ImageOpener] = {}
     language: str | None = None
     task: Value = None
     subsets: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class FieldMap:
+class FieldMap(Struct, frozen=True):
     """The names of the fields of data in a general format; None: the usual ones. See ``benchmark.fields``."""
 
     id: str | None = None
@@ -63,8 +61,7 @@ class FieldMap:
     facts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(Struct, frozen=True):
     """A format of benchmarks.
 
     ``read`` gives the items in the data's order and keeps none of them. It raises ``DataError`` or ``OSError`` if the
@@ -82,7 +79,7 @@ class Format:
     read: Callable[[Path], Iterable[Category | Item]]
     detect: Callable[[Path], bool] | None = None
     aliases: tuple[str, ...] = ()
-    packages: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = {}
     languages: tuple[str, ...] = ()
     subsets: tuple[str, ...] = ()
     read_fields: Callable[..., Iterable[Category | Item]] | None = None

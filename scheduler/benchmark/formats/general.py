@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from scheduler.benchmark.formats.declaration import FieldMap, Item
 from scheduler.benchmark.names import shown
 from scheduler.benchmark.pairs import DataError, ImageOpener, PairError
@@ -57,7 +59,7 @@ def items_of(records: Iterable[Record], folders: Sequence[Path], fields: FieldMa
 
 def _named(fields: FieldMap) -> Iterator[tuple[str, str]]:
     """Yield each key of ``benchmark.fields`` with each name that it has."""
-    for key, value in vars(fields).items():
+    for key, value in structs.asdict(fields).items():
         for name in (value,) if isinstance(value, str) else value or ():
             yield key, name
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from scheduler.base.files import MAX_NAME_BYTES
 from scheduler.benchmark.names import shown
@@ -19,15 +20,14 @@ class UnsuitablePairError(Exception):
     """The pair has no place in this layout; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedPair:
+class PlacedPair(Struct, frozen=True):
     """A pair as a layout sees it: nothing that is not in the ledger too."""
 
     category: str
     pair_id: str
     language: str | None = None
     task: str | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, pair: Pair) -> PlacedPair:
@@ -44,8 +44,7 @@ class PlacedPair:
         return self.language
 
 
-@dataclass(frozen=True)
-class FolderLayout:
+class FolderLayout(Struct, frozen=True):
     """One benchmark's way of naming the edits of one model in one folder.
 
     ``place`` gives the names of a pair's edit; raises ``UnsuitablePairError``. ``extensions`` are those that the

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scheduler.base.nvml import Driver, driver
 from scheduler.config.models import ModelSection
@@ -15,8 +16,7 @@ OLDEST_DRIVERS = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
 """The oldest Linux driver for each CUDA version (CUDA's release notes, table "minor version compatibility")."""
 
 
-@dataclass(frozen=True)
-class TorchBuild:
+class TorchBuild(Struct, frozen=True):
     """An installed torch. ``cuda`` is the version that it was built for, such as ``13.0``; None for a CPU build."""
 
     version: str

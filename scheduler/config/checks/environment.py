@@ -10,9 +10,10 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.config.checks.class_paths import missing_class
@@ -35,8 +36,7 @@ from workers.models.thoughts import USE_GENERATE
 Found = Iterator[tuple[Location, Problem]]
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """What to check a config against.
 
     ``gpus`` are the visible ones; with None nobody can tell, and devices are not checked. ``data``: whether a benchmark

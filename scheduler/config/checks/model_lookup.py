@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scheduler.config.problems import did_you_mean, nearest, printable
 from workers.models.model_folder import damaged_files, few, loaded_weights, missing_files
@@ -24,8 +25,7 @@ _CONTENTS = {
 _HUB_NAME = re.compile(r"[\w-][\w.-]{0,95}(?:/[\w-][\w.-]{0,95})?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """Why a model can't be used, and a hint."""
 
     message: str

@@ -12,9 +12,10 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from protocol import PROTOCOL_VERSION
 from scheduler.config.checks.driver import driver_problem, read_build
@@ -36,8 +37,7 @@ Fault = tuple[str, str]
 """What is wrong, and what to do about it."""
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What a worker must have in its environment beside warmbench.
 
     ``packages`` maps each to the oldest version that works, or ``""``. ``plugin`` is an entry point (``GROUP:NAME``),

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from scheduler.base.files import packed_as
@@ -37,8 +37,7 @@ for _tag, _pattern, _first in PLAIN_WORDS:
     _Loader.add_implicit_resolver(_tag, _pattern, _first)
 
 
-@dataclass(frozen=True)
-class YamlSource:
+class YamlSource(Struct, frozen=True):
     """A file as read. ``lines`` count from 1; ``words`` are the scalars as they were written.
 
     ``problems`` are those that did not end the reading. ``options`` has the values that came from the command line,
@@ -47,10 +46,10 @@ class YamlSource:
 
     file: Path
     data: dict[str, Any]
-    lines: Mapping[Location, int] = field(default_factory=dict)
-    words: Mapping[Location, str] = field(default_factory=dict)
+    lines: Mapping[Location, int] = {}
+    words: Mapping[Location, str] = {}
     problems: tuple[Problem, ...] = ()
-    options: Mapping[Location, str] = field(default_factory=dict)
+    options: Mapping[Location, str] = {}
 
     def where(self, location: Location) -> str:
         """The line of a value, in brackets, for the end of a message; empty for a default and the command line's."""

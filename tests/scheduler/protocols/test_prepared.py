@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from scheduler.benchmark import Benchmark, load_benchmark
@@ -114,7 +115,7 @@ def test_prompts_beside_a_protocol_and_official_files_without_one_are_errors(
 
 
 def test_what_the_config_leaves_out_is_as_the_authors_have_it(tmp_path: Path) -> None:
-    prescribed = replace(PROTOCOL, scale=(1.0, 5.0), judge=Judge(("judge-1",), {"max_new_tokens": 700}))
+    prescribed = structs.replace(PROTOCOL, scale=(1.0, 5.0), judge=Judge(("judge-1",), {"max_new_tokens": 700}))
     config = with_prescribed(config_with(tmp_path, yaml()), prescribed)
     params: dict[str, Any] = dict(config.reward_model.params)
     assert (params["max_new_tokens"], params["score_range"]) == (700, (1.0, 5.0))
@@ -139,7 +140,7 @@ def test_a_pair_that_the_protocol_cannot_judge_is_a_bad_one(benchmark: Benchmark
     protocol = prepared_for(benchmark)
     assert suitable(benchmark, protocol) is benchmark
     [pair] = benchmark.pairs
-    judged = suitable(replace(benchmark, pairs=(replace(pair, instruction=""),)), protocol)
+    judged = suitable(replace(benchmark, pairs=(structs.replace(pair, instruction=""),)), protocol)
     assert judged.pairs == ()
     assert [(bad.kind, bad.message) for bad in judged.bad] == [
         ("bad_field", "example cannot judge it: it has no instruction")

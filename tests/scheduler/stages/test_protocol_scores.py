@@ -7,13 +7,13 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from protocol import messages as m
 from scheduler.benchmark import Benchmark, Pair
@@ -118,7 +118,7 @@ class Parts:
         )
 
     def task(self, hashes: str = "0") -> Task:
-        texts = replace(TEXTS, hashes={"prompts.py": hashes * 64})
+        texts = structs.replace(TEXTS, hashes={"prompts.py": hashes * 64})
         protocol = prepared_for(self.benchmark, texts)
         pairs = self.benchmark.by_key
         judging = ProtocolJudging(self.expected.reward_passes, pairs, protocol, {"temperature": 0})
@@ -245,7 +245,7 @@ def test_a_reply_that_a_protocol_did_not_foresee_fails_its_question_alone(
 
 def test_what_a_failed_question_has_taken_counts_even_if_its_last_attempt_took_nothing(tmp_path: Path) -> None:
     run, loop = Parts(tmp_path, 1, Expected()), Loop()
-    stage = run.stage(loop, replace(run.task(), asks_again=True), Batches(batch_size=1, max_attempts=2))
+    stage = run.stage(loop, structs.replace(run.task(), asks_again=True), Batches(batch_size=1, max_attempts=2))
     stage.join("reward-0")
     stage.available(EditUnit("c", "0"), hashlib.sha256(b"c/0/0").hexdigest())
     first = loop.client.batches.pop(0)
@@ -268,6 +268,6 @@ def test_answers_to_questions_that_are_not_asked_any_more_are_withdrawn(tmp_path
 
     pairs = run.benchmark.by_key
     judging = PromptJudging(1, pairs, prompts, {}, with_source=False, score_range=(0.0, 10.0))
-    run.rows += run.remaining(replace(run.task(), judging=judging)).rows
+    run.rows += run.remaining(structs.replace(run.task(), judging=judging)).rows
     [tally] = read_tallies(run.rows, Expected())
     assert not tally.samples[0].answers

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import SegmentLines
@@ -61,10 +61,10 @@ def test_it_shows_at_a_glance_how_a_run_stands() -> None:
 
 
 def test_of_many_workers_those_are_shown_that_tell_most_and_the_rest_is_counted() -> None:
-    many = [replace(WORKERS[0], name=f"editor-{number}", seconds=float(number)) for number in range(64)]
-    many[7] = replace(many[7], state="dead", work="")
-    many[30] = replace(many[30], state="at barrier", work="")
-    lines = shown(Snapshot(STAGES, replace(RUN, workers=[*many, WORKERS[3]])))
+    many = [structs.replace(WORKERS[0], name=f"editor-{number}", seconds=float(number)) for number in range(64)]
+    many[7] = structs.replace(many[7], state="dead", work="")
+    many[30] = structs.replace(many[30], state="at barrier", work="")
+    lines = shown(Snapshot(STAGES, structs.replace(RUN, workers=[*many, WORKERS[3]])))
 
     assert len(lines) <= 21, "three lines are left to the log"
     names = [line.split()[0] for line in lines if line.startswith(("editor-", "reward-"))]
@@ -90,7 +90,7 @@ def test_wide_and_hostile_names_keep_every_column_in_its_place() -> None:
 
 def test_what_does_not_fit_of_many_categories_is_counted_and_the_overall_mean_stays() -> None:
     means = [MeanView(f"category {number} with a long name of its own", 2, float(number % 10)) for number in range(50)]
-    lines = shown(Snapshot(STAGES, replace(RUN, means=means)))
+    lines = shown(Snapshot(STAGES, structs.replace(RUN, means=means)))
     assert len(lines) <= 21
     assert any(line.startswith("… ") and line.endswith(" more categories") for line in lines)
     assert lines[-1].startswith("Overall ")
@@ -133,6 +133,6 @@ def test_the_lines_of_the_screen_can_be_recorded_as_a_picture() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 59.7, 86_400.0])
 def test_ages_are_aligned(seconds: float) -> None:
-    workers = [WORKERS[0], replace(WORKERS[0], seconds=seconds)]
+    workers = [WORKERS[0], structs.replace(WORKERS[0], seconds=seconds)]
     one, other = shown(Snapshot((), RunView(workers=workers)))[1:]
     assert cell_len(one) == cell_len(other)
