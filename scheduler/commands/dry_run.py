@@ -46,7 +46,7 @@ def show_dry_run(console: Console, prepared: Prepared, resume: str | None = None
     lines = [
         f"Config: {config.path}",
         f"Data: {benchmark.path} ({benchmark.format})",
-        *(f"  {one_line(name)}: {counted(count, 'pair')}" for name, count in pairs_by_category(prepared).items()),
+        *(f"  {one_line(name)}: {counted(count, 'pair')}" for name, count in prepared.pairs_by_category().items()),
         *([f"Shard: {benchmark.shard}"] if benchmark.shard is not None else []),
         f"Stages: {', '.join(prepared.stages)}",
         *_protocol_lines(prepared),
@@ -200,11 +200,3 @@ def _request_lines(prepared: Prepared) -> Iterator[str]:
     limit = reward.max_requests
     if limit is not None and limit < estimate.requests:
         yield f"Warning: the run stops after {counted(limit, 'request')} (reward_model.params.max_requests)"
-
-
-def pairs_by_category(prepared: Prepared) -> dict[str, int]:
-    """Return the number of pairs of each category, bad ones included, in the data's order."""
-    result = dict.fromkeys(prepared.benchmark.categories, 0)
-    for item in prepared.benchmark.items:
-        result[item.category] = result.get(item.category, 0) + 1
-    return result

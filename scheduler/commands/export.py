@@ -16,11 +16,10 @@ from scheduler.commands.arguments import given, path
 from scheduler.commands.export_results import RESULTS, add_results_arguments, export_results
 from scheduler.commands.named_runs import RUN, add_output_dir, with_runs
 from scheduler.config.problems import did_you_mean
-from scheduler.report.build import read_tallies
 from scheduler.report.saved_run import SavedRun
 from scheduler.store.export import ExportError, ExportPlan, plan_export, sample_folder
 from scheduler.store.export_files import Exported, SourceOf, write_export
-from scheduler.store.tally import PairTally
+from scheduler.store.tally import PairTally, read_tallies
 from workers.models.plugins import PluginError
 
 _SHOWN = 20

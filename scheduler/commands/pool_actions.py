@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 from rich.console import Console
 
@@ -24,7 +23,7 @@ from scheduler.config.document import Config
 from scheduler.config.layout import Layout, resolve_layout
 from scheduler.config.loading import Overrides, load_config
 from scheduler.config.problems import ConfigError
-from scheduler.pool.address import TCP, AddressError, PoolAddress, PoolUnavailableError
+from scheduler.pool.address import AddressError, PoolAddress, PoolUnavailableError, remote_address
 from scheduler.pool.client import PoolEnd, find, launch
 from scheduler.pool.gpu_room import RoomCheck
 from scheduler.pool.pool_plan import PoolDiffersError, pool_plan, refuse_unequal
@@ -72,18 +71,6 @@ def address_of(options: argparse.Namespace) -> PoolAddress | str:
     if options.pool is None:
         raise AddressError("which pool? Give --pool NAME, --config FILE, or --pool tcp://HOST:PORT with --key FILE")
     return check_name(options.pool)
-
-
-def remote_address(pool: str | None, key: Path | None) -> PoolAddress | None:
-    """Return where ``--pool tcp://HOST:PORT --key FILE`` is; None for a pool of this user. Raises ``AddressError``."""
-    remote = pool is not None and pool.startswith(TCP)
-    if pool is not None and remote and key is not None:
-        return PoolAddress.at(pool, key)
-    if remote:
-        raise AddressError(f"{pool} takes a key: --key FILE (`warmbench workers keys`, where the pool is, makes one)")
-    if key is not None:
-        raise AddressError("--key is for a pool elsewhere: --pool tcp://HOST:PORT; your own pools need none")
-    return None
 
 
 def start(console: Console, config: Config, layout: Layout, foreground: bool) -> int:

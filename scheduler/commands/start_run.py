@@ -16,11 +16,9 @@ from protocol.pool import PoolError
 from scheduler.base.exhausted import exhausted
 from scheduler.base.files import read_json
 from scheduler.base.text import counted
-from scheduler.commands.dry_run import pairs_by_category, show_dry_run, show_layout
-from scheduler.commands.pool_actions import remote_address
 from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
-from scheduler.pool.address import TCP, PoolAddress, PoolUnavailableError
+from scheduler.pool.address import TCP, PoolAddress, PoolUnavailableError, remote_address
 from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
@@ -56,10 +54,14 @@ def check_and_run(options: argparse.Namespace) -> int:
         address = pool_elsewhere(options)
         prepared = checked(options, address)
         if options.dry_run:
+            from scheduler.commands.dry_run import show_dry_run  # what it imports would delay each run's first pair
+
             return EXIT_COMPLETE if show_dry_run(console, prepared, options.resume) else EXIT_INCOMPLETE
         directory = open_directory(options, prepared, console)
     except USAGE_ERRORS as error:
         if options.dry_run and isinstance(error, NotHereError):
+            from scheduler.commands.dry_run import show_layout
+
             show_layout(console, error.config, options.stages)
         print(error, file=sys.stderr)
         return EXIT_USAGE
@@ -219,7 +221,7 @@ def open_directory(options: argparse.Namespace, prepared: Prepared, console: Con
 def log_start(prepared: Prepared, directory: RunDirectory, *, resumed: bool) -> None:
     """Log what is run."""
     config, benchmark, edits = prepared.config, prepared.benchmark, prepared.edits
-    counts = pairs_by_category(prepared)
+    counts = prepared.pairs_by_category()
     if resumed:
         log.info("Resuming %s", directory.stamp)
     log.info("Config: %s, output: %s, run: %s", config.path, config.evaluation.output_dir, directory.stamp)

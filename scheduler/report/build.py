@@ -20,8 +20,8 @@ from scheduler.statistics.describe import describe, mean
 from scheduler.statistics.variance import Variance, variance_components
 from scheduler.store.human_scores import HumanScores
 from scheduler.store.results import Expected, Failure, PairResult
-from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, Row, ScoredRow, StageRow
-from scheduler.store.tally import PairTally
+from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, Row, ScoredRow, StageRow
+from scheduler.store.tally import PairTally, read_tallies
 from scheduler.store.usage import UsageTotals
 
 
@@ -89,32 +89,6 @@ def build_report(
         provenance={**plain(manifest), "scoring_methods": _scoring_methods(pairs)},
         pairs=tuple(pairs),
     )
-
-
-def read_tallies(rows: Iterable[Row], expected: Expected) -> list[PairTally]:
-    """Return the pairs in the order of their first ``planned`` rows; pairs that were never planned come last."""
-    tallies: dict[tuple[str, str], PairTally] = {}
-    planned: dict[tuple[str, str], PairTally] = {}
-    for row in rows:
-        if isinstance(row, StageRow):
-            continue
-        key = (row.category, row.pair_id)
-        tally = tallies.get(key)
-        if tally is None:
-            tally = tallies[key] = PairTally(*key)
-        match row:
-            case PlannedRow():
-                planned.setdefault(key, tally)
-                tally.plan(row)
-            case EditedRow():
-                tally.edited(row, expected)
-            case AnsweredRow():
-                tally.answered(row, expected)
-            case ScoredRow():
-                tally.scored(row, expected)
-            case FailedRow():
-                tally.failed(row, expected)
-    return list((planned | tallies).values())
 
 
 def _of_pairs(rows: Iterable[Row], stages: list[StageRow], usage: UsageTotals) -> Iterator[Row]:

@@ -18,7 +18,6 @@ from msgspec import UNSET
 from scheduler.base.files import read_file
 from scheduler.benchmark.pairs import NO_DETAILS, BadPair, Benchmark, Details, Pair
 from scheduler.benchmark.units import EditUnit, ScoreUnit, Units
-from scheduler.report.build import read_tallies
 from scheduler.run.reuse import Offers
 from scheduler.run.unfinished import UnfinishedStages
 from scheduler.stages.judging import judgement_of
@@ -26,7 +25,7 @@ from scheduler.stages.task import Task
 from scheduler.store.results import Expected
 from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, FailureStage, PlannedRow, Row, ScoredRow
 from scheduler.store.run_directory import RunDirectory, thumbnail_path
-from scheduler.store.tally import OUTDATED, PairTally, SampleTally
+from scheduler.store.tally import OUTDATED, PairTally, SampleTally, read_tallies
 
 NEW = "not done before"
 FAILED = "failed before"

@@ -55,6 +55,13 @@ class Prepared(Struct, frozen=True):
         """Whether images stay after scoring."""
         return keeps_images(self.config.evaluation.save_generated_images, self.stages, self.edits)
 
+    def pairs_by_category(self) -> dict[str, int]:
+        """Return the number of pairs of each category, bad ones included, in the data's order."""
+        result = dict.fromkeys(self.benchmark.categories, 0)
+        for item in self.benchmark.items:
+            result[item.category] = result.get(item.category, 0) + 1
+        return result
+
 
 def prepare(
     path: Path,

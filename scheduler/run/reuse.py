@@ -14,10 +14,10 @@ from msgspec import Struct, structs
 
 from scheduler.base.text import one_line
 from scheduler.benchmark.units import EditUnit, ScoreUnit
-from scheduler.report.build import read_tallies
 from scheduler.store.results import Expected
 from scheduler.store.rows import AnsweredRow, EditedRow, Row, ScoredRow
 from scheduler.store.run_directory import thumbnail_path
+from scheduler.store.tally import read_tallies
 
 Result = TypeVar("Result", ScoredRow, AnsweredRow)
 

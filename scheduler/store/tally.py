@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scheduler.statistics.describe import mean
 from scheduler.store.results import AnswerResult, Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
-from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, ScoredRow
+from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, PlannedRow, Row, ScoredRow, StageRow
 
 OUTDATED = "outdated"
 """The kind of a ``failed`` row that withdraws a result which an earlier part of a run had."""
@@ -285,3 +286,29 @@ def _device_seconds(row: EditedRow | AnsweredRow | ScoredRow) -> float | None:
 def _shared(name: str | None) -> str | None:
     """One string for all rows with the same worker or device; a ledger may have 100,000 of them."""
     return None if name is None else sys.intern(name)
+
+
+def read_tallies(rows: Iterable[Row], expected: Expected) -> list[PairTally]:
+    """Return the pairs in the order of their first ``planned`` rows; pairs that were never planned come last."""
+    tallies: dict[tuple[str, str], PairTally] = {}
+    planned: dict[tuple[str, str], PairTally] = {}
+    for row in rows:
+        if isinstance(row, StageRow):
+            continue
+        key = (row.category, row.pair_id)
+        tally = tallies.get(key)
+        if tally is None:
+            tally = tallies[key] = PairTally(*key)
+        match row:
+            case PlannedRow():
+                planned.setdefault(key, tally)
+                tally.plan(row)
+            case EditedRow():
+                tally.edited(row, expected)
+            case AnsweredRow():
+                tally.answered(row, expected)
+            case ScoredRow():
+                tally.scored(row, expected)
+            case FailedRow():
+                tally.failed(row, expected)
+    return list((planned | tallies).values())

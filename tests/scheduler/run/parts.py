@@ -15,7 +15,7 @@ from scheduler.base.stages import Stage
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.config.prompts import CategoryPrompts, PromptTemplate
-from scheduler.report.build import build_report, read_tallies
+from scheduler.report.build import build_report
 from scheduler.run.resume import Resumption, from_the_beginning
 from scheduler.run.reuse import Offers, OtherRun
 from scheduler.stages.by_prompts import PromptJudging
@@ -24,6 +24,7 @@ from scheduler.store.ledger import cut_torn_line, read_ledger
 from scheduler.store.results import Expected
 from scheduler.store.rows import Row, encode_row
 from scheduler.store.run_directory import RunDirectory
+from scheduler.store.tally import read_tallies
 from tests.scheduler.rows import edited, failed, scored, sha
 
 

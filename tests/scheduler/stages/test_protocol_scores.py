@@ -19,7 +19,6 @@ from protocol import messages as m
 from scheduler.benchmark import Benchmark, Pair
 from scheduler.benchmark.units import EditUnit
 from scheduler.config.prompts import CategoryPrompts
-from scheduler.report.build import read_tallies
 from scheduler.run.planner import Remaining
 from scheduler.run.resume import Resumption
 from scheduler.stages.batches import Batches
@@ -31,6 +30,7 @@ from scheduler.store.delivery import LedgerEntry
 from scheduler.store.results import Expected
 from scheduler.store.rows import AnsweredRow, EditedRow, FailedRow, Row, ScoredRow
 from scheduler.store.run_directory import RunDirectory
+from scheduler.store.tally import read_tallies
 from tests.example_protocol import EXPECTED, TEXTS, prepared_for
 
 T = TypeVar("T")
