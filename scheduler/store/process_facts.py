@@ -19,7 +19,7 @@ def process_facts() -> dict[str, Any]:
     return {
         "version": VERSION,
         "protocol_version": PROTOCOL_VERSION,
-        "git_commit": _git_commit(),
+        "git_commit": checkout_commit(Path(__file__).resolve().parent),
         "host": platform.node(),
         "environment": {"python": platform.python_version(), **_versions()},
     }
@@ -33,22 +33,16 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _git_commit() -> str | None:
-    """Return the commit of the checkout of warmbench, with ``+`` if files differ from it; None outside a checkout."""
-    folder = Path(__file__).resolve().parent
+def checkout_commit(folder: Path) -> str | None:
+    """Return the commit of the checkout that has this folder, with ``+`` if files differ from it; None if none has."""
     try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+        return subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],  # noqa: S607 - the user's git
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments],  # noqa: S607 - whichever git the user has
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=10,
-    ).stdout.strip()

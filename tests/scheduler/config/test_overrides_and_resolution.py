@@ -129,7 +129,7 @@ WORDS = st.text(
     max_size=20,
 )
 TEXTS = st.one_of(
-    WORDS, st.sampled_from(["no", "1e-3", "2024-01-01", "010", "~", " ", "a: b", "x\n  y\n", "\ny", "- a"])
+    WORDS, st.sampled_from(["no", "1e-3", "2024-01-01", "010", "~", " ", "a: b", "x\n  y\n", "\ny", "- a", "é\x85a"])
 )
 PROMPTS = st.dictionaries(
     WORDS.filter(lambda name: name not in {".", ".."}),
