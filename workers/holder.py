@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal
 
 from PIL import Image
@@ -47,22 +47,11 @@ _log = logging.getLogger(__name__)
 class ModelHolder:
     """At most one model, on the device, in host memory, or dropped."""
 
-    def __init__(
-        self,
-        device: str,
-        pool_folder: Path,
-        watchdog: Watchdog,
-        *,
-        name: str = "",
-        broken: Callable[[str], None] = lambda _reason: None,
-        outdated: Callable[[str], None] = lambda _reason: None,
-        pool: str = "",
-    ) -> None:
-        """``name``, ``broken``, ``outdated`` and ``pool``: see ``WorkerContext``."""
+    def __init__(self, device: str, watchdog: Watchdog, context: WorkerContext) -> None:
+        """``context`` is that of every model; its ``progressed`` is the watchdog's."""
         self._device = device
-        self._pool_folder = pool_folder
         self._watchdog = watchdog
-        self._context = WorkerContext(name, pool_folder, watchdog.progressed, broken, pool, outdated)
+        self._context = replace(context, progressed=watchdog.progressed)
         self._model: Model | None = None
         self._loads = 0
         self._model_lock = threading.Lock()
@@ -120,7 +109,7 @@ class ModelHolder:
             read_ahead(model.mapped_files(), self._watchdog.progressed)
         stamps = file_stamps(files)
         # The cache is shared by all pools of this user.
-        cache = self._pool_folder.parent / ".fingerprints.json"
+        cache = self._context.folder.parent / ".fingerprints.json"
         digest = fingerprint(spec, files, cache, self._watchdog.progressed, revision=model.revision())
         # The files must not have changed between reading, hashing and now.
         if file_stamps(files) != stamps or any(before.get(name, now) != now for name, now in stamps.items()):
@@ -285,7 +274,7 @@ class ModelHolder:
         needed = model.load_bytes(residency) if self._serial and residency != "disk" else 0
         self._watchdog.disarm()
         # All pools of this user take part.
-        with load_turn(self._pool_folder.parent / ".loads", needed):
+        with load_turn(self._context.folder.parent / ".loads", needed):
             self._watchdog.arm(self._timeout)
             yield
 

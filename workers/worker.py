@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import zmq
@@ -29,6 +30,7 @@ from protocol.sockets import Listener
 from workers import jobs as j
 from workers.device import Call, Device, Outcome
 from workers.holder import ModelHolder
+from workers.interface import WorkerContext
 from workers.payloads import sendable
 from workers.peers import Peers, WorkerIdentity
 from workers.ties import Tie
@@ -83,16 +85,11 @@ class Worker:
         self._model_state = _ModelState()
         self._mailbox = Mailbox()
         self._device = Device(lambda: self._mailbox.post(self._bench.take_outcomes), self._post_broken)
-        self._holder = ModelHolder(
-            identity.local_device,
-            folder,
-            self._device.watchdog,
-            name=identity.worker_id,
-            broken=self._post_broken,
-            outdated=lambda reason: self._post_broken(reason, by_a_job=False),
-            # Over TCP, each worker has a folder of its own.
-            pool=folder.name if gate is None else ",".join(sorted(gate.allowed)),
-        )
+        # Over TCP, each worker has a folder of its own.
+        pool = folder.name if gate is None else ",".join(sorted(gate.allowed))
+        outdated = partial(self._post_broken, by_a_job=False)
+        offered = WorkerContext(identity.worker_id, folder, broken=self._post_broken, pool=pool, outdated=outdated)
+        self._holder = ModelHolder(identity.local_device, self._device.watchdog, offered)
         self._bench = Workbench(self._mailbox, self._device, self._holder, self._send, self._on_first_done)
         # Over TCP, nobody but the holder of the launcher's key may speak as the launcher.
         self._launcher_keys = gate.allowed if gate is not None else None

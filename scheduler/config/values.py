@@ -28,7 +28,12 @@ class Section(BaseModel):
     """A mapping of the config: strict types, no unknown keys, immutable."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        defer_build=True,  # no run uses all sections, and to build each takes 2 ms
     )
 
     purpose: ClassVar[str] = ""

@@ -18,7 +18,7 @@ from protocol.messages import ModelSpec
 from scripts.mover.models import CHANGES, hashes
 from workers.device import Watchdog
 from workers.holder import ModelHolder
-from workers.interface import ModelError
+from workers.interface import ModelError, WorkerContext
 
 _TIMEOUT = 600.0
 
@@ -26,7 +26,7 @@ _TIMEOUT = 600.0
 def main() -> None:
     """Carry out orders until the input ends."""
     watchdog = Watchdog()
-    holder = ModelHolder("cpu", Path(sys.argv[1]), watchdog)
+    holder = ModelHolder("cpu", watchdog, WorkerContext(folder=Path(sys.argv[1])))
     answers = sys.stdout
     sys.stdout = sys.stderr
     for line in sys.stdin:

@@ -19,7 +19,7 @@ from workers import jobs as j
 from workers.codecs import encode_png
 from workers.device import Call, Device
 from workers.holder import ModelHolder
-from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores
+from workers.interface import ModelError, Progress, Reward, ScoreRequest, Scores, WorkerContext
 from workers.workbench import Workbench
 
 
@@ -92,7 +92,7 @@ class Bench:
         self._mailbox = mailbox = Mailbox()
         # The device's thread outlives the test and must not hold the workbench.
         self.device = Device(lambda: mailbox.post(lambda: None), print)
-        self.holder = ModelHolder("cpu", folder, self.device.watchdog)
+        self.holder = ModelHolder("cpu", self.device.watchdog, WorkerContext(folder=folder))
         self.replies: dict[str, m.Message] = {}
         self.core_is_free = True
         self._kind = kind

@@ -20,7 +20,7 @@ from workers import holder as holder_module
 from workers.device import Watchdog
 from workers.fingerprint import fingerprint
 from workers.holder import ModelHolder
-from workers.interface import Editor, EditRequest, ModelError, Progress
+from workers.interface import Editor, EditRequest, ModelError, Progress, WorkerContext
 
 
 class FileEditor(Editor):
@@ -96,7 +96,7 @@ def holder(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.M
         # Looking for these empty models among all objects of the test session takes half a second each time.
         monkeypatch.setattr(holder_module, "free_model_memory", lambda: None)
     (tmp_path / "pool").mkdir()
-    return ModelHolder("cpu", tmp_path / "pool", Watchdog())
+    return ModelHolder("cpu", Watchdog(), WorkerContext(folder=tmp_path / "pool"))
 
 
 def load(

@@ -20,7 +20,7 @@ from workers import jobs as j
 from workers.codecs import encode_png
 from workers.device import Device
 from workers.holder import ModelHolder
-from workers.interface import Editor, EditRequest, Progress
+from workers.interface import Editor, EditRequest, Progress, WorkerContext
 from workers.workbench import Workbench
 
 gates: dict[str, threading.Event] = {}
@@ -50,7 +50,7 @@ class Bench:
         self.mailbox = mailbox = Mailbox()
         # The device's thread outlives the test and must not hold the workbench.
         self.device = Device(lambda: mailbox.post(lambda: None), print)
-        self.holder = ModelHolder("cpu", folder, self.device.watchdog)
+        self.holder = ModelHolder("cpu", self.device.watchdog, WorkerContext(folder=folder))
         spec = m.ModelSpec(role="editor", class_path=f"{__name__}.GatedEditor", name="gated", params={})
         self.holder.load(spec, "device", serial=False, timeout=60.0, enter=lambda _: None)
         self.sent: list[tuple[str, str]] = []

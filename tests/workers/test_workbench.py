@@ -19,7 +19,7 @@ from workers.codec_threads import Payload
 from workers.codecs import encode_png
 from workers.device import Device
 from workers.holder import ModelHolder
-from workers.interface import ScoreRequest
+from workers.interface import ScoreRequest, WorkerContext
 from workers.payloads import JobResult, PreparedBatch
 from workers.workbench import Workbench
 
@@ -39,7 +39,7 @@ def test_an_acknowledged_job_is_freed_at_once_without_the_garbage_collector(
     before = [id(item) for item in kept()]
     mailbox = Mailbox()
     device = Device(lambda: mailbox.post(lambda: None), print)
-    holder = ModelHolder("cpu", tmp_path, device.watchdog)
+    holder = ModelHolder("cpu", device.watchdog, WorkerContext(folder=tmp_path))
     holder.load(spec_of(role), "device", serial=False, timeout=60.0, enter=lambda _: None)
     device.watchdog.disarm()
     sent: list[m.Message] = []
