@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _TEXT = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 
-@dataclass(frozen=True, order=True)
-class Shard:
+class Shard(Struct, frozen=True, order=True):
     """The shard ``number``, from 1, of ``count``."""
 
     number: int

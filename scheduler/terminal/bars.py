@@ -7,8 +7,8 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.console import Console
 from rich.text import Text
 
@@ -23,8 +23,7 @@ LINE_EVERY_SECONDS = 10.0
 LINE_EVERY_SHARE = 0.1
 
 
-@dataclass(slots=True)
-class _Bar:
+class _Bar(Struct):
     name: str
     total: int
     rate: Rate

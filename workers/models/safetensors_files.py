@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from protocol.messages import Residency
 
@@ -25,8 +26,7 @@ class DamagedFileError(ValueError):
     """A file is no safetensors file, or not a whole one."""
 
 
-@dataclass(frozen=True)
-class StoredTensor:
+class StoredTensor(Struct, frozen=True):
     """A tensor in a file. ``dtype`` is the format's own name, such as ``BF16``."""
 
     dtype: str

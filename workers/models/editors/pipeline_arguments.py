@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from workers.models.editors.pipeline_facts import (
     AREA,
@@ -43,8 +44,7 @@ _RESERVED = ("prompt", "image", "images", "input_images", "generator", "seed", "
 _RESERVED_PARTS = ("callback", "_embeds", "_per_prompt")
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A parameter that is wrong for a pipeline: its path below ``params``, what is wrong, and a hint."""
 
     key: tuple[str, ...]

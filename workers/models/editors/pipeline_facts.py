@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 PRESET_EDITIONS = ("2026-11",)
 """An edition never changes once results were made with it: it stands for the arguments in their identities."""
 
 
-@dataclass(frozen=True)
-class Preset:
+class Preset(Struct, frozen=True):
     """What is recommended for a class, and where that is from.
 
     Attributes:
@@ -138,8 +138,7 @@ DENOISERS = ("transformer", "unet")
 """What the component is called that removes noise, by class."""
 
 
-@dataclass(frozen=True)
-class CheckpointFacts:
+class CheckpointFacts(Struct, frozen=True):
     """What the files of a checkpoint say; None is what could not be read.
 
     With ``own_schedule`` it says itself how many steps there are.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from protocol.messages import Residency
 from workers.interface import ModelError
@@ -21,8 +22,7 @@ DTYPES = ("bfloat16", "float16", "float32")
 DEFAULT_DTYPE = "bfloat16"
 
 
-@dataclass(frozen=True)
-class PipelineParts:
+class PipelineParts(Struct, frozen=True):
     """How a pipeline is made of its files.
 
     ``read`` returns, of a dtype and a device, the components that the pipeline does not load by itself; ``assemble``

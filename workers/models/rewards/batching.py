@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import structs
 
 from workers.interface import ModelError
 from workers.models.device_errors import broken_device, is_out_of_memory
@@ -71,7 +73,7 @@ class BatchSizes:
 
 
 def _any_size(settings: RewardSettings) -> RewardSettings:
-    return replace(settings, batch_size=1)
+    return structs.replace(settings, batch_size=1)
 
 
 def run_in_batches(

@@ -7,9 +7,9 @@ built-in prompts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from PIL import Image
 
 from protocol.messages import Question, TextPart
@@ -22,8 +22,7 @@ SOURCE_LABEL = "原始图像："
 EDIT_LABEL = "编辑后的图像："
 
 
-@dataclass(frozen=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """Turns for ``apply_chat_template``, and the images (RGB) that they hold, in order."""
 
     turns: Sequence[dict[str, Any]]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from workers.interface import Progress
 
 
-@dataclass(frozen=True)
-class ModelReply:
+class ModelReply(Struct, frozen=True):
     """What the model answered.
 
     ``cut_off``: the token limit ended it. ``in_thought``: it begins within a thought.

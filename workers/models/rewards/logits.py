@@ -15,14 +15,14 @@ logarithms, so it is defined for any small probabilities.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from workers.interface import ModelError
 
 
-@dataclass(frozen=True)
-class ScaleTokens:
+class ScaleTokens(Struct, frozen=True):
     """The tokens of a scale's numbers: ``single`` maps a number to its token, ``split`` to the digit behind a ``1``.
 
     ``one`` is the token of ``1``.
@@ -38,8 +38,7 @@ class ScaleTokens:
         return sorted([*self.single, *self.split])
 
 
-@dataclass(frozen=True)
-class NumberScore:
+class NumberScore(Struct, frozen=True):
     """``score`` is the expected value; ``probabilities`` sum to 1 over the numbers of the scale, and ``mass`` (0 to 1)
     is their share of all possible answers. ``likeliest`` is the token that the answer is most likely to begin with."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from workers.interface import ModelError
 from workers.models.declaration import Key, is_range
@@ -13,8 +14,7 @@ from workers.models.keys import REWARD_KEYS, judging_conflicts
 _KEYS = [key for key in REWARD_KEYS if key.affects in {"run", "speed"}]
 
 
-@dataclass(frozen=True)
-class RewardSettings:
+class RewardSettings(Struct, frozen=True):
     """The parameters of a run.
 
     ``low`` and ``high`` are the ends of the scale; ``batch_size`` is the most rows (prompts about one edit) of one

@@ -19,8 +19,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from workers.models.thoughts import THOUGHT, THOUGHT_END
 
@@ -44,24 +45,21 @@ _END_OF_LINE = re.compile(r"[ \t]*(?:\r?\n|$)")
 _JSON_TOKEN = re.compile(r'\\.|["{}]', re.DOTALL)
 
 
-@dataclass(frozen=True)
-class ReadScore:
+class ReadScore(Struct, frozen=True):
     """A score within the scale, and how it was read."""
 
     score: float
     method: Literal["json", "marked"]
 
 
-@dataclass(frozen=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """No score can be read from this reply, and why. ``final``: a second question would end the same way."""
 
     reason: str
     final: bool = False
 
 
-@dataclass(frozen=True)
-class _Statement:
+class _Statement(Struct, frozen=True):
     """A place in the text that states a score; ``value`` is None if it is not a usable number."""
 
     start: int
