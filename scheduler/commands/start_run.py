@@ -18,7 +18,7 @@ from scheduler.base.files import read_json
 from scheduler.base.text import counted
 from scheduler.config.loading import NotHereError, Overrides
 from scheduler.config.problems import ConfigError
-from scheduler.pool.address import TCP, PoolAddress, PoolUnavailableError, remote_address
+from scheduler.pool.address import PoolAddress, PoolUnavailableError, is_remote, remote_address
 from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
@@ -187,15 +187,11 @@ def overrides_of(options: argparse.Namespace) -> Overrides:
         limit=options.limit,
         output_dir=options.output_dir,
         editor_model=options.editor_model,
-        pool_name=None if _is_remote(options) else options.pool,
-        attached=_is_remote(options) or None,
+        pool_name=None if is_remote(options.pool) else options.pool,
+        attached=is_remote(options.pool) or None,
         max_failures=options.max_failures,
         log_level="DEBUG" if options.debug else None,
     )
-
-
-def _is_remote(options: argparse.Namespace) -> bool:
-    return options.pool is not None and options.pool.startswith(TCP)
 
 
 def open_directory(options: argparse.Namespace, prepared: Prepared, console: Console) -> RunDirectory:

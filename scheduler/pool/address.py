@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 import zmq
@@ -89,14 +90,18 @@ class PoolAddress(Struct, frozen=True):
 
 def remote_address(pool: str | None, key: Path | None) -> PoolAddress | None:
     """Return where ``--pool tcp://HOST:PORT --key FILE`` is; None for a pool of this user. Raises ``AddressError``."""
-    remote = pool is not None and pool.startswith(TCP)
-    if pool is not None and remote and key is not None:
-        return PoolAddress.at(pool, key)
-    if remote:
+    if not is_remote(pool):
+        if key is not None:
+            raise AddressError("--key is for a pool elsewhere: --pool tcp://HOST:PORT; your own pools need none")
+        return None
+    if key is None:
         raise AddressError(f"{pool} takes a key: --key FILE (`warmbench workers keys`, where the pool is, makes one)")
-    if key is not None:
-        raise AddressError("--key is for a pool elsewhere: --pool tcp://HOST:PORT; your own pools need none")
-    return None
+    return PoolAddress.at(pool, key)
+
+
+def is_remote(pool: str | None) -> TypeGuard[str]:
+    """Return whether ``--pool`` names an address, and not a pool of this user."""
+    return pool is not None and pool.startswith(TCP)
 
 
 def _host_and_port(endpoint: str) -> tuple[str, int]:

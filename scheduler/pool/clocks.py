@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 _SAME_SECONDS = 0.001
 
-MessageT = TypeVar("MessageT", bound=msgspec.Struct)
+MessageT = TypeVar("MessageT", bound=Struct)
 
 
 class Offset(Struct, frozen=True):
@@ -49,6 +48,6 @@ def by_our_clock(message: MessageT, offset: float) -> MessageT:
         value = getattr(message, name)
         if name in ("started", "finished") and value is not None:
             changes[name] = max(0.0, value + offset)
-        elif isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
+        elif isinstance(value, list) and value and isinstance(value[0], Struct):
             changes[name] = [by_our_clock(part, offset) for part in value]
-    return msgspec.structs.replace(message, **changes) if changes else message
+    return structs.replace(message, **changes) if changes else message

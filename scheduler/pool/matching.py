@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from protocol import messages as m
 from protocol.devices import gpu_count, share_a_gpu
@@ -182,7 +181,7 @@ def away_from_device(status: m.PoolStatus) -> bool:
 
 def _difference(held: m.ModelSpec, wanted: m.ModelSpec) -> str:
     """Each parameter that differs: ``model_name from 'a' to 'b'``."""
-    first, second = msgspec.to_builtins(held), msgspec.to_builtins(wanted)
+    first, second = to_builtins(held), to_builtins(wanted)
     pairs = [("model_name" if key == "name" else key, first[key], second[key]) for key in first if key != "params"]
     names = sorted(first["params"].keys() | second["params"].keys())
     pairs += [(name, first["params"].get(name), second["params"].get(name)) for name in names]

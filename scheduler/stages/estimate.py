@@ -11,8 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from protocol.messages import Role
 from scheduler.base.text import counted
@@ -68,12 +67,12 @@ class Forecast:
     def __init__(self, config: Config, costs: KnownCosts, kinds: Mapping[Role, str]) -> None:
         self._costs = costs
         self._edit_work: dict[str, Any] = {
-            "editor": msgspec.to_builtins(editor_spec(config)),
+            "editor": to_builtins(editor_spec(config)),
             "parameters": edit_parameters(config),
             "device": kinds.get("editor", ""),
         }
         self._score_work: dict[str, Any] = {
-            "reward": msgspec.to_builtins(reward_spec(config)),
+            "reward": to_builtins(reward_spec(config)),
             "parameters": score_parameters(config),
             "device": kinds.get("reward", ""),
         }

@@ -37,7 +37,7 @@ def checkout_commit(folder: Path) -> str | None:
     """Return the commit of the checkout that has this folder, with ``+`` if files differ from it; None if none has."""
     try:
         return subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],  # noqa: S607 - the user's git
+            ["git", "describe", "--always", "--abbrev=64", "--exclude=*", "--dirty=+"],  # noqa: S607 - the user's git
             cwd=folder,
             check=True,
             capture_output=True,
