@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.harness import User, small_benchmark
@@ -66,6 +67,21 @@ def test_a_pool_says_which_resource_it_waits_for_and_how_long(user: User, nodes:
     assert_nothing_is_left(user, nodes)
 
 
+def test_actors_that_have_not_started_go_when_their_launcher_is_killed(user: User, nodes: RayNodes) -> None:
+    data = small_benchmark(user.folder / "data.json")
+    config = user.simulated(data, pool=ray_pool(nodes, editor={"gpus": 3}, reward={"gpus": 3}))
+    with user.start_run(config) as run:
+        wait_until(lambda: len(nodes.actors()) == 3)
+        launcher_of(user).kill()
+        try:
+            wait_until(lambda: not nodes.actors(), otherwise=nodes.actors)
+        finally:
+            run.send_signal(signal.SIGINT)  # it waits for the next launcher
+        assert run.wait(60) == 130
+    assert user.check("workers", "stop", "--config", config).code == 0  # what it left: where it was heard
+    assert_nothing_is_left(user, nodes)
+
+
 def test_workers_go_on_without_the_process_that_talks_to_ray_and_the_next_one_finds_them(
     user: User, nodes: RayNodes
 ) -> None:
@@ -74,8 +90,7 @@ def test_workers_go_on_without_the_process_that_talks_to_ray_and_the_next_one_fi
     with user.start_run(config) as run:
         wait_until(lambda: user.count("edited") and len(nodes.workers()) == 3)
         workers = {process.pid for process in nodes.workers()}
-        (launcher,) = [process for process in user.processes() if "launcher" in process.cmdline()[0]]
-        (driver,) = [child for child in launcher.children() if "workers.placers.ray_driver" in child.cmdline()]
+        (driver,) = [child for child in launcher_of(user).children() if "workers.placers.ray_driver" in child.cmdline()]
         driver.kill()
         log = user.home / "bench" / "launcher.log"
         wait_until(lambda: log.read_text(encoding="utf-8").count("connected to the Ray cluster") == 2)
@@ -110,6 +125,11 @@ def assert_nothing_is_left(user: User, nodes: RayNodes) -> None:
 
     wait_until(lambda: not left(), otherwise=left)  # a launcher gives its connection to Ray 20 s to end
     assert nodes.actors() == set()
+
+
+def launcher_of(user: User) -> psutil.Process:
+    (launcher,) = [process for process in user.processes() if "launcher" in process.cmdline()[0]]
+    return launcher
 
 
 def raylets_of_workers(nodes: RayNodes) -> set[int]:

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, Any, Literal
 
 import msgspec
@@ -120,6 +120,11 @@ class Actor:
             return
         self._next("asking", self._handle.about.remote(self.order.incarnation))
 
+    @property
+    def starts(self) -> bool:
+        """Whether this process has asked for the actor, and its command does not run yet."""
+        return self._step == "starting" and not self.ended
+
     def signal(self, number: int) -> None:
         """Send the worker's process a signal. If it has no answer to SIGKILL or has not started, its actor goes."""
         now = time.monotonic()
@@ -222,9 +227,12 @@ class Driver:
                     case Signal() if request.incarnation in self._actors:
                         self._actors[request.incarnation].signal(request.number)
                     case Close():
-                        self._close()
+                        self._end(self._actors)
                         return False
                     case Leave():
+                        self._update()
+                        # Nobody else can tell them what to run.
+                        self._end({name: actor for name, actor in self._actors.items() if actor.starts})
                         return False
         return True
 
@@ -235,11 +243,12 @@ class Driver:
             if actor.ended:
                 del self._actors[incarnation]
 
-    def _close(self) -> None:
-        for actor in self._actors.values():
+    def _end(self, actors: Mapping[str, Actor]) -> None:
+        ending = tuple(actors.values())
+        for actor in ending:
             actor.signal(signal.SIGKILL)
         deadline = time.monotonic() + _CLOSE_SECONDS
-        while self._actors and time.monotonic() < deadline:
+        while not all(actor.ended for actor in ending) and time.monotonic() < deadline:
             self._update()
             time.sleep(_TURN_SECONDS)
 

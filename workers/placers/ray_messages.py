@@ -43,7 +43,7 @@ class Close(Struct, frozen=True, tag=True):
 
 
 class Leave(Struct, frozen=True, tag=True):
-    """End; what runs goes on."""
+    """End; what runs goes on, and what does not run yet is withdrawn."""
 
 
 class Connected(Struct, frozen=True, tag=True):
