@@ -16,9 +16,10 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import FileIO
 from typing import NoReturn
+
+from msgspec import Struct
 
 from scheduler.base.files import packed_as
 from scheduler.base.text import CONVERT, is_gbk
@@ -44,8 +45,7 @@ class JsonError(ValueError):
     """The file is no JSON or exceeds a limit; the message has the reason and the byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """The place of a value in the file: bytes ``start`` to ``end``; of a string without its quotes."""
 
     kind: str

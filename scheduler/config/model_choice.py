@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Generic
+
+from msgspec import Struct
 
 from scheduler.config.catalog import all_keys, type_name
 from scheduler.config.checks.model_lookup import is_local
@@ -17,8 +18,7 @@ from workers.models.plugins import PluginError
 _OLD_SYSTEM = "src.models."
 
 
-@dataclass(frozen=True)
-class Choice(Generic[ModelSectionT]):
+class Choice(Struct, Generic[ModelSectionT], frozen=True):
     """The class of a section and what it is to be made of. ``foreign`` keys can't be judged: the type is unknown."""
 
     kind: type[ModelSectionT]

@@ -14,14 +14,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from msgspec import Struct
 from pydantic import AfterValidator, Field
 
 from protocol.messages import Prompt
+from scheduler.config.reading.yaml_source import read_source
 from scheduler.config.values import CategoryName, Section
 from workers.models.declaration import Conflict
 
@@ -145,5 +145,5 @@ def with_builtin(own: Mapping[str, CategoryEntry]) -> Prompts:
 @functools.cache
 def builtin_entries() -> Mapping[str, CategoryEntry]:
     """The prompts that come with warmbench: the five Chinese categories and ``default``."""
-    text = resources.files(__package__).joinpath("builtin_prompts.yaml").read_text(encoding="utf-8")
-    return {name: CategoryEntry.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
+    source = read_source(Path(__file__).with_name("builtin_prompts.yaml"))
+    return {name: CategoryEntry.model_validate(entry) for name, entry in source.data.items()}

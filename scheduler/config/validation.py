@@ -9,9 +9,9 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct, field
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -48,8 +48,7 @@ _SIZES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-@dataclass
-class Findings:
+class Findings(Struct):
     """The problems so far, and the places of wrong values, which are ignored."""
 
     problems: list[Problem] = field(default_factory=list)
@@ -65,8 +64,7 @@ class Findings:
         return any(location[:end] in self.wrong for end in range(1, len(location) + 1))
 
 
-@dataclass(frozen=True)
-class Checker(Generic[SectionT]):
+class Checker(Struct, Generic[SectionT], frozen=True):
     """One section of one file. ``foreign`` are keys that can't be judged, since the section's type is unknown."""
 
     kind: type[SectionT]

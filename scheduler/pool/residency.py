@@ -7,8 +7,9 @@ other's have left. (Both are wanted there only if the config has ``residency: re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from protocol.devices import share_a_gpu
 from protocol.messages import Residency, Role
@@ -17,8 +18,7 @@ Wanted = Literal["device", "away"]
 """Where a role's weights should be: on the device, or anywhere else."""
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """Where a worker's weights are, and where they are moving (None: they stay)."""
 
     worker: str
@@ -58,8 +58,7 @@ def _occupies(placement: Placement, device: str) -> bool:
     return "device" in (placement.residency, placement.moving_to) and share_a_gpu(placement.device, device)
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """What a worker's weights take in host memory: ``own`` bytes of ``size`` are a copy in its process. The others are
     pages of mapped files, which all workers with the same ``model`` share.
     """

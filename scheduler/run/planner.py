@@ -7,13 +7,13 @@ that no longer count are withdrawn in the ledger before anything is done again, 
 from __future__ import annotations
 
 import abc
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct, field
 
 from scheduler.base.files import read_file
 from scheduler.benchmark.pairs import NO_DETAILS, BadPair, Benchmark, Details, Pair
@@ -41,8 +41,7 @@ WRONG_THERE = "its image in the other run is not the one that was made"
 TakenRow = EditedRow | ScoredRow | AnsweredRow
 
 
-@dataclass
-class Remaining:
+class Remaining(Struct):
     """What is left to do.
 
     ``edits`` have to be made; ``delivered`` are made and have to be scored; ``scores`` exist, and count if the edit
@@ -74,7 +73,7 @@ class Remaining:
     taken_scores: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass
+@dataclasses.dataclass
 class Planner(abc.ABC):
     """Works out what is left of a run, from its ledger and its images.
 
@@ -86,11 +85,11 @@ class Planner(abc.ABC):
     task: Task
     directory: RunDirectory
     expected: Expected
-    reward: str | None = field(kw_only=True)
-    offers: Offers = field(kw_only=True, default_factory=Offers)
-    _edits: list[EditUnit] = field(init=False, default_factory=list)
-    _rows: list[Row] = field(init=False, default_factory=list)
-    _taken: list[Row] = field(init=False, default_factory=list)
+    reward: str | None = dataclasses.field(kw_only=True)
+    offers: Offers = dataclasses.field(kw_only=True, default_factory=Offers)
+    _edits: list[EditUnit] = dataclasses.field(init=False, default_factory=list)
+    _rows: list[Row] = dataclasses.field(init=False, default_factory=list)
+    _taken: list[Row] = dataclasses.field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self._remaining = Remaining(edits=self._edits, rows=self._rows)
@@ -217,8 +216,7 @@ class Planner(abc.ABC):
         }
 
 
-@dataclass
-class Counting:
+class Counting(Struct):
     """The results of one edit that count: judgements, and answers. ``offered`` are those of other runs among them."""
 
     scores: dict[ScoreUnit, ScoredRow] = field(default_factory=dict)

@@ -16,7 +16,8 @@ is tried again in smaller company, a quarter of what it had at a time, until a u
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scheduler.benchmark.units import EditUnit, ScoreUnit
 from scheduler.stages.actions import AssignBatch, BatchAction, GiveUpScore, WithdrawBatch
@@ -31,8 +32,7 @@ _AHEAD_SHARE = 4
 """A reward that streams has so many units ahead: this fraction of its slots, and at least one."""
 
 
-@dataclass
-class _Reward:
+class _Reward(Struct):
     """``done``: batches that its device is done with, results not received; ``suspects``: those that it tries;
     ``proven``: it has scored something in this life.
     """

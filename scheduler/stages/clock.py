@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scheduler.base.stages import Stage
 from scheduler.store.rows import StageRow
@@ -36,8 +37,7 @@ class BusyTime:
             del self._starts[: _REMEMBERED_SPANS // 2], self._ends[: _REMEMBERED_SPANS // 2]
 
 
-@dataclass
-class StageClock:
+class StageClock(Struct):
     """Sums the times of a stage as results arrive. In seconds; device times are measured by the workers."""
 
     started: float | None = None

@@ -15,7 +15,7 @@ usual, and gets nothing more until its image has arrived. What failed on one edi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from scheduler.benchmark.units import EditUnit, Units
 from scheduler.stages.actions import AssignEdit, GiveUpEdit, ReleaseRound, RoundAction, Synced, WithdrawEdit
@@ -26,8 +26,7 @@ MAX_UNDELIVERED_EDITS = 64
 """Enough images that wait to be written to keep a disk busy."""
 
 
-@dataclass
-class _Editor:
+class _Editor(Struct):
     """``holding``: the units that its device is not done with, in the order sent, with their round (free running: -1);
     ``at_barrier``: done, image not received; ``alone``: it has a suspect; ``proven``: it has done a unit in this life.
     """

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from scheduler.base.text import counted
 from scheduler.benchmark.units import EditUnit, ScoreUnit
@@ -32,8 +33,7 @@ DEATHS_ALONE = 2
 Unit = TypeVar("Unit", EditUnit, ScoreUnit)
 
 
-@dataclass(frozen=True)
-class Aftermath(Generic[Unit]):
+class Aftermath(Struct, Generic[Unit], frozen=True):
     """What becomes of a dead worker's units: ``poisoned`` are given up, ``others`` are done again."""
 
     poisoned: list[Unit]

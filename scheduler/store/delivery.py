@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scheduler.base.files import folder_of, remove_file, write_atomically
 from scheduler.store.rows import Row, encode_row
@@ -28,8 +29,7 @@ _MAX_ENTRIES = 64
 _IMAGE_WRITERS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(Struct, frozen=True):
     """Rows to be made durable, and the image, if any, that they name; then ``done`` is posted.
 
     ``thumbnails`` (path and content) are written too but not made durable: reports make missing ones again. ``remove``

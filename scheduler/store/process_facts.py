@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ _PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "
 
 def process_facts() -> dict[str, Any]:
     """Return what a manifest says of this process."""
+    with ThreadPoolExecutor(1) as others:
+        commit = others.submit(checkout_commit, Path(__file__).resolve().parent)
+        versions = _versions()  # read while git works
     return {
         "version": VERSION,
         "protocol_version": PROTOCOL_VERSION,
-        "git_commit": checkout_commit(Path(__file__).resolve().parent),
+        "git_commit": commit.result(),
         "host": platform.node(),
-        "environment": {"python": platform.python_version(), **_versions()},
+        "environment": {"python": platform.python_version(), **versions},
     }
 
 

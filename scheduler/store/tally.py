@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scheduler.statistics.describe import mean
 from scheduler.store.results import AnswerResult, Expected, Failure, PairResult, PairStatus, SampleResult, ScoreResult
@@ -22,8 +23,7 @@ OUTDATED = "outdated"
 """The kind of a ``failed`` row that withdraws a result which an earlier part of a run had."""
 
 
-@dataclass(slots=True)
-class SampleTally:
+class SampleTally(Struct):
     """One edit of a pair, and its scores by pass. A ``withdrawn`` edit is kept for comparison only.
 
     ``answers`` are those to a protocol's questions, by pass and question; failures have no question where there is
@@ -63,8 +63,7 @@ class SampleTally:
         return failures
 
 
-@dataclass(slots=True)
-class PairTally:
+class PairTally(Struct):
     """One pair, after the rows of the ledger so far. Samples and passes beyond the expected ones are ignored."""
 
     category: str

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from scheduler.benchmark.formats.declaration import FieldMap, Item
 from scheduler.benchmark.names import shown
@@ -26,8 +25,7 @@ CATEGORY = "all"
 """The category of all items where no field has one."""
 
 
-@dataclass(frozen=True)
-class _Names:
+class _Names(Struct, frozen=True):
     """The field of each purpose; no id: the number of the record; no category: ``CATEGORY``."""
 
     instruction: str

@@ -28,7 +28,7 @@ from scheduler.config.checks.thoughts import thoughts_refused
 from scheduler.config.checks.worker_environment import worker_environment_problems
 from scheduler.config.document import Config
 from scheduler.config.layout import Gpu, LayoutError, resolve_layout
-from scheduler.config.models import ModelSection
+from scheduler.config.models import FAMILIES, ModelSection
 from scheduler.config.problems import Location, Problem, did_you_mean, dotted, listing, nearest, printable, shown
 from scheduler.trackers.declaration import TRACKERS
 from workers.models.thoughts import USE_GENERATE
@@ -157,7 +157,7 @@ def _model(name: str, section: ModelSection, hub: str | None) -> Found:
     class_path, model_name = section.class_path, section.params.model_name
     entry_file = section.declaration.entry_file if class_path is None else None
     target = class_path or section.declaration.target.replace(":", ".")
-    if not section.has_environment and (missing := missing_class(target)):
+    if not section.has_environment and not _is_built_in(section) and (missing := missing_class(target)):
         key = "class_path" if class_path else "type"
         yield _at(name, key, message=f"{missing[0]} (for {target})", hint=missing[1])
     elif lacking := missing_packages(section):
@@ -179,6 +179,11 @@ def _model(name: str, section: ModelSection, hub: str | None) -> Found:
         yield _at(name, "params", "server", "command", message=program[0], hint=program[1])
     for problem in worker_environment_problems(name, section):
         yield tuple(problem.path.split(".")), problem
+
+
+def _is_built_in(section: ModelSection) -> bool:
+    model = section.declaration
+    return section.class_path is None and FAMILIES[model.role].registry.package(model.name) is None
 
 
 def _optimizations(config: Config) -> Found:

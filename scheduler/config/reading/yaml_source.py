@@ -5,7 +5,6 @@ Aliases and merge keys work, up to a limit on the expanded size.
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import Reader
 
 from scheduler.base.files import packed_as
 from scheduler.base.text import CONVERT
@@ -107,7 +107,7 @@ def _read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise _broken(file, f"is not UTF-8: byte 0x{raw[error.start]:02x} in line {line}", CONVERT) from error
-    if bad := re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text):
+    if bad := Reader.NON_PRINTABLE.search(text):
         line, column = text.count("\n", 0, bad.start()) + 1, bad.start() - text.rfind("\n", 0, bad.start())
         place = f"line {line}, column {column}"
         raise _broken(file, f"{place}: the control character {bad.group()!r} is not allowed in YAML")
