@@ -17,7 +17,6 @@ from rich.console import Console
 
 from scheduler.commands.start_run import (
     UsageError,
-    announce_result,
     checked,
     evaluate,
     log_start,
@@ -28,6 +27,7 @@ from scheduler.config.document import Config
 from scheduler.config.problems import ConfigError
 from scheduler.pool.address import PoolAddress
 from scheduler.pool.keeper import PoolKeeper
+from scheduler.run.ending import announce_result
 from scheduler.run.options import of_one_checkpoint
 from scheduler.run.read_ahead import ReadAhead
 from scheduler.run.run import EXIT_USAGE, Run
@@ -99,9 +99,8 @@ class Evaluator:
         self.any_began = True
         if run.unloadable is not None:
             code = EXIT_USAGE
-        return Outcome(
-            code, run.unloadable, partial(announce_result, options, prepared, run, directory, code, self._sender)
-        )
+        announce = partial(announce_result, prepared, directory, run.report, code, options.on_result, self._sender)
+        return Outcome(code, run.unloadable, announce)
 
     def _read_next(self, config: Config, following: Callable[[], str | None]) -> None:
         entry_file, model = config.diffusion_model.declaration.entry_file, following()

@@ -22,20 +22,15 @@ from scheduler.pool.address import PoolAddress, PoolUnavailableError, is_remote,
 from scheduler.pool.client import card_of
 from scheduler.pool.pool_plan import refuse_unequal
 from scheduler.pool.session import check_answer
-from scheduler.report.saved_run import read_run
-from scheduler.report.tracked import to_send
 from scheduler.run.options import RunOptions, resume_command, resume_problem
-from scheduler.run.prepare import Prepared, prepare, secret_variables
-from scheduler.run.result_hook import ResultHook, result_variables
+from scheduler.run.prepare import Prepared, prepare
 from scheduler.run.reuse import OtherRun
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, Run
+from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
 from scheduler.store.ledger import LedgerBusyError
-from scheduler.store.many_runs import locate_runs
+from scheduler.store.process_facts import own_commit
 from scheduler.store.run_directory import RunDirectory
 from scheduler.store.run_names import NoSuchRunError
-from scheduler.store.titles import run_title
 from scheduler.terminal.logs import configure_logging
-from scheduler.trackers.sending import Sender
 
 log = logging.getLogger("warmbench")
 
@@ -50,6 +45,7 @@ USAGE_ERRORS = (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolUna
 def check_and_run(options: argparse.Namespace) -> int:
     """Check everything; then run, or show what would be run; return the exit code."""
     console = Console(highlight=False)
+    own_commit()
     try:
         address = pool_elsewhere(options)
         prepared = checked(options, address)
@@ -71,9 +67,12 @@ def check_and_run(options: argparse.Namespace) -> int:
         log_start(prepared, directory, resumed=options.resume is not None)
         run = Run(prepared, directory, console, run_options(options, address))
         code = evaluate(run, options, directory)
+    from scheduler.run.ending import announce_result  # see there
+    from scheduler.trackers.sending import Sender
+
     try:
         with closing(Sender()) as sender:
-            announce_result(options, prepared, run, directory, code, sender)
+            announce_result(prepared, directory, run.report, code, options.on_result, sender)
     except KeyboardInterrupt:
         log.warning("Interrupted, but the run itself has ended")
     return code
@@ -112,6 +111,12 @@ def _reused_runs(names: list[str], output_dir: Path) -> tuple[OtherRun, ...]:
     """Return the runs that ``--reuse`` names. Each name becomes paths: ``latest`` and a title may mean other runs when
     the next checkpoint has its turn. Raises ``NoSuchRunError``.
     """
+    if not names:
+        return ()
+    from scheduler.report.saved_run import read_run  # few runs need it
+    from scheduler.store.many_runs import locate_runs
+    from scheduler.store.titles import run_title
+
     runs = [read_run(path.resolve(), output_dir) for path in locate_runs(names, output_dir)]
     names[:] = (str(run.path) for run in runs)
     return tuple(
@@ -144,27 +149,6 @@ def evaluate(run: Run, options: argparse.Namespace, directory: RunDirectory) -> 
         log.error("Aborted: %s", reason)
         log.warning("To resume: %s", resume_command(options.given, directory.stamp))
         return EXIT_ABORTED
-
-
-def announce_result(
-    options: argparse.Namespace, prepared: Prepared, run: Run, directory: RunDirectory, code: int, sender: Sender
-) -> None:
-    """Begin to send the results to the trackers, and start the command of ``--on-result``, if the run has ended by
-    itself and written its reports. An aborted run has no result for trackers: the part that resumes it will.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; the command has ended.
-    """
-    if run.report is None or code == EXIT_INTERRUPTED:
-        return
-    config = prepared.config
-    if code in (EXIT_COMPLETE, EXIT_INCOMPLETE):
-        for order in to_send(config.trackers.wanted, run.report, directory.path, config.evaluation.output_dir):
-            sender.send(order, secrets=secret_variables(config))
-    if options.on_result is None:
-        return
-    hook = ResultHook(options.on_result, secrets=secret_variables(config))
-    hook(result_variables(run.report, directory.path, config.evaluation.output_dir, code))
 
 
 def _check_stages(options: argparse.Namespace) -> None:

@@ -61,14 +61,16 @@ class Loop:
         interrupts: Interrupts,
         trace: Trace | None = None,
         read_next: Callable[[], None] = lambda: None,
+        on_first_result: Callable[[], None] = lambda: None,
     ) -> None:
-        """``read_next`` is called when the last edits are made."""
+        """``read_next`` is called when the last edits are made, ``on_first_result`` in another thread."""
         self._pool = pool
         self._settings = settings
         self.run = settings.run
         self._course = course
         self._interrupts = interrupts
         self._read_next = read_next
+        self._on_first_result: Callable[[], None] | None = on_first_result
         self._mailbox = Mailbox()
         self.trace = trace
         self._delivery = Delivery(directory.ledger, self._mailbox.post, self._on_disk_failure, trace)
@@ -206,6 +208,9 @@ class Loop:
     # -- workers
 
     def _on_message(self, client: WorkerClient, message: m.AnyMessage, images: list[Buffer]) -> None:
+        if self._on_first_result is not None:
+            self._readers.submit(self._on_first_result)
+            self._on_first_result = None
         if client.role == "editor":
             self._edit.handle(client.name, message, images)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import shlex
 import time
@@ -14,17 +15,14 @@ from rich.console import Console
 
 from protocol.pool import PoolError
 from scheduler.base.interrupts import Interrupts
-from scheduler.base.text import counted, format_duration
+from scheduler.base.text import counted
 from scheduler.benchmark.units import EditUnit
 from scheduler.pool.address import PoolAddress, PoolGoneError, PoolUnavailableError
 from scheduler.pool.client import PoolClient, find, launch
 from scheduler.pool.keeper import PoolKeeper
 from scheduler.pool.pool_plan import pool_plan, refuse_unequal
 from scheduler.pool.settings import AbortedError, EditorNotLoadedError, PoolEndedError
-from scheduler.report.build import build_report
 from scheduler.report.model import Report
-from scheduler.report.thumbnails import MAX_SECONDS, fill_in
-from scheduler.report.writing import UnwrittenError, write_reports
 from scheduler.run.agenda import Agenda
 from scheduler.run.course import Course, PoolEnded, TakeAnotherPool
 from scheduler.run.loop import Loop
@@ -38,21 +36,15 @@ from scheduler.stages.batches import MAX_UNDELIVERED_SCORES, Batches
 from scheduler.stages.edit_stage import EditStage
 from scheduler.stages.score_stage import ScoreStage
 from scheduler.stages.task import build_task
-from scheduler.store.checked_rows import checked_rows
-from scheduler.store.human_scores import readable_human_scores
-from scheduler.store.ledger import append_rows, cut_torn_line, read_ledger
+from scheduler.store.ledger import append_rows, cut_torn_line
 from scheduler.store.results import Expected
 from scheduler.store.run_directory import RunDirectory, reports_locked
 from scheduler.store.trace import Trace
 from scheduler.terminal.bars import StageBars
-from scheduler.terminal.summary import print_summary
 
 log = logging.getLogger("warmbench")
 
 EXIT_COMPLETE, EXIT_ABORTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
-
-_HASTY_SECONDS = 2.0
-"""Time for thumbnails where the run is not complete: the part that resumes it makes the others."""
 
 Ending = Literal["done", "interrupted", "aborted"]
 
@@ -186,7 +178,8 @@ class Run:
         with StageBars(self._console) as bars:
             trace = self._trace()
             settings = run_settings(self._prepared, self._wire_id, keep_warm=self._options.keep_warm)
-            loop = Loop(context, pool, self._directory, settings, self._course, interrupts, trace, self._read_next)
+            hooks = (self._read_next, _import_ending)
+            loop = Loop(context, pool, self._directory, settings, self._course, interrupts, trace, *hooks)
             reward, limits = self._config.reward_model, self._config.scheduler
             batches = Batches(
                 batch_size=reward.batch_size,
@@ -283,39 +276,24 @@ class Run:
         if self._options.resume and not self._course.recorded:
             log.warning("Nothing was done: the reports stay as they are")
             return None
+        from scheduler.run.ending import write_and_show  # see there
+
         # `warmbench report` may write them at the same time, in another process.
         with reports_locked(self._directory.path, patient=False):
-            return self._write_reports(MAX_SECONDS if patient else _HASTY_SECONDS)
-
-    def _write_reports(self, seconds_for_thumbnails: float) -> Report:
-        evaluation = self._config.evaluation
-        manifest = self._record.manifest
-        rows = checked_rows(read_ledger(self._directory.ledger), self._directory.path, manifest)
-        report = build_report(
-            rows, manifest=manifest, expected=self._expected, human=readable_human_scores(self._directory.path)
-        )
-        fill_in(self._directory.path, report, self._benchmark.images_by_name(), seconds=seconds_for_thumbnails)
-        for category, group in report.category_statistics.items():
-            if "score" not in self._stages and not group.num_samples:
-                log.info("%s: %d of %d edited", category, group.num_edited, group.num_pairs)
-                continue
-            mean = "-" if group.mean is None else f"{group.mean:.3f}"
-            log.info("%s: %d of %d scored, mean %s", category, group.num_samples, group.num_pairs, mean)
-        try:
-            paths, unwritten = (
-                write_reports(report, evaluation.output_dir, self._directory.path, evaluation.metrics),
-                None,
+            return write_and_show(
+                self._prepared,
+                self._directory,
+                self._record.manifest,
+                self._expected,
+                self._console,
+                time.monotonic() - self._started,
+                patient=patient,
             )
-        except UnwrittenError as error:
-            paths, unwritten = error.written, error
-        for path in paths:
-            log.info("Report: %s", path)
-        seconds = time.monotonic() - self._started
-        log.info("Total time: %s", format_duration(seconds))
-        print_summary(self._console, report, paths, seconds, metrics=evaluation.metrics)
-        if unwritten is not None:
-            raise unwritten
-        return report
+
+
+def _import_ending() -> None:
+    """Import what the end of a run needs; see there."""
+    importlib.import_module("scheduler.run.ending")
 
 
 def _not_scored(unit: EditUnit, sha256: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import platform
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,24 @@ _PACKAGES = ("warmbench", "pyzmq", "msgpack", "msgspec", "pillow", "pydantic", "
 
 def process_facts() -> dict[str, Any]:
     """Return what a manifest says of this process."""
-    with ThreadPoolExecutor(1) as others:
-        commit = others.submit(checkout_commit, Path(__file__).resolve().parent)
-        versions = _versions()  # read while git works
     return {
         "version": VERSION,
         "protocol_version": PROTOCOL_VERSION,
-        "git_commit": commit.result(),
+        "git_commit": own_commit().result(),
         "host": platform.node(),
-        "environment": {"python": platform.python_version(), **versions},
+        "environment": {"python": platform.python_version(), **_versions()},
     }
+
+
+@cache
+def own_commit() -> Future[str | None]:
+    """Return the commit of the checkout that this process is of, as it is at the first call. That asks git in a thread,
+    and so takes no time.
+    """
+    thread = ThreadPoolExecutor(1)
+    commit = thread.submit(checkout_commit, Path(__file__).resolve().parent)
+    thread.shutdown(wait=False)
+    return commit
 
 
 def _versions() -> dict[str, str]:
