@@ -27,7 +27,7 @@ from scheduler.config.problems import ConfigError, Location, Problem, did_you_me
 from scheduler.config.prompts import BUILTIN_SCALE, DEFAULT, CategoryEntry, Prompts, with_builtin
 from scheduler.config.reading.yaml_source import YamlSource, read_source
 from scheduler.config.sections import BenchmarkSection, EvaluationSection, LoggingSection, SchedulerSection
-from scheduler.config.tracker_section import trackers_section
+from scheduler.config.tracker_section import trackers_section_for
 from scheduler.config.validation import Checker, Findings
 from scheduler.config.values import Section, check_name
 
@@ -184,7 +184,7 @@ def _build(source: YamlSource, raw: Mapping[str, dict[str, Any]], findings: Find
         logging=plain("logging", LoggingSection),
         pool=plain("pool", pool_section_for(raw.get("pool", {}))),
         scheduler=plain("scheduler", SchedulerSection),
-        trackers=plain("trackers", trackers_section()),
+        trackers=plain("trackers", trackers_section_for(raw.get("trackers", {}))),
         path=source.file,
         notices=tuple(notices),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
@@ -41,6 +41,11 @@ def _broken(error: PluginError) -> Any:
 
     refused: Callable[[object], None] = refuse
     return Annotated[Any, PlainValidator(refused)]
+
+
+def trackers_section_for(names: Collection[str]) -> type[TrackersSection]:
+    """The section for these trackers: without any if none is named, as to build them takes time."""
+    return trackers_section() if names else TrackersSection
 
 
 @cache
