@@ -6,7 +6,8 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from protocol import messages as m
 from protocol.pool import home
@@ -102,7 +103,7 @@ class Agenda:
             return admission.remaining(self._recorded_rows() if self._resume or recorded else ())
         if not self._resume:
             everything = from_the_beginning(self._benchmark, self._expected.samples_per_pair)
-            return replace(everything, rows=()) if recorded else everything
+            return structs.replace(everything, rows=()) if recorded else everything
         editor, keep_images = fingerprints.get("editor"), self._prepared.keeps_images
         resumption = Resumption(*known, editor=editor, reward=reward, keep_images=keep_images, offers=offers)
         return resumption.remaining(self._recorded_rows())

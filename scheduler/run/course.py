@@ -63,9 +63,9 @@ class WorkersGathered(Struct, frozen=True):
 
 
 class WorkersJoined(Struct, frozen=True):
-    """The first or further workers of this role take part."""
+    """The first or further workers of these roles take part."""
 
-    role: Role
+    roles: frozenset[Role]
 
 
 class ScoresOver(Struct, frozen=True):
@@ -223,8 +223,8 @@ class Course:
                 self._on_lease(swap)
             case LeaseMissing():
                 self._leased = False
-            case WorkersJoined(role) if role not in self.begun:
-                self.begun.add(role)
+            case WorkersJoined(roles) if not roles <= self.begun:
+                self.begun |= roles
                 return [RecordWorkers()]
             case Interrupted() if not self.draining:
                 self.draining = True

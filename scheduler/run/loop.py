@@ -309,8 +309,7 @@ class Loop:
         self.deliver(LedgerEntry([], done=adopt))
 
     def _take_in(self, joining: Sequence[WorkerClient]) -> None:
-        for role in {client.role for client in joining}:
-            self._handle(c.WorkersJoined(role))
+        self._handle(c.WorkersJoined(frozenset(client.role for client in joining)))
         self._edit.join(*(client.name for client in joining if client.role == "editor"))
         self._score.join(*(client.name for client in joining if client.role == "reward"))
 

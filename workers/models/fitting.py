@@ -6,8 +6,9 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from workers.models.safetensors_files import DamagedFileError, loaded_size, read_header
 from workers.models.spreading import room_beside, shares
@@ -29,8 +30,7 @@ _KEPT = re.compile(r"embed|lm_head|\.experts\.|\.gate\.weight$")
 """Names of matrices that stay as they are: no linear layers in memory, or those that transformers leaves out."""
 
 
-@dataclass
-class PartSize:
+class PartSize(Struct):
     """The weights of a component, in bytes; ``linear`` counts the weights of linear layers, which can be quantized.
 
     ``layers`` has the bytes of each layer, and of all that is in none.
@@ -105,8 +105,7 @@ def _layers(part: PartSize) -> list[int]:
     return [part.layers[""], *(size for layer, size in part.layers.items() if layer)]
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Struct, frozen=True):
     """A way to have a model on a GPU: the keys that ask for it, what of its weights is there at most, and where that
     fits."""
 

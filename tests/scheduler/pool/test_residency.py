@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
 from hypothesis import given, note
+from msgspec.structs import replace
 
 from protocol.messages import Residency, Role
 from scheduler.pool.residency import Placement, Wanted, Weights, next_moves, off_device, settled, to_read_early

@@ -154,7 +154,7 @@ class CourseDriver:
             wanted = worker.role in self.scenario.roles and self.course.desired[worker.role] == "device"
             if on_device and wanted and not worker.joined:
                 before = self._records
-                self.handle(c.WorkersJoined(worker.role))
+                self.handle(c.WorkersJoined(frozenset({worker.role})))
                 assert self._records - before == (worker.role not in self.begun), "recorded once per role"
                 self.begun.add(worker.role)
                 worker.joined = True

@@ -7,6 +7,7 @@ from collections import Counter
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from protocol.messages import Role
 from scheduler.base.stages import BOTH_STAGES, Stage
 from scheduler.run import course as c
 from tests.adversary import CHOICES, THOROUGH, Adversary
@@ -17,6 +18,10 @@ from tests.scheduler.run.course_world import Scenario
 def after(course: c.Course, *events: c.Event) -> list[c.CourseAction]:
     """All that the course answers."""
     return [action for event in events for action in course.handle(event)]
+
+
+def joined(*roles: Role) -> c.WorkersJoined:
+    return c.WorkersJoined(frozenset(roles))
 
 
 def editing(*, swap: bool, stages: tuple[Stage, ...] = BOTH_STAGES) -> c.Course:
@@ -32,8 +37,8 @@ def editing(*, swap: bool, stages: tuple[Stage, ...] = BOTH_STAGES) -> c.Course:
 def test_a_run_whose_models_have_devices_of_their_own_edits_and_scores_at_once() -> None:
     course = editing(swap=False)
     assert course.desired == {"editor": "device", "reward": "device"}
-    assert after(course, c.WorkersGathered(), c.WorkersJoined("editor")) == [c.TakeIn(), c.RecordWorkers()]
-    assert after(course, c.WorkersJoined("editor"), c.WorkersJoined("reward")) == [c.RecordWorkers()]
+    assert after(course, c.WorkersGathered(), joined("editor")) == [c.TakeIn(), c.RecordWorkers()]
+    assert after(course, joined("editor"), joined("editor", "reward")) == [c.RecordWorkers()]
     assert after(course, c.EditsRunningOut(), c.ScoresOver()) == []
     assert after(course, c.EditsOver(scores_left=True)) == [c.FinishStage("edit"), c.CloseScores()]
     assert after(course, c.WorkersGathered(), c.ScoresOver()) == [
@@ -47,7 +52,7 @@ def test_a_run_whose_models_have_devices_of_their_own_edits_and_scores_at_once()
 def test_models_that_share_devices_change_places_between_the_stages() -> None:
     course = editing(swap=True)
     assert course.desired == {"editor": "device", "reward": "away"}
-    after(course, c.WorkersGathered(), c.WorkersJoined("editor"))
+    after(course, c.WorkersGathered(), joined("editor"))
     assert after(course, c.EditsRunningOut()) == [c.ReadEarly("reward")]
     assert after(course, c.EditsOver(scores_left=True)) == [c.FinishStage("edit"), c.CloseScores(), c.BeginSwitch()]
     assert course.desired == {"editor": "away", "reward": "device"}
@@ -104,7 +109,7 @@ def test_a_run_whose_pool_ends_before_it_has_begun_plans_anew_in_the_next_one() 
 
 def test_a_run_that_has_begun_does_not_go_to_another_pool() -> None:
     course = editing(swap=False)
-    after(course, c.WorkersJoined("reward"))
+    after(course, joined("reward"))
     assert after(course, c.PoolEnded(replaceable=True)) == []
     assert after(editing(swap=False), c.PoolEnded(replaceable=False)) == []
 
@@ -120,7 +125,7 @@ def test_an_interrupted_run_records_what_it_was_to_do_and_ends_if_nothing_is_beg
 
 def test_an_interrupted_run_that_waits_for_its_lease_again_ends_at_once() -> None:
     course = editing(swap=False)
-    after(course, c.WorkersJoined("editor"))
+    after(course, joined("editor"))
     assert after(course, c.Interrupted()) == [c.DrainStages()]
     assert after(course, c.LeaseMissing()) == [c.End(interrupted=True)]
 
@@ -186,7 +191,7 @@ EVENTS: st.SearchStrategy[c.Event] = st.one_of(
     st.builds(c.ModelsKnown, st.frozensets(st.sampled_from(["editor", "reward"]))),
     st.builds(c.LeaseHeld, st.booleans()),
     st.builds(c.EditsOver, st.booleans()),
-    st.builds(c.WorkersJoined, st.sampled_from(["editor", "reward"])),
+    st.builds(c.WorkersJoined, st.frozensets(st.sampled_from(["editor", "reward"]))),
     st.builds(c.PoolEnded, st.booleans()),
     st.sampled_from(
         [

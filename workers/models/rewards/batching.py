@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from workers.interface import ModelError
 from workers.models.device_errors import broken_device, is_out_of_memory
@@ -20,16 +19,14 @@ ResultT = TypeVar("ResultT")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RowFailure:
+class RowFailure(Struct, frozen=True):
     """Why one row has no result: kind ``oom``, the kind of a ``ModelError``, or ``error``."""
 
     kind: str
     message: str
 
 
-@dataclass(frozen=True)
-class Batched(Generic[ResultT]):
+class Batched(Struct, Generic[ResultT], frozen=True):
     """A result or a failure for every row, in their order, and the sizes of the batches that worked.
 
     ``fitting`` is the batch size to begin with next time: smaller than the one asked for if memory was short.

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from PIL import Image
 
 from workers.interface import ScoreRequest
 from workers.models.rewards.conversations import Conversation, refuse_special_tokens
 
 
-@dataclass(frozen=True, eq=False)
-class Patches:
+class Patches(Struct, frozen=True, eq=False):
     """Images as tensors on the host: ``values`` is float32 of shape (patches, values of one), ``grids`` has the number
     of patches along time, height and width, of shape (images, 3)."""
 
@@ -25,8 +25,7 @@ class Patches:
     grids: Any
 
 
-@dataclass(frozen=True, eq=False)
-class TokenRow:
+class TokenRow(Struct, frozen=True, eq=False):
     """One conversation. ``tokens`` has the placeholder of each image as often as the image has tokens."""
 
     tokens: Sequence[int]
