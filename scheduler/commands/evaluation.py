@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from scheduler.base.exit_codes import EXIT_USAGE
 from scheduler.commands.start_run import (
     UsageError,
     checked,
@@ -30,7 +31,7 @@ from scheduler.pool.keeper import PoolKeeper
 from scheduler.run.ending import announce_result
 from scheduler.run.options import of_one_checkpoint
 from scheduler.run.read_ahead import ReadAhead
-from scheduler.run.run import EXIT_USAGE, Run
+from scheduler.run.run import Run
 from scheduler.store.checkpoints import checkpoint_step
 from scheduler.store.ledger import LEDGER
 from scheduler.trackers.sending import Sender

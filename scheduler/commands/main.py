@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from protocol import VERSION
 from scheduler.base.exhausted import exhausted
+from scheduler.base.exit_codes import EXIT_INTERRUPTED
 from scheduler.base.output import Output
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ COMMANDS = {
     "list": "show the formats, protocols, layouts, models, placers and trackers that can be used, plug-ins included",
 }
 """Each is a module of this package with ``add_arguments(parser)`` and ``execute(options) -> exit code``."""
-
-EXIT_INTERRUPTED = 130
 
 
 def parser(commands: Collection[str] = COMMANDS.keys()) -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from protocol.pool import PoolError
 from scheduler.base.exhausted import exhausted
+from scheduler.base.exit_codes import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE
 from scheduler.base.files import read_json
 from scheduler.base.text import counted
 from scheduler.config.loading import NotHereError, Overrides
@@ -25,7 +26,7 @@ from scheduler.pool.session import check_answer
 from scheduler.run.options import RunOptions, resume_command, resume_problem
 from scheduler.run.prepare import Prepared, prepare
 from scheduler.run.reuse import OtherRun
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_USAGE, Run
+from scheduler.run.run import Run
 from scheduler.store.ledger import LedgerBusyError
 from scheduler.store.process_facts import own_commit
 from scheduler.store.run_directory import RunDirectory

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from scheduler.base.exit_codes import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.base.text import counted, one_line
 from scheduler.commands.dry_run import show_dry_run
 from scheduler.commands.evaluation import Evaluator, options_of, own_problem
@@ -31,7 +32,6 @@ from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
 from scheduler.report.series.writing import write_series
 from scheduler.run.options import resume_command
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.run.sweep_order import Checkpoint, Sweep
 from scheduler.store.sweeps import SweepDirectory, SweepEntry, SweepFile, find_sweep, read_sweep
 from scheduler.store.titles import run_title

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from scheduler.base.exit_codes import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.base.text import counted, one_line
 from scheduler.commands.dry_run import show_dry_run
 from scheduler.commands.evaluation import Evaluator, options_of, own_problem
@@ -35,7 +36,6 @@ from scheduler.pool.address import PoolAddress
 from scheduler.report.run_index import summarize
 from scheduler.report.saved_run import read_run
 from scheduler.run.options import command_line
-from scheduler.run.run import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.run.watch_order import Sighting, View, Watch, Watched
 from scheduler.run.watched_folder import WatchedFolder
 from scheduler.store.ledger import LEDGER

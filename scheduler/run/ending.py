@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from scheduler.base.exit_codes import EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 from scheduler.base.text import format_duration
 from scheduler.report.build import build_report
 from scheduler.report.model import Report
@@ -20,7 +21,6 @@ from scheduler.report.tracked import to_send
 from scheduler.report.writing import UnwrittenError, write_reports
 from scheduler.run.prepare import Prepared, secret_variables
 from scheduler.run.result_hook import ResultHook, result_variables
-from scheduler.run.run import EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 from scheduler.store.checked_rows import checked_rows
 from scheduler.store.human_scores import readable_human_scores
 from scheduler.store.ledger import read_ledger

@@ -14,6 +14,7 @@ import zmq
 from rich.console import Console
 
 from protocol.pool import PoolError
+from scheduler.base.exit_codes import EXIT_ABORTED, EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE
 from scheduler.base.interrupts import Interrupts
 from scheduler.base.text import counted
 from scheduler.benchmark.units import EditUnit
@@ -43,8 +44,6 @@ from scheduler.store.trace import Trace
 from scheduler.terminal.bars import StageBars
 
 log = logging.getLogger("warmbench")
-
-EXIT_COMPLETE, EXIT_ABORTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 Ending = Literal["done", "interrupted", "aborted"]
 
