@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -107,3 +109,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         TopologicalSorter({name: _imports(name) for name in MODULES}).prepare()
     except CycleError as error:
         pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_no_pair_waits_for_what_only_the_end_of_a_run_needs() -> None:
+    late = {"scheduler.run.ending", "scheduler.report.build", "scheduler.report.writing", "scheduler.terminal.summary"}
+    code = f"import sys, scheduler.commands.start_run; sys.exit(', '.join({late!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+    assert late <= MODULES.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from tests.harness import TIMEOUT, User, small_benchmark
 from tests.waiting import wait_until
 
+ROOT = Path(__file__).resolve().parents[2]
 Faults = Mapping[str, Sequence[str]]
 
 
@@ -54,6 +56,20 @@ def test_ctrl_c_finishes_what_is_on_the_devices_and_writes_a_partial_report(user
     assert report["overall"]["num_failed"] == 0, "what was not begun has not failed"
     assert len(user.rows("edited")) == len({(row["category"], row["pair_id"]) for row in user.rows("edited")})
     assert user.left_over() == []
+
+
+@pytest.mark.slow
+def test_a_checkout_that_changes_during_a_run_does_not_change_the_run(user: User, tmp_path: Path) -> None:
+    for package in ("protocol", "workers", "scheduler"):
+        shutil.copytree(ROOT / package, tmp_path / "checkout" / package, ignore=shutil.ignore_patterns("__pycache__"))
+    user.environment["PYTHONPATH"] = str(tmp_path / "checkout")
+    process = started_run(user, tmp_path / "data.json", pairs=6)
+    for module in (tmp_path / "checkout" / "scheduler").rglob("*.py"):
+        module.write_text("raise SystemExit('another version')\n", encoding="utf-8")
+    output = finish(process)
+
+    assert process.returncode == 0, output
+    assert user.report()["status"] == "COMPLETE"
 
 
 @pytest.mark.slow
