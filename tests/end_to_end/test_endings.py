@@ -63,7 +63,8 @@ def test_a_checkout_that_changes_during_a_run_does_not_change_the_run(user: User
     for package in ("protocol", "workers", "scheduler"):
         shutil.copytree(ROOT / package, tmp_path / "checkout" / package, ignore=shutil.ignore_patterns("__pycache__"))
     user.environment["PYTHONPATH"] = str(tmp_path / "checkout")
-    process = started_run(user, tmp_path / "data.json", pairs=6)
+    process = started_run(user, tmp_path / "data.json", pairs=6, latency_ms=400)
+    wait_until(lambda: user.count("edited") >= 7)  # it has imported what it needs since its first result, in a thread
     for module in (tmp_path / "checkout" / "scheduler").rglob("*.py"):
         module.write_text("raise SystemExit('another version')\n", encoding="utf-8")
     output = finish(process)
