@@ -16,6 +16,7 @@ from protocol.pool import PoolCard, read_pool_card
 from scheduler.pool.address import PoolAddress, PoolUnavailableError
 from scheduler.pool.session import PoolSession
 from tests.harness import User
+from tests.processes import has_ended
 from tests.waiting import wait_until
 
 TIMES = {"heartbeat_seconds": 0.1, "dead_after_seconds": 1.5}
@@ -101,7 +102,7 @@ class JoinedPool:
         assert card is not None
         launcher = psutil.Process(card.pid)
         launcher.kill()
-        wait_until(lambda: not psutil.pid_exists(card.pid) or launcher.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: has_ended(launcher))
 
     def close(self) -> None:
         """End everything that the test has started."""

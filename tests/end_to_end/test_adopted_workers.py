@@ -13,6 +13,7 @@ from protocol.pool import read_pool_card, read_worker_cards
 from tests.end_to_end.joined import TIMES
 from tests.end_to_end.pools import finished, is_logged
 from tests.harness import TIMEOUT, User, new_user, small_benchmark
+from tests.processes import has_ended
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -57,7 +58,7 @@ def test_adopted_workers_are_watched_and_stopped_like_others(user: User, tmp_pat
     left, began = workers(user), time.monotonic()
     stopped = user.run("workers", "stop", "--config", config)
     assert stopped.code == 0, stopped.output
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    assert all(map(has_ended, left))
     assert time.monotonic() - began < 15  # where only silence would tell that they have ended: over 20
     assert list(user.home.glob("joined-*")) == []
     assert user.left_over() == []
@@ -116,7 +117,7 @@ def test_stop_ends_workers_that_have_not_come_back_yet(user: User, tmp_path: Pat
             late.resume()
             assert stop.wait(60) == 0
         start.communicate()
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    assert all(map(has_ended, left))
     assert list(user.home.glob("joined-*")) == []
     assert user.left_over() == []
 
@@ -130,6 +131,6 @@ def test_stop_ends_workers_that_wait_for_a_launcher(user: User, tmp_path: Path) 
     assert stopped.code == 0, stopped.output
     assert "is not up" in stopped.output
     assert "waited for its next launcher: editor-0, editor-1, reward-0" in stopped.output
-    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
+    assert all(map(has_ended, left))
     assert list(user.home.glob("joined-*")) == []
     assert user.left_over() == []

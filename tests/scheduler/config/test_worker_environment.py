@@ -10,13 +10,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from protocol import PROTOCOL_VERSION
 from scheduler.config.checks.worker_environment import Needs, _run, faults, worker_environment_problems
 from scheduler.config.checks.worker_environment_probe import IMPORTED
 from scheduler.config.problems import Problem
+from tests.processes import has_ended_by_id
 from tests.scheduler.config.written import load
 from tests.waiting import wait_until
 from workers.models.registry import REWARDS
@@ -177,8 +177,4 @@ def test_a_python_that_does_not_answer_is_ended_with_all_that_it_started() -> No
     with pytest.raises(subprocess.TimeoutExpired) as raised:
         _run(["sh", "-c", "sleep 300 & echo $!; wait"], 0.3)
     pid = int((raised.value.output or b"").split()[0])
-
-    def is_gone() -> bool:
-        return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-    wait_until(is_gone)
+    wait_until(lambda: has_ended_by_id(pid))

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from scheduler.trackers.declaration import TrackedRun
 from scheduler.trackers.sending import Sender, Sending, without_secrets
+from tests.processes import has_ended_by_id
 from tests.scheduler.trackers.plug_in import install_lines_tracker
 from tests.waiting import wait_until
 
@@ -64,7 +64,7 @@ def order(folder: Path, does: str = "", *, tracker: str = "lines", seconds: floa
 
 
 def gone(*pids: int) -> bool:
-    return not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
+    return all(map(has_ended_by_id, pids))
 
 
 def test_runs_are_sent_one_after_the_other_in_the_background_and_without_the_judges_key(

@@ -166,11 +166,14 @@ def _word(worker: socket.socket) -> bytes:
 
 
 def _descendants() -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [process for process in psutil.Process().children(recursive=True) if _lives(process)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False  # it has ended just now, which says nothing of the others
 
 
 def _wait_for_all(server: subprocess.Popen[bytes], seconds: float) -> None:

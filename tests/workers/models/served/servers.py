@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.processes import has_ended
 from workers.interface import WorkerContext
 from workers.models.served.process import ServedProcess, ServerSettings
 
@@ -59,4 +60,4 @@ def cmdline(process: psutil.Process) -> list[str]:
 
 
 def gone(found: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found)
+    return all(map(has_ended, found))
