@@ -162,8 +162,8 @@ def test_the_edits_do_not_depend_on_workers_or_barriers(
 def test_models_that_share_devices_are_switched_once(user: User, tmp_path: Path) -> None:
     config = user.simulated(
         small_benchmark(tmp_path / "data.json"),
-        editor={"device_ids": [0, 1], "load_seconds": 0.5},  # long enough to be heard of
-        reward={"device": "auto", "device_ids": [0, 1], "batch_size": 1, "latency_ms": 150, "load_seconds": 0.5},
+        editor={"device_ids": [0, 1], "load_seconds": 0.1},  # long enough to be heard of
+        reward={"device": "auto", "device_ids": [0, 1], "batch_size": 1, "latency_ms": 150, "load_seconds": 0.1},
     )
     result = user.run_config(config)
 
