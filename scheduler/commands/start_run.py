@@ -46,7 +46,7 @@ USAGE_ERRORS = (ConfigError, PoolError, NoSuchRunError, LedgerBusyError, PoolUna
 def check_and_run(options: argparse.Namespace) -> int:
     """Check everything; then run, or show what would be run; return the exit code."""
     console = Console(highlight=False)
-    own_commit()
+    own_commit()  # git works while the config is read
     try:
         address = pool_elsewhere(options)
         prepared = checked(options, address)

@@ -6,8 +6,10 @@ It decides nothing: ``course`` decides what the run does next, ``rounds`` and ``
 
 from __future__ import annotations
 
+import importlib
 import logging
 import select
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,6 +45,8 @@ T = TypeVar("T")
 _POLL_MS = 200
 _POOL_END_SECONDS = 20.0
 _READER_THREADS = 4
+_ENDING = "scheduler.run.ending"
+"""What the end of a run needs; it says when that is imported, and why then."""
 
 
 class Loop:
@@ -61,16 +65,14 @@ class Loop:
         interrupts: Interrupts,
         trace: Trace | None = None,
         read_next: Callable[[], None] = lambda: None,
-        on_first_result: Callable[[], None] = lambda: None,
     ) -> None:
-        """``read_next`` is called when the last edits are made, ``on_first_result`` in another thread."""
+        """``read_next`` is called when the last edits are made."""
         self._pool = pool
         self._settings = settings
         self.run = settings.run
         self._course = course
         self._interrupts = interrupts
         self._read_next = read_next
-        self._on_first_result: Callable[[], None] | None = on_first_result
         self._mailbox = Mailbox()
         self.trace = trace
         self._delivery = Delivery(directory.ledger, self._mailbox.post, self._on_disk_failure, trace)
@@ -208,9 +210,8 @@ class Loop:
     # -- workers
 
     def _on_message(self, client: WorkerClient, message: m.AnyMessage, images: list[Buffer]) -> None:
-        if self._on_first_result is not None:
-            self._readers.submit(self._on_first_result)
-            self._on_first_result = None
+        if _ENDING not in sys.modules:
+            self._readers.submit(importlib.import_module, _ENDING)
         if client.role == "editor":
             self._edit.handle(client.name, message, images)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import shlex
 import time
@@ -177,8 +176,7 @@ class Run:
         with StageBars(self._console) as bars:
             trace = self._trace()
             settings = run_settings(self._prepared, self._wire_id, keep_warm=self._options.keep_warm)
-            hooks = (self._read_next, _import_ending)
-            loop = Loop(context, pool, self._directory, settings, self._course, interrupts, trace, *hooks)
+            loop = Loop(context, pool, self._directory, settings, self._course, interrupts, trace, self._read_next)
             reward, limits = self._config.reward_model, self._config.scheduler
             batches = Batches(
                 batch_size=reward.batch_size,
@@ -288,11 +286,6 @@ class Run:
                 time.monotonic() - self._started,
                 patient=patient,
             )
-
-
-def _import_ending() -> None:
-    """Import what the end of a run needs; see there."""
-    importlib.import_module("scheduler.run.ending")
 
 
 def _not_scored(unit: EditUnit, sha256: str) -> None:
